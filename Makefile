@@ -1,0 +1,46 @@
+# The index of commands. Every target sets up what it needs: python >= 3.11 and make are all that a machine must have.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo sandbox test test-real lint bench mutate docs clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[sandbox,dev]'
+	@touch $(READY)
+
+demo: $(READY) ## a good release promoted and a bad one rolled back, on this machine (SCENARIO=nginx-canary)
+	$(BIN)/flagger demo $(SCENARIO)
+
+sandbox: $(READY) ## a small cluster on loopback, until Ctrl-C
+	$(BIN)/flagger sandbox
+
+test: $(READY) ## everything that runs on virtual time or in seconds (at most 5 minutes)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not real' tests
+
+test-real: $(READY) ## the tests that need real child processes: Traefik, kubectl, the demo
+	$(BIN)/python -m pytest -m real tests
+
+lint: $(READY) ## style, types, layers, and the tidy rules
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/tidy
+
+bench: $(READY) ## what a release costs: requests, CPU a tick, memory
+	$(BIN)/python -m bench
+
+mutate: $(READY) ## break the core in every small way and see which breakages no test notices
+	$(BIN)/python -m bench.mutate
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

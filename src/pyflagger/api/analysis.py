@@ -1,0 +1,142 @@
+"""How a release is judged: `spec.analysis`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from pyflagger.api import durations
+from pyflagger.api.base import Model, Named, Strings
+
+HOOK_TIMEOUT_SECONDS = 10.0
+
+
+def _tuple(value: Any) -> Any:
+    return () if value is None else value
+
+
+NullableList = BeforeValidator(_tuple)
+
+
+class HookType(StrEnum):
+    """When a hook is called. An empty type means ROLLOUT."""
+
+    ROLLOUT = "rollout"
+    CONFIRM_ROLLOUT = "confirm-rollout"
+    PRE_ROLLOUT = "pre-rollout"
+    CONFIRM_TRAFFIC_INCREASE = "confirm-traffic-increase"
+    CONFIRM_PROMOTION = "confirm-promotion"
+    POST_ROLLOUT = "post-rollout"
+    ROLLBACK = "rollback"
+    EVENT = "event"
+
+
+def _hook_type(value: Any) -> Any:
+    return value or HookType.ROLLOUT
+
+
+def _severity(value: Any) -> Any:
+    return value or "info"
+
+
+class StringMatch(Model):
+    """How a header must look: at most one of these is set."""
+
+    exact: str | None = None
+    prefix: str | None = None
+    suffix: str | None = None
+    regex: str | None = None
+
+
+class Match(Model):
+    """One alternative of an A/B condition."""
+
+    headers: Annotated[dict[str, StringMatch], BeforeValidator(lambda v: {} if v is None else v)] = Field(
+        default_factory=dict
+    )
+    query_params: Annotated[dict[str, StringMatch], BeforeValidator(lambda v: {} if v is None else v)] = Field(
+        default_factory=dict
+    )
+    source_labels: Strings = Field(default_factory=dict)
+
+
+class ThresholdRange(Model):
+    """The accepted closed range; a missing side is not checked."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+class Metric(Model):
+    """One check: a built-in by its name, an in-line query, a template, or several of these."""
+
+    name: str = Field(min_length=1)
+    interval: str = "1m"
+    threshold_range: ThresholdRange | None = None
+    threshold: float = 0.0
+    query: str = ""
+    template_ref: Named | None = None
+    template_variables: Strings = Field(default_factory=dict)
+
+
+class AlertRule(Model):
+    """Where alerts of a severity and above go."""
+
+    name: str = Field(min_length=1)
+    severity: Annotated[Literal["info", "warn", "error"], BeforeValidator(_severity)] = "info"
+    provider_ref: Named
+
+
+class Webhook(Model):
+    """One hook."""
+
+    type: Annotated[HookType, BeforeValidator(_hook_type)] = HookType.ROLLOUT
+    name: str = Field(min_length=1)
+    url: str = Field(min_length=1)
+    mute_alert: bool = False
+    timeout: str = ""
+    metadata: Strings = Field(default_factory=dict)
+    retries: int = Field(default=0, ge=0)
+    disable_tls: bool = Field(default=False, alias="disableTLS")
+
+    @property
+    def timeout_seconds(self) -> float:
+        """Seconds for each attempt."""
+        return durations.parse(self.timeout) if self.timeout else HOOK_TIMEOUT_SECONDS
+
+
+class SessionAffinity(Model):
+    """Cookie stickiness of a weighted release."""
+
+    cookie_name: str = Field(min_length=1)
+    primary_cookie_name: str = ""
+    max_age: int = 86400
+    domain: str = ""
+    path: str = ""
+    http_only: bool = False
+    secure: bool = False
+    partitioned: bool = False
+    same_site: Literal["", "Strict", "Lax", "None"] = ""
+
+
+class Analysis(Model):
+    """`spec.analysis`; weights in percent."""
+
+    interval: str = ""
+    threshold: int = 0
+    iterations: int = 0
+    max_weight: int = 0
+    step_weight: int = 0
+    step_weights: Annotated[tuple[int, ...], NullableList] = ()
+    step_weight_promotion: int = 0
+    mirror: bool = False
+    mirror_weight: int = 0
+    primary_ready_threshold: int = 100
+    canary_ready_threshold: int = 100
+    match: Annotated[tuple[Match, ...], NullableList] = ()
+    metrics: Annotated[tuple[Metric, ...], NullableList] = ()
+    alerts: Annotated[tuple[AlertRule, ...], NullableList] = ()
+    webhooks: Annotated[tuple[Webhook, ...], NullableList] = ()
+    session_affinity: SessionAffinity | None = None

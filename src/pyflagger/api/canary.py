@@ -1,0 +1,83 @@
+"""The Canary: what the user wants of a release, and where it is. Import the API's models from here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from pyflagger.api.analysis import (
+    AlertRule,
+    Analysis,
+    HookType,
+    Match,
+    Metric,
+    SessionAffinity,
+    StringMatch,
+    ThresholdRange,
+    Webhook,
+)
+from pyflagger.api.base import AutoscalerReference, Model, Named, ObjectReference, ReplicaBounds
+from pyflagger.api.meta import Meta
+from pyflagger.api.service import CustomMetadata, Service, UnmanagedMetadata
+from pyflagger.api.status import CanaryStatus, Condition, Phase
+from pyflagger.api.templates import AlertProvider, MetricTemplate
+
+TemplateReference = Named
+
+__all__ = [
+    "AlertProvider",
+    "AlertRule",
+    "Analysis",
+    "AutoscalerReference",
+    "Canary",
+    "CanarySpec",
+    "CanaryStatus",
+    "Condition",
+    "CustomMetadata",
+    "HookType",
+    "Match",
+    "Meta",
+    "Metric",
+    "MetricTemplate",
+    "ObjectReference",
+    "Phase",
+    "ReplicaBounds",
+    "Service",
+    "SessionAffinity",
+    "StringMatch",
+    "TemplateReference",
+    "ThresholdRange",
+    "UnmanagedMetadata",
+    "Webhook",
+]
+
+
+def _status(value: Any) -> Any:
+    return {} if value is None else value
+
+
+class CanarySpec(Model):
+    """`spec`. Empty or None means not given."""
+
+    provider: str = ""
+    metrics_server: str = ""
+    target_ref: ObjectReference
+    autoscaler_ref: AutoscalerReference | None = None
+    ingress_ref: ObjectReference | None = None
+    route_ref: ObjectReference | None = None
+    upstream_ref: ObjectReference | None = None
+    service: Service | None = None
+    analysis: Analysis | None = None
+    progress_deadline_seconds: int = 600
+    skip_analysis: bool = False
+    revert_on_deletion: bool = False
+    suspend: bool = False
+
+
+class Canary(Model):
+    """A Canary object."""
+
+    metadata: Meta
+    spec: CanarySpec
+    status: Annotated[CanaryStatus, BeforeValidator(_status)] = Field(default_factory=CanaryStatus)

@@ -1,0 +1,140 @@
+"""The CustomResourceDefinitions, generated from the models.
+
+They accept everything that the reference's accept: numbers where we want whole ones, any weight, any interval that
+begins well. What makes no sense beyond that is refused object by object at run time, with a text, so that one bad
+object never hides the others. Called by `flagger crds`, the sandbox, and the chart's build.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pyflagger.api.base import Model
+from pyflagger.api.canary import AlertProvider, Canary, HookType, MetricTemplate
+from pyflagger.api.names import GROUP, VERSION
+
+Schema = dict[str, Any]
+
+_KEPT = ("type", "description", "enum", "required")
+_DURATION = r"^[0-9]+(m|s)"
+
+# What the reference demands at admission beyond types, by the path of the schema; `[]` is a list's item.
+_DEMANDS: Mapping[str, Schema] = {
+    "spec": {"required": ["targetRef", "analysis"]},
+    "spec.analysis": {
+        "oneOf": [{"required": ["interval", "threshold", way]} for way in ("iterations", "stepWeight", "stepWeights")]
+    },
+    "spec.analysis.interval": {"pattern": _DURATION},
+    "spec.analysis.metrics[].interval": {"pattern": _DURATION},
+    "spec.analysis.webhooks[].timeout": {"pattern": _DURATION},
+    "spec.analysis.webhooks[].url": {"format": "url"},
+    "spec.analysis.webhooks[].type": {"enum": ["", *(kind.value for kind in HookType)]},
+    "spec.analysis.alerts[].severity": {"enum": ["", "info", "warn", "error"]},
+    "spec.analysis.sessionAffinity.maxAge": {"default": 86400},
+}
+
+_COLUMNS: Mapping[str, tuple[tuple[str, str, str, int], ...]] = {
+    "Canary": (
+        ("Status", "string", ".status.phase", 0),
+        ("Weight", "string", ".status.canaryWeight", 0),
+        ("Suspended", "boolean", ".spec.suspend", 1),
+        ("FailedChecks", "string", ".status.failedChecks", 1),
+        ("Interval", "string", ".spec.analysis.interval", 1),
+        ("Mirror", "boolean", ".spec.analysis.mirror", 1),
+        ("StepWeight", "string", ".spec.analysis.stepWeight", 1),
+        ("StepWeights", "string", ".spec.analysis.stepWeights", 1),
+        ("MaxWeight", "string", ".spec.analysis.maxWeight", 1),
+        ("LastTransitionTime", "string", ".status.lastTransitionTime", 0),
+    ),
+    "MetricTemplate": (("Provider", "string", ".spec.provider.type", 0),),
+    "AlertProvider": (("Type", "string", ".spec.type", 0),),
+}
+
+_KINDS: Mapping[str, tuple[str, type[Model]]] = {
+    "Canary": ("canaries", Canary),
+    "MetricTemplate": ("metrictemplates", MetricTemplate),
+    "AlertProvider": ("alertproviders", AlertProvider),
+}
+
+
+def crds() -> list[Schema]:
+    """The three definitions, ready to be written as YAML."""
+    return [_definition(kind, plural, model) for kind, (plural, model) in _KINDS.items()]
+
+
+def _definition(kind: str, plural: str, model: type[Model]) -> Schema:
+    columns = [
+        {"name": name, "type": type_, "jsonPath": path, **({"priority": priority} if priority else {})}
+        for name, type_, path, priority in _COLUMNS[kind]
+    ]
+    version = {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": columns,
+        "schema": {"openAPIV3Schema": _root(kind, model)},
+    }
+    names = {"plural": plural, "singular": kind.lower(), "kind": kind, "listKind": f"{kind}List", "categories": ["all"]}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{GROUP}"},
+        "spec": {"group": GROUP, "names": names, "scope": "Namespaced", "versions": [version]},
+    }
+
+
+def _root(kind: str, model: type[Model]) -> Schema:
+    whole = model.model_json_schema(by_alias=True)
+    demands = _DEMANDS if kind == "Canary" else {}
+    defs = whole.get("$defs", {})
+    properties: Schema = {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        "metadata": {"type": "object"},
+    }
+    for part in ("spec", "status"):
+        if part in whole["properties"]:
+            properties[part] = _structural(whole["properties"][part], defs, demands, part)
+    status = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    properties.setdefault("status", status)
+    return {"type": "object", "required": ["spec"], "properties": properties}
+
+
+def _structural(schema: Schema, defs: Schema, demands: Mapping[str, Schema], path: str) -> Schema:
+    """A structural schema: references followed, null left out, whole numbers as numbers."""
+    schema = _followed(schema, defs)
+    choices = [choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"]
+    if len(choices) == 1:
+        described = {key: schema[key] for key in ("description",) if key in schema}
+        schema = {**_followed(choices[0], defs), **described}
+    elif choices:
+        return {"x-kubernetes-int-or-string": True}
+    result: Schema = {key: schema[key] for key in _KEPT if key in schema}
+    if result.get("type") == "integer":
+        result["type"] = "number"
+    if "const" in schema:
+        result |= {"type": "string", "enum": [schema["const"]]}
+    if "properties" in schema:
+        result["properties"] = {
+            name: _structural(inner, defs, demands, f"{path}.{name}") for name, inner in schema["properties"].items()
+        }
+    elif schema.get("type") == "object":
+        result |= _map(schema.get("additionalProperties"), defs, demands, path)
+    if schema.get("type") == "array":
+        inner = schema.get("items") or schema.get("prefixItems", [{}])[0]
+        result["items"] = _structural(inner, defs, demands, f"{path}[]")
+    return result | demands.get(path, {})
+
+
+def _map(values: Any, defs: Schema, demands: Mapping[str, Schema], path: str) -> Schema:
+    if isinstance(values, dict) and values:
+        return {"additionalProperties": _structural(values, defs, demands, f"{path}.*")}
+    return {"x-kubernetes-preserve-unknown-fields": True}
+
+
+def _followed(schema: Schema, defs: Schema) -> Schema:
+    while "$ref" in schema:
+        schema = {**defs[schema["$ref"].rpartition("/")[2]], **{k: v for k, v in schema.items() if k != "$ref"}}
+    return schema

@@ -1,0 +1,79 @@
+"""Facts about the world that the pure rooms exchange: readiness, routes, problems, capabilities.
+
+Made by `workloads`, `routing` and `operator`; read by `core`. Nothing here is an object of Kubernetes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """Whose doing a problem is; every text that a user reads says it."""
+
+    MANIFEST = "manifest"
+    CLUSTER = "cluster"
+    PROVIDER = "metric provider"
+    HOOK = "hook"
+    US = "flagger"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that keeps a release from moving.
+
+    `text` is the sentence shown (an event text of the reference where it has one); `todo` says what to do next;
+    `path` is where in the manifest, such as `spec.analysis.metrics[1].thresholdRange`.
+    """
+
+    fault: Fault
+    text: str
+    todo: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether a workload runs what it was told to.
+
+    `text` is the reason it is not ready (docs: readiness). `retriable` is false once a deadline has passed.
+    `look_again` is the time (seconds since the epoch) at which a waiting workload would run out of time. `settling`: its
+    controller has not even looked at the last change, so there is nothing to tell yet.
+    """
+
+    ready: bool
+    text: str = ""
+    retriable: bool = True
+    look_again: float | None = None
+    settling: bool = False
+
+
+READY = Readiness(ready=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How traffic is split, in percent; `primary + canary == 100`.
+
+    `mirrored`: all live traffic goes to the primary and a copy of it to the canary.
+    """
+
+    primary: int
+    canary: int
+    mirrored: bool = False
+
+
+ALL_PRIMARY = Route(100, 0)
+ALL_CANARY = Route(0, 100)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a traffic provider can do."""
+
+    weights: bool = True
+    ab: bool = False
+    mirror: bool = False
+    mirror_steps: bool = False
+    affinity: bool = False

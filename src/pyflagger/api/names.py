@@ -1,0 +1,87 @@
+"""Names derived from a Canary, and the constants that the API spells out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyflagger.api.canary import Canary
+
+GROUP = "flagger.app"
+VERSION = "v1beta1"
+API_VERSION = f"{GROUP}/{VERSION}"
+FINALIZER = "finalizer.flagger.app"
+
+TOOLKIT_ANNOTATIONS = {
+    "kustomize.toolkit.fluxcd.io/reconcile": "disabled",
+    "helm.toolkit.fluxcd.io/driftDetection": "disabled",
+}
+"""Tells Flux to leave a generated object alone."""
+
+TOOLKIT_MARKER = "toolkit.fluxcd.io"
+"""Labels and annotations whose key contains this are never copied to a primary."""
+
+_PROVIDER_ALIASES = {"gatewayapi": "gatewayapi:v1", "appmesh:v1beta1": "appmesh"}
+
+
+def resolve_provider(name: str) -> str:
+    """A provider's current spelling; historical ones are mapped, the rest stays as it is."""
+    if name in _PROVIDER_ALIASES:
+        return _PROVIDER_ALIASES[name]
+    head, _, mesh = name.partition(":")
+    if head == "smi" and mesh and not mesh.startswith("v1alpha"):
+        return f"smi:v1alpha1:{mesh}"
+    return name
+
+
+def target(canary: Canary) -> str:
+    """The workload that users change."""
+    return canary.spec.target_ref.name
+
+
+def primary(canary: Canary) -> str:
+    """The copy that serves them."""
+    return f"{target(canary)}-primary"
+
+
+def apex(canary: Canary) -> str:
+    """The Service that users call."""
+    return (canary.spec.service.name if canary.spec.service else "") or target(canary)
+
+
+def primary_service(canary: Canary) -> str:
+    """The Service of the primary's pods."""
+    return f"{apex(canary)}-primary"
+
+
+def canary_service(canary: Canary) -> str:
+    """The Service of the canary's pods."""
+    return f"{apex(canary)}-canary"
+
+
+def primary_autoscaler(canary: Canary) -> str:
+    """The autoscaler of the primary; empty when the target has none."""
+    ref = canary.spec.autoscaler_ref
+    return f"{ref.name}-primary" if ref else ""
+
+
+def ingress(canary: Canary) -> str:
+    """The Ingress that is shadowed; the target's name when none is given."""
+    return canary.spec.ingress_ref.name if canary.spec.ingress_ref else target(canary)
+
+
+def is_knative(canary: Canary) -> bool:
+    """Whether the target is a Knative Service."""
+    ref = canary.spec.target_ref
+    return ref.kind == "Service" and ref.api_version == "serving.knative.dev/v1"
+
+
+def owner_reference(canary: Canary) -> dict[str, Any]:
+    """Makes a generated object the Canary's, so that it goes with it."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Canary",
+        "name": canary.metadata.name,
+        "uid": canary.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }

@@ -1,0 +1,81 @@
+"""From raw objects to models: every problem of a manifest at once, each with its path and what to do.
+
+Called by `operator.plan` for each Canary that changed, and by `flagger lint`. Whatever JSON comes in, the outcome is a
+model or Invalid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from pyflagger.api.base import Model
+from pyflagger.api.canary import AlertProvider, Canary, MetricTemplate
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.api.validate import validate
+
+__all__ = ["Invalid", "parse_alert_provider", "parse_canary", "parse_metric_template", "validate"]
+
+Kind = TypeVar("Kind", bound=Model)
+
+_TEXTS = {
+    "missing": "is required",
+    "int_from_float": "must be a whole number",
+    "extra_forbidden": "is not a field of this kind",
+}
+
+
+class Invalid(ValueError):
+    """An object cannot be used; `problems` has all the reasons."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(problem.text for problem in problems))
+        self.problems = problems
+
+
+def parse_canary(obj: Mapping[str, Any]) -> Canary:
+    """A Canary. Raises Invalid."""
+    return _parse(Canary, obj, "Canary")
+
+
+def parse_metric_template(obj: Mapping[str, Any]) -> MetricTemplate:
+    """A MetricTemplate. Raises Invalid."""
+    return _parse(MetricTemplate, obj, "MetricTemplate")
+
+
+def parse_alert_provider(obj: Mapping[str, Any]) -> AlertProvider:
+    """An AlertProvider. Raises Invalid."""
+    return _parse(AlertProvider, obj, "AlertProvider")
+
+
+def _parse(model: type[Kind], obj: Mapping[str, Any], kind: str) -> Kind:
+    try:
+        return model.model_validate(obj)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False)
+    except RecursionError:
+        problem = Problem(Fault.MANIFEST, f"the {kind} is nested too deeply to be read", "Simplify it.")
+        raise Invalid((problem,)) from None
+    raise Invalid(tuple(_problem(detail) for detail in details))
+
+
+def _problem(detail: ErrorDetails) -> Problem:
+    path = _path(detail["loc"])
+    what = _TEXTS.get(detail["type"]) or detail["msg"][:1].lower() + detail["msg"][1:]
+    given = "" if detail["type"] == "missing" else f" (given: {_short(detail['input'])})"
+    return Problem(Fault.MANIFEST, f"{path} {what}{given}", f"Correct {path} in the manifest and apply it again.", path)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    text = ""
+    for step in location:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return text.removeprefix(".") or "object"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,93 @@
+"""How a workload is reached: `spec.service`, and the shapes of meshes that it embeds verbatim."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from pyflagger.api.base import Model, Strings
+
+Verbatim = dict[str, Any]
+"""A mesh's own shape, handed to the router as it is."""
+
+
+def _tuple(value: Any) -> Any:
+    return () if value is None else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
+Shapes = Annotated[tuple[Verbatim, ...], BeforeValidator(_tuple)]
+
+
+class CustomMetadata(Model):
+    """Labels and annotations for a generated Service."""
+
+    labels: Strings = Field(default_factory=dict)
+    annotations: Strings = Field(default_factory=dict)
+
+
+class UnmanagedMetadata(Model):
+    """Metadata keys that are left as found."""
+
+    labels: Words = ()
+    annotations: Words = ()
+
+
+class Rewrite(Model):
+    """URI and authority rewrite."""
+
+    uri: str = ""
+    authority: str = ""
+    type: str = ""
+
+
+class Retries(Model):
+    """Retry policy of the mesh."""
+
+    attempts: int = 0
+    per_try_timeout: str = ""
+    retry_on: str = ""
+
+
+class GatewayRef(Model):
+    """A parent of the generated HTTPRoute."""
+
+    name: str = Field(min_length=1, max_length=253)
+    group: str = "gateway.networking.k8s.io"
+    kind: str = "Gateway"
+    namespace: str | None = None
+    section_name: str | None = None
+    port: int | None = Field(default=None, ge=1, le=65535)
+
+
+class Service(Model):
+    """`spec.service`. `name` empty means the target's; `target_port` None means the port itself."""
+
+    name: str = ""
+    port: int = Field(ge=1, le=65535)
+    port_name: str = "http"
+    target_port: int | str | None = None
+    app_protocol: str = ""
+    traffic_distribution: str = ""
+    port_discovery: bool = False
+    headless: bool = False
+    timeout: str = ""
+    backend_timeout: str = ""
+    gateways: Words = ()
+    gateway_refs: Annotated[tuple[GatewayRef, ...], BeforeValidator(_tuple)] = ()
+    hosts: Words = ()
+    delegation: bool = False
+    traffic_policy: Verbatim | None = None
+    match: Shapes = ()
+    rewrite: Rewrite | None = None
+    retries: Retries | None = None
+    headers: Verbatim | None = None
+    mirror: Shapes = ()
+    cors_policy: Verbatim | None = None
+    mesh_name: str = ""
+    backends: Words = ()
+    apex: CustomMetadata | None = None
+    primary: CustomMetadata | None = None
+    canary: CustomMetadata | None = None
+    unmanaged_metadata: UnmanagedMetadata | None = None

@@ -1,0 +1,55 @@
+"""MetricTemplate and AlertProvider: what a check asks, and where an alert goes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from pyflagger.api.base import Model, Named
+from pyflagger.api.meta import Meta
+
+
+class MetricProvider(Model):
+    """Where a MetricTemplate asks. `secret_ref` names a Secret in the template's namespace."""
+
+    type: str = Field(min_length=1)
+    address: str = ""
+    headers: Annotated[dict[str, tuple[str, ...]], BeforeValidator(lambda v: {} if v is None else v)] = Field(
+        default_factory=dict
+    )
+    secret_ref: Named | None = None
+    region: str = ""
+    insecure_skip_verify: bool = False
+
+
+class MetricTemplateSpec(Model):
+    """A provider and the template of a query."""
+
+    provider: MetricProvider
+    query: str
+
+
+class MetricTemplate(Model):
+    """A MetricTemplate object."""
+
+    metadata: Meta
+    spec: MetricTemplateSpec
+
+
+class AlertProviderSpec(Model):
+    """A notifier; `secret_ref` (key `address`, optionally `token`) wins over `address`."""
+
+    type: str = Field(min_length=1)
+    address: str = ""
+    secret_ref: Named | None = None
+    channel: str = "general"
+    username: str = "flagger"
+    proxy: str = ""
+
+
+class AlertProvider(Model):
+    """An AlertProvider object."""
+
+    metadata: Meta
+    spec: AlertProviderSpec

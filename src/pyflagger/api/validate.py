@@ -1,0 +1,189 @@
+"""Whether a Canary makes sense: bounds, order, references, and what its provider can do.
+
+Called after parsing, by `operator.plan` and `flagger lint`; sees one Canary and the names of providers, no live object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pyflagger.api import durations, names
+from pyflagger.api.canary import Analysis, Canary
+from pyflagger.api.facts import Capabilities, Fault, Problem
+
+NAME_MAX, SERVICE_NAME_MAX = 253, 63
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a rule may look at."""
+
+    canary: Canary
+    provider: str
+    capabilities: Capabilities
+    known_providers: Sequence[str]
+    no_cross_namespace: bool
+
+
+def validate(
+    canary: Canary,
+    *,
+    provider: str,
+    capabilities: Capabilities,
+    known_providers: Sequence[str],
+    no_cross_namespace: bool = False,
+) -> tuple[Problem, ...]:
+    """Every problem that keeps this Canary from being released."""
+    context = Context(canary, provider, capabilities, known_providers, no_cross_namespace)
+    return tuple(problem for rule in _RULES for problem in rule(context))
+
+
+def warnings(canary: Canary, *, capabilities: Capabilities) -> tuple[Problem, ...]:
+    """What is accepted but does not do what it says."""
+    analysis = canary.spec.analysis
+    if analysis and analysis.mirror and not capabilities.mirror:
+        return (_wrong("spec.analysis.mirror", "is ignored: this provider cannot mirror traffic", "Remove it."),)
+    return ()
+
+
+def _wrong(path: str, what: str, todo: str = "") -> Problem:
+    return Problem(Fault.MANIFEST, f"{path} {what}", todo or f"Correct {path}.", path)
+
+
+def _provider(context: Context) -> Iterator[Problem]:
+    if context.known_providers and context.provider not in context.known_providers:
+        heads = {known.partition(":")[0] for known in context.known_providers if known.endswith(":")}
+        if context.provider.partition(":")[0] not in heads:
+            known = ", ".join(sorted(context.known_providers))
+            where = "spec.provider" if context.canary.spec.provider else "-mesh-provider"
+            yield _wrong(where, f"{context.provider!r} is not a known traffic provider", f"Use one of: {known}.")
+
+
+def _cross_namespace(context: Context) -> Iterator[Problem]:
+    if not context.no_cross_namespace:
+        return
+    spec, own = context.canary.spec, context.canary.metadata.namespace
+    analysis = spec.analysis or Analysis()
+    refs = [("gloo upstream", "spec.upstreamRef", spec.upstream_ref)] if spec.upstream_ref else []
+    for index, metric in enumerate(analysis.metrics):
+        if metric.template_ref:
+            refs.append(("metric template", f"spec.analysis.metrics[{index}].templateRef", metric.template_ref))  # type: ignore[arg-type]
+    for index, alert in enumerate(analysis.alerts):
+        refs.append(("alert provider", f"spec.analysis.alerts[{index}].providerRef", alert.provider_ref))  # type: ignore[arg-type]
+    for what, path, ref in refs:
+        if ref.namespace not in ("", own):
+            text = f"can't access {what} {ref.name}.{ref.namespace}, cross-namespace references are blocked"
+            yield Problem(Fault.MANIFEST, text, f"Use one of namespace {own}.", f"{path}.namespace")
+
+
+def _knative(context: Context) -> Iterator[Problem]:
+    ref, knative = context.canary.spec.target_ref, names.is_knative(context.canary)
+    if knative and context.provider != "knative":
+        text = f"can't use {context.provider} provider with Knative Service as target"
+        yield Problem(Fault.MANIFEST, text, "Set spec.provider to knative.", "spec.provider")
+    if not knative and context.provider == "knative":
+        text = f"can't use {ref.api_version}/{ref.kind} as target if provider is set to knative"
+        yield Problem(Fault.MANIFEST, text, "Use another provider, or a Knative Service.", "spec.targetRef")
+    if knative and context.canary.spec.autoscaler_ref:
+        text = "can't use autoscaler with Knative Service"
+        yield Problem(Fault.MANIFEST, text, "Remove spec.autoscalerRef.", "spec.autoscalerRef")
+
+
+def _service(context: Context) -> Iterator[Problem]:
+    if context.canary.spec.service is None and not names.is_knative(context.canary):
+        yield _wrong("spec.service", "is required", "Give spec.service.port, the port that users call.")
+
+
+def _bounds(context: Context) -> Iterator[Problem]:
+    analysis = context.canary.spec.analysis
+    if analysis is None:
+        return
+    limits = {
+        "maxWeight": (analysis.max_weight, 100),
+        "stepWeight": (analysis.step_weight, 100),
+        "stepWeightPromotion": (analysis.step_weight_promotion, 100),
+        "mirrorWeight": (analysis.mirror_weight, 100),
+        "primaryReadyThreshold": (analysis.primary_ready_threshold, 100),
+        "canaryReadyThreshold": (analysis.canary_ready_threshold, 100),
+        "iterations": (analysis.iterations, 1_000_000),
+    }
+    for name, (value, most) in limits.items():
+        if not 0 <= value <= most:
+            yield _wrong(f"spec.analysis.{name}", f"is {value}, which is not between 0 and {most}")
+    for index, weight in enumerate(analysis.step_weights):
+        if weight <= 0:
+            yield _wrong(f"spec.analysis.stepWeights[{index}]", f"is {weight}: weights are percentages over 0")
+    for index, (one, two) in enumerate(zip(analysis.step_weights, analysis.step_weights[1:], strict=False), 1):
+        if two <= one:
+            yield _wrong(f"spec.analysis.stepWeights[{index}]", f"is {two}, which does not rise from {one}")
+
+
+def _strategy(context: Context) -> Iterator[Problem]:
+    analysis = context.canary.spec.analysis
+    if analysis is None or context.canary.spec.skip_analysis:
+        return
+    steps = analysis.iterations > 0 or analysis.step_weight > 0 or bool(analysis.step_weights)
+    if not steps and context.provider != "kubernetes":
+        todo = "Set one of stepWeight, stepWeights, iterations."
+        yield _wrong("spec.analysis", "has no steps, so a release would never advance", todo)
+    ab = analysis.match and analysis.iterations > 0 and context.provider != "kubernetes"
+    if ab and not context.capabilities.ab:
+        text = f"cannot be used: provider {context.provider} does not route by header or cookie"
+        yield _wrong(
+            "spec.analysis.match", text, "Remove match, or use a provider that does (nginx, istio, gatewayapi:v1)."
+        )
+    if analysis.session_affinity and not context.capabilities.affinity:
+        text = f"cannot be used: provider {context.provider} has no session affinity"
+        yield _wrong("spec.analysis.sessionAffinity", text, "Remove it, or use istio or gatewayapi:v1.")
+
+
+def _cookies(context: Context) -> Iterator[Problem]:
+    affinity = context.canary.spec.analysis.session_affinity if context.canary.spec.analysis else None
+    if affinity and affinity.cookie_name == affinity.primary_cookie_name:
+        text = "can't use the same cookie name for both primary and cookie name; please update them to be different"
+        yield Problem(Fault.MANIFEST, text, "Rename one.", "spec.analysis.sessionAffinity.primaryCookieName")
+
+
+def _durations(context: Context) -> Iterator[Problem]:
+    analysis = context.canary.spec.analysis
+    if analysis is None:
+        return
+    fields = {"spec.analysis.interval": analysis.interval}
+    fields |= {f"spec.analysis.metrics[{i}].interval": metric.interval for i, metric in enumerate(analysis.metrics)}
+    fields |= {f"spec.analysis.webhooks[{i}].timeout": hook.timeout for i, hook in enumerate(analysis.webhooks)}
+    for path, text in fields.items():
+        if not text:
+            continue
+        try:
+            usable = durations.parse(text) > 0
+        except ValueError:
+            usable = False
+        if not usable:
+            yield _wrong(path, f"is {text!r}, which is not a duration such as 10s, 1m or 1m30s")
+
+
+def _lengths(context: Context) -> Iterator[Problem]:
+    canary = context.canary
+    derived: tuple[tuple[Callable[[Canary], str], int, str], ...] = (
+        (names.primary, NAME_MAX, "spec.targetRef.name"),
+        (names.primary_service, SERVICE_NAME_MAX, "spec.service.name"),
+        (names.primary_autoscaler, NAME_MAX, "spec.autoscalerRef.name"),
+    )
+    for name_of, most, path in derived:
+        name = name_of(canary)
+        if len(name) > most:
+            yield _wrong(path, f"is too long: the derived name {name[:40]}… has {len(name)} characters of {most}")
+
+
+_RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
+    _provider,
+    _cross_namespace,
+    _knative,
+    _service,
+    _bounds,
+    _strategy,
+    _cookies,
+    _durations,
+    _lengths,
+)

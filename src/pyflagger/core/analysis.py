@@ -1,0 +1,206 @@
+"""The judging phases: what is looked at on every change, and the judging round of every interval.
+
+Phases Progressing and WaitingPromotion. A round asks, in order: rollback hooks; pre-rollout hooks if the canary has
+seen no traffic yet, otherwise rollout hooks and metrics; then `strategy` takes the step, behind its gates. The first
+failure ends the round with one failed check. Everything that is not judging (pods, a new revision, a deadline) is acted
+on as soon as it is seen.
+"""
+
+from __future__ import annotations
+
+from pyflagger.api.canary import HookType, Phase
+from pyflagger.api.defaults import threshold
+from pyflagger.api.facts import ALL_PRIMARY
+from pyflagger.core import promotion, reasons, rollback, start, strategy
+from pyflagger.core.case import Case, Step, no_progress
+from pyflagger.core.decision import Action, Alert, Decision, Reason, Remember
+from pyflagger.core.evidence import agrees, call
+from pyflagger.core.holding import hold_for_canary, hold_for_primary
+from pyflagger.core.revision import Change, copied, running_change
+from pyflagger.core.verdict import checks, judge, unusable
+
+ROLLBACK_ASKED = "rollback-asked"
+PRE_ROLLOUT = "pre-rollout"
+
+# What is seen at once -----------------------------------------------------------------------------------------------
+
+
+def changed(case: Case) -> Decision | None:
+    """A new revision begins anew without traffic; the promoted one put back ends the run without a failure."""
+    change = running_change(case.status, case.target, case.matches)
+    if change is Change.NONE:
+        return None
+    if change is Change.REBASE:
+        return case.act(reasons.REBASED, Remember(tick=case.now), case.write(**case.tick(**case.take_revision())))
+    stranded = case.exposed and not case.primary_readiness.ready
+    if stranded and not (case.canary_carries_all and change is Change.NEW):
+        return hold_for_primary(case)
+    return _cancel(case) if change is Change.REVERTED else _restart(case, stranded)
+
+
+def _restart(case: Case, rescued: bool) -> Decision:
+    """Begin anew; while the primary is broken the canary keeps all traffic and is judged with it."""
+    reason = reasons.restarting(case.canary)
+    tick = case.tick() if rescued else {"last_tick_time": None}
+    return case.act(
+        reason,
+        case.say(reason, checksum=case.pending),
+        *(() if rescued else case.route_to(ALL_PRIMARY)),
+        Alert("info", reasons.ALERT_RESTART, with_fields=True),
+        case.clean_slate(case.now if rescued else None),
+        case.write(Phase.PROGRESSING, **no_progress(100 if rescued else 0), **tick, **case.take_revision()),
+    )
+
+
+def _cancel(case: Case) -> Decision:
+    reason = reasons.cancelled(case.canary)
+    return case.act(
+        reason,
+        *case.route_to(ALL_PRIMARY),
+        case.say(reason, phase=Phase.INITIALIZED, checksum=case.pending),
+        Alert("info", reasons.ALERT_CANCELLED),
+        *case.put_to_sleep(),
+        case.clean_slate(case.now),
+        case.write(Phase.INITIALIZED, message=reasons.CONDITION_CANCELLED, **no_progress(), **case.take_revision()),
+    )
+
+
+def made_it(case: Case) -> Decision | None:
+    """The primary got this revision already: go on from there without judging it again."""
+    return promotion.already_copied(case) if copied(case.status, case.target, case.matches) else None
+
+
+def primary_carries(case: Case) -> Decision | None:
+    """A primary that serves has to be ready; one that serves nobody is what the run is going to mend."""
+    if case.skip or case.canary_carries_all or case.primary_readiness.ready:
+        return None
+    return hold_for_primary(case)
+
+
+def canary_pods(case: Case) -> Decision | None:
+    """The canary's pods: scaled up, ready, or out of time."""
+    if case.target_asleep:
+        return case.act(reasons.SCALING_UP, *case.wake_up())
+    readiness = case.target.readiness
+    if readiness.ready:
+        return None
+    return hold_for_canary(case) if readiness.retriable else rollback.by_deadline(case)
+
+
+def skipped(case: Case) -> Decision | None:
+    """Without an analysis, traffic goes to the primary that is, and the primary gets the new template."""
+    if not case.skip:
+        return None
+    return promotion.copy(case, *(case.route_to(ALL_PRIMARY) if case.primary_readiness.ready else ()))
+
+
+def too_many_failed(case: Case) -> Decision | None:
+    """The threshold ends the run."""
+    return rollback.by_checks(case) if case.status.failed_checks >= threshold(case.canary) else None
+
+
+def between_rounds(case: Case) -> Decision | None:
+    """A step is judged only after it was held for an interval; when it began nobody knows, it begins now."""
+    if case.last_tick is None:
+        return case.act(reasons.INTERVAL, Remember(tick=case.now))
+    return Decision(reasons=(reasons.INTERVAL,), wake=case.due) if case.now < case.due else None
+
+
+# The round ----------------------------------------------------------------------------------------------------------
+
+
+def round_of(case: Case) -> Decision:
+    """One judging round, as far as there is evidence."""
+    said: tuple[Action, ...] = ()
+    if not case.remembers(ROLLBACK_ASKED, _mark(case)):
+        hooks = call(case, HookType.ROLLBACK, case.status.phase, stops=agrees)
+        if hooks.ask:
+            return hooks.ask
+        for hook in hooks.asked:
+            said += _once_each(case, hook.name)
+        if hooks.stopped:
+            return rollback.by_hook(case, hooks.stopped[0].name, *said)
+    return _first(case, said) if case.first_round else _again(case, said)
+
+
+def _once_each(case: Case, hook: str) -> tuple[Action, ...]:
+    reason = reasons.no_rollback(hook)
+    return case.once(Reason(f"{reason.code}:{hook}", reason.text))
+
+
+def _mark(case: Case) -> str:
+    """Names this round: the revision, and when the round before ended."""
+    return f"{case.running} {case.last_tick}"
+
+
+def _first(case: Case, said: tuple[Action, ...]) -> Decision:
+    """The round before any traffic. What passed is remembered for the revision, so a closed gate does not repeat it."""
+    if case.remembers(PRE_ROLLOUT, case.running):
+        return strategy.advance(case, said)
+    reason = reasons.starting(case.canary)
+    if not case.remembers(reason.code, _mark(case)):
+        marks = Remember(said=((reason.code, _mark(case)), (ROLLBACK_ASKED, _mark(case))))
+        return case.act(reason, *said, case.say(reason, phase=Phase.PROGRESSING), marks)
+    hooks = call(case, HookType.PRE_ROLLOUT, Phase.PROGRESSING)
+    if hooks.ask:
+        return hooks.ask
+    said += hooks.passed(case, "Pre-rollout")
+    if hooks.stopped:
+        hook, error = hooks.stopped
+        return _fail(case, said, reasons.check_failed(case.canary, "pre-rollout", hook.name, error))
+    return strategy.advance(case, (*said, Remember(said=((PRE_ROLLOUT, case.running),))))
+
+
+def _again(case: Case, said: tuple[Action, ...]) -> Decision:
+    """Every other round."""
+    hooks = call(case, HookType.ROLLOUT, Phase.PROGRESSING)
+    if hooks.ask:
+        return hooks.ask
+    if hooks.stopped:
+        hook, error = hooks.stopped
+        return _fail(case, said, reasons.check_failed(case.canary, "external", hook.name, error))
+    verdict = _metrics(case)
+    if isinstance(verdict, Decision):
+        return verdict
+    return _fail(case, said, verdict) if verdict else strategy.advance(case, said)
+
+
+def _metrics(case: Case) -> Decision | Reason | None:
+    """Ask for the next metric, name the first that fails, or None when all pass."""
+    every = tuple(checks(case.analysis))
+    for at, check in enumerate(every):
+        if check.need is None:
+            return unusable()
+        result = case.situation.evidence.get(check.need)
+        if result is None:
+            rest = tuple(later.need for later in every[at:] if later.need is not None)
+            return Decision(needs=rest, reasons=(reasons.ASKING,))
+        reason = judge(case.canary, case.situation.provider, check.metric, check.need.source, result)
+        if reason:
+            return reason
+    return None
+
+
+def _fail(case: Case, said: tuple[Action, ...], reason: Reason) -> Decision:
+    return case.act(
+        reason,
+        *said,
+        case.say(reason, warn=True),
+        Remember(tick=case.now),
+        case.write(**case.tick(failed_checks=case.status.failed_checks + 1)),
+    )
+
+
+JUDGING: tuple[Step, ...] = (
+    rollback.carry_on,
+    changed,
+    made_it,
+    start.rescue,
+    primary_carries,
+    canary_pods,
+    skipped,
+    strategy.record,
+    too_many_failed,
+    between_rounds,
+    round_of,
+)

@@ -1,0 +1,112 @@
+"""The first phase: from a target that serves to a primary that does.
+
+In order: Services, a probe of the metric providers, the primary, and only once that is ready its autoscaler, the apex
+Service, the target to zero, and the routes. A primary that does not come up changes nothing for users: neither the
+target nor the apex Service is touched before it is ready, also when the analysis is skipped.
+"""
+
+from __future__ import annotations
+
+from pyflagger.api.canary import Phase
+from pyflagger.core import reasons
+from pyflagger.core.case import Case, Step, no_progress
+from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Remember
+from pyflagger.core.holding import hold_for_primary
+from pyflagger.core.situation import Passed, ProbeProviders, Refused, Sync
+
+PROBED = "providers-probed"
+
+APPMESH = "appmesh"
+"""Providers that need their routing objects before the primary exists."""
+
+
+def under_way(case: Case) -> bool:
+    """Whether the canary has yet to be initialized."""
+    return case.status.phase in (Phase.NEW, Phase.INITIALIZING)
+
+
+def primary_is_next(case: Case) -> bool:
+    """Whether the first steps are done, so that what keeps the primary from being made is worth telling."""
+    return services(case) is None and probe(case) is None
+
+
+def begin(case: Case) -> Decision | None:
+    """The first write to a Canary."""
+    if case.status.phase is not Phase.NEW:
+        return None
+    return case.act(reasons.INITIALIZING, case.write(Phase.INITIALIZING))
+
+
+def services(case: Case) -> Decision | None:
+    """The Services of canary and primary."""
+    made = case.situation.generated
+    return _ensure(case, (Part.CANARY_SERVICE, made.canary_service), (Part.PRIMARY_SERVICE, made.primary_service))
+
+
+def probe(case: Case) -> Decision | None:
+    """Ask the metric providers once; one that is away is told of and stops nothing."""
+    if case.skip or PROBED in case.situation.memory.said:
+        return None
+    result = case.situation.evidence.get(ProbeProviders())
+    if result is None:
+        return Decision(needs=(ProbeProviders(),), reasons=(reasons.ASKING,))
+    remember = Remember(said=((PROBED, "yes"),))
+    if isinstance(result, Passed):
+        reason = reasons.PROVIDERS_AVAILABLE
+        return case.act(reason, case.say(reason), remember)
+    reason = reasons.providers_away(result.text if isinstance(result, Refused) else "no answer")
+    return case.act(reason, case.say(reason, warn=True), remember)
+
+
+def early_routing(case: Case) -> Decision | None:
+    """Routing objects that have to exist before the primary does."""
+    if not case.situation.provider.startswith(APPMESH):
+        return None
+    return _ensure(case, (Part.ROUTING, case.situation.generated.routing))
+
+
+def primary(case: Case) -> Decision | None:
+    """The primary, and waiting for it."""
+    made = _ensure(case, (Part.PRIMARY_WORKLOAD, case.situation.generated.primary_workload))
+    return made or (None if case.primary_readiness.ready else hold_for_primary(case))
+
+
+def handover(case: Case) -> Decision | None:
+    """From here on the primary serves: its autoscaler, the apex Service, then the target to zero."""
+    made = case.situation.generated
+    ensured = _ensure(case, (Part.PRIMARY_AUTOSCALER, made.primary_autoscaler), (Part.APEX_SERVICE, made.apex_service))
+    if ensured is not None:
+        return ensured
+    sleep = case.put_to_sleep()
+    return case.act(reasons.SCALING_DOWN, *sleep) if sleep else None
+
+
+def routing(case: Case) -> Decision | None:
+    """The routing objects, with all traffic on the primary."""
+    return _ensure(case, (Part.ROUTING, case.situation.generated.routing))
+
+
+def finish(case: Case) -> Decision | None:
+    """Write that the canary is initialized.
+
+    A target that changed since the primary was made of it is not what is promoted: no hash is written then, so that
+    it is found as a new revision next.
+    """
+    reason = reasons.initialized(case.canary)
+    taken = {**case.take_revision(), "last_promoted_spec": case.target.revision}
+    if not case.matches:
+        taken |= {"last_applied_spec": "", "last_promoted_spec": ""}
+    return case.act(
+        reason,
+        case.say(reason, phase=Phase.INITIALIZED, checksum=case.pending),
+        Alert("info", reasons.alert_initialized(case.kind), with_fields=True),
+        case.write(Phase.INITIALIZED, **no_progress(), **taken),
+    )
+
+
+def _ensure(case: Case, *parts: tuple[Part, Sync]) -> Decision | None:
+    actions: tuple[Action, ...] = tuple(Ensure(part) for part, sync in parts if sync != "ok")
+    return case.act(reasons.PREPARING, *actions) if actions else None
+
+
+STEPS: tuple[Step, ...] = (services, probe, early_routing, primary, handover, routing, finish)

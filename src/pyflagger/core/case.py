@@ -1,0 +1,283 @@
+"""A situation as the phases read it: the target and route known, clocks compared, texts said once.
+
+Made by `decide` after it has made sure that nothing blocks the canary. The only module that knows how a Situation is
+turned into what the phases ask for; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pyflagger.api import defaults
+from pyflagger.api.canary import Analysis, Canary, CanaryStatus, HookType, Phase, Webhook
+from pyflagger.api.durations import epoch, precise_stamp
+from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, READY, Problem, Readiness, Route
+from pyflagger.core import reasons
+from pyflagger.core.decision import (
+    Action,
+    Decision,
+    PauseAutoscaler,
+    Reason,
+    Remember,
+    Say,
+    ScaleTarget,
+    SetRoute,
+    WriteStatus,
+)
+from pyflagger.core.revision import checksum
+from pyflagger.core.situation import Primary, Situation, Target
+from pyflagger.core.transitions import move
+
+DUE = 0.0
+"""A tick long ago: the next judging round may begin at once."""
+
+NO_TARGET = Target(revision="", configs=None, readiness=READY, at_zero=False, scalable=False)
+"""Stands in for a target that does not exist, where only leaving it alone makes sense."""
+
+KUBERNETES = "kubernetes"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One situation. `target`, `primary` and `route` are what the situation holds, without the problems."""
+
+    situation: Situation
+    target: Target
+    primary: Primary | None
+    route: Route
+
+    @classmethod
+    def of(cls, situation: Situation) -> Case:
+        """The case of a situation; what cannot be read counts as not there."""
+        target, primary = situation.target, situation.primary
+        return cls(
+            situation=situation,
+            target=NO_TARGET if isinstance(target, Problem) else target,
+            primary=None if isinstance(primary, Problem) else primary,
+            route=_route(situation),
+        )
+
+    # What is there --------------------------------------------------------------------------------------------------
+
+    @property
+    def canary(self) -> Canary:
+        """The Canary."""
+        return self.situation.canary
+
+    @property
+    def status(self) -> CanaryStatus:
+        """Its status as it was read."""
+        return self.situation.canary.status
+
+    @property
+    def analysis(self) -> Analysis:
+        """Its analysis; one without any check when the manifest has none."""
+        return self.canary.spec.analysis or Analysis()
+
+    @property
+    def now(self) -> float:
+        """The time of this decision."""
+        return self.situation.now
+
+    @property
+    def kind(self) -> str:
+        """The target's kind."""
+        return self.canary.spec.target_ref.kind
+
+    @property
+    def skip(self) -> bool:
+        """Whether the analysis is to be skipped."""
+        return defaults.skip(self.canary)
+
+    @property
+    def strategy(self) -> str:
+        """How this run advances: what cannot be had from the provider becomes blue/green, never all traffic at once."""
+        wanted = defaults.strategy(self.canary)
+        if self.virtual or (wanted == "ab-testing" and not self.situation.capabilities.ab):
+            return "blue-green"
+        return wanted
+
+    @property
+    def virtual(self) -> bool:
+        """Whether the provider splits no traffic at all."""
+        return self.situation.provider == KUBERNETES
+
+    @property
+    def iterations(self) -> int:
+        """How many iterations a run by iterations has."""
+        return self.analysis.iterations or defaults.KUBERNETES_ITERATIONS
+
+    @property
+    def matches(self) -> bool:
+        """Whether the primary runs the target's template."""
+        return self.primary is not None and self.primary.matches_target
+
+    @property
+    def primary_readiness(self) -> Readiness:
+        """The primary's readiness; one that does not exist or runs nothing is not ready."""
+        if self.primary is None:
+            return Readiness(False, reasons.primary_missing(self.canary))
+        if self.primary.at_zero:
+            return Readiness(False, reasons.primary_at_zero(self.canary))
+        return self.primary.readiness
+
+    @property
+    def target_asleep(self) -> bool:
+        """Whether the target runs nothing."""
+        return self.target.scalable and self.target.at_zero
+
+    @property
+    def canary_ready(self) -> bool:
+        """Whether the target's pods can take traffic."""
+        return self.target.readiness.ready and not self.target_asleep
+
+    @property
+    def exposed(self) -> bool:
+        """Whether live traffic, or a copy of it, reaches the canary."""
+        return self.route != ALL_PRIMARY
+
+    @property
+    def canary_carries_all(self) -> bool:
+        """Whether the primary serves nobody. With match rules (A/B) full weight leaves the rest to the primary."""
+        return self.route == ALL_CANARY and (self.strategy != "ab-testing" or self.rescued)
+
+    @property
+    def rescued(self) -> bool:
+        """Whether the canary was given all traffic, as after a failed promotion."""
+        return self.status.canary_weight == 100
+
+    @property
+    def first_round(self) -> bool:
+        """Whether nothing of this run has been judged yet, as the canary has seen no traffic."""
+        return self.route.canary == 0 and self.status.iterations <= 0 and not self.route.mirrored
+
+    # Clocks ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def last_tick(self) -> float | None:
+        """When the last judging round ended; None when nobody knows and something may have been stepped."""
+        stored = self.status.last_tick_time
+        known = [t for t in (epoch(stored) if stored else None, self.situation.memory.tick) if t is not None]
+        if known:
+            return max(known)
+        fresh = self.status.phase is Phase.PROGRESSING and self.first_round and not self.status.failed_checks
+        return DUE if fresh else None
+
+    @property
+    def due(self) -> float:
+        """When the next judging round may begin."""
+        last = self.last_tick
+        return self.now if last is None else last + self.situation.interval
+
+    def tick(self, **changes: Any) -> dict[str, Any]:
+        """The changes of a status that a judging round makes."""
+        return {**changes, "last_tick_time": precise_stamp(self.now)}
+
+    # Hooks and checksums --------------------------------------------------------------------------------------------
+
+    def hooks(self, *kinds: HookType) -> tuple[tuple[int, Webhook], ...]:
+        """The canary's hooks of some types with their index, in order."""
+        return tuple((i, hook) for i, hook in enumerate(self.analysis.webhooks) if hook.type in kinds)
+
+    @property
+    def running(self) -> str:
+        """The checksum of the revision last acted on."""
+        return checksum(self.status.last_applied_spec, self.status.tracked_configs)
+
+    @property
+    def pending(self) -> str:
+        """The checksum of the target as it is."""
+        return checksum(self.target.revision, self.target.configs)
+
+    # Actions --------------------------------------------------------------------------------------------------------
+
+    def say(self, reason: Reason, *, warn: bool = False, phase: Phase | None = None, checksum: str = "") -> Say:
+        """An event; it tells of the current phase and the revision last acted on unless told otherwise."""
+        of = self.status.phase if phase is None else phase
+        return Say("Warning" if warn else "Normal", reason, of.value, checksum or self.running)
+
+    def once(self, reason: Reason, *, warn: bool = False, phase: Phase | None = None) -> tuple[Action, ...]:
+        """An event, unless it stands said for this phase and revision already."""
+        said = self.say(reason, warn=warn, phase=phase)
+        mark = f"{said.phase} {said.checksum}: {reason.text}"
+        if self.remembers(reason.code, mark):
+            return ()
+        return said, Remember(said=((reason.code, mark),))
+
+    def remembers(self, code: str, mark: str) -> bool:
+        """Whether memory holds this mark."""
+        return self.situation.memory.said.get(code) == mark
+
+    def clean_slate(self, tick: float | None = None) -> Remember:
+        """Forget everything that was said; the next round is due, unless the last one was at `tick`."""
+        return Remember(
+            tick=DUE if tick is None else tick, said=tuple((code, None) for code in self.situation.memory.said)
+        )
+
+    def route_to(self, route: Route) -> tuple[Action, ...]:
+        """Split traffic so, unless it is."""
+        return () if self.route == route else (SetRoute(route),)
+
+    def put_to_sleep(self) -> tuple[Action, ...]:
+        """Scale the target to zero, its autoscaler first, as far as it is not."""
+        pause: tuple[Action, ...] = ()
+        if self.situation.generated.target_autoscaler_paused is False:
+            pause = (PauseAutoscaler(True),)
+        scale: tuple[Action, ...] = (ScaleTarget(None),) if self.target.scalable and not self.target.at_zero else ()
+        return pause + scale
+
+    def wake_up(self) -> tuple[Action, ...]:
+        """Scale the target from zero and give it back to its autoscaler, as far as that is not so."""
+        resume: tuple[Action, ...] = ()
+        if self.situation.generated.target_autoscaler_paused:
+            resume = (PauseAutoscaler(False),)
+        return resume + ((ScaleTarget(self.target.restored_replicas),) if self.target_asleep else ())
+
+    def write(self, to: Phase | None = None, *, message: str = "", **changes: Any) -> WriteStatus:
+        """The status with some changes, in phase `to` if that is given."""
+        if to is None:
+            return WriteStatus(self.status.but(**changes))
+        return WriteStatus(move(self.status, to, now=self.now, kind=self.kind, message=message, **changes))
+
+    def take_revision(self) -> dict[str, Any]:
+        """The changes of a status that acts on the target as it is."""
+        configs = self.target.configs
+        return {
+            "last_applied_spec": self.target.revision,
+            "tracked_configs": None if configs is None else dict(configs),
+        }
+
+    # Decisions ------------------------------------------------------------------------------------------------------
+
+    def hold(self, reason: Reason, *, wake: float | None = None, warn: bool = True) -> Decision:
+        """Wait, and say once why."""
+        return Decision(actions=self.once(reason, warn=warn), reasons=(reason,), wake=wake)
+
+    def act(self, reason: Reason, *actions: Action) -> Decision:
+        """Do something now."""
+        return Decision(actions=actions, reasons=(reason,))
+
+
+def no_progress(weight: int = 0) -> dict[str, Any]:
+    """The changes of a status at the beginning or end of a run."""
+    return {"failed_checks": 0, "canary_weight": weight, "iterations": 0, "rollback": None}
+
+
+Step: TypeAlias = Callable[[Case], Decision | None]
+"""One question about a case; the first of a phase that has an answer decides."""
+
+
+def _route(situation: Situation) -> Route:
+    """How traffic is split; all on the primary before there are routes.
+
+    A provider that splits nothing may tell of virtual weights while a run iterates. Its one real split is all traffic
+    on the canary after a failed promotion, which the status knows.
+    """
+    route, status = situation.route, situation.canary.status
+    if not isinstance(route, Route):
+        return ALL_PRIMARY
+    if situation.provider == KUBERNETES and status.iterations > 0 and status.canary_weight < 100:
+        return ALL_PRIMARY
+    return route

@@ -1,0 +1,49 @@
+"""Deletion with a way back: the target takes over again before anything that serves is taken away.
+
+In order: the target's pods, and only once they are ready the apex Service and the routes, then our finalizer. Runs
+whatever the manifest's problems are, and nothing else runs once deletion began. Called by `decide` for objects with a
+deletion timestamp and our finalizer.
+"""
+
+from __future__ import annotations
+
+from pyflagger.api.canary import Phase
+from pyflagger.core import reasons
+from pyflagger.core.case import Case, Step
+from pyflagger.core.decision import Decision, PauseAutoscaler, ReleaseFinalizer, Remember, Revert
+
+REVERTED = "target-reverted"
+
+
+def begin(case: Case) -> Decision | None:
+    """Say and write that deletion began."""
+    if case.status.phase is Phase.TERMINATING:
+        return None
+    reason = reasons.terminating(case.canary)
+    return case.act(reason, case.say(reason), case.clean_slate(case.now), case.write(Phase.TERMINATING, rollback=None))
+
+
+def target(case: Case) -> Decision | None:
+    """The target gets the primary's size and its autoscaler back. Repeated after a restart, which does no harm."""
+    if not case.target.scalable or (REVERTED in case.situation.memory.said and not case.target_asleep):
+        return None
+    resume = (PauseAutoscaler(False),) if case.situation.generated.target_autoscaler_paused else ()
+    return case.act(reasons.HANDING_BACK, *resume, Revert("target"), Remember(said=((REVERTED, "yes"),)))
+
+
+def pods(case: Case) -> Decision | None:
+    """Wait for the target's pods; until then the primary serves as before."""
+    readiness = case.target.readiness
+    if readiness.ready:
+        return None
+    wake = readiness.look_again if readiness.look_again is not None else case.now + case.situation.interval
+    return case.hold(reasons.handing_back_holds(readiness.text), wake=wake)
+
+
+def release(case: Case) -> Decision:
+    """Users go back to the target, and the object may go."""
+    reason = reasons.terminated(case.canary)
+    return case.act(reason, Revert("apex-service"), Revert("routing"), case.say(reason), ReleaseFinalizer())
+
+
+STEPS: tuple[Step, ...] = (begin, target, pods, release)

@@ -1,0 +1,107 @@
+"""What comes before any phase: deletion, suspension, problems, and generated objects that are not as they should be.
+
+Each is a question about the case, asked in order by `decide`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyflagger.api.canary import Phase
+from pyflagger.api.facts import Problem
+from pyflagger.core import bootstrap, reasons
+from pyflagger.core.case import Case
+from pyflagger.core.decision import Action, Decision, Ensure, Part, Reason, Remember, WriteStatus
+from pyflagger.core.situation import Generated, Sync
+from pyflagger.core.transitions import BLOCKED, block
+
+
+def gone(case: Case) -> Decision | None:
+    """An object on its way out that is not ours to hold: leave everything alone."""
+    over = case.canary.metadata.deletion_timestamp is not None or case.status.phase is Phase.TERMINATED
+    return Decision(reasons=(reasons.DELETED,)) if over else None
+
+
+def finalizer(case: Case) -> Decision | None:
+    """Our finalizer is there if and only if the target is to be handed back on deletion; suspension changes nothing."""
+    if case.situation.generated.finalizer in ("drift", "missing"):
+        return case.act(reasons.PREPARING, Ensure(Part.FINALIZER))
+    return None
+
+
+def suspended(case: Case) -> Decision | None:
+    """A suspended canary is left alone, whatever else is wrong; said once each time it is suspended."""
+    said = reasons.SUSPENDED.code in case.situation.memory.said
+    if not case.canary.spec.suspend:
+        return case.act(reasons.PREPARING, Remember(said=((reasons.SUSPENDED.code, None),))) if said else None
+    return begun(case) or case.hold(reasons.SUSPENDED, warn=False)
+
+
+def begun(case: Case) -> Decision | None:
+    """A manifest that makes sense is taken on, whatever else there is still to wait for."""
+    return None if case.situation.problems else bootstrap.begin(case)
+
+
+def blocked(case: Case) -> Decision | None:
+    """While there are problems nothing is changed: each is said once, and a condition names them."""
+    problems = tuple(dict.fromkeys(_problems(case)))
+    text = "; ".join(problem.text for problem in problems)
+    told = tuple(reasons.blocked(problem) for problem in problems)
+    status = block(case.status, text, case.now)
+    actions: list[Action] = []
+    if (case.situation.memory.said.get(BLOCKED) or "") != text:
+        actions += [case.say(reason, warn=True) for reason in told]
+        actions.append(Remember(said=((BLOCKED, text or None),)))
+    if status != case.status:
+        actions.append(WriteStatus(status))
+    if not problems and not actions:
+        return None
+    return Decision(actions=tuple(actions), reasons=told or (reasons.MENDED,))
+
+
+def _problems(case: Case) -> Iterator[Problem]:
+    situation = case.situation
+    yield from situation.problems
+    parts: tuple[object, ...] = (situation.target, situation.primary, situation.route, *_rendered(case))
+    yield from (part for part in parts if isinstance(part, Problem))
+
+
+def _rendered(case: Case) -> Iterator[Sync]:
+    """The generated parts whose problems count by now: the primary's come after the first steps of the bootstrap."""
+    made: Generated = case.situation.generated
+    yield from (made.canary_service, made.primary_service, made.apex_service, made.routing, made.stale_configs)
+    if not bootstrap.under_way(case) or bootstrap.primary_is_next(case):
+        yield from (made.primary_workload, made.primary_autoscaler)
+
+
+def repair(case: Case) -> Decision | None:
+    """Write what drifted, and create what was deleted. Weights stay as they are."""
+    if bootstrap.under_way(case):
+        return None
+    made = case.situation.generated
+    lost = _restore(case)
+    if lost is not None:
+        return lost
+    wanted = (
+        (Part.CANARY_SERVICE, made.canary_service != "ok"),
+        (Part.PRIMARY_SERVICE, made.primary_service != "ok"),
+        (Part.APEX_SERVICE, made.apex_service != "ok"),
+        (Part.ROUTING, made.routing != "ok"),
+        (Part.PRIMARY_AUTOSCALER, made.primary_autoscaler == "missing" and case.primary is not None),
+    )
+    ensure = tuple(Ensure(part) for part, want in wanted if want)
+    return case.act(reasons.REPAIRING, *ensure) if ensure else None
+
+
+def _restore(case: Case) -> Decision | None:
+    """Bring a deleted primary back, but never from a template that was not promoted."""
+    made = case.situation.generated
+    if made.primary_workload == "ok":
+        return None
+    if case.primary is not None:
+        return case.act(reasons.REPAIRING, Ensure(Part.PRIMARY_WORKLOAD))
+    promoted = case.target.revision == case.status.last_promoted_spec
+    if made.primary_restorable or promoted:
+        return case.act(reasons.REPAIRING, Ensure(Part.PRIMARY_WORKLOAD))
+    reason: Reason = reasons.not_restorable(case.canary)
+    return case.hold(reason)

@@ -1,0 +1,73 @@
+"""Warnings: what a Canary says that will work otherwise than its author may think. Never stops a release.
+
+Called by the command line and by whoever shows a manifest's warnings; what cannot work at all is refused by
+`api.parse.validate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyflagger.api.canary import Analysis, Canary, HookType
+from pyflagger.api.facts import Capabilities, Fault, Problem
+from pyflagger.core import reasons
+from pyflagger.core.case import KUBERNETES
+from pyflagger.core.verdict import BUILTIN
+
+
+def lint(canary: Canary, *, provider: str, capabilities: Capabilities, interval: float) -> tuple[Problem, ...]:
+    """Every warning of a valid Canary. `interval` is the effective one, in seconds."""
+    analysis = canary.spec.analysis
+    if analysis is None or canary.spec.skip_analysis:
+        return ()
+    return (
+        *_provider(analysis, provider, capabilities),
+        *_metrics(analysis),
+        *_hooks(analysis, interval),
+        *_weights(analysis),
+    )
+
+
+def can_mirror(analysis: Analysis, capabilities: Capabilities) -> bool:
+    """Whether the provider mirrors in the way that this analysis would use it."""
+    return capabilities.mirror if analysis.iterations > 0 else capabilities.mirror_steps
+
+
+def _provider(analysis: Analysis, provider: str, capabilities: Capabilities) -> Iterator[Problem]:
+    if analysis.mirror and not can_mirror(analysis, capabilities):
+        reason = reasons.mirror_unsupported(provider)
+        yield Problem(Fault.MANIFEST, reason.text, reason.todo, "spec.analysis.mirror")
+    if provider == KUBERNETES and analysis.match:
+        yield Problem(Fault.MANIFEST, reasons.AB_UNSUPPORTED.text, "Remove it, or use a router.", "spec.analysis.match")
+    if provider == KUBERNETES and analysis.iterations < 1:
+        text = f"{reasons.STEPS_UNSUPPORTED.text}: 10 iterations are run"
+        yield Problem(Fault.MANIFEST, text, "Set spec.analysis.iterations.", "spec.analysis.iterations")
+
+
+def _metrics(analysis: Analysis) -> Iterator[Problem]:
+    for at, metric in enumerate(analysis.metrics):
+        path = f"spec.analysis.metrics[{at}]"
+        both = [metric.name in BUILTIN, bool(metric.query), metric.template_ref is not None]
+        if sum(both) > 1:
+            text = f"Metric {metric.name} is checked {sum(both)} times: by its name, its query and its template alike"
+            yield Problem(Fault.MANIFEST, text, "Rename it, or keep one of them.", path)
+        if metric.threshold_range is None and not metric.threshold and metric.name != "request-success-rate":
+            text = f"Metric {metric.name} has no threshold: every value over 0 fails"
+            yield Problem(Fault.MANIFEST, text, "Set thresholdRange.", f"{path}.thresholdRange")
+
+
+def _hooks(analysis: Analysis, interval: float) -> Iterator[Problem]:
+    longest = sum(hook.timeout_seconds for hook in analysis.webhooks if hook.type is HookType.ROLLOUT)
+    if longest >= interval:
+        text = f"Rollout hooks may take {longest:g} s, an interval is {interval:g} s: rounds may come late"
+        yield Problem(
+            Fault.MANIFEST, text, "Shorten their timeouts, or lengthen the interval.", "spec.analysis.webhooks"
+        )
+
+
+def _weights(analysis: Analysis) -> Iterator[Problem]:
+    if list(analysis.step_weights) != sorted(set(analysis.step_weights)):
+        yield Problem(Fault.MANIFEST, "stepWeights do not rise", "Sort them.", "spec.analysis.stepWeights")
+    if analysis.step_weight and analysis.step_weights:
+        text = "stepWeight and stepWeights are both set: stepWeights are not used"
+        yield Problem(Fault.MANIFEST, text, "Remove one of them.", "spec.analysis.stepWeights")

@@ -1,0 +1,197 @@
+"""From an approved canary to a primary that runs the same: copy, wait, move traffic back, scale down.
+
+Phases Promoting and Finalising. After the copy only the primary decides: it becomes ready and takes all traffic, or the
+promotion has failed and the canary keeps serving. What the canary's pods do by then stops nothing.
+"""
+
+from __future__ import annotations
+
+from pyflagger.api.canary import Phase
+from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Route
+from pyflagger.core import reasons, rollback
+from pyflagger.core.case import Case, Step, no_progress
+from pyflagger.core.decision import (
+    Action,
+    Alert,
+    Count,
+    Decision,
+    Ensure,
+    Part,
+    Promote,
+    Remember,
+    SetRoute,
+)
+from pyflagger.core.holding import hold_for_primary
+from pyflagger.core.revision import configs_changed, ours
+
+FAILED_PROMOTION = "failed-promotion"
+
+
+def copy(case: Case, *before: Action) -> Decision:
+    """Replace the primary's template by the one that was judged."""
+    reason = reasons.copying(case.canary)
+    return case.act(
+        reason,
+        *before,
+        case.say(reason, phase=Phase.PROMOTING),
+        Promote(case.target.revision),
+        case.clean_slate(),
+        case.write(Phase.PROMOTING, last_tick_time=None),
+    )
+
+
+def already_copied(case: Case) -> Decision:
+    """The copy was made, and the operator stopped before it could say so."""
+    return case.act(reasons.copying(case.canary), case.clean_slate(), case.write(Phase.PROMOTING, last_tick_time=None))
+
+
+# Promoting and Finalising -------------------------------------------------------------------------------------------
+
+
+def rebase(case: Case) -> Decision | None:
+    """A foreign hash becomes ours once the primary is known to run the target's template."""
+    if ours(case.status.last_applied_spec) or not case.matches or configs_changed(case.status, case.target):
+        return None
+    return case.act(reasons.REBASED, case.write(**case.take_revision()))
+
+
+def give_up(case: Case) -> Decision | None:
+    """Go on with a failed promotion that has begun: the canary keeps all traffic, if it can take it."""
+    if case.status.rollback is None:
+        return None
+    reason = reasons.promotion_failed(case.canary, case.primary_readiness.text)
+    if case.canary_ready and case.route != ALL_CANARY:
+        return case.act(reason, SetRoute(ALL_CANARY, everyone=True))
+    return rollback.fail(case, reason, 100)
+
+
+def primary_ready(case: Case) -> Decision | None:
+    """Wait for the primary; past its deadline the promotion has failed."""
+    readiness = case.primary_readiness
+    if readiness.ready:
+        return None
+    if readiness.retriable:
+        return hold_for_primary(case)
+    reason = reasons.promotion_failed(case.canary, readiness.text)
+    return case.act(
+        reason,
+        *case.once(reasons.primary_not_ready(readiness.text), warn=True),
+        case.say(reason, warn=True),
+        Alert("error", reasons.alert_promotion(readiness.text)),
+        *((SetRoute(ALL_CANARY, everyone=True),) if case.canary_ready else ()),
+        case.write(rollback=FAILED_PROMOTION, canary_weight=100),
+    )
+
+
+def autoscaler(case: Case) -> Decision | None:
+    """The primary's autoscaler follows the target's with each promotion."""
+    if case.situation.generated.primary_autoscaler == "ok":
+        return None
+    return case.act(reasons.REPAIRING, Ensure(Part.PRIMARY_AUTOSCALER))
+
+
+def go_home(case: Case) -> Decision | None:
+    """Move all traffic to the primary at once, unless it is to go back in steps.
+
+    With a newer revision in the target the canary's pods are unvetted: no more steps with them.
+    """
+    if _stepped(case):
+        return None
+    if case.skip:
+        return case.act(reasons.ROUTING_TO_PRIMARY, SetRoute(ALL_PRIMARY)) if case.exposed else None
+    reason = reasons.ROUTING_TO_PRIMARY
+    told = () if case.virtual else (case.say(reason),)
+    return case.act(
+        reason, *told, *case.route_to(ALL_PRIMARY), case.write(Phase.FINALISING, canary_weight=0, iterations=0)
+    )
+
+
+def _stepped(case: Case) -> bool:
+    """Whether traffic goes back in steps. Match rules (A/B) and a provider that splits nothing have none."""
+    if case.skip or case.virtual or case.strategy == "ab-testing" or _stale(case):
+        return False
+    return case.analysis.step_weight_promotion > 0 and max(case.route.canary, case.status.canary_weight) > 0
+
+
+def _stale(case: Case) -> bool:
+    """Whether the target is no longer what was copied."""
+    return case.target.revision != case.status.last_applied_spec or configs_changed(case.status, case.target)
+
+
+def step_home(case: Case) -> Decision | None:
+    """Move traffic to the primary by a step each interval."""
+    if case.skip:
+        return None
+    if case.route.canary < case.status.canary_weight:
+        return _stepped_to(case, case.route.primary)
+    if case.last_tick is None:
+        return case.act(reasons.INTERVAL, Remember(tick=case.now))
+    if case.now < case.due:
+        return Decision(reasons=(reasons.INTERVAL,), wake=case.due)
+    return _stepped_to(case, min(100, case.route.primary + case.analysis.step_weight_promotion))
+
+
+def _stepped_to(case: Case, share: int) -> Decision:
+    """The primary has, or gets, this share. A step that the routes show already is only written down."""
+    reason = reasons.primary_weight(case.canary, share)
+    progress = {"canary_weight": 0, "iterations": 0} if share == 100 else {"canary_weight": 100 - share}
+    return case.act(
+        reason,
+        *case.route_to(Route(share, 100 - share)),
+        case.say(reason),
+        Remember(tick=case.now),
+        case.write(Phase.FINALISING if share == 100 else None, **case.tick(**progress)),
+    )
+
+
+def scale_down(case: Case) -> Decision | None:
+    """The canary's pods go, once no traffic reaches them."""
+    sleep = case.put_to_sleep()
+    if case.exposed:
+        return case.act(reasons.ROUTING_TO_PRIMARY, SetRoute(ALL_PRIMARY))
+    return case.act(reasons.SCALING_DOWN, *sleep) if sleep else None
+
+
+def finish(case: Case) -> Decision:
+    """The end of a release. What was copied is what is promoted, whatever the target says by now."""
+    told, ask = rollback.post_rollout(case, Phase.SUCCEEDED)
+    if ask is not None:
+        return ask
+    reason = reasons.completed(case.canary, case.skip)
+    return case.act(
+        reason,
+        *told,
+        case.say(reason, phase=Phase.SUCCEEDED),
+        Alert("info", reasons.ALERT_SKIPPED if case.skip else reasons.ALERT_COMPLETED),
+        Count("success", "skipped" if case.skip else "completed"),
+        case.clean_slate(case.now),
+        case.write(
+            Phase.SUCCEEDED,
+            **no_progress(),
+            last_promoted_spec=case.status.last_applied_spec,
+        ),
+    )
+
+
+def done(case: Case) -> Decision | None:
+    """With the canary scaled down nothing is left that could go wrong: the primary is not asked again."""
+    return finish(case) if case.target_asleep and not case.exposed and not case.put_to_sleep() else None
+
+
+def done_skipping(case: Case) -> Decision | None:
+    """Without an analysis there is no phase of its own for scaling down."""
+    return done(case) if case.skip else None
+
+
+PROMOTING: tuple[Step, ...] = (
+    give_up,
+    rebase,
+    done_skipping,
+    primary_ready,
+    autoscaler,
+    go_home,
+    step_home,
+    scale_down,
+    finish,
+)
+FINALISING: tuple[Step, ...] = (give_up, rebase, done, primary_ready, scale_down, finish)

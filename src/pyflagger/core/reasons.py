@@ -1,0 +1,317 @@
+"""Every text that a release says, in one place: events, alerts, and the reasons of decisions.
+
+Users match on the event texts, so those of the reference stay as they are. `whose` is `{name}.{namespace}` of the
+Canary, `target` and `primary` are the workloads' names with the namespace. Called by the phases of `core`.
+"""
+
+from __future__ import annotations
+
+from pyflagger.api import names
+from pyflagger.api.canary import Canary
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.core.decision import Reason
+
+
+def whose(canary: Canary) -> str:
+    """The Canary, as events name it."""
+    return f"{canary.metadata.name}.{canary.metadata.namespace}"
+
+
+def target(canary: Canary) -> str:
+    """The target, as events name it."""
+    return f"{names.target(canary)}.{canary.metadata.namespace}"
+
+
+def primary(canary: Canary) -> str:
+    """The primary, as events name it."""
+    return f"{names.primary(canary)}.{canary.metadata.namespace}"
+
+
+# Progress -----------------------------------------------------------------------------------------------------------
+
+PROVIDERS_AVAILABLE = Reason("providers-available", "all the metrics providers are available!")
+SUSPENDED = Reason("suspended", "skipping canary run as object is suspended")
+ROUTING_TO_CANARY = Reason("routing-to-canary", "Routing all traffic to canary")
+MIRROR_OFF = Reason("routing-to-canary", "Stop traffic mirroring and route all traffic to canary")
+ROUTING_TO_PRIMARY = Reason("routing-to-primary", "Routing all traffic to primary")
+DELETED = Reason("deleted", "The canary is being deleted; nothing is left for flagger to do.")
+IDLE = Reason("idle", "Nothing new: the primary runs what the target says.")
+REFUSED = Reason("refused", "The last revision failed; change the pod template to try again.")
+SERVING = Reason("canary-serving", "The canary serves traffic while the primary is broken; a new revision mends it.")
+REBASED = Reason("rebased", "The status was written by another version; it is written anew, nothing is released.")
+REFRESHED = Reason("refreshed", "The target is back at the promoted revision.")
+PREPARING = Reason("preparing", "Generated objects are brought about.")
+REPAIRING = Reason("repairing", "Generated objects are mended.")
+MENDED = Reason("mended", "What blocked the canary is gone.")
+RECORDED = Reason("recorded", "Traffic was ahead of the status; the status catches up and the weight is held.")
+ASKING = Reason("asking", "Checks are being run.")
+INTERVAL = Reason("interval", "The current step is held until the interval is over.")
+CLEANING = Reason("cleaning", "Configs that the primary no longer uses are removed.")
+SCALING_DOWN = Reason("scaling-down", "The target is scaled to zero.")
+SCALING_UP = Reason("scaling-up", "The target is scaled up again, as a run needs it.")
+STRAY_TRAFFIC = Reason("stray-traffic", "Traffic goes back to the primary: the canary has no pods.")
+HANDING_BACK = Reason("handing-back", "The target is handed back.")
+INITIALIZING = Reason("initializing", "Initialization begins.")
+NO_STEPS = Reason(
+    "no-steps",
+    "The analysis has no step to take.",
+    "Set spec.analysis.stepWeight, stepWeights or iterations.",
+    Fault.MANIFEST,
+)
+
+
+def initialized(canary: Canary) -> Reason:
+    """Bootstrap is done."""
+    return Reason("initialized", f"Initialization done! {whose(canary)}")
+
+
+def new_revision(canary: Canary) -> Reason:
+    """A run begins."""
+    return Reason("new-revision", f"New revision detected! Scaling up {target(canary)}")
+
+
+def restarting(canary: Canary) -> Reason:
+    """A run begins anew."""
+    return Reason("restarting", f"New revision detected! Restarting analysis for {target(canary)}")
+
+
+def cancelled(canary: Canary) -> Reason:
+    """A run ends because the target is back at what the primary runs."""
+    return Reason("cancelled", f"Promoted revision is back! Cancelling analysis for {target(canary)}")
+
+
+def starting(canary: Canary) -> Reason:
+    """The first judging round of a run."""
+    return Reason("starting", f"Starting canary analysis for {target(canary)}")
+
+
+def weight(canary: Canary, percent: int) -> Reason:
+    """The canary's weight went up."""
+    return Reason("advanced", f"Advance {whose(canary)} canary weight {percent}")
+
+
+def iteration(canary: Canary, done: int, of: int) -> Reason:
+    """An iteration is done."""
+    return Reason("advanced", f"Advance {whose(canary)} canary iteration {done}/{of}")
+
+
+def primary_weight(canary: Canary, percent: int) -> Reason:
+    """The primary's weight went up after its template was replaced."""
+    return Reason("advanced", f"Advance {whose(canary)} primary weight {percent}")
+
+
+def copying(canary: Canary) -> Reason:
+    """The primary gets the target's template."""
+    return Reason("copying", f"Copying {target(canary)} template spec to {primary(canary)}")
+
+
+def completed(canary: Canary, skipped: bool) -> Reason:
+    """A release succeeded."""
+    if skipped:
+        return Reason("completed", f"Promotion completed! Canary analysis was skipped for {target(canary)}")
+    return Reason("completed", f"Promotion completed! Scaling down {target(canary)}")
+
+
+def terminating(canary: Canary) -> Reason:
+    """Deletion begins."""
+    return Reason("terminating", f"Terminating canary {whose(canary)}")
+
+
+def terminated(canary: Canary) -> Reason:
+    """Deletion is done."""
+    return Reason("terminated", f"Terminated canary {whose(canary)}")
+
+
+# What holds ---------------------------------------------------------------------------------------------------------
+
+
+def providers_away(error: str) -> Reason:
+    """A metric provider did not answer the probe."""
+    return Reason("providers-away", f"Error checking metric providers: {error}", fault=Fault.PROVIDER)
+
+
+def blocked(problem: Problem) -> Reason:
+    """A problem that has to be mended first."""
+    return Reason("blocked", problem.text, problem.todo, problem.fault)
+
+
+def primary_not_ready(text: str) -> Reason:
+    """The primary holds things up; `text` is the whole event text."""
+    return Reason("primary-not-ready", text, "Look at the primary's pods.", Fault.CLUSTER)
+
+
+def primary_missing(canary: Canary) -> str:
+    """The primary was deleted."""
+    return f"{primary(canary)} not ready: it does not exist"
+
+
+def primary_at_zero(canary: Canary) -> str:
+    """The primary was told to run nothing."""
+    return f"{primary(canary)} not ready: it is scaled to zero"
+
+
+def not_restorable(canary: Canary) -> Reason:
+    """The primary was deleted, and the target is not what it ran."""
+    return Reason(
+        "primary-missing",
+        f"{primary(canary)} does not exist and {target(canary)} is not the promoted revision",
+        f"Put the promoted revision back into {names.target(canary)}, or restore {names.primary(canary)}.",
+        Fault.CLUSTER,
+    )
+
+
+def canary_not_ready(text: str) -> Reason:
+    """The canary holds things up; `text` is the whole event text."""
+    return Reason("canary-not-ready", text, "Look at the target's pods.", Fault.CLUSTER)
+
+
+def rollback_holds(text: str) -> Reason:
+    """Traffic would go back to the primary, if that were ready."""
+    return Reason(
+        "rollback-holds", f"Rollback waits for the primary: {text}", "Look at the primary's pods.", Fault.CLUSTER
+    )
+
+
+def handing_back_holds(text: str) -> Reason:
+    """Deletion waits for the target."""
+    return Reason(
+        "handing-back-holds",
+        f"canary not ready during finalizing: {text}",
+        "Look at the target's pods; traffic stays on the primary until they are ready.",
+        Fault.CLUSTER,
+    )
+
+
+def mirror_unsupported(provider: str) -> Reason:
+    """Mirroring was asked of a provider that cannot."""
+    return Reason(
+        "mirror-unsupported",
+        f"Traffic mirroring is not supported by provider {provider}, going on without it",
+        "Remove spec.analysis.mirror, or use a provider that can mirror.",
+        Fault.MANIFEST,
+    )
+
+
+AB_UNSUPPORTED = Reason(
+    "ab-unsupported", "A/B testing is not supported when using the kubernetes provider", fault=Fault.MANIFEST
+)
+STEPS_UNSUPPORTED = Reason(
+    "steps-unsupported", "Progressive traffic is not supported when using the kubernetes provider", fault=Fault.MANIFEST
+)
+
+
+def iterations_assumed(count: int) -> Reason:
+    """Provider kubernetes needs iterations, and the manifest has none."""
+    return Reason("iterations-assumed", f"Setting canaryAnalysis.iterations: {count}", fault=Fault.MANIFEST)
+
+
+# Hooks --------------------------------------------------------------------------------------------------------------
+
+
+def hook_passed(kind: str, hook: str) -> Reason:
+    """A hook passed; `kind` is its type as events name it, such as `Pre-rollout`."""
+    return Reason("hook-passed", f"{kind} check {hook} passed")
+
+
+def waiting(canary: Canary, what: str, hook: str) -> Reason:
+    """A gate is closed; `what` is empty, `traffic increase ` or `promotion `."""
+    return Reason("gate-closed", f"Halt {whose(canary)} advancement waiting for {what}approval {hook}")
+
+
+def check_failed(canary: Canary, what: str, hook: str, error: str) -> Reason:
+    """A pre-rollout or rollout hook refused; `what` is `pre-rollout` or `external`."""
+    return Reason("hook-failed", f"Halt {whose(canary)} advancement {what} check {hook} failed {error}", "", Fault.HOOK)
+
+
+def no_rollback(hook: str) -> Reason:
+    """A rollback hook has nothing against going on."""
+    return Reason("no-rollback", f"Rollback hook {hook} not signaling a rollback")
+
+
+def post_rollout_failed(hook: str, error: str) -> Reason:
+    """A post-rollout hook refused, which changes nothing."""
+    return Reason("hook-failed", f"Post-rollout hook {hook} failed {error}", "", Fault.HOOK)
+
+
+# Failing ------------------------------------------------------------------------------------------------------------
+
+
+def threshold_reached(canary: Canary, failed: int) -> Reason:
+    """Too many checks failed."""
+    return Reason("rolling-back", f"Rolling back {whose(canary)} failed checks threshold reached {failed}")
+
+
+def manual_rollback(canary: Canary) -> Reason:
+    """A rollback hook asked for it."""
+    return Reason("rolling-back", f"Rolling back {whose(canary)} manual webhook invoked")
+
+
+def deadline(canary: Canary, text: str) -> Reason:
+    """The canary ran out of time."""
+    return Reason("rolling-back", f"Rolling back {whose(canary)} progress deadline exceeded {text}", "", Fault.CLUSTER)
+
+
+def failed(canary: Canary) -> Reason:
+    """A rollback is done."""
+    return Reason("failed", f"Canary failed! Scaling down {whose(canary)}")
+
+
+def failed_but_serving(canary: Canary, percent: int) -> Reason:
+    """A run failed while there is no primary to go back to."""
+    return Reason(
+        "failed",
+        f"Canary failed! Primary is not ready, {whose(canary)} keeps {percent}% of the traffic",
+        "",
+        Fault.CLUSTER,
+    )
+
+
+def promotion_failed(canary: Canary, text: str) -> Reason:
+    """The primary does not come up with the new template."""
+    return Reason(
+        "promotion-failed", f"Promotion of {target(canary)} failed, primary not ready: {text}", "", Fault.CLUSTER
+    )
+
+
+# Conditions that say more than the phase's usual text; `{kind}` is the target's.
+CONDITION_SERVING = "Primary is not ready, {kind} keeps serving traffic."
+CONDITION_CANCELLED = "Canary analysis cancelled, {kind} is back at the promoted revision."
+
+
+# Alerts -------------------------------------------------------------------------------------------------------------
+
+
+def alert_initialized(kind: str) -> str:
+    """Bootstrap is done."""
+    return f"New {kind} detected, initialization completed."
+
+
+ALERT_NEW = "New revision detected, progressing canary analysis."
+ALERT_RESTART = "New revision detected, restarting canary analysis."
+ALERT_CANCELLED = "Promoted revision is back, canary analysis cancelled."
+ALERT_COMPLETED = "Canary analysis completed successfully, promotion finished."
+ALERT_SKIPPED = "Canary analysis was skipped, promotion finished."
+ALERT_WAITING = "Canary is waiting for approval."
+ALERT_WAITING_INCREASE = "Canary traffic increase is waiting for approval."
+ALERT_WAITING_PROMOTION = "Canary promotion is waiting for approval."
+ALERT_MANUAL = "Rolling back manual webhook invoked"
+
+
+def alert_threshold(failed: int) -> str:
+    """Too many checks failed."""
+    return f"Failed checks threshold reached {failed}"
+
+
+def alert_deadline(text: str) -> str:
+    """The canary ran out of time."""
+    return f"Progress deadline exceeded {text}"
+
+
+def alert_promotion(text: str) -> str:
+    """The primary does not come up with the new template."""
+    return f"Promotion failed, primary not ready: {text}"
+
+
+def alert_primary(text: str) -> str:
+    """The primary is broken while no promotion is under way."""
+    return f"Canary is on hold, primary not ready: {text}"

@@ -1,0 +1,107 @@
+"""Back to the primary: a rollback that has begun is written down before traffic moves, and always ends.
+
+Phases Progressing, WaitingPromotion and Waiting. Traffic goes back only to a primary that is ready: until then the
+rollback waits, and when the primary is past saving the run fails with traffic left where it is.
+"""
+
+from __future__ import annotations
+
+from pyflagger.api.canary import HookType, Phase
+from pyflagger.api.facts import ALL_PRIMARY
+from pyflagger.core import reasons
+from pyflagger.core.case import Case, no_progress
+from pyflagger.core.decision import Action, Alert, Count, Decision, Reason
+from pyflagger.core.evidence import call
+
+
+def by_checks(case: Case) -> Decision:
+    """Too many checks failed."""
+    failed = case.status.failed_checks
+    reason = reasons.threshold_reached(case.canary, failed)
+    alert = Alert("error", reasons.alert_threshold(failed))
+    return _begin(case, "failed-checks", (), reason, alert)
+
+
+def by_hook(case: Case, hook: str, *before: Action) -> Decision:
+    """A rollback hook asked for it."""
+    passed = case.say(reasons.hook_passed("Rollback", hook), warn=True)
+    reason = reasons.manual_rollback(case.canary)
+    return _begin(case, "rollback-hook", (*before, passed), reason, Alert("warn", reasons.ALERT_MANUAL))
+
+
+def before_start(case: Case, hook: str) -> Decision:
+    """A rollback hook asked for it while the run still waited for approval: its revision is refused without a run."""
+    passed, reason = reasons.hook_passed("Rollback", hook), reasons.manual_rollback(case.canary)
+    return case.act(
+        reason,
+        case.say(passed, warn=True, checksum=case.pending),
+        case.say(reason, warn=True, checksum=case.pending),
+        Alert("warn", reasons.ALERT_MANUAL),
+        case.write(rollback="rollback-hook", **case.take_revision()),
+    )
+
+
+def by_deadline(case: Case) -> Decision:
+    """The canary's pods ran out of time."""
+    text = case.target.readiness.text
+    reason = reasons.deadline(case.canary, text)
+    said = case.once(reasons.canary_not_ready(text), warn=True)
+    return _begin(case, "deadline", said, reason, Alert("error", reasons.alert_deadline(text)))
+
+
+def _begin(case: Case, cause: str, said: tuple[Action, ...], reason: Reason, alert: Alert) -> Decision:
+    return case.act(reason, *said, case.say(reason, warn=True), alert, case.write(rollback=cause))
+
+
+def carry_on(case: Case) -> Decision | None:
+    """Go on with a rollback that has begun, wherever it was left."""
+    if case.status.rollback is None:
+        return None
+    if case.exposed and not case.primary_readiness.ready:
+        return _no_way_back(case)
+    reason = reasons.failed(case.canary)
+    actions = (
+        *case.route_to(ALL_PRIMARY),
+        *case.once(reason, warn=True, phase=Phase.FAILED),
+        *case.put_to_sleep(),
+    )
+    return case.act(reason, *actions) if actions else fail(case, reason, 0)
+
+
+def _no_way_back(case: Case) -> Decision:
+    readiness = case.primary_readiness
+    if readiness.retriable:
+        return case.hold(reasons.rollback_holds(readiness.text), wake=readiness.look_again)
+    reason = reasons.failed_but_serving(case.canary, case.route.canary)
+    said = case.once(reason, warn=True, phase=Phase.FAILED)
+    return case.act(reason, *said) if said else fail(case, reason, case.route.canary)
+
+
+def fail(case: Case, reason: Reason, weight: int) -> Decision:
+    """The end of a failed run: post-rollout hooks, then the last write."""
+    told, ask = post_rollout(case, Phase.FAILED)
+    if ask is not None:
+        return ask
+    message = reasons.CONDITION_SERVING if weight else ""
+    return case.act(
+        reason,
+        *told,
+        Count("failure", "completed"),
+        case.clean_slate(case.now),
+        case.write(
+            Phase.FAILED,
+            message=message,
+            **no_progress(weight),
+        ),
+    )
+
+
+def post_rollout(case: Case, phase: Phase) -> tuple[tuple[Action, ...], Decision | None]:
+    """The events of the post-rollout hooks, or the decision to ask them. They are asked before the run's last write, so
+    that a crash repeats rather than forgets them; what they answer changes nothing."""
+    hooks = call(case, HookType.POST_ROLLOUT, phase)
+    told: tuple[Action, ...] = hooks.passed(case, "Post-rollout", phase=phase)
+    if hooks.stopped is not None:
+        hook, error = hooks.stopped
+        told += (case.say(reasons.post_rollout_failed(hook.name, error), warn=True, phase=phase),)
+    return told, hooks.ask

@@ -1,0 +1,182 @@
+"""Everything that a decision may look at, frozen.
+
+Built by `operator.observe` from the watch cache without an API read, and by tests by hand. `core.decide` is its only
+reader. It holds facts, never objects of Kubernetes: rendering is the business of `workloads` and `routing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from pyflagger.api.canary import Canary
+from pyflagger.api.facts import Capabilities, Problem, Readiness, Route
+
+Sync: TypeAlias = Literal["ok", "drift", "missing"] | Problem
+"""A generated object: as wanted, to be written, to be created, or impossible to render.
+
+Only for the primary's autoscaler does it matter which of the two middle ones it is: one that is there is changed during
+promotion alone, a missing one is created at any time.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The workload that users change.
+
+    `revision` is the versioned hash of its pod template, `configs` the checksums of the ConfigMaps and Secrets that it
+    uses (None: tracking is off). `replicas` is what its spec asks for (None for kinds without replicas).
+    `restored_replicas` is the count it gets when it is scaled from zero. `scalable` is false for kinds that have
+    nothing to scale (Service); `at_zero` means nothing for them.
+    """
+
+    revision: str
+    configs: Mapping[str, str] | None
+    readiness: Readiness
+    at_zero: bool
+    restored_replicas: int = 1
+    scalable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Primary:
+    """The copy that serves users.
+
+    `matches_target`: its template and its copies of configs are what promotion of the target, as it is now, would
+    write; true for kinds that have nothing to copy. `at_zero`: it is told to run nothing, and not by an autoscaler.
+    """
+
+    readiness: Readiness
+    at_zero: bool = False
+    matches_target: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """The state of each object that we generate. A part that does not apply to a canary is "ok".
+
+    `primary_restorable`: a primary that was deleted can be created from the last promoted template, whatever the target
+    is by now. `target_autoscaler_paused` is None where there is none, or none that can be paused.
+    """
+
+    canary_service: Sync = "ok"
+    primary_service: Sync = "ok"
+    apex_service: Sync = "ok"
+    primary_workload: Sync = "ok"
+    primary_autoscaler: Sync = "ok"
+    target_autoscaler_paused: bool | None = None
+    routing: Sync = "ok"
+    finalizer: Sync = "ok"
+    primary_restorable: bool = False
+    stale_configs: Sync = "ok"
+
+
+# Checks and their results -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeProviders:
+    """Ask every metric provider of the canary whether it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallHook:
+    """Call `analysis.webhooks[index]`; `phase` and `checksum` go into its payload."""
+
+    index: int
+    phase: str
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckMetric:
+    """Judge `analysis.metrics[index]` by its built-in query, its in-line query, or its template."""
+
+    index: int
+    source: Literal["builtin", "query", "template"]
+
+
+Need: TypeAlias = ProbeProviders | CallHook | CheckMetric
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A hook answered 2xx, or the probe found every provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A hook answered something else, or did not answer; a provider is away. `text` is the error shown."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A finite number: percent for success rate, milliseconds for duration, as it came for the rest."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoData:
+    """The provider answered, with nothing usable. `text` is its side of the story, `cause` our guess at why."""
+
+    text: str = "no values found"
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFailed:
+    """The check itself failed. The problem's text is the whole event text but for a leading prefix by source.
+
+    Texts about a template, about building a client and about fetching an object get no prefix (docs: metrics).
+    """
+
+    problem: Problem
+
+
+Result: TypeAlias = Passed | Refused | Value | NoData | QueryFailed
+
+
+# The whole ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the operator remembers of a canary between decisions but does not store; empty after a restart.
+
+    `said` is the last text of each kind of standing condition (key: reason code), so that it is said once.
+    `tick` is the time of the last judging round, when it is newer than `status.lastTickTime`.
+    """
+
+    said: Mapping[str, str] = field(default_factory=dict)
+    tick: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One canary and its world at the time `now` (seconds since the epoch).
+
+    `interval` is the effective analysis interval in seconds. `problems` are those of the manifest or of its
+    combination with the provider: while there are any, nothing is changed. `target`, `primary` and `route` are a
+    Problem when they cannot be read, and `primary` is None before it exists. `provider` is the effective provider
+    name. `deleting` is set once the object has a deletion timestamp and our finalizer. For provider `kubernetes` the
+    route is what the apex Service selects. `reassert_zero`: scale a target that was scaled up while idle back to zero.
+    """
+
+    canary: Canary
+    now: float
+    interval: float
+    provider: str
+    capabilities: Capabilities
+    target: Target | Problem
+    primary: Primary | Problem | None
+    route: Route | Problem | None
+    generated: Generated = field(default_factory=Generated)
+    problems: tuple[Problem, ...] = ()
+    evidence: Mapping[Need, Result] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+    deleting: bool = False
+    reassert_zero: bool = False

@@ -1,0 +1,162 @@
+"""From idle to a run: is there something new, may it start, and the start itself.
+
+Phases Initialized, Succeeded, Failed and Waiting. A revision is taken note of only together with the write that starts
+its run (or refuses it), so none is lost to a crash or to a primary that is not ready just then.
+"""
+
+from __future__ import annotations
+
+from pyflagger.api.canary import HookType, Phase
+from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY
+from pyflagger.core import reasons, rollback
+from pyflagger.core.case import Case, Step, no_progress
+from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Remember, Say, SetRoute
+from pyflagger.core.evidence import agrees, call
+from pyflagger.core.holding import hold_for_primary
+from pyflagger.core.revision import Change, idle_change
+
+
+def _change(case: Case) -> Change:
+    return idle_change(case.status, case.target, case.matches)
+
+
+# Idle ---------------------------------------------------------------------------------------------------------------
+
+
+def rescue(case: Case) -> Decision | None:
+    """After a failed promotion the canary serves as soon as it can, for as long as the primary cannot."""
+    if not case.rescued or case.route == ALL_CANARY or case.primary_readiness.ready or not case.canary_ready:
+        return None
+    return case.act(reasons.SERVING, SetRoute(ALL_CANARY, everyone=True))
+
+
+def rebase(case: Case) -> Decision | None:
+    """Write hashes anew that say the same as those that are there, or that cannot be compared with."""
+    change = _change(case)
+    if change is Change.REBASE:
+        taken = case.take_revision()
+        if case.matches:
+            taken["last_promoted_spec"] = case.target.revision
+        return case.act(reasons.REBASED, case.write(**taken))
+    if change is Change.REVERTED:
+        return case.act(reasons.REFRESHED, case.write(**case.take_revision()))
+    return None
+
+
+def tidy(case: Case) -> Decision | None:
+    """With nothing new: no traffic for a canary without pods, no pods for a canary that is not asked for, no litter."""
+    if _change(case) is Change.NEW or case.rescued:
+        return None
+    if case.exposed and case.target_asleep and case.primary_readiness.ready:
+        return case.act(reasons.STRAY_TRAFFIC, *case.route_to(ALL_PRIMARY))
+    if case.situation.generated.stale_configs != "ok":
+        return case.act(reasons.CLEANING, Ensure(Part.STALE_CONFIGS))
+    if case.situation.reassert_zero and not case.exposed and case.put_to_sleep():
+        return case.act(reasons.SCALING_DOWN, *case.put_to_sleep())
+    return None
+
+
+def rest(case: Case) -> Decision | None:
+    """Nothing to do until the target changes."""
+    if _change(case) is Change.NEW:
+        return None
+    failed = case.status.phase is Phase.FAILED
+    reason = reasons.SERVING if case.rescued else reasons.REFUSED if failed else reasons.IDLE
+    return Decision(reasons=(reason,))
+
+
+# Waiting ------------------------------------------------------------------------------------------------------------
+
+
+def retract(case: Case) -> Decision | None:
+    """What waited for approval is no longer there: back to where the canary was."""
+    change, status = _change(case), case.status
+    if change is Change.NEW:
+        return None
+    if change is Change.NONE and (case.rescued or status.last_applied_spec != status.last_promoted_spec):
+        return case.act(reasons.REFUSED, case.write(Phase.FAILED))
+    reason = reasons.cancelled(case.canary)
+    taken = case.take_revision()
+    return case.act(
+        reason, case.say(reason), case.write(Phase.INITIALIZED, message=reasons.CONDITION_CANCELLED, **taken)
+    )
+
+
+def poll(case: Case) -> Decision | None:
+    """A closed gate is asked again every interval."""
+    if case.last_tick is None:
+        return case.act(reasons.INTERVAL, Remember(tick=case.now))
+    return Decision(reasons=(reasons.INTERVAL,), wake=case.due) if case.now < case.due else None
+
+
+def called_off(case: Case) -> Decision | None:
+    """A rollback hook may call a run off before it starts; its revision is refused without having run."""
+    hooks = call(case, HookType.ROLLBACK, case.status.phase, checksum=case.pending, stops=agrees)
+    if hooks.ask:
+        return hooks.ask
+    if hooks.stopped is None:
+        return None
+    return rollback.before_start(case, hooks.stopped[0].name)
+
+
+# Starting -----------------------------------------------------------------------------------------------------------
+
+
+def primary_first(case: Case) -> Decision | None:
+    """Without a primary to fall back on nothing starts, but for what mends the primary."""
+    if case.skip or case.rescued or case.primary_readiness.ready:
+        return None
+    return hold_for_primary(case)
+
+
+def start(case: Case) -> Decision | None:
+    """Ask the confirm-rollout gate, and start."""
+    gate = call(case, HookType.CONFIRM_ROLLOUT, case.status.phase, checksum=case.pending)
+    if gate.ask:
+        return gate.ask
+    passed = gate.passed(case, "Confirm-rollout", checksum=case.pending)
+    if gate.stopped is None:
+        return _go(case, passed)
+    hook = gate.stopped[0]
+    reason = reasons.waiting(case.canary, "", hook.name)
+    if case.status.phase is Phase.WAITING:
+        return case.act(reason, Remember(tick=case.now))
+    alert = () if hook.mute_alert else (Alert("warn", reasons.ALERT_WAITING),)
+    return case.act(
+        reason,
+        *passed,
+        case.say(reason, warn=True, checksum=case.pending),
+        *alert,
+        case.clean_slate(case.now),
+        case.write(Phase.WAITING, **case.tick()),
+    )
+
+
+def _go(case: Case, passed: tuple[Say, ...]) -> Decision:
+    """Scale up and take the revision. While the primary is broken the canary keeps all traffic, and is judged so."""
+    rescued = case.rescued and not case.primary_readiness.ready
+    home: tuple[Action, ...] = () if rescued or not case.primary_readiness.ready else case.route_to(ALL_PRIMARY)
+    reason = reasons.new_revision(case.canary)
+    tick = case.tick() if rescued else {"last_tick_time": None}
+    return case.act(
+        reason,
+        *passed,
+        case.say(reason, phase=Phase.PROGRESSING, checksum=case.pending),
+        Alert("info", reasons.ALERT_NEW, with_fields=True),
+        *home,
+        *case.wake_up(),
+        case.clean_slate(case.now if rescued else None),
+        case.write(Phase.PROGRESSING, **no_progress(100 if rescued else 0), **tick, **case.take_revision()),
+    )
+
+
+IDLE: tuple[Step, ...] = (rescue, rebase, tidy, rest, primary_first, start)
+WAITING: tuple[Step, ...] = (
+    rollback.carry_on,
+    rescue,
+    retract,
+    primary_first,
+    poll,
+    called_off,
+    start,
+)

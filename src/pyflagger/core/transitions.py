@@ -1,0 +1,122 @@
+"""Which phase may follow which, and how a status moves from one to the next.
+
+The theory. A release is about two facts: what the primary runs, and how much traffic the canary gets.
+Four rules make the table below:
+
+1. Nothing is promoted that was not judged. Only `Progressing` and `WaitingPromotion` judge; `Promoting` follows them
+   alone (an analysis that is skipped is a judgement by the user).
+2. There is always a way back. Every phase that gives traffic to the canary can fail, and failing ends with all traffic
+   on pods that are ready: the primary, or the canary while the primary is broken.
+3. Copying is the point of no return. From `Promoting` on the primary alone decides; a new revision waits its turn.
+4. An end is an end only once it is written. `Succeeded` and `Failed` are the last write of a run, so a crash repeats
+   the steps before them and never loses one.
+
+`Initialized` is also where a run goes that was cancelled by putting the promoted revision back: nothing failed, and
+nothing was promoted. `Terminating` may follow everything. Writing a status without changing its phase is no transition;
+a restart (a new revision in the middle of a run) is the one transition from a phase to itself that means something.
+
+Called by every module here that writes a status; a transition that is not in the table cannot be made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pyflagger.api.canary import CanaryStatus, Condition, Phase
+from pyflagger.api.durations import stamp
+
+ALLOWED: Mapping[Phase, frozenset[Phase]] = {
+    Phase.NEW: frozenset({Phase.INITIALIZING, Phase.TERMINATING}),
+    Phase.INITIALIZING: frozenset({Phase.INITIALIZED, Phase.TERMINATING}),
+    Phase.INITIALIZED: frozenset({Phase.WAITING, Phase.PROGRESSING, Phase.TERMINATING}),
+    Phase.WAITING: frozenset({Phase.PROGRESSING, Phase.INITIALIZED, Phase.FAILED, Phase.TERMINATING}),
+    Phase.PROGRESSING: frozenset(
+        {
+            Phase.PROGRESSING,
+            Phase.WAITING_PROMOTION,
+            Phase.PROMOTING,
+            Phase.FAILED,
+            Phase.INITIALIZED,
+            Phase.TERMINATING,
+        }
+    ),
+    Phase.WAITING_PROMOTION: frozenset(
+        {Phase.PROGRESSING, Phase.PROMOTING, Phase.FAILED, Phase.INITIALIZED, Phase.TERMINATING}
+    ),
+    Phase.PROMOTING: frozenset({Phase.FINALISING, Phase.SUCCEEDED, Phase.FAILED, Phase.TERMINATING}),
+    Phase.FINALISING: frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.TERMINATING}),
+    Phase.SUCCEEDED: frozenset({Phase.WAITING, Phase.PROGRESSING, Phase.TERMINATING}),
+    Phase.FAILED: frozenset({Phase.WAITING, Phase.PROGRESSING, Phase.TERMINATING}),
+    Phase.TERMINATING: frozenset(),
+    Phase.TERMINATED: frozenset(),
+}
+
+PROMOTED = "Promoted"
+BLOCKED = "Blocked"
+
+# Status and message of the Promoted condition, by phase; `{kind}` is the target's.
+CONDITIONS: Mapping[Phase, tuple[str, str]] = {
+    Phase.INITIALIZING: ("Unknown", "New {kind} detected, starting initialization."),
+    Phase.INITIALIZED: ("True", "{kind} initialization completed."),
+    Phase.WAITING: ("Unknown", "Waiting for approval."),
+    Phase.PROGRESSING: ("Unknown", "New revision detected, progressing canary analysis."),
+    Phase.WAITING_PROMOTION: ("Unknown", "Waiting for approval."),
+    Phase.PROMOTING: ("Unknown", "Canary analysis completed, starting primary rolling update."),
+    Phase.FINALISING: ("Unknown", "Canary analysis completed, routing all traffic to primary."),
+    Phase.SUCCEEDED: ("True", "Canary analysis completed successfully, promotion finished."),
+    Phase.FAILED: ("False", "Canary analysis failed, {kind} scaled to zero."),
+    Phase.TERMINATING: ("Unknown", "Canary is being deleted, handing traffic back to the {kind}."),
+}
+
+
+class IllegalTransition(Exception):
+    """A bug of ours: the table does not hold this transition."""
+
+
+def move(status: CanaryStatus, to: Phase, *, now: float, kind: str, message: str = "", **changes: Any) -> CanaryStatus:
+    """The status in phase `to`, with `changes` of other fields and the Promoted condition of that phase.
+
+    `message` replaces the condition's usual text. Raises IllegalTransition when the table does not allow it.
+    """
+    if to not in ALLOWED[status.phase]:
+        raise IllegalTransition(f"{status.phase or 'New'} cannot become {to or 'New'}")
+    time = stamp(now)
+    if to != status.phase:
+        changes["last_transition_time"] = time
+    verdict, usual = CONDITIONS[to]
+    promoted = _promoted(status, verdict, to, (message or usual).format(kind=kind), time)
+    others = tuple(c for c in status.conditions if c.type != PROMOTED)
+    return status.but(**changes, phase=to, conditions=(promoted, *others))
+
+
+def _promoted(status: CanaryStatus, verdict: str, phase: Phase, message: str, time: str) -> Condition:
+    """The condition, untouched when nothing about it changed; its transition time is that of its status alone."""
+    old = next((c for c in status.conditions if c.type == PROMOTED), None)
+    if old is not None and (old.status, old.reason, old.message) == (verdict, phase, message):
+        return old
+    since = old.last_transition_time if old is not None and old.status == verdict else time
+    return Condition(
+        type=PROMOTED,
+        status=verdict,
+        reason=phase.value,
+        message=message,
+        last_update_time=time,
+        last_transition_time=since,
+    )
+
+
+def block(status: CanaryStatus, text: str, now: float) -> CanaryStatus:
+    """The status with a condition that names what keeps the canary from being worked on; `""` takes it away."""
+    old = next((c for c in status.conditions if c.type == BLOCKED), None)
+    if (old.message if old is not None else "") == text:
+        return status
+    others = tuple(c for c in status.conditions if c.type != BLOCKED)
+    if not text:
+        return status.but(conditions=others)
+    time = stamp(now)
+    since = old.last_transition_time if old is not None else time
+    blocked = Condition(
+        type=BLOCKED, status="True", reason="Problem", message=text, last_update_time=time, last_transition_time=since
+    )
+    return status.but(conditions=(*others, blocked))

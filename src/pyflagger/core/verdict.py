@@ -1,0 +1,128 @@
+"""Whether a metric's value passes, and the text when it does not.
+
+Values are compared as they came, fractions included; bounds are inclusive. A value that is no finite number never
+passes, and no data, a failed query and a bad value have three different texts. Called by `analysis`.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from pyflagger.api.canary import Analysis, Canary, Metric
+from pyflagger.api.durations import show
+from pyflagger.api.facts import Fault
+from pyflagger.core import reasons
+from pyflagger.core.decision import Reason
+from pyflagger.core.situation import CheckMetric, NoData, QueryFailed, Result, Value
+
+SUCCESS_RATE = "request-success-rate"
+DURATION = "request-duration"
+BUILTIN = frozenset({SUCCESS_RATE, DURATION})
+
+Source: TypeAlias = Literal["builtin", "query", "template"]
+
+UNUSABLE = "Metric query failed for no usable metrics template and query were configured"
+
+# What a failed check's text begins with when it is whole already: it is about something else than the query.
+WHOLE = ("Metric template ", "Error building ", "Error fetching ")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of a round. `need` is None when the metric has nothing to check."""
+
+    metric: Metric
+    need: CheckMetric | None
+
+
+def checks(analysis: Analysis) -> Iterator[Check]:
+    """All checks of a round, in order: built-in and in-line queries first, then templates."""
+    for at, metric in enumerate(analysis.metrics):
+        if metric.name in BUILTIN:
+            yield Check(metric, CheckMetric(at, "builtin"))
+        if metric.query:
+            yield Check(metric, CheckMetric(at, "query"))
+    for at, metric in enumerate(analysis.metrics):
+        if metric.template_ref is not None:
+            yield Check(metric, CheckMetric(at, "template"))
+        elif metric.name not in BUILTIN and not metric.query:
+            yield Check(metric, None)
+
+
+def unusable() -> Reason:
+    """A metric has nothing to check."""
+    return Reason("metric-unusable", UNUSABLE, "Give the metric a templateRef or a query.", Fault.MANIFEST)
+
+
+def judge(canary: Canary, provider: str, metric: Metric, source: Source, result: Result) -> Reason | None:
+    """Why a check fails; None when it passes. `provider` names the dialect of the built-in queries."""
+    if isinstance(result, QueryFailed):
+        problem = result.problem
+        return Reason("metric-error", _failure(metric, source, problem.text), problem.todo, problem.fault)
+    if isinstance(result, Value) and math.isfinite(result.value):
+        return _bounds(canary, metric, source, result.value)
+    if isinstance(result, Value):
+        result = NoData(f"value is not finite: {result.value}")
+    if not isinstance(result, NoData):
+        return Reason("metric-error", _failure(metric, source, "no value"), "", Fault.US)
+    return Reason("no-data", _silence(canary, provider, metric, source, result.text), result.cause, Fault.PROVIDER)
+
+
+def _failure(metric: Metric, source: Source, text: str) -> str:
+    if text.startswith(WHOLE):
+        return text
+    if source == "builtin":
+        return f"Prometheus query failed: {text}"
+    return f"{'Prometheus' if source == 'query' else 'Metric'} query failed for {metric.name}: {text}"
+
+
+def _silence(canary: Canary, provider: str, metric: Metric, source: Source, error: str) -> str:
+    if source == "query":
+        return f"Halt advancement no values found for metric: {metric.name}"
+    if source == "template":
+        return f"Halt advancement no values found for custom metric: {metric.name}: {error}"
+    text = (
+        f"Halt advancement no values found for {provider} metric {metric.name}"
+        f" probably {reasons.target(canary)} is not receiving traffic"
+    )
+    return f"{text}: {error}" if metric.name == SUCCESS_RATE else text
+
+
+def _bounds(canary: Canary, metric: Metric, source: Source, value: float) -> Reason | None:
+    low, high = _range(metric, source)
+    for bound, sign, outside in ((low, "<", operator.lt), (high, ">", operator.gt)):
+        if bound is not None and outside(value, bound):
+            text = _shown(metric, source, value, sign, bound, outside)
+            return Reason("metric-bad", f"Halt {reasons.whose(canary)} advancement {text}")
+    return None
+
+
+def _range(metric: Metric, source: Source) -> tuple[float | None, float | None]:
+    """The accepted range. The older single threshold is a minimum for the success rate and a maximum for the rest."""
+    if metric.threshold_range is not None:
+        return metric.threshold_range.min, metric.threshold_range.max
+    if source == "builtin" and metric.name == SUCCESS_RATE:
+        return metric.threshold, None
+    return None, metric.threshold
+
+
+def _shown(
+    metric: Metric, source: Source, value: float, sign: str, bound: float, outside: Callable[[float, float], bool]
+) -> str:
+    """What is judged, its value and the bound. Whole milliseconds are shown where they tell the same as the value."""
+    if source != "builtin":
+        return f"{metric.name} {value:.2f} {sign} {shortest(bound)}"
+    if metric.name == SUCCESS_RATE:
+        return f"success rate {value:.2f}% {sign} {shortest(bound)}%"
+    whole = float(int(value))
+    told = whole if outside(whole, bound) else value
+    return f"request duration {show(told / 1000)} {sign} {show(bound / 1000)}"
+
+
+def shortest(value: float) -> str:
+    """A number as short as it can be said: `99`, `0.5`."""
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else repr(value)

@@ -1,0 +1,115 @@
+"""The watch cache: live objects of the kinds that canaries refer to, and who wants to know of changes.
+
+Filled by a reflector for each kind; read by the operator without any call. Objects are raw dicts and must not be
+changed by readers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from pyflagger.clock import Clock
+from pyflagger.kube.client import Client
+from pyflagger.kube.reflector import SILENCE_SECONDS_MAX, Reflector
+from pyflagger.kube.resources import Resource, UnknownKind, resource_of
+from pyflagger.objects import Obj, Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One object before and after; None when it was not there, or is gone."""
+
+    resource: Resource
+    ref: Ref
+    old: Obj | None
+    new: Obj | None
+
+
+class Cache:
+    """Collections by kind. `namespace` empty means the whole cluster."""
+
+    def __init__(self, client: Client, clock: Clock, namespace: str = "") -> None:
+        self._client, self._clock, self._namespace = client, clock, namespace
+        self._reflectors: dict[tuple[str, str], Reflector] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._listeners: list[Callable[[Change], None]] = []
+        self._on_sync: list[Callable[[Resource], None]] = []
+
+    def subscribe(self, listener: Callable[[Change], None], on_sync: Callable[[Resource], None] | None = None) -> None:
+        """Call `listener` for each change, in order; `on_sync` when a kind has been read for the first time."""
+        self._listeners.append(listener)
+        if on_sync:
+            self._on_sync.append(on_sync)
+
+    def watch(self, resource: Resource, *, metadata_only: bool = False) -> Reflector:
+        """Follow a kind from now on; following it already is fine."""
+        key = (resource.api_version, resource.kind)
+        if key not in self._reflectors:
+            told = self._teller(resource)
+            self._reflectors[key] = reflector = Reflector(
+                self._client, self._clock, resource, self._namespace, told, metadata_only=metadata_only
+            )
+            loop = asyncio.get_running_loop()
+            self._tasks.append(loop.create_task(reflector.run(), name=f"watch {resource.plural}"))
+            self._tasks.append(loop.create_task(self._announce(reflector)))
+        return self._reflectors[key]
+
+    def synced(self, resource: Resource) -> bool:
+        """Whether a kind has been read."""
+        reflector = self._reflectors.get((resource.api_version, resource.kind))
+        return reflector is not None and reflector.synced.is_set()
+
+    async def wait(self, resource: Resource) -> None:
+        """Follow a kind and wait until it has been read."""
+        await self.watch(resource).synced.wait()
+
+    def get(self, ref: Ref) -> Obj | None:
+        """An object as it was last seen."""
+        reflector = self._reflectors.get((ref.api_version, ref.kind))
+        return reflector.store.get((ref.namespace, ref.name)) if reflector else None
+
+    def list(self, resource: Resource) -> Iterator[Obj]:
+        """All objects of a kind."""
+        reflector = self._reflectors.get((resource.api_version, resource.kind))
+        yield from list(reflector.store.values()) if reflector else ()
+
+    def troubles(self) -> Mapping[str, str]:
+        """What is wrong, by kind: not read yet, silent for too long, failing."""
+        found = {}
+        for reflector in self._reflectors.values():
+            plural = reflector.resource.plural
+            if not reflector.synced.is_set():
+                found[plural] = f"{plural}: not read yet {reflector.trouble}".rstrip()
+            elif reflector.stale_seconds > SILENCE_SECONDS_MAX:
+                found[plural] = (
+                    f"{plural}: nothing heard for {reflector.stale_seconds:.0f} s {reflector.trouble}".rstrip()
+                )
+        return found
+
+    async def stop(self) -> None:
+        """End every watch."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def knows(self, ref: Ref) -> bool:
+        """Whether the kind of a reference is one that can be followed, and is followed and read."""
+        try:
+            return self.synced(resource_of(ref))
+        except UnknownKind:
+            return False
+
+    def _teller(self, resource: Resource) -> Callable[[tuple[str, str], Obj | None, Obj | None], None]:
+        def tell(key: tuple[str, str], old: Obj | None, new: Obj | None) -> None:
+            change = Change(resource, resource.ref(*key), old, new)
+            for listener in self._listeners:
+                listener(change)
+
+        return tell
+
+    async def _announce(self, reflector: Reflector) -> None:
+        await reflector.synced.wait()
+        for listener in self._on_sync:
+            listener(reflector.resource)

@@ -1,0 +1,135 @@
+"""Verbs over a Transport: typed errors, bounded retries, a fence for leaders.
+
+Used by everything in this room and by the operator for its writes. Knows nothing of canaries.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.clock import Clock
+from pyflagger.kube.errors import ApiError, Conflict, Forbidden, NotFound, NotLeader, Unreachable, error_of
+from pyflagger.kube.protocol import ApiAnswer, ApiRequest, Transport, TransportError
+from pyflagger.kube.resources import Resource, resource_of
+from pyflagger.objects import Create, Delete, Obj, Patch, Ref, Write
+
+__all__ = ["ApiError", "Client", "Conflict", "Forbidden", "NotFound", "NotLeader"]
+
+MERGE_PATCH = "application/merge-patch+json"
+TRIES = 4
+PAUSE_FIRST, PAUSE_MAX = 0.25, 10.0
+_READS = frozenset({"GET"})
+
+
+def _open() -> None:
+    return None
+
+
+class Client:
+    """One way to an API server. `fence` is called before every write and may raise NotLeader."""
+
+    def __init__(self, transport: Transport, clock: Clock, fence: Callable[[], None] = _open) -> None:
+        self.transport = transport
+        self._clock = clock
+        self._fence = fence
+        self.requests: Counter[str] = Counter()
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Obj:
+        """One object. Raises NotFound and other ApiErrors."""
+        return await self.call("GET", resource.path(namespace, name))
+
+    async def create(self, obj: Obj, resource: Resource | None = None) -> Obj:
+        """Create an object. Raises AlreadyExists, Invalid…"""
+        meta = obj["metadata"]
+        kind = resource or resource_of(Ref(obj["apiVersion"], obj["kind"], "", ""))
+        return await self.call("POST", kind.path(meta.get("namespace", "")), obj)
+
+    async def patch(self, patch: Patch) -> Obj:
+        """Change an object by a merge patch. Raises Conflict when a resource version was given and is outdated."""
+        body = patch.body
+        if patch.resource_version:
+            meta = {**(body.get("metadata") or {}), "resourceVersion": patch.resource_version}
+            body = {**body, "metadata": meta}
+        ref = patch.ref
+        path = resource_of(ref).path(ref.namespace, ref.name, patch.subresource)
+        return await self.call("PATCH", path, body, MERGE_PATCH)
+
+    async def replace(self, obj: Obj) -> Obj:
+        """Put an object as a whole; its resource version guards against lost updates."""
+        meta = obj["metadata"]
+        resource = resource_of(Ref(obj["apiVersion"], obj["kind"], "", ""))
+        return await self.call("PUT", resource.path(meta.get("namespace", ""), meta["name"]), obj)
+
+    async def delete(self, ref: Ref) -> None:
+        """Delete an object in the background; already gone is success."""
+        path = resource_of(ref).path(ref.namespace, ref.name)
+        try:
+            await self.call("DELETE", path, {"propagationPolicy": "Background"})
+        except NotFound:
+            return
+
+    async def apply(self, write: Write) -> Obj | None:
+        """Carry a write out; the object as it is afterwards, None for a deletion."""
+        match write:
+            case Create(obj):
+                return await self.create(obj)
+            case Patch():
+                return await self.patch(write)
+            case Delete(ref):
+                await self.delete(ref)
+        return None
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+        query: Mapping[str, str] | None = None,
+        accept: str = "application/json",
+    ) -> Obj:
+        """One call with its retries. Raises ApiError."""
+        payload = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        request = ApiRequest(method, path, query or {}, payload, content_type, accept)
+        answer = await self._send(request)
+        if answer.status >= 400:
+            raise error_of(method.lower(), path, answer.status, answer.body)
+        said: Obj = json.loads(answer.body) if answer.body else {}
+        return said
+
+    async def _send(self, request: ApiRequest) -> ApiAnswer:
+        pause = PAUSE_FIRST
+        for left in range(TRIES - 1, -1, -1):
+            if request.method not in _READS:
+                self._fence()
+            self.requests[request.method] += 1
+            try:
+                answer = await self.transport.call(request)
+            except TransportError as error:
+                if not left or request.method not in _READS:
+                    raise Unreachable(_away(error)) from error
+            else:
+                if not (left and _again(request.method, answer.status)):
+                    return answer
+                pause = max(pause, _retry_after(answer))
+            await self._clock.sleep(min(pause, PAUSE_MAX) + self._clock.jitter(pause / 4))
+            pause *= 2
+        raise AssertionError("unreachable")
+
+
+def _again(method: str, status: int) -> bool:
+    """429 was not carried out; a 5xx may have been, so only a read is repeated blindly."""
+    return status == 429 or (status >= 500 and method in _READS)
+
+
+def _retry_after(answer: ApiAnswer) -> float:
+    text = answer.headers.get("retry-after", "")
+    return float(text) if text.isdigit() else 0.0
+
+
+def _away(error: TransportError) -> Problem:
+    return Problem(Fault.CLUSTER, f"the API server does not answer: {error}", "It is tried again.")

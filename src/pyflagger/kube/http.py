@@ -1,0 +1,192 @@
+"""A Transport over aiohttp to a real API server, and how its address and credentials are found.
+
+In-cluster tokens are read again as they rotate; kubeconfig files and their auth plug-ins are the business of
+kubernetes_asyncio, imported only when one is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from pyflagger import __version__
+from pyflagger.clock import Clock
+from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream, TransportError
+
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+TOKEN_SECONDS_MAX = 60.0
+CALLS_MAX = 64
+LINE_MAX = 8 << 20
+
+Headers = Callable[[], Awaitable[Mapping[str, str]]]
+
+
+class NoCluster(RuntimeError):
+    """There is no way to an API server; the text says what was tried."""
+
+
+async def _anonymous() -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An API server: base URL, TLS settings (None: plain http or the system's), and headers made afresh for each call."""
+
+    url: str
+    tls: ssl.SSLContext | None = None
+    headers: Headers = field(default=_anonymous)
+
+
+class AiohttpTransport:
+    """Calls share a bounded number of connections; watches have theirs."""
+
+    def __init__(self, endpoint: Endpoint, user_agent: str = f"flagger/{__version__}") -> None:
+        self._endpoint = endpoint
+        self._agent = user_agent
+        self._slots = asyncio.Semaphore(CALLS_MAX)
+        self._session: aiohttp.ClientSession | None = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            tls = self._endpoint.tls if self._endpoint.tls is not None else True
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=75),
+                timeout=aiohttp.ClientTimeout(total=None, connect=10),
+                headers={"User-Agent": self._agent},
+                read_bufsize=1 << 18,
+                max_line_size=LINE_MAX,
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _headers(self, request: ApiRequest) -> dict[str, str]:
+        headers = {"Accept": request.accept, **await self._endpoint.headers()}
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        return headers
+
+    async def call(self, request: ApiRequest) -> ApiAnswer:
+        """Make a call. Raises TransportError when there is no answer."""
+        url = self._endpoint.url + request.path
+        try:
+            async with self._slots, asyncio.timeout(request.timeout):
+                headers = await self._headers(request)
+                async with self._open().request(
+                    request.method, url, params=request.query, data=request.body, headers=headers
+                ) as answer:
+                    body = await answer.read()
+                    return ApiAnswer(answer.status, _lower(answer.headers), body)
+        except TimeoutError:
+            raise TransportError(f"no answer within {request.timeout:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise TransportError(str(error) or type(error).__name__) from error
+
+    @asynccontextmanager
+    async def stream(self, request: ApiRequest) -> AsyncIterator[ApiStream]:
+        """Open a watch."""
+        url = self._endpoint.url + request.path
+        try:
+            headers = await self._headers(request)
+            async with asyncio.timeout(request.timeout):
+                answer = await self._open().get(url, params=request.query, headers=headers)
+        except TimeoutError:
+            raise TransportError(f"no answer within {request.timeout:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise TransportError(str(error) or type(error).__name__) from error
+        try:
+            body = await answer.read() if answer.status >= 400 else b""
+            yield ApiStream(answer.status, _lower(answer.headers), _lines(answer.content), body)
+        finally:
+            answer.close()
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    rest = b""
+    try:
+        async for chunk in content.iter_any():
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield line
+            if len(rest) > LINE_MAX:
+                raise TransportError(f"a watch event of more than {LINE_MAX} bytes")
+    except (aiohttp.ClientError, OSError) as error:
+        raise TransportError(str(error) or type(error).__name__) from error
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+async def find(kubeconfig: str, master: str, clock: Clock) -> Endpoint:
+    """The API server by kubeconfig, by address, or from within the cluster. Raises NoCluster."""
+    kubeconfig = kubeconfig or ("" if master else os.environ.get("KUBECONFIG", ""))
+    if kubeconfig:
+        endpoint = await _from_kubeconfig(kubeconfig)
+        return Endpoint(master.rstrip("/"), endpoint.tls, endpoint.headers) if master else endpoint
+    if master:
+        return Endpoint(master.rstrip("/"))
+    return _in_cluster(clock)
+
+
+async def _from_kubeconfig(path: str) -> Endpoint:
+    from kubernetes_asyncio.client import Configuration
+    from kubernetes_asyncio.config import ConfigException, load_kube_config
+
+    configuration: Any = Configuration()
+    try:
+        await load_kube_config(config_file=path, client_configuration=configuration)
+    except (ConfigException, OSError) as error:
+        raise NoCluster(f"kubeconfig {path}: {error}") from error
+
+    async def headers() -> Mapping[str, str]:
+        if configuration.refresh_api_key_hook is not None:
+            await configuration.refresh_api_key_hook(configuration)
+        token = configuration.api_key.get("BearerToken")
+        return {"Authorization": token if token.startswith("Bearer ") else f"Bearer {token}"} if token else {}
+
+    return Endpoint(configuration.host.rstrip("/"), _tls(configuration), headers)
+
+
+def _tls(configuration: Any) -> ssl.SSLContext | None:
+    if not configuration.host.startswith("https"):
+        return None
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    if not configuration.verify_ssl:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    return context
+
+
+def _in_cluster(clock: Clock) -> Endpoint:
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host or not (ACCOUNT / "token").exists():
+        raise NoCluster("no cluster: give -kubeconfig or -master, or run in a pod with a service account")
+    address = f"[{host}]" if ":" in host else host
+    tls = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
+    return Endpoint(f"https://{address}:{port}", tls, _rotating_token(ACCOUNT / "token", clock))
+
+
+def _rotating_token(path: Path, clock: Clock) -> Headers:
+    token, read_at = "", float("-inf")
+
+    async def headers() -> Mapping[str, str]:
+        nonlocal token, read_at
+        if clock.monotonic() - read_at > TOKEN_SECONDS_MAX:
+            token, read_at = path.read_text().strip(), clock.monotonic()
+        return {"Authorization": f"Bearer {token}"}
+
+    return headers

@@ -1,0 +1,149 @@
+"""Leader election by a Lease, and the fence that keeps an old leader from writing.
+
+The protocol is client-go's: holderIdentity, leaseDurationSeconds, acquireTime, renewTime, leaseTransitions. Another
+holder is believed until its lease has gone unrenewed for its duration *by our own clock*, so clocks need not agree.
+The fence is stricter than the lease: a process that was stopped and continued finds by its own monotonic clock that it
+may have lost the lease, and refuses to write before it has asked anybody. Run by `operator.run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyflagger.api.durations import precise_stamp
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.clock import Clock
+from pyflagger.kube.client import Client
+from pyflagger.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, NotLeader
+from pyflagger.kube.resources import LEASES
+from pyflagger.objects import Obj
+
+NAME = "flagger-leader-election"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds: how long a lease is good, how long a leader goes on without renewing, how often it tries."""
+
+    lease: float = 60.0
+    renew: float = 15.0
+    retry: float = 5.0
+
+
+class Elector:
+    """One candidate."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        namespace: str,
+        identity: str,
+        timing: Timing | None = None,
+        name: str = NAME,
+    ) -> None:
+        self._client, self._clock = client, clock
+        self._namespace, self._name, self.identity = namespace, name, identity
+        self._timing = timing or Timing()
+        self._renewed: float | None = None
+        self._seen: tuple[str, str] = ("", "")
+        self._seen_at = 0.0
+
+    @property
+    def leading(self) -> bool:
+        """Whether writes are safe: the last renewal that succeeded *began* recently enough."""
+        if self._renewed is None:
+            return False
+        return self._clock.monotonic() - self._renewed < self._timing.renew
+
+    def fence(self) -> None:
+        """Called before every write. Raises NotLeader."""
+        if not self.leading:
+            raise NotLeader(Problem(Fault.US, "the lease may have been lost: nothing is written", ""))
+
+    async def acquire(self, waiting: Callable[[str], None] | None = None) -> None:
+        """Wait until we lead; `waiting` is told of each other holder."""
+        while not await self._try():
+            if waiting and self._seen[0]:
+                waiting(self._seen[0])
+            await self._clock.sleep(self._timing.retry + self._clock.jitter(self._timing.retry / 5))
+
+    async def hold(self) -> None:
+        """Renew until the lease is lost; returns then."""
+        while self.leading:
+            await self._clock.sleep(self._timing.retry)
+            if not self.leading:
+                break
+            await self._try()
+        self._renewed = None
+
+    async def release(self) -> None:
+        """Let another candidate in at once."""
+        if not self.leading:
+            return
+        try:
+            lease = await self._client.get(LEASES, self._namespace, self._name)
+            spec = lease.get("spec") or {}
+            if spec.get("holderIdentity") == self.identity:
+                lease["spec"] = {**spec, "holderIdentity": "", "leaseDurationSeconds": 1}
+                await self._client.replace(lease)
+        except ApiError:
+            return
+        finally:
+            self._renewed = None
+
+    async def _try(self) -> bool:
+        """Take or renew the lease; whether we hold it. A failed call changes nothing: the fence runs out by itself."""
+        began = self._clock.monotonic()
+        try:
+            lease = await self._client.get(LEASES, self._namespace, self._name)
+        except NotFound:
+            return await self._write(self._fresh(), began, create=True)
+        except ApiError:
+            return self.leading
+        spec = lease.get("spec") or {}
+        holder = spec.get("holderIdentity") or ""
+        if holder not in ("", self.identity) and not self._expired(holder, spec):
+            self._renewed = None
+            return False
+        lease["spec"] = self._renewal(spec, holder)
+        return await self._write(lease, began, create=False)
+
+    def _expired(self, holder: str, spec: Obj) -> bool:
+        sign = (holder, str(spec.get("renewTime")))
+        now = self._clock.monotonic()
+        if sign != self._seen:
+            self._seen, self._seen_at = sign, now
+        return now - self._seen_at >= float(spec.get("leaseDurationSeconds") or self._timing.lease)
+
+    def _renewal(self, spec: Obj, holder: str) -> Obj:
+        now = precise_stamp(self._clock.now())
+        mine = holder == self.identity
+        return {
+            **spec,
+            "holderIdentity": self.identity,
+            "leaseDurationSeconds": int(self._timing.lease),
+            "acquireTime": spec.get("acquireTime", now) if mine else now,
+            "renewTime": now,
+            "leaseTransitions": int(spec.get("leaseTransitions") or 0) + (not mine),
+        }
+
+    def _fresh(self) -> Obj:
+        return {
+            "apiVersion": LEASES.api_version,
+            "kind": LEASES.kind,
+            "metadata": {"name": self._name, "namespace": self._namespace},
+            "spec": {**self._renewal({}, ""), "leaseTransitions": 0},
+        }
+
+    async def _write(self, lease: Obj, began: float, *, create: bool) -> bool:
+        try:
+            await (self._client.create(lease) if create else self._client.replace(lease))
+        except (Conflict, AlreadyExists):
+            self._renewed = None
+            return False
+        except ApiError:
+            return self.leading
+        self._renewed = began
+        return True

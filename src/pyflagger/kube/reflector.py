@@ -1,0 +1,218 @@
+"""Keeps one collection up to date: list in pages, watch, resume, relist.
+
+An explicit machine with three states. LISTING reads everything and tells what differs from before, deletions
+included. WATCHING follows changes from the last resource version, through any number of reconnects. PAUSED waits after
+a failure, longer each time. Only an outdated version (410) leads from WATCHING back to LISTING. Run by `cache`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from enum import StrEnum
+from typing import Any
+
+from pyflagger.clock import Clock
+from pyflagger.kube.client import Client
+from pyflagger.kube.errors import ApiError, Gone, error_of
+from pyflagger.kube.protocol import ApiRequest, TransportError
+from pyflagger.kube.resources import Resource
+from pyflagger.objects import Obj
+
+PAGE = 500
+WATCH_SECONDS = 300.0
+SILENCE_SECONDS_MAX = WATCH_SECONDS + 60.0
+PAUSE_FIRST, PAUSE_MAX = 0.5, 30.0
+OBJECTS = "application/json"
+METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
+
+
+class State(StrEnum):
+    """Where a reflector is."""
+
+    LISTING = "listing"
+    WATCHING = "watching"
+    PAUSED = "paused"
+
+
+class Garbage(Exception):
+    """The server sent something that is no watch event."""
+
+
+Store = dict[tuple[str, str], Obj]
+Told = Callable[[tuple[str, str], Obj | None, Obj | None], None]
+"""(namespace and name, before, after) for each change, in order."""
+
+
+class Reflector:
+    """One collection. `told` is called for each change; `synced` is set after the first list."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        resource: Resource,
+        namespace: str,
+        told: Told,
+        *,
+        metadata_only: bool = False,
+    ) -> None:
+        self._client, self._clock, self._told = client, clock, told
+        self.resource = resource
+        self._path = resource.path(namespace)
+        self._accept = METADATA if metadata_only else OBJECTS
+        self.store: Store = {}
+        self.synced = asyncio.Event()
+        self.state = State.LISTING
+        self.garbage = 0
+        self.trouble = ""
+        self._version = ""
+        self._heard = clock.monotonic()
+
+    @property
+    def stale_seconds(self) -> float:
+        """How long nothing was heard from the server."""
+        return self._clock.monotonic() - self._heard
+
+    async def run(self) -> None:
+        """Follow the collection until cancelled."""
+        pause = PAUSE_FIRST
+        while True:
+            try:
+                if not self._version:
+                    self.state = State.LISTING
+                    await self._list()
+                self.state = State.WATCHING
+                if await self._watch():
+                    pause = PAUSE_FIRST
+                self.trouble = ""
+                continue
+            except Gone:
+                self._version = ""
+                continue
+            except Garbage as error:
+                self.garbage += 1
+                self.trouble, self._version = str(error), ""
+            except (ApiError, TransportError) as error:
+                self.trouble = str(error)
+            self.state = State.PAUSED
+            await self._clock.sleep(pause + self._clock.jitter(pause / 2))
+            pause = min(pause * 2, PAUSE_MAX)
+
+    async def _list(self) -> None:
+        found: Store = {}
+        query = {"limit": str(PAGE)}
+        while True:
+            page = await self._client.call("GET", self._path, query=query, accept=self._accept.format(list="List"))
+            for obj in page.get("items") or ():
+                key = _key(obj)
+                if key:
+                    found[key] = self._clean(obj, found.get(key) or self.store.get(key))
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                break
+            query = {"limit": str(PAGE), "continue": token}
+        self._version = (page.get("metadata") or {}).get("resourceVersion") or ""
+        self._heard = self._clock.monotonic()
+        self._replace(found)
+        self.synced.set()
+
+    def _replace(self, found: Store) -> None:
+        before, self.store = self.store, found
+        for key, obj in before.items():
+            if key not in found:
+                self._told(key, obj, None)
+        for key, obj in found.items():
+            old = before.get(key)
+            if old is None or _rv(old) != _rv(obj):
+                self._told(key, old, obj)
+
+    async def _watch(self) -> bool:
+        """Follow one stream to its end; whether anything came."""
+        query = {
+            "watch": "true",
+            "resourceVersion": self._version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(int(WATCH_SECONDS)),
+        }
+        request = ApiRequest("GET", self._path, query, accept=self._accept.format(list=""))
+        heard = False
+        async with self._client.transport.stream(request) as stream:
+            if stream.status >= 400:
+                raise error_of("watch", self._path, stream.status, stream.body)
+            async for line in self._lines(stream.lines):
+                self._heard = self._clock.monotonic()
+                heard = True
+                self._take(line)
+        return heard
+
+    async def _lines(self, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Lines, with an end to silence: a server that sends not even bookmarks has lost us."""
+        iterator = lines.__aiter__()
+        while True:
+            try:
+                async with asyncio.timeout(SILENCE_SECONDS_MAX):
+                    line = await iterator.__anext__()
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise TransportError(f"nothing heard for {SILENCE_SECONDS_MAX:.0f} s") from None
+            if line.strip():
+                yield line
+
+    def _take(self, line: bytes) -> None:
+        kind, obj = _event(line)
+        if kind == "ERROR":
+            raise error_of("watch", self._path, int(obj.get("code") or 500), json.dumps(obj).encode())
+        version = _rv(obj)
+        if not version:
+            raise Garbage(f"a watch event of {self._path} has no resource version")
+        self._version = version
+        if kind == "BOOKMARK":
+            return
+        key = _key(obj)
+        if key is None:
+            raise Garbage(f"a watch event of {self._path} has no name")
+        before = self.store.get(key)
+        if kind == "DELETED":
+            if before is not None:
+                del self.store[key]
+                self._told(key, before, None)
+        elif before is None or _rv(before) != version:
+            obj = self._clean(obj, before)
+            self.store[key] = obj
+            self._told(key, before, obj)
+
+    def _clean(self, obj: Obj, before: Obj | None) -> Obj:
+        """Drop what nobody reads; share what has not changed, as an update is mostly the object that was there."""
+        obj["metadata"].pop("managedFields", None)
+        obj.setdefault("apiVersion", self.resource.api_version)
+        obj.setdefault("kind", self.resource.kind)
+        if before is not None:
+            for part in ("spec", "data", "metadata"):
+                if part in obj and obj[part] == before.get(part):
+                    obj[part] = before[part]
+        return obj
+
+
+def _event(line: bytes) -> tuple[str, dict[str, Any]]:
+    try:
+        event = json.loads(line)
+        kind, obj = event["type"], event["object"]
+        if not isinstance(obj, dict) or (kind != "ERROR" and not isinstance(obj.get("metadata"), dict)):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Garbage(f"not a watch event: {line[:80]!r}") from None
+    return str(kind), obj
+
+
+def _key(obj: Obj) -> tuple[str, str] | None:
+    meta = obj.get("metadata") if isinstance(obj, dict) else None
+    if not isinstance(meta, dict) or not isinstance(meta.get("name"), str):
+        return None
+    return str(meta.get("namespace") or ""), meta["name"]
+
+
+def _rv(obj: Obj) -> str:
+    return str(obj["metadata"].get("resourceVersion") or "")

@@ -1,0 +1,192 @@
+"""The load tester over HTTP: gates, tasks, status.
+
+Paths, bodies and statuses are the reference's; what it lets through is checked here once, for every path alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import NoneType
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
+
+from pyflagger.clock import Clock
+
+from .gates import Gates, TooManyGates
+from .options import Options
+from .runner import Busy, Log, Runner
+from .tasks import BadTask, Rules, Task, read_task
+
+MAX_BODY = 1 << 20
+BODY_WITHIN = 30.0
+"""Seconds in which a caller has to send its body."""
+
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_FIELDS = ("name", "namespace", "phase", "checksum")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """The body of a hook."""
+
+    name: str = ""
+    namespace: str = ""
+    phase: str = ""
+    checksum: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def canary(self) -> str:
+        """Name and namespace, as in log lines and gate names."""
+        return f"{self.name}.{self.namespace}"
+
+
+def read_payload(body: bytes) -> Payload:
+    """A hook's body; unknown keys are ignored. Raises ValueError when it is not one."""
+    document = json.loads(body)
+    if document is None:
+        return Payload()
+    if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict | NoneType):
+        raise ValueError("not an object")
+    texts = {key: "" if document.get(key) is None else document[key] for key in _FIELDS}
+    metadata = {key: "" if value is None else value for key, value in (document.get("metadata") or {}).items()}
+    if not all(isinstance(value, str) for value in (*texts.values(), *metadata.values())):
+        raise ValueError("not text")
+    return Payload(**texts, metadata=metadata)
+
+
+class LoadTester:
+    """The service: an application, and what has to be stopped after it."""
+
+    def __init__(self, options: Options, clock: Clock, log: Log, environment: Mapping[str, str]) -> None:
+        self._options = options
+        self._log = log
+        self._gates = Gates(auto_close=options.gate_auto_close, per_checksum=options.gate_per_checksum)
+        self._rules = Rules(options.allowed_types, options.allowed_commands)
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        self._runner = Runner(
+            clock,
+            log,
+            self._registry,
+            environment,
+            timeout=options.timeout,
+            max_tasks=options.max_tasks,
+            max_output=options.max_output,
+        )
+
+    def application(self) -> web.Application:
+        """Every path and method; anything that is not a gate or a page runs a task."""
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.on_shutdown.append(lambda _: self._runner.stop())
+        app.on_cleanup.append(lambda _: self._runner.idle())
+        return app
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        page = _PAGES.get(request.path)
+        if page is not None:
+            return page(self)
+        if not self._trusted(request.headers.get("Authorization", "")):
+            return web.Response(status=401, text="Unauthorized", headers={"WWW-Authenticate": "Bearer"})
+        listing = _LISTINGS.get(request.path) if request.method == "GET" else None
+        if listing is not None:
+            return web.json_response(listing(self))
+        try:
+            async with asyncio.timeout(BODY_WITHIN):
+                payload = read_payload(await request.read())
+        except TimeoutError:
+            return web.Response(status=408, text="the body did not arrive in time")
+        except (ValueError, RecursionError):
+            return web.Response(status=400)
+        if not self._options.admits(payload.namespace):
+            return web.Response(status=403, text="Forbidden")
+        gate = _GATES.get(request.path)
+        return gate(self, payload) if gate is not None else await self._task(payload)
+
+    def _trusted(self, authorization: str) -> bool:
+        """Bearer token, or that token as the password of basic auth, which a hook's URL can carry."""
+        if not self._options.token:
+            return True
+        scheme, _, credentials = authorization.partition(" ")
+        if scheme.lower() == "basic":
+            try:
+                credentials = base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+            except (binascii.Error, UnicodeDecodeError):
+                return False
+        elif scheme.lower() != "bearer":
+            return False
+        return hmac.compare_digest(credentials.strip().encode(), self._options.token.encode())
+
+    async def _task(self, payload: Payload) -> web.Response:
+        try:
+            task = read_task(payload.canary, payload.metadata, self._rules)
+            return await self._wait(task) if task.blocking else self._start(task)
+        except BadTask as error:
+            return web.Response(status=400, text=str(error))
+        except Busy:
+            return web.Response(status=429, text="too many tasks are running, try again later")
+
+    def _start(self, task: Task) -> web.Response:
+        failure = self._runner.start(task)
+        if failure:
+            return web.Response(status=500, text=f"the last run of command {task.command} failed: {failure}")
+        return web.Response(status=202)
+
+    async def _wait(self, task: Task) -> web.Response:
+        outcome = await self._runner.wait(task)
+        if outcome.error:
+            text = f"command {task.command} failed: {outcome.output}: {outcome.error}"
+            return web.Response(status=500, text=text)
+        return web.Response(text=outcome.output if task.return_output else "")
+
+    def _open(self, payload: Payload, prefix: str) -> web.Response:
+        try:
+            self._gates.open(prefix + payload.canary, payload.checksum)
+        except TooManyGates:
+            return web.Response(status=429, text="too many gates are open")
+        self._log.info(f"{prefix + payload.canary} gate opened", canary=payload.canary)
+        return web.Response(status=202)
+
+    def _close(self, payload: Payload, prefix: str) -> web.Response:
+        self._gates.close(prefix + payload.canary)
+        self._log.info(f"{prefix + payload.canary} gate closed", canary=payload.canary)
+        return web.Response(status=202)
+
+    def _check(self, payload: Payload, prefix: str) -> web.Response:
+        passed = self._gates.check(prefix + payload.canary, payload.checksum)
+        self._log.info(
+            f"{prefix + payload.canary} gate check: {'approved' if passed else 'forbidden'}", canary=payload.canary
+        )
+        return web.Response(text="Approved") if passed else web.Response(status=403, text="Forbidden")
+
+    def _metrics(self) -> web.Response:
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": _TEXT})
+
+
+_PAGES: dict[str, Callable[[LoadTester], web.Response]] = {
+    "/healthz": lambda _: web.Response(text="OK"),
+    "/metrics": LoadTester._metrics,
+    "/gate/approve": lambda _: web.Response(text="OK"),
+    "/gate/halt": lambda _: web.Response(status=403, text="Forbidden"),
+}
+_LISTINGS: dict[str, Callable[[LoadTester], Any]] = {
+    "/gate/list": lambda tester: tester._gates.listing(),
+    "/tasks": lambda tester: tester._runner.status(),
+}
+_GATES: dict[str, Callable[[LoadTester, Payload], web.Response]] = {
+    f"/{room}/{verb}": lambda tester, payload, act=act, prefix=prefix: act(tester, payload, prefix)  # type: ignore[misc]
+    for room, prefix in (("gate", ""), ("rollback", "rollback."))
+    for verb, act in (("open", LoadTester._open), ("close", LoadTester._close), ("check", LoadTester._check))
+}

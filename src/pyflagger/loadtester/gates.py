@@ -1,0 +1,52 @@
+"""Gates that somebody opens and closes by hand, and that hooks ask.
+
+State is in memory and only open gates take room. Pure but for being mutable; called by the HTTP handlers.
+"""
+
+from __future__ import annotations
+
+MAX_OPEN = 10_000
+
+
+class TooManyGates(Exception):
+    """So many gates are open that no other may be."""
+
+
+class Gates:
+    """Open gates by name; every other gate is closed.
+
+    `auto_close`: a gate closes when it has let somebody pass. `per_checksum`: an open gate is for one revision, that
+    of the call that opened it or else the first that passes.
+    """
+
+    def __init__(self, *, auto_close: bool = False, per_checksum: bool = False) -> None:
+        self._auto_close = auto_close
+        self._per_checksum = per_checksum
+        self._open: dict[str, str] = {}
+
+    def open(self, name: str, checksum: str = "") -> None:
+        """Open a gate. Raises TooManyGates."""
+        if name not in self._open and len(self._open) >= MAX_OPEN:
+            raise TooManyGates
+        self._open[name] = checksum
+
+    def close(self, name: str) -> None:
+        """Close a gate; a closed one stays closed."""
+        self._open.pop(name, None)
+
+    def check(self, name: str, checksum: str = "") -> bool:
+        """Whether somebody with a revision of this checksum may pass."""
+        if name not in self._open:
+            return False
+        owner = self._open[name]
+        if self._per_checksum and owner and checksum and owner != checksum:
+            return False
+        if self._auto_close:
+            self.close(name)
+        elif checksum and not owner:
+            self._open[name] = checksum
+        return True
+
+    def listing(self) -> list[dict[str, str | bool]]:
+        """The open gates, by name, with the checksum of the revision they are for if known."""
+        return [{"gate": name, "open": True, "checksum": owner} for name, owner in sorted(self._open.items())]

@@ -1,0 +1,78 @@
+"""What the load tester can be told on its command line: one table, with the reference's names and defaults.
+
+The flags from `-host` on are ours; without them it behaves as the reference's does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from pyflagger import goflags
+from pyflagger.goflags import BadFlag, Flag, boolean, duration, integer
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _pattern(text: str) -> re.Pattern[str] | None:
+    try:
+        return re.compile(text) if text else None
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+
+
+FLAGS: tuple[Flag, ...] = (
+    Flag("port", 9090, "port to serve on", integer),
+    Flag("log-level", "debug", "debug, info, warning, error, fatal or panic"),
+    Flag("timeout", 3600.0, "how long a command may take", duration),
+    Flag("namespace-regexp", None, "serve only canaries of namespaces in which this is found", _pattern),
+    Flag("zap-encoding", "json", "form of the log: json or console"),
+    Flag("zap-replace-globals", False, "accepted for compatibility", boolean),
+    Flag("host", "", "address to serve on; empty: every address"),
+    Flag("namespace-regexp-full-match", False, "the whole namespace must match -namespace-regexp", boolean),
+    Flag("token", "", "bearer token (or basic-auth password) that callers must bring", env="LOADTESTER_TOKEN"),
+    Flag("allowed-types", (), "task types that may run, comma separated; empty: all", _words),
+    Flag("allowed-commands", None, "run only commands that match this as a whole", _pattern),
+    Flag("gate-auto-close", False, "close a gate once it has let somebody pass", boolean),
+    Flag("gate-per-checksum", False, "an open gate is for one revision, the first that asks", boolean),
+    Flag("max-tasks", 100, "commands that may run at once", integer),
+    Flag("max-output", 1 << 20, "bytes of a command's output that are kept, the last ones", integer),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line, read. `timeout` in seconds."""
+
+    port: int = 9090
+    log_level: str = "debug"
+    timeout: float = 3600.0
+    namespace_regexp: re.Pattern[str] | None = None
+    zap_encoding: str = "json"
+    host: str = ""
+    namespace_regexp_full_match: bool = False
+    token: str = ""
+    allowed_types: tuple[str, ...] = ()
+    allowed_commands: re.Pattern[str] | None = None
+    gate_auto_close: bool = False
+    gate_per_checksum: bool = False
+    max_tasks: int = 100
+    max_output: int = 1 << 20
+
+    def admits(self, namespace: str) -> bool:
+        """Whether canaries of this namespace are served."""
+        if self.namespace_regexp is None:
+            return True
+        match = self.namespace_regexp.fullmatch if self.namespace_regexp_full_match else self.namespace_regexp.search
+        return match(namespace) is not None
+
+
+def read_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
+    """Options from a command line. Raises BadFlag."""
+    values = goflags.parse(FLAGS, argv, environ)
+    if values["timeout"] <= 0:
+        raise BadFlag("invalid value for -timeout: must be over zero")
+    return Options(**{field.name: values[field.name] for field in fields(Options)})

@@ -1,0 +1,194 @@
+"""Runs tasks: once each at a time, so many at once, and tells how they went.
+
+Called by the HTTP handlers. Background tasks are keyed by canary and command: a hook that repeats every interval does
+not stack load generators. Whatever happens to a task, the service goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from pyflagger.clock import Clock
+
+from .processes import Outcome, run
+from .tasks import Task
+
+_REMEMBERED = 100
+_SHOWN_COMMAND = 500
+_SHOWN_OUTPUT = 4096
+Key = tuple[str, str]
+
+
+class Busy(Exception):
+    """As many commands run as may run at once."""
+
+
+class Log(Protocol):
+    """A structured logger, as much of it as is used."""
+
+    def info(self, event: str, **fields: Any) -> None: ...
+
+    def error(self, event: str, **fields: Any) -> None: ...
+
+
+@dataclass(slots=True)
+class Run:
+    """A task that runs or ran. Times in seconds since the epoch; `ended` is 0 while it runs."""
+
+    task: Task
+    started: float
+    ended: float = 0.0
+    result: str = "running"
+    error: str = ""
+
+    def show(self) -> dict[str, str | float]:
+        """For the status page."""
+        return {
+            "canary": self.task.canary,
+            "type": self.task.kind,
+            "command": self.task.command[:_SHOWN_COMMAND],
+            "result": self.result,
+            "error": self.error,
+            "started": self.started,
+            "ended": self.ended,
+        }
+
+
+class Figures:
+    """The runner's metrics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.ended = Counter("loadtester_tasks", "Tasks that ended", ["type", "result"], registry=registry)
+        self.skipped = Counter("loadtester_tasks_skipped", "Tasks already running", ["type"], registry=registry)
+        self.running = Gauge("loadtester_tasks_running", "Tasks that run now", ["type"], registry=registry)
+        self.seconds = Histogram(
+            "loadtester_task_duration_seconds",
+            "How long tasks took",
+            ["type"],
+            buckets=(0.1, 1, 10, 60, 300, 1800),
+            registry=registry,
+        )
+
+
+class Runner:
+    """Runs commands in an environment, each for at most `timeout` seconds, at most `max_tasks` at once."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        log: Log,
+        registry: CollectorRegistry,
+        environment: Mapping[str, str],
+        *,
+        timeout: float,
+        max_tasks: int,
+        max_output: int,
+    ) -> None:
+        self._clock = clock
+        self._log = log
+        self._figures = Figures(registry)
+        self._environment = environment
+        self._timeout = timeout
+        self._max_tasks = max_tasks
+        self._max_output = max_output
+        self._live: list[Run] = []
+        self._past: deque[Run] = deque(maxlen=_REMEMBERED)
+        self._background: dict[Key, asyncio.Task[None]] = {}
+        self._failed: dict[Key, str] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def start(self, task: Task) -> str:
+        """Run in the background, unless this command of this canary already runs.
+
+        Returns the error of its last run if the task asks for that and it failed, else nothing. Raises Busy.
+        """
+        key = (task.canary, task.command)
+        failure = self._failed.pop(key, "") if task.report_failure else ""
+        if key in self._background:
+            self._figures.skipped.labels(task.kind).inc()
+            self._log.info(f"command skipped {task.command} is already running", canary=task.canary)
+            return failure
+        self._admit()
+        self._background[key] = asyncio.create_task(self._forget(key, task))
+        return failure
+
+    async def wait(self, task: Task) -> Outcome:
+        """Run and give the outcome; when cancelled, the command is stopped. Raises Busy."""
+        self._admit()
+        return await self._run(task)
+
+    def status(self) -> dict[str, list[dict[str, str | float]]]:
+        """What runs, and the last tasks that ended, newest first."""
+        return {"running": [one.show() for one in self._live], "ended": [one.show() for one in reversed(self._past)]}
+
+    async def stop(self) -> None:
+        """End every background task and its processes."""
+        tasks = list(self._background.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def idle(self) -> None:
+        """Wait until no process of a task is left."""
+        await self._idle.wait()
+
+    def _admit(self) -> None:
+        blocking = sum(one.task.blocking for one in self._live)
+        if blocking + len(self._background) >= self._max_tasks:
+            raise Busy
+
+    async def _forget(self, key: Key, task: Task) -> None:
+        try:
+            outcome = await self._run(task)
+            if task.report_failure and outcome.error:
+                self._failed[key] = outcome.error
+                while len(self._failed) > _REMEMBERED:
+                    self._failed.pop(next(iter(self._failed)))
+        finally:
+            del self._background[key]
+
+    async def _run(self, task: Task) -> Outcome:
+        one = Run(task, self._clock.now())
+        self._live.append(one)
+        self._idle.clear()
+        running = self._figures.running.labels(task.kind)
+        running.inc()
+        try:
+            outcome = await run(
+                task.argv,
+                environment=self._environment,
+                timeout=self._timeout,
+                max_output=self._max_output,
+                clock=self._clock,
+            )
+            one.result, one.error = outcome.result, outcome.error
+            return self._logged(task, outcome)
+        except BaseException as error:
+            one.result, one.error = "cancelled", type(error).__name__
+            raise
+        finally:
+            running.dec()
+            one.ended = self._clock.now()
+            self._live.remove(one)
+            if not self._live:
+                self._idle.set()
+            self._past.append(one)
+            self._figures.ended.labels(task.kind, one.result).inc()
+            self._figures.seconds.labels(task.kind).observe(one.ended - one.started)
+
+    def _logged(self, task: Task, outcome: Outcome) -> Outcome:
+        output = outcome.output[-_SHOWN_OUTPUT:]
+        if outcome.error:
+            self._log.error(f"command failed {task.command}", canary=task.canary, error=outcome.error, output=output)
+        elif task.log_output:
+            self._log.info(f"command finished {task.command}", canary=task.canary, output=output)
+        else:
+            self._log.info(f"command finished {task.command}", canary=task.canary)
+        return outcome

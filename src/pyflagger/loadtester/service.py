@@ -1,0 +1,99 @@
+"""The load tester as a process: command line, log, signals, an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TextIO
+
+import structlog
+from aiohttp import web
+
+from pyflagger import goflags
+from pyflagger.clock import Clock, SystemClock
+
+from .app import LoadTester
+from .options import FLAGS, Options, read_options
+from .runner import Log
+
+SHUTDOWN = 20.0
+"""Seconds that blocking tasks may still take after we were told to stop; a kubelet waits 30."""
+
+_LEVELS = {"debug": 10, "info": 20, "warn": 30, "warning": 30, "error": 40, "fatal": 50, "panic": 50}
+
+
+@asynccontextmanager
+async def serving(
+    options: Options, clock: Clock, log: Log, environment: Mapping[str, str], *, shutdown: float = SHUTDOWN
+) -> AsyncIterator[str]:
+    """Serve while the block runs; gives the base URL. Port 0 takes a free one.
+
+    `environment` is what commands get (PATH with shims first, http_proxy). On leaving, no process of a task is left.
+    Raises OSError when the port cannot be had.
+    """
+    app = LoadTester(options, clock, log, environment).application()
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=shutdown)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, options.host or None, options.port).start()
+        host, port = runner.addresses[0][:2]
+        yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def serve(
+    options: Options, clock: Clock, environment: Mapping[str, str], stop: asyncio.Event, log: Log | None = None
+) -> None:
+    """Serve until `stop` is set. Raises OSError when the port cannot be had."""
+    logger = log if log is not None else structlog.get_logger()
+    async with serving(options, clock, logger, environment) as url:
+        logger.info("starting load tester", address=url)
+        await stop.wait()
+        logger.info("shutting down")
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command: serve until SIGTERM or SIGINT. Status 2: the command line is wrong; 1: it could not serve."""
+    if any(word in ("-h", "-help", "--help") for word in argv):
+        sys.stdout.write(goflags.usage("flagger loadtester", FLAGS) + "\n")
+        return 0
+    try:
+        options = read_options(argv, os.environ)
+    except goflags.BadFlag as error:
+        sys.stderr.write(f"flagger loadtester: {error}\n")
+        return 2
+    _configure_log(options, sys.stderr)
+    try:
+        asyncio.run(_until_signalled(options))
+    except OSError as error:
+        sys.stderr.write(f"flagger loadtester: cannot serve on port {options.port}: {error}\n")
+        return 1
+    return 0
+
+
+async def _until_signalled(options: Options) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(options, SystemClock(), os.environ, stop)
+
+
+def _configure_log(options: Options, stream: TextIO) -> None:
+    json_lines: Any = structlog.processors.JSONRenderer()
+    people: Any = structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+            structlog.processors.EventRenamer("msg"),
+            people if options.zap_encoding == "console" else json_lines,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS.get(options.log_level.lower(), 20)),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+    )

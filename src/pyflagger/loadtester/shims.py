@@ -1,0 +1,42 @@
+"""Commands by the names that hooks use, in a directory to put first on PATH.
+
+Called by whoever runs load-tester tasks where cluster names are known to a forward proxy only. The real `hey` ignores
+proxy environment variables, so its shim says the proxy on the command line; without a real one ours takes its place.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+
+def make_shims(directory: Path | str, proxy_url: str) -> None:
+    """Write the shims: `hey` always, `curl` only where no real one is on PATH. Raises OSError."""
+    home = Path(directory)
+    home.mkdir(parents=True, exist_ok=True)
+    hey = _installed("hey", home)
+    if hey is not None:
+        _script(home / "hey", [hey, "-x", _with_scheme(proxy_url)] if proxy_url else [hey])
+    else:
+        _script(home / "hey", [sys.executable, "-m", f"{__package__}.hey"])
+    if _installed("curl", home) is None:
+        _script(home / "curl", [sys.executable, "-I", str(Path(__file__).with_name("curl.py"))])
+
+
+def _with_scheme(proxy_url: str) -> str:
+    """hey's -x takes a bare host:port for a malformed URL, whatever its help says."""
+    return proxy_url if "://" in proxy_url else f"http://{proxy_url}"
+
+
+def _installed(name: str, home: Path) -> str | None:
+    """The real command of that name, not a shim of ours."""
+    places = [place for place in os.get_exec_path() if Path(place).resolve() != home.resolve()]
+    return shutil.which(name, path=os.pathsep.join(places))
+
+
+def _script(path: Path, words: list[str]) -> None:
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
+    path.chmod(0o755)

@@ -1,0 +1,1 @@
+"""Asking metric systems: queries as data, the template language, and a module a provider. Pure; opens no connection."""

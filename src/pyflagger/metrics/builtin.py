@@ -1,0 +1,170 @@
+"""The built-in checks, request-success-rate and request-duration: one row a traffic provider, and which one it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.metrics.dialect import Clue, Dialect, mean, p99, row
+from pyflagger.metrics.nginx import NGINX
+from pyflagger.metrics.template import Variables
+
+SUCCESS_RATE = "request-success-rate"
+DURATION = "request-duration"
+BUILTIN = frozenset({SUCCESS_RATE, DURATION})
+
+
+# Rows ---------------------------------------------------------------------------------------------------------------
+
+_ISTIO = (
+    'reporter="destination", destination_workload_namespace="{{ namespace }}", destination_workload=~"{{ target }}"'
+)
+_LINKERD = 'namespace="{{ namespace }}", deployment=~"{{ target }}", direction="inbound"'
+_PODS = 'kubernetes_namespace="{{ namespace }}", kubernetes_pod_name=~"{{ target }}-[0-9a-zA-Z]+(-[0-9a-zA-Z]+)"'
+_OSM = 'destination_namespace="{{ namespace }}", destination_kind="Deployment", destination_name="{{ target }}"'
+_APISIX = 'route=~"{{ namespace }}_{{ route }}-{{ service }}-canary_.+"'
+_TRAEFIK = 'service=~"{{ namespace }}-{{ service }}-canary-[0-9a-zA-Z-]+@kubernetescrd"'
+_SECONDS = "traefik_service_request_duration_seconds"
+_SKIPPER = 'route=~"kube(ew)?_{{ namespace }}__{{ ingress }}_canary__.*__{{ service }}_canary(_[0-9]+)?"'
+
+
+def _envoy(name: str, what: str, labels: str, more: tuple[Clue, ...] = ()) -> Dialect:
+    return row(
+        name,
+        what,
+        "envoy_cluster_upstream_rq",
+        labels,
+        'envoy_response_code!~"5.*"',
+        p99("envoy_cluster_upstream_rq_time_bucket", labels),
+        more=more,
+    )
+
+
+def _pod_labels(counter: str) -> Clue:
+    return Clue(
+        f'count({counter}{{kubernetes_namespace!="", kubernetes_pod_name!=""}})',
+        f"The series {counter} carry no labels kubernetes_namespace and kubernetes_pod_name: they were scraped by"
+        " another configuration (the Prometheus operator, for one, sets namespace and pod). Give the metric a"
+        " templateRef to a MetricTemplate that uses the labels that are there.",
+    )
+
+
+_ROWS = (
+    row(
+        "istio",
+        "the Istio proxies",
+        "istio_requests_total",
+        _ISTIO,
+        'response_code!~"5.*"',
+        p99("istio_request_duration_milliseconds_bucket", _ISTIO),
+    ),
+    row(
+        "linkerd",
+        "the Linkerd proxies (Linkerd's own Prometheus does)",
+        "response_total",
+        _LINKERD,
+        'classification!="failure"',
+        p99("response_latency_ms_bucket", _LINKERD),
+    ),
+    replace(
+        row(
+            "http",
+            "the pods",
+            "http_request_duration_seconds_count",
+            _PODS,
+            'status!~"5.*"',
+            p99("http_request_duration_seconds_bucket", _PODS),
+            more=(_pod_labels("http_request_duration_seconds_count"),),
+        ),
+        milliseconds=1000.0,
+    ),
+    _envoy("appmesh", "the Envoy sidecars", _PODS, (_pod_labels("envoy_cluster_upstream_rq"),)),
+    _envoy("contour", "Contour's Envoy", 'envoy_cluster_name=~"{{ namespace }}_{{ service }}-canary_[0-9a-zA-Z-]+"'),
+    _envoy(
+        "gloo",
+        "the Gloo gateway",
+        'envoy_cluster_name=~"{{ namespace }}-{{ service }}-canaryupstream-[0-9a-zA-Z-]+_[0-9a-zA-Z-]+"',
+    ),
+    _envoy("knative", "Knative's Envoy", 'envoy_cluster_name=~"{{ namespace }}/{{ route }}"'),
+    _envoy("kuma", "the Kuma proxies", 'service=~"{{ service }}-canary_{{ namespace }}_svc_[0-9a-zA-Z-]+"'),
+    row(
+        "osm",
+        "the OSM proxies",
+        "osm_request_total",
+        _OSM,
+        'response_code!~"5.*"',
+        p99("osm_request_duration_ms_bucket", _OSM),
+    ),
+    NGINX,
+    row(
+        "apisix",
+        "APISIX",
+        "apisix_http_status",
+        _APISIX,
+        'code!~"5.."',
+        p99("apisix_http_latency_bucket", f'{_APISIX}, type=~"request"'),
+    ),
+    row(
+        "traefik",
+        "Traefik",
+        f"{_SECONDS}_bucket",
+        _TRAEFIK,
+        'code!~"5.."',
+        f"{p99(f'{_SECONDS}_bucket', _TRAEFIK)} * 1000",
+        extra='le="+Inf"',
+    ),
+    replace(
+        row(
+            "skipper",
+            "Skipper",
+            "skipper_response_duration_seconds_bucket",
+            _SKIPPER,
+            'code!~"5.."',
+            mean("skipper_serve_route_duration_seconds", _SKIPPER),
+            extra='le="+Inf"',
+        ),
+        ascii_names=True,
+    ),
+)
+
+DIALECTS: Mapping[str, Dialect] = {row.name: row for row in _ROWS}
+
+_PREFIXES = {"appmesh": "appmesh", "gloo": "gloo", "gatewayapi": "http", "smi": "istio"}
+_ALIASES = {"kubernetes": "http"}
+
+
+# Choosing -----------------------------------------------------------------------------------------------------------
+
+
+def dialect_for(provider: str, mesh_provider: str) -> Dialect | Problem:
+    """The row for a canary's provider (empty: the operator's). A Problem names the known ones.
+
+    On an operator whose own provider is Linkerd every canary is measured by Linkerd, which sees all traffic.
+    """
+    name = "linkerd" if "linkerd" in mesh_provider else (provider or mesh_provider).removesuffix(":service")
+    known = DIALECTS.get(_ALIASES.get(name, name))
+    if known is not None:
+        return known
+    for prefix, spoken in _PREFIXES.items():
+        if name.startswith(prefix):
+            return DIALECTS[spoken]
+    names = ", ".join(sorted((*_ALIASES, *(DIALECTS.keys() - {"http"}), "gatewayapi", "smi")))
+    return Problem(
+        Fault.MANIFEST,
+        f"there are no built-in metrics for provider {name}",
+        f"Use a templateRef instead of a built-in metric, or one of the providers {names}.",
+        "spec.provider",
+    )
+
+
+def named_for(dialect: Dialect, variables: Variables, port_name: str) -> Variables:
+    """The variables of a canary as the dialect's own templates need them."""
+    own = replace(variables, variables={"port_name": port_name})
+    if not dialect.ascii_names:
+        return own
+    names = ("name", "namespace", "target", "service", "ingress")
+    clean: dict[str, Any] = {name: re.sub(r"[^0-9A-Za-z_]", "_", getattr(own, name)) for name in names}
+    return replace(own, **clean)

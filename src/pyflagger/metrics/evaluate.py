@@ -1,0 +1,83 @@
+"""From a canary's metric to a number: what a query may name, the built-in checks, and why one finds no data.
+
+Called by `operator.checks`, which runs the exchanges; sees a Canary, never a connection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from pyflagger.api import durations, names
+from pyflagger.api.canary import Canary, Metric
+from pyflagger.metrics.base import Exchange, NoValues, Provider, ProviderError, Question
+from pyflagger.metrics.builtin import BUILTIN, DURATION, SUCCESS_RATE
+from pyflagger.metrics.dialect import QUIET, Dialect
+from pyflagger.metrics.template import Variables, render
+
+INTERVAL = "1m"
+"""The window of a metric that has none of its own."""
+
+BuiltinName = Literal["request-success-rate", "request-duration"]
+
+__all__ = ["BUILTIN", "DURATION", "SUCCESS_RATE", "builtin", "cause_of_silence", "seconds", "variables_for"]
+
+
+def variables_for(canary: Canary, metric: Metric, revision: str = "") -> Variables:
+    """What a metric's query may name. `revision` is the latest of a Knative Service; empty for everything else."""
+    spec = canary.spec
+    target = names.target(canary)
+    return Variables(
+        name=canary.metadata.name,
+        namespace=canary.metadata.namespace,
+        target=target,
+        service=names.apex(canary),
+        ingress=names.ingress(canary),
+        route=revision or (spec.route_ref.name if spec.route_ref else target),
+        interval=metric.interval or INTERVAL,
+        variables=metric.template_variables,
+    )
+
+
+def seconds(metric: Metric) -> float:
+    """The metric's window. Raises ValueError."""
+    return durations.parse(metric.interval or INTERVAL)
+
+
+def builtin(provider: Provider, dialect: Dialect, check: str, named: Variables, now: float) -> Exchange[float]:
+    """A built-in check: percent of requests without a 5xx, or milliseconds.
+
+    `named` are the dialect's own (`builtin.named_for`). A canary of which every request fails has no good requests to
+    count, which is 0 % and not "no values". Raises what a query raises.
+    """
+    length = durations.parse(named.interval)
+
+    def ask(template: str) -> Exchange[float]:
+        return provider.query(Question(render(template, named), length, now))
+
+    if check == DURATION:
+        value = yield from ask(dialect.duration)
+        return value * dialect.milliseconds
+    try:
+        value = yield from ask(dialect.success)
+    except NoValues:
+        if not dialect.total:
+            raise
+        total = yield from ask(dialect.total)
+        if total <= 0:
+            raise
+        value = 0.0
+    return value
+
+
+def cause_of_silence(provider: Provider, dialect: Dialect, named: Variables) -> Exchange[str]:
+    """Why a built-in check found no data, most likely; empty when the clues cannot be asked for."""
+    bare = replace(named, interval=named.interval or INTERVAL)
+    for clue in dialect.clues:
+        try:
+            yield from provider.query(Question(render(clue.query, bare)))
+        except NoValues:
+            return render(clue.cause, bare)
+        except ProviderError:
+            return ""
+    return QUIET

@@ -1,0 +1,29 @@
+"""Request headers from a manifest: checked, copied, and joined by our own Authorization."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from pyflagger.api.facts import Fault
+from pyflagger.metrics.base import ProviderError
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+Headers = tuple[tuple[str, str], ...]
+
+
+def with_authorization(custom: Mapping[str, tuple[str, ...]], authorization: str, fallback: str = "") -> Headers:
+    """All headers, values of one name each by itself, with at most one kind of Authorization. Raises ProviderError.
+
+    `authorization` replaces a custom one; `fallback` is used when there is neither. Empty means none.
+    """
+    headers = [(name, value) for name, values in custom.items() for value in values]
+    for name, value in headers:
+        if not _NAME.fullmatch(name) or not all(character == "\t" or character.isprintable() for character in value):
+            raise ProviderError(
+                f"header {name!r} is none that HTTP can carry", "Mend spec.provider.headers.", Fault.MANIFEST
+            )
+    others = [(name, value) for name, value in headers if name.lower() != "authorization"]
+    chosen = authorization or (fallback if len(others) == len(headers) else "")
+    return (*others, ("Authorization", chosen)) if chosen else tuple(headers)

@@ -1,0 +1,55 @@
+"""Queries as users write them: Go's text/template over the names of a canary.
+
+Called for built-in, in-line and template queries alike. Compiled templates are kept, the most recently used ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+
+from pyflagger.metrics.gotemplate.errors import TemplateError
+from pyflagger.metrics.gotemplate.evaluate import evaluate
+from pyflagger.metrics.gotemplate.functions import EARLY, FUNCTIONS
+from pyflagger.metrics.gotemplate.parser import parse
+from pyflagger.metrics.gotemplate.tree import Tree
+
+__all__ = ["TemplateError", "Variables", "check", "render"]
+
+COMPILED_MAX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """What a query may name. Nothing is escaped: whoever writes a canary writes into its queries.
+
+    `interval` is the metric's own text, such as `1m`; `variables` are the metric's `templateVariables`.
+    """
+
+    name: str
+    namespace: str
+    target: str
+    service: str
+    ingress: str
+    route: str
+    interval: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+NAMES = frozenset(entry.name for entry in fields(Variables))
+
+
+def check(text: str) -> None:
+    """Whether a query can be read at all. Raises TemplateError."""
+    _compile(text)
+
+
+def render(text: str, variables: Variables) -> str:
+    """The query, with everything filled in. Raises TemplateError, whose text begins with `line:column`."""
+    return evaluate(_compile(text), {name: getattr(variables, name) for name in NAMES})
+
+
+@lru_cache(maxsize=COMPILED_MAX)
+def _compile(text: str) -> Tree:
+    return parse(text, NAMES | FUNCTIONS.keys() | EARLY)

@@ -1,0 +1,117 @@
+"""Raw Kubernetes objects: naming them, comparing them, and writes to them as values.
+
+Objects stay plain dicts everywhere, so unknown fields survive. Pure rooms return `Write`s; only the operator applies
+them, through `kube`. Nothing here knows what a canary is.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, TypeAlias
+
+Obj: TypeAlias = dict[str, Any]
+
+
+class Unread(Enum):
+    """The type of UNREAD."""
+
+    UNREAD = "unread"
+
+
+UNREAD: Final = Unread.UNREAD
+"""An object may exist; it has not been read yet. Never to be taken for an object that is not there."""
+
+Found: TypeAlias = Obj | None | Unread
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Names one object of the API. `namespace` is empty for cluster-scoped kinds."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.lower()} {self.name}.{self.namespace}" if self.namespace else f"{self.kind.lower()} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Create this object; it must not exist."""
+
+    obj: Obj
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Change an object by a JSON merge patch (RFC 7386).
+
+    `resource_version`, when given, makes the write fail with a conflict if the object has changed since it was read.
+    """
+
+    ref: Ref
+    body: Obj
+    resource_version: str = ""
+    subresource: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete an object; already gone is success."""
+
+    ref: Ref
+
+
+Write: TypeAlias = Create | Patch | Delete
+
+
+def ref_of(obj: Mapping[str, Any]) -> Ref:
+    """The name of a live or desired object."""
+    meta = obj["metadata"]
+    return Ref(obj["apiVersion"], obj["kind"], meta.get("namespace", ""), meta["name"])
+
+
+def merge_diff(live: Any, desired: Any) -> Any:
+    """The smallest JSON merge patch that turns `live` into `desired`; `{}` when they are equal.
+
+    Lists are replaced whole, as RFC 7386 says. Keys absent from `desired` become null (deleted).
+    """
+    patch: Obj = {}
+    for key in live.keys() | desired.keys():
+        if key not in desired:
+            patch[key] = None
+        elif key not in live:
+            patch[key] = copy.deepcopy(desired[key])
+        elif isinstance(live[key], dict) and isinstance(desired[key], dict):
+            inner = merge_diff(live[key], desired[key])
+            if inner:
+                patch[key] = inner
+        elif live[key] != desired[key]:
+            patch[key] = copy.deepcopy(desired[key])
+    return patch
+
+
+def merge_apply(target: Any, patch: Any) -> Any:
+    """`target` after a JSON merge patch; neither argument is changed."""
+    if not isinstance(patch, dict):
+        return copy.deepcopy(patch)
+    result: Obj = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merge_apply(result.get(key), value)
+    return result
+
+
+def controller_of(obj: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The controlling owner reference, if any."""
+    for owner in obj["metadata"].get("ownerReferences") or ():
+        if owner.get("controller"):
+            return owner  # type: ignore[no-any-return]
+    return None

@@ -1,0 +1,151 @@
+"""Carries a decision's actions out: renders each through `workloads` and `routing`, writes through `kube`.
+
+Called by `operator.worker` with what `observe` saw; every action renders from the newest live objects, so that one
+decision's writes build on each other. Decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from pyflagger.api import names
+from pyflagger.api.facts import Problem
+from pyflagger.core.decision import (
+    Action,
+    Alert,
+    Count,
+    Ensure,
+    Part,
+    PauseAutoscaler,
+    Promote,
+    ReleaseFinalizer,
+    Remember,
+    Revert,
+    Say,
+    ScaleTarget,
+    SetRoute,
+    WriteStatus,
+)
+from pyflagger.kube.client import ApiError, Client, NotFound
+from pyflagger.kube.configs import Configs
+from pyflagger.objects import Delete, Obj, Patch, Write, merge_diff, ref_of
+from pyflagger.operator.desk import Desk, Key
+from pyflagger.operator.observe import Seen
+from pyflagger.operator.render import Moved, Renderer
+from pyflagger.operator.say import Teller
+from pyflagger.operator.telemetry import Telemetry
+from pyflagger.operator.world import World
+
+
+class Blocked(ApiError):
+    """An action cannot be rendered; the problem says why."""
+
+
+class Hands:
+    """Everything that changes the cluster on behalf of a canary."""
+
+    def __init__(
+        self, client: Client, world: World, configs: Configs[Key], render: Renderer, teller: Teller, telemetry: Telemetry
+    ) -> None:
+        self._client, self._world, self._configs = client, world, configs
+        self._render, self._teller, self._telemetry = render, teller, telemetry
+        self._table: Mapping[type[Any], Callable[[Seen, Desk, Any], Awaitable[None]]] = {
+            Ensure: self._ensure,
+            Promote: self._promote,
+            SetRoute: self._set_route,
+            ScaleTarget: self._scale,
+            PauseAutoscaler: self._pause,
+            Revert: self._revert,
+            ReleaseFinalizer: self._release,
+            Say: self._say,
+            Alert: self._alert,
+            Count: self._count,
+            Remember: self._remember,
+            WriteStatus: self._write_status,
+        }
+
+    async def apply(self, seen: Seen, desk: Desk, action: Action) -> None:
+        """Carry one action out. Raises kube.client.ApiError; Conflict or Moved when the world has moved on."""
+        await self._table[type(action)](seen, desk, action)
+
+    async def _write(self, writes: tuple[Write, ...] | Problem) -> None:
+        if isinstance(writes, Problem):
+            raise Blocked(writes)
+        for write in writes:
+            self._take_in(write, await self._client.apply(write))
+
+    def _take_in(self, write: Write, answer: Obj | None) -> None:
+        """What the cache will only see later."""
+        if isinstance(write, Delete):
+            self._world.unlearn(write.ref)
+            self._configs.unlearn(write.ref)
+        elif answer is not None:
+            ref = ref_of(answer)
+            if ref.kind in ("ConfigMap", "Secret"):
+                self._configs.learn(answer, ref)
+            else:
+                self._world.learn(answer)
+
+    async def _ensure(self, seen: Seen, _: Desk, action: Ensure) -> None:
+        if action.part is Part.FINALIZER:
+            await self._write((_finalizer_patch(self._live(seen), seen.plan.canary.spec.revert_on_deletion),))
+        else:
+            await self._write(self._render.part(seen, action.part))
+
+    async def _promote(self, seen: Seen, _: Desk, action: Promote) -> None:
+        await self._write(self._render.promotion(seen, action.revision))
+
+    async def _set_route(self, seen: Seen, _: Desk, action: SetRoute) -> None:
+        await self._write(self._render.route(seen, action.route))
+
+    async def _scale(self, seen: Seen, _: Desk, action: ScaleTarget) -> None:
+        await self._write(self._render.scale(seen, action.replicas))
+
+    async def _pause(self, seen: Seen, _: Desk, action: PauseAutoscaler) -> None:
+        await self._write(self._render.pause(seen, action.paused))
+
+    async def _revert(self, seen: Seen, _: Desk, action: Revert) -> None:
+        await self._write(self._render.revert(seen, action.thing))
+
+    async def _release(self, seen: Seen, _: Desk, __: ReleaseFinalizer) -> None:
+        try:
+            await self._write((_finalizer_patch(self._live(seen), wanted=False),))
+        except NotFound:
+            return
+
+    async def _say(self, seen: Seen, _: Desk, action: Say) -> None:
+        self._teller.tell(seen.plan.canary, seen.raw, action)
+
+    async def _alert(self, seen: Seen, _: Desk, action: Alert) -> None:
+        self._teller.alert(seen.plan.canary, action)
+
+    async def _count(self, seen: Seen, _: Desk, action: Count) -> None:
+        self._telemetry.finished(seen.plan.canary, action.outcome, action.analysis)
+
+    async def _remember(self, _: Seen, desk: Desk, action: Remember) -> None:
+        desk.remember(action)
+
+    async def _write_status(self, seen: Seen, _: Desk, action: WriteStatus) -> None:
+        canary = seen.plan.canary
+        self._telemetry.phase(canary, action.status.phase)
+        live, wanted = self._live(seen), action.status.to_wire()
+        missing = {key: value for key, value in wanted.items() if key not in (live.get("status") or {})}
+        body = {**missing, **merge_diff(canary.status.to_wire(), wanted)}
+        if body:
+            version = live["metadata"].get("resourceVersion", "")
+            await self._write((Patch(ref_of(live), {"status": body}, version, "status"),))
+
+    def _live(self, seen: Seen) -> Obj:
+        live = self._world.get(ref_of(seen.raw))
+        if live is None:
+            raise Moved
+        return live
+
+
+def _finalizer_patch(live: Obj, wanted: bool) -> Patch:
+    """Add or remove our finalizer, whatever others there are."""
+    others = [name for name in live["metadata"].get("finalizers") or () if name != names.FINALIZER]
+    finalizers = [*others, names.FINALIZER] if wanted else others
+    body = {"metadata": {"finalizers": finalizers or None}}
+    return Patch(ref_of(live), body, live["metadata"].get("resourceVersion", ""))

@@ -1,0 +1,100 @@
+"""Knows the canaries: turns what the watch cache sees into looks at those it concerns.
+
+Started by `operator.run` once this replica leads; decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.configs import Configs
+from pyflagger.kube.resources import CANARIES, METRIC_TEMPLATES, Resource
+from pyflagger.objects import Ref
+from pyflagger.operator.desk import Key
+from pyflagger.operator.interest import Interests
+from pyflagger.operator.observe import Eyes, Seen
+from pyflagger.operator.telemetry import Telemetry
+from pyflagger.operator.worker import Worker
+
+SPREAD_SECONDS = 0.5
+"""Looks after a start are spread over this time, so that a thousand canaries do not judge in the same instant."""
+
+
+class Controller:
+    """All canaries of the watched namespaces."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        configs: Configs[Key],
+        interests: Interests,
+        eyes: Eyes,
+        worker: Worker[Seen],
+        telemetry: Telemetry,
+    ) -> None:
+        self._configs, self._interests, self._eyes = configs, interests, eyes
+        self._worker, self._telemetry = worker, telemetry
+        self._keys: set[Key] = set()
+        self._acting = False
+        self._task: asyncio.Task[None] | None = None
+        cache.subscribe(self._changed, self._synced)
+        configs.subscribe(self._config_changed)
+
+    def start(self) -> None:
+        """Begin to look at canaries; those that are known already one after the other."""
+        self._acting = True
+        self._task = asyncio.get_running_loop().create_task(self._worker.scheduler.run())
+        for number, key in enumerate(sorted(self._keys)):
+            self._worker.scheduler.alarm(key, SPREAD_SECONDS * number / len(self._keys))
+
+    async def stop(self) -> None:
+        """Look at nothing any more; traffic stays as it is."""
+        self._acting = False
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._worker.stop()
+
+    def wedged(self) -> str | None:
+        """For /healthz: whether the scheduler has ended while it should run."""
+        if self._task is not None and self._task.done() and self._acting:
+            return "the scheduler has ended"
+        return None
+
+    def _poke(self, key: Key) -> None:
+        if self._acting:
+            self._worker.scheduler.poke(key)
+
+    def _changed(self, change: Change) -> None:
+        if change.resource == CANARIES:
+            self._canary_changed(change)
+        elif change.resource == METRIC_TEMPLATES:
+            return
+        else:
+            for key in tuple(self._interests.of(change.ref)):
+                self._poke(key)
+
+    def _canary_changed(self, change: Change) -> None:
+        key = Key(change.ref.namespace, change.ref.name)
+        if change.new is None:
+            plan = self._eyes.last_plan(key)
+            if plan:
+                self._telemetry.forget(plan.canary)
+            self._keys.discard(key)
+            self._eyes.forget(key)
+            self._worker.forget(key)
+        else:
+            self._keys.add(key)
+            self._poke(key)
+        if change.old is None or change.new is None:
+            self._telemetry.totals(Counter(key.namespace for key in self._keys))
+
+    def _synced(self, _: Resource) -> None:
+        for key in tuple(self._keys):
+            self._poke(key)
+
+    def _config_changed(self, ref: Ref) -> None:
+        for key in self._configs.wanted_by(ref):
+            self._poke(key)

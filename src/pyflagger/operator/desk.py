@@ -1,0 +1,57 @@
+"""What the operator keeps in mind about one canary between looks; lost in a restart, and never missed.
+
+Owned by `operator.worker`; `operator.observe` reads its memory into the Situation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pyflagger.core.decision import Remember
+from pyflagger.core.situation import Memory, Need, Result
+
+
+class Key(NamedTuple):
+    """Which canary."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.namespace}"
+
+
+@dataclass(slots=True)
+class Desk:
+    """One canary's evidence so far, standing texts, alarm, and how often in a row a look has failed."""
+
+    evidence: dict[Need, Result] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
+    tick: float | None = None
+    due: float | None = None
+    began: float | None = None
+    failures: int = 0
+    asking: Need | None = None
+    gathering: asyncio.Task[None] | None = None
+
+    def memory(self) -> Memory:
+        """What a decision may know of it."""
+        return Memory(said=dict(self.said), tick=self.tick)
+
+    def remember(self, change: Remember) -> None:
+        """Carry a Remember out."""
+        if change.tick is not None:
+            self.tick = change.tick
+        for code, text in change.said:
+            if text is None:
+                self.said.pop(code, None)
+            else:
+                self.said[code] = text
+
+    def stop_gathering(self) -> None:
+        """What is being asked is of no use any more."""
+        if self.gathering is not None:
+            self.gathering.cancel()
+        self.gathering = self.asking = None

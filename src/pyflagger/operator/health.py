@@ -1,0 +1,42 @@
+"""What others see of the process over HTTP: /healthz, /readyz, /metrics.
+
+Started by `operator.run` before leader election, so that replicas in waiting are seen too. Knows checks and a metrics
+text; nothing of canaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from aiohttp import web
+
+Check = Callable[[], str | None]
+"""Says what is wrong, or None when all is well."""
+
+
+def application(alive: Sequence[Check], ready: Sequence[Check], metrics: Callable[[], bytes]) -> web.Application:
+    """The endpoints. A failing check turns 200 `OK` into 503 with the reasons, a line each."""
+
+    def answer(checks: Sequence[Check]) -> Callable[[web.Request], object]:
+        async def handle(_: web.Request) -> web.Response:
+            wrong = [text for check in checks if (text := check())]
+            return web.Response(status=503 if wrong else 200, text="\n".join(wrong) or "OK")
+
+        return handle
+
+    async def expose(_: web.Request) -> web.Response:
+        return web.Response(body=metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    app = web.Application()
+    app.router.add_route("*", "/healthz", answer(alive))  # type: ignore[arg-type]
+    app.router.add_route("*", "/readyz", answer(ready))  # type: ignore[arg-type]
+    app.router.add_get("/metrics", expose)
+    return app
+
+
+async def serve(app: web.Application, host: str, port: int) -> web.AppRunner:
+    """Listen; the caller cleans the runner up. Raises OSError when the port is taken."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=3.0, keepalive_timeout=15.0)
+    await runner.setup()
+    await web.TCPSite(runner, host, port).start()
+    return runner

@@ -1,0 +1,46 @@
+"""Which canaries a changed object concerns.
+
+Filled by `observe` with what each canary looked at; asked by `controller` for every watch event.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Set
+
+from pyflagger.objects import Ref
+from pyflagger.operator.desk import Key
+
+
+class Interests:
+    """A two-way index of canaries and the objects they look at, existing or not."""
+
+    def __init__(self) -> None:
+        self._refs: dict[Key, Set[Ref]] = {}
+        self._keys: defaultdict[Ref, set[Key]] = defaultdict(set)
+
+    def put(self, key: Key, refs: Set[Ref]) -> None:
+        """The canary looks at exactly these."""
+        before = self._refs.get(key, frozenset())
+        if before == refs:
+            return
+        for ref in before - refs:
+            self._discard(ref, key)
+        for ref in refs - before:
+            self._keys[ref].add(key)
+        self._refs[key] = refs
+
+    def drop(self, key: Key) -> None:
+        """The canary is gone."""
+        for ref in self._refs.pop(key, frozenset()):
+            self._discard(ref, key)
+
+    def of(self, ref: Ref) -> Set[Key]:
+        """The canaries that look at an object."""
+        return self._keys.get(ref, frozenset())
+
+    def _discard(self, ref: Ref, key: Key) -> None:
+        keys = self._keys[ref]
+        keys.discard(key)
+        if not keys:
+            del self._keys[ref]

@@ -1,0 +1,329 @@
+"""From the watch cache to a Situation, without an API read.
+
+Called at each look. What depends only on live objects is worked out once for each combination of their versions;
+readiness, evidence and memory are added each time. Sees objects of Kubernetes; `core` never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from pyflagger.api import names
+from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
+from pyflagger.clock import Clock
+from pyflagger.core.situation import Generated, Primary, Situation, Sync, Target
+from pyflagger.kube.configs import Configs
+from pyflagger.kube.resources import CANARIES, Resource, UnknownKind, resource_of
+from pyflagger.objects import Obj, Ref, Unread, Write
+from pyflagger.operator.desk import Desk, Key
+from pyflagger.operator.interest import Interests
+from pyflagger.operator.plan import Plan, Settings, make_plan
+from pyflagger.operator.world import World
+from pyflagger.routing import services
+from pyflagger.routing.services import Role, Selector
+from pyflagger.workloads.autoscalers import primary_autoscaler
+from pyflagger.workloads.base import Workload
+from pyflagger.workloads.configs import NOTHING, Tracked, references, track
+
+KUBERNETES = "kubernetes"
+
+
+class NotYet(Exception):
+    """The cache has not read everything that this canary needs; it pokes when it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What follows from live objects whatever the time. `selector` and `tracked` are what `render` needs too."""
+
+    target: Obj | Problem
+    primary: Obj | None
+    selector: Selector | Problem
+    tracked: Tracked | Problem
+    revision: str
+    matches: bool
+    restored_replicas: int
+    route: Route | Problem | None
+    generated: Generated
+    stale: frozenset[Ref]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look's result: the situation for `decide`, and what `render` draws from."""
+
+    plan: Plan
+    situation: Situation
+    raw: Obj
+    facts: Facts
+
+
+class Eyes:
+    """Looks at canaries. `follow` makes the cache read a kind and says whether it has."""
+
+    def __init__(
+        self,
+        world: World,
+        configs: Configs[Key],
+        interests: Interests,
+        settings: Settings,
+        clock: Clock,
+        follow: Callable[[Resource], bool],
+    ) -> None:
+        self._world, self._configs, self._interests = world, configs, interests
+        self._settings, self._clock, self._follow = settings, clock, follow
+        self._plans: dict[Key, tuple[str, Plan]] = {}
+        self._facts: dict[Key, tuple[object, Facts]] = {}
+
+    def observe(self, key: Key, desk: Desk) -> Seen | None:
+        """The canary's situation; None when it is gone. Raises NotYet."""
+        raw = self._world.get(CANARIES.ref(*key))
+        if raw is None:
+            return None
+        plan = self._plan(key, raw)
+        self._look_around(key, plan)
+        facts = self._remembered(key, plan)
+        return Seen(plan, self._situation(plan, raw, facts, desk), raw, facts)
+
+    def last_plan(self, key: Key) -> Plan | None:
+        """The plan of the last look."""
+        known = self._plans.get(key)
+        return known[1] if known else None
+
+    def forget(self, key: Key) -> None:
+        """The canary is gone."""
+        self._plans.pop(key, None)
+        self._facts.pop(key, None)
+        self._interests.drop(key)
+        self._configs.drop(key)
+
+    def _plan(self, key: Key, raw: Obj) -> Plan:
+        version = raw["metadata"].get("resourceVersion", "")
+        known = self._plans.get(key)
+        if known is None or known[0] != version or not version:
+            self._plans[key] = known = (version, make_plan(raw, known[1] if known else None, self._settings))
+        return known[1]
+
+    def _look_around(self, key: Key, plan: Plan) -> None:
+        refs = frozenset(plan.interest(self._settings))
+        self._interests.put(key, refs)
+        if not all([self._follow(resource) for resource in _resources(refs)]):
+            raise NotYet
+
+    # Facts -----------------------------------------------------------------------------------------------------------
+
+    def _remembered(self, key: Key, plan: Plan) -> Facts:
+        tracked = self._tracked(key, plan)
+        meta = plan.canary.metadata
+        seen = [self._world.get(ref) for ref in plan.interest(self._settings)]
+        owned = self._configs.owned(meta.uid)
+        versions: object = (
+            meta.generation,
+            meta.uid,
+            tuple(obj["metadata"].get("resourceVersion") if obj else "" for obj in seen),
+            tuple(tracked.checksums.items()) if isinstance(tracked, Tracked) else tracked,
+            owned,
+        )
+        known = self._facts.get(key)
+        if known is None or known[0] != versions:
+            self._facts[key] = known = (versions, self._work_out(plan, tracked, owned))
+        return known[1]
+
+    def _tracked(self, key: Key, plan: Plan) -> Tracked | Problem:
+        target = self._world.get(plan.target)
+        if not self._settings.options.enable_config_tracking or target is None or plan.workload is None:
+            return NOTHING
+        refs = plan.workload.config_refs(target)
+        namespace = plan.canary.metadata.namespace
+        originals = {ref.ref(namespace) for ref in refs}
+        self._configs.want(key, frozenset(originals | {ref.copy_ref(namespace) for ref in refs}))
+        found = track(refs, namespace, self._configs.find)
+        if isinstance(found, Unread):
+            raise NotYet
+        if isinstance(found, Tracked) and any(
+            isinstance(self._configs.find(ref.copy_ref(namespace)), Unread) for ref in found.refs.values()
+        ):
+            raise NotYet
+        return found
+
+    def _work_out(self, plan: Plan, tracked: Tracked | Problem, owned: frozenset[Ref]) -> Facts:
+        target, primary = self._world.get(plan.target), self._world.get(plan.primary)
+        kind = plan.workload
+        options = self._settings.workloads
+        selector = _selector(plan, target, kind, self._settings)
+        known = tracked if isinstance(tracked, Tracked) else NOTHING
+        usable = kind is not None and target is not None
+        scaler = self._world.get(plan.autoscaler) if plan.autoscaler else None
+        stale = _stale(plan, owned, known, primary)
+        return Facts(
+            target=target if target is not None else _missing_target(plan),
+            primary=primary,
+            selector=selector,
+            tracked=tracked,
+            revision=kind.revision(target) if kind and target else "",
+            matches=bool(kind and target and primary and kind.matches(plan.canary, target, primary, known, options)),
+            restored_replicas=kind.restored_replicas(plan.canary, target, primary, scaler) if kind and target else 1,
+            route=self._route(plan, selector),
+            generated=self._generated(plan, selector, tracked, stale) if usable else Generated(),
+            stale=stale,
+        )
+
+    def _route(self, plan: Plan, selector: Selector | Problem) -> Route | Problem | None:
+        if plan.provider == KUBERNETES and isinstance(selector, Selector):
+            apex = self._world.get(services.ref(plan.canary, Role.APEX))
+            return ALL_CANARY if services.serves_canary(apex, selector) else ALL_PRIMARY
+        if plan.router is None:
+            return None
+        return plan.router.read(plan.canary, self.live(plan), self._settings.routing)
+
+    def live(self, plan: Plan) -> dict[Ref, Obj | None]:
+        """The routing objects as they are now."""
+        reads = plan.router.reads(plan.canary, self._settings.routing) if plan.router else ()
+        return {ref: self._world.get(ref) for ref in reads}
+
+    def _generated(
+        self, plan: Plan, selector: Selector | Problem, tracked: Tracked | Problem, stale: frozenset[Ref]
+    ) -> Generated:
+        canary, world = plan.canary, self._world
+        scaler = world.get(plan.autoscaler) if plan.autoscaler else None
+        primary_scaler = world.get(plan.primary_autoscaler) if plan.primary_autoscaler else None
+        routing = plan.router.reconcile(canary, self.live(plan), self._settings.routing) if plan.router else ()
+        return Generated(
+            canary_service=self._service(plan, Role.CANARY, selector),
+            primary_service=self._service(plan, Role.PRIMARY, selector),
+            apex_service=self._service(plan, Role.APEX, selector),
+            primary_workload=_primary_sync(plan, world.get(plan.primary), tracked),
+            primary_autoscaler=_sync(
+                primary_autoscaler(canary, scaler, primary_scaler, self._settings.workloads), primary_scaler is None
+            ),
+            routing=_sync(routing),
+            stale_configs="drift" if stale else "ok",
+        )
+
+    def _service(self, plan: Plan, role: Role, selector: Selector | Problem) -> Sync:
+        if isinstance(selector, Problem):
+            return "ok"
+        return _sync(self.service_writes(plan, role, selector))
+
+    def service_writes(self, plan: Plan, role: Role, selector: Selector) -> tuple[Write, ...] | Problem:
+        """What brings one Service into shape; an apex that was turned to the canary stays turned."""
+        live = self._world.get(services.ref(plan.canary, role))
+        target = self._world.get(plan.target)
+        ports = plan.workload.ports(plan.canary, target) if plan.workload and target else ()
+        turned = role is Role.APEX and plan.provider == KUBERNETES and services.serves_canary(live, selector)
+        turned = turned and plan.canary.status.canary_weight == 100
+        return services.reconcile(plan.canary, role, selector, ports, live, to_canary=turned)
+
+    # The situation ---------------------------------------------------------------------------------------------------
+
+    def _situation(self, plan: Plan, raw: Obj, facts: Facts, desk: Desk) -> Situation:
+        now = self._clock.now()
+        meta = plan.canary.metadata
+        deleting = meta.deletion_timestamp is not None and names.FINALIZER in meta.finalizers
+        return Situation(
+            canary=plan.canary,
+            now=now,
+            interval=plan.interval,
+            provider=plan.provider,
+            capabilities=plan.capabilities,
+            target=self._target(plan, facts, now),
+            primary=self._primary(plan, facts, now),
+            route=facts.route,
+            generated=_with_finalizer(facts.generated, plan),
+            problems=plan.problems,
+            evidence=dict(desk.evidence),
+            memory=desk.memory(),
+            deleting=deleting,
+        )
+
+    def _target(self, plan: Plan, facts: Facts, now: float) -> Target | Problem:
+        if isinstance(facts.target, Problem):
+            return facts.target
+        if isinstance(facts.selector, Problem):
+            return facts.selector
+        if plan.workload is None:
+            return plan.problems[0]
+        if isinstance(facts.tracked, Problem) and facts.primary is not None:
+            return facts.tracked
+        tracking = self._settings.options.enable_config_tracking
+        checksums = facts.tracked.checksums if isinstance(facts.tracked, Tracked) else {}
+        return Target(
+            revision=facts.revision,
+            configs=checksums if tracking else None,
+            readiness=plan.workload.readiness(plan.canary, facts.target, "canary", now),
+            at_zero=plan.workload.at_zero(facts.target),
+            restored_replicas=facts.restored_replicas,
+            scalable=plan.workload.scalable,
+        )
+
+    def _primary(self, plan: Plan, facts: Facts, now: float) -> Primary | Problem | None:
+        if facts.primary is None or plan.workload is None:
+            return None
+        scaled_by_other = plan.autoscaler is not None
+        return Primary(
+            readiness=plan.workload.readiness(plan.canary, facts.primary, "primary", now),
+            at_zero=plan.workload.at_zero(facts.primary) and not scaled_by_other,
+            matches_target=facts.matches,
+        )
+
+
+def _resources(refs: Iterable[Ref]) -> Iterable[Resource]:
+    found = set()
+    for ref in refs:
+        try:
+            found.add(resource_of(ref))
+        except UnknownKind:
+            continue
+    return found
+
+
+def _missing_target(plan: Plan) -> Problem:
+    ref = plan.target
+    kind = ref.kind.lower()
+    group = f".{ref.api_version.partition('/')[0]}" if "/" in ref.api_version else ""
+    text = f'{kind} {ref.name}.{ref.namespace} get query error: {kind}s{group} "{ref.name}" not found'
+    return Problem(Fault.MANIFEST, text, f"Create {kind} {ref.name}, or correct spec.targetRef.", "spec.targetRef")
+
+
+def _selector(plan: Plan, target: Obj | None, kind: Workload | None, settings: Settings) -> Selector | Problem:
+    if target is None or kind is None:
+        return _missing_target(plan)
+    found = kind.selector(plan.canary, target, settings.workloads)
+    return found if isinstance(found, Problem) else Selector(*found)
+
+
+def _sync(writes: tuple[Write, ...] | Problem, missing: bool = False) -> Sync:
+    if isinstance(writes, Problem):
+        return writes
+    if not writes:
+        return "ok"
+    return "missing" if missing else "drift"
+
+
+def _primary_sync(plan: Plan, primary: Obj | None, tracked: Tracked | Problem) -> Sync:
+    if primary is not None:
+        return "ok"
+    if not isinstance(tracked, Problem):
+        return "missing"
+    where = tracked.text.partition(" get query error")[0]
+    text = f"createPrimaryDeployment failed: GetTargetConfigs failed: {where} get query error: {tracked.text}"
+    return Problem(tracked.fault, text, tracked.todo, tracked.path)
+
+
+def _stale(plan: Plan, owned: frozenset[Ref], tracked: Tracked, primary: Obj | None) -> frozenset[Ref]:
+    """Our copies that neither the primary's pods nor the target's next ones use."""
+    if primary is None or not owned:
+        return frozenset()
+    namespace = plan.canary.metadata.namespace
+    pod = ((primary.get("spec") or {}).get("template") or {}).get("spec") or {}
+    used = {ref.ref(namespace) for ref in references(pod)}
+    return owned - used - {ref.copy_ref(namespace) for ref in tracked.refs.values()}
+
+
+def _with_finalizer(generated: Generated, plan: Plan) -> Generated:
+    meta = plan.canary.metadata
+    if plan.problems or meta.deletion_timestamp is not None:
+        return generated
+    wanted = plan.canary.spec.revert_on_deletion
+    return replace(generated, finalizer="ok" if wanted == (names.FINALIZER in meta.finalizers) else "drift")

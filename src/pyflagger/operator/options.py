@@ -1,0 +1,125 @@
+"""What the operator can be told on its command line: one table, with the reference's names and defaults.
+
+Read by `cli` to build `Options`, and by the docs test, which wants every flag written down. Values of notifiers may
+be secrets: nothing here is ever logged whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from pyflagger import goflags
+from pyflagger.goflags import Flag, boolean, duration, integer
+
+
+def _words(text: str) -> tuple[str, ...]:
+    words = tuple(word.strip() for word in text.split(",") if word.strip())
+    if not words:
+        raise ValueError("must name at least one label")
+    return words
+
+
+def _prefixes(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+FLAGS: tuple[Flag, ...] = (
+    Flag("kubeconfig", "", "path to a kubeconfig; empty, with -master empty too: in-cluster credentials"),
+    Flag("master", "", "address of the API server; overrides the kubeconfig's"),
+    Flag("kubeconfig-qps", 100.0, "accepted for compatibility; requests in flight are bounded instead", float),
+    Flag("kubeconfig-burst", 250, "accepted for compatibility; requests in flight are bounded instead", integer),
+    Flag("kubeconfig-service-mesh", "", "kubeconfig of the cluster that holds the routing objects"),
+    Flag("metrics-server", "http://prometheus:9090", "base URL of Prometheus for built-in and in-line checks"),
+    Flag("control-loop-interval", 10.0, "accepted for compatibility; changes are acted on as they are seen", duration),
+    Flag("log-level", "debug", "debug, info, warning, error, fatal or panic"),
+    Flag("port", 8080, "port of /healthz, /readyz and /metrics", integer),
+    Flag("slack-url", "", "Slack hook for alerts", env="SLACK_URL"),
+    Flag("slack-token", "", "Slack bot token", env="SLACK_TOKEN"),
+    Flag("slack-proxy-url", "", "proxy for Slack", env="SLACK_PROXY_URL"),
+    Flag("slack-user", "flagger", "Slack user name", env="SLACK_USER"),
+    Flag("slack-channel", "", "Slack channel", env="SLACK_CHANNEL"),
+    Flag("msteams-url", "", "Microsoft Teams hook for alerts; wins over Slack", env="MSTEAMS_URL"),
+    Flag("msteams-proxy-url", "", "proxy for Microsoft Teams", env="MSTEAMS_PROXY_URL"),
+    Flag("event-webhook", "", "receiver of every event of canaries without an event hook", env="EVENT_WEBHOOK_URL"),
+    Flag(
+        "include-label-prefix", (), "key prefixes of labels copied to primaries, comma separated; * for all", _prefixes
+    ),
+    Flag("threadiness", 2, "accepted for compatibility; every canary has its own worker", integer),
+    Flag("zap-encoding", "json", "form of the log: json or console"),
+    Flag("zap-replace-globals", False, "accepted for compatibility", boolean),
+    Flag("namespace", "", "watch this namespace only"),
+    Flag("mesh-provider", "istio", "default traffic provider"),
+    Flag(
+        "selector-labels",
+        ("app", "name", "app.kubernetes.io/name"),
+        "labels that may select a target's pods, in order of preference",
+        _words,
+    ),
+    Flag("ingress-annotations-prefix", "nginx.ingress.kubernetes.io", "prefix of the ingress annotations"),
+    Flag("ingress-class", "", "ingress class of generated objects, where the provider wants one"),
+    Flag("enable-leader-election", False, "act only while holding the Lease", boolean),
+    Flag("leader-election-namespace", "", "namespace of the Lease; empty: -namespace, our own, or kube-system"),
+    Flag("enable-config-tracking", True, "watch ConfigMaps and Secrets of targets", boolean),
+    Flag("cluster-name", "", "name of this cluster in alerts"),
+    Flag("no-cross-namespace-refs", False, "refuse references to other namespaces", boolean),
+    Flag("version", False, "print the version and exit", boolean),
+    Flag("min-interval", 10.0, "shortest analysis interval; shorter ones are raised to it", duration),
+)
+
+IGNORED: tuple[Flag, ...] = tuple(
+    Flag(name, "", "accepted for compatibility", boolean if is_switch else str)
+    for name, is_switch in {
+        "v": False,
+        "vmodule": False,
+        "logtostderr": True,
+        "alsologtostderr": True,
+        "stderrthreshold": False,
+        "log_dir": False,
+        "log_file": False,
+        "log_file_max_size": False,
+        "log_backtrace_at": False,
+        "add_dir_header": True,
+        "skip_headers": True,
+        "skip_log_headers": True,
+        "one_output": True,
+    }.items()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The operator's settings; durations in seconds. See FLAGS for what each does."""
+
+    kubeconfig: str = ""
+    master: str = ""
+    metrics_server: str = "http://prometheus:9090"
+    log_level: str = "info"
+    port: int = 8080
+    event_webhook: str = ""
+    include_label_prefix: tuple[str, ...] = ()
+    zap_encoding: str = "json"
+    namespace: str = ""
+    mesh_provider: str = "istio"
+    selector_labels: tuple[str, ...] = ("app", "name", "app.kubernetes.io/name")
+    ingress_annotations_prefix: str = "nginx.ingress.kubernetes.io"
+    ingress_class: str = ""
+    enable_leader_election: bool = False
+    leader_election_namespace: str = ""
+    enable_config_tracking: bool = True
+    cluster_name: str = ""
+    no_cross_namespace_refs: bool = False
+    version: bool = False
+    min_interval: float = 10.0
+
+
+def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
+    """Options from a command line and the environment. Raises goflags.BadFlag."""
+    values: dict[str, Any] = goflags.parse((*FLAGS, *IGNORED), argv, environ)
+    return Options(**{field.name: values[field.name] for field in fields(Options)})
+
+
+def usage() -> str:
+    """The help text of `flagger run`."""
+    return goflags.usage("flagger run", FLAGS)

@@ -1,0 +1,144 @@
+"""What follows from a Canary alone: its provider and workload kind, its problems, and every object it is about.
+
+Made by `operator.observe` whenever a Canary changes; knows no other live object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pyflagger.api import defaults, names
+from pyflagger.api.canary import Canary
+from pyflagger.api.facts import Capabilities, Problem
+from pyflagger.api.parse import Invalid, parse_canary, validate
+from pyflagger.objects import Obj, Ref
+from pyflagger.operator.options import Options
+from pyflagger.routing.base import Options as RoutingOptions
+from pyflagger.routing.base import Router
+from pyflagger.routing.registry import known_providers, router_for
+from pyflagger.workloads.base import Workload
+from pyflagger.workloads.options import Options as WorkloadOptions
+from pyflagger.workloads.registry import workload_for
+
+_STUB = {"service": {"port": 1}, "analysis": {"interval": "1m", "threshold": 1, "iterations": 1}}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The operator's options in the shapes that the pure rooms take."""
+
+    options: Options
+    workloads: WorkloadOptions
+    routing: RoutingOptions
+
+
+def settings_of(options: Options) -> Settings:
+    """Hand each room what it takes."""
+    return Settings(
+        options=options,
+        workloads=WorkloadOptions(
+            selector_labels=options.selector_labels,
+            include_label_prefix=options.include_label_prefix,
+            config_tracking=options.enable_config_tracking,
+        ),
+        routing=RoutingOptions(annotation_prefix=options.ingress_annotations_prefix),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A Canary with everything that is derived from it. `router` and `workload` are None when a problem says why."""
+
+    canary: Canary
+    provider: str
+    interval: float
+    router: Router | None
+    workload: Workload | None
+    problems: tuple[Problem, ...]
+    target: Ref
+    primary: Ref
+    autoscaler: Ref | None
+    primary_autoscaler: Ref | None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the provider can do."""
+        return self.router.capabilities if self.router else Capabilities()
+
+    def service(self, name: str) -> Ref:
+        """A Service of the canary's namespace."""
+        return Ref("v1", "Service", self.canary.metadata.namespace, name)
+
+    @property
+    def services(self) -> tuple[Ref, Ref, Ref]:
+        """Apex, primary, canary."""
+        canary = self.canary
+        return tuple(self.service(name(canary)) for name in (names.apex, names.primary_service, names.canary_service))  # type: ignore[return-value]
+
+    def interest(self, settings: Settings) -> Iterator[Ref]:
+        """Every object whose change may move this canary, ConfigMaps and Secrets aside."""
+        yield self.target
+        yield self.primary
+        yield from self.services
+        if self.autoscaler and self.primary_autoscaler:
+            yield self.autoscaler
+            yield self.primary_autoscaler
+        if self.router:
+            yield from self.router.reads(self.canary, settings.routing)
+
+
+def make_plan(raw: Obj, previous: Plan | None, settings: Settings) -> Plan:
+    """Compile a Canary. An invalid one keeps the last valid spec, idle, with the problems named."""
+    try:
+        canary = parse_canary(raw)
+        problems: tuple[Problem, ...] = ()
+    except Invalid as invalid:
+        problems = invalid.problems
+        canary = _stand_in(raw, previous)
+    return _compile(canary, problems, settings)
+
+
+def _stand_in(raw: Obj, previous: Plan | None) -> Canary:
+    shell = parse_canary({**raw, "spec": {**_STUB, "targetRef": _target_ref(raw)}})
+    return shell.model_copy(update={"spec": previous.canary.spec}) if previous else shell
+
+
+def _target_ref(raw: Obj) -> dict[str, Any]:
+    ref = (raw.get("spec") or {}).get("targetRef")
+    usable = isinstance(ref, dict) and all(isinstance(ref.get(key), str) for key in ("apiVersion", "kind", "name"))
+    return ref if usable else {"apiVersion": "apps/v1", "kind": "Deployment", "name": raw["metadata"]["name"]}  # type: ignore[return-value]
+
+
+def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) -> Plan:
+    options = settings.options
+    provider = names.resolve_provider(canary.spec.provider or options.mesh_provider)
+    router = router_for(provider)
+    workload = workload_for(canary.spec.target_ref)
+    found = problems or validate(
+        canary,
+        provider=provider,
+        capabilities=router.capabilities if not isinstance(router, Problem) else Capabilities(),
+        known_providers=known_providers(),
+        no_cross_namespace=options.no_cross_namespace_refs,
+    )
+    found += tuple(problem for problem in (router, workload) if isinstance(problem, Problem) and problem not in found)
+    namespace, ref, scaler = canary.metadata.namespace, canary.spec.target_ref, canary.spec.autoscaler_ref
+    scaler_version = "autoscaling/v2" if scaler and scaler.kind == "HorizontalPodAutoscaler" else ""
+    return Plan(
+        canary=canary,
+        provider=provider,
+        interval=defaults.interval(canary, floor=options.min_interval),
+        router=None if isinstance(router, Problem) else router,
+        workload=None if isinstance(workload, Problem) else workload,
+        problems=found,
+        target=Ref(ref.api_version, ref.kind, namespace, ref.name),
+        primary=Ref(ref.api_version, ref.kind, namespace, names.primary(canary)),
+        autoscaler=Ref(scaler_version or scaler.api_version, scaler.kind, namespace, scaler.name) if scaler else None,
+        primary_autoscaler=Ref(
+            scaler_version or scaler.api_version, scaler.kind, namespace, names.primary_autoscaler(canary)
+        )
+        if scaler
+        else None,
+    )

@@ -1,0 +1,149 @@
+"""From an action to writes: calls `workloads` and `routing` with the newest live objects.
+
+Used by `apply` alone. Returns writes or the Problem that keeps them from being rendered; writes nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeAlias
+
+from pyflagger.api.facts import ALL_CANARY, Problem, Route
+from pyflagger.clock import Clock
+from pyflagger.core.decision import Part
+from pyflagger.kube.configs import Configs
+from pyflagger.objects import Create, Delete, Obj, Unread, Write
+from pyflagger.operator.desk import Key
+from pyflagger.operator.observe import KUBERNETES, Eyes, Seen
+from pyflagger.operator.plan import Settings
+from pyflagger.operator.world import World
+from pyflagger.routing import services
+from pyflagger.routing.services import Role, Selector
+from pyflagger.workloads.autoscalers import primary_autoscaler
+from pyflagger.workloads.configs import Tracked, copies
+
+Writes: TypeAlias = tuple[Write, ...] | Problem
+
+
+class Moved(Exception):
+    """What the decision was about is not what is there any more: decide again."""
+
+
+class Renderer:
+    """Everything that can be written on behalf of a canary."""
+
+    def __init__(self, eyes: Eyes, world: World, configs: Configs[Key], settings: Settings, clock: Clock) -> None:
+        self._eyes, self._world, self._configs = eyes, world, configs
+        self._settings, self._clock = settings, clock
+        self._parts: Mapping[Part, Callable[[Seen], Writes]] = {
+            Part.CANARY_SERVICE: lambda seen: self._service(seen, Role.CANARY),
+            Part.PRIMARY_SERVICE: lambda seen: self._service(seen, Role.PRIMARY),
+            Part.APEX_SERVICE: lambda seen: self._service(seen, Role.APEX),
+            Part.PRIMARY_WORKLOAD: self._create_primary,
+            Part.PRIMARY_AUTOSCALER: self._autoscaler,
+            Part.ROUTING: self._routing,
+            Part.STALE_CONFIGS: lambda seen: tuple(Delete(ref) for ref in sorted(seen.facts.stale, key=str)),
+        }
+
+    def part(self, seen: Seen, part: Part) -> Writes:
+        """Create or mend one generated thing."""
+        return self._parts[part](seen)
+
+    def promotion(self, seen: Seen, revision: str) -> Writes:
+        """Configs first, then the template. Raises Moved when the target is not at that revision any more."""
+        target, primary, tracked = self._target(seen), self._world.get(seen.plan.primary), self._tracked(seen)
+        kind = seen.plan.workload
+        if kind is None or primary is None or kind.revision(target) != revision:
+            raise Moved
+        made = self._copies(seen, tracked)
+        if isinstance(made, Problem):
+            return made
+        options, unique = self._settings.workloads, self._clock.unique()
+        written = kind.promote(seen.plan.canary, target, primary, tracked, options, unique)
+        return written if isinstance(written, Problem) else (*made, *written)
+
+    def route(self, seen: Seen, route: Route) -> Writes:
+        """Split traffic; without a router the apex Service is turned."""
+        plan = seen.plan
+        if plan.provider == KUBERNETES:
+            selector = self._selector(seen)
+            live = self._world.get(services.ref(plan.canary, Role.APEX))
+            ports = plan.workload.ports(plan.canary, self._target(seen)) if plan.workload else ()
+            turned = route == ALL_CANARY
+            return services.reconcile(plan.canary, Role.APEX, selector, ports, live, to_canary=turned)
+        if plan.router is None:
+            return ()
+        return plan.router.set(plan.canary, self._eyes.live(plan), route, self._settings.routing)
+
+    def scale(self, seen: Seen, replicas: int | None) -> Writes:
+        """Scale the target."""
+        return seen.plan.workload.scale(self._target(seen), replicas) if seen.plan.workload else ()
+
+    def pause(self, seen: Seen, paused: bool) -> Writes:
+        """Horizontal autoscalers rest by themselves while their target is at zero; other kinds come with theirs."""
+        return ()
+
+    def revert(self, seen: Seen, thing: Literal["target", "apex-service", "routing"]) -> Writes:
+        """Give one thing back. What is gone already is given back."""
+        plan = seen.plan
+        if thing == "routing":
+            return (
+                plan.router.finalize(plan.canary, self._eyes.live(plan), self._settings.routing) if plan.router else ()
+            )
+        target = self._world.get(plan.target)
+        if target is None or plan.workload is None:
+            return ()
+        if thing == "apex-service":
+            selector = seen.facts.selector
+            live = self._world.get(services.ref(plan.canary, Role.APEX))
+            return services.finalize_apex(plan.canary, selector, live) if isinstance(selector, Selector) else ()
+        scaler = self._world.get(plan.autoscaler) if plan.autoscaler else None
+        return plan.workload.restore(plan.canary, target, self._world.get(plan.primary), scaler)
+
+    def _service(self, seen: Seen, role: Role) -> Writes:
+        return self._eyes.service_writes(seen.plan, role, self._selector(seen))
+
+    def _create_primary(self, seen: Seen) -> Writes:
+        kind, tracked = seen.plan.workload, self._tracked(seen)
+        if kind is None or self._world.get(seen.plan.primary) is not None:
+            return ()
+        made = self._copies(seen, tracked)
+        if isinstance(made, Problem):
+            return made
+        unique = self._clock.unique()
+        built = kind.build_primary(seen.plan.canary, self._target(seen), tracked, self._settings.workloads, unique)
+        return built if isinstance(built, Problem) else (*made, Create(built))
+
+    def _copies(self, seen: Seen, tracked: Tracked) -> Writes:
+        made = copies(seen.plan.canary, tracked, self._configs.find, self._settings.workloads)
+        if isinstance(made, Unread):
+            raise Moved
+        return made
+
+    def _autoscaler(self, seen: Seen) -> Writes:
+        plan = seen.plan
+        target = self._world.get(plan.autoscaler) if plan.autoscaler else None
+        live = self._world.get(plan.primary_autoscaler) if plan.primary_autoscaler else None
+        return primary_autoscaler(plan.canary, target, live, self._settings.workloads)
+
+    def _routing(self, seen: Seen) -> Writes:
+        plan = seen.plan
+        if plan.router is None:
+            return ()
+        return plan.router.reconcile(plan.canary, self._eyes.live(plan), self._settings.routing)
+
+    def _target(self, seen: Seen) -> Obj:
+        target = self._world.get(seen.plan.target)
+        if target is None:
+            raise Moved
+        return target
+
+    def _selector(self, seen: Seen) -> Selector:
+        if isinstance(seen.facts.selector, Problem):
+            raise Moved
+        return seen.facts.selector
+
+    def _tracked(self, seen: Seen) -> Tracked:
+        if isinstance(seen.facts.tracked, Problem):
+            raise Moved
+        return seen.facts.tracked

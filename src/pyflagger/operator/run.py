@@ -1,0 +1,218 @@
+"""Builds the operator from its options, elects a leader, and shuts down; traffic stays as it is.
+
+Called by `flagger run`, by the sandbox's commands with a transport in process, and by tests with a clock of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from pyflagger import __version__
+from pyflagger.api.canary import MetricTemplate, Phase
+from pyflagger.api.facts import Fault, Problem, Route
+from pyflagger.api.parse import Invalid, parse_metric_template
+from pyflagger.clock import Clock, SystemClock
+from pyflagger.core.situation import Need, Result
+from pyflagger.kube.cache import Cache
+from pyflagger.kube.client import Client
+from pyflagger.kube.configs import Configs
+from pyflagger.kube.errors import ApiError, NotFound
+from pyflagger.kube.events import Events
+from pyflagger.kube.lease import Elector, Timing
+from pyflagger.kube.protocol import Transport
+from pyflagger.kube.resources import ALERT_PROVIDERS, CANARIES, METRIC_TEMPLATES, SECRETS, Resource
+from pyflagger.operator import health, logs
+from pyflagger.operator.apply import Hands
+from pyflagger.operator.checks import Checks, Lookups
+from pyflagger.operator.complain import Complaints
+from pyflagger.operator.controller import Controller
+from pyflagger.operator.desk import Desk, Key
+from pyflagger.operator.hooks import EventHooks
+from pyflagger.operator.interest import Interests
+from pyflagger.operator.observe import Eyes, Seen
+from pyflagger.operator.options import Options
+from pyflagger.operator.plan import settings_of
+from pyflagger.operator.render import Renderer
+from pyflagger.operator.say import Teller
+from pyflagger.operator.sources import Secret
+from pyflagger.operator.telemetry import Telemetry
+from pyflagger.operator.worker import Limbs, Worker
+from pyflagger.operator.world import World
+from pyflagger.wire import Http
+
+NEVER_RUN = frozenset({Phase.NEW, Phase.INITIALIZING, Phase.INITIALIZED, Phase.TERMINATING})
+"""Phases in which there is no run whose weights could be shown."""
+
+NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+
+class Operator:
+    """One operator on one API server. `start` returns once its caches are filling; `stop` leaves traffic alone."""
+
+    def __init__(
+        self, options: Options, transport: Transport, http: Http, clock: Clock, elector: Elector | None = None
+    ) -> None:
+        log = logs.logger()
+        settings = settings_of(options)
+        self.options, self.clock, self.elector = options, clock, elector
+        self.client = client = Client(transport, clock, *([elector.fence] if elector else []))
+        self.telemetry = Telemetry(__version__, options.mesh_provider)
+        self.cache = cache = Cache(client, clock, options.namespace)
+        self.configs: Configs[Key] = Configs(cache, client, clock)
+        self._events = Events(client, clock, log)
+        self._hooks = EventHooks(http, clock, log, options.event_webhook)
+        world, interests = World(cache, clock), Interests()
+        self._eyes = eyes = Eyes(world, self.configs, interests, settings, clock, self._follow)
+        teller = Teller(self._events, self._hooks, log)
+        render = Renderer(eyes, world, self.configs, settings, clock)
+        hands = Hands(client, world, self.configs, render, teller, self.telemetry)
+        lookups = Lookups(template=self._template, secret=self._secret)
+        self._checks = Checks(http, clock, lookups, options, self.telemetry.analysis)
+        complaints = Complaints(eyes, world, self._events, self.telemetry, log)
+        limbs = Limbs(
+            observe=self._observe,
+            gather=self._gather,
+            apply=hands.apply,
+            complain=complaints.tell,
+            judged=lambda seen, seconds: self.telemetry.judged(seen.plan.canary, seconds),
+            late=self.telemetry.lag,
+        )
+        worker: Worker[Seen] = Worker(limbs, clock, log)
+        self.controller = Controller(cache, self.configs, interests, eyes, worker, self.telemetry)
+
+    async def start(self) -> None:
+        """Fill the caches and begin to act."""
+        self._events.start()
+        for resource in (CANARIES, METRIC_TEMPLATES, ALERT_PROVIDERS):
+            self.cache.watch(resource)
+        if self.options.enable_config_tracking:
+            self.configs.start()
+        self.controller.start()
+
+    async def stop(self) -> None:
+        """Stop acting, tell what is still to be told, and let go."""
+        await self.controller.stop()
+        await self.configs.stop()
+        await self.cache.stop()
+        await self._hooks.close()
+        await self._events.stop()
+
+    def unready(self) -> str | None:
+        """For /readyz: what the caches lack."""
+        return "\n".join(self.cache.troubles().values()) or None
+
+    def metrics(self) -> bytes:
+        """For /metrics."""
+        return self.telemetry.expose(self.client.requests)
+
+    def _follow(self, resource: Resource) -> bool:
+        self.cache.watch(resource)
+        return self.cache.synced(resource)
+
+    def _observe(self, key: Key, desk: Desk) -> Seen | None:
+        seen = self._eyes.observe(key, desk)
+        if seen and isinstance(seen.situation.route, Route) and seen.plan.canary.status.phase not in NEVER_RUN:
+            self.telemetry.route(seen.plan.canary, seen.situation.route)
+        return seen
+
+    async def _gather(self, seen: Seen, need: Need) -> Result:
+        return await self._checks.run(need, seen.plan.canary)
+
+    async def _template(self, namespace: str, name: str) -> MetricTemplate | Problem | None:
+        raw = self.cache.get(METRIC_TEMPLATES.ref(namespace, name))
+        if raw is None:
+            return None
+        try:
+            return parse_metric_template(raw)
+        except Invalid as invalid:
+            return invalid.problems[0]
+
+    async def _secret(self, namespace: str, name: str) -> Secret | Problem | None:
+        try:
+            raw = await self.client.get(SECRETS, namespace, name)
+            return {key: base64.b64decode(text) for key, text in (raw.get("data") or {}).items()}
+        except NotFound:
+            return None
+        except (ApiError, binascii.Error) as error:
+            return Problem(Fault.CLUSTER, str(error), f"Check secret {name} in namespace {namespace}.")
+
+
+def identity(clock: Clock) -> str:
+    """Who we are in the Lease."""
+    return f"{socket.gethostname()}_{clock.unique()}"
+
+
+def lease_namespace(options: Options, own: str) -> str:
+    """Where the Lease lives: as told, else the watched namespace, else our own."""
+    return options.leader_election_namespace or options.namespace or own or "kube-system"
+
+
+def own_namespace(environ: Mapping[str, str]) -> str:
+    """The namespace of our pod, if we are in one."""
+    try:
+        with open(NAMESPACE_FILE) as file:
+            return file.read().strip()
+    except OSError:
+        return environ.get("POD_NAMESPACE", "")
+
+
+async def serve(options: Options, transport: Transport, http: Http, clock: Clock | None = None) -> int:
+    """Run until a signal comes or the lease is lost; returns the exit status."""
+    clock = clock or SystemClock()
+    log = logs.logger()
+    elector = None
+    if options.enable_leader_election:
+        namespace = lease_namespace(options, own_namespace(os.environ))
+        elector = Elector(Client(transport, clock), clock, namespace, identity(clock), Timing())
+    operator = Operator(options, transport, http, clock, elector)
+    async with AsyncExitStack() as stack:
+        app = health.application([operator.controller.wedged], [operator.unready], operator.metrics)
+        runner = await health.serve(app, "", options.port)
+        stack.push_async_callback(runner.cleanup)
+        stopped = _stop_signal()
+        lost = await _lead(elector, operator, stopped)
+        log.info("leadership lost" if lost else "stopping; traffic stays as it is")
+    return 1 if lost else 0
+
+
+async def _lead(elector: Elector | None, operator: Operator, stopped: asyncio.Event) -> bool:
+    """Act while leading and not stopped; whether the lease was lost."""
+    stop = asyncio.ensure_future(stopped.wait())
+    if elector:
+        acquired = asyncio.ensure_future(elector.acquire())
+        await asyncio.wait({stop, acquired}, return_when=asyncio.FIRST_COMPLETED)
+        acquired.cancel()
+        if stopped.is_set():
+            return False
+    await operator.start()
+    held = asyncio.ensure_future(elector.hold() if elector else asyncio.Event().wait())
+    await asyncio.wait({stop, held}, return_when=asyncio.FIRST_COMPLETED)
+    lost = held.done()
+    await operator.stop()
+    held.cancel()
+    stop.cancel()
+    if elector and not lost:
+        await elector.release()
+    return lost
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set by the first SIGINT or SIGTERM; the second one ends the process at once."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stopped.is_set():
+            os._exit(1)
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    return stopped

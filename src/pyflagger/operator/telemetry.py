@@ -1,0 +1,119 @@
+"""The operator's Prometheus metrics: the reference's names, labels and values, and a few of our own.
+
+Written by `operator.apply` and `operator.controller`; exposed by `operator.health`. Series of a canary leave with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from pyflagger.api.canary import Canary, Phase
+from pyflagger.api.defaults import strategy
+from pyflagger.api.facts import Route
+from pyflagger.api.names import primary
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Telemetry:
+    """All series of one operator, in a registry of its own."""
+
+    def __init__(self, version: str, provider: str) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._routes: dict[tuple[str, str], Route] = {}
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        canary, outcome = ("name", "namespace"), ("name", "namespace", "deployment_strategy", "analysis_status")
+        self._info = Gauge(
+            "flagger_info", "Version and default provider", ("version", "mesh_provider"), registry=registry
+        )
+        self._total = Gauge("flagger_canary_total", "Canaries by namespace", ("namespace",), registry=registry)
+        self._status = Gauge("flagger_canary_status", "0 running, 1 successful, 2 failed", canary, registry=registry)
+        self._weight = Gauge(
+            "flagger_canary_weight", "Traffic in percent", ("workload", "namespace"), registry=registry
+        )
+        self._analysis = Gauge(
+            "flagger_canary_metric_analysis", "Last value of a metric check", (*canary, "metric"), registry=registry
+        )
+        self._duration = Histogram(
+            "flagger_canary_duration_seconds", "Time spent judging", canary, buckets=_BUCKETS, registry=registry
+        )
+        self._successes = Counter("flagger_canary_successes", "Releases promoted", outcome, registry=registry)
+        self._failures = Counter("flagger_canary_failures", "Releases rolled back", outcome, registry=registry)
+        self._lag = Histogram(
+            "flagger_canary_tick_lag_seconds", "Due to judged", buckets=_LAG_BUCKETS, registry=registry
+        )
+        self._errors = Counter(
+            "flagger_canary_errors", "Decisions that could not be carried out", (*canary, "fault"), registry=registry
+        )
+        self._requests = Gauge("flagger_api_requests_total", "Calls to the API server", ("verb",), registry=registry)
+        self._info.labels(version, provider).set(1)
+
+    def totals(self, counts: Mapping[str, int]) -> None:
+        """Canaries by namespace; a namespace that had some and has none any more reads 0."""
+        for (namespace,) in list(self._total._metrics):
+            self._total.labels(namespace).set(counts.get(namespace, 0))
+        for namespace, count in counts.items():
+            self._total.labels(namespace).set(count)
+
+    def phase(self, canary: Canary, phase: Phase) -> None:
+        """The status gauge: 0 Progressing, 2 Failed, 1 everything else."""
+        value = {Phase.PROGRESSING: 0, Phase.FAILED: 2}.get(phase, 1)
+        self._status.labels(*_labels(canary)).set(value)
+
+    def route(self, canary: Canary, route: Route) -> None:
+        """The weight gauges; called at each look."""
+        target, namespace = _labels(canary)
+        if self._routes.get((target, namespace)) == route:
+            return
+        self._routes[target, namespace] = route
+        self._weight.labels(primary(canary), namespace).set(route.primary)
+        self._weight.labels(target, namespace).set(route.canary)
+
+    def analysis(self, canary: Canary, metric: str, value: float) -> None:
+        """The last value of one check; durations in seconds."""
+        self._analysis.labels(*_labels(canary), metric).set(value)
+
+    def judged(self, canary: Canary, seconds: float) -> None:
+        """A judging round took so long."""
+        self._duration.labels(*_labels(canary)).observe(seconds)
+
+    def lag(self, seconds: float) -> None:
+        """A due look came so late."""
+        self._lag.observe(max(0.0, seconds))
+
+    def finished(self, canary: Canary, outcome: str, analysis: str) -> None:
+        """A release ended."""
+        counter = self._successes if outcome == "success" else self._failures
+        counter.labels(*_labels(canary), strategy(canary), analysis).inc()
+
+    def failed(self, name: str, namespace: str, fault: str) -> None:
+        """A decision could not be carried out."""
+        self._errors.labels(name, namespace, fault).inc()
+
+    def forget(self, canary: Canary) -> None:
+        """Drop every series of a canary that is gone."""
+        target, namespace = _labels(canary)
+        for metric in (self._status, self._analysis, self._duration, self._successes, self._failures, self._errors):
+            for labels in [key for key in metric._metrics if key[:2] == (target, namespace)]:
+                metric.remove(*labels)
+        self._routes.pop((target, namespace), None)
+        for workload in (target, primary(canary)):
+            if (workload, namespace) in self._weight._metrics:
+                self._weight.remove(workload, namespace)
+
+    def expose(self, requests: Mapping[str, int]) -> bytes:
+        """The text of /metrics."""
+        for verb, count in requests.items():
+            self._requests.labels(verb).set(count)
+        return generate_latest(self.registry)
+
+
+def _labels(canary: Canary) -> tuple[str, str]:
+    return canary.spec.target_ref.name, canary.metadata.namespace

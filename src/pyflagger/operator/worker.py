@@ -1,0 +1,172 @@
+"""One look at one canary: observe, decide, gather or apply, until nothing is left to do; then an alarm.
+
+Called by the scheduler, never twice at once for a canary. Evidence is gathered beside the look, so a new revision or a
+deletion is acted on while a hook is still thinking. The last line of defence: whatever goes wrong here is told, retried
+with backoff, and never touches another canary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar
+
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.clock import Clock
+from pyflagger.core.decide import decide
+from pyflagger.core.decision import Action, Decision
+from pyflagger.core.situation import Need, Result, Situation
+from pyflagger.kube.client import ApiError, Conflict, NotLeader
+from pyflagger.operator.desk import Desk, Key
+from pyflagger.operator.observe import NotYet
+from pyflagger.operator.render import Moved
+from pyflagger.operator.scheduler import Scheduler
+
+STEPS_MAX = 24
+"""Decisions in one look. A release needs about five; more means that an action does not do what its decision expects."""
+
+BACKOFF_FIRST, BACKOFF_MAX = 0.5, 30.0
+
+
+class Observed(Protocol):
+    """What `observe` returns: the situation, and whatever `apply` needs to carry a decision out."""
+
+    @property
+    def situation(self) -> Situation:
+        """The facts."""
+
+
+Seen = TypeVar("Seen", bound=Observed)
+
+
+@dataclass(frozen=True, slots=True)
+class Limbs(Generic[Seen]):
+    """The worker's senses and hands, so that its loop can be tested without a cluster."""
+
+    observe: Callable[[Key, Desk], Seen | None]
+    gather: Callable[[Seen, Need], Awaitable[Result]]
+    apply: Callable[[Seen, Desk, Action], Awaitable[None]]
+    complain: Callable[[Key, Problem], None]
+    judged: Callable[[Seen, float], None]
+    late: Callable[[float], None]
+
+
+class Worker(Generic[Seen]):
+    """Looks at canaries. `log` is bound to the canary by the caller of `look`."""
+
+    def __init__(self, limbs: Limbs[Seen], clock: Clock, log: Any) -> None:
+        self._limbs, self._clock, self._log = limbs, clock, log
+        self._desks: dict[Key, Desk] = {}
+        self.scheduler: Scheduler[Key] = Scheduler(clock, self.look)
+
+    def forget(self, key: Key) -> None:
+        """The canary is gone."""
+        self.scheduler.silence(key)
+        desk = self._desks.pop(key, None)
+        if desk:
+            desk.stop_gathering()
+
+    async def stop(self) -> None:
+        """Leave everything as it is; wait for what is under way to end."""
+        await self.scheduler.stop()
+        tasks = [desk.gathering for desk in self._desks.values() if desk.gathering]
+        for desk in self._desks.values():
+            desk.stop_gathering()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def look(self, key: Key) -> None:
+        """Look at one canary and do what is to be done now."""
+        desk = self._desks.setdefault(key, Desk())
+        if desk.due is not None and self._clock.now() >= desk.due:
+            self._limbs.late(self._clock.now() - desk.due)
+            desk.due = None
+        try:
+            decision = await self._steps(key, desk)
+        except NotLeader:
+            return
+        except NotYet:
+            return
+        except (Conflict, Moved):
+            self._retry(key, desk)
+        except ApiError as error:
+            self._failed(key, desk, error.problem)
+        except Exception as error:
+            self._log.exception("a look at the canary failed", canary=str(key))
+            self._failed(key, desk, _ours(error))
+        else:
+            desk.failures = 0
+            self._set_alarm(key, desk, decision)
+
+    async def _steps(self, key: Key, desk: Desk) -> Decision | None:
+        for _ in range(STEPS_MAX):
+            seen = self._limbs.observe(key, desk)
+            if seen is None:
+                self.forget(key)
+                return None
+            decision = decide(seen.situation)
+            if decision.needs:
+                self._gather(key, desk, seen, decision)
+                return decision
+            desk.stop_gathering()
+            await self._apply(seen, desk, decision)
+            if not decision.actions:
+                return decision
+        raise RuntimeError(f"no end after {STEPS_MAX} steps; the last reasons: {[r.code for r in decision.reasons]}")
+
+    async def _apply(self, seen: Seen, desk: Desk, decision: Decision) -> None:
+        if desk.began is not None:
+            self._limbs.judged(seen, self._clock.monotonic() - desk.began)
+            desk.began = None
+        for action in decision.actions:
+            await self._limbs.apply(seen, desk, action)
+        desk.evidence.clear()
+
+    def _gather(self, key: Key, desk: Desk, seen: Seen, decision: Decision) -> None:
+        if desk.asking == decision.needs[0]:
+            return
+        desk.stop_gathering()
+        if desk.began is None:
+            desk.began = self._clock.monotonic()
+        desk.gathering = asyncio.get_running_loop().create_task(self._ask(key, desk, seen, decision.needs[0]))
+
+    async def _ask(self, key: Key, desk: Desk, seen: Seen, need: Need) -> None:
+        """Gather one need after the other, as long as the answers so far leave the decision wanting more."""
+        wanted: Need | None = need
+        while wanted is not None:
+            desk.asking = wanted
+            try:
+                desk.evidence[wanted] = await self._limbs.gather(seen, wanted)
+            except Exception as error:
+                self._log.exception("a check failed", canary=str(key))
+                desk.asking = desk.gathering = None
+                self._failed(key, desk, _ours(error))
+                return
+            decision = decide(replace(seen.situation, evidence=dict(desk.evidence)))
+            wanted = decision.needs[0] if decision.needs else None
+        desk.asking = desk.gathering = None
+        self.scheduler.poke(key)
+
+    def _set_alarm(self, key: Key, desk: Desk, decision: Decision | None) -> None:
+        if decision is None:
+            return
+        if decision.wake is None or desk.gathering:
+            self.scheduler.silence(key)
+            return
+        desk.due = decision.wake
+        self.scheduler.alarm(key, decision.wake - self._clock.now())
+
+    def _failed(self, key: Key, desk: Desk, problem: Problem) -> None:
+        self._limbs.complain(key, problem)
+        self._retry(key, desk)
+
+    def _retry(self, key: Key, desk: Desk) -> None:
+        desk.evidence.clear()
+        delay = min(BACKOFF_MAX, BACKOFF_FIRST * 2**desk.failures)
+        desk.failures += 1
+        self.scheduler.alarm(key, delay + self._clock.jitter(delay / 4))
+
+
+def _ours(error: Exception) -> Problem:
+    text = f"{type(error).__name__}: {error}"
+    return Problem(Fault.US, text[:500], "This is a bug of flagger: the log has the details. It is tried again.")

@@ -1,0 +1,74 @@
+"""What is known of the cluster: the watch cache, and our own writes that it has not seen yet.
+
+Between a write and the watch event that brings it back, the cache tells of the past. Reading through `World` never
+does: `learn` keeps the answer of a write until the cache has caught up. Used by `observe` and `apply`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyflagger.clock import Clock
+from pyflagger.kube.cache import Cache, Change
+from pyflagger.objects import Obj, Ref, ref_of
+
+AHEAD_SECONDS_MAX = 30.0
+"""How long our own word is worth more than the cache's. A watch that lags longer is stale and relists."""
+
+
+def version(obj: Obj) -> int:
+    """The resource version as a number; 0 when it is none."""
+    text = obj["metadata"].get("resourceVersion") or ""
+    return int(text) if text.isdigit() else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A write of ours: the object as the API server answered (None: deleted), its version, and until when to believe it."""
+
+    obj: Obj | None
+    version: int
+    until: float
+
+
+class World:
+    """Live objects by reference; never an API read."""
+
+    def __init__(self, cache: Cache, clock: Clock) -> None:
+        self.cache = cache
+        self._clock = clock
+        self._ahead: dict[Ref, Ahead] = {}
+        cache.subscribe(self._caught_up)
+
+    def get(self, ref: Ref) -> Obj | None:
+        """The newest that is known of an object; None when it does not exist."""
+        seen = self.cache.get(ref)
+        ahead = self._ahead.get(ref)
+        if ahead is None:
+            return seen
+        if ahead.until < self._clock.monotonic() or (seen is not None and version(seen) > ahead.version):
+            del self._ahead[ref]
+            return seen
+        return ahead.obj
+
+    def learn(self, obj: Obj) -> None:
+        """An API call answered with this object."""
+        meta = obj["metadata"]
+        gone = "deletionTimestamp" in meta and not meta.get("finalizers")
+        self._put(ref_of(obj), None if gone else obj, version(obj))
+
+    def unlearn(self, ref: Ref) -> None:
+        """An API call deleted this object."""
+        seen = self.get(ref)
+        if seen is not None:
+            self._put(ref, None, version(seen))
+
+    def _put(self, ref: Ref, obj: Obj | None, number: int) -> None:
+        seen = self.cache.get(ref)
+        if seen is None or version(seen) < number or obj is None:
+            self._ahead[ref] = Ahead(obj, number, self._clock.monotonic() + AHEAD_SECONDS_MAX)
+
+    def _caught_up(self, change: Change) -> None:
+        ahead = self._ahead.get(change.ref)
+        if ahead is not None and (change.new is None or version(change.new) >= ahead.version):
+            del self._ahead[change.ref]

@@ -1,0 +1,42 @@
+"""What the operator asks of a traffic provider. Implemented by a module a provider; objects are raw, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from pyflagger.api.canary import Canary
+from pyflagger.api.facts import Capabilities, Problem, Route
+from pyflagger.objects import Obj, Ref, Write
+
+Live: TypeAlias = Mapping[Ref, Obj | None]
+Writes: TypeAlias = tuple[Write, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The operator's options that decide how routes are rendered."""
+
+    annotation_prefix: str = "nginx.ingress.kubernetes.io"
+
+
+class Router(Protocol):
+    """One traffic provider."""
+
+    capabilities: Capabilities
+
+    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+        """The objects that it needs to see; `live` has an entry for each."""
+
+    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+        """How traffic is split now; None when there is no routing object yet."""
+
+    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+        """What brings the routing objects into shape, live weights kept; empty when they are."""
+
+    def set(self, canary: Canary, live: Live, route: Route, options: Options) -> Writes | Problem:
+        """What splits traffic like this; empty when it is split so."""
+
+    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+        """What gives routing back to the user on deletion."""

@@ -1,0 +1,185 @@
+"""The three Services of a canary: apex, primary and canary. The reference's documentation calls them so.
+
+Used for every provider. The apex Service is what users call; it selects the primary's pods, and the canary's only while
+a primary is broken and the provider cannot split traffic itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pyflagger.api import names
+from pyflagger.api.canary import Canary, CustomMetadata, Service
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.objects import Create, Obj, Patch, Ref, Write, controller_of, ref_of
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+MANAGED_PORT_FIELDS = ("name", "port", "targetPort", "protocol", "appProtocol")
+
+
+class Role(StrEnum):
+    """Which of the three."""
+
+    APEX = "apex"
+    PRIMARY = "primary"
+    CANARY = "canary"
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """The label by which the target's pods are found, and its value; the primary's value has a suffix."""
+
+    label: str
+    value: str
+
+    def of(self, primary: bool) -> dict[str, str]:
+        """The selector of a Service."""
+        return {self.label: f"{self.value}-primary" if primary else self.value}
+
+
+def ref(canary: Canary, role: Role) -> Ref:
+    """The Service of a role."""
+    name = {Role.APEX: names.apex, Role.PRIMARY: names.primary_service, Role.CANARY: names.canary_service}[role]
+    return Ref("v1", "Service", canary.metadata.namespace, name(canary))
+
+
+def reconcile(
+    canary: Canary, role: Role, selector: Selector, ports: tuple[Obj, ...], live: Obj | None, *, to_canary: bool = False
+) -> tuple[Write, ...] | Problem:
+    """What brings one Service into shape. `to_canary`: the apex serves the canary's pods for now."""
+    if canary.spec.service is None:
+        text = "spec.service is required"
+        return Problem(Fault.MANIFEST, text, "Give spec.service.port, the port that users call.", "spec.service")
+    wanted = _desired(canary, canary.spec.service, role, selector.of(role is not Role.CANARY and not to_canary), ports)
+    if live is None:
+        return (Create(wanted),)
+    body = _changes(canary, live, wanted)
+    return (Patch(ref_of(live), body, live["metadata"].get("resourceVersion", "")),) if body else ()
+
+
+def serves_canary(live: Obj | None, selector: Selector) -> bool:
+    """Whether a Service selects the canary's pods."""
+    return live is not None and (live.get("spec") or {}).get("selector") == selector.of(primary=False)
+
+
+def _desired(canary: Canary, service: Service, role: Role, selector: Mapping[str, str], ports: tuple[Obj, ...]) -> Obj:
+    custom: CustomMetadata = getattr(service, role.value) or CustomMetadata()
+    name = ref(canary, role).name
+    main: Obj = {
+        "name": service.port_name,
+        "port": service.port,
+        "targetPort": service.target_port or service.port,
+        "protocol": "TCP",
+    }
+    if service.app_protocol:
+        main["appProtocol"] = service.app_protocol
+    spec: Obj = {"type": "ClusterIP", "selector": dict(selector), "ports": [main, *ports]}
+    if service.headless:
+        spec["clusterIP"] = "None"
+    if service.traffic_distribution:
+        spec["trafficDistribution"] = service.traffic_distribution
+    label = next(iter(selector))
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": name,
+            "namespace": canary.metadata.namespace,
+            "labels": {**custom.labels, label: name},
+            "annotations": {**custom.annotations, **names.TOOLKIT_ANNOTATIONS},
+            "ownerReferences": [names.owner_reference(canary)],
+        },
+        "spec": spec,
+    }
+
+
+def _changes(canary: Canary, live: Obj, wanted: Obj) -> Obj:
+    """A merge patch; metadata is ours to keep only on Services that are ours."""
+    spec = _spec_changes(live.get("spec") or {}, wanted["spec"])
+    meta: Obj = {}
+    if is_ours(canary, live):
+        meta = _metadata_changes(canary, live["metadata"], wanted["metadata"])
+    elif spec:
+        meta = _missing({"annotations": names.TOOLKIT_ANNOTATIONS}, live["metadata"])
+    return {key: value for key, value in (("metadata", meta), ("spec", spec)) if value}
+
+
+def _spec_changes(live: Obj, wanted: Obj) -> Obj:
+    spec: Obj = {}
+    if (live.get("selector") or {}) != wanted["selector"]:
+        stale = {key: None for key in live.get("selector") or {} if key not in wanted["selector"]}
+        spec["selector"] = {**stale, **wanted["selector"]}
+    if _comparable(live.get("ports") or ()) != _comparable(wanted["ports"]):
+        spec["ports"] = _with_node_ports(live.get("ports") or (), wanted["ports"])
+    if live.get("trafficDistribution") != wanted.get("trafficDistribution"):
+        spec["trafficDistribution"] = wanted.get("trafficDistribution")
+    return spec
+
+
+def _comparable(ports: Iterable[Obj]) -> list[list[Any]]:
+    return sorted(
+        ([{"protocol": "TCP", **port}.get(field) for field in MANAGED_PORT_FIELDS] for port in ports), key=repr
+    )
+
+
+def _with_node_ports(live: Iterable[Obj], wanted: Iterable[Obj]) -> list[Obj]:
+    known = {port.get("name"): port["nodePort"] for port in live if port.get("nodePort")}
+    return [{**port, "nodePort": known[port["name"]]} if port["name"] in known else port for port in wanted]
+
+
+def _metadata_changes(canary: Canary, live: Obj, wanted: Obj) -> Obj:
+    """What the Canary asks for is set, what it no longer asks for goes, listed keys stay as they are."""
+    unmanaged = canary.spec.service.unmanaged_metadata if canary.spec.service else None
+    change: Obj = {}
+    for part in ("labels", "annotations"):
+        kept = set(getattr(unmanaged, part)) if unmanaged else set()
+        now, then = live.get(part) or {}, wanted[part]
+        diff = {key: value for key, value in then.items() if now.get(key) != value and key not in kept}
+        diff |= {key: None for key in now if key not in then and key not in kept}
+        if diff:
+            change[part] = diff
+    return change
+
+
+def _missing(wanted: Mapping[str, Mapping[str, str]], live: Obj) -> Obj:
+    change: Obj = {}
+    for part, values in wanted.items():
+        now = live.get(part) or {}
+        diff = {key: value for key, value in values.items() if now.get(key) != value}
+        if diff:
+            change[part] = diff
+    return change
+
+
+def is_ours(canary: Canary, live: Obj) -> bool:
+    """Whether a Service is controlled by this Canary."""
+    owner = controller_of(live)
+    return owner is not None and owner.get("kind") == "Canary" and owner.get("name") == canary.metadata.name
+
+
+def finalize_apex(canary: Canary, selector: Selector, live: Obj | None) -> tuple[Write, ...]:
+    """Give a Service that was the user's back: it selects what its manifest says, or else the target's pods."""
+    owner = controller_of(live) if live is not None else None
+    if live is None or (owner is not None and owner.get("kind") == "Canary"):
+        return ()
+    wanted = _applied_selector(live) or selector.of(primary=False)
+    now = (live.get("spec") or {}).get("selector") or {}
+    if now == wanted:
+        return ()
+    body = {"spec": {"selector": {**{key: None for key in now if key not in wanted}, **wanted}}}
+    return (Patch(ref_of(live), body, live["metadata"].get("resourceVersion", "")),)
+
+
+def _applied_selector(live: Obj) -> dict[str, str] | None:
+    text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    if not text:
+        return None
+    try:
+        selector = json.loads(text)["spec"]["selector"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return selector if isinstance(selector, dict) and selector else None

@@ -1,0 +1,92 @@
+"""The server on loopback: plain HTTP/1.1 with streamed watches, for kubectl, client-go and every other real client."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+from aiohttp import web
+
+from pyflagger.sandbox.apiserver.faults import Broken
+from pyflagger.sandbox.apiserver.messages import JSON, Request, Response, WatchStream
+from pyflagger.sandbox.apiserver.server import ApiServer
+
+# The real server's limit of a request body.
+MAX_BODY = 3 << 20
+
+
+class HttpFront:
+    """Serves `server` on `host`; `port` 0 takes a free one. `url` is known once started."""
+
+    def __init__(self, server: ApiServer, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._server, self._host, self._port = server, host, port
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+
+    async def start(self) -> str:
+        """Listen. Gives the URL; raises OSError when the port is taken."""
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        await site.start()
+        host, port, *_ = self._runner.addresses[0]
+        self.url = f"http://{host}:{port}"
+        return self.url
+
+    async def stop(self) -> None:
+        """End the watches and stop listening."""
+        self._server.end_watches()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def __aenter__(self) -> HttpFront:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        said = await self._answer(request)
+        if isinstance(said, Response):
+            return web.Response(status=said.status, body=said.body, headers=dict(said.headers))
+        return await self._stream(request, said)
+
+    async def _answer(self, request: web.Request) -> Response | WatchStream:
+        asked = Request(
+            method=request.method,
+            path=request.path,
+            query=dict(request.query),
+            body=await request.read(),
+            content_type=request.headers.get("content-type", JSON),
+            accept=request.headers.get("accept", JSON),
+            agent=request.headers.get("user-agent", ""),
+            headers={name.lower(): value for name, value in request.headers.items()},
+        )
+        try:
+            return await self._server.handle(asked)
+        except Broken:
+            _abort(request)
+            raise
+
+    async def _stream(self, request: web.Request, stream: WatchStream) -> web.StreamResponse:
+        response = web.StreamResponse(status=stream.status, headers=dict(stream.headers))
+        await response.prepare(request)
+        async with aclosing(stream.lines) as lines:
+            try:
+                async for line in lines:
+                    await response.write(line)
+            except ConnectionResetError:
+                return response  # The client went away, as watchers do.
+            except Broken:
+                _abort(request)
+                return response
+        await response.write_eof()
+        return response
+
+
+def _abort(request: web.Request) -> None:
+    """Break the connection, as a crashed server would."""
+    if request.transport is not None:
+        request.transport.abort()

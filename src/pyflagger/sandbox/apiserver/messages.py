@@ -1,0 +1,59 @@
+"""Requests and answers as values, between the fronts (in process, HTTP) and the server.
+
+The fronts translate to and from these; the server never sees a socket.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+JSON = "application/json"
+WATCH_JSON = "application/json;stream=watch"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call. `query` is unencoded, header names of `headers` are lower-case, `agent` says who calls."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    content_type: str = JSON
+    accept: str = JSON
+    agent: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A finished answer; header names are lower-case, `content-type` is always among them."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": JSON})
+
+
+@dataclass(frozen=True, slots=True)
+class WatchStream:
+    """An open watch: its lines, one JSON event each, ending in a newline. Close the iterator to end it."""
+
+    lines: AsyncGenerator[bytes, None]
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": WATCH_JSON})
+    status: int = 200
+
+
+def dump(value: Any) -> bytes:
+    """Compact JSON."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def answer(value: Any, status: int = 200, warnings: tuple[str, ...] = ()) -> Response:
+    """A JSON answer, with `Warning` headers where the caller should be told something."""
+    headers = {"content-type": JSON}
+    if warnings:
+        headers["warning"] = ", ".join(f"299 - {json.dumps(text)}" for text in warnings)
+    return Response(status, value if isinstance(value, bytes) else dump(value), headers)

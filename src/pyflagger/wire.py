@@ -1,0 +1,75 @@
+"""An HTTP exchange as values: what to send, what came back, what went wrong.
+
+Pure rooms build requests and read answers (metric providers are generators that yield requests); only an `Http`
+implementation in an I/O room ever opens a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Literal, Protocol
+
+FailureKind = Literal["timeout", "connect", "tls", "redirects", "too-large", "malformed"]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request. `timeout` in seconds for the whole exchange; `max_bytes` bounds the body that is read."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    timeout: float = 5.0
+    verify: bool = True
+    max_bytes: int = 1 << 20
+    redirects: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What came back. Header names are lower-case."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def text(self, limit: int = 1024) -> str:
+        """The body as text, cut to `limit` characters; undecodable bytes are replaced."""
+        return self.body[: limit * 4].decode("utf-8", "replace")[:limit]
+
+    def summary(self, limit: int = 1024) -> str:
+        """Status and body for a text: `Status 404 Not Found: no such hook`."""
+        try:
+            phrase = f" {HTTPStatus(self.status).phrase}"
+        except ValueError:
+            phrase = ""
+        body = self.text(limit).strip()
+        return f"Status {self.status}{phrase}: {body}" if body else f"Status {self.status}{phrase}"
+
+
+class HttpFailure(Exception):
+    """No usable answer. `kind` says which side of the exchange broke; the text is for a user."""
+
+    def __init__(self, kind: FailureKind, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+
+
+def shown_url(url: str) -> str:
+    """A URL for a text, without user, password, query and fragment."""
+    scheme, separator, rest = url.strip().partition("://")
+    if not separator:
+        scheme, rest = "", scheme
+    place = rest.split("?", 1)[0].split("#", 1)[0]
+    host, slash, path = place.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
+
+class Http(Protocol):
+    """Somebody who can carry out a request."""
+
+    async def send(self, request: HttpRequest) -> HttpAnswer:
+        """Carry it out. Raises HttpFailure when there is no usable answer."""

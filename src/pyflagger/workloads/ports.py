@@ -1,0 +1,37 @@
+"""Which ports of a target's containers join its Services (`service.portDiscovery`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyflagger.api.canary import Service
+from pyflagger.objects import Obj
+
+PROXIES = frozenset({"istio-proxy", "envoy", "linkerd-proxy", "kuma-sidecar", "consul-dataplane"})
+
+
+def discovered(service: Service, pod: Obj) -> tuple[Obj, ...]:
+    """Service ports for every container port but the main one; names and (port, protocol) pairs are unique."""
+    names = {service.port_name}
+    taken = {(service.port, "TCP")}
+    found: list[Obj] = []
+    for name, number, protocol in _container_ports(service, pod):
+        if (number, protocol) in taken:
+            continue
+        unique = name if name not in names else f"{name}-{number}"
+        names.add(unique)
+        taken.add((number, protocol))
+        found.append({"name": unique, "port": number, "targetPort": number, "protocol": protocol})
+    return tuple(found)
+
+
+def _container_ports(service: Service, pod: Obj) -> Iterator[tuple[str, int, str]]:
+    main = service.target_port or service.port
+    for container in pod.get("containers") or ():
+        if container.get("name") in PROXIES:
+            continue
+        for index, port in enumerate(container.get("ports") or ()):
+            number, name = port.get("containerPort"), port.get("name")
+            if number is None or main in (number, name):
+                continue
+            yield name or f"tcp-{container.get('name')}-{index}", number, port.get("protocol") or "TCP"

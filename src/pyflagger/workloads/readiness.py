@@ -1,0 +1,53 @@
+"""Whether a Deployment runs what it was told to, by its status alone. The texts are the reference's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyflagger.api.durations import epoch
+from pyflagger.api.facts import READY, Readiness
+from pyflagger.objects import Obj
+
+WAITING = "waiting for rollout to finish: "
+
+
+def deployment(obj: Obj, threshold: int, deadline: float, now: float) -> Readiness:
+    """`threshold` in percent of the updated replicas, `deadline` in seconds without progress."""
+    name, spec, status = obj["metadata"]["name"], obj.get("spec") or {}, obj.get("status") or {}
+    if obj["metadata"].get("generation", 0) > status.get("observedGeneration", 0):
+        return Readiness(False, f"{WAITING}observed deployment generation less than desired generation", settling=True)
+    conditions = {condition.get("type"): condition for condition in status.get("conditions") or ()}
+    if (conditions.get("Progressing") or {}).get("reason") == "ProgressDeadlineExceeded":
+        return Readiness(False, f'deployment "{name}" exceeded its progress deadline', retriable=False)
+    text = _unfinished(spec, status, threshold)
+    if not text:
+        return READY
+    expires = _expires(conditions, deadline)
+    if expires is None:
+        return Readiness(False, WAITING + text)
+    return Readiness(False, WAITING + text, retriable=now <= expires, look_again=expires if now <= expires else None)
+
+
+def _unfinished(spec: Obj, status: Obj, threshold: int) -> str:
+    desired, updated = spec.get("replicas"), status.get("updatedReplicas", 0)
+    if desired is not None and updated < desired:
+        return f"{updated} out of {desired} new replicas have been updated"
+    surplus = status.get("replicas", 0) - updated
+    if surplus > 0:
+        return f"{surplus} old replicas are pending termination"
+    available, needed = status.get("availableReplicas", 0), -(-updated * threshold // 100)
+    if available < needed:
+        return f"{available} of {needed} (readyThreshold {threshold}%) updated replicas are available"
+    return ""
+
+
+def _expires(conditions: dict[Any, Obj], deadline: float) -> float | None:
+    """When a rollout that has too few pods runs out of time; None while it has enough."""
+    available = conditions.get("Available") or {}
+    short = available.get("status") == "False" and available.get("reason") == "MinimumReplicasUnavailable"
+    if "Progressing" not in conditions or not short:
+        return None
+    try:
+        return epoch(available.get("lastUpdateTime") or "") + deadline
+    except ValueError:
+        return None

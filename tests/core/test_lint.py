@@ -1,0 +1,62 @@
+"""Warnings: each has a manifest that earns it, and a good manifest earns none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.world import EVERYTHING, canary, hook
+from pyflagger.api.facts import Capabilities
+from pyflagger.core.lint import lint
+
+GOOD = {"stepWeight": 20, "metrics": [{"name": "request-success-rate", "thresholdRange": {"min": 99}}]}
+MATCH = [{"headers": {"a": {"exact": "b"}}}]
+
+
+def found(
+    analysis: dict[str, Any], provider: str = "nginx", capabilities: Capabilities = EVERYTHING, **spec: Any
+) -> list[str]:
+    """The paths of all warnings."""
+    problems = lint(canary(analysis, **spec), provider=provider, capabilities=capabilities, interval=10)
+    assert all(problem.text and problem.todo for problem in problems)
+    return [problem.path for problem in problems]
+
+
+def test_a_good_manifest_earns_none() -> None:
+    """Nor does one whose analysis is skipped, or missing."""
+    assert found(GOOD) == []
+    assert found({"stepWeights": [2, 1]}, skipAnalysis=True) == []
+    bare = canary()
+    none = bare.model_copy(update={"spec": bare.spec.model_copy(update={"analysis": None})})
+    assert lint(none, provider="nginx", capabilities=EVERYTHING, interval=10) == ()
+
+
+@pytest.mark.parametrize(
+    ("analysis", "provider", "capabilities", "path"),
+    [
+        ({**GOOD, "mirror": True}, "nginx", Capabilities(), "spec.analysis.mirror"),
+        ({**GOOD, "mirror": True}, "gatewayapi:v1", Capabilities(mirror=True), "spec.analysis.mirror"),
+        ({"iterations": 1, "mirror": True}, "nginx", Capabilities(), "spec.analysis.mirror"),
+        ({"iterations": 1, "match": MATCH}, "kubernetes", EVERYTHING, "spec.analysis.match"),
+        (GOOD, "kubernetes", EVERYTHING, "spec.analysis.iterations"),
+        (
+            {"metrics": [{"name": "request-success-rate", "templateRef": {"name": "t"}}]},
+            "nginx",
+            EVERYTHING,
+            "spec.analysis.metrics[0]",
+        ),
+        ({"metrics": [{"name": "x", "query": "q"}]}, "nginx", EVERYTHING, "spec.analysis.metrics[0].thresholdRange"),
+        ({"webhooks": [hook("rollout", timeout="10s")]}, "nginx", EVERYTHING, "spec.analysis.webhooks"),
+        ({"stepWeights": [10, 5]}, "nginx", EVERYTHING, "spec.analysis.stepWeights"),
+        ({"stepWeight": 5, "stepWeights": [5, 10]}, "nginx", EVERYTHING, "spec.analysis.stepWeights"),
+    ],
+)
+def test_each_warning(analysis: dict[str, Any], provider: str, capabilities: Capabilities, path: str) -> None:
+    """One manifest each."""
+    assert found(analysis, provider, capabilities) == [path]
+
+
+def test_mirrored_iterations_need_only_plain_mirroring() -> None:
+    """Gateway API can do that."""
+    assert found({"iterations": 1, "mirror": True}, "gatewayapi:v1", Capabilities(mirror=True)) == []

@@ -1,0 +1,291 @@
+"""What the status and the operator's memory are for: hashes of the reference, said-once texts, deletion, ends."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.world import World, canary, hook, ready_world
+from pyflagger.api.canary import CanaryStatus, Phase
+from pyflagger.api.facts import ALL_PRIMARY, READY, Fault, Problem, Readiness, Route
+from pyflagger.core.decision import PauseAutoscaler, ReleaseFinalizer, Revert
+from pyflagger.core.revision import Change, checksum, idle_change, running_change
+from pyflagger.core.situation import Target
+
+STEPS = {"stepWeight": 20, "maxWeight": 40}
+FOREIGN = "bcdfg65"
+
+
+def with_status(world: World, **changes: object) -> World:
+    """Somebody else wrote the status; the operator starts."""
+    world.canary = world.canary.model_copy(update={"status": world.status.but(**changes)})
+    world.restart()
+    return world.fresh_record()
+
+
+# Hashes of the reference --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", [Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED])
+def test_a_foreign_hash_is_replaced_silently_when_the_primary_runs_the_target(phase: Phase) -> None:
+    """Swapping the operator releases nothing."""
+    world = with_status(ready_world(STEPS), phase=phase, last_applied_spec=FOREIGN, last_promoted_spec=FOREIGN)
+    world.run(30)
+    assert (world.status.last_applied_spec, world.status.last_promoted_spec) == ("v1:r1", "v1:r1")
+    assert world.said == [] and world.alerts == [] and world.phases == [phase]
+
+
+def test_a_foreign_hash_over_a_changed_target_is_a_new_revision() -> None:
+    """A change that was made while no operator ran is not lost."""
+    world = with_status(ready_world(STEPS), last_applied_spec=FOREIGN, last_promoted_spec=FOREIGN)
+    world.change("v1:r2").until(Phase.SUCCEEDED)
+    assert world.status.last_promoted_spec == "v1:r2"
+
+
+def test_a_foreign_hash_of_a_failure_does_not_try_it_again() -> None:
+    """The refused revision was the target's when the reference looked last."""
+    world = ready_world(STEPS)
+    with_status(world, phase=Phase.FAILED, last_applied_spec=FOREIGN, last_promoted_spec=FOREIGN).change("v1:r2")
+    world.run(30)
+    assert world.status.phase is Phase.FAILED and world.status.last_applied_spec == "v1:r2" and world.texts == []
+    world.change("v1:r3").until(Phase.SUCCEEDED)
+
+
+def test_a_foreign_run_goes_on_after_a_full_interval() -> None:
+    """Same weight, same revision, no step at once."""
+    world = ready_world(STEPS).change("v1:r2").run(8)
+    with_status(world, last_applied_spec=FOREIGN, last_promoted_spec=FOREIGN, last_tick_time=None)
+    world.run(9)
+    assert world.weights == [] and world.texts == [] and world.status.last_applied_spec == "v1:r2"
+    world.run(2)
+    assert world.weights == [40]
+    world.until(Phase.SUCCEEDED)
+
+
+def test_a_foreign_wait_for_promotion_reports_the_real_weight() -> None:
+    """The reference hides it there."""
+    world = ready_world(STEPS).change("v1:r2").run(14)
+    with_status(world, phase=Phase.WAITING_PROMOTION, canary_weight=0, iterations=-1, last_applied_spec=FOREIGN)
+    world.run(1)
+    assert world.status.canary_weight == 40
+    world.until(Phase.SUCCEEDED)
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_foreign_promotion_ends_with_what_was_copied(changed: bool) -> None:
+    """Whether the target is still that is told by the primary."""
+    world = ready_world(STEPS).change("v1:r2").until(Phase.PROMOTING)
+    with_status(world, last_applied_spec=FOREIGN, last_promoted_spec=FOREIGN)
+    if changed:
+        world.change("v1:r3")
+    world.until(Phase.SUCCEEDED)
+    expected = [FOREIGN, "v1:r3"] if changed else ["v1:r2"]
+    ends = [s.last_promoted_spec for s in world.statuses if s.phase is Phase.SUCCEEDED]
+    world.run(60)
+    ends = list(dict.fromkeys(s.last_promoted_spec for s in world.statuses if s.phase is Phase.SUCCEEDED))
+    assert ends == expected
+
+
+CONFIGS = {"configmap/a": "1"}
+
+
+def target(revision: str, configs: dict[str, str] | None = None) -> Target:
+    """A target that is ready."""
+    return Target(revision, configs, READY, at_zero=False)
+
+
+@pytest.mark.parametrize(
+    ("stored", "now", "changed"),
+    [(None, None, False), (None, {}, False), (None, CONFIGS, True), (CONFIGS, {}, True), (CONFIGS, None, False)],
+)
+def test_configs_found_and_lost(stored: dict[str, str] | None, now: dict[str, str] | None, changed: bool) -> None:
+    """Nothing tracked and nothing found is no change; tracking that is off never is one."""
+    status = CanaryStatus(
+        phase=Phase.SUCCEEDED, last_applied_spec="v1:a", last_promoted_spec="v1:a", tracked_configs=stored
+    )
+    assert idle_change(status, target("v1:a", now), True) is (Change.NEW if changed else Change.NONE)
+
+
+def test_a_foreign_run_with_other_configs_starts_over() -> None:
+    """Their checksums can be compared."""
+    status = CanaryStatus(phase=Phase.PROGRESSING, last_applied_spec=FOREIGN, tracked_configs={"configmap/a": "0"})
+    assert running_change(status, target("v1:a", CONFIGS), False) is Change.NEW
+
+
+def test_the_promoted_template_with_other_configs_is_no_revert() -> None:
+    """Only what the primary really runs is."""
+    status = CanaryStatus(phase=Phase.PROGRESSING, last_applied_spec="v1:b", last_promoted_spec="v1:a")
+    assert running_change(status, target("v1:a", CONFIGS), False) is Change.NEW
+    assert running_change(status, target("v1:a", CONFIGS), True) is Change.REVERTED
+
+
+configs = st.none() | st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2)
+revisions = st.text(max_size=4)
+
+
+@given(revisions, configs, revisions, configs)
+def test_a_checksum_differs_when_either_input_does(
+    one: str, some: dict[str, str] | None, other: str, more: dict[str, str] | None
+) -> None:
+    """And is the same otherwise."""
+    assert (checksum(one, some) == checksum(other, more)) is ((one, some) == (other, more))
+
+
+# Memory -------------------------------------------------------------------------------------------------------------
+
+
+def test_standing_texts_are_said_when_they_change() -> None:
+    """Once each, and again by a new process."""
+    world = ready_world().change("v1:r2", failing="one").run(30)
+    world.target.failing = "two"
+    world.run(30)
+    shown = [f"canary deployment web.test not ready: {text}" for text in ("one", "two")]
+    assert world.texts[1:] == shown
+    world.restart()
+    world.run(30)
+    assert world.texts[1:] == [*shown, shown[1]]
+
+
+def test_a_deadline_is_looked_at_in_time() -> None:
+    """A waiting workload says when to look again."""
+    world = ready_world(rollout=50).change("v1:r2").run(1)
+    assert world.decision.wake == world.target.ready_at
+
+
+def test_problems_are_said_one_by_one_and_together_again_when_they_change() -> None:
+    """Each has its event; the condition names them all."""
+    world = ready_world()
+    world.problems = (Problem(Fault.MANIFEST, "a"), Problem(Fault.CLUSTER, "b"), Problem(Fault.MANIFEST, "a"))
+    world.run(20)
+    assert world.texts == ["a", "b"] and world.status.conditions[1].message == "a; b"
+    assert [reason.fault for reason in world.decision.reasons] == [Fault.MANIFEST, Fault.CLUSTER]
+    world.restart()
+    world.run(20)
+    assert world.texts == ["a", "b", "a", "b"], "a new process says it again and writes nothing"
+    assert len(world.statuses) == 1
+
+
+def test_a_primary_that_cannot_be_read_holds() -> None:
+    """An error is not an answer."""
+    world = ready_world()
+    world.primary_problem = Problem(Fault.CLUSTER, "no access")
+    world.change("v1:r2").run(20)
+    assert world.texts == ["no access"] and world.status.phase is Phase.INITIALIZED
+
+
+# Ends ---------------------------------------------------------------------------------------------------------------
+
+
+def test_success_forgets_failed_checks_and_keeps_cookies() -> None:
+    """The counter belongs to a run; what routing keeps in the status is not touched."""
+    world = ready_world({**STEPS, "metrics": [{"name": "request-success-rate", "threshold": 99}]})
+    world.metrics["request-success-rate"] = [1, 100]
+    with_status(world, session_affinity_cookie="a=b").change("v1:r2").until(Phase.SUCCEEDED)
+    assert world.status.failed_checks == 0 and world.status.session_affinity_cookie == "a=b"
+
+
+def test_what_hooks_say_after_the_end_changes_nothing() -> None:
+    """A failing post-rollout hook is told of, the ones after it are not called."""
+    hooks = [hook("post-rollout", name) for name in ("a", "b", "c")]
+    world = ready_world({**STEPS, "webhooks": hooks}, hooks={"b": "no"}).change("v1:r2").until(Phase.SUCCEEDED)
+    assert [name for name, *_ in world.calls] == ["a", "b"]
+    assert world.texts[-3:-1] == ["Post-rollout check a passed", "Post-rollout hook b failed no"]
+
+
+def test_an_idle_canary_is_left_in_peace() -> None:
+    """No wake-up, no write, no word."""
+    world = ready_world().run(3600)
+    assert world.actions == [] and world.decision.wake is None
+
+
+@pytest.mark.parametrize("phase", [Phase.TERMINATED, Phase.TERMINATING])
+def test_what_is_over_stays_so(phase: Phase) -> None:
+    """Also when the object is still there for somebody else's sake."""
+    world = with_status(ready_world(), phase=phase)
+    assert world.change("v1:r2").run(60).actions == [] and world.decision.reasons[0].code == "deleted"
+
+
+# Deletion -----------------------------------------------------------------------------------------------------------
+
+REVERTING = {"revertOnDeletion": True}
+
+
+def test_deletion_hands_back_in_a_safe_order() -> None:
+    """The target's pods first, and only once they are ready what sends users to them."""
+    world = ready_world(spec=REVERTING, paused=True).delete()
+    world.run(1)
+    assert world.status.phase is Phase.TERMINATING and not world.gone
+    assert [a for a in world.actions if isinstance(a, Revert | PauseAutoscaler)] == [
+        PauseAutoscaler(False),
+        Revert("target"),
+    ]
+    world.run(10)
+    assert world.gone
+    assert [a for a in world.actions if isinstance(a, Revert | ReleaseFinalizer)] == [
+        Revert("target"),
+        Revert("apex-service"),
+        Revert("routing"),
+        ReleaseFinalizer(),
+    ]
+    assert world.texts[0] == "Terminating canary shop.test" and world.texts[-1] == "Terminated canary shop.test"
+    assert [phase for *_, phase, _, text in world.said if text.startswith("Termina")] == ["Initialized", "Terminating"]
+    assert "starting initialization" not in world.status.conditions[0].message
+
+
+def test_deletion_waits_for_the_target_for_as_long_as_it_takes() -> None:
+    """Traffic stays on the primary; it is looked at again every interval."""
+    world = ready_world(spec=REVERTING)
+    world.target.failing = "deadline"
+    world.delete().run(200)
+    text = "canary not ready during finalizing: canary deployment web.test not ready: deadline"
+    assert world.texts == ["Terminating canary shop.test", text] and not world.gone
+    assert world.decision.wake == world.now + world.interval or world.decision.wake is not None
+    assert Revert("apex-service") not in world.actions
+    world.target.failing = ""
+    world.run(20)
+    assert world.gone
+
+
+def test_deletion_stops_a_run_and_starts_none() -> None:
+    """No ticks from then on, whatever the target says."""
+    world = ready_world(STEPS, spec=REVERTING).change("v1:r2").run(8).fresh_record()
+    world.delete().change("v1:r3").run(60)
+    assert world.gone and world.routes == [] and world.phases == ["Terminating"]
+
+
+@pytest.mark.parametrize("suspend", [True, False])
+def test_deletion_is_not_held_up_by_problems(suspend: bool) -> None:
+    """Neither by an invalid manifest nor by a target that is gone, nor by suspension."""
+    world = ready_world(spec=REVERTING).spec(suspend=suspend)
+    world.problems = (Problem(Fault.MANIFEST, "bad"),)
+    world.target_problem = Problem(Fault.CLUSTER, "not there")
+    world.delete().run(5)
+    assert world.gone and Revert("target") not in world.actions
+
+
+def test_deletion_while_a_rollback_is_under_way() -> None:
+    """The rollback is forgotten: everything goes back anyway."""
+    world = with_status(ready_world(STEPS, spec=REVERTING), rollback="deadline", phase=Phase.PROGRESSING)
+    world.delete().run(20)
+    assert world.gone and world.status.rollback is None
+
+
+def test_deletion_without_our_finalizer_is_none_of_our_business() -> None:
+    """The object goes, and what it owns with it."""
+    world = ready_world()
+    world.delete().deleting = False
+    world.fresh_record().run(60)
+    assert world.actions == []
+
+
+def test_readiness_of_the_model() -> None:
+    """What the world tells of pods that roll."""
+    world = World(canary(), rollout=5)
+    world.target.ready_at = world.now + 5
+    assert world.target.readiness("x", world.now) == Readiness(False, "x not ready: rolling", True, world.now + 5)
+
+
+def test_routes_of_a_fresh_world() -> None:
+    """All traffic on the primary once it is initialized."""
+    assert ready_world().route == ALL_PRIMARY == Route(100, 0)

@@ -1,0 +1,330 @@
+"""Whole releases, step by step: what is said, what the status says and how traffic is split, after every round.
+
+Rows are (event texts, status as `phase wW iI fF`, route as `primary/canary`). The reference takes a tick more wherever
+it only waits for its next tick; steps, weights and checks are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from core.world import KUBERNETES, MESH, PLAIN, World, hook, ready_world
+from pyflagger.api.canary import Phase
+from pyflagger.api.facts import Route
+
+
+def rounds(world: World, *, limit: int = 14) -> Iterator[tuple[list[str], str, str]]:
+    """Let a release play: a row for each interval, until it ends."""
+    for _ in range(limit):
+        seen, ended = len(world.said), world.status.phase in (Phase.SUCCEEDED, Phase.FAILED)
+        if ended and not world.said[seen:]:
+            return
+        world.run(10)
+        texts = [text for *_, text in world.said[seen:] if not text.endswith("rolling")]
+        status, route = world.status, world.route or Route(100, 0)
+        shown = f"{status.phase} w{status.canary_weight} i{status.iterations} f{status.failed_checks}"
+        yield texts, shown, f"{route.primary}/{route.canary}{'m' if route.mirrored else ''}"
+
+
+def play(world: World) -> list[tuple[list[str], str, str]]:
+    """A release of `v1:r2`, from its detection on."""
+    return list(rounds(world.change("v1:r2")))
+
+
+BEGIN = ["New revision detected! Scaling up web.test", "Starting canary analysis for web.test"]
+COPY = "Copying web.test template spec to web-primary.test"
+HOME = ["Routing all traffic to primary", "Promotion completed! Scaling down web.test"]
+BAD = "Halt shop.test advancement success rate 91.26% < 99%"
+RATE = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
+
+
+def weight(percent: int) -> str:
+    """The event of a weight."""
+    return f"Advance shop.test canary weight {percent}"
+
+
+def iteration(done: int, of: int = 3) -> str:
+    """The event of an iteration."""
+    return f"Advance shop.test canary iteration {done}/{of}"
+
+
+STRAIGHT: dict[str, tuple[dict[str, Any], dict[str, Any], list[tuple[list[str], str, str]]]] = {
+    "weighted": (
+        {"stepWeight": 10, "maxWeight": 30, "metrics": [RATE]},
+        PLAIN,
+        [
+            ([*BEGIN, weight(10)], "Progressing w10 i0 f0", "90/10"),
+            ([weight(20)], "Progressing w20 i0 f0", "80/20"),
+            ([weight(30)], "Progressing w30 i0 f0", "70/30"),
+            ([COPY, *HOME], "Succeeded w0 i0 f0", "100/0"),
+        ],
+    ),
+    "max weight is a trigger, not a cap": (
+        {"stepWeight": 20, "maxWeight": 50},
+        PLAIN,
+        [
+            ([*BEGIN, weight(20)], "Progressing w20 i0 f0", "80/20"),
+            ([weight(40)], "Progressing w40 i0 f0", "60/40"),
+            ([weight(60)], "Progressing w60 i0 f0", "40/60"),
+            ([COPY, *HOME], "Succeeded w0 i0 f0", "100/0"),
+        ],
+    ),
+    "listed weights, the last over 100": (
+        {"stepWeights": [1, 2, 10, 200]},
+        PLAIN,
+        [
+            ([*BEGIN, weight(1)], "Progressing w1 i0 f0", "99/1"),
+            ([weight(2)], "Progressing w2 i0 f0", "98/2"),
+            ([weight(10)], "Progressing w10 i0 f0", "90/10"),
+            ([weight(100)], "Progressing w100 i0 f0", "0/100"),
+            ([COPY, *HOME], "Succeeded w0 i0 f0", "100/0"),
+        ],
+    ),
+    "traffic goes back in steps": (
+        {"stepWeight": 50, "maxWeight": 50, "stepWeightPromotion": 20},
+        PLAIN,
+        [
+            ([*BEGIN, weight(50)], "Progressing w50 i0 f0", "50/50"),
+            ([COPY, "Advance shop.test primary weight 70"], "Promoting w30 i0 f0", "70/30"),
+            (["Advance shop.test primary weight 90"], "Promoting w10 i0 f0", "90/10"),
+            (
+                ["Advance shop.test primary weight 100", "Promotion completed! Scaling down web.test"],
+                "Succeeded w0 i0 f0",
+                "100/0",
+            ),
+        ],
+    ),
+    "A/B": (
+        {"iterations": 3, "match": [{"headers": {"x-user": {"exact": "insider"}}}]},
+        PLAIN,
+        [
+            ([*BEGIN, iteration(1)], "Progressing w0 i1 f0", "0/100"),
+            ([iteration(2)], "Progressing w0 i2 f0", "0/100"),
+            ([iteration(3)], "Progressing w0 i3 f0", "0/100"),
+            ([COPY, *HOME], "Succeeded w0 i0 f0", "100/0"),
+        ],
+    ),
+    "blue/green with a router": (
+        {"iterations": 2},
+        MESH,
+        [
+            ([*BEGIN, iteration(1, 2)], "Progressing w0 i1 f0", "100/0"),
+            ([iteration(2, 2)], "Progressing w0 i2 f0", "100/0"),
+            (["Routing all traffic to canary"], "Progressing w0 i3 f0", "0/100"),
+            ([COPY, *HOME], "Succeeded w0 i0 f0", "100/0"),
+        ],
+    ),
+    "blue/green without a router": (
+        {"iterations": 2},
+        KUBERNETES,
+        [
+            ([*BEGIN, iteration(1, 2)], "Progressing w0 i1 f0", "100/0"),
+            ([iteration(2, 2)], "Progressing w0 i2 f0", "100/0"),
+            ([], "Progressing w0 i3 f0", "100/0"),
+            ([COPY, HOME[1]], "Succeeded w0 i0 f0", "100/0"),
+        ],
+    ),
+    "mirrored blue/green": (
+        {"iterations": 2, "mirror": True},
+        MESH,
+        [
+            ([*BEGIN, iteration(1, 2)], "Progressing w0 i1 f0", "100/0m"),
+            ([iteration(2, 2)], "Progressing w0 i2 f0", "100/0m"),
+            (["Stop traffic mirroring and route all traffic to canary"], "Progressing w0 i3 f0", "0/100"),
+            ([COPY, *HOME], "Succeeded w0 i0 f0", "100/0"),
+        ],
+    ),
+    "mirrored weighted": (
+        {"stepWeight": 10, "maxWeight": 10, "mirror": True},
+        MESH,
+        [
+            ([*BEGIN, weight(0)], "Progressing w0 i0 f0", "100/0m"),
+            ([weight(10)], "Progressing w10 i0 f0", "90/10"),
+            ([COPY, *HOME], "Succeeded w0 i0 f0", "100/0"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STRAIGHT)
+def test_a_good_release(case: str) -> None:
+    """Every strategy, from a new revision to success."""
+    analysis, facts, expected = STRAIGHT[case]
+    assert play(ready_world(analysis, **facts)) == expected
+
+
+def test_a_good_release_tells_and_counts() -> None:
+    """Alerts at both ends, one success, and the revision promoted."""
+    world = ready_world()
+    play(world)
+    assert world.alerts == [
+        ("info", "New revision detected, progressing canary analysis."),
+        ("info", "Canary analysis completed successfully, promotion finished."),
+    ]
+    assert world.counts == [("success", "completed")]
+    assert world.status.last_promoted_spec == world.status.last_applied_spec == "v1:r2"
+    assert world.primary is not None and world.primary.revision == "v1:r2" and world.target.replicas == 0
+
+
+def test_a_release_takes_its_steps_and_little_more() -> None:
+    """Three weights held for an interval each, and the time pods take: the first comes as soon as they are ready."""
+    world = ready_world({"stepWeight": 10, "maxWeight": 30}, rollout=1.5)
+    began = world.now
+    world.change("v1:r2").until(Phase.SUCCEEDED)
+    assert world.now - began == pytest.approx(33, abs=0.6)
+
+
+def test_a_bad_metric_rolls_back() -> None:
+    """Two failed checks at one weight, then everything is put back; the counter's last value is acted on at once."""
+    world = ready_world({"stepWeight": 10, "maxWeight": 30, "metrics": [RATE]}, metrics={RATE["name"]: 91.256})
+    assert play(world) == [
+        ([*BEGIN, weight(10)], "Progressing w10 i0 f0", "90/10"),
+        ([BAD], "Progressing w10 i0 f1", "90/10"),
+        (
+            [
+                BAD,
+                "Rolling back shop.test failed checks threshold reached 2",
+                "Canary failed! Scaling down shop.test",
+            ],
+            "Failed w0 i0 f0",
+            "100/0",
+        ),
+    ]
+    assert ("error", "Failed checks threshold reached 2") in world.alerts
+    assert world.counts == [("failure", "completed")]
+    assert (world.status.last_applied_spec, world.status.last_promoted_spec) == ("v1:r2", "v1:r1")
+    assert world.target.replicas == 0 and world.primary is not None and world.primary.revision == "v1:r1"
+    assert world.status.conditions[0].status == "False"
+
+
+def test_a_good_round_does_not_lower_the_counter() -> None:
+    """Failed checks add up over a run; success forgets them."""
+    world = ready_world({"stepWeight": 20, "maxWeight": 40, "metrics": [RATE]}, metrics={RATE["name"]: [91.256, 100.0]})
+    rows = play(world)
+    assert [status for _, status, _ in rows] == [
+        "Progressing w20 i0 f0",
+        "Progressing w20 i0 f1",
+        "Progressing w40 i0 f1",
+        "Succeeded w0 i0 f0",
+    ]
+
+
+def test_after_a_failure_a_new_template_tries_again() -> None:
+    """A refused revision is left alone; the next one starts a run."""
+    world = ready_world({"metrics": [RATE], "stepWeight": 20, "maxWeight": 20}, metrics={RATE["name"]: [1, 1, 100]})
+    play(world)
+    before = len(world.statuses)
+    world.run(100)
+    assert len(world.statuses) == before, "a refused revision is not written about again"
+    world.change("v1:r3").until(Phase.SUCCEEDED)
+    assert world.status.last_promoted_spec == "v1:r3"
+
+
+def test_a_new_revision_in_the_middle_restarts_at_once() -> None:
+    """Traffic leaves the unvetted pods the moment the template changes, not at the next interval."""
+    world = ready_world({"stepWeight": 20, "maxWeight": 40, "webhooks": [hook("pre-rollout")], "metrics": [RATE]})
+    world.change("v1:r2").run(14)
+    assert world.route == Route(60, 40) and world.status.canary_weight == 40
+    world.fresh_record().change("v1:r3").look()
+    assert world.route == Route(100, 0)
+    assert world.texts == ["New revision detected! Restarting analysis for web.test"]
+    assert ("info", "New revision detected, restarting canary analysis.") in world.alerts
+    assert (world.status.canary_weight, world.status.failed_checks, world.status.iterations) == (0, 0, 0)
+    assert world.target.replicas == 2, "the canary is not scaled down"
+    assert world.said[0][3] == world.pending
+    world.until(Phase.SUCCEEDED)
+    assert world.texts[1:4] == [BEGIN[1], "Pre-rollout check pre-rollout passed", weight(20)]
+    assert world.status.last_promoted_spec == "v1:r3"
+
+
+def test_the_promotion_gate_keeps_the_weight() -> None:
+    """A closed gate: real weight in the status, analysis and gate every interval, one event and one alert."""
+    gate = hook("confirm-promotion", "go")
+    analysis = {"stepWeight": 30, "maxWeight": 30, "webhooks": [gate], "metrics": [RATE]}
+    world = ready_world(analysis, hooks={"go": ["no", "no", "no", True]})
+    assert play(world) == [
+        ([*BEGIN, weight(30)], "Progressing w30 i0 f0", "70/30"),
+        (["Halt shop.test advancement waiting for promotion approval go"], "WaitingPromotion w30 i0 f0", "70/30"),
+        ([], "WaitingPromotion w30 i0 f0", "70/30"),
+        ([], "WaitingPromotion w30 i0 f0", "70/30"),
+        (["Confirm-promotion check go passed", COPY, *HOME], "Succeeded w0 i0 f0", "100/0"),
+    ]
+    assert world.alerts.count(("warn", "Canary promotion is waiting for approval.")) == 1
+    assert [name for name, *_ in world.calls] == ["request-success-rate", "go"] * 4
+    assert {phase for name, phase, _ in world.calls if name == "go"} == {"Progressing"}
+
+
+def test_failing_checks_end_the_wait_for_promotion() -> None:
+    """While a gate is closed a canary that turns bad is still rolled back."""
+    analysis = {"stepWeight": 30, "maxWeight": 30, "webhooks": [hook("confirm-promotion", "go")], "metrics": [RATE]}
+    world = ready_world(analysis, hooks={"go": "no"}, metrics={RATE["name"]: [100, 100, 1]})
+    play(world)
+    assert world.phases == ["Progressing", "WaitingPromotion", "Failed"]
+
+
+def test_the_rollout_gate() -> None:
+    """Closed: Waiting, one event, one alert, a call each interval and no pods. Open: the run starts."""
+    world = ready_world(
+        {"stepWeight": 20, "maxWeight": 20, "webhooks": [hook("confirm-rollout", "ok")]},
+        hooks={"ok": ["no", "no", "no", True]},
+    )
+    world.change("v1:r2").run(9)
+    assert world.status.phase is Phase.WAITING and world.target.replicas == 0
+    assert world.status.last_applied_spec == "v1:r1", "nothing is consumed while it waits"
+    world.run(15)
+    assert world.texts == ["Halt shop.test advancement waiting for approval ok"]
+    assert world.alerts == [("warn", "Canary is waiting for approval.")]
+    assert world.calls == [
+        ("ok", "Initialized", world.pending),
+        ("ok", "Waiting", world.pending),
+        ("ok", "Waiting", world.pending),
+    ]
+    world.until(Phase.SUCCEEDED)
+    assert world.texts[1:3] == ["Confirm-rollout check ok passed", BEGIN[0]]
+
+
+@pytest.mark.parametrize("kind", ["confirm-rollout", "confirm-traffic-increase", "confirm-promotion"])
+def test_muted_gates_send_no_alert(kind: str) -> None:
+    """`muteAlert` silences a gate's alert, not its event."""
+    world = ready_world(
+        {"stepWeight": 20, "maxWeight": 20, "webhooks": [hook(kind, "g", muteAlert=True)]}, hooks={"g": "no"}
+    )
+    world.change("v1:r2").run(30)
+    assert not [alert for alert in world.alerts if alert[0] == "warn"]
+    assert any("waiting for" in text for text in world.texts)
+
+
+def test_skipping_the_analysis_waits_for_the_primary() -> None:
+    """Copy, wait for the primary, then scale down: users never lose their pods."""
+    world = ready_world(spec={"skipAnalysis": True}, hooks={}, rollout=4)
+    world.change("v1:r2").run(5)
+    assert world.status.phase is Phase.PROMOTING and world.target.replicas == 2
+    world.until(Phase.SUCCEEDED)
+    assert world.texts == [
+        BEGIN[0],
+        COPY,
+        "Promotion completed! Canary analysis was skipped for web.test",
+    ]
+    assert world.alerts[-1] == ("info", "Canary analysis was skipped, promotion finished.")
+    assert world.counts == [("success", "skipped")]
+    assert world.weights == [] and world.target.replicas == 0
+
+
+def test_skipping_in_the_middle_of_a_run() -> None:
+    """Set at any weight, the rest of the analysis is left out."""
+    world = ready_world().change("v1:r2").run(5)
+    assert world.status.canary_weight == 20
+    world.spec(skip_analysis=True).until(Phase.SUCCEEDED)
+    assert world.weights == [20, 0]
+    assert world.counts == [("success", "skipped")]
+
+
+def test_skipping_while_promoting_finishes_without_steps() -> None:
+    """Set after the copy, traffic goes home at once."""
+    world = ready_world({"stepWeight": 50, "maxWeight": 50, "stepWeightPromotion": 10})
+    world.change("v1:r2").until(Phase.PROMOTING)
+    world.spec(skip_analysis=True).until(Phase.SUCCEEDED)
+    assert world.weights == [50, 0]

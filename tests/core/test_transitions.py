@@ -1,0 +1,92 @@
+"""The table of phases, the conditions, and that nothing moves outside of it."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from core.world import canary
+from pyflagger.api.canary import CanaryStatus, Condition, Phase
+from pyflagger.core.transitions import ALLOWED, CONDITIONS, IllegalTransition, block, move
+
+NOW = 1_700_000_000.0
+LATER = NOW + 60
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.product(Phase, Phase)))
+def test_a_status_moves_by_the_table_or_not_at_all(before: Phase, after: Phase) -> None:
+    """Every pair of phases."""
+    status = CanaryStatus(phase=before)
+    if after in ALLOWED[before]:
+        assert move(status, after, now=NOW, kind="Deployment").phase is after
+    else:
+        with pytest.raises(IllegalTransition):
+            move(status, after, now=NOW, kind="Deployment")
+
+
+def test_the_table_names_every_phase_and_has_no_dead_ends_but_the_last() -> None:
+    """From everywhere else a canary can be deleted, and an end can be followed by another run."""
+    assert set(ALLOWED) == set(Phase)
+    for phase, following in ALLOWED.items():
+        if phase not in (Phase.TERMINATING, Phase.TERMINATED):
+            assert Phase.TERMINATING in following
+    assert all(phase in CONDITIONS for following in ALLOWED.values() for phase in following)
+
+
+def test_nothing_is_promoted_that_was_not_judged() -> None:
+    """Only the judging phases lead to promotion, and only promotion leads to success."""
+    leads = {phase: {before for before, after in ALLOWED.items() if phase in after} for phase in Phase}
+    assert leads[Phase.PROMOTING] == {Phase.PROGRESSING, Phase.WAITING_PROMOTION}
+    assert leads[Phase.SUCCEEDED] == {Phase.PROMOTING, Phase.FINALISING}
+    assert Phase.FAILED not in ALLOWED[Phase.INITIALIZING]
+
+
+def test_the_transition_time_is_that_of_the_phase() -> None:
+    """A restart and other writes leave it."""
+    status = move(CanaryStatus(phase=Phase.SUCCEEDED), Phase.PROGRESSING, now=NOW, kind="Deployment")
+    again = move(status, Phase.PROGRESSING, now=LATER, kind="Deployment", canary_weight=0)
+    assert again.last_transition_time == status.last_transition_time == "2023-11-14T22:13:20Z"
+
+
+def test_the_condition_changes_its_times_as_kubernetes_does() -> None:
+    """The transition time is that of true, false or unknown; the update time that of anything."""
+    waiting = move(CanaryStatus(phase=Phase.SUCCEEDED), Phase.WAITING, now=NOW, kind="DaemonSet")
+    progressing = move(waiting, Phase.PROGRESSING, now=LATER, kind="DaemonSet")
+    first, second = waiting.conditions[0], progressing.conditions[0]
+    assert (second.status, second.reason) == ("Unknown", "Progressing")
+    assert second.last_transition_time == first.last_transition_time != second.last_update_time
+    failed = move(progressing, Phase.FAILED, now=LATER, kind="DaemonSet").conditions[0]
+    assert failed.last_transition_time == failed.last_update_time
+    assert failed.message == "Canary analysis failed, DaemonSet scaled to zero."
+
+
+def test_an_unchanged_condition_is_left_alone() -> None:
+    """No write for nothing."""
+    status = move(CanaryStatus(phase=Phase.SUCCEEDED), Phase.PROGRESSING, now=NOW, kind="Deployment")
+    assert move(status, Phase.PROGRESSING, now=LATER, kind="Deployment") == status
+
+
+def test_other_conditions_are_kept() -> None:
+    """Whoever wrote them."""
+    other = Condition(type="Other", status="True", reason="x")
+    status = CanaryStatus(phase=Phase.SUCCEEDED, conditions=(other,))
+    moved = move(status, Phase.WAITING, now=NOW, kind="Deployment")
+    assert [c.type for c in moved.conditions] == ["Promoted", "Other"]
+
+
+def test_blocking_and_mending() -> None:
+    """The condition names the problem, keeps its time while there is any, and goes away whole."""
+    status = CanaryStatus()
+    once = block(status, "a", NOW)
+    twice = block(once, "a; b", LATER)
+    assert block(once, "a", LATER) is once
+    assert twice.conditions[0].last_transition_time == once.conditions[0].last_transition_time
+    assert (twice.conditions[0].type, twice.conditions[0].message) == ("Blocked", "a; b")
+    assert block(twice, "", LATER) == status
+    assert block(status, "", NOW) is status
+
+
+def test_the_world_makes_valid_canaries() -> None:
+    """What the other tests start from."""
+    assert canary().status.phase is Phase.NEW

@@ -1,0 +1,449 @@
+"""A cluster small enough to read: facts, a clock, and the actions of decisions applied to them.
+
+`World` plays the operator around `decide`: it observes its own facts, gathers evidence from scripted hooks and metrics,
+applies actions one by one (and dies in between when told to), and holds what no release may ever do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyflagger.api.canary import Canary, CanaryStatus, Phase
+from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Problem, Readiness, Route
+from pyflagger.core.decide import decide
+from pyflagger.core.decision import (
+    Action,
+    Alert,
+    Count,
+    Decision,
+    Ensure,
+    Part,
+    PauseAutoscaler,
+    Promote,
+    ReleaseFinalizer,
+    Remember,
+    Revert,
+    Say,
+    ScaleTarget,
+    SetRoute,
+    WriteStatus,
+)
+from pyflagger.core.revision import checksum
+from pyflagger.core.situation import (
+    CallHook,
+    Generated,
+    Memory,
+    Need,
+    NoData,
+    Passed,
+    Primary,
+    ProbeProviders,
+    QueryFailed,
+    Refused,
+    Result,
+    Situation,
+    Sync,
+    Target,
+    Value,
+)
+from pyflagger.core.transitions import ALLOWED
+
+START = 1_700_000_000.0
+INTERVAL = 10.0
+STEPS_MAX = 24
+EVERYTHING = Capabilities(weights=True, ab=True, mirror=True, mirror_steps=True, affinity=True)
+MESH = {"provider": "istio", "capabilities": EVERYTHING}
+PLAIN = {"provider": "nginx", "capabilities": Capabilities(ab=True)}
+KUBERNETES = {"provider": "kubernetes", "capabilities": Capabilities(weights=False)}
+
+
+class Killed(Exception):
+    """The operator died in the middle of a decision."""
+
+
+@dataclass
+class Pods:
+    """A workload: what it runs, how much of it, and when its pods are ready."""
+
+    revision: str
+    replicas: int = 0
+    ready_at: float = 0.0
+    failing: str = ""
+    """Set: never ready. `deadline`: and past saving; anything else: for now."""
+
+    def readiness(self, who: str, now: float) -> Readiness:
+        """As `workloads` would tell it."""
+        if self.failing:
+            return Readiness(False, f"{who} not ready: {self.failing}", retriable=self.failing != "deadline")
+        if now < self.ready_at:
+            return Readiness(False, f"{who} not ready: rolling", look_again=self.ready_at)
+        return Readiness(True)
+
+
+def canary(analysis: Mapping[str, Any] | None = None, *, name: str = "shop", **spec: Any) -> Canary:
+    """A Canary of Deployment `web` in namespace `test`."""
+    usual = {"interval": "10s", "threshold": 2, "stepWeight": 20, "maxWeight": 40}
+    body: dict[str, Any] = {
+        "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+        "service": {"port": 80},
+        "analysis": usual if analysis is None else {"interval": "10s", "threshold": 2, **analysis},
+        **spec,
+    }
+    return Canary.model_validate({"metadata": {"name": name, "namespace": "test", "uid": "u"}, "spec": body})
+
+
+def hook(kind: str, name: str = "", **more: Any) -> dict[str, Any]:
+    """A webhook of the manifest."""
+    return {"type": kind, "name": name or kind, "url": f"http://hooks/{name or kind}", **more}
+
+
+@dataclass
+class World:
+    """Everything about one canary. Times in seconds since `START`."""
+
+    canary: Canary
+    provider: str = "nginx"
+    capabilities: Capabilities = field(default_factory=lambda: Capabilities(ab=True))
+    interval: float = INTERVAL
+    rollout: float = 3.0
+    """Seconds that pods take to become ready."""
+    hooks: dict[str, Any] = field(default_factory=dict)
+    """Answers by hook name: True, an error text, or a list used up one a call with the last repeated."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """Answers by metric name: a number, a Result, or a list of these."""
+    probe: str = ""
+    now: float = START
+    target: Pods = field(default_factory=lambda: Pods("v1:r1", 2))
+    configs: dict[str, str] | None = None
+    primary: Pods | None = None
+    primary_configs: dict[str, str] | None = None
+    route: Route | None = None
+    paused: bool | None = None
+    parts: dict[Part, Sync] = field(default_factory=dict)
+    restorable: bool = False
+    reassert_zero: bool = False
+    problems: tuple[Problem, ...] = ()
+    target_problem: Problem | None = None
+    route_problem: Problem | None = None
+    primary_problem: Problem | None = None
+    deleting: bool = False
+    gone: bool = False
+    scalable: bool = True
+    memory: Memory = field(default_factory=Memory)
+    evidence: dict[Need, Result] = field(default_factory=dict)
+    decision: Decision = field(default_factory=Decision)
+    # The record.
+    said: list[tuple[float, str, str, str, str]] = field(default_factory=list)
+    """When, N or W, phase, checksum, text."""
+    alerts: list[tuple[str, str]] = field(default_factory=list)
+    counts: list[tuple[str, str]] = field(default_factory=list)
+    calls: list[tuple[str, str, str]] = field(default_factory=list)
+    """Hook or metric, payload phase, checksum."""
+    routes: list[Route] = field(default_factory=list)
+    statuses: list[CanaryStatus] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+    kill_after: int | None = None
+    """Die once so many more actions were applied."""
+    after: Callable[[World], None] | None = None
+    """Called after every decision that was applied."""
+
+    def __post_init__(self) -> None:
+        generated = (Part.CANARY_SERVICE, Part.PRIMARY_SERVICE, Part.PRIMARY_WORKLOAD, Part.APEX_SERVICE, Part.ROUTING)
+        for part in generated:
+            self.parts.setdefault(part, "missing")
+
+    # Facts ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> CanaryStatus:
+        """The status as stored."""
+        return self.canary.status
+
+    @property
+    def matches(self) -> bool:
+        """Whether promotion would change nothing of the primary."""
+        primary = self.primary
+        return primary is not None and (primary.revision, self.primary_configs) == (self.target.revision, self.configs)
+
+    def situation(self) -> Situation:
+        """What the operator would observe."""
+        primary = self.primary and Primary(
+            self.primary.readiness("web-primary.test", self.now),
+            at_zero=self.primary.replicas == 0,
+            matches_target=self.matches,
+        )
+        target = Target(
+            revision=self.target.revision,
+            configs=self.configs,
+            readiness=self.target.readiness("canary deployment web.test", self.now),
+            at_zero=self.target.replicas == 0,
+            restored_replicas=2,
+            scalable=self.scalable,
+        )
+        return Situation(
+            canary=self.canary,
+            now=self.now,
+            interval=self.interval,
+            provider=self.provider,
+            capabilities=self.capabilities,
+            target=self.target_problem or target,
+            primary=self.primary_problem or primary,
+            route=self.route_problem or self.route,
+            generated=Generated(
+                **{part.name.lower(): sync for part, sync in self.parts.items()},
+                target_autoscaler_paused=self.paused,
+                primary_restorable=self.restorable,
+            ),
+            problems=self.problems,
+            evidence=dict(self.evidence),
+            memory=self.memory,
+            deleting=self.deleting,
+            reassert_zero=self.reassert_zero,
+        )
+
+    @property
+    def pending(self) -> str:
+        """The checksum of the target as it is."""
+        return checksum(self.target.revision, self.configs)
+
+    # The operator ---------------------------------------------------------------------------------------------------
+
+    def settle(self) -> Decision:
+        """Decide and act until there is nothing left to do now."""
+        for _ in range(STEPS_MAX):
+            decision = self.decision = self.decide()
+            if decision.needs:
+                need = decision.needs[0]
+                self.evidence[need] = self._answer(need)
+            elif decision.actions:
+                self._carry_out(decision)
+            else:
+                assert not self.decide().actions, "deciding twice on an unchanged situation"
+                return decision
+        raise AssertionError(f"no end: {[type(a).__name__ for a in decision.actions]} {decision.reasons}")
+
+    def decide(self) -> Decision:
+        """One decision, held to what every decision owes."""
+        decision = decide(self.situation())
+        assert not (decision.needs and decision.actions)
+        assert decision.reasons, "a decision without a reason"
+        writes = [i for i, a in enumerate(decision.actions) if isinstance(a, WriteStatus)]
+        assert writes in ([], [len(decision.actions) - 1]), "the status write comes last"
+        return decision
+
+    def _carry_out(self, decision: Decision) -> None:
+        self.evidence.clear()
+        for action in decision.actions:
+            if self.kill_after == 0:
+                self.kill_after = None
+                self.restart()
+                raise Killed
+            if self.kill_after is not None:
+                self.kill_after -= 1
+            if not self._apply(action):
+                break
+        if self.after:
+            self.after(self)
+
+    def restart(self) -> None:
+        """A new operator process: memory and evidence are gone."""
+        self.memory = Memory()
+        self.evidence.clear()
+
+    def run(self, seconds: float) -> World:
+        """Let time pass; look whenever something watched changes or a decision asked for it."""
+        end = self.now + seconds
+        self.look()
+        while not self.gone and self.now < end:
+            moments = [self.decision.wake, self.target.ready_at, self.primary and self.primary.ready_at]
+            self.now = min([end, *(m for m in moments if m is not None and m > self.now)])
+            self.look()
+        self.now = end
+        return self
+
+    def look(self) -> None:
+        """Settle; after a death, a new process does."""
+        try:
+            if not self.gone:
+                self.settle()
+        except Killed:
+            self.look()
+
+    def until(self, *phases: Phase, limit: float = 400) -> World:
+        """Let time pass until a phase is reached."""
+        end = self.now + limit
+        self.look()
+        while self.status.phase not in phases:
+            assert self.now < end, f"still {self.status.phase}: {self.decision.reasons}"
+            self.run(0.5)
+        return self
+
+    # Doing ----------------------------------------------------------------------------------------------------------
+
+    def _answer(self, need: Need) -> Result:
+        if isinstance(need, ProbeProviders):
+            return Refused(self.probe) if self.probe else Passed()
+        analysis = self.canary.spec.analysis
+        assert analysis is not None
+        if isinstance(need, CallHook):
+            name, script = analysis.webhooks[need.index].name, self.hooks
+            self.calls.append((name, need.phase, need.checksum))
+            answer = self._next(script, name, True)
+            return Passed() if answer is True else Refused(str(answer))
+        name = analysis.metrics[need.index].name
+        self.calls.append((name, need.source, ""))
+        answer = self._next(self.metrics, name, 100.0 if name == "request-success-rate" else 0.0)
+        return answer if isinstance(answer, Value | NoData | QueryFailed | Passed) else Value(float(answer))
+
+    @staticmethod
+    def _next(script: dict[str, Any], name: str, usual: Any) -> Any:
+        answers = script.get(name, usual)
+        if not isinstance(answers, list):
+            return answers
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    def _apply(self, action: Action) -> bool:
+        """Carry one action out; False drops the rest of the decision."""
+        self.actions.append(action)
+        match action:
+            case Say():
+                event = (self.now - START, action.type[0], action.phase, action.checksum, action.reason.text)
+                self.said.append(event)
+            case Alert():
+                self.alerts.append((action.severity, action.text))
+            case Count():
+                self.counts.append((action.outcome, action.analysis))
+            case Remember():
+                self._remember(action)
+            case WriteStatus():
+                self._write(action.status)
+            case SetRoute():
+                self._set_route(action.route)
+            case Ensure():
+                self._ensure(action.part)
+            case Promote():
+                return self._promote(action.revision)
+            case ScaleTarget():
+                self._scale(action.replicas or 0)
+            case PauseAutoscaler():
+                self.paused = action.paused
+            case Revert():
+                self._revert(action.thing)
+            case ReleaseFinalizer():
+                self.deleting, self.gone = False, True
+        return True
+
+    def _remember(self, action: Remember) -> None:
+        said = {**self.memory.said, **dict(action.said)}
+        tick = self.memory.tick if action.tick is None else action.tick
+        self.memory = Memory(said={k: v for k, v in said.items() if v is not None}, tick=tick)
+
+    def _write(self, status: CanaryStatus) -> None:
+        old = self.status
+        assert status != old, "a status write that writes nothing"
+        assert status.phase == old.phase or status.phase in ALLOWED[old.phase]
+        same = status.phase == old.phase
+        assert same == (status.last_transition_time == old.last_transition_time) or not same
+        self.statuses.append(status)
+        self.canary = self.canary.model_copy(update={"status": status})
+
+    def _set_route(self, route: Route) -> None:
+        assert route.primary + route.canary == 100
+        assert route.canary == 0 or self.target.replicas > 0, "traffic to a canary without pods"
+        before = self.route or ALL_PRIMARY
+        ready = self.primary is not None and self.primary.replicas > 0 and not self.primary.failing
+        assert ready or route.primary <= before.primary, "more traffic to a primary that is not ready"
+        self.route = route
+        self.routes.append(route)
+
+    def _ensure(self, part: Part) -> None:
+        if part is Part.PRIMARY_WORKLOAD:
+            revision = self.status.last_promoted_spec if self.restorable else self.target.revision
+            self.primary = Pods(revision, max(1, self.target.replicas), self.now + self.rollout)
+            self.primary_configs = self.configs
+        if part is Part.ROUTING and self.provider != "kubernetes":
+            self.route = self.route or ALL_PRIMARY
+        self.parts[part] = "ok"
+
+    def _promote(self, revision: str) -> bool:
+        assert self.primary is not None
+        if revision != self.target.revision:
+            return False
+        self.primary = Pods(revision, max(1, self.primary.replicas), self.now + self.rollout, self._fate(revision))
+        self.primary_configs = self.configs
+        return True
+
+    fate: dict[str, str] = field(default_factory=dict)
+    """What becomes of a primary with a revision: an entry of `Pods.failing`."""
+
+    def _fate(self, revision: str) -> str:
+        return self.fate.get(revision, "")
+
+    def _scale(self, replicas: int) -> None:
+        if replicas == 0:
+            assert (self.route or ALL_PRIMARY).canary == 0, "a canary with traffic loses its pods"
+        else:
+            self.target.ready_at = self.now + self.rollout
+        self.target.replicas = replicas
+
+    def _revert(self, thing: str) -> None:
+        if thing == "target" and self.target.replicas == 0:
+            self.target.replicas, self.target.ready_at = 2, self.now + self.rollout
+
+    # The user -------------------------------------------------------------------------------------------------------
+
+    def change(self, revision: str, *, failing: str = "") -> World:
+        """A new pod template: running pods roll."""
+        self.target.revision, self.target.failing = revision, failing
+        if self.target.replicas:
+            self.target.ready_at = self.now + self.rollout
+        return self
+
+    def spec(self, **changes: Any) -> World:
+        """A change of the Canary's spec."""
+        self.canary = self.canary.model_copy(update={"spec": self.canary.spec.model_copy(update=changes)})
+        return self
+
+    def delete(self) -> World:
+        """The user deletes the Canary, which holds our finalizer."""
+        meta = self.canary.metadata.model_copy(update={"deletion_timestamp": "2024-01-01T00:00:00Z"})
+        self.canary = self.canary.model_copy(update={"metadata": meta})
+        self.deleting = True
+        return self
+
+    # The record -----------------------------------------------------------------------------------------------------
+
+    @property
+    def texts(self) -> list[str]:
+        """Every event text so far, but for pods that are on their way."""
+        return [text for *_, text in self.said if not text.endswith("rolling")]
+
+    @property
+    def weights(self) -> list[int]:
+        """Every canary weight that was routed."""
+        return [route.canary for route in self.routes]
+
+    @property
+    def phases(self) -> list[str]:
+        """Every phase so far, repeats left out."""
+        found: list[str] = []
+        for status in self.statuses:
+            if not found or found[-1] != status.phase:
+                found.append(status.phase.value)
+        return found
+
+    def fresh_record(self) -> World:
+        """Forget the record so far."""
+        for record in (self.said, self.alerts, self.counts, self.calls, self.routes, self.statuses, self.actions):
+            record.clear()
+        return self
+
+
+def ready_world(
+    analysis: Mapping[str, Any] | None = None, *, spec: Mapping[str, Any] | None = None, **facts: Any
+) -> World:
+    """A world whose canary is initialized, with an empty record."""
+    world = World(canary(analysis, **(spec or {})), **facts)
+    return world.until(Phase.INITIALIZED).fresh_record()

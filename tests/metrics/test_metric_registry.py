@@ -1,0 +1,51 @@
+"""Metric providers by type: known, plugged in, broken, unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.metrics import registry
+from pyflagger.metrics.prometheus import Prometheus
+
+
+@pytest.fixture
+def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two plugins are installed, one of them broken."""
+    points = [
+        EntryPoint("mine", "pyflagger.metrics.prometheus:Prometheus", registry.GROUP),
+        EntryPoint("broken", "nowhere_at_all:Thing", registry.GROUP),
+        EntryPoint("prometheus", "nowhere_at_all:Thing", registry.GROUP),
+    ]
+    monkeypatch.setattr(registry, "entry_points", lambda group: points if group == registry.GROUP else [])
+    registry._plugins.cache_clear()
+    yield
+    registry._plugins.cache_clear()
+
+
+def test_ours() -> None:
+    """Prometheus is there."""
+    assert registry.provider_for("prometheus") is Prometheus
+
+
+def test_unknown_types_are_refused() -> None:
+    """Nothing is put in instead; the known ones are listed."""
+    found = registry.provider_for("promotheus")
+    assert isinstance(found, Problem)
+    assert (found.fault, found.path) == (Fault.MANIFEST, "spec.provider.type")
+    assert "promotheus" in found.text
+    assert "prometheus" in found.todo
+
+
+@pytest.mark.usefixtures("plugins")
+def test_plugins() -> None:
+    """A plugin is found by its name, cannot replace ours, and a broken one is a problem that names it."""
+    assert registry.provider_for("mine") is Prometheus
+    assert registry.provider_for("prometheus") is Prometheus
+    broken = registry.provider_for("broken")
+    assert isinstance(broken, Problem)
+    assert "nowhere_at_all:Thing" in broken.text
+    assert registry.known_types() == ("broken", "datadog", "dynatrace", "graphite", "mine", "newrelic", "prometheus")

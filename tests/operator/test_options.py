@@ -1,0 +1,80 @@
+"""The operator's command line: Go's manners, the reference's names and defaults."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyflagger.goflags import BadFlag
+from pyflagger.operator.options import FLAGS, Options, parse, usage
+
+
+@pytest.mark.parametrize(
+    ("argv", "attribute", "value"),
+    [
+        (["-mesh-provider", "nginx"], "mesh_provider", "nginx"),
+        (["-mesh-provider=nginx"], "mesh_provider", "nginx"),
+        (["--mesh-provider", "nginx"], "mesh_provider", "nginx"),
+        (["--mesh-provider=a=b"], "mesh_provider", "a=b"),
+        (["-enable-leader-election"], "enable_leader_election", True),
+        (["-enable-config-tracking=false"], "enable_config_tracking", False),
+        (["-enable-config-tracking=f"], "enable_config_tracking", False),
+        (["-port", "18080"], "port", 18080),
+        (["-selector-labels", " app , name"], "selector_labels", ("app", "name")),
+        (["-include-label-prefix="], "include_label_prefix", ()),
+        (["-min-interval", "1m30s"], "min_interval", 90.0),
+        (["-port=1", "-port=2"], "port", 2),
+    ],
+)
+def test_values_are_read_as_go_does(argv: list[str], attribute: str, value: object) -> None:
+    """One or two dashes, a value behind `=` or as the next word; the last one counts."""
+    assert getattr(parse(argv, {}), attribute) == value
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        (["-mesh-providr", "nginx"], "not defined: -mesh-providr"),
+        (["-port", "http"], "not a whole number"),
+        (["-port"], "needs a value"),
+        (["nginx"], "unexpected argument 'nginx'"),
+        (["-"], "unexpected argument"),
+        (["-enable-leader-election=maybe"], "not a boolean"),
+        (["-min-interval", "10"], "not a duration"),
+        (["-selector-labels", " , "], "at least one label"),
+    ],
+)
+def test_a_wrong_command_line_says_which_flag_and_why(argv: list[str], complaint: str) -> None:
+    """No default is used in its place."""
+    with pytest.raises(BadFlag, match=complaint):
+        parse(argv, {})
+
+
+def test_a_boolean_does_not_swallow_the_next_word() -> None:
+    """`-enable-leader-election -port 1` is two flags."""
+    options = parse(["-enable-leader-election", "-port", "1"], {})
+    assert options.enable_leader_election
+    assert options.port == 1
+
+
+def test_the_environment_wins_when_it_is_not_empty() -> None:
+    """As the reference does it; an empty variable does not count."""
+    assert parse(["-event-webhook=http://a"], {"EVENT_WEBHOOK_URL": "http://b"}).event_webhook == "http://b"
+    assert parse(["-event-webhook=http://a"], {"EVENT_WEBHOOK_URL": ""}).event_webhook == "http://a"
+
+
+def test_defaults_are_the_reference_s() -> None:
+    """A bare `flagger` means what it always did."""
+    options = parse([], {})
+    assert options == Options(log_level="debug")
+    assert (options.mesh_provider, options.metrics_server) == ("istio", "http://prometheus:9090")
+
+
+def test_logging_flags_of_the_reference_are_accepted() -> None:
+    """Charts pass them; they mean nothing here."""
+    assert parse(["-v=4", "-logtostderr", "-alsologtostderr=true", "-stderrthreshold", "2"], {}).port == 8080
+
+
+def test_usage_names_every_flag() -> None:
+    """`-help` is complete."""
+    text = usage()
+    assert not [flag.name for flag in FLAGS if f"-{flag.name}\n" not in text]

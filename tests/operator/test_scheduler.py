@@ -1,0 +1,107 @@
+"""When canaries are looked at: pokes, alarms, and never two looks at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from pyflagger.clock import LoopClock
+from pyflagger.operator.scheduler import Scheduler
+
+pytestmark = pytest.mark.looptime
+
+
+class Diary:
+    """Writes down when each look began and ended; a look takes `seconds`."""
+
+    def __init__(self, clock: LoopClock, seconds: float = 0.0) -> None:
+        self.clock, self.seconds = clock, seconds
+        self.began: list[tuple[str, float]] = []
+        self.open: set[str] = set()
+        self.overlaps = 0
+
+    async def look(self, key: str) -> None:
+        self.overlaps += key in self.open
+        self.open.add(key)
+        self.began.append((key, round(self.clock.monotonic(), 3)))
+        await self.clock.sleep(self.seconds)
+        self.open.discard(key)
+
+
+@pytest.fixture
+async def diary() -> Diary:
+    """A diary whose looks take two seconds."""
+    return Diary(LoopClock(), seconds=2.0)
+
+
+@pytest.fixture
+async def scheduler(diary: Diary) -> AsyncIterator[Scheduler[str]]:
+    """A running scheduler."""
+    scheduler = Scheduler[str](diary.clock, diary.look)
+    task = asyncio.create_task(scheduler.run())
+    yield scheduler
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await scheduler.stop()
+
+
+async def test_a_poke_looks_at_once(scheduler: Scheduler[str], diary: Diary) -> None:
+    """No waiting for any interval."""
+    scheduler.poke("a")
+    await diary.clock.sleep(1)
+    assert diary.began == [("a", 0.0)]
+
+
+async def test_pokes_during_a_look_make_one_more_look(scheduler: Scheduler[str], diary: Diary) -> None:
+    """Three pokes while busy are one look afterwards, and never two at once."""
+    for _ in range(4):
+        scheduler.poke("a")
+        await diary.clock.sleep(0.5)
+    await diary.clock.sleep(5)
+    assert [at for _, at in diary.began] == [0.0, 2.0]
+    assert diary.overlaps == 0
+
+
+async def test_alarms_ring_in_their_order(scheduler: Scheduler[str], diary: Diary) -> None:
+    """Each key at its own time, whatever the order in which they were set."""
+    for key, after in (("late", 9.0), ("soon", 3.0), ("now", 0.0)):
+        scheduler.alarm(key, after)
+    await diary.clock.sleep(20)
+    assert diary.began == [("now", 0.0), ("soon", 3.0), ("late", 9.0)]
+
+
+async def test_a_new_alarm_replaces_the_old_one(scheduler: Scheduler[str], diary: Diary) -> None:
+    """Only the last one rings, be it earlier or later."""
+    scheduler.alarm("a", 10.0)
+    scheduler.alarm("a", 4.0)
+    scheduler.alarm("b", 1.0)
+    scheduler.alarm("b", 6.0)
+    await diary.clock.sleep(30)
+    assert diary.began == [("a", 4.0), ("b", 6.0)]
+
+
+async def test_silence_cancels(scheduler: Scheduler[str], diary: Diary) -> None:
+    """A canary that is gone is not looked at any more."""
+    scheduler.alarm("a", 3.0)
+    scheduler.silence("a")
+    await diary.clock.sleep(10)
+    assert diary.began == []
+
+
+async def test_one_slow_key_does_not_hold_another(diary: Diary) -> None:
+    """Looks at different keys run side by side."""
+    slow = Diary(diary.clock, seconds=60.0)
+
+    async def look(key: str) -> None:
+        await (slow if key == "slow" else diary).look(key)
+
+    scheduler = Scheduler[str](diary.clock, look)
+    scheduler.poke("slow")
+    scheduler.poke("quick")
+    await diary.clock.sleep(3)
+    assert diary.began == [("quick", 0.0)]
+    assert scheduler.busy() == 1
+    await scheduler.stop()
+    assert scheduler.busy() == 0

@@ -1,0 +1,1 @@
+"""A whole cluster with an operator, in process and on virtual time."""

@@ -1,0 +1,162 @@
+"""The stage: embedded API server, controllers, a pretending kubelet, scripted HTTP, and the real operator.
+
+Everything runs on the clock of the event loop, so with looptime an hour takes a second and each run is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pyflagger.clock import LoopClock
+from pyflagger.kube.client import Client
+from pyflagger.objects import Obj
+from pyflagger.operator.options import Options
+from pyflagger.operator.run import Operator
+from pyflagger.sandbox.apiserver.resource import Resource
+from pyflagger.sandbox.apiserver.server import ApiServer, Audited
+from pyflagger.sandbox.apiserver.transport import InProcess
+from pyflagger.sandbox.kubelet.cluster import Workers, start
+from pyflagger.sandbox.kubelet.runtime import InstantRuntime
+from pyflagger.wire import HttpAnswer, HttpRequest
+
+MERGE = "application/merge-patch+json"
+PLURALS = {"Ingress": "ingresses", "Canary": "canaries"}
+GROUPS = {
+    "Deployment": "/apis/apps/v1",
+    "DaemonSet": "/apis/apps/v1",
+    "Ingress": "/apis/networking.k8s.io/v1",
+    "HorizontalPodAutoscaler": "/apis/autoscaling/v2",
+    "Canary": "/apis/flagger.app/v1beta1",
+    "MetricTemplate": "/apis/flagger.app/v1beta1",
+    "AlertProvider": "/apis/flagger.app/v1beta1",
+}
+
+
+def path_of(kind: str, namespace: str = "", name: str = "") -> str:
+    """The path of an object or a collection."""
+    root = GROUPS.get(kind, "/api/v1")
+    scope = f"/namespaces/{namespace}" if namespace else ""
+    return f"{root}{scope}/{PLURALS.get(kind, kind.lower() + 's')}" + (f"/{name}" if name else "")
+
+
+def broken(pod: Obj, image: str) -> bool:
+    """`broken` never gets ready; `brokenprimary` does not in pods of a primary only."""
+    return "-primary-" in pod["metadata"]["name"] if "brokenprimary" in image else "broken" in image
+
+
+class Script:
+    """An `Http` whose answers come from a function."""
+
+    def __init__(self, answer: Callable[[HttpRequest], Awaitable[HttpAnswer]]) -> None:
+        self._answer = answer
+
+    async def send(self, request: HttpRequest) -> HttpAnswer:
+        return await self._answer(request)
+
+
+async def healthy(request: HttpRequest) -> HttpAnswer:
+    """Every hook says yes, every query is answered 100 (`vector(1)`: 1)."""
+    if "/api/v1/query" not in request.url:
+        return HttpAnswer(200, b"ok")
+    value = "1" if "vector" in request.url else "100"
+    return HttpAnswer(200, vector(value))
+
+
+def vector(*values: str) -> bytes:
+    """An instant vector as Prometheus writes it."""
+    result = [{"metric": {}, "value": [0, value]} for value in values]
+    return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
+
+
+class Stage:
+    """A cluster to play on. `await start()` first, `await stop()` last."""
+
+    def __init__(
+        self, answer: Callable[[HttpRequest], Awaitable[HttpAnswer]] = healthy, *, seed: int = 0, **options: Any
+    ) -> None:
+        self.clock = LoopClock(seed=seed)
+        self.audit: list[Audited] = []
+        self.server = ApiServer(self.clock, audit=self.audit.append)
+        self.transport = InProcess(self.server, "test")
+        self.client = Client(self.transport, self.clock)
+        self.http = Script(answer)
+        self.options = Options(**{"mesh_provider": "nginx", "metrics_server": "http://prometheus", **options})
+        self.workers: Workers
+        self.operator: Operator | None = None
+
+    async def start(self, *, operator: bool = True) -> None:
+        """Bring everything up."""
+        self._define_kinds()
+        self.workers = await start(self.transport, self.clock, InstantRuntime(self.clock, broken))
+        if operator:
+            await self.start_operator()
+
+    async def start_operator(self) -> Operator:
+        """A fresh operator, as after a crash: it remembers nothing."""
+        self.operator = Operator(self.options, InProcess(self.server, "flagger"), self.http, self.clock)
+        await self.operator.start()
+        return self.operator
+
+    async def stop_operator(self) -> None:
+        """An orderly end."""
+        operator, self.operator = self.operator, None
+        if operator:
+            await operator.stop()
+
+    async def stop(self) -> None:
+        """Leave nothing running."""
+        await self.stop_operator()
+        await self.workers.stop()
+        rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    def _define_kinds(self) -> None:
+        kinds = {"canaries": "Canary", "metrictemplates": "MetricTemplate", "alertproviders": "AlertProvider"}
+        self.server.registry.add(
+            Resource(
+                "flagger.app",
+                "v1beta1",
+                plural,
+                kind,
+                generation=True,
+                subresources=frozenset({"status"}),
+                schema={"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+            )
+            for plural, kind in kinds.items()
+        )
+
+    async def namespace(self, name: str) -> None:
+        """Create a namespace."""
+        await self.client.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+
+    async def create(self, obj: Obj, namespace: str = "test") -> Obj:
+        """Create an object in a namespace."""
+        body = {**obj, "metadata": {**obj["metadata"], "namespace": namespace}}
+        return await self.client.call("POST", path_of(obj["kind"], namespace), body)
+
+    async def get(self, kind: str, name: str, namespace: str = "test") -> Obj:
+        """Read an object."""
+        return await self.client.call("GET", path_of(kind, namespace, name))
+
+    async def patch(self, kind: str, name: str, body: Obj, namespace: str = "test") -> Obj:
+        """A merge patch."""
+        return await self.client.call("PATCH", path_of(kind, namespace, name), body, MERGE)
+
+    async def set_image(self, name: str, container: str, image: str, namespace: str = "test") -> None:
+        """What `kubectl set image` does."""
+        pod = (await self.get("Deployment", name, namespace))["spec"]["template"]["spec"]
+        containers = [{**entry, "image": image} if entry["name"] == container else entry for entry in pod["containers"]]
+        await self.patch("Deployment", name, {"spec": {"template": {"spec": {"containers": containers}}}}, namespace)
+
+    async def delete(self, kind: str, name: str, namespace: str = "test") -> None:
+        """What `kubectl delete` does."""
+        await self.client.call("DELETE", path_of(kind, namespace, name), {"propagationPolicy": "Background"})
+
+    async def status(self, name: str, namespace: str = "test") -> Obj:
+        """The status of a Canary."""
+        return (await self.get("Canary", name, namespace)).get("status") or {}
