@@ -215,7 +215,7 @@ async def test_drained_and_stopped_without_a_failed_request() -> None:
         stopping = asyncio.create_task(podinfo.stop())
         while not stopping.done():
             try:
-                await (await session.get("/version")).read()
+                await (await session.get("/version", timeout=aiohttp.ClientTimeout(total=20))).read()
             except aiohttp.ClientConnectionError:
                 break
         assert not stopping.done()

@@ -63,6 +63,10 @@ class _Pod:
         self._pod = self._pod | {"status": status}
         self._desk.report(status, self._ports())
 
+    def real_port(self, port: int) -> int:
+        """Where a port of the pod is really listened on."""
+        return self._ports().get(port, port)
+
     def _ports(self) -> dict[int, int]:
         live = [container.process for container in self.containers.values() if container.process]
         return {port: real for process in live for port, real in process.ports.items() if port != real}
@@ -122,6 +126,11 @@ class LocalRuntime:
         await pod.stop(grace, self._drain)
         self._pods.pop(uid, None)
         self._addresses.release(uid)
+
+    def port(self, uid: str, port: int) -> int:
+        """Where a port of a pod is really listened on."""
+        pod = self._pods.get(uid)
+        return pod.real_port(port) if pod else port
 
     def logs(self, uid: str, container: str, *, previous: bool = False) -> Iterable[str] | None:
         """The kept lines of a container's run."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -43,6 +44,7 @@ class Podinfo:
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._service = Service(options, clock, hostname, environ or {}, self._ended, self._log)
         self._runners: list[web.AppRunner] = []
+        self._listeners: list[socket.socket] = []
         self._grpc: asyncio.Server | None = None
         self.ports: dict[int, int] = {}
 
@@ -77,10 +79,24 @@ class Podinfo:
         try:
             if self._grpc:
                 self._grpc.close()
+            await self._close_doors()
             await asyncio.gather(*(runner.cleanup() for runner in self._runners))
         finally:
             self._runners.clear()
             self._ended(0)
+
+    async def _close_doors(self) -> None:
+        """Take no more connections, and let those just taken find the server still open.
+
+        asyncio drops a connection without a word when its listener is closed between accepting and attaching it.
+        """
+        loop, settled = asyncio.get_running_loop(), asyncio.Event()
+        for listener in self._listeners:
+            if listener.fileno() >= 0:
+                loop.remove_reader(listener.fileno())
+        self._listeners.clear()
+        loop.call_soon(loop.call_soon, settled.set)
+        await settled.wait()
 
     async def _listen(self) -> None:
         options = self._options
@@ -100,7 +116,9 @@ class Podinfo:
         )
         await runner.setup()
         self._runners.append(runner)
-        await web.TCPSite(runner, self._host, self._real_port(port)).start()
+        listener = socket.create_server((self._host, self._real_port(port)))
+        self._listeners.append(listener)
+        await web.SockSite(runner, listener).start()
         self.ports[port] = runner.addresses[0][1]
 
     def _ended(self, code: int) -> None:

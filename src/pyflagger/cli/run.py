@@ -1,0 +1,53 @@
+"""`flagger run`, also what `flagger -flag…` means: the operator against a cluster.
+
+Reads flags, finds the API server, and hands over to `operator.run`. Never imports what only people's commands need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+from pyflagger import __version__
+from pyflagger.clock import SystemClock
+from pyflagger.goflags import BadFlag
+from pyflagger.kube.http import AiohttpTransport, NoCluster, find
+from pyflagger.operator import logs
+from pyflagger.operator.http import AiohttpHttp
+from pyflagger.operator.options import Options, parse, usage
+from pyflagger.operator.run import serve
+
+
+async def operate(options: Options) -> int:
+    """Connect and serve until stopped. Raises NoCluster, OSError (the port is taken)."""
+    clock = SystemClock()
+    transport = AiohttpTransport(await find(options.kubeconfig, options.master, clock))
+    http = AiohttpHttp()
+    try:
+        return await serve(options, transport, http, clock)
+    finally:
+        await http.close()
+        await transport.close()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the operator; 1 when it cannot start or lost its lease, 2 when the command line is wrong."""
+    if any(word in ("-h", "-help", "--help") for word in argv):
+        print(usage())
+        return 0
+    try:
+        options = parse(argv, os.environ)
+    except BadFlag as error:
+        print(f"{error}\n{usage()}", file=sys.stderr)
+        return 2
+    if options.version:
+        print(f"Flagger version {__version__}")
+        return 0
+    logs.configure(options.log_level, options.zap_encoding)
+    try:
+        return asyncio.run(operate(options))
+    except (NoCluster, OSError) as error:
+        print(f"flagger: {error}", file=sys.stderr)
+        return 1

@@ -1,0 +1,70 @@
+"""A sandbox with an operator on it: what `flagger sandbox` and `flagger demo` start.
+
+The one place where the embedded cluster and the operator meet. The operator reaches the API server in process and
+everything else as it would in a cluster: by name, over HTTP.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pyflagger.api.crds import crds
+from pyflagger.clock import Clock
+from pyflagger.loadtester.shims import make_shims
+from pyflagger.operator import health
+from pyflagger.operator.http import AiohttpHttp
+from pyflagger.operator.options import Options
+from pyflagger.operator.run import Operator
+from pyflagger.sandbox.cluster import Cluster, Setup, kept_environment
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A running sandbox. `operator` is the base URL of its /metrics, empty when there is none."""
+
+    cluster: Cluster
+    operator: str = ""
+
+
+class Commands:
+    """Variables for commands in pods: load tools by their usual names, through the proxy that knows cluster names."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def environment(self, namespace: str, proxy: str) -> Mapping[str, str]:
+        """PATH with the tools of that namespace first."""
+        shims = self._home / namespace
+        if not shims.exists():
+            make_shims(shims, proxy)
+        return {"PATH": f"{shims}:{kept_environment()['PATH']}"}
+
+
+@asynccontextmanager
+async def staged(setup: Setup, options: Options | None, clock: Clock) -> AsyncIterator[Staged]:
+    """A sandbox while the block runs, with an operator unless `options` is None.
+
+    `options.metrics_server` and `options.port` are set here. Raises MissingExtra, PrometheusError, OSError.
+    """
+    async with AsyncExitStack() as stack:
+        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="flagger-sandbox-"))
+        cluster = Cluster(replace(setup, kinds=crds()), clock, Commands(Path(home)).environment)
+        http = await stack.enter_async_context(AiohttpHttp(rewrite=cluster.resolve))
+        await cluster.start(http)
+        stack.push_async_callback(cluster.stop)
+        if options is None:
+            yield Staged(cluster)
+            return
+        options = replace(options, metrics_server=cluster.metrics)
+        operator = Operator(options, cluster.transport("flagger"), http, clock)
+        app = health.application([operator.controller.wedged], [operator.unready], operator.metrics)
+        runner = await health.serve(app, "127.0.0.1", 0)
+        stack.push_async_callback(runner.cleanup)
+        await operator.start()
+        stack.push_async_callback(operator.stop)
+        host, port, *_ = runner.addresses[0]
+        yield Staged(cluster, f"http://{host}:{port}")

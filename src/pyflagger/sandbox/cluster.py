@@ -1,0 +1,231 @@
+"""The sandbox's cluster put together: API server, controllers, pods, names, metrics and a real ingress, on loopback.
+
+`cli` starts one and runs an operator on it, or lets others do so. Nothing here knows of canaries: the kinds to define
+are handed in, and so are the way out over HTTP and the environment of commands in pods.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from pyflagger.clock import Clock
+from pyflagger.kube.protocol import ApiRequest
+from pyflagger.objects import Obj
+from pyflagger.sandbox import metrics
+from pyflagger.sandbox.apiserver import ApiServer, HttpFront, InProcess
+from pyflagger.sandbox.apiserver.errors import bad_request
+from pyflagger.sandbox.apiserver.store import Shelf
+from pyflagger.sandbox.kubelet.cluster import Workers
+from pyflagger.sandbox.kubelet.images import Launch
+from pyflagger.sandbox.kubelet.local import LocalRuntime
+from pyflagger.sandbox.kubelet.network import SERVICE_NETWORK, Addresses
+from pyflagger.sandbox.kubelet.programs import builtin_images
+from pyflagger.sandbox.network.ingress import Traefik
+from pyflagger.sandbox.network.names import Address, Names
+from pyflagger.sandbox.network.proxy import ForwardProxy
+from pyflagger.sandbox.targets import pod_targets
+from pyflagger.wire import Http
+
+INGRESS_CLASS: Obj = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "IngressClass",
+    "metadata": {"name": "nginx"},
+    "spec": {"controller": "k8s.io/ingress-nginx"},
+}
+LOG_PAUSE = 0.2
+KEPT_ENVIRONMENT = ("HOME", "LANG", "PATH", "TMPDIR", "VIRTUAL_ENV")
+
+Environment = Callable[[str, str], Mapping[str, str]]
+"""(namespace, forward proxy's URL) → more variables for commands in pods of that namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What to bring up. `prometheus`: `embedded`, `auto` (a real one when on PATH), or the path of one."""
+
+    kinds: Sequence[Obj] = ()
+    kubeconfig: Path | None = None
+    prometheus: str = "embedded"
+    scrape_seconds: float = 1.0
+
+
+class Cluster:
+    """A small cluster in this process. `start` it; `stop` leaves no process, port or file behind."""
+
+    def __init__(self, setup: Setup, clock: Clock, environment: Environment = lambda namespace, proxy: {}) -> None:
+        self._setup, self._clock, self._environment = setup, clock, environment
+        self._stack = AsyncExitStack()
+        self._services = Addresses(SERVICE_NETWORK)
+        self.server = ApiServer(clock, allocate=self._address, logs=self._logs)
+        self._traefik = Traefik(clock, kept_environment())
+        self.names = Names(self._get, self._list, Address("127.0.0.1", self._traefik.web_port))
+        self._proxy = ForwardProxy(self.names)
+        self._runtime = LocalRuntime(clock, builtin_images(self._environ))
+        self.api = self.metrics = ""
+        self.ingress = self._traefik.url
+        self.kubeconfig = setup.kubeconfig or Path()
+
+    def transport(self, agent: str) -> InProcess:
+        """A way to the API server without sockets."""
+        return InProcess(self.server, agent)
+
+    def resolve(self, host: str, port: int) -> tuple[str, int] | None:
+        """Where a cluster name leads, for an HTTP client; None for other names. Raises NoSuchService."""
+        found = self.names.resolve(host, port)
+        return (found.host, found.port) if found else None
+
+    async def start(self, http: Http) -> None:
+        """Bring everything up; `http` fetches metrics pages. Raises MissingExtra, PrometheusError, OSError."""
+        try:
+            await self._start(http)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Take everything down, last started first."""
+        await self._stack.aclose()
+
+    async def _start(self, http: Http) -> None:
+        enter, later = self._stack.enter_async_context, self._stack.push_async_callback
+        later(self._traefik.stop)
+        front = await enter(HttpFront(self.server))
+        self.api = front.url
+        for obj in (*self._setup.kinds, INGRESS_CLASS):
+            await self._create(obj)
+        await self._proxy.start()
+        later(self._proxy.stop)
+        later(self._runtime.close)
+        workers = Workers(self.transport("controllers"), self._clock, self._runtime)
+        await workers.start()
+        later(workers.stop)
+        self.metrics = await self._start_metrics(http)
+        self._stack.callback(self._remove_kubeconfig)
+        self._write_kubeconfig()
+        await self._traefik.start(self.api)
+
+    async def _create(self, obj: Obj) -> None:
+        resource = self.server.registry.of_kind(obj["apiVersion"], obj["kind"])
+        assert resource is not None
+        path = f"/apis/{obj['apiVersion']}/{resource.plural}"
+        request = ApiRequest("POST", path, body=json.dumps(obj).encode())
+        answer = await self.transport("sandbox").call(request)
+        if answer.status >= 300:
+            raise RuntimeError(f"{obj['kind']} {obj['metadata']['name']}: {answer.body.decode()}")
+
+    async def _start_metrics(self, http: Http) -> str:
+        """A Prometheus, embedded or real; its base URL."""
+        interval, wanted = self._setup.scrape_seconds, self._setup.prometheus
+        if wanted == "auto":
+            try:
+                wanted = metrics.find_prometheus()
+            except metrics.PrometheusError:
+                wanted = "embedded"
+        if wanted != "embedded":
+            return await self._stack.enter_async_context(
+                metrics.external_prometheus(self._targets, http, self._clock, binary=wanted, interval=interval)
+            )
+        store = metrics.Store()
+        scraper = metrics.Scraper(store, self._targets, http, self._clock, interval=interval)
+        url = await self._stack.enter_async_context(
+            metrics.serving(metrics.Api(metrics.Engine(store), self._clock, scraper))
+        )
+        task = asyncio.create_task(scraper.run(), name="scraper")
+        self._stack.push_async_callback(_cancelled, task)
+        return url
+
+    async def _targets(self) -> Sequence[metrics.Target]:
+        ingress = metrics.Target(f"http://127.0.0.1:{self._traefik.metrics_port}/metrics", {"job": "traefik"})
+        return [ingress, *pod_targets(self._list("Pod", ""), self._runtime.port)]
+
+    # What the parts ask for -------------------------------------------------------------------------------------------
+
+    def _shelf(self, kind: str) -> Shelf:
+        resource = next(resource for resource in self.server.registry.all() if resource.kind == kind)
+        return self.server.store.shelf(resource.shelf)
+
+    def _get(self, kind: str, namespace: str, name: str) -> Obj | None:
+        entry = self._shelf(kind).get((namespace, name))
+        return entry.obj if entry else None
+
+    def _list(self, kind: str, namespace: str) -> list[Obj]:
+        return [entry.obj for entry in self._shelf(kind).entries(namespace)]
+
+    def _address(self, service: Obj) -> str:
+        meta = service["metadata"]
+        return self._services.take((meta["namespace"], meta["name"]))
+
+    def _environ(self, launch: Launch) -> Mapping[str, str]:
+        proxy = self._proxy.url(launch.namespace)
+        more = self._environment(launch.namespace, proxy)
+        return {**kept_environment(), "http_proxy": proxy, "HTTP_PROXY": proxy, **more}
+
+    async def _logs(self, pod: Obj, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+        """The lines of a container, and with `follow` those that come."""
+        names = [entry["name"] for entry in pod["spec"]["containers"]]
+        name = query.get("container") or names[0]
+        if name not in names:
+            raise bad_request(f"container {name} is not valid for pod {pod['metadata']['name']}")
+        told = 0
+        while True:
+            lines = self._runtime.logs(pod["metadata"]["uid"], name, previous=query.get("previous") == "true")
+            if lines is None:
+                return
+            kept = list(lines)
+            first = max(0, len(kept) - int(query["tailLines"])) if told == 0 and "tailLines" in query else told
+            for line in kept[first:]:
+                yield f"{line}\n".encode()
+            told = len(kept)
+            if query.get("follow") not in ("true", "1"):
+                return
+            await self._clock.sleep(LOG_PAUSE)
+
+    # The kubeconfig ---------------------------------------------------------------------------------------------------
+
+    def _write_kubeconfig(self) -> None:
+        if self._setup.kubeconfig is None:
+            handle, name = tempfile.mkstemp(prefix="flagger-sandbox-", suffix=".kubeconfig")
+            os.close(handle)
+            self.kubeconfig = Path(name)
+        self.kubeconfig.write_text(yaml.safe_dump(kubeconfig(self.api), sort_keys=False))
+
+    def _remove_kubeconfig(self) -> None:
+        with contextlib.suppress(OSError):
+            self.kubeconfig.unlink()
+
+
+def kubeconfig(api: str) -> Obj:
+    """A kubeconfig whose only context is the sandbox."""
+    name = "flagger-sandbox"
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": {"server": api}}],
+        "users": [{"name": name, "user": {"token": "sandbox"}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
+    }
+
+
+def kept_environment() -> dict[str, str]:
+    """What child processes get to see of our environment; our own commands are on its PATH."""
+    kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+    own = str(Path(sys.executable).parent)
+    return kept | {"PATH": os.pathsep.join([own, kept.get("PATH", os.defpath)])}
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
