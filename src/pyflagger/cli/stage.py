@@ -18,15 +18,16 @@ from pyflagger.loadtester.shims import make_shims
 from pyflagger.operator import health
 from pyflagger.operator.http import AiohttpHttp
 from pyflagger.operator.options import Options
-from pyflagger.operator.run import Operator
+from pyflagger.operator.run import Onlooker, Operator
 from pyflagger.sandbox.cluster import Cluster, Setup, kept_environment
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A running sandbox. `operator` is the base URL of its /metrics, empty when there is none."""
+    """A running sandbox. `http` knows cluster names; `operator` is the base URL of its /metrics, empty for none."""
 
     cluster: Cluster
+    http: AiohttpHttp
     operator: str = ""
 
 
@@ -45,10 +46,12 @@ class Commands:
 
 
 @asynccontextmanager
-async def staged(setup: Setup, options: Options | None, clock: Clock) -> AsyncIterator[Staged]:
+async def staged(
+    setup: Setup, options: Options | None, clock: Clock, onlooker: Onlooker | None = None
+) -> AsyncIterator[Staged]:
     """A sandbox while the block runs, with an operator unless `options` is None.
 
-    `options.metrics_server` and `options.port` are set here. Raises MissingExtra, PrometheusError, OSError.
+    `options.metrics_server` is set here and `options.port` ignored. Raises MissingExtra, PrometheusError, OSError.
     """
     async with AsyncExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="flagger-sandbox-"))
@@ -57,14 +60,14 @@ async def staged(setup: Setup, options: Options | None, clock: Clock) -> AsyncIt
         await cluster.start(http)
         stack.push_async_callback(cluster.stop)
         if options is None:
-            yield Staged(cluster)
+            yield Staged(cluster, http)
             return
         options = replace(options, metrics_server=cluster.metrics)
-        operator = Operator(options, cluster.transport("flagger"), http, clock)
+        operator = Operator(options, cluster.transport("flagger"), http, clock, onlooker=onlooker)
         app = health.application([operator.controller.wedged], [operator.unready], operator.metrics)
         runner = await health.serve(app, "127.0.0.1", 0)
         stack.push_async_callback(runner.cleanup)
         await operator.start()
         stack.push_async_callback(operator.stop)
         host, port, *_ = runner.addresses[0]
-        yield Staged(cluster, f"http://{host}:{port}")
+        yield Staged(cluster, http, f"http://{host}:{port}")

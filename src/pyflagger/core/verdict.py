@@ -93,7 +93,7 @@ def _silence(canary: Canary, provider: str, metric: Metric, source: Source, erro
 
 
 def _bounds(canary: Canary, metric: Metric, source: Source, value: float) -> Reason | None:
-    low, high = _range(metric, source)
+    low, high = accepted(metric, source)
     for bound, sign, outside in ((low, "<", operator.lt), (high, ">", operator.gt)):
         if bound is not None and outside(value, bound):
             text = _shown(metric, source, value, sign, bound, outside)
@@ -101,7 +101,7 @@ def _bounds(canary: Canary, metric: Metric, source: Source, value: float) -> Rea
     return None
 
 
-def _range(metric: Metric, source: Source) -> tuple[float | None, float | None]:
+def accepted(metric: Metric, source: Source) -> tuple[float | None, float | None]:
     """The accepted range. The older single threshold is a minimum for the success rate and a maximum for the rest."""
     if metric.threshold_range is not None:
         return metric.threshold_range.min, metric.threshold_range.max

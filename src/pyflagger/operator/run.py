@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from pyflagger import __version__
-from pyflagger.api.canary import MetricTemplate, Phase
+from pyflagger.api.canary import Canary, MetricTemplate, Phase
 from pyflagger.api.facts import Fault, Problem, Route
 from pyflagger.api.parse import Invalid, parse_metric_template
 from pyflagger.clock import Clock, SystemClock
+from pyflagger.core.decision import Decision
 from pyflagger.core.situation import Need, Result
 from pyflagger.kube.cache import Cache
 from pyflagger.kube.client import Client
@@ -53,15 +54,32 @@ NEVER_RUN = frozenset({Phase.NEW, Phase.INITIALIZING, Phase.INITIALIZED, Phase.T
 NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 
+class Onlooker:
+    """Somebody who looks on and does nothing by it, such as the live view of a demo; this one does not even look."""
+
+    def asked(self, canary: Canary, need: Need, result: Result) -> None:
+        """A check was made."""
+
+    def decided(self, key: Key, decision: Decision) -> None:
+        """A decision was taken."""
+
+
 class Operator:
     """One operator on one API server. `start` returns once its caches are filling; `stop` leaves traffic alone."""
 
     def __init__(
-        self, options: Options, transport: Transport, http: Http, clock: Clock, elector: Elector | None = None
+        self,
+        options: Options,
+        transport: Transport,
+        http: Http,
+        clock: Clock,
+        elector: Elector | None = None,
+        onlooker: Onlooker | None = None,
     ) -> None:
         log = logs.logger()
         settings = settings_of(options)
         self.options, self.clock, self.elector = options, clock, elector
+        self._onlooker = onlooker or Onlooker()
         self.client = client = Client(transport, clock, *([elector.fence] if elector else []))
         self.telemetry = Telemetry(__version__, options.mesh_provider)
         self.cache = cache = Cache(client, clock, options.namespace)
@@ -82,6 +100,7 @@ class Operator:
             apply=hands.apply,
             complain=complaints.tell,
             judged=lambda seen, seconds: self.telemetry.judged(seen.plan.canary, seconds),
+            decided=self._onlooker.decided,
             late=self.telemetry.lag,
         )
         worker: Worker[Seen] = Worker(limbs, clock, log)
@@ -123,7 +142,9 @@ class Operator:
         return seen
 
     async def _gather(self, seen: Seen, need: Need) -> Result:
-        return await self._checks.run(need, seen.plan.canary)
+        result = await self._checks.run(need, seen.plan.canary)
+        self._onlooker.asked(seen.plan.canary, need, result)
+        return result
 
     async def _template(self, namespace: str, name: str) -> MetricTemplate | Problem | None:
         raw = self.cache.get(METRIC_TEMPLATES.ref(namespace, name))

@@ -49,6 +49,7 @@ class Limbs(Generic[Seen]):
     apply: Callable[[Seen, Desk, Action], Awaitable[None]]
     complain: Callable[[Key, Problem], None]
     judged: Callable[[Seen, float], None]
+    decided: Callable[[Key, Decision], None]
     late: Callable[[float], None]
 
 
@@ -105,6 +106,7 @@ class Worker(Generic[Seen]):
                 self.forget(key)
                 return None
             decision = decide(seen.situation)
+            self._limbs.decided(key, decision)
             if decision.needs:
                 self._gather(key, desk, seen, decision)
                 return decision

@@ -22,6 +22,8 @@ from .options import Options
 from .telemetry import CONTENT_TYPE, Telemetry, path_label
 
 BODY_MAX = 10 << 20
+# Not podinfo's: errors too say which pod gave them, so that traffic can be counted by version.
+SERVED_BY = "X-Sandbox-Pod"
 DELAY_MAX = 300
 RANDOM_STATUSES = (500, 400, 409)
 # Faults are for visitors: a probe that failed by chance would only blur what a rehearsal shows.
@@ -215,6 +217,8 @@ def _measured(service: Service, label: str, handler: Handler) -> Handler:
     async def serve(request: web.Request) -> web.StreamResponse:
         began = service.clock.monotonic()
         response = await (handler(request) if label in SPARED else _faulty(service, handler, request))
+        if not response.prepared:
+            response.headers[SERVED_BY] = service.hostname
         if service.draining:
             response.force_close()
         service.telemetry.served(request.method, label, response.status, service.clock.monotonic() - began)

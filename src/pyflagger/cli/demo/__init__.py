@@ -1,0 +1,100 @@
+"""`flagger demo [SCENARIO]`: plays a release on a sandbox, with visitors coming in all along.
+
+Exit status 0 only when each release ended as its scenario says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyflagger import goflags
+from pyflagger.cli.demo.play import Player, Stuck, Told
+from pyflagger.cli.demo.scenario import DEFAULT, Scenario, UnknownScenario, load, names
+from pyflagger.cli.demo.views import JsonLines, Lines, Picture, View
+from pyflagger.cli.stage import staged
+from pyflagger.clock import SystemClock
+from pyflagger.goflags import BadFlag, Flag, boolean
+from pyflagger.operator import logs
+from pyflagger.operator.options import Options
+from pyflagger.sandbox.cluster import Setup
+from pyflagger.sandbox.metrics import MissingParser, PrometheusError
+from pyflagger.sandbox.network.ingress import MissingExtra
+
+FLAGS: tuple[Flag, ...] = (
+    Flag("list", False, "say which scenarios there are", boolean),
+    Flag("json", False, "a JSON object a line, the last one a summary", boolean),
+    Flag("prometheus", "embedded", "embedded, auto (a real one when on PATH), or the path of a real one"),
+    Flag("log-level", "error", "level of the operator's log on standard error"),
+)
+MIN_INTERVAL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for."""
+
+    scenario: str
+    listing: bool
+    as_json: bool
+    prometheus: str
+    log_level: str
+
+
+def read(argv: Sequence[str]) -> Asked:
+    """The command line: flags, and at most one scenario anywhere among them. Raises BadFlag."""
+    words = [word for word in argv if not word.startswith("-")] if _plain(argv) else list(argv[:1])
+    flags = [word for word in argv if word not in words[:1]]
+    said = goflags.parse(FLAGS, flags, {})
+    return Asked(words[0] if words else DEFAULT, said["list"], said["json"], said["prometheus"], said["log_level"])
+
+
+def _plain(argv: Sequence[str]) -> bool:
+    """Whether every flag carries its value, so that a bare word can only be the scenario."""
+    return bool(argv) and argv[0].startswith("-")
+
+
+def view_of(asked: Asked, scenario: Scenario) -> View:
+    """JSON when asked for, a picture in a terminal, lines elsewhere."""
+    if asked.as_json:
+        return JsonLines()
+    return Picture(f"{scenario.name}: {scenario.about}") if sys.stdout.isatty() else Lines()
+
+
+async def play(asked: Asked, scenario: Scenario) -> list[Told]:
+    """Play on a fresh sandbox and show the summary. Raises Stuck and what a sandbox raises."""
+    clock, view = SystemClock(), view_of(asked, scenario)
+    options = Options(mesh_provider="nginx", min_interval=MIN_INTERVAL_SECONDS)
+    with view:
+        player = Player(scenario, clock, view.show)
+        async with staged(Setup(prometheus=asked.prometheus), options, clock, player) as stage:
+            told = await player.play(stage)
+        view.show({"kind": "summary", "releases": [each.document() for each in told]})
+    return told
+
+
+def main(argv: Sequence[str]) -> int:
+    """Play a scenario; 1 when it did not end as it says or could not be played, 2 for a wrong command line."""
+    if any(word in ("-h", "-help", "--help") for word in argv):
+        print(goflags.usage("flagger demo [SCENARIO]", FLAGS))
+        return 0
+    try:
+        asked = read(argv)
+        if asked.listing:
+            print("\n".join(f"{name:<14}{load(name).about}" for name in names()))
+            return 0
+        scenario = load(asked.scenario)
+    except (BadFlag, UnknownScenario) as error:
+        print(f"flagger demo: {error}", file=sys.stderr)
+        return 2
+    logs.configure(asked.log_level, "console")
+    try:
+        told = asyncio.run(play(asked, scenario))
+    except (Stuck, MissingExtra, MissingParser, PrometheusError, OSError) as error:
+        print(f"flagger demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0 if all(each.right for each in told) else 1

@@ -1,0 +1,256 @@
+"""Plays a scenario on a sandbox: applies it, lets visitors in, releases, and keeps count.
+
+Called by the command with a view that shows records as they come. A record is what `--json` prints: `t` (seconds since
+the beginning), `kind`, and the rest by kind. Nothing here knows how records are shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pyflagger.api.analysis import Analysis
+from pyflagger.api.canary import Canary, Phase
+from pyflagger.cli.demo.scenario import Press, Release, Scenario
+from pyflagger.cli.demo.visitors import Crowd, Tally
+from pyflagger.cli.stage import Staged
+from pyflagger.clock import Clock
+from pyflagger.core.decision import Decision
+from pyflagger.core.situation import CallHook, CheckMetric, Need, NoData, QueryFailed, Refused, Result, Value
+from pyflagger.core.verdict import accepted
+from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.client import Client
+from pyflagger.kube.resources import CANARIES, DEPLOYMENTS, EVENTS, Resource
+from pyflagger.objects import Obj, Patch
+from pyflagger.operator.desk import Key
+from pyflagger.operator.run import Onlooker
+from pyflagger.wire import HttpFailure, HttpRequest
+
+READY_SECONDS_MAX = 60.0
+RELEASE_SECONDS_MAX = 150.0
+PRESS_AFTER_SECONDS = 3.0
+TRAFFIC_SECONDS = 1.0
+LOOK_SECONDS = 0.05
+
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+
+Show = Callable[[dict[str, Any]], None]
+
+
+class Stuck(RuntimeError):
+    """The story does not go on; the text says what was waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a release ended."""
+
+    release: Release
+    phase: Phase
+    seconds: float
+    weights: tuple[int, ...]
+    tally: Tally
+
+    @property
+    def right(self) -> bool:
+        """Whether it ended as the scenario says."""
+        return self.phase is self.release.outcome
+
+    def document(self) -> dict[str, Any]:
+        """For the summary."""
+        shares = [
+            {"weight": weight, "requests": count.total, "percent": count.share}
+            for weight, count in sorted(self.tally.weights.items())
+            if weight in self.weights
+        ]
+        groups = {name: count.document() for name, count in self.tally.groups.items()}
+        return {
+            "revision": self.release.revision,
+            "outcome": self.phase.value,
+            "expected": self.release.outcome.value,
+            "seconds": round(self.seconds, 1),
+            "weights": list(self.weights),
+            "requests": self.tally.all.document(),
+            "shares": shares,
+            "visitors": groups,
+        }
+
+
+class Player(Onlooker):
+    """One playing of one scenario. It is the operator's onlooker, so it must be there first; then `play`."""
+
+    def __init__(self, scenario: Scenario, clock: Clock, show: Show) -> None:
+        self._scenario, self._clock, self._show = scenario, clock, show
+        self._began = clock.monotonic()
+        self._status: Obj = {}
+        self._reason = ""
+        self._weights: list[int] = []
+
+    # What is looked at ------------------------------------------------------------------------------------------------
+
+    def asked(self, canary: Canary, need: Need, result: Result) -> None:
+        """A check was made: show its value and limit."""
+        if isinstance(need, CheckMetric):
+            self._tell("check", **_metric(canary, need, result))
+        elif isinstance(need, CallHook):
+            hook = (canary.spec.analysis or Analysis()).webhooks[need.index]
+            text = result.text if isinstance(result, Refused) else ""
+            self._tell("check", name=hook.name, hook=hook.type.value, passed=not text, text=text)
+
+    def decided(self, key: Key, decision: Decision) -> None:
+        """A decision was taken: if nothing is to be done now, its last reason is why the release waits."""
+        if decision.actions or decision.needs:
+            return
+        reason = decision.reasons[-1].text if decision.reasons else ""
+        if reason and reason != self._reason:
+            self._reason = reason
+            self._tell_status()
+
+    def _changed(self, change: Change) -> None:
+        obj = change.new
+        if obj is None:
+            return
+        if change.resource == CANARIES:
+            self._canary(obj.get("status") or {})
+        elif obj["involvedObject"]["kind"] == "Canary":
+            self._tell("event", type=obj["type"], reason=obj["reason"], message=obj["message"])
+
+    def _canary(self, status: Obj) -> None:
+        seen = ("phase", "canaryWeight", "iterations", "failedChecks")
+        if [status.get(key) for key in seen] == [self._status.get(key) for key in seen]:
+            return
+        weight = status.get("canaryWeight", 0)
+        if weight and (not self._weights or self._weights[-1] != weight):
+            self._weights.append(weight)
+        self._status = status
+        self._tell_status()
+
+    def _tell_status(self) -> None:
+        status = self._status
+        self._tell(
+            "status",
+            phase=status.get("phase", ""),
+            weight=status.get("canaryWeight", 0),
+            iterations=status.get("iterations", 0),
+            failed=status.get("failedChecks", 0),
+            reason=self._reason,
+        )
+
+    def _tell(self, kind: str, **data: Any) -> None:
+        self._show({"t": round(self._clock.monotonic() - self._began, 2), "kind": kind, **data})
+
+    # What is done -----------------------------------------------------------------------------------------------------
+
+    async def play(self, stage: Staged) -> list[Told]:
+        """Play it to its end. Raises Stuck."""
+        client = Client(stage.cluster.transport("demo"), self._clock)
+        cache = Cache(client, self._clock)
+        cache.subscribe(self._changed)
+        for resource in (CANARIES, EVENTS):
+            await cache.wait(resource)
+        for obj in (*self._scenario.objects, self._scenario.canary):
+            await client.create(obj, NAMESPACES if obj["kind"] == "Namespace" else None)
+        await self._until({Phase.INITIALIZED}, READY_SECONDS_MAX)
+        await self._open(stage)
+        story, url = self._scenario, stage.cluster.ingress
+        crowd = Crowd(url, story.host, story.target, story.visitors, self._clock, self._weight)
+        visiting = [asyncio.ensure_future(crowd.run()), asyncio.ensure_future(self._report(crowd))]
+        try:
+            return [await self._release(stage, client, crowd, release) for release in story.releases]
+        finally:
+            for task in visiting:
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(*visiting)
+            await cache.stop()
+
+    async def _open(self, stage: Staged) -> None:
+        """Wait until visitors are answered and hooks have somebody to call. Raises Stuck."""
+        end = self._clock.monotonic() + READY_SECONDS_MAX
+        visit = HttpRequest("GET", f"{stage.cluster.ingress}/", (("Host", self._scenario.host),))
+        hook = HttpRequest("GET", f"http://flagger-loadtester.{self._scenario.namespace}/healthz")
+        for request in (visit, hook):
+            while not await _answers(stage, request):
+                if self._clock.monotonic() > end:
+                    raise Stuck(f"no answer from {request.url} after {READY_SECONDS_MAX:g} s")
+                await self._clock.sleep(LOOK_SECONDS)
+
+    async def _release(self, stage: Staged, client: Client, crowd: Crowd, release: Release) -> Told:
+        began, self._weights, tally = self._clock.monotonic(), [], crowd.count()
+        self._tell("release", revision=release.revision, about=release.about)
+        await client.patch(self._image(release))
+        helpers = asyncio.ensure_future(self._press_all(stage, release.presses))
+        try:
+            await self._until(set(Phase) - {Phase.SUCCEEDED, Phase.FAILED, Phase.INITIALIZED}, READY_SECONDS_MAX)
+            phase = await self._until({Phase.SUCCEEDED, Phase.FAILED}, RELEASE_SECONDS_MAX)
+        finally:
+            helpers.cancel()
+        seconds = self._clock.monotonic() - began
+        # A visitor who came at the last moment still has to be answered.
+        await self._clock.sleep(TRAFFIC_SECONDS)
+        crowd.done(tally)
+        await crowd.finish()
+        return Told(release, phase, seconds, tuple(self._weights), tally)
+
+    def _image(self, release: Release) -> Patch:
+        """What `kubectl set image` sends, as a merge patch of the whole list of containers."""
+        scenario = self._scenario
+        template = scenario.deployment["spec"]["template"]
+        containers = [{**entry, "image": release.image} for entry in template["spec"]["containers"]]
+        body = {"spec": {"template": {"spec": {"containers": containers}}}}
+        return Patch(DEPLOYMENTS.ref(scenario.namespace, scenario.target), body)
+
+    async def _press_all(self, stage: Staged, presses: Iterable[Press]) -> None:
+        for press in presses:
+            while self._phase() is not press.phase or self._weight() < press.weight:
+                await self._clock.sleep(LOOK_SECONDS)
+            await self._clock.sleep(PRESS_AFTER_SECONDS)
+            self._tell("event", type="Normal", reason="Demo", message=press.about)
+            payload = {"name": self._scenario.canary["metadata"]["name"], "namespace": self._scenario.namespace}
+            url = f"http://flagger-loadtester.{self._scenario.namespace}{press.path}"
+            await stage.http.send(HttpRequest("POST", url, (), json.dumps(payload).encode()))
+
+    async def _until(self, phases: set[Phase], seconds: float) -> Phase:
+        end = self._clock.monotonic() + seconds
+        while self._phase() not in phases:
+            if self._clock.monotonic() > end:
+                wanted = " or ".join(sorted(phase.value for phase in phases))
+                raise Stuck(f"not {wanted} after {seconds:g} s; the release is {self._phase().value}: {self._reason}")
+            await self._clock.sleep(LOOK_SECONDS)
+        return self._phase()
+
+    async def _report(self, crowd: Crowd) -> None:
+        while True:
+            tally = crowd.count()
+            await self._clock.sleep(TRAFFIC_SECONDS)
+            crowd.done(tally)
+            count = tally.all
+            groups = {name: each.share for name, each in tally.groups.items()}
+            self._tell("traffic", weight=self._weight(), **count.document(), share=count.share, visitors=groups)
+
+    def _phase(self) -> Phase:
+        return Phase(self._status.get("phase", ""))
+
+    def _weight(self) -> int:
+        return int(self._status.get("canaryWeight", 0))
+
+
+async def _answers(stage: Staged, request: HttpRequest) -> bool:
+    try:
+        return (await stage.http.send(request)).status == 200
+    except HttpFailure:
+        return False
+
+
+def _metric(canary: Canary, need: CheckMetric, result: Result) -> dict[str, Any]:
+    """A metric check with its value and its limits."""
+    metric = (canary.spec.analysis or Analysis()).metrics[need.index]
+    low, high = accepted(metric, need.source)
+    value = result.value if isinstance(result, Value) else None
+    passed = value is not None and (low is None or value >= low) and (high is None or value <= high)
+    text = {NoData: lambda: result.text, QueryFailed: lambda: result.problem.text}.get(type(result), str)()  # type: ignore[union-attr]
+    return {"name": metric.name, "value": value, "min": low, "max": high, "passed": passed, "text": text}

@@ -1,0 +1,117 @@
+"""Scenarios as data: what is applied, who visits, what is released, and how each release has to end.
+
+Read from the YAML files in `scenarios/`; played by `play`. One file a scenario, and `common.yaml` for what all share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from pyflagger.api.canary import Phase
+from pyflagger.objects import Obj
+
+_FOLDER = files(__package__) / "scenarios"
+_COMMON = "common.yaml"
+
+
+class UnknownScenario(LookupError):
+    """There is no scenario of that name; the text lists those that there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitors:
+    """A group of people who visit through the ingress: `rate` requests a second, each with these headers."""
+
+    name: str
+    rate: int
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A button that somebody presses on the load tester once the canary is in a phase, at a weight or over it."""
+
+    phase: Phase
+    path: str
+    about: str
+    weight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One `kubectl set image`, and the phase that it has to end in."""
+
+    image: str
+    outcome: Phase
+    about: str
+    presses: tuple[Press, ...] = ()
+
+    @property
+    def revision(self) -> str:
+        """The tag of the image."""
+        return self.image.rpartition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A story. `objects` are applied before the canary, which is applied last."""
+
+    name: str
+    about: str
+    objects: tuple[Obj, ...]
+    canary: Obj
+    visitors: tuple[Visitors, ...]
+    releases: tuple[Release, ...]
+
+    @property
+    def namespace(self) -> str:
+        """Where it plays."""
+        return str(self.canary["metadata"]["namespace"])
+
+    @property
+    def target(self) -> str:
+        """The Deployment that is released."""
+        return str(self.canary["spec"]["targetRef"]["name"])
+
+    @property
+    def deployment(self) -> Obj:
+        """Its manifest."""
+        return next(o for o in self.objects if o["kind"] == "Deployment" and o["metadata"]["name"] == self.target)
+
+    @property
+    def host(self) -> str:
+        """The host name under which visitors come."""
+        ingress = next(obj for obj in self.objects if obj["kind"] == "Ingress")
+        return str(ingress["spec"]["rules"][0]["host"])
+
+
+def names() -> list[str]:
+    """All scenarios, the default one first."""
+    found = sorted(file.name.removesuffix(".yaml") for file in _FOLDER.iterdir() if file.name != _COMMON)
+    return sorted(found, key=lambda name: name != DEFAULT)
+
+
+def load(name: str) -> Scenario:
+    """A scenario by its name. Raises UnknownScenario."""
+    if name not in names():
+        raise UnknownScenario(f"there is no scenario {name!r}; there are {', '.join(names())}")
+    doc = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text())
+    objects = tuple(yaml.safe_load_all((_FOLDER / _COMMON).read_text()))
+    visitors = tuple(Visitors(each["name"], each["rate"], each.get("headers", {})) for each in doc["visitors"])
+    return Scenario(name, doc["about"], objects, doc["canary"], visitors, tuple(map(_release, doc["releases"])))
+
+
+def _release(doc: Mapping[str, Any]) -> Release:
+    presses = tuple(
+        Press(Phase(each["phase"]), each["path"], each["about"], each.get("weight", 0))
+        for each in doc.get("presses", ())
+    )
+    return Release(doc["image"], Phase(doc["outcome"]), doc["about"], presses)
+
+
+DEFAULT = "nginx-canary"

@@ -1,0 +1,183 @@
+"""How a playing is shown: JSON lines, plain lines, or a live picture in a terminal.
+
+A view takes records as `play` makes them. `rich` is imported by the live one only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+BAR = 40
+EVENTS_MAX = 8
+
+Record = Mapping[str, Any]
+
+
+class View(Protocol):
+    """Shows records as they come; a context manager around the playing."""
+
+    def __enter__(self) -> View:
+        """Begin."""
+
+    def __exit__(self, *exc: object) -> None:
+        """End."""
+
+    def show(self, record: Record) -> None:
+        """Show one record."""
+
+
+class JsonLines:
+    """A JSON object a line."""
+
+    def __enter__(self) -> JsonLines:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def show(self, record: Record) -> None:
+        """Print it as it is."""
+        print(json.dumps(record), flush=True)
+
+
+class Lines(JsonLines):
+    """A plain line for what people want to know; repeated traffic is left out while nothing changes."""
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def show(self, record: Record) -> None:
+        """Print a line."""
+        text = line(record)
+        if text:
+            print(f"{record['t']:7.1f}s  {text}" if "t" in record else text, flush=True)
+
+
+def line(record: Record) -> str:
+    """A record as a line; empty when it says nothing new to a reader."""
+    match record["kind"]:
+        case "release":
+            return f"--- release {record['revision']}: {record['about']}"
+        case "event":
+            return f"{record['type']:<8} {record['message']}"
+        case "check":
+            return f"check    {check(record)}"
+        case "traffic":
+            return f"traffic  {traffic(record)}"
+        case "status":
+            return f"status   {record['phase'] or 'New'}, weight {record['weight']}: {record['reason']}"
+        case "summary":
+            return "\n".join(summary(record["releases"]))
+    return ""
+
+
+def check(record: Record) -> str:
+    """A check with its value and limits."""
+    mark = "passed" if record["passed"] else "FAILED"
+    if "hook" in record:
+        return f"{record['name']} ({record['hook']}) {mark} {record['text']}".rstrip()
+    limits = [f"{sign} {record[side]:g}" for side, sign in (("min", "≥"), ("max", "≤")) if record[side] is not None]
+    value = record["text"] if record["value"] is None else f"{record['value']:.2f}"
+    return f"{record['name']} {value} ({', '.join(limits)}) {mark}"
+
+
+def traffic(record: Record) -> str:
+    """Who was answered by the new version in the last second."""
+    shares = ", ".join(f"{name} {share:g} %" for name, share in record["visitors"].items())
+    return f"{record['total']} requests, {record['failed']} failed; answered by the canary: {shares}"
+
+
+def summary(releases: Sequence[Record]) -> list[str]:
+    """The end of the story."""
+    lines = [""]
+    for release in releases:
+        right = release["outcome"] == release["expected"]
+        mark = "✓" if right else f"✗ (should be {release['expected']})"
+        counts = "{total} requests, {failed} failed, {canary} by the canary".format(**release["requests"])
+        lines.append(f"{mark} {release['revision']}: {release['outcome']} after {release['seconds']:g} s; {counts}")
+        for share in release["shares"]:
+            lines.append("    at weight {weight:>3}: {percent:g} % of {requests} requests".format(**share))
+    return lines
+
+
+class Picture:
+    """A live picture of the release: phase, weight, checks, why it waits, who sees what, and the last events."""
+
+    def __init__(self, title: str, console: Console | None = None) -> None:
+        self._title = title
+        self._console = console or Console()
+        self._release: Record = {}
+        self._status: Record = {"phase": "", "weight": 0, "failed": 0, "iterations": 0, "reason": ""}
+        self._traffic: Record | None = None
+        self._checks: dict[str, Record] = {}
+        self._events: deque[Record] = deque(maxlen=EVENTS_MAX)
+        self._live = Live(self.render(), console=self._console, refresh_per_second=8)
+
+    def __enter__(self) -> Picture:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._live.__exit__(None, None, None)
+
+    def show(self, record: Record) -> None:
+        """Take a record into the picture."""
+        match record["kind"]:
+            case "release":
+                self._release = record
+                self._checks.clear()
+            case "status":
+                self._status = record
+            case "traffic":
+                self._traffic = record
+            case "check":
+                self._checks[record["name"]] = record
+            case "event":
+                self._events.append(record)
+            case "summary":
+                self._live.update(self.render(), refresh=True)
+                self._live.console.print("\n".join(summary(record["releases"])))
+                return
+        self._live.update(self.render())
+
+    def render(self) -> RenderableType:
+        """The picture as it is now."""
+        status, rows = self._status, Table.grid(padding=(0, 2))
+        rows.add_column(style="bold", width=10)
+        rows.add_column()
+        if self._release:
+            rows.add_row("release", self._release["about"])
+        rows.add_row("phase", Text(status["phase"] or "New", style=_COLOURS.get(status["phase"], "cyan")))
+        rows.add_row("weight", _bar(status["weight"], "cyan"))
+        if status["iterations"]:
+            rows.add_row("iteration", str(status["iterations"]))
+        rows.add_row("waits", status["reason"])
+        for record in self._checks.values():
+            rows.add_row("check", Text(check(record), style="green" if record["passed"] else "red"))
+        for name, share in (self._traffic or {}).get("visitors", {}).items():
+            rows.add_row("visitors", Text.assemble(_bar(share, "magenta"), f"  {name}"))
+        if self._traffic:
+            rows.add_row("", f"{self._traffic['total']} requests in the last second, {self._traffic['failed']} failed")
+        events = Table.grid(padding=(0, 2))
+        for record in self._events:
+            events.add_row(
+                f"{record['t']:.0f}s", Text(record["message"], style="yellow" if record["type"] == "Warning" else "")
+            )
+        return Panel(Group(rows, Text(""), events), title=self._title, width=min(110, self._console.width))
+
+
+def _bar(percent: float, style: str) -> Text:
+    full = round(percent / 100 * BAR)
+    return Text.assemble(("█" * full, style), ("░" * (BAR - full), "dim"), f" {percent:g} %")
+
+
+_COLOURS = {"Succeeded": "green", "Failed": "red", "Waiting": "yellow", "WaitingPromotion": "yellow"}

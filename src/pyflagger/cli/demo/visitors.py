@@ -1,0 +1,133 @@
+"""Visitors: steady requests through the ingress, and a count of who was answered by which version.
+
+Started by `play`; knows the ingress's address and what the canary's weight is said to be, nothing else of the cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from pyflagger.cli.demo.scenario import Visitors
+from pyflagger.clock import Clock
+from pyflagger.sandbox.podinfo.handlers import SERVED_BY
+
+PACE_SECONDS = 0.02
+TIMEOUT_SECONDS = 10.0
+SETTLE_SECONDS = 1.0
+"""After a change of weight, the time that the ingress may take to read it; what is sent meanwhile has no share."""
+
+
+@dataclass(slots=True)
+class Count:
+    """Requests, of these failed (no answer, or none with status 200), of these answered by the canary's pods."""
+
+    total: int = 0
+    failed: int = 0
+    canary: int = 0
+
+    def add(self, failed: bool, canary: bool) -> None:
+        """One more."""
+        self.total += 1
+        self.failed += failed
+        self.canary += canary
+
+    @property
+    def share(self) -> float:
+        """Percent answered by the canary."""
+        return round(100 * self.canary / self.total, 1) if self.total else 0.0
+
+    def document(self) -> dict[str, int]:
+        """For JSON."""
+        return {"total": self.total, "failed": self.failed, "canary": self.canary}
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts: all, by group of visitors, and by weight once it had settled."""
+
+    all: Count = field(default_factory=Count)
+    groups: dict[str, Count] = field(default_factory=dict)
+    weights: dict[int, Count] = field(default_factory=dict)
+
+    def add(self, group: str, weight: int | None, failed: bool, canary: bool) -> None:
+        """One more request; `weight` is None when it had not settled."""
+        self.all.add(failed, canary)
+        self.groups.setdefault(group, Count()).add(failed, canary)
+        if weight is not None:
+            self.weights.setdefault(weight, Count()).add(failed, canary)
+
+
+class Crowd:
+    """Visitors who come at a steady rate, whether they are answered or not."""
+
+    def __init__(
+        self, url: str, host: str, target: str, groups: Sequence[Visitors], clock: Clock, weight: Callable[[], int]
+    ) -> None:
+        self._url, self._host, self._target = url, host, target
+        self._groups, self._clock, self._weight = groups, clock, weight
+        self._last, self._since = 0, float("-inf")
+        self._under_way: set[asyncio.Task[None]] = set()
+        self.tallies: list[Tally] = []
+
+    def count(self) -> Tally:
+        """A tally from now on, beside those already running."""
+        tally = Tally()
+        self.tallies.append(tally)
+        return tally
+
+    def done(self, tally: Tally) -> None:
+        """Count no more in this one."""
+        self.tallies.remove(tally)
+
+    async def run(self) -> None:
+        """Visit until cancelled."""
+        connector = aiohttp.TCPConnector(limit=0)
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
+        ) as session:
+            due = [self._clock.monotonic()] * len(self._groups)
+            while True:
+                now = self._clock.monotonic()
+                for at, group in enumerate(self._groups):
+                    while due[at] <= now:
+                        due[at] += 1 / group.rate
+                        self._send(session, group)
+                await self._clock.sleep(PACE_SECONDS)
+
+    async def finish(self) -> None:
+        """Wait for the answers that are still to come."""
+        await asyncio.gather(*self._under_way)
+
+    def _send(self, session: aiohttp.ClientSession, group: Visitors) -> None:
+        task = asyncio.get_running_loop().create_task(self._visit(session, group, self._settled(), tuple(self.tallies)))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    def _settled(self) -> int | None:
+        """The weight now; None when it has just changed."""
+        weight, now = self._weight(), self._clock.monotonic()
+        if weight != self._last:
+            self._last, self._since = weight, now
+        return weight if now - self._since >= SETTLE_SECONDS else None
+
+    async def _visit(
+        self, session: aiohttp.ClientSession, group: Visitors, weight: int | None, tallies: Iterable[Tally]
+    ) -> None:
+        failed, canary = True, False
+        try:
+            async with session.get(self._url, headers={**group.headers, "Host": self._host}) as answer:
+                await answer.read()
+                failed = answer.status != 200
+                canary = self._is_canary(answer.headers.get(SERVED_BY, ""))
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            pass
+        for tally in tallies:
+            tally.add(group.name, weight, failed, canary)
+
+    def _is_canary(self, pod: str) -> bool:
+        return bool(pod) and not pod.startswith(f"{self._target}-primary-")
