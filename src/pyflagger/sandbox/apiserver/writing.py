@@ -13,7 +13,7 @@ from typing import Any
 
 from pyflagger.clock import Clock
 from pyflagger.objects import Obj
-from pyflagger.sandbox.apiserver import applying, errors, metadata, patching
+from pyflagger.sandbox.apiserver import applying, errors, metadata, patching, protobuf
 from pyflagger.sandbox.apiserver.convert import convert
 from pyflagger.sandbox.apiserver.errors import ApiError, bad_request
 from pyflagger.sandbox.apiserver.messages import Request
@@ -212,7 +212,9 @@ class Writer:
 
 
 def parse_body(body: bytes) -> Obj:
-    """A JSON (or, as server-side apply allows, YAML) object. Raises ApiError (400)."""
+    """A JSON, protobuf or (as server-side apply allows) YAML object. Raises ApiError (400)."""
+    if body.startswith(protobuf.MAGIC):
+        return _protobuf(body)
     try:
         said: Any = json.loads(body)
     except ValueError:
@@ -220,6 +222,13 @@ def parse_body(body: bytes) -> Obj:
     if not isinstance(said, dict):
         raise bad_request("the body must be an object")
     return said
+
+
+def _protobuf(body: bytes) -> Obj:
+    try:
+        return protobuf.decode(body)
+    except protobuf.Undecodable as error:
+        raise bad_request(str(error)) from None
 
 
 def _yaml(body: bytes) -> Any:
