@@ -47,7 +47,7 @@ def duration(text: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One option: its name without dashes, default, how to read it, what it does, and the variable that overrides it."""
+    """One option: name without dashes, default, how to read it, what it does, and the variable that overrides it."""
 
     name: str
     default: Any

@@ -24,7 +24,7 @@ class Unread(Enum):
 UNREAD: Final = Unread.UNREAD
 """An object may exist; it has not been read yet. Never to be taken for an object that is not there."""
 
-Found: TypeAlias = Obj | None | Unread
+Found: TypeAlias = Obj | Unread | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,11 @@ class Ref:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.kind.lower()} {self.name}.{self.namespace}" if self.namespace else f"{self.kind.lower()} {self.name}"
+        return (
+            f"{self.kind.lower()} {self.name}.{self.namespace}"
+            if self.namespace
+            else f"{self.kind.lower()} {self.name}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

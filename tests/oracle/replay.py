@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import yaml
-from stage.stage import Stage, path_of, vector
 
 from pyflagger.kube.cache import Cache, Change
 from pyflagger.kube.resources import (
@@ -30,6 +29,7 @@ from pyflagger.kube.resources import (
 from pyflagger.objects import Obj, Ref, controller_of
 from pyflagger.operator.options import parse
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest
+from stage.stage import Stage, path_of, vector
 
 HERE = Path(__file__).parent
 HOOKS, PROMETHEUS, SAY = "http://hooks.invalid", "http://prometheus.invalid", "http://say.invalid"
@@ -52,7 +52,9 @@ def config_refs(pod: Obj) -> list[str]:
     found = set()
     for container in (*pod.get("initContainers", ()), *pod["containers"]):
         for bundle in container.get("envFrom", ()):
-            found |= {f"{key[:-3].lower()}/{bundle[key]['name']}" for key in ("configMapRef", "secretRef") if key in bundle}
+            found |= {
+                f"{key[:-3].lower()}/{bundle[key]['name']}" for key in ("configMapRef", "secretRef") if key in bundle
+            }
         for variable in container.get("env", ()):
             for key, value in variable.get("valueFrom", {}).items():
                 if key in ("configMapKeyRef", "secretKeyRef"):
@@ -109,7 +111,14 @@ class Recorder:
     def _event(self, obj: Obj) -> None:
         if obj["involvedObject"]["kind"] == "Canary":
             text = obj["message"]
-            self.put("event", obj["metadata"]["uid"], type=obj["type"], reason=obj["reason"], message=text, count=obj["count"])
+            self.put(
+                "event",
+                obj["metadata"]["uid"],
+                type=obj["type"],
+                reason=obj["reason"],
+                message=text,
+                count=obj["count"],
+            )
             self.seen.append(text)
 
     def _canary(self, name: str, obj: Obj, gone: bool) -> None:

@@ -111,7 +111,9 @@ def test_tests_do_not_sleep() -> None:
 
 def test_modules_say_their_job() -> None:
     """Each module opens with a docstring."""
-    silent = [name(path) for path in SOURCE if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))]
+    silent = [
+        name(path) for path in SOURCE if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
     assert not silent
 
 
@@ -142,7 +144,10 @@ def test_no_commented_out_code() -> None:
 
 def test_there_are_more_lines_of_test_than_of_source() -> None:
     """The ratio that the design asks for."""
-    lines = {kind: sum(len(path.read_text().splitlines()) for path in files) for kind, files in (("src", SOURCE), ("tests", TESTS))}
+    lines = {
+        kind: sum(len(path.read_text().splitlines()) for path in files)
+        for kind, files in (("src", SOURCE), ("tests", TESTS))
+    }
     assert lines["tests"] >= lines["src"] * 0.8
 
 

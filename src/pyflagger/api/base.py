@@ -1,4 +1,4 @@
-"""What all models of the API share: frozen, camelCase on the wire, unknown fields ignored as the API server prunes them."""
+"""What all models of the API share: frozen, camelCase on the wire, unknown fields ignored."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ class Readiness:
     """Whether a workload runs what it was told to.
 
     `text` is the reason it is not ready (docs: readiness). `retriable` is false once a deadline has passed.
-    `look_again` is the time (seconds since the epoch) at which a waiting workload would run out of time. `settling`: its
-    controller has not even looked at the last change, so there is nothing to tell yet.
+    `look_again` is the time (seconds since the epoch) at which a waiting workload would run out of time. `settling`:
+    its controller has not even looked at the last change, so there is nothing to tell yet.
     """
 
     ready: bool

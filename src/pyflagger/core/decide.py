@@ -15,7 +15,14 @@ from pyflagger.core.case import Case, Step
 from pyflagger.core.decision import Decision
 from pyflagger.core.situation import Situation
 
-GUARDS: tuple[Step, ...] = (guards.gone, guards.finalizer, guards.suspended, guards.begun, guards.blocked, guards.repair)
+GUARDS: tuple[Step, ...] = (
+    guards.gone,
+    guards.finalizer,
+    guards.suspended,
+    guards.begun,
+    guards.blocked,
+    guards.repair,
+)
 
 PHASES: Mapping[Phase, tuple[Step, ...]] = {
     Phase.NEW: bootstrap.STEPS,

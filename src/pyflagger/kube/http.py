@@ -39,7 +39,7 @@ async def _anonymous() -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An API server: base URL, TLS settings (None: plain http or the system's), and headers made afresh for each call."""
+    """An API server: base URL, TLS settings (None: plain http or the system's), headers made afresh for each call."""
 
     url: str
     tls: ssl.SSLContext | None = None
@@ -183,10 +183,13 @@ def _in_cluster(clock: Clock) -> Endpoint:
 def _rotating_token(path: Path, clock: Clock) -> Headers:
     token, read_at = "", float("-inf")
 
-    async def headers() -> Mapping[str, str]:
+    def read() -> str:
         nonlocal token, read_at
         if clock.monotonic() - read_at > TOKEN_SECONDS_MAX:
             token, read_at = path.read_text().strip(), clock.monotonic()
-        return {"Authorization": f"Bearer {token}"}
+        return token
+
+    async def headers() -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {read()}"}
 
     return headers

@@ -14,7 +14,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One call. `path` is absolute (`/apis/apps/v1/...`), `query` unencoded, `timeout` seconds (watches: to the headers)."""
+    """One call. `path` is absolute (`/apis/apps/v1/...`), `query` unencoded, `timeout` seconds (watch: its start)."""
 
     method: str
     path: str

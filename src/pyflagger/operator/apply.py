@@ -46,7 +46,13 @@ class Hands:
     """Everything that changes the cluster on behalf of a canary."""
 
     def __init__(
-        self, client: Client, world: World, configs: Configs[Key], render: Renderer, teller: Teller, telemetry: Telemetry
+        self,
+        client: Client,
+        world: World,
+        configs: Configs[Key],
+        render: Renderer,
+        teller: Teller,
+        telemetry: Telemetry,
     ) -> None:
         self._client, self._world, self._configs = client, world, configs
         self._render, self._teller, self._telemetry = render, teller, telemetry

@@ -108,7 +108,8 @@ class Eyes:
     def _look_around(self, key: Key, plan: Plan) -> None:
         refs = frozenset(plan.interest(self._settings))
         self._interests.put(key, refs)
-        if not all([self._follow(resource) for resource in _resources(refs)]):
+        followed = [self._follow(resource) for resource in _resources(refs)]
+        if not all(followed):
             raise NotYet
 
     # Facts -----------------------------------------------------------------------------------------------------------

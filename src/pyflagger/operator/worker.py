@@ -24,7 +24,7 @@ from pyflagger.operator.render import Moved
 from pyflagger.operator.scheduler import Scheduler
 
 STEPS_MAX = 24
-"""Decisions in one look. A release needs about five; more means that an action does not do what its decision expects."""
+"""Decisions in one look. A release needs about five; more means that an action does not do what it should."""
 
 BACKOFF_FIRST, BACKOFF_MAX = 0.5, 30.0
 

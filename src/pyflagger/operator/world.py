@@ -24,7 +24,7 @@ def version(obj: Obj) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """A write of ours: the object as the API server answered (None: deleted), its version, and until when to believe it."""
+    """A write of ours: the object as answered (None: deleted), its version, and until when to believe it."""
 
     obj: Obj | None
     version: int

@@ -76,7 +76,9 @@ class Nginx:
         if isinstance(wanted, Problem):
             return wanted
         stem = f"{options.annotation_prefix}/canary"
-        now = {key: value for key, value in (ours["metadata"].get("annotations") or {}).items() if _is_canary(key, stem)}
+        now = {
+            key: value for key, value in (ours["metadata"].get("annotations") or {}).items() if _is_canary(key, stem)
+        }
         if now == wanted:
             return ()
         change = {**{key: None for key in now if key not in wanted}, **wanted}
@@ -95,7 +97,9 @@ class Nginx:
         if source is None:
             name, namespace = canary.spec.ingress_ref.name, canary.metadata.namespace
             text = f'ingress {name}.{namespace} get query error: ingresses.networking.k8s.io "{name}" not found'
-            return Problem(Fault.MANIFEST, text, f"Create ingress {name}, or correct spec.ingressRef.", "spec.ingressRef")
+            return Problem(
+                Fault.MANIFEST, text, f"Create ingress {name}, or correct spec.ingressRef.", "spec.ingressRef"
+            )
         return _port_mismatch(canary, source) or source
 
 

@@ -206,7 +206,9 @@ def _update(ref: Ref, live: Obj, wanted: Obj) -> Iterator[Patch]:
     body: Obj = {}
     for part in ("data", "binaryData", "immutable"):
         if (live.get(part) or None) != (wanted.get(part) or None):
-            change = merge_diff(live.get(part) or {}, wanted.get(part) or {}) if part != "immutable" else wanted.get(part)
+            change = (
+                merge_diff(live.get(part) or {}, wanted.get(part) or {}) if part != "immutable" else wanted.get(part)
+            )
             body[part] = change
     meta = live["metadata"]
     if {**(meta.get("labels") or {}), **wanted["metadata"].get("labels", {})} != (meta.get("labels") or {}):

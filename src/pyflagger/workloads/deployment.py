@@ -9,7 +9,7 @@ from typing import Any
 from pyflagger.api import names
 from pyflagger.api.canary import Analysis, Canary, Service
 from pyflagger.api.facts import Fault, Problem, Readiness
-from pyflagger.objects import Obj, Patch, Ref, Write, controller_of, merge_diff, ref_of
+from pyflagger.objects import Obj, Patch, Write, controller_of, merge_diff, ref_of
 from pyflagger.workloads import affinity, configs, ports, readiness
 from pyflagger.workloads.configs import ConfigRef, Tracked
 from pyflagger.workloads.options import Options, unmarked
@@ -187,5 +187,3 @@ def _metadata_change(primary: Obj, built: Obj) -> Obj:
         if missing:
             change[part] = missing
     return change
-
-

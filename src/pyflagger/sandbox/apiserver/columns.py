@@ -237,18 +237,30 @@ def _count(*paths: str) -> Cell:
     return lambda obj, now: sum(len(obj.get(path) or {}) for path in paths)
 
 
-_DESIRED: tuple[tuple[str, Cell, str], ...] = (("Desired", at("spec.replicas", 0), "integer"), ("Current", at("status.replicas", 0), "integer"),
-                                               ("Ready", at("status.readyReplicas", 0), "integer"))  # fmt: skip
+_DESIRED: tuple[tuple[str, Cell, str], ...] = (
+    ("Desired", at("spec.replicas", 0), "integer"),
+    ("Current", at("status.replicas", 0), "integer"),
+    ("Ready", at("status.readyReplicas", 0), "integer"),
+)
 
 COLUMNS: Mapping[tuple[str, str], tuple[Column, ...]] = {
     ("", "Pod"): _columns(
-        ("Ready", _pod_ready), ("Status", _pod_status), ("Restarts", _pod_restarts),
-        wide=(("IP", at("status.podIP", NONE)), ("Node", at("spec.nodeName", NONE)),
-              ("Nominated Node", at("status.nominatedNodeName", NONE)), ("Readiness Gates", lambda obj, now: NONE)),
+        ("Ready", _pod_ready),
+        ("Status", _pod_status),
+        ("Restarts", _pod_restarts),
+        wide=(
+            ("IP", at("status.podIP", NONE)),
+            ("Node", at("spec.nodeName", NONE)),
+            ("Nominated Node", at("status.nominatedNodeName", NONE)),
+            ("Readiness Gates", lambda obj, now: NONE),
+        ),
     ),
     ("", "Service"): _columns(
-        ("Type", at("spec.type")), ("Cluster-IP", at("spec.clusterIP", NONE)), ("External-IP", _service_external),
-        ("Port(s)", _service_ports), wide=(("Selector", _selector("spec.selector")),),
+        ("Type", at("spec.type")),
+        ("Cluster-IP", at("spec.clusterIP", NONE)),
+        ("External-IP", _service_external),
+        ("Port(s)", _service_ports),
+        wide=(("Selector", _selector("spec.selector")),),
     ),
     ("", "Namespace"): _columns(("Status", at("status.phase"))),
     ("", "ConfigMap"): _columns(("Data", _count("data", "binaryData"), "integer")),
@@ -256,11 +268,16 @@ COLUMNS: Mapping[tuple[str, str], tuple[Column, ...]] = {
     ("", "ServiceAccount"): _columns(("Secrets", _count("secrets"), "integer")),
     ("", "Endpoints"): _columns(("Endpoints", _endpoints)),
     ("", "Node"): _columns(
-        ("Status", _node_status), ("Roles", _node_roles),
-        ("Version", at("status.nodeInfo.kubeletVersion")), wide=(("Internal-IP", _node_address),),
+        ("Status", _node_status),
+        ("Roles", _node_roles),
+        ("Version", at("status.nodeInfo.kubeletVersion")),
+        wide=(("Internal-IP", _node_address),),
     ),
     ("", "Event"): (
-        Column("Last Seen", _last_seen), Column("Type", at("type")), Column("Reason", at("reason")), Column("Object", _about),
+        Column("Last Seen", _last_seen),
+        Column("Type", at("type")),
+        Column("Reason", at("reason")),
+        Column("Object", _about),
         Column("Subobject", at("involvedObject.fieldPath"), priority=1),
         Column("Source", at("source.component"), priority=1),
         Column("Message", at("message")),
@@ -270,40 +287,72 @@ COLUMNS: Mapping[tuple[str, str], tuple[Column, ...]] = {
     ),
     ("", "ReplicationController"): _columns(*_DESIRED, wide=_TEMPLATE_COLUMNS),
     ("apps", "Deployment"): _columns(
-        ("Ready", _ready("status.readyReplicas", "spec.replicas")), ("Up-to-date", at("status.updatedReplicas", 0), "integer"),
-        ("Available", at("status.availableReplicas", 0), "integer"), wide=_TEMPLATE_COLUMNS,
+        ("Ready", _ready("status.readyReplicas", "spec.replicas")),
+        ("Up-to-date", at("status.updatedReplicas", 0), "integer"),
+        ("Available", at("status.availableReplicas", 0), "integer"),
+        wide=_TEMPLATE_COLUMNS,
     ),
     ("apps", "ReplicaSet"): _columns(*_DESIRED, wide=_TEMPLATE_COLUMNS),
-    ("apps", "StatefulSet"): _columns(("Ready", _ready("status.readyReplicas", "spec.replicas")), wide=_TEMPLATE_COLUMNS[:2]),
+    ("apps", "StatefulSet"): _columns(
+        ("Ready", _ready("status.readyReplicas", "spec.replicas")), wide=_TEMPLATE_COLUMNS[:2]
+    ),
     ("apps", "DaemonSet"): _columns(
-        ("Desired", at("status.desiredNumberScheduled", 0), "integer"), ("Current", at("status.currentNumberScheduled", 0), "integer"),
-        ("Ready", at("status.numberReady", 0), "integer"), ("Up-to-date", at("status.updatedNumberScheduled", 0), "integer"),
+        ("Desired", at("status.desiredNumberScheduled", 0), "integer"),
+        ("Current", at("status.currentNumberScheduled", 0), "integer"),
+        ("Ready", at("status.numberReady", 0), "integer"),
+        ("Up-to-date", at("status.updatedNumberScheduled", 0), "integer"),
         ("Available", at("status.numberAvailable", 0), "integer"),
-        ("Node Selector", _selector("spec.template.spec.nodeSelector")), wide=_TEMPLATE_COLUMNS,
+        ("Node Selector", _selector("spec.template.spec.nodeSelector")),
+        wide=_TEMPLATE_COLUMNS,
     ),
     ("apps", "ControllerRevision"): _columns(
-        ("Controller", lambda obj, now: next((f"{o['kind'].lower()}/{o['name']}" for o in obj["metadata"].get("ownerReferences") or []), NONE)),
+        (
+            "Controller",
+            lambda obj, now: next(
+                (f"{o['kind'].lower()}/{o['name']}" for o in obj["metadata"].get("ownerReferences") or []), NONE
+            ),
+        ),
         ("Revision", at("revision", 0), "integer"),
     ),
     ("autoscaling", "HorizontalPodAutoscaler"): _columns(
-        ("Reference", _autoscaler_target), ("Targets", _autoscaler_metrics), ("MinPods", lambda obj, now: str(at("spec.minReplicas", UNSET)(obj, now))),
-        ("MaxPods", at("spec.maxReplicas", 0), "integer"), ("Replicas", at("status.currentReplicas", 0), "integer"),
+        ("Reference", _autoscaler_target),
+        ("Targets", _autoscaler_metrics),
+        ("MinPods", lambda obj, now: str(at("spec.minReplicas", UNSET)(obj, now))),
+        ("MaxPods", at("spec.maxReplicas", 0), "integer"),
+        ("Replicas", at("status.currentReplicas", 0), "integer"),
     ),
     ("batch", "Job"): _columns(
-        ("Status", _job_status), ("Completions", _ready("status.succeeded", "spec.completions")), ("Duration", _job_duration),
+        ("Status", _job_status),
+        ("Completions", _ready("status.succeeded", "spec.completions")),
+        ("Duration", _job_duration),
     ),
     ("batch", "CronJob"): _columns(
-        ("Schedule", at("spec.schedule")), ("Timezone", at("spec.timeZone", NONE)),
+        ("Schedule", at("spec.schedule")),
+        ("Timezone", at("spec.timeZone", NONE)),
         ("Suspend", lambda obj, now: str(bool(look(obj, ("spec", "suspend"))))),
         ("Active", lambda obj, now: len(look(obj, ("status", "active")) or []), "integer"),
-        ("Last Schedule", lambda obj, now: age(look(obj, ("status", "lastScheduleTime")), now) if look(obj, ("status", "lastScheduleTime")) else NONE),
+        (
+            "Last Schedule",
+            lambda obj, now: (
+                age(look(obj, ("status", "lastScheduleTime")), now)
+                if look(obj, ("status", "lastScheduleTime"))
+                else NONE
+            ),
+        ),
     ),
     ("networking.k8s.io", "Ingress"): _columns(
-        ("Class", at("spec.ingressClassName", NONE)), ("Hosts", _ingress_hosts), ("Address", _ingress_address), ("Ports", _ingress_ports),
+        ("Class", at("spec.ingressClassName", NONE)),
+        ("Hosts", _ingress_hosts),
+        ("Address", _ingress_address),
+        ("Ports", _ingress_ports),
     ),
-    ("networking.k8s.io", "IngressClass"): _columns(("Controller", at("spec.controller")), ("Parameters", at("spec.parameters.name", NONE))),
+    ("networking.k8s.io", "IngressClass"): _columns(
+        ("Controller", at("spec.controller")), ("Parameters", at("spec.parameters.name", NONE))
+    ),
     ("networking.k8s.io", "NetworkPolicy"): _columns(("Pod-Selector", _selector("spec.podSelector"))),
-    ("discovery.k8s.io", "EndpointSlice"): _columns(("AddressType", at("addressType")), ("Ports", _slice_ports), ("Endpoints", _slice_endpoints)),
+    ("discovery.k8s.io", "EndpointSlice"): _columns(
+        ("AddressType", at("addressType")), ("Ports", _slice_ports), ("Endpoints", _slice_endpoints)
+    ),
     ("coordination.k8s.io", "Lease"): _columns(("Holder", at("spec.holderIdentity"))),
     ("policy", "PodDisruptionBudget"): _columns(
         ("Min Available", lambda obj, now: str(at("spec.minAvailable", "N/A")(obj, now))),
@@ -311,12 +360,15 @@ COLUMNS: Mapping[tuple[str, str], tuple[Column, ...]] = {
         ("Allowed Disruptions", at("status.disruptionsAllowed", 0), "integer"),
     ),
     ("apiextensions.k8s.io", "CustomResourceDefinition"): (
-        NAME, Column("Created At", lambda obj, now: obj["metadata"].get("creationTimestamp"), "date"),
+        NAME,
+        Column("Created At", lambda obj, now: obj["metadata"].get("creationTimestamp"), "date"),
     ),
-    ("rbac.authorization.k8s.io", "RoleBinding"): _columns(("Role", lambda obj, now: f"{at('roleRef.kind')(obj, now)}/{at('roleRef.name')(obj, now)}")),
+    ("rbac.authorization.k8s.io", "RoleBinding"): _columns(
+        ("Role", lambda obj, now: f"{at('roleRef.kind')(obj, now)}/{at('roleRef.name')(obj, now)}")
+    ),
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _columns(
         ("Role", lambda obj, now: f"{at('roleRef.kind')(obj, now)}/{at('roleRef.name')(obj, now)}"),
     ),
-}  # fmt: skip
+}
 
 PLAIN = (NAME, AGE)

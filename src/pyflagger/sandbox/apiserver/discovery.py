@@ -48,13 +48,20 @@ def server_version() -> Obj:
 def aggregated(registry: Registry, core: bool) -> Obj:
     """`/api` (core) or `/apis` as one `APIGroupDiscoveryList`."""
     items = [
-        {"metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None}, "versions": [
-            {"version": version, "freshness": "Current", "resources": [_discovered(r) for r in _served(registry, group, version)]}
-            for version in versions
-        ]}
+        {
+            "metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None},
+            "versions": [
+                {
+                    "version": version,
+                    "freshness": "Current",
+                    "resources": [_discovered(r) for r in _served(registry, group, version)],
+                }
+                for version in versions
+            ],
+        }
         for group, versions in registry.groups().items()
         if (group == "") == core
-    ]  # fmt: skip
+    ]
     return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
 
 

@@ -27,9 +27,28 @@ _KEYS: Mapping[tuple[str, str], tuple[str, ...]] = {
 }
 _KEY_DEFAULTS = {"protocol": "TCP"}
 # The server's own: nobody manages these.
-_UNMANAGED = frozenset({("f:apiVersion",), ("f:kind",), *(("f:metadata", f"f:{key}") for key in (
-    "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "deletionTimestamp",
-    "deletionGracePeriodSeconds", "selfLink", "generateName"))})  # fmt: skip
+_UNMANAGED = frozenset(
+    {
+        ("f:apiVersion",),
+        ("f:kind",),
+        *(
+            ("f:metadata", f"f:{key}")
+            for key in (
+                "name",
+                "namespace",
+                "uid",
+                "resourceVersion",
+                "generation",
+                "creationTimestamp",
+                "managedFields",
+                "deletionTimestamp",
+                "deletionGracePeriodSeconds",
+                "selfLink",
+                "generateName",
+            )
+        ),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +95,12 @@ def shape_of(resource: Resource) -> Shape:
     """The shape of a resource's objects."""
     if resource.schema is None:
         return Shape(Type("model", model=resource.model))
-    meta = {"properties": {"finalizers": {"x-kubernetes-list-type": "set"}, "ownerReferences": {
-        "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["uid"], "items": {}}}}  # fmt: skip
+    meta = {
+        "properties": {
+            "finalizers": {"x-kubernetes-list-type": "set"},
+            "ownerReferences": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["uid"], "items": {}},
+        }
+    }
     return _custom({**resource.schema, "properties": {**(resource.schema.get("properties") or {}), "metadata": meta}})
 
 

@@ -27,7 +27,7 @@ def media(request: Request) -> str:
 
 
 def apply(request: Request, current: Obj, resource: Resource) -> Obj:
-    """`current` after the patch in a request's body. Raises ApiError: 400 and 422 for bad patches, 415 for other types."""
+    """`current` after the patch in a request's body. Raises ApiError: 400, 422 (bad patch), 415 (other types)."""
     form = media(request)
     patch = _decoded(request.body)
     if form == JSON_PATCH:

@@ -140,7 +140,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
-# The types that JSON writes in a way of its own ------------------------------------------------------------------------
+# The types that JSON writes in a way of its own -----------------------------------------------------------------------
 
 
 def _bytes(wire: Wire) -> bytes:

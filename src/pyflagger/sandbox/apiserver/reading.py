@@ -27,8 +27,8 @@ from pyflagger.sandbox.apiserver.watch import Watch, Wish
 # The real server ends a watch at random between 30 and 60 minutes; the lower bound keeps runs repeatable.
 LONGEST_WATCH = 1800.0
 _PAGE_TOO_OLD = (
-    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the "
-    "continue parameter."
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+    "without the continue parameter."
 )
 
 

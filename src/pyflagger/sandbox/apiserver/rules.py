@@ -25,7 +25,7 @@ Allocator = Callable[[Obj], str]
 
 @dataclass(slots=True)
 class Rules:
-    """The rules of all kinds. `allocate` names a new Service's cluster IP; without it Services keep what they ask for."""
+    """The rules of all kinds. `allocate` names a new Service's cluster IP; without it they keep what they ask for."""
 
     allocate: Allocator | None = None
     now: Callable[[], float] = lambda: 0.0

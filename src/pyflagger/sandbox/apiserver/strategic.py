@@ -14,17 +14,46 @@ from pyflagger.sandbox.apiserver import schema
 from pyflagger.sandbox.apiserver.errors import bad_request
 from pyflagger.sandbox.apiserver.schema import Type
 
-_CONDITIONS = ("DaemonSetStatus", "DeploymentStatus", "JobStatus", "NamespaceStatus", "NodeStatus", "PersistentVolumeClaimStatus",
-               "PodDisruptionBudgetStatus", "PodStatus", "ReplicaSetStatus", "ReplicationControllerStatus", "ServiceStatus",
-               "StatefulSetStatus")  # fmt: skip
+_CONDITIONS = (
+    "DaemonSetStatus",
+    "DeploymentStatus",
+    "JobStatus",
+    "NamespaceStatus",
+    "NodeStatus",
+    "PersistentVolumeClaimStatus",
+    "PodDisruptionBudgetStatus",
+    "PodStatus",
+    "ReplicaSetStatus",
+    "ReplicationControllerStatus",
+    "ServiceStatus",
+    "StatefulSetStatus",
+)
 
 # Lists of objects that merge: by type and field, the key that tells their items apart.
 KEYS: Mapping[tuple[str, str], str] = {
     **{(f"V1{kind}", "conditions"): "type" for kind in _CONDITIONS},
-    **{("V1PodSpec", field): "name" for field in ("containers", "initContainers", "ephemeralContainers", "volumes",
-                                                  "imagePullSecrets", "resourceClaims", "schedulingGates")},
-    **{(f"V1{kind}", field): key for kind in ("Container", "EphemeralContainer") for field, key in (
-        ("env", "name"), ("ports", "containerPort"), ("volumeMounts", "mountPath"), ("volumeDevices", "devicePath"))},
+    **{
+        ("V1PodSpec", field): "name"
+        for field in (
+            "containers",
+            "initContainers",
+            "ephemeralContainers",
+            "volumes",
+            "imagePullSecrets",
+            "resourceClaims",
+            "schedulingGates",
+        )
+    },
+    **{
+        (f"V1{kind}", field): key
+        for kind in ("Container", "EphemeralContainer")
+        for field, key in (
+            ("env", "name"),
+            ("ports", "containerPort"),
+            ("volumeMounts", "mountPath"),
+            ("volumeDevices", "devicePath"),
+        )
+    },
     ("V1PodSpec", "hostAliases"): "ip",
     ("V1PodSpec", "topologySpreadConstraints"): "topologyKey",
     ("V1PodStatus", "podIPs"): "ip",
@@ -35,7 +64,7 @@ KEYS: Mapping[tuple[str, str], str] = {
     ("V1ServiceAccount", "secrets"): "name",
     ("V1ServiceAccount", "imagePullSecrets"): "name",
     ("V2HorizontalPodAutoscalerStatus", "conditions"): "type",
-}  # fmt: skip
+}
 
 # Lists of plain values that merge.
 SETS = frozenset({("V1ObjectMeta", "finalizers"), ("V1NodeSpec", "podCIDRs")})

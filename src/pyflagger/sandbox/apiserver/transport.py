@@ -6,7 +6,7 @@ Used on virtual time and for speed; the operator's own client and the sandbox's 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream, TransportError
@@ -58,7 +58,7 @@ class InProcess:
             raise TransportError(str(error) or f"no answer within {request.timeout:g} s") from error
 
 
-async def _lines(stream: WatchStream) -> AsyncIterator[bytes]:
+async def _lines(stream: WatchStream) -> AsyncGenerator[bytes, None]:
     async with aclosing(stream.lines) as lines:
         try:
             async for line in lines:

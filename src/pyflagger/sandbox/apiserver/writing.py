@@ -170,7 +170,8 @@ class Writer:
         body.setdefault("apiVersion", resource.api_version)
         body.setdefault("kind", resource.kind)
         if (body["apiVersion"], body["kind"]) != (resource.api_version, resource.kind):
-            text = f"the API version in the data ({body['apiVersion']}) does not match the expected API version ({resource.api_version})"
+            said, wanted = body["apiVersion"], resource.api_version
+            text = f"the API version in the data ({said}) does not match the expected API version ({wanted})"
             if body["kind"] != resource.kind:
                 text = f'{body["kind"]} in version "{resource.version}" cannot be handled as a {resource.kind}'
             raise bad_request(text)
@@ -263,7 +264,8 @@ def _check_preconditions(resource: Resource, old: Obj, options: Obj) -> None:
     wanted = options.get("preconditions") or {}
     for key, said in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
         if wanted.get(key) and wanted[key] != old["metadata"][key]:
-            why = f"Precondition failed: {said} in precondition: {wanted[key]}, {said} in object meta: {old['metadata'][key]}"
+            both = f"{said} in precondition: {wanted[key]}, {said} in object meta: {old['metadata'][key]}"
+            why = f"Precondition failed: {both}"
             raise errors.conflict(resource.plural, resource.group, old["metadata"]["name"], why)
 
 
