@@ -10,12 +10,12 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from pyflagger.api.crds import crds
 from pyflagger.clock import LoopClock
 from pyflagger.kube.client import Client
 from pyflagger.objects import Obj
 from pyflagger.operator.options import Options
 from pyflagger.operator.run import Operator
-from pyflagger.sandbox.apiserver.resource import Resource
 from pyflagger.sandbox.apiserver.server import ApiServer, Audited
 from pyflagger.sandbox.apiserver.transport import InProcess
 from pyflagger.sandbox.kubelet.cluster import Workers, start
@@ -29,6 +29,7 @@ GROUPS = {
     "DaemonSet": "/apis/apps/v1",
     "Ingress": "/apis/networking.k8s.io/v1",
     "HorizontalPodAutoscaler": "/apis/autoscaling/v2",
+    "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1",
     "Canary": "/apis/flagger.app/v1beta1",
     "MetricTemplate": "/apis/flagger.app/v1beta1",
     "AlertProvider": "/apis/flagger.app/v1beta1",
@@ -89,7 +90,8 @@ class Stage:
 
     async def start(self, *, operator: bool = True) -> None:
         """Bring everything up."""
-        self._define_kinds()
+        for definition in crds():
+            await self.client.call("POST", path_of("CustomResourceDefinition"), definition)
         self.workers = await start(self.transport, self.clock, InstantRuntime(self.clock, broken))
         if operator:
             await self.start_operator()
@@ -114,21 +116,6 @@ class Stage:
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
-
-    def _define_kinds(self) -> None:
-        kinds = {"canaries": "Canary", "metrictemplates": "MetricTemplate", "alertproviders": "AlertProvider"}
-        self.server.registry.add(
-            Resource(
-                "flagger.app",
-                "v1beta1",
-                plural,
-                kind,
-                generation=True,
-                subresources=frozenset({"status"}),
-                schema={"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-            )
-            for plural, kind in kinds.items()
-        )
 
     async def namespace(self, name: str) -> None:
         """Create a namespace."""
