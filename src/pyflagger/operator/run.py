@@ -48,7 +48,7 @@ from pyflagger.operator.worker import Limbs, Worker
 from pyflagger.operator.world import World
 from pyflagger.wire import Http
 
-NEVER_RUN = frozenset({Phase.NEW, Phase.INITIALIZING, Phase.INITIALIZED, Phase.TERMINATING})
+NEVER_RUN = frozenset({Phase.NEW, Phase.INITIALIZING, Phase.TERMINATING})
 """Phases in which there is no run whose weights could be shown."""
 
 NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
