@@ -55,7 +55,7 @@ class Collector:
         self._index(place, change)
         if change.type == "DELETED":
             self._alive.discard(meta["uid"])
-            self._schedule(*self._dependents.get(meta["uid"], ()))
+            self._schedule(*sorted(self._dependents.get(meta["uid"], ())))
             self._schedule(*self._waiting_for(change))
         else:
             self._alive.add(meta["uid"])

@@ -52,7 +52,8 @@ class Change:
 class Shelf:
     """The objects of one resource, sorted by namespace and name, and the log of their changes.
 
-    Who waits for changes puts an event among `bells`; every change rings them all.
+    Who waits for changes puts an event among `bells`; every change rings them all,
+    in the order in which they came, so that a run can be repeated.
     """
 
     def __init__(self, kept: int) -> None:
@@ -61,7 +62,7 @@ class Shelf:
         self._sorted: list[Key] | None = []
         self._log: list[Change] = []
         self._floor = 0
-        self.bells: set[asyncio.Event] = set()
+        self.bells: dict[asyncio.Event, None] = {}
 
     def get(self, key: Key) -> Entry | None:
         """The object's entry, or None."""

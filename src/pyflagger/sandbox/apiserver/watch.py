@@ -63,7 +63,7 @@ class Watch:
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
         """The events. Raises Broken when the watch is broken off."""
-        self._shelf.bells.add(self._bell)
+        self._shelf.bells[self._bell] = None
         timer = asyncio.ensure_future(self._timer())
         try:
             place = self._revision()
@@ -85,7 +85,7 @@ class Watch:
             yield event_line("ERROR", dump(error.status()))
         finally:
             timer.cancel()
-            self._shelf.bells.discard(self._bell)
+            self._shelf.bells.pop(self._bell, None)
 
     async def _rung(self) -> None:
         await self._bell.wait()

@@ -1,0 +1,1 @@
+"""The reference operator as a judge of ours."""
