@@ -1,0 +1,281 @@
+"""Killed after every write: whenever the operator dies, the next one brings the release to the same end, safely."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from pyflagger.kube.resources import CANARIES, CONFIG_MAPS, DEPLOYMENTS, SERVICES, Resource
+from pyflagger.objects import Obj
+from pyflagger.wire import HttpAnswer, HttpRequest
+from stage.mortal import INGRESSES, Mortal, Seen, Witness, awake, image_of
+from stage.stage import Stage, healthy, vector
+
+OLD, NEW, NEWER = "registry.example/shop:1", "registry.example/shop:2", "registry.example/shop:3"
+STUCK = "registry.example/shop:brokenprimary"
+INTERVAL = 10.0
+STEP, MAX = 25, 50
+DEADLINE_SECONDS = 400.0
+KINDS = (CANARIES, DEPLOYMENTS, SERVICES, INGRESSES, CONFIG_MAPS)
+
+
+def deployment() -> Obj:
+    """The target, with a ConfigMap of its own."""
+    container = {
+        "name": "shop",
+        "image": OLD,
+        "ports": [{"name": "http", "containerPort": 8080}],
+        "envFrom": [{"configMapRef": {"name": "shop-env"}}],
+    }
+    template = {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [container]}}
+    spec = {
+        "replicas": 2,
+        "progressDeadlineSeconds": 60,
+        "selector": {"matchLabels": {"app": "shop"}},
+        "template": template,
+    }
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop"}, "spec": spec}
+
+
+def ingress() -> Obj:
+    """How visitors come in."""
+    backend = {"service": {"name": "shop", "port": {"number": 80}}}
+    rule = {"host": "shop.example", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "shop"},
+        "spec": {"ingressClassName": "nginx", "rules": [rule]},
+    }
+
+
+def canary(**more: Any) -> Obj:
+    """Two steps, each judged by one metric."""
+    analysis = {
+        "interval": f"{INTERVAL:g}s",
+        "threshold": 2,
+        "stepWeight": STEP,
+        "maxWeight": MAX,
+        "metrics": [{"name": "request-success-rate", "interval": "1m", "thresholdRange": {"min": 99}}],
+    }
+    spec = {
+        "provider": "nginx",
+        "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"},
+        "ingressRef": {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "shop"},
+        "progressDeadlineSeconds": 60,
+        "service": {"port": 80, "targetPort": 8080},
+        "analysis": analysis,
+    }
+    return {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "metadata": {"name": "shop"}, "spec": spec | more}
+
+
+class Play:
+    """One playing: a stage, a witness, and an operator that dies once and is then replaced."""
+
+    def __init__(self, fatal: int | None, heard: bool, **canary_fields: Any) -> None:
+        self.stage = Stage(self.answer)
+        self.witness = Witness(self.stage)
+        self.fatal, self.heard, self._fields = fatal, heard, canary_fields
+        self.success = "100"
+        self.mortal: Mortal
+
+    async def answer(self, request: HttpRequest) -> HttpAnswer:
+        """Prometheus, as long as the story wants it well."""
+        if "/api/v1/query" in request.url and "vector" not in request.url:
+            self.witness.query()
+            return HttpAnswer(200, vector(self.success))
+        return await healthy(request)
+
+    async def begin(self, *, initialized: bool = True) -> None:
+        """Everything up, and the canary initialized by an operator that nothing happens to."""
+        stage = self.stage
+        await stage.start(operator=False)
+        await stage.namespace("test")
+        settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shop-env"}, "data": {"a": "b"}}
+        for obj in (settings, deployment(), ingress(), canary(**self._fields)):
+            await stage.create(obj)
+        if initialized:
+            first = Mortal(stage, None, True)
+            await awake(stage, first).start()
+            await self.phase("Initialized")
+            await stage.clock.sleep(1)
+            first.dead.set()
+        await self.witness.start()
+        self.mortal = Mortal(stage, self.fatal, self.heard)
+        await awake(stage, self.mortal).start()
+        self._successor = asyncio.ensure_future(self._succeed())
+
+    async def _succeed(self) -> None:
+        await self.mortal.dead.wait()
+        await self.stage.clock.sleep(1)
+        self.second = Mortal(self.stage, None, True)
+        await awake(self.stage, self.second).start()
+
+    async def phase(self, *wanted: str) -> None:
+        """Wait until the canary is in one of these phases."""
+        end = self.stage.clock.now() + DEADLINE_SECONDS
+        while (await self.stage.status("shop")).get("phase") not in wanted:
+            assert self.stage.clock.now() < end, f"never {wanted}: {await self.stage.status('shop')}"
+            await self.stage.clock.sleep(0.25)
+
+    async def weight(self, wanted: int) -> None:
+        """Wait until the ingress has this weight or more."""
+        end = self.stage.clock.now() + DEADLINE_SECONDS
+        while self.witness.weight < wanted:
+            assert self.stage.clock.now() < end, f"never at weight {wanted}: {self.witness.weights}"
+            await self.stage.clock.sleep(0.25)
+
+    async def end(self) -> Obj:
+        """What is left when all is quiet; everything is taken down."""
+        await self.stage.clock.sleep(3 * INTERVAL)
+        found = {str(resource.kind): await self._all(resource) for resource in KINDS}
+        self._successor.cancel()
+        await self.witness.cache.stop()
+        await self.stage.stop()
+        return found
+
+    async def _all(self, resource: Resource) -> Obj:
+        listed = await self.stage.client.call("GET", resource.path("test"))
+        return {obj["metadata"]["name"]: facts(resource, obj) for obj in listed["items"]}
+
+
+def facts(resource: Resource, obj: Obj) -> Any:
+    """What of an object must be the same whoever brought it about."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    match resource.kind:
+        case "Canary":
+            told = {key: status.get(key) for key in ("phase", "canaryWeight", "iterations", "failedChecks")}
+            same = status.get("lastAppliedSpec") == status.get("lastPromotedSpec")
+            return told | {"promoted is applied": same, "finalizers": obj["metadata"].get("finalizers", [])}
+        case "Deployment":
+            return spec["replicas"], image_of(obj), sorted((obj["metadata"].get("ownerReferences") or [{}])[0])
+        case "Service":
+            return spec.get("selector"), [port["port"] for port in spec["ports"]]
+        case "Ingress":
+            return obj["metadata"].get("annotations"), spec["rules"]
+    return obj.get("data")
+
+
+Story = Callable[[Play], Awaitable[None]]
+
+
+async def first(play: Play) -> None:
+    """A canary is initialized."""
+    await play.begin(initialized=False)
+    await play.phase("Initialized")
+
+
+async def good(play: Play) -> None:
+    """A release is promoted."""
+    await play.begin()
+    await play.stage.set_image("shop", "shop", NEW)
+    await play.phase("Succeeded")
+
+
+async def bad(play: Play) -> None:
+    """A release is rolled back because of its metric."""
+    await play.begin()
+    await play.stage.set_image("shop", "shop", NEW)
+    await play.weight(MAX)
+    play.success = "50"
+    await play.phase("Failed")
+
+
+async def stuck(play: Play) -> None:
+    """A promotion fails: the primary never gets ready with the new version."""
+    await play.begin()
+    await play.stage.set_image("shop", "shop", STUCK)
+    await play.phase("Failed")
+
+
+async def restarted(play: Play) -> None:
+    """Another version comes while one is being released."""
+    await play.begin()
+    await play.stage.set_image("shop", "shop", NEW)
+    await play.weight(STEP)
+    await play.stage.set_image("shop", "shop", NEWER)
+    await play.phase("Succeeded")
+
+
+async def deleted(play: Play) -> None:
+    """The canary is deleted during a release and hands everything back."""
+    await play.begin()
+    await play.stage.set_image("shop", "shop", NEW)
+    await play.weight(STEP)
+    await play.stage.delete("Canary", "shop")
+    end = play.stage.clock.now() + DEADLINE_SECONDS
+    while "shop" in (await play._all(CANARIES)):
+        assert play.stage.clock.now() < end, "the canary is never gone"
+        await play.stage.clock.sleep(0.25)
+
+
+STORIES: dict[Story, dict[str, Any]] = {
+    first: {},
+    good: {},
+    bad: {},
+    stuck: {},
+    restarted: {},
+    deleted: {"revertOnDeletion": True},
+}
+
+
+def check_safety(play: Play) -> None:
+    """What must hold all along, whoever was alive."""
+    witness = play.witness
+    weights = [0, *(int(seen.what) for seen in witness.weights)]
+    for before, after in pairwise(weights):
+        assert after <= before or after - before == STEP or after == 100, f"a jump: {weights}"
+    for seen in witness.weights:
+        assert int(seen.what) <= MAX or proved_but_not_taken_over(witness, seen), f"too much: {weights}"
+    for now, then in pairwise(witness.weights):
+        if int(now.what) > 0 and int(now.what) < int(then.what) <= MAX:
+            assert then.at - now.at >= INTERVAL - 0.5, f"held for {then.at - now.at} s only: {witness.weights}"
+            assert was_judged(witness, now, then.revision), f"{now.what} was never judged: {witness.weights}"
+    for changed in witness.images[1:]:
+        if changed.what in (NEW, NEWER, STUCK):
+            last = [seen for seen in witness.weights if seen.revision < changed.revision][-1]
+            assert last.what == MAX, f"promoted at weight {last.what}"
+            assert was_judged(witness, last, changed.revision), "promoted without judging the last weight"
+
+
+def proved_but_not_taken_over(witness: Witness, seen: Seen) -> bool:
+    """Everything may go to the canary in one case: all its weights were judged, and the primary failed to follow."""
+    followed = [image for image in witness.images if image.revision < seen.revision][-1]
+    last = [weight for weight in witness.weights if weight.revision < seen.revision][-1]
+    return seen.what == 100 and followed.what == STUCK and last.what == MAX and was_judged(witness, last, seen.revision)
+
+
+def was_judged(witness: Witness, weight: Seen, before: int) -> bool:
+    """Whether a weight was judged between the revision that set it and another one."""
+    return any(seen.what == weight.what and weight.revision <= seen.revision < before for seen in witness.judged)
+
+
+async def played(story: Story, fatal: int | None, heard: bool) -> tuple[Play, Obj]:
+    """Play a story; what is left of it."""
+    play = Play(fatal, heard, **STORIES[story])
+    await story(play)
+    return play, await play.end()
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("heard", [False, True], ids=["unheard", "heard"])
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+async def test_killed_after_every_write(story: Story, heard: bool) -> None:
+    """The end is the same, weights never jump, nothing unproved gets everything, nothing is left over."""
+    calm, wanted = await played(story, None, heard)
+    check_safety(calm)
+    points = len(calm.mortal.writes)
+    for fatal in range(1, points + 1):
+        try:
+            play, found = await played(story, fatal, heard)
+            assert play.mortal.dead.is_set()
+            assert found == wanted
+            check_safety(play)
+        except AssertionError as error:
+            raise AssertionError(f"killed after write {fatal}, {calm.mortal.writes[fatal - 1]}: {error}") from error
+    print(f"{story.__name__}: killed at {points} points, {'heard' if heard else 'unheard'}")
+    assert points >= 5
