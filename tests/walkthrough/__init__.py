@@ -1,0 +1,1 @@
+"""What users do by hand, done by tests with the real tools."""

@@ -1,0 +1,80 @@
+"""The demo's four stories, for real: how they end, who saw what, and what they print."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from walkthrough.sandboxed import ROOT
+
+pytestmark = pytest.mark.real
+
+FLAGGER = (sys.executable, "-m", "pyflagger.cli.main", "demo")
+SHARE_POINTS_MAX = 3.0
+
+
+def told(scenario: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The records of a playing and the releases of its summary."""
+    done = subprocess.run([*FLAGGER, scenario, "--json"], capture_output=True, text=True, timeout=240, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    *records, last = [json.loads(line) for line in done.stdout.splitlines()]
+    assert last["kind"] == "summary"
+    assert {"status", "event", "traffic", "check"} <= {record["kind"] for record in records}
+    assert all(record["t"] >= 0 for record in records)
+    return records, last["releases"]
+
+
+def test_a_good_release_and_a_bad_one() -> None:
+    """Shares are right at each weight, nobody fails during the good one, and the bad one ends at its first weights."""
+    _, (good, bad) = told("nginx-canary")
+    assert (good["outcome"], bad["outcome"]) == ("Succeeded", "Failed")
+    assert good["weights"] == [10, 20, 30, 40, 50]
+    assert good["requests"]["failed"] == 0
+    assert [share["weight"] for share in good["shares"]] == good["weights"]
+    for share in good["shares"]:
+        assert share["requests"] >= 500
+        assert abs(share["percent"] - share["weight"]) <= SHARE_POINTS_MAX
+    assert max(bad["weights"]) < 50
+    assert bad["requests"]["failed"] > 0
+
+
+def test_only_insiders_see_the_new_version() -> None:
+    """A/B: who carries the cookie or the header meets the canary, nobody else ever does."""
+    _, releases = told("nginx-ab")
+    assert [release["outcome"] for release in releases] == ["Succeeded", "Failed"]
+    for release in releases:
+        assert release["visitors"]["everybody else"]["canary"] == 0
+        for group in ("insiders", "testers"):
+            assert release["visitors"][group]["canary"] > release["visitors"][group]["total"] / 2
+    assert releases[0]["requests"]["failed"] == 0
+
+
+def test_blue_green_is_never_seen_before_its_time() -> None:
+    """Visitors meet the primary alone, and never an error, though the second version is a bad one."""
+    _, releases = told("blue-green")
+    assert [release["outcome"] for release in releases] == ["Succeeded", "Failed"]
+    for release in releases:
+        assert (release["requests"]["canary"], release["requests"]["failed"]) == (0, 0)
+
+
+def test_gates_hold_until_they_are_opened() -> None:
+    """Both gates hold the first release until somebody opens them; the second one is called back."""
+    records, (approved, called_back) = told("gates")
+    assert (approved["outcome"], called_back["outcome"]) == ("Succeeded", "Failed")
+    phases = [record["phase"] for record in records if record["kind"] == "status"]
+    assert phases.index("Waiting") < phases.index("WaitingPromotion") < phases.index("Succeeded")
+    assert approved["requests"]["failed"] == called_back["requests"]["failed"] == 0
+
+
+def test_the_list_of_scenarios() -> None:
+    """`--list` names each with what it shows; an unknown one is refused with the list."""
+    listed = subprocess.run([*FLAGGER, "--list"], capture_output=True, text=True, timeout=30, check=True)
+    names = [line.split()[0] for line in listed.stdout.splitlines()]
+    assert names == ["nginx-canary", "blue-green", "gates", "nginx-ab"]
+    refused = subprocess.run([*FLAGGER, "nginx-canry"], capture_output=True, text=True, timeout=30)
+    assert refused.returncode == 2
+    assert "nginx-canary" in refused.stderr
