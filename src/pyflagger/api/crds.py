@@ -12,11 +12,12 @@ from typing import Any
 
 from pyflagger.api.base import Model
 from pyflagger.api.canary import AlertProvider, Canary, HookType, MetricTemplate
+from pyflagger.api.meaning import MEANING
 from pyflagger.api.names import GROUP, VERSION
 
 Schema = dict[str, Any]
 
-_KEPT = ("type", "description", "enum", "required")
+_KEPT = ("type", "enum", "required")
 _DURATION = r"^[0-9]+(m|s)"
 
 # What the reference demands at admission beyond types, by the path of the schema; `[]` is a list's item.
@@ -96,7 +97,7 @@ def _root(kind: str, model: type[Model]) -> Schema:
     }
     for part in ("spec", "status"):
         if part in whole["properties"]:
-            properties[part] = _structural(whole["properties"][part], defs, demands, part)
+            properties[part] = _described(_structural(whole["properties"][part], defs, demands, part), kind, part)
     status = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     properties.setdefault("status", status)
     return {"type": "object", "required": ["spec"], "properties": properties}
@@ -107,8 +108,7 @@ def _structural(schema: Schema, defs: Schema, demands: Mapping[str, Schema], pat
     schema = _followed(schema, defs)
     choices = [choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"]
     if len(choices) == 1:
-        described = {key: schema[key] for key in ("description",) if key in schema}
-        schema = {**_followed(choices[0], defs), **described}
+        schema = _followed(choices[0], defs)
     elif choices:
         return {"x-kubernetes-int-or-string": True}
     result: Schema = {key: schema[key] for key in _KEPT if key in schema}
@@ -126,6 +126,19 @@ def _structural(schema: Schema, defs: Schema, demands: Mapping[str, Schema], pat
         inner = schema.get("items") or schema.get("prefixItems", [{}])[0]
         result["items"] = _structural(inner, defs, demands, f"{path}[]")
     return result | demands.get(path, {})
+
+
+def _described(schema: Schema, kind: str, path: str) -> Schema:
+    """The schema with the meaning of each field as its description, which is what `kubectl explain` shows."""
+    result = {key: value for key, value in schema.items() if key != "description"}
+    if path in MEANING[kind]:
+        result = {"description": MEANING[kind][path], **result}
+    if "properties" in schema:
+        inner = schema["properties"].items()
+        result["properties"] = {name: _described(field, kind, f"{path}.{name}") for name, field in inner}
+    if "items" in schema:
+        result["items"] = _described(schema["items"], kind, f"{path}[]")
+    return result
 
 
 def _map(values: Any, defs: Schema, demands: Mapping[str, Schema], path: str) -> Schema:

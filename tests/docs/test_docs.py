@@ -1,0 +1,90 @@
+"""The docs name everything that users can meet: fields, flags, commands, metrics, events, phases."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from docs.paths import fields, table
+from pyflagger.api.meaning import MEANING
+from pyflagger.api.status import Phase
+from pyflagger.cli import demo, sandbox
+from pyflagger.cli.main import COMMANDS
+from pyflagger.core import reasons
+from pyflagger.core.decision import Reason
+from pyflagger.core.transitions import ALLOWED
+from pyflagger.goflags import Flag
+from pyflagger.loadtester.options import FLAGS as LOADTESTER
+from pyflagger.operator.options import FLAGS as OPERATOR
+from pyflagger.operator.telemetry import Telemetry
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def page(name: str) -> str:
+    """The text of a page."""
+    return (DOCS / name).read_text()
+
+
+def test_every_field_has_a_meaning() -> None:
+    """`kubectl explain` says something about each field, and nothing is described that is not there."""
+    assert [field.path for field in fields() if not field.meaning] == []
+    known = {(field.kind, field.path) for field in fields()} | {(kind, part) for kind in MEANING for part in PARTS}
+    assert [(kind, path) for kind, paths in MEANING.items() for path in paths if (kind, path) not in known] == []
+
+
+PARTS = ("spec", "status")
+
+
+@pytest.mark.parametrize(
+    "kind, part", [("Canary", "spec"), ("Canary", "status"), ("MetricTemplate", "spec"), ("AlertProvider", "spec")]
+)
+def test_the_tables_of_fields_are_those_of_the_kinds(kind: str, part: str) -> None:
+    """The page of the kinds holds each table as the CRDs have it."""
+    assert table(kind, part) in page("canary.md")
+
+
+@pytest.mark.parametrize(
+    "command, flags",
+    [("run", OPERATOR), ("loadtester", LOADTESTER), ("sandbox", sandbox.FLAGS), ("demo", demo.FLAGS)],
+)
+def test_every_flag_is_explained(command: str, flags: tuple[Flag, ...]) -> None:
+    """Each flag has a row with its help text in the section of its command."""
+    section = page("commands.md").partition(f"## `flagger {command}`")[2].partition("\n## ")[0]
+    assert [flag.name for flag in flags if f"| `-{flag.name}` |" not in section or flag.help not in section] == []
+
+
+def test_every_command_has_a_section() -> None:
+    """A command that no page names does not exist for users."""
+    assert [name for name in COMMANDS if f"## `flagger {name}`" not in page("commands.md")] == []
+
+
+def test_every_metric_is_explained() -> None:
+    """Each series on /metrics that is ours is in the table."""
+    shown = Telemetry("0", "nginx").expose({"get": 1}).decode()
+    names = set(re.findall(r"^# TYPE (flagger_\w+)", shown, re.MULTILINE))
+    assert len(names) > 8
+    assert sorted(name for name in names if f"`{name}`" not in page("metrics.md")) == []
+
+
+def test_every_standing_reason_is_explained() -> None:
+    """Texts that do not depend on a canary are on the page of events word by word."""
+    texts = [value.text for value in vars(reasons).values() if isinstance(value, Reason)]
+    assert len(texts) > 15
+    assert [text for text in texts if text not in page("events.md")] == []
+
+
+def test_the_diagram_is_the_table_of_transitions() -> None:
+    """Each arrow of the diagram is a transition, and each transition an arrow."""
+    arrows = set(re.findall(r"^    (\w+) --> (\w+)$", page("behaviour.md"), re.MULTILINE))
+    wanted = {
+        (shown(before), shown(after)) for before, afters in ALLOWED.items() for after in afters if before != after
+    }
+    assert arrows == wanted
+
+
+def shown(phase: Phase) -> str:
+    """A phase as the diagram names it."""
+    return phase.value or "New"
