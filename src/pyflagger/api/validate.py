@@ -39,14 +39,6 @@ def validate(
     return tuple(problem for rule in _RULES for problem in rule(context))
 
 
-def warnings(canary: Canary, *, capabilities: Capabilities) -> tuple[Problem, ...]:
-    """What is accepted but does not do what it says."""
-    analysis = canary.spec.analysis
-    if analysis and analysis.mirror and not capabilities.mirror:
-        return (_wrong("spec.analysis.mirror", "is ignored: this provider cannot mirror traffic", "Remove it."),)
-    return ()
-
-
 def _wrong(path: str, what: str, todo: str = "") -> Problem:
     return Problem(Fault.MANIFEST, f"{path} {what}", todo or f"Correct {path}.", path)
 

