@@ -12,65 +12,13 @@ import pytest
 from pyflagger.kube.resources import CANARIES, CONFIG_MAPS, DEPLOYMENTS, SERVICES, Resource
 from pyflagger.objects import Obj
 from pyflagger.wire import HttpAnswer, HttpRequest
+from stage.manifests import INTERVAL, MAX, STEP, canary, deployment, image, ingress, settings
 from stage.mortal import INGRESSES, Mortal, Seen, Witness, awake, image_of
 from stage.stage import Stage, healthy, vector
 
-OLD, NEW, NEWER = "registry.example/shop:1", "registry.example/shop:2", "registry.example/shop:3"
-STUCK = "registry.example/shop:brokenprimary"
-INTERVAL = 10.0
-STEP, MAX = 25, 50
+NEW, NEWER, STUCK = (image("shop", version) for version in ("2", "3", "brokenprimary"))
 DEADLINE_SECONDS = 400.0
 KINDS = (CANARIES, DEPLOYMENTS, SERVICES, INGRESSES, CONFIG_MAPS)
-
-
-def deployment() -> Obj:
-    """The target, with a ConfigMap of its own."""
-    container = {
-        "name": "shop",
-        "image": OLD,
-        "ports": [{"name": "http", "containerPort": 8080}],
-        "envFrom": [{"configMapRef": {"name": "shop-env"}}],
-    }
-    template = {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [container]}}
-    spec = {
-        "replicas": 2,
-        "progressDeadlineSeconds": 60,
-        "selector": {"matchLabels": {"app": "shop"}},
-        "template": template,
-    }
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop"}, "spec": spec}
-
-
-def ingress() -> Obj:
-    """How visitors come in."""
-    backend = {"service": {"name": "shop", "port": {"number": 80}}}
-    rule = {"host": "shop.example", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "Ingress",
-        "metadata": {"name": "shop"},
-        "spec": {"ingressClassName": "nginx", "rules": [rule]},
-    }
-
-
-def canary(**more: Any) -> Obj:
-    """Two steps, each judged by one metric."""
-    analysis = {
-        "interval": f"{INTERVAL:g}s",
-        "threshold": 2,
-        "stepWeight": STEP,
-        "maxWeight": MAX,
-        "metrics": [{"name": "request-success-rate", "interval": "1m", "thresholdRange": {"min": 99}}],
-    }
-    spec = {
-        "provider": "nginx",
-        "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"},
-        "ingressRef": {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "shop"},
-        "progressDeadlineSeconds": 60,
-        "service": {"port": 80, "targetPort": 8080},
-        "analysis": analysis,
-    }
-    return {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "metadata": {"name": "shop"}, "spec": spec | more}
 
 
 class Play:
@@ -95,8 +43,7 @@ class Play:
         stage = self.stage
         await stage.start(operator=False)
         await stage.namespace("test")
-        settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shop-env"}, "data": {"a": "b"}}
-        for obj in (settings, deployment(), ingress(), canary(**self._fields)):
+        for obj in (settings("shop"), deployment("shop"), ingress("shop"), canary("shop", **self._fields)):
             await stage.create(obj)
         if initialized:
             first = Mortal(stage, None, True)

@@ -111,6 +111,16 @@ def _bounds(context: Context) -> Iterator[Problem]:
             yield _wrong(f"spec.analysis.stepWeights[{index}]", f"is {two}, which does not rise from {one}")
 
 
+def _ranges(context: Context) -> Iterator[Problem]:
+    """A range that nothing can be in would fail every release."""
+    analysis = context.canary.spec.analysis
+    for index, metric in enumerate(analysis.metrics if analysis else ()):
+        found = metric.threshold_range
+        if found and found.min is not None and found.max is not None and found.min > found.max:
+            path = f"spec.analysis.metrics[{index}].thresholdRange"
+            yield _wrong(path, f"has min {found.min:g} over max {found.max:g}: no value can pass")
+
+
 def _strategy(context: Context) -> Iterator[Problem]:
     analysis = context.canary.spec.analysis
     if analysis is None or context.canary.spec.skip_analysis:
@@ -174,6 +184,7 @@ _RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     _knative,
     _service,
     _bounds,
+    _ranges,
     _strategy,
     _cookies,
     _durations,

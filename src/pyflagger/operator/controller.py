@@ -15,6 +15,7 @@ from pyflagger.objects import Ref
 from pyflagger.operator.desk import Key
 from pyflagger.operator.interest import Interests
 from pyflagger.operator.observe import Eyes, Seen
+from pyflagger.operator.rivals import Rivals
 from pyflagger.operator.telemetry import Telemetry
 from pyflagger.operator.worker import Worker
 
@@ -30,11 +31,12 @@ class Controller:
         cache: Cache,
         configs: Configs[Key],
         interests: Interests,
+        rivals: Rivals,
         eyes: Eyes,
         worker: Worker[Seen],
         telemetry: Telemetry,
     ) -> None:
-        self._configs, self._interests, self._eyes = configs, interests, eyes
+        self._configs, self._interests, self._rivals, self._eyes = configs, interests, rivals, eyes
         self._worker, self._telemetry = worker, telemetry
         self._keys: set[Key] = set()
         self._acting = False
@@ -85,9 +87,13 @@ class Controller:
             self._keys.discard(key)
             self._eyes.forget(key)
             self._worker.forget(key)
+            others = self._rivals.drop(key)
         else:
             self._keys.add(key)
+            others = self._rivals.put(key, change.new)
             self._poke(key)
+        for other in sorted(others):
+            self._poke(other)
         if change.old is None or change.new is None:
             self._telemetry.totals(Counter(key.namespace for key in self._keys))
 

@@ -19,6 +19,7 @@ from pyflagger.objects import Obj, Ref, Unread, Write
 from pyflagger.operator.desk import Desk, Key
 from pyflagger.operator.interest import Interests
 from pyflagger.operator.plan import Plan, Settings, make_plan
+from pyflagger.operator.rivals import Rivals
 from pyflagger.operator.world import World
 from pyflagger.routing import services
 from pyflagger.routing.services import Role, Selector
@@ -67,11 +68,12 @@ class Eyes:
         world: World,
         configs: Configs[Key],
         interests: Interests,
+        rivals: Rivals,
         settings: Settings,
         clock: Clock,
         follow: Callable[[Resource], bool],
     ) -> None:
-        self._world, self._configs, self._interests = world, configs, interests
+        self._world, self._configs, self._interests, self._rivals = world, configs, interests, rivals
         self._settings, self._clock, self._follow = settings, clock, follow
         self._plans: dict[Key, tuple[str, Plan]] = {}
         self._facts: dict[Key, tuple[object, Facts]] = {}
@@ -84,6 +86,9 @@ class Eyes:
         plan = self._plan(key, raw)
         self._look_around(key, plan)
         facts = self._remembered(key, plan)
+        rival = self._rivals.problem(key)
+        if rival is not None:
+            plan = replace(plan, problems=(*plan.problems, rival))
         return Seen(plan, self._situation(plan, raw, facts, desk), raw, facts)
 
     def last_plan(self, key: Key) -> Plan | None:

@@ -41,6 +41,7 @@ from pyflagger.operator.observe import Eyes, Seen
 from pyflagger.operator.options import Options
 from pyflagger.operator.plan import settings_of
 from pyflagger.operator.render import Renderer
+from pyflagger.operator.rivals import Rivals
 from pyflagger.operator.say import Teller
 from pyflagger.operator.sources import Secret
 from pyflagger.operator.telemetry import Telemetry
@@ -86,8 +87,8 @@ class Operator:
         self.configs: Configs[Key] = Configs(cache, client, clock)
         self._events = Events(client, clock, log)
         self._hooks = EventHooks(http, clock, log, options.event_webhook)
-        world, interests = World(cache, clock), Interests()
-        self._eyes = eyes = Eyes(world, self.configs, interests, settings, clock, self._follow)
+        world, interests, rivals = World(cache, clock), Interests(), Rivals()
+        self._eyes = eyes = Eyes(world, self.configs, interests, rivals, settings, clock, self._follow)
         teller = Teller(self._events, self._hooks, log)
         render = Renderer(eyes, world, self.configs, settings, clock)
         hands = Hands(client, world, self.configs, render, teller, self.telemetry)
@@ -104,7 +105,7 @@ class Operator:
             late=self.telemetry.lag,
         )
         worker: Worker[Seen] = Worker(limbs, clock, log)
-        self.controller = Controller(cache, self.configs, interests, eyes, worker, self.telemetry)
+        self.controller = Controller(cache, self.configs, interests, rivals, eyes, worker, self.telemetry)
 
     async def start(self) -> None:
         """Fill the caches and begin to act."""

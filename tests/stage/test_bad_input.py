@@ -1,0 +1,203 @@
+"""Manifests that make no sense and references that lead nowhere: told, harmless, and mended by mending them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pyflagger.objects import Obj
+from stage.manifests import analysis, canary, deployment, ingress, settings
+from stage.trouble import Pair
+
+pytestmark = pytest.mark.looptime
+
+METRIC = {"name": "errors", "interval": "1m", "thresholdRange": {"max": 1}}
+
+
+def with_analysis(**more: Any) -> dict[str, Any]:
+    """A change of the spec; fields that are None are left out."""
+    return {"analysis": {key: value for key, value in analysis(**more).items() if value is not None}}
+
+
+INSIDERS = [{"headers": {"x-insider": {"exact": "yes"}}}]
+
+
+# What is wrong with the spec, and what of it has to be told.
+INVALID: dict[str, tuple[dict[str, Any], str]] = {
+    "a step over 100": (with_analysis(stepWeight=500), r"spec\.analysis\.stepWeight is 500.*between 0 and 100"),
+    "a fraction of a weight": (with_analysis(stepWeight=2.5), r"spec\.analysis\.stepWeight"),
+    "steps that fall": (with_analysis(stepWeight=None, stepWeights=[10, 50, 30]), r"spec\.analysis\.stepWeights"),
+    "a weight over 100": (with_analysis(maxWeight=150), r"spec\.analysis\.maxWeight"),
+    "an unknown provider": ({"provider": "ngnix"}, r"'ngnix' is not a known traffic provider"),
+    "a target of another kind": (
+        {"targetRef": {"apiVersion": "v1", "kind": "Pod", "name": "sick"}},
+        r"Pod of v1, which cannot be released",
+    ),
+    "a port that is none": ({"service": {"port": 99999}}, r"spec\.service\.port"),
+    "a hook without address": (with_analysis(webhooks=[{"name": "gate", "url": ""}]), r"webhooks\[0\]\.url"),
+    "a metric without name": (with_analysis(metrics=[{**METRIC, "name": ""}]), r"metrics\[0\]\.name"),
+    "a range the wrong way round": (
+        with_analysis(metrics=[{**METRIC, "query": "x", "thresholdRange": {"min": 5, "max": 1}}]),
+        r"metrics\[0\]\.thresholdRange",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", INVALID)
+async def test_an_invalid_canary_on_creation(wrong: str) -> None:
+    """Nothing is generated and the target is untouched; once it is mended it is initialized."""
+    spec, pattern = INVALID[wrong]
+    pair = Pair()
+    await pair.begin(spoilt=canary("sick", **spec))
+    await pair.tells(pattern)
+    await pair.release("calm")
+    await pair.calm_is_prompt()
+    assert await pair.traffic() == (None, None, None)
+    assert (await pair.stage.get("Deployment", "sick", "sick"))["spec"]["replicas"] == 2
+    blocked = await pair.blocked()
+    assert blocked and blocked["message"]
+    await pair.stage.delete("Canary", "sick", "sick")
+    await pair.stage.create(canary("sick"), "sick")
+    await pair.phase("sick", "Initialized")
+    await pair.end()
+
+
+@pytest.mark.parametrize("wrong", INVALID)
+async def test_an_invalid_edit_in_the_middle_of_a_release(wrong: str) -> None:
+    """Traffic stays where it was; once the old spec is back the release goes on to its end."""
+    spec, pattern = INVALID[wrong]
+    pair = Pair()
+    await pair.begin()
+    await pair.phase("sick", "Initialized")
+    await pair.release("calm", "sick")
+    while not (await pair.stage.status("sick", "sick")).get("canaryWeight"):
+        await pair.stage.clock.sleep(0.5)
+    before = await pair.traffic()
+    await pair.edit(**cleared(spec))
+    await pair.tells(pattern)
+    await pair.calm_is_prompt()
+    assert await pair.traffic() == before
+    assert await pair.blocked()
+    await pair.edit(**cleared(canary("sick")["spec"]))
+    await pair.phase("sick", "Succeeded")
+    assert await pair.blocked() is None
+    await pair.end()
+
+
+def cleared(spec: dict[str, Any]) -> dict[str, Any]:
+    """A merge patch that also takes away what other cases set."""
+    empty = {"stepWeight": None, "stepWeights": None, "iterations": None, "match": None, "webhooks": None}
+    return {key: {**empty, **part} if key == "analysis" else part for key, part in spec.items()}
+
+
+SCALER = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "none"}
+
+# What is missing, what is told of it, and what brings the canary to its feet.
+MISSING: dict[str, tuple[Obj, tuple[str, ...], str, Obj | None]] = {
+    "target": (
+        canary("sick"),
+        ("Deployment",),
+        r"deployment sick\.sick get query error.*not found",
+        deployment("sick"),
+    ),
+    "Ingress": (canary("sick"), ("Ingress",), r"ingress sick\.sick get query error.*not found", ingress("sick")),
+    "ConfigMap": (canary("sick"), ("ConfigMap",), r"sick-env.*not found", settings("sick")),
+    "autoscaler": (canary("sick", autoscalerRef=SCALER), (), r"none.*not found", None),
+}
+
+
+@pytest.mark.parametrize("what", MISSING)
+async def test_something_is_missing(what: str) -> None:
+    """It is named; nothing is released and nobody else waits; when it comes, things go on by themselves."""
+    spoilt, without, pattern, mend = MISSING[what]
+    pair = Pair()
+    await pair.begin(spoilt=spoilt, without=without)
+    await pair.tells(pattern)
+    await pair.release("calm")
+    await pair.calm_is_prompt()
+    assert (await pair.stage.status("sick", "sick")).get("phase") in ("", None, "Initializing")
+    if mend:
+        await pair.stage.create(mend, "sick")
+        await pair.phase("sick", "Initialized", seconds=5)
+    await pair.end()
+
+
+async def test_a_template_is_missing() -> None:
+    """The check fails with the template's name, and the release does not go on."""
+    metric = {**METRIC, "templateRef": {"name": "nowhere"}}
+    pair = Pair()
+    await pair.begin(spoilt=canary("sick", analysis=analysis(metrics=[metric])))
+    await pair.phase("sick", "Initialized")
+    await pair.release("calm", "sick")
+    await pair.tells(r"nowhere.*not found")
+    await pair.calm_is_prompt()
+    await pair.phase("sick", "Failed")
+    await pair.end()
+
+
+async def test_two_canaries_for_one_target() -> None:
+    """The newer one is blocked and names the older one, whose releases go on."""
+    pair = Pair()
+    await pair.begin()
+    await pair.phase("sick", "Initialized")
+    second = canary("sick")
+    second["metadata"] = {"name": "second"}
+    await pair.stage.create(second, "sick")
+    await pair.stage.clock.sleep(30)
+    listed = await pair.stage.client.call("GET", "/api/v1/namespaces/sick/events")
+    texts = [e["message"] for e in listed["items"] if e["involvedObject"]["name"] == "second"]
+    assert any("sick" in text and "target" in text for text in texts), texts
+    await pair.release("calm", "sick")
+    await pair.calm_is_prompt()
+    await pair.phase("sick", "Succeeded")
+    assert (await pair.stage.status("second", "sick")).get("phase") in ("", None)
+    await pair.end()
+
+
+async def test_an_ingress_that_sends_to_the_wrong_port() -> None:
+    """Both ports are named, and no release begins while visitors would get 503."""
+    pair = Pair()
+    await pair.begin(without=("Ingress",))
+    await pair.stage.create(ingress("sick", port=8080), "sick")
+    text = await pair.tells(r"sends to port 8080 of service sick, but spec\.service\.port is 80")
+    assert text.startswith("Warning")
+    await pair.end()
+
+
+async def test_pods_without_a_selector_label() -> None:
+    """The labels that would do are named."""
+    pair = Pair()
+    await pair.begin(without=("Deployment",))
+    target = deployment("sick")
+    target["spec"]["selector"] = {"matchLabels": {"color": "red"}}
+    target["spec"]["template"]["metadata"] = {"labels": {"color": "red"}}
+    await pair.stage.create(target, "sick")
+    await pair.tells(r"app.*name.*app\.kubernetes\.io/name")
+    await pair.release("calm")
+    await pair.calm_is_prompt()
+    await pair.end()
+
+
+async def test_insiders_where_there_are_none() -> None:
+    """Plain Services cannot tell visitors apart: that is told, and the release is a blue/green one that nobody sees."""
+    spec = {"provider": "kubernetes", **with_analysis(stepWeight=None, maxWeight=None, iterations=2, match=INSIDERS)}
+    pair = Pair()
+    await pair.begin(spoilt=canary("sick", **spec))
+    await pair.phase("sick", "Initialized")
+    await pair.release("calm", "sick")
+    await pair.tells(r"A/B testing is not supported when using the kubernetes provider")
+    await pair.calm_is_prompt()
+    await pair.phase("sick", "Succeeded")
+    assert (await pair.traffic())[0] is None
+    await pair.end()
+
+
+async def test_names_that_are_too_long() -> None:
+    """A name whose primary's name would be too long for a Service is refused by name."""
+    name = "s" * 60
+    pair = Pair()
+    await pair.begin(spoilt=canary("sick", service={"port": 80, "targetPort": 8080, "name": name}))
+    await pair.tells(r"spec\.service\.name is too long.* 68 characters of 63")
+    assert await pair.traffic() == (None, None, None)
+    await pair.end()

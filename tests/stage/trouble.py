@@ -1,0 +1,155 @@
+"""Two canaries on one stage: a calm one, and one that something is wrong with.
+
+Whatever is wrong with the second: it is told, no traffic of it moves, and the calm one's release is no later for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyflagger.kube.resources import EVENTS
+from pyflagger.objects import Obj
+from pyflagger.operator.run import Operator
+from pyflagger.wire import HttpAnswer, HttpRequest
+from stage.manifests import INTERVAL, MAX, STEP, canary, deployment, image, ingress, settings
+from stage.stage import Stage, healthy, vector
+
+IDEAL_SECONDS = INTERVAL * MAX / STEP
+PROMPT_SECONDS = IDEAL_SECONDS + 5
+
+Answer = Callable[[HttpRequest], Awaitable[HttpAnswer | None]]
+
+
+async def nothing(request: HttpRequest) -> HttpAnswer | None:
+    """Nothing special: the usual answer."""
+    return None
+
+
+@dataclass
+class Pair:
+    """`sick` answers requests of the sick canary (its namespace is in them), None for the usual answer."""
+
+    sick: Answer = nothing
+    options: dict[str, Any] = field(default_factory=dict)
+
+    async def begin(self, *, released: bool = True, spoilt: Obj | None = None, without: tuple[str, ...] = ()) -> None:
+        """Start; `spoilt` replaces the sick Canary, `without` leaves out kinds of its objects."""
+        self.stage = Stage(self._answer, **self.options)
+        await self.stage.start()
+        for name in ("calm", "sick"):
+            await self.stage.namespace(name)
+            own = (settings(name), deployment(name), ingress(name))
+            chosen = spoilt if name == "sick" and spoilt else canary(name)
+            for obj in (*own, chosen):
+                if name == "calm" or obj["kind"] not in without:
+                    await self.stage.create(obj, name)
+        if released:
+            await self.phase("calm", "Initialized")
+
+    async def end(self) -> None:
+        """Take everything down."""
+        await self.stage.stop()
+
+    async def _answer(self, request: HttpRequest) -> HttpAnswer:
+        if "sick" in request.url or b"sick" in (request.body or b""):
+            special = await self.sick(request)
+            if special is not None:
+                return special
+        return await healthy(request)
+
+    # What is done -----------------------------------------------------------------------------------------------------
+
+    async def release(self, *names: str, version: str = "2") -> None:
+        """`kubectl set image` for some of them."""
+        self.began = self.stage.clock.now()
+        for name in names:
+            await self.stage.set_image(name, name, image(name, version), name)
+
+    async def phase(self, name: str, *wanted: str, seconds: float = 300) -> float:
+        """Wait for a phase; how many seconds it took."""
+        began = self.stage.clock.now()
+        while (await self.stage.status(name, name)).get("phase") not in wanted:
+            status = await self.stage.status(name, name)
+            assert self.stage.clock.now() - began < seconds, f"{name} never {wanted}: {status}\n{await self.told(name)}"
+            await self.stage.clock.sleep(0.25)
+        return self.stage.clock.now() - began
+
+    async def edit(self, **spec: Any) -> None:
+        """Change the sick Canary's spec."""
+        await self.stage.patch("Canary", "sick", {"spec": spec}, "sick")
+
+    # What must hold ---------------------------------------------------------------------------------------------------
+
+    async def told(self, name: str = "sick") -> list[str]:
+        """The texts of a canary's Events."""
+        listed = await self.stage.client.call("GET", EVENTS.path(name))
+        return [f"{e['type']} {e['message']}" for e in listed["items"] if e["involvedObject"]["kind"] == "Canary"]
+
+    async def tells(self, pattern: str, seconds: float = 120) -> str:
+        """Wait until an Event of the sick canary says this; the Event's text."""
+        end = self.stage.clock.now() + seconds
+        while not (found := [text for text in await self.told() if re.search(pattern, text)]):
+            assert self.stage.clock.now() < end, f"never told {pattern!r}: {await self.told()}"
+            await self.stage.clock.sleep(0.5)
+        return found[0]
+
+    async def blocked(self) -> Obj | None:
+        """The condition that says what has to be mended."""
+        conditions = (await self.stage.status("sick", "sick")).get("conditions") or ()
+        return next((c for c in conditions if c["type"] == "Blocked" and c["status"] == "True"), None)
+
+    async def traffic(self, name: str = "sick") -> tuple[Any, ...]:
+        """Where a canary's visitors go: the weight at its ingress, its apex Service, its primary."""
+        found: list[Any] = []
+        for kind, which, read in (
+            ("Ingress", f"{name}-canary", lambda obj: obj["metadata"]["annotations"]),
+            ("Service", name, lambda obj: obj["spec"].get("selector")),
+            ("Deployment", f"{name}-primary", lambda obj: (obj["spec"]["replicas"], obj["spec"]["template"]["spec"])),
+        ):
+            listed = await self.stage.client.call("GET", path(kind, name))
+            obj = next((o for o in listed["items"] if o["metadata"]["name"] == which), None)
+            found.append(read(obj) if obj else None)
+        return tuple(found)
+
+    async def calm_is_prompt(self) -> None:
+        """The calm canary's release took its steps and nothing more."""
+        await self.phase("calm", "Succeeded")
+        assert self.stage.clock.now() - self.began <= PROMPT_SECONDS, await self.told("calm")
+        assert not [text for text in await self.told("calm") if "Halt" in text or "sick" in text]
+
+    @property
+    def operator(self) -> Operator:
+        """The operator that runs."""
+        assert self.stage.operator is not None
+        return self.stage.operator
+
+
+def path(kind: str, namespace: str) -> str:
+    """The path of a collection."""
+    from stage.stage import path_of
+
+    return path_of(kind, namespace)
+
+
+def value(text: str) -> Answer:
+    """An `Answer` with this value to every query."""
+
+    async def answer(request: HttpRequest) -> HttpAnswer | None:
+        if "/api/v1/query" in request.url and "vector" not in request.url:
+            return HttpAnswer(200, vector(text))
+        return None
+
+    return answer
+
+
+def body(status: int, content: bytes, *, hooks: bool = False) -> Answer:
+    """An `Answer` with this body to every query, or to every hook."""
+
+    async def answer(request: HttpRequest) -> HttpAnswer | None:
+        is_query = "/api/v1/query" in request.url
+        return HttpAnswer(status, content) if is_query != hooks and "vector" not in request.url else None
+
+    return answer
