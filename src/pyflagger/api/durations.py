@@ -9,7 +9,8 @@ import re
 from datetime import UTC, datetime
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PIECE = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_PIECE = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_LONGEST = 2**63 / 1e9  # seconds: what fits into Go's duration
 
 
 def parse(text: str) -> float:
@@ -24,7 +25,7 @@ def parse(text: str) -> float:
             break
         total += float(piece[1]) * _UNITS[piece[2]]
         at = piece.end()
-    if at == 0 or at < len(rest):
+    if at == 0 or at < len(rest) or total >= _LONGEST:
         raise ValueError(f"{text!r} is not a duration such as 10s, 1m30s or 500ms")
     return sign * total
 
