@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from pyflagger import plugins as plugged
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.metrics import registry
 from pyflagger.metrics.prometheus import Prometheus
@@ -20,10 +21,10 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         EntryPoint("broken", "nowhere_at_all:Thing", registry.GROUP),
         EntryPoint("prometheus", "nowhere_at_all:Thing", registry.GROUP),
     ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points if group == registry.GROUP else [])
-    registry._plugins.cache_clear()
+    monkeypatch.setattr(plugged, "entry_points", lambda group: points if group == registry.GROUP else [])
+    plugged.installed.cache_clear()
     yield
-    registry._plugins.cache_clear()
+    plugged.installed.cache_clear()
 
 
 def test_ours() -> None:

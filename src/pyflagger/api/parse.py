@@ -7,6 +7,7 @@ model or Invalid.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from reprlib import Repr
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -26,6 +27,10 @@ _TEXTS = {
     "int_from_float": "must be a whole number",
     "extra_forbidden": "is not a field of this kind",
 }
+
+
+_BRIEF = Repr()  # looks at no more of a value than is shown, however big or deep it is
+_BRIEF.maxstring = _BRIEF.maxother = 80
 
 
 class Invalid(ValueError):
@@ -59,7 +64,8 @@ def _parse(model: type[Kind], obj: Mapping[str, Any], kind: str) -> Kind:
     except RecursionError:
         problem = Problem(Fault.MANIFEST, f"the {kind} is nested too deeply to be read", "Simplify it.")
         raise Invalid((problem,)) from None
-    raise Invalid(tuple(_problem(detail) for detail in details))
+    problems = {problem.path: problem for problem in map(_problem, details)}
+    raise Invalid(tuple(problems.values()))
 
 
 def _problem(detail: ErrorDetails) -> Problem:
@@ -77,5 +83,5 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = _BRIEF.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

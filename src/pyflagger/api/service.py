@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from pyflagger.api.base import Model, Strings
+
+PORT_MAX = 65535
 
 Verbatim = dict[str, Any]
 """A mesh's own shape, handed to the router as it is."""
@@ -16,6 +19,17 @@ def _tuple(value: Any) -> Any:
     return () if value is None else value
 
 
+def _port(value: Any) -> Any:
+    """One thing to say of a value that is neither a number nor a name, where pydantic would say one for each."""
+    number = (
+        value if isinstance(value, int) else int(value) if isinstance(value, float) and value.is_integer() else None
+    )
+    if value is None or isinstance(value, str) or (not isinstance(value, bool) and number in range(PORT_MAX + 1)):
+        return value
+    raise PydanticCustomError("port", "must be the number or the name of a port")
+
+
+Port = Annotated[int | str, BeforeValidator(_port)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
 Shapes = Annotated[tuple[Verbatim, ...], BeforeValidator(_tuple)]
 
@@ -67,7 +81,7 @@ class Service(Model):
     name: str = ""
     port: int = Field(ge=1, le=65535)
     port_name: str = "http"
-    target_port: int | str | None = None
+    target_port: Port | None = None
     app_protocol: str = ""
     traffic_distribution: str = ""
     port_discovery: bool = False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
+from pyflagger import plugins
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.metrics.base import Factory
 from pyflagger.metrics.datadog import Datadog
@@ -29,23 +29,20 @@ def provider_for(kind: str) -> Factory | Problem:
     """The factory for a provider type; a Problem with the known ones when there is none, or its plugin is broken."""
     if kind in _OURS:
         return _OURS[kind]
-    plugin = _plugins().get(kind)
+    plugin = plugins.installed(GROUP).get(kind)
     if plugin is None:
         known = ", ".join(known_types())
         return Problem(Fault.MANIFEST, f"unknown metric provider {kind}", f"Use one of: {known}.", "spec.provider.type")
-    try:
-        factory: Factory = plugin.load()
-    except Exception as error:
-        text = f"metric provider {kind} could not be loaded from {plugin.value}: {type(error).__name__}: {error}"
-        return Problem(Fault.CLUSTER, text[:500], "Mend or reinstall the package that brings it.")
+    factory: Factory | Problem = plugins.load(plugin, "metric provider", _factory)
     return factory
 
 
 def known_types() -> tuple[str, ...]:
     """Every provider type that a MetricTemplate may have."""
-    return tuple(sorted({*_OURS, *_plugins()}))
+    return tuple(sorted({*_OURS, *plugins.installed(GROUP)}))
 
 
-@cache
-def _plugins() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+def _factory(found: Any) -> Any:
+    if not callable(found):
+        raise TypeError("it is no factory: it cannot be called")
+    return found

@@ -103,7 +103,7 @@ class Hands:
         await self._write(self._render.promotion(seen, action.revision))
 
     async def _set_route(self, seen: Seen, _: Desk, action: SetRoute) -> None:
-        await self._write(self._render.route(seen, action.route))
+        await self._write(self._render.route(seen, action))
 
     async def _scale(self, seen: Seen, _: Desk, action: ScaleTarget) -> None:
         await self._write(self._render.scale(seen, action.replicas))

@@ -116,14 +116,18 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
     provider = names.resolve_provider(canary.spec.provider or options.mesh_provider)
     router = router_for(provider)
     workload = workload_for(canary.spec.target_ref)
-    found = problems or validate(
-        canary,
-        provider=provider,
-        capabilities=router.capabilities if not isinstance(router, Problem) else Capabilities(),
-        known_providers=known_providers(),
-        no_cross_namespace=options.no_cross_namespace_refs,
-    )
-    found += tuple(problem for problem in (router, workload) if isinstance(problem, Problem) and problem not in found)
+    found = problems
+    if not found:
+        found = validate(
+            canary,
+            provider=provider,
+            capabilities=router.capabilities if not isinstance(router, Problem) else Capabilities(),
+            known_providers=known_providers(),
+            no_cross_namespace=options.no_cross_namespace_refs,
+        )
+        # Validation has told an unknown provider already, in the same words.
+        also = (problem for problem in (router, workload) if isinstance(problem, Problem))
+        found += tuple(problem for problem in also if not any(problem.text in told.text for told in found))
     namespace, ref, scaler = canary.metadata.namespace, canary.spec.target_ref, canary.spec.autoscaler_ref
     scaler_version = "autoscaling/v2" if scaler and scaler.kind == "HorizontalPodAutoscaler" else ""
     return Plan(

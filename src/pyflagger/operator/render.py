@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
-from pyflagger.api.facts import ALL_CANARY, Problem, Route
+from pyflagger.api.facts import ALL_CANARY, Problem
 from pyflagger.clock import Clock
-from pyflagger.core.decision import Part
+from pyflagger.core.decision import Part, SetRoute
 from pyflagger.kube.configs import Configs
 from pyflagger.objects import Create, Delete, Obj, Unread, Write
 from pyflagger.operator.desk import Key
@@ -62,9 +62,9 @@ class Renderer:
         written = kind.promote(seen.plan.canary, target, primary, tracked, options, unique)
         return written if isinstance(written, Problem) else (*made, *written)
 
-    def route(self, seen: Seen, route: Route) -> Writes:
+    def route(self, seen: Seen, action: SetRoute) -> Writes:
         """Split traffic; without a router the apex Service is turned."""
-        plan = seen.plan
+        plan, route = seen.plan, action.route
         if plan.provider == KUBERNETES:
             selector = self._selector(seen)
             live = self._world.get(services.ref(plan.canary, Role.APEX))
@@ -73,7 +73,8 @@ class Renderer:
             return services.reconcile(plan.canary, Role.APEX, selector, ports, live, to_canary=turned)
         if plan.router is None:
             return ()
-        return plan.router.set(plan.canary, self._eyes.live(plan), route, self._settings.routing)
+        seen_now, options = self._eyes.live(plan), self._settings.routing
+        return plan.router.set(plan.canary, seen_now, route, options, everyone=action.everyone)
 
     def scale(self, seen: Seen, replicas: int | None) -> Writes:
         """Scale the target."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Problem, Route
@@ -21,6 +21,7 @@ class Options:
     annotation_prefix: str = "nginx.ingress.kubernetes.io"
 
 
+@runtime_checkable
 class Router(Protocol):
     """One traffic provider."""
 
@@ -35,8 +36,10 @@ class Router(Protocol):
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
         """What brings the routing objects into shape, live weights kept; empty when they are."""
 
-    def set(self, canary: Canary, live: Live, route: Route, options: Options) -> Writes | Problem:
-        """What splits traffic like this; empty when it is split so."""
+    def set(
+        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+    ) -> Writes | Problem:
+        """What splits traffic like this; empty when it is split so. `everyone`: match rules are left out."""
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
         """What gives routing back to the user on deletion."""

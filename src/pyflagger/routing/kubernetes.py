@@ -29,7 +29,9 @@ class Kubernetes:
         """Nothing to keep."""
         return ()
 
-    def set(self, canary: Canary, live: Live, route: Route, options: Options) -> Writes | Problem:
+    def set(
+        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+    ) -> Writes | Problem:
         """Nothing to split."""
         return ()
 

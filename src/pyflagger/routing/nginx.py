@@ -40,7 +40,8 @@ class Nginx:
         annotations = ingress["metadata"].get("annotations") or {}
         prefix = options.annotation_prefix
         if any(f"{prefix}/{key}" in annotations for key in ("canary-by-header", "canary-by-cookie")):
-            return ALL_CANARY
+            # After a failed promotion the canary is owed everybody: rules that are still there give it only a few.
+            return ALL_PRIMARY if canary.status.canary_weight == 100 else ALL_CANARY
         text = annotations.get(f"{prefix}/canary-weight")
         if text is None or annotations.get(f"{prefix}/canary") != "true":
             return ALL_PRIMARY
@@ -65,14 +66,16 @@ class Nginx:
         body = _changes(ours, wanted, f"{options.annotation_prefix}/canary")
         return (_patch(ours, body),) if body else ()
 
-    def set(self, canary: Canary, live: Live, route: Route, options: Options) -> Writes | Problem:
+    def set(
+        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+    ) -> Writes | Problem:
         """Replace the canary annotations by those of the route."""
         ours = live.get(_ref(canary, "-canary")) if canary.spec.ingress_ref else None
         if ours is None:
             if route == ALL_PRIMARY:
                 return ()
             return Problem(Fault.CLUSTER, f"ingress {names.ingress(canary)}-canary is not there", "It is made again.")
-        wanted = _annotations(canary, route, options)
+        wanted = _annotations(canary, route, options, everyone)
         if isinstance(wanted, Problem):
             return wanted
         stem = f"{options.annotation_prefix}/canary"
@@ -121,10 +124,9 @@ def _weight_annotations(options: Options, weight: int) -> dict[str, str]:
     return {f"{prefix}/canary": "true", f"{prefix}/canary-weight": str(weight)}
 
 
-def _annotations(canary: Canary, route: Route, options: Options) -> dict[str, str] | Problem:
+def _annotations(canary: Canary, route: Route, options: Options, everyone: bool) -> dict[str, str] | Problem:
     analysis = canary.spec.analysis
-    rescue = route == ALL_CANARY and canary.status.canary_weight == 100
-    if route.canary == 0 or analysis is None or strategy(canary) != "ab-testing" or rescue:
+    if route.canary == 0 or everyone or analysis is None or strategy(canary) != "ab-testing":
         return _weight_annotations(options, route.canary)
     rules = _match_annotations(analysis, options.annotation_prefix)
     return rules if isinstance(rules, Problem) else {**_weight_annotations(options, 0), **rules}

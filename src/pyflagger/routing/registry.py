@@ -1,24 +1,50 @@
-"""Which module routes for which provider name. A name that ends in `:` stands for every name that begins so."""
+"""Which module routes for which provider name. A name that ends in `:` stands for every name that begins so.
+
+Other packages bring routers as entry points: each names a class, made without arguments, that is a `Router`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+from pyflagger import plugins
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.routing.base import Router
 from pyflagger.routing.kubernetes import Kubernetes
 from pyflagger.routing.nginx import Nginx
 
+GROUP = "pyflagger.routers"
 PROVIDERS: dict[str, Router] = {"kubernetes": Kubernetes(), "nginx": Nginx()}
 
 
 def known_providers() -> tuple[str, ...]:
     """Every name that can be given."""
-    return tuple(sorted(PROVIDERS))
+    return tuple(sorted({*PROVIDERS, *plugins.installed(GROUP)}))
 
 
 def router_for(provider: str) -> Router | Problem:
-    """The module for a provider; a Problem that lists the known ones. Nothing is ever guessed."""
-    for name, router in PROVIDERS.items():
-        if provider == name or (name.endswith(":") and provider.startswith(name)):
-            return router
+    """The module for a provider; a Problem that lists the known ones, or says what is wrong with its plugin."""
+    if (name := _named(provider, PROVIDERS)) is not None:
+        return PROVIDERS[name]
+    points = plugins.installed(GROUP)
+    if (name := _named(provider, points)) is not None:
+        router: Router | Problem = plugins.load(points[name], "traffic provider", _made)
+        return router
     text = f"{provider!r} is not a known traffic provider"
     return Problem(Fault.MANIFEST, text, f"Use one of: {', '.join(known_providers())}.", "spec.provider")
+
+
+def _named(provider: str, known: Iterable[str]) -> str | None:
+    """The known name that stands for a provider. Nothing is ever guessed."""
+    for name in known:
+        if provider == name or (name.endswith(":") and provider.startswith(name)):
+            return name
+    return None
+
+
+def _made(kind: Any) -> Any:
+    router = kind()
+    if not isinstance(router, Router):
+        raise TypeError("it is no Router: see pyflagger.routing.base")
+    return router

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem, Readiness
@@ -11,6 +11,7 @@ from pyflagger.workloads.configs import ConfigRef, Tracked
 from pyflagger.workloads.options import Options
 
 
+@runtime_checkable
 class Workload(Protocol):
     """One kind of target."""
 

@@ -1,20 +1,39 @@
-"""Which module releases which kind of target."""
+"""Which module releases which kind of target.
+
+Other packages bring kinds as entry points: each is called `apiVersion/Kind`, such as `apps/v1/StatefulSet`, and names a
+class, made without arguments, that is a `Workload`.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
+from pyflagger import plugins
 from pyflagger.api.canary import ObjectReference
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.workloads.base import Workload
 from pyflagger.workloads.deployment import Deployment
 
-KINDS: dict[tuple[str, str], Workload] = {("apps/v1", "Deployment"): Deployment()}
+GROUP = "pyflagger.workloads"
+KINDS: dict[str, Workload] = {"apps/v1/Deployment": Deployment()}
 
 
 def workload_for(ref: ObjectReference) -> Workload | Problem:
-    """The module for a target; a Problem that lists the known kinds."""
-    found = KINDS.get((ref.api_version, ref.kind))
-    if found is not None:
-        return found
-    known = ", ".join(f"{kind} ({version})" for version, kind in sorted(KINDS))
+    """The module for a target; a Problem that lists the known kinds, or says what is wrong with its plugin."""
+    name, points = f"{ref.api_version}/{ref.kind}", plugins.installed(GROUP)
+    if name in KINDS:
+        return KINDS[name]
+    if name in points:
+        workload: Workload | Problem = plugins.load(points[name], "target kind", _made)
+        return workload
+    known = (found.rpartition("/") for found in sorted({*KINDS, *points}))
     text = f"spec.targetRef names {ref.kind} of {ref.api_version}, which cannot be released"
-    return Problem(Fault.MANIFEST, text, f"Known kinds: {known}.", "spec.targetRef")
+    todo = f"Known kinds: {', '.join(f'{kind} ({version})' for version, _, kind in known)}."
+    return Problem(Fault.MANIFEST, text, todo, "spec.targetRef")
+
+
+def _made(kind: Any) -> Any:
+    workload = kind()
+    if not isinstance(workload, Workload):
+        raise TypeError("it is no Workload: see pyflagger.workloads.base")
+    return workload
