@@ -1,4 +1,4 @@
-"""Parts that other packages bring as entry points: found by name, loaded when they are asked for, contained when broken.
+"""Parts that other packages bring as entry points: found by name, loaded when asked for, contained when broken.
 
 Used by the registries of `routing`, `workloads` and `metrics`; knows none of them.
 """

@@ -243,20 +243,14 @@ def test_a_deleted_primary_is_restored_from_the_promoted_template() -> None:
     assert world.primary is not None and world.primary.revision == "v1:r1"
 
 
-@pytest.mark.parametrize("restorable", [True, False])
-def test_a_deleted_primary_is_never_made_from_an_unvetted_target(restorable: bool) -> None:
-    """It is held, with a reason, unless the promoted template is kept somewhere."""
+def test_a_deleted_primary_is_never_made_from_an_unvetted_target() -> None:
+    """It is held, with a reason."""
     world = ready_world().change("v1:r2").run(5)
-    world.restorable = restorable
     world.primary, world.parts[Part.PRIMARY_WORKLOAD] = None, "missing"
     world.fresh_record().look()
-    made = Ensure(Part.PRIMARY_WORKLOAD) in world.actions
-    assert made is restorable
-    if restorable:
-        assert world.primary is not None and world.primary.revision == "v1:r1"
-    else:
-        assert world.texts == ["web-primary.test does not exist and web.test is not the promoted revision"]
-        assert world.decision.reasons[0].code == "primary-missing" and world.decision.reasons[0].todo
+    assert Ensure(Part.PRIMARY_WORKLOAD) not in world.actions
+    assert world.texts == ["web-primary.test does not exist and web.test is not the promoted revision"]
+    assert world.decision.reasons[0].code == "primary-missing" and world.decision.reasons[0].todo
 
 
 def test_a_primary_that_is_not_seen_yet_holds() -> None:
@@ -386,6 +380,18 @@ def test_a_target_scaled_up_while_idle_is_left_alone_unless_asked_otherwise() ->
     world.reassert_zero = True
     world.look()
     assert world.target.replicas == 0
+
+
+def test_a_deleted_copy_of_a_config_comes_back_when_nothing_is_released() -> None:
+    """In a run, and after a failed one, the target's configs may be others than the primary's: nothing is copied."""
+    world = ready_world()
+    world.parts[Part.PRIMARY_CONFIGS] = "missing"
+    world.look()
+    assert world.parts[Part.PRIMARY_CONFIGS] == "ok"
+    world.change("v1:r2").run(5)
+    world.parts[Part.PRIMARY_CONFIGS] = "missing"
+    world.fresh_record().look()
+    assert Ensure(Part.PRIMARY_CONFIGS) not in world.actions
 
 
 def test_unused_config_copies_go_when_nothing_is_released() -> None:

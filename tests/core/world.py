@@ -122,7 +122,6 @@ class World:
     route: Route | None = None
     paused: bool | None = None
     parts: dict[Part, Sync] = field(default_factory=dict)
-    restorable: bool = False
     reassert_zero: bool = False
     problems: tuple[Problem, ...] = ()
     target_problem: Problem | None = None
@@ -194,7 +193,6 @@ class World:
             generated=Generated(
                 **{part.name.lower(): sync for part, sync in self.parts.items()},
                 target_autoscaler_paused=self.paused,
-                primary_restorable=self.restorable,
             ),
             problems=self.problems,
             evidence=dict(self.evidence),
@@ -360,8 +358,7 @@ class World:
 
     def _ensure(self, part: Part) -> None:
         if part is Part.PRIMARY_WORKLOAD:
-            revision = self.status.last_promoted_spec if self.restorable else self.target.revision
-            self.primary = Pods(revision, max(1, self.target.replicas), self.now + self.rollout)
+            self.primary = Pods(self.target.revision, max(1, self.target.replicas), self.now + self.rollout)
             self.primary_configs = self.configs
         if part is Part.ROUTING and self.provider != "kubernetes":
             self.route = self.route or ALL_PRIMARY

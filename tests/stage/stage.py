@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pyflagger.api.crds import crds
-from pyflagger.clock import LoopClock
+from pyflagger.clock import Clock, LoopClock
 from pyflagger.kube.client import Client
 from pyflagger.objects import Obj
 from pyflagger.operator.options import Options
@@ -76,9 +76,14 @@ class Stage:
     """A cluster to play on. `await start()` first, `await stop()` last."""
 
     def __init__(
-        self, answer: Callable[[HttpRequest], Awaitable[HttpAnswer]] = healthy, *, seed: int = 0, **options: Any
+        self,
+        answer: Callable[[HttpRequest], Awaitable[HttpAnswer]] = healthy,
+        *,
+        seed: int = 0,
+        clock: Clock | None = None,
+        **options: Any,
     ) -> None:
-        self.clock = LoopClock(seed=seed)
+        self.clock = clock or LoopClock(seed=seed)
         self.audit: list[Audited] = []
         self.server = ApiServer(self.clock, audit=self.audit.append)
         self.transport = InProcess(self.server, "test")

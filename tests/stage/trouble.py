@@ -77,6 +77,13 @@ class Pair:
             await self.stage.clock.sleep(0.25)
         return self.stage.clock.now() - began
 
+    async def weight(self, wanted: int, seconds: float = 100) -> None:
+        """Wait until the sick canary's visitors are at this weight, or more."""
+        end = self.stage.clock.now() + seconds
+        while (await self.stage.status("sick", "sick")).get("canaryWeight", 0) < wanted:
+            assert self.stage.clock.now() < end, f"never at {wanted}: {await self.told()}"
+            await self.stage.clock.sleep(0.5)
+
     async def edit(self, **spec: Any) -> None:
         """Change the sick Canary's spec."""
         await self.stage.patch("Canary", "sick", {"spec": spec}, "sick")

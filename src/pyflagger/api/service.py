@@ -21,10 +21,8 @@ def _tuple(value: Any) -> Any:
 
 def _port(value: Any) -> Any:
     """One thing to say of a value that is neither a number nor a name, where pydantic would say one for each."""
-    number = (
-        value if isinstance(value, int) else int(value) if isinstance(value, float) and value.is_integer() else None
-    )
-    if value is None or isinstance(value, str) or (not isinstance(value, bool) and number in range(PORT_MAX + 1)):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None or isinstance(value, str) or (number and 0 <= value <= PORT_MAX and value % 1 == 0):
         return value
     raise PydanticCustomError("port", "must be the number or the name of a port")
 

@@ -39,6 +39,7 @@ class Part(StrEnum):
     ROUTING = "routing"
     FINALIZER = "finalizer"
     STALE_CONFIGS = "stale-configs"
+    PRIMARY_CONFIGS = "primary-configs"
 
 
 @dataclass(frozen=True, slots=True)

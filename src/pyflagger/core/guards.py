@@ -88,6 +88,7 @@ def repair(case: Case) -> Decision | None:
         (Part.APEX_SERVICE, made.apex_service != "ok"),
         (Part.ROUTING, made.routing != "ok"),
         (Part.PRIMARY_AUTOSCALER, made.primary_autoscaler == "missing" and case.primary is not None),
+        (Part.PRIMARY_CONFIGS, made.primary_configs == "missing" and _as_promoted(case)),
     )
     ensure = tuple(Ensure(part) for part, want in wanted if want)
     return case.act(reasons.REPAIRING, *ensure) if ensure else None
@@ -100,8 +101,13 @@ def _restore(case: Case) -> Decision | None:
         return None
     if case.primary is not None:
         return case.act(reasons.REPAIRING, Ensure(Part.PRIMARY_WORKLOAD))
-    promoted = case.target.revision == case.status.last_promoted_spec
-    if made.primary_restorable or promoted:
+    if case.target.revision == case.status.last_promoted_spec:
         return case.act(reasons.REPAIRING, Ensure(Part.PRIMARY_WORKLOAD))
     reason: Reason = reasons.not_restorable(case.canary)
     return case.hold(reason)
+
+
+def _as_promoted(case: Case) -> bool:
+    """Whether the target's configs are those that the primary runs with: in a run, nobody knows."""
+    idle = case.status.phase in (Phase.INITIALIZED, Phase.SUCCEEDED)
+    return idle and case.take_revision()["tracked_configs"] == case.status.tracked_configs

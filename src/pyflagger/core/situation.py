@@ -56,8 +56,8 @@ class Primary:
 class Generated:
     """The state of each object that we generate. A part that does not apply to a canary is "ok".
 
-    `primary_restorable`: a primary that was deleted can be created from the last promoted template, whatever the target
-    is by now. `target_autoscaler_paused` is None where there is none, or none that can be paused.
+    `primary_configs`: the copies that the primary's pods use; "missing" when one was deleted.
+    `target_autoscaler_paused` is None where there is none, or none that can be paused.
     """
 
     canary_service: Sync = "ok"
@@ -68,7 +68,7 @@ class Generated:
     target_autoscaler_paused: bool | None = None
     routing: Sync = "ok"
     finalizer: Sync = "ok"
-    primary_restorable: bool = False
+    primary_configs: Sync = "ok"
     stale_configs: Sync = "ok"
 
 

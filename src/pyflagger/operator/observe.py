@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pyflagger.api import names
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
@@ -58,6 +59,13 @@ class Seen:
     situation: Situation
     raw: Obj
     facts: Facts
+
+
+class Copies(NamedTuple):
+    """What is wrong with our copies of configs: those that nobody uses, those that the primary's pods lack."""
+
+    stale: frozenset[Ref]
+    lost: frozenset[Ref]
 
 
 class Eyes:
@@ -161,7 +169,7 @@ class Eyes:
         known = tracked if isinstance(tracked, Tracked) else NOTHING
         usable = kind is not None and target is not None
         scaler = self._world.get(plan.autoscaler) if plan.autoscaler else None
-        stale = _stale(plan, owned, known, primary)
+        ours = Copies(_stale(plan, owned, known, primary), _lost(plan, owned, known, primary))
         return Facts(
             target=target if target is not None else _missing_target(plan),
             primary=primary,
@@ -171,8 +179,8 @@ class Eyes:
             matches=bool(kind and target and primary and kind.matches(plan.canary, target, primary, known, options)),
             restored_replicas=kind.restored_replicas(plan.canary, target, primary, scaler) if kind and target else 1,
             route=self._route(plan, selector),
-            generated=self._generated(plan, selector, tracked, stale) if usable else Generated(),
-            stale=stale,
+            generated=self._generated(plan, selector, tracked, ours) if usable else Generated(),
+            stale=ours.stale,
         )
 
     def _route(self, plan: Plan, selector: Selector | Problem) -> Route | Problem | None:
@@ -189,7 +197,7 @@ class Eyes:
         return {ref: self._world.get(ref) for ref in reads}
 
     def _generated(
-        self, plan: Plan, selector: Selector | Problem, tracked: Tracked | Problem, stale: frozenset[Ref]
+        self, plan: Plan, selector: Selector | Problem, tracked: Tracked | Problem, ours: Copies
     ) -> Generated:
         canary, world = plan.canary, self._world
         scaler = world.get(plan.autoscaler) if plan.autoscaler else None
@@ -204,7 +212,8 @@ class Eyes:
                 primary_autoscaler(canary, scaler, primary_scaler, self._settings.workloads), primary_scaler is None
             ),
             routing=_sync(routing),
-            stale_configs="drift" if stale else "ok",
+            stale_configs="drift" if ours.stale else "ok",
+            primary_configs="missing" if ours.lost else "ok",
         )
 
     def _service(self, plan: Plan, role: Role, selector: Selector | Problem) -> Sync:
@@ -241,6 +250,7 @@ class Eyes:
             evidence=dict(desk.evidence),
             memory=desk.memory(),
             deleting=deleting,
+            reassert_zero=self._settings.options.idle_at_zero,
         )
 
     def _target(self, plan: Plan, facts: Facts, now: float) -> Target | Problem:
@@ -321,10 +331,21 @@ def _stale(plan: Plan, owned: frozenset[Ref], tracked: Tracked, primary: Obj | N
     """Our copies that neither the primary's pods nor the target's next ones use."""
     if primary is None or not owned:
         return frozenset()
-    namespace = plan.canary.metadata.namespace
-    pod = ((primary.get("spec") or {}).get("template") or {}).get("spec") or {}
-    used = {ref.ref(namespace) for ref in references(pod)}
-    return owned - used - {ref.copy_ref(namespace) for ref in tracked.refs.values()}
+    return owned - _used(plan, primary) - _wanted(plan, tracked)
+
+
+def _lost(plan: Plan, owned: frozenset[Ref], tracked: Tracked, primary: Obj | None) -> frozenset[Ref]:
+    """Our copies that the primary's pods use and that are not there."""
+    return (_used(plan, primary) & _wanted(plan, tracked)) - owned if primary else frozenset()
+
+
+def _used(plan: Plan, workload: Obj) -> frozenset[Ref]:
+    pod = ((workload.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return frozenset(ref.ref(plan.canary.metadata.namespace) for ref in references(pod))
+
+
+def _wanted(plan: Plan, tracked: Tracked) -> frozenset[Ref]:
+    return frozenset(ref.copy_ref(plan.canary.metadata.namespace) for ref in tracked.refs.values())
 
 
 def _with_finalizer(generated: Generated, plan: Plan) -> Generated:

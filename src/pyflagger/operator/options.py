@@ -65,6 +65,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("cluster-name", "", "name of this cluster in alerts"),
     Flag("no-cross-namespace-refs", False, "refuse references to other namespaces", boolean),
     Flag("version", False, "print the version and exit", boolean),
+    Flag("idle-at-zero", False, "scale targets that were scaled up while nothing is released back to zero", boolean),
     Flag("min-interval", 10.0, "shortest analysis interval; shorter ones are raised to it", duration),
 )
 
@@ -111,6 +112,7 @@ class Options:
     cluster_name: str = ""
     no_cross_namespace_refs: bool = False
     version: bool = False
+    idle_at_zero: bool = False
     min_interval: float = 10.0
 
 

@@ -61,7 +61,7 @@ class Nginx:
         if isinstance(wanted, Problem):
             return wanted
         if ours is None:
-            wanted["metadata"]["annotations"] |= _weight_annotations(options, 0)
+            wanted["metadata"]["annotations"] |= _weight_annotations(options, _owed(canary))
             return (Create(wanted),)
         body = _changes(ours, wanted, f"{options.annotation_prefix}/canary")
         return (_patch(ours, body),) if body else ()
@@ -122,6 +122,11 @@ def _is_canary(key: str, stem: str) -> bool:
 def _weight_annotations(options: Options, weight: int) -> dict[str, str]:
     prefix = options.annotation_prefix
     return {f"{prefix}/canary": "true", f"{prefix}/canary-weight": str(weight)}
+
+
+def _owed(canary: Canary) -> int:
+    """The weight of an Ingress that is made again: what the release had reached; rules of A/B are set anew."""
+    return 0 if strategy(canary) == "ab-testing" else canary.status.canary_weight
 
 
 def _annotations(canary: Canary, route: Route, options: Options, everyone: bool) -> dict[str, str] | Problem:

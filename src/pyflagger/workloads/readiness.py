@@ -25,7 +25,7 @@ def deployment(obj: Obj, threshold: int, deadline: float, now: float) -> Readine
     expires = _expires(conditions, deadline)
     if expires is None:
         return Readiness(False, WAITING + text)
-    return Readiness(False, WAITING + text, retriable=now <= expires, look_again=expires if now <= expires else None)
+    return Readiness(False, WAITING + text, retriable=now < expires, look_again=expires if now < expires else None)
 
 
 def _unfinished(spec: Obj, status: Obj, threshold: int) -> str:

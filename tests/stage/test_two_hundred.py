@@ -1,0 +1,74 @@
+"""Two hundred canaries released at once: nothing is read, little is written, nobody is late."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from pyflagger.wire import HttpAnswer, HttpRequest
+from stage.fleet import IDEAL_SECONDS, STEPS, Fleet
+from stage.stage import Stage, healthy, vector
+
+pytestmark = pytest.mark.looptime
+
+MANY = 200
+REQUESTS_A_RELEASE = 25
+WRITES_A_STEP = 3
+LATE_SECONDS = 1.0
+
+
+def steps_of(writes: list[str]) -> list[int]:
+    """How many writes there were from each change of weight to the next one, that one left out."""
+    at = [index for index, path in enumerate(writes) if "/ingresses/" in path]
+    return [after - before for before, after in pairwise(at)]
+
+
+async def test_two_hundred_at_once() -> None:
+    """From the first watch to the last promotion the operator reads nothing, and writes what the design allows."""
+    stage = Stage()
+    await stage.start()
+    fleet = Fleet(MANY, stage)
+    await fleet.begin()
+    bill = await fleet.release()
+    assert not bill.reads, bill.reads
+    assert bill.a_release <= REQUESTS_A_RELEASE, bill.requests
+    assert max(bill.seconds.values()) <= IDEAL_SECONDS + LATE_SECONDS
+    assert len(bill.seconds) == MANY
+    for name in fleet.names:
+        # The event that tells of the step is counted beside the two writes that make it.
+        steps = steps_of([entry.path for entry in fleet.writes_to(name)])[: len(STEPS) - 1]
+        assert steps == [WRITES_A_STEP - 1] * (len(STEPS) - 1), name
+    assert bill.writes["patch", "ingresses"] == MANY * (len(STEPS) + 1)
+    await stage.stop()
+
+
+async def test_at_rest_nothing_is_asked() -> None:
+    """An hour without a release: not one call, watches that the server ends now and then aside."""
+    stage = Stage()
+    await stage.start()
+    fleet = Fleet(20, stage)
+    await fleet.begin()
+    await stage.clock.sleep(3600)
+    asked = fleet.asked()
+    assert {verb for verb, _ in asked} <= {"watch"}, asked
+    kinds = len({resource for _, resource in asked})
+    assert asked.total() <= kinds * 3600 / 240, asked
+    await stage.stop()
+
+
+async def test_a_bad_version_of_all_of_them() -> None:
+    """Two hundred rollbacks cost no more than two hundred releases."""
+
+    async def answer(request: HttpRequest) -> HttpAnswer:
+        asks_for_rate = "/api/v1/query" in request.url and "vector" not in request.url
+        return HttpAnswer(200, vector("50")) if asks_for_rate else await healthy(request)
+
+    stage = Stage(answer)
+    await stage.start()
+    fleet = Fleet(40, stage)
+    await fleet.begin()
+    bill = await fleet.release(phase="Failed")
+    assert not bill.reads
+    assert bill.a_release <= REQUESTS_A_RELEASE
+    await stage.stop()
