@@ -37,11 +37,13 @@ class Cache:
         self._listeners: list[Callable[[Change], None]] = []
         self._on_sync: list[Callable[[Resource], None]] = []
 
-    def subscribe(self, listener: Callable[[Change], None], on_sync: Callable[[Resource], None] | None = None) -> None:
-        """Call `listener` for each change, in order; `on_sync` when a kind has been read for the first time."""
+    def subscribe(self, listener: Callable[[Change], None]) -> None:
+        """Call `listener` for each change, in order."""
         self._listeners.append(listener)
-        if on_sync:
-            self._on_sync.append(on_sync)
+
+    def on_sync(self, listener: Callable[[Resource], None]) -> None:
+        """Call `listener` when a kind has been read for the first time."""
+        self._on_sync.append(listener)
 
     def watch(self, resource: Resource, *, metadata_only: bool = False) -> Reflector:
         """Follow a kind from now on; following it already is fine."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.cache import Change
 from pyflagger.kube.configs import Configs
 from pyflagger.kube.resources import CANARIES, METRIC_TEMPLATES, Resource
 from pyflagger.objects import Ref
@@ -18,6 +18,7 @@ from pyflagger.operator.observe import Eyes, Seen
 from pyflagger.operator.rivals import Rivals
 from pyflagger.operator.telemetry import Telemetry
 from pyflagger.operator.worker import Worker
+from pyflagger.operator.world import World
 
 SPREAD_SECONDS = 0.5
 """Looks after a start are spread over this time, so that a thousand canaries do not judge in the same instant."""
@@ -28,7 +29,7 @@ class Controller:
 
     def __init__(
         self,
-        cache: Cache,
+        world: World,
         configs: Configs[Key],
         interests: Interests,
         rivals: Rivals,
@@ -41,7 +42,8 @@ class Controller:
         self._keys: set[Key] = set()
         self._acting = False
         self._task: asyncio.Task[None] | None = None
-        cache.subscribe(self._changed, self._synced)
+        world.subscribe(self._changed)
+        world.cache.on_sync(self._synced)
         configs.subscribe(self._config_changed)
 
     def start(self) -> None:
@@ -69,16 +71,14 @@ class Controller:
         if self._acting:
             self._worker.scheduler.poke(key)
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: Change, ours: bool) -> None:
         if change.resource == CANARIES:
-            self._canary_changed(change)
-        elif change.resource == METRIC_TEMPLATES:
-            return
-        else:
+            self._canary_changed(change, ours)
+        elif change.resource != METRIC_TEMPLATES and not ours:
             for key in tuple(self._interests.of(change.ref)):
                 self._poke(key)
 
-    def _canary_changed(self, change: Change) -> None:
+    def _canary_changed(self, change: Change, ours: bool) -> None:
         key = Key(change.ref.namespace, change.ref.name)
         if change.new is None:
             plan = self._eyes.last_plan(key)
@@ -91,7 +91,8 @@ class Controller:
         else:
             self._keys.add(key)
             others = self._rivals.put(key, change.new)
-            self._poke(key)
+            if not ours:
+                self._poke(key)
         for other in sorted(others):
             self._poke(other)
         if change.old is None or change.new is None:

@@ -39,8 +39,6 @@ class NotYet(Exception):
 class Facts:
     """What follows from live objects whatever the time. `selector` and `tracked` are what `render` needs too."""
 
-    target: Obj | Problem
-    primary: Obj | None
     selector: Selector | Problem
     tracked: Tracked | Problem
     revision: str
@@ -66,6 +64,16 @@ class Copies(NamedTuple):
 
     stale: frozenset[Ref]
     lost: frozenset[Ref]
+
+
+def _stamp(workload: Obj | None) -> object:
+    """What facts about a workload depend on: pods that come and go change its status alone."""
+    if workload is None:
+        return None
+    meta = workload["metadata"]
+    if "generation" not in meta:
+        return meta.get("resourceVersion")
+    return {key: value for key, value in meta.items() if key != "resourceVersion"}
 
 
 class Eyes:
@@ -119,9 +127,8 @@ class Eyes:
         return known[1]
 
     def _look_around(self, key: Key, plan: Plan) -> None:
-        refs = frozenset(plan.interest(self._settings))
-        self._interests.put(key, refs)
-        followed = [self._follow(resource) for resource in _resources(refs)]
+        self._interests.put(key, plan.interest)
+        followed = [self._follow(resource) for resource in _resources(plan.interest)]
         if not all(followed):
             raise NotYet
 
@@ -130,13 +137,13 @@ class Eyes:
     def _remembered(self, key: Key, plan: Plan) -> Facts:
         tracked = self._tracked(key, plan)
         meta = plan.canary.metadata
-        seen = [self._world.get(ref) for ref in plan.interest(self._settings)]
         owned = self._configs.owned(meta.uid)
         versions: object = (
             meta.generation,
             meta.uid,
-            tuple(obj["metadata"].get("resourceVersion") if obj else "" for obj in seen),
-            tuple(tracked.checksums.items()) if isinstance(tracked, Tracked) else tracked,
+            [_stamp(self._world.get(ref)) for ref in (plan.target, plan.primary)],
+            [obj["metadata"].get("resourceVersion") if obj else "" for obj in map(self._world.get, plan.others)],
+            tracked.checksums if isinstance(tracked, Tracked) else tracked,
             owned,
         )
         known = self._facts.get(key)
@@ -171,8 +178,6 @@ class Eyes:
         scaler = self._world.get(plan.autoscaler) if plan.autoscaler else None
         ours = Copies(_stale(plan, owned, known, primary), _lost(plan, owned, known, primary))
         return Facts(
-            target=target if target is not None else _missing_target(plan),
-            primary=primary,
             selector=selector,
             tracked=tracked,
             revision=kind.revision(target) if kind and target else "",
@@ -254,32 +259,34 @@ class Eyes:
         )
 
     def _target(self, plan: Plan, facts: Facts, now: float) -> Target | Problem:
-        if isinstance(facts.target, Problem):
-            return facts.target
+        live = self._world.get(plan.target)
+        if live is None:
+            return _missing_target(plan)
         if isinstance(facts.selector, Problem):
             return facts.selector
         if plan.workload is None:
             return plan.problems[0]
-        if isinstance(facts.tracked, Problem) and facts.primary is not None:
+        if isinstance(facts.tracked, Problem) and self._world.get(plan.primary) is not None:
             return facts.tracked
         tracking = self._settings.options.enable_config_tracking
         checksums = facts.tracked.checksums if isinstance(facts.tracked, Tracked) else {}
         return Target(
             revision=facts.revision,
             configs=checksums if tracking else None,
-            readiness=plan.workload.readiness(plan.canary, facts.target, "canary", now),
-            at_zero=plan.workload.at_zero(facts.target),
+            readiness=plan.workload.readiness(plan.canary, live, "canary", now),
+            at_zero=plan.workload.at_zero(live),
             restored_replicas=facts.restored_replicas,
             scalable=plan.workload.scalable,
         )
 
     def _primary(self, plan: Plan, facts: Facts, now: float) -> Primary | Problem | None:
-        if facts.primary is None or plan.workload is None:
+        live = self._world.get(plan.primary)
+        if live is None or plan.workload is None:
             return None
         scaled_by_other = plan.autoscaler is not None
         return Primary(
-            readiness=plan.workload.readiness(plan.canary, facts.primary, "primary", now),
-            at_zero=plan.workload.at_zero(facts.primary) and not scaled_by_other,
+            readiness=plan.workload.readiness(plan.canary, live, "primary", now),
+            at_zero=plan.workload.at_zero(live) and not scaled_by_other,
             matches_target=facts.matches,
         )
 

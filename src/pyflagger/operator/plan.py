@@ -5,7 +5,6 @@ Made by `operator.observe` whenever a Canary changes; knows no other live object
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,32 +60,18 @@ class Plan:
     primary: Ref
     autoscaler: Ref | None
     primary_autoscaler: Ref | None
+    others: tuple[Ref, ...]
+    """Every object beside target and primary whose change may move this canary, ConfigMaps and Secrets aside."""
 
     @property
     def capabilities(self) -> Capabilities:
         """What the provider can do."""
         return self.router.capabilities if self.router else Capabilities()
 
-    def service(self, name: str) -> Ref:
-        """A Service of the canary's namespace."""
-        return Ref("v1", "Service", self.canary.metadata.namespace, name)
-
     @property
-    def services(self) -> tuple[Ref, Ref, Ref]:
-        """Apex, primary, canary."""
-        canary = self.canary
-        return tuple(self.service(name(canary)) for name in (names.apex, names.primary_service, names.canary_service))  # type: ignore[return-value]
-
-    def interest(self, settings: Settings) -> Iterator[Ref]:
+    def interest(self) -> frozenset[Ref]:
         """Every object whose change may move this canary, ConfigMaps and Secrets aside."""
-        yield self.target
-        yield self.primary
-        yield from self.services
-        if self.autoscaler and self.primary_autoscaler:
-            yield self.autoscaler
-            yield self.primary_autoscaler
-        if self.router:
-            yield from self.router.reads(self.canary, settings.routing)
+        return frozenset((self.target, self.primary, *self.others))
 
 
 def make_plan(raw: Obj, previous: Plan | None, settings: Settings) -> Plan:
@@ -128,21 +113,33 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
         # Validation has told an unknown provider already, in the same words.
         also = (problem for problem in (router, workload) if isinstance(problem, Problem))
         found += tuple(problem for problem in also if not any(problem.text in told.text for told in found))
-    namespace, ref, scaler = canary.metadata.namespace, canary.spec.target_ref, canary.spec.autoscaler_ref
-    scaler_version = "autoscaling/v2" if scaler and scaler.kind == "HorizontalPodAutoscaler" else ""
+    namespace, ref = canary.metadata.namespace, canary.spec.target_ref
+    scalers = _scalers(canary)
+    services = tuple(
+        Ref("v1", "Service", namespace, name(canary))
+        for name in (names.apex, names.primary_service, names.canary_service)
+    )
+    usable = None if isinstance(router, Problem) else router
     return Plan(
         canary=canary,
         provider=provider,
         interval=defaults.interval(canary, floor=options.min_interval),
-        router=None if isinstance(router, Problem) else router,
+        router=usable,
         workload=None if isinstance(workload, Problem) else workload,
         problems=found,
         target=Ref(ref.api_version, ref.kind, namespace, ref.name),
         primary=Ref(ref.api_version, ref.kind, namespace, names.primary(canary)),
-        autoscaler=Ref(scaler_version or scaler.api_version, scaler.kind, namespace, scaler.name) if scaler else None,
-        primary_autoscaler=Ref(
-            scaler_version or scaler.api_version, scaler.kind, namespace, names.primary_autoscaler(canary)
-        )
-        if scaler
-        else None,
+        autoscaler=scalers[0] if scalers else None,
+        primary_autoscaler=scalers[1] if scalers else None,
+        others=(*services, *scalers, *(usable.reads(canary, settings.routing) if usable else ())),
     )
+
+
+def _scalers(canary: Canary) -> tuple[Ref, ...]:
+    """The target's autoscaler and the primary's; none without an autoscalerRef."""
+    scaler = canary.spec.autoscaler_ref
+    if scaler is None:
+        return ()
+    version = "autoscaling/v2" if scaler.kind == "HorizontalPodAutoscaler" else scaler.api_version
+    both = (scaler.name, names.primary_autoscaler(canary))
+    return tuple(Ref(version, scaler.kind, canary.metadata.namespace, name) for name in both)

@@ -105,7 +105,7 @@ class Operator:
             late=self.telemetry.lag,
         )
         worker: Worker[Seen] = Worker(limbs, clock, log)
-        self.controller = Controller(cache, self.configs, interests, rivals, eyes, worker, self.telemetry)
+        self.controller = Controller(world, self.configs, interests, rivals, eyes, worker, self.telemetry)
 
     async def start(self) -> None:
         """Fill the caches and begin to act."""

@@ -6,6 +6,7 @@ does: `learn` keeps the answer of a write until the cache has caught up. Used by
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyflagger.clock import Clock
@@ -20,6 +21,9 @@ def version(obj: Obj) -> int:
     """The resource version as a number; 0 when it is none."""
     text = obj["metadata"].get("resourceVersion") or ""
     return int(text) if text.isdigit() else 0
+
+
+Listener = Callable[[Change, bool], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,12 @@ class World:
         self.cache = cache
         self._clock = clock
         self._ahead: dict[Ref, Ahead] = {}
-        cache.subscribe(self._caught_up)
+        self._listeners: list[Listener] = []
+        cache.subscribe(self._changed)
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener(change, ours)` for each change; `ours`: it brings back what a write's answer told already."""
+        self._listeners.append(listener)
 
     def get(self, ref: Ref) -> Obj | None:
         """The newest that is known of an object; None when it does not exist."""
@@ -68,7 +77,16 @@ class World:
         if seen is None or version(seen) < number or obj is None:
             self._ahead[ref] = Ahead(obj, number, self._clock.monotonic() + AHEAD_SECONDS_MAX)
 
-    def _caught_up(self, change: Change) -> None:
+    def _changed(self, change: Change) -> None:
+        ours = self._catch_up(change)
+        for listener in self._listeners:
+            listener(change, ours)
+
+    def _catch_up(self, change: Change) -> bool:
+        """Forget a write that the cache has seen by now; whether the change is that very write."""
         ahead = self._ahead.get(change.ref)
-        if ahead is not None and (change.new is None or version(change.new) >= ahead.version):
+        if ahead is None:
+            return False
+        if change.new is None or version(change.new) >= ahead.version:
             del self._ahead[change.ref]
+        return change.new is not None and ahead.obj is not None and version(change.new) <= ahead.version
