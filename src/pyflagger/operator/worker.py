@@ -153,6 +153,7 @@ class Worker(Generic[Seen]):
         if decision is None:
             return
         if decision.wake is None or desk.gathering:
+            desk.due = None
             self.scheduler.silence(key)
             return
         desk.due = decision.wake

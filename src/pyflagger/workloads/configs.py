@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from pyflagger.api.canary import Canary
@@ -48,14 +49,14 @@ class ConfigRef:
         return Ref("v1", self.kind, namespace, self.name + SUFFIX)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tracked:
     """The configs of a target that are followed, by their key in the status."""
 
     refs: Mapping[str, ConfigRef]
     objects: Mapping[str, Obj]
 
-    @property
+    @cached_property
     def checksums(self) -> dict[str, str]:
         """What the status remembers."""
         return {key: checksum(obj) for key, obj in sorted(self.objects.items())}
