@@ -116,7 +116,8 @@ class Client:
                 if not (left and _again(request.method, answer.status)):
                     return answer
                 pause = max(pause, _retry_after(answer))
-            await self._clock.sleep(min(pause, PAUSE_MAX) + self._clock.jitter(pause / 4))
+            pause = min(pause, PAUSE_MAX)
+            await self._clock.sleep(pause + self._clock.jitter(pause / 4))
             pause *= 2
         raise AssertionError("unreachable")
 

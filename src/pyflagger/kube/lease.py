@@ -27,7 +27,7 @@ class Timing:
     """Seconds: how long a lease is good, how long a leader goes on without renewing, how often it tries."""
 
     lease: float = 60.0
-    renew: float = 15.0
+    renew: float = 20.0
     retry: float = 5.0
 
 

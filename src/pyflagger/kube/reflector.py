@@ -86,8 +86,7 @@ class Reflector:
                 self.state = State.WATCHING
                 if await self._watch():
                     pause = PAUSE_FIRST
-                self.trouble = ""
-                continue
+                    continue
             except Gone:
                 self._version = ""
                 continue
@@ -141,6 +140,7 @@ class Reflector:
         async with self._client.transport.stream(request) as stream:
             if stream.status >= 400:
                 raise error_of("watch", self._path, stream.status, stream.body)
+            self._heard, self.trouble = self._clock.monotonic(), ""
             async for line in self._lines(stream.lines):
                 self._heard = self._clock.monotonic()
                 heard = True

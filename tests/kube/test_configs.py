@@ -1,0 +1,207 @@
+"""ConfigMaps and Secrets: followed by name and version, read when tracked and changed, never mistaken for missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pyflagger.clock import LoopClock
+from pyflagger.kube.cache import Cache
+from pyflagger.kube.client import Client
+from pyflagger.kube.configs import Configs
+from pyflagger.kube.resources import CONFIG_MAPS, SECRETS
+from pyflagger.objects import UNREAD, Ref
+from pyflagger.sandbox.apiserver.faults import server_error
+from pyflagger.sandbox.apiserver.server import ApiServer
+from pyflagger.sandbox.apiserver.transport import InProcess
+
+pytestmark = pytest.mark.looptime
+
+A, B = CONFIG_MAPS.ref("test", "a"), CONFIG_MAPS.ref("test", "b")
+SECRET = SECRETS.ref("test", "s")
+
+
+class Place:
+    """A server with a few configs, and what is tracked of them."""
+
+    def __init__(self) -> None:
+        self.clock = LoopClock()
+        self.asked: list[Any] = []
+        self.server = ApiServer(self.clock, audit=self.asked.append)
+        self.client = Client(InProcess(self.server, "user"), self.clock)
+        own = Client(InProcess(self.server, "configs"), self.clock)
+        self.cache = Cache(own, self.clock)
+        self.configs: Configs[str] = Configs(self.cache, own, self.clock)
+        self.told: list[Ref] = []
+        self.configs.subscribe(self.told.append)
+
+    async def begin(self, *, settle: bool = True) -> Place:
+        """With a ConfigMap `a` and a Secret `s`."""
+        await self.client.call("POST", "/api/v1/namespaces", {"metadata": {"name": "test"}})
+        await self.create(A, {"x": "1"})
+        await self.client.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "s", "namespace": "test"},
+                "data": {"k": "djE="},
+            }
+        )
+        self.configs.start()
+        if settle:
+            await self.clock.sleep(1)
+        return self
+
+    async def create(self, ref: Ref, data: dict[str, str], **meta: Any) -> dict[str, Any]:
+        """A new ConfigMap."""
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": ref.name, "namespace": "test", **meta}}
+        return await self.client.create({**body, "data": data})
+
+    async def change(self, ref: Ref, data: dict[str, str]) -> None:
+        """Another content."""
+        await self.client.call(
+            "PATCH", CONFIG_MAPS.path("test", ref.name), {"data": data}, "application/merge-patch+json"
+        )
+
+    def reads(self) -> int:
+        """How often single objects were read."""
+        own = [entry for entry in self.asked if entry.agent == "configs" and entry.verb == "get"]
+        return sum(entry.path.count("/") > len(("", "api", "v1", "configmaps")) - 1 for entry in own)
+
+    async def end(self) -> None:
+        """Stop."""
+        await self.configs.stop()
+        await self.cache.stop()
+
+
+def data(found: Any) -> Any:
+    """The content of what was found."""
+    return found["data"] if isinstance(found, dict) else found
+
+
+async def test_before_the_first_list_nothing_is_known() -> None:
+    """Neither that it is there nor that it is not."""
+    place = await Place().begin(settle=False)
+    assert place.configs.find(A) is UNREAD and place.configs.find(B) is UNREAD
+    await place.end()
+
+
+async def test_reading_begins_by_asking() -> None:
+    """The first answer is not-read-yet; whoever waits is told when it is."""
+    place = await Place().begin()
+    assert place.reads() == 0, "nothing is read that nobody tracks"
+    place.configs.want("web", {A, SECRET})
+    assert place.configs.find(A) is UNREAD
+    await place.clock.sleep(1)
+    assert A in place.told
+    assert data(place.configs.find(A)) == {"x": "1"}
+    assert place.reads() == 1
+    assert place.configs.find(SECRET) is UNREAD
+    await place.clock.sleep(1)
+    assert data(place.configs.find(SECRET)) == {"k": "djE="}
+    await place.end()
+
+
+async def test_what_is_not_there_is_not_there() -> None:
+    """Known from the list; no call is made for it."""
+    place = await Place().begin()
+    assert place.configs.find(B) is None and place.reads() == 0
+    await place.end()
+
+
+async def test_read_once_for_each_version() -> None:
+    """Asked a hundred times, read once; changed, read once more."""
+    place = await Place().begin()
+    place.configs.want("web", {A})
+    for _ in range(100):
+        place.configs.find(A)
+        await place.clock.sleep(0.1)
+    assert place.reads() == 1
+    await place.change(A, {"x": "2"})
+    await place.clock.sleep(1)
+    assert place.configs.find(A) is UNREAD, "the old content is not the content"
+    await place.clock.sleep(1)
+    assert data(place.configs.find(A)) == {"x": "2"} and place.reads() == 2
+    await place.end()
+
+
+async def test_deleted_and_made_again() -> None:
+    """Each is seen for what it is."""
+    place = await Place().begin()
+    place.configs.want("web", {A})
+    place.configs.find(A)
+    await place.clock.sleep(1)
+    await place.client.delete(A)
+    await place.clock.sleep(1)
+    assert place.configs.find(A) is None
+    await place.create(A, {"x": "new"})
+    await place.clock.sleep(1)
+    place.configs.find(A)
+    await place.clock.sleep(1)
+    assert data(place.configs.find(A)) == {"x": "new"}
+    await place.end()
+
+
+async def test_a_read_that_fails_is_tried_again() -> None:
+    """Until then it is unread, never missing."""
+    place = await Place().begin()
+    place.configs.want("web", {A})
+    place.server.faults.fail(lambda r: server_error(), lambda r: r.path.endswith("/configmaps/a"), times=4)
+    assert place.configs.find(A) is UNREAD
+    for _ in range(200):
+        await place.clock.sleep(0.1)
+        found = place.configs.find(A)
+        assert found is not None
+        if found is not UNREAD:
+            break
+    assert data(found) == {"x": "1"}
+    await place.end()
+
+
+async def test_who_tracks_what() -> None:
+    """By canary; what nobody tracks any more is forgotten."""
+    place = await Place().begin()
+    place.configs.want("web", {A, B})
+    place.configs.want("api", {A})
+    assert sorted(place.configs.wanted_by(A)) == ["api", "web"] and place.configs.wanted_by(B) == ("web",)
+    place.configs.want("web", {A})
+    assert place.configs.wanted_by(B) == ()
+    place.configs.find(A)
+    await place.clock.sleep(1)
+    place.configs.drop("web")
+    assert place.configs.wanted_by(A) == ("api",) and data(place.configs.find(A)) == {"x": "1"}
+    place.configs.drop("api")
+    place.configs.drop("api")
+    assert place.configs.wanted_by(A) == ()
+    assert place.configs.find(A) is UNREAD, "its content is not kept in memory"
+    await place.end()
+
+
+async def test_owned_copies() -> None:
+    """By the uid of their controller, through changes of owner and deletions."""
+    place = await Place().begin()
+    owner = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "web", "uid": "u1", "controller": True}
+    await place.create(B, {}, ownerReferences=[owner])
+    await place.clock.sleep(1)
+    assert place.configs.owned("u1") == {B} and place.configs.owned("u2") == frozenset()
+    body = {"metadata": {"ownerReferences": [{**owner, "uid": "u2"}]}}
+    await place.client.call("PATCH", CONFIG_MAPS.path("test", "b"), body, "application/merge-patch+json")
+    await place.clock.sleep(1)
+    assert place.configs.owned("u1") == frozenset() and place.configs.owned("u2") == {B}
+    await place.client.delete(B)
+    await place.clock.sleep(1)
+    assert place.configs.owned("u2") == frozenset()
+    await place.end()
+
+
+async def test_our_own_writes_are_known_at_once() -> None:
+    """Before any watch event has brought them back."""
+    place = await Place().begin()
+    place.configs.want("web", {A, B})
+    made = await place.create(B, {"x": "mine"})
+    place.configs.learn(made, B)
+    assert data(place.configs.find(B)) == {"x": "mine"}
+    await place.clock.sleep(1)
+    assert data(place.configs.find(B)) == {"x": "mine"} and place.reads() == 0
+    await place.end()

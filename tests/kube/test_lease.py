@@ -1,0 +1,309 @@
+"""Who leads: one at a time, whatever stops, dies, lags or loses its way to the server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from pyflagger.clock import LoopClock
+from pyflagger.kube.client import Client, NotLeader
+from pyflagger.kube.lease import NAME, Elector, Timing
+from pyflagger.kube.resources import LEASES
+from pyflagger.sandbox.apiserver.faults import Broken, modified, server_error, writes
+from pyflagger.sandbox.apiserver.messages import Request
+from pyflagger.sandbox.apiserver.server import ApiServer
+from pyflagger.sandbox.apiserver.transport import InProcess
+
+pytestmark = pytest.mark.looptime
+
+TIMING = Timing()
+LATEST = TIMING.lease + 2 * TIMING.retry
+
+
+class Sleeper(LoopClock):
+    """A clock whose owner can be stopped, as by SIGSTOP: what sleeps then wakes when it is continued."""
+
+    stopped: asyncio.Event | None = None
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        if self.stopped is not None:
+            await self.stopped.wait()
+
+
+class Place:
+    """A server and its candidates."""
+
+    def __init__(self) -> None:
+        self.clock = LoopClock()
+        self.server = ApiServer(self.clock)
+        self.client = Client(InProcess(self.server, "onlooker"), self.clock)
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def begin(self) -> Place:
+        """With a namespace."""
+        await self.client.call("POST", "/api/v1/namespaces", {"metadata": {"name": "flagger-system"}})
+        return self
+
+    def candidate(self, name: str, clock: LoopClock | None = None) -> Elector:
+        """One candidate."""
+        clock = clock or LoopClock(seed=hash(name) % 1000)
+        return Elector(Client(InProcess(self.server, name), clock), clock, "flagger-system", name, TIMING)
+
+    def run(self, elector: Elector) -> asyncio.Task[None]:
+        """Acquire and hold, as `operator.run` does."""
+
+        async def lead() -> None:
+            await elector.acquire()
+            await elector.hold()
+
+        task = asyncio.create_task(lead())
+        self.tasks.append(task)
+        return task
+
+    async def lease(self) -> Any:
+        """Its spec."""
+        return (await self.client.get(LEASES, "flagger-system", NAME))["spec"]
+
+    async def until(self, elector: Elector, seconds: float = LATEST + 1) -> float:
+        """Wait until somebody leads; after how long."""
+        began = self.clock.now()
+        while not elector.leading:
+            assert self.clock.now() - began < seconds
+            await self.clock.sleep(0.1)
+        return self.clock.now() - began
+
+    async def end(self) -> None:
+        """Stop everybody."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+def of(name: str, only: Any = None) -> Any:
+    """Matches requests of one candidate."""
+    return lambda request: request.agent == name and (only is None or only(request))
+
+
+async def test_the_first_one_leads() -> None:
+    """And says so as client-go would."""
+    place = await Place().begin()
+    a = place.candidate("a")
+    assert not a.leading
+    place.run(a)
+    await place.until(a, 1)
+    a.fence()
+    spec = await place.lease()
+    assert spec["holderIdentity"] == "a" and spec["leaseDurationSeconds"] == 60 and spec["leaseTransitions"] == 0
+    assert spec["acquireTime"] == spec["renewTime"]
+    await place.clock.sleep(100)
+    later = await place.lease()
+    assert a.leading and later["renewTime"] > spec["renewTime"] and later["acquireTime"] == spec["acquireTime"]
+    assert later["leaseTransitions"] == 0
+    await place.end()
+
+
+async def test_the_second_one_waits() -> None:
+    """For as long as the first renews; it is told who that is."""
+    place = await Place().begin()
+    a, b = place.candidate("a"), place.candidate("b")
+    place.run(a)
+    await place.until(a)
+    seen: list[str] = []
+    place.tasks.append(asyncio.create_task(b.acquire(seen.append)))
+    await place.clock.sleep(3600)
+    assert not b.leading and set(seen) == {"a"}
+    with pytest.raises(NotLeader):
+        b.fence()
+    await place.end()
+
+
+async def test_a_dead_leader_is_followed_by_another() -> None:
+    """After its lease, and not before."""
+    place = await Place().begin()
+    a, b = place.candidate("a"), place.candidate("b")
+    task = place.run(a)
+    await place.until(a)
+    place.run(b)
+    await place.clock.sleep(30)
+    task.cancel()
+    assert TIMING.lease - TIMING.retry <= await place.until(b) <= LATEST
+    spec = await place.lease()
+    assert spec["holderIdentity"] == "b" and spec["leaseTransitions"] == 1
+    await place.end()
+
+
+async def test_a_leader_that_goes_in_good_order_is_followed_at_once() -> None:
+    """It gives the lease back."""
+    place = await Place().begin()
+    a, b = place.candidate("a"), place.candidate("b")
+    task = place.run(a)
+    await place.until(a)
+    place.run(b)
+    await place.clock.sleep(30)
+    task.cancel()
+    await a.release()
+    assert not a.leading
+    assert await place.until(b) <= 2 * TIMING.retry
+    await a.release()
+    assert (await place.lease())["holderIdentity"] == "b", "who does not lead gives nothing back"
+    await place.end()
+
+
+async def test_a_stopped_and_continued_leader_does_not_write() -> None:
+    """By its own clock it may have lost the lease: the fence is down before it has asked anybody."""
+    place = await Place().begin()
+    clock = Sleeper()
+    a, b = place.candidate("a", clock), place.candidate("b")
+    task = place.run(a)
+    await place.until(a)
+    place.run(b)
+    await place.clock.sleep(30)
+    clock.stopped = asyncio.Event()
+    await place.until(b)
+    assert not a.leading
+    with pytest.raises(NotLeader):
+        a.fence()
+    stopped, clock.stopped = clock.stopped, None
+    stopped.set()
+    await asyncio.wait_for(task, 20)
+    assert not a.leading and b.leading
+    assert (await place.lease())["holderIdentity"] == "b"
+    await place.end()
+
+
+async def test_never_two() -> None:
+    """Three candidates, one of them stopped or cut off every now and then, for hours."""
+    place = await Place().begin()
+    names = ("a", "b", "c")
+    electors = {name: place.candidate(name) for name in names}
+
+    async def again(name: str) -> None:
+        while True:
+            await electors[name].acquire()
+            await electors[name].hold()
+
+    place.tasks += [asyncio.create_task(again(name)) for name in names]
+    led: set[str] = set()
+    for minute in range(6 * 60):
+        leaders = [name for name in names if electors[name].leading]
+        assert len(leaders) <= 1, leaders
+        led.update(leaders)
+        if minute % 45 == 44 and leaders:
+            place.server.faults.fail(lambda r: Broken("cut"), of(leaders[0]), times=100)
+        await place.clock.sleep(60)
+    assert led == set(names)
+    await place.end()
+
+
+async def test_a_short_outage_is_survived() -> None:
+    """Two renewals that fail are no reason to stop."""
+    place = await Place().begin()
+    a = place.candidate("a")
+    task = place.run(a)
+    await place.until(a)
+    place.server.faults.fail(lambda r: server_error(), of("a", writes), times=2)
+    for _ in range(300):
+        await place.clock.sleep(0.1)
+        assert a.leading
+    assert not task.done()
+    await place.end()
+
+
+async def test_a_long_outage_is_not() -> None:
+    """Who cannot renew stops before anybody else may begin."""
+    place = await Place().begin()
+    a = place.candidate("a")
+    task = place.run(a)
+    await place.until(a)
+    place.server.faults.fail(lambda r: Broken("away"), of("a"), times=10_000)
+    began = place.clock.now()
+    await asyncio.wait_for(task, 60)
+    assert place.clock.now() - began <= TIMING.lease / 2
+    assert not a.leading
+    await place.end()
+
+
+async def test_a_renewal_that_somebody_overtook_ends_the_lead() -> None:
+    """A conflict means that another one wrote the Lease."""
+    place = await Place().begin()
+    a = place.candidate("a")
+    task = place.run(a)
+    await place.until(a)
+    place.server.faults.fail(modified, of("a", writes), times=1)
+    await asyncio.wait_for(task, 20)
+    assert not a.leading
+    await place.end()
+
+
+async def test_two_at_the_same_moment() -> None:
+    """One of them creates the Lease, the other one finds it."""
+    place = await Place().begin()
+    electors = [place.candidate(name) for name in "abcde"]
+    for elector in electors:
+        place.run(elector)
+    await place.clock.sleep(20)
+    assert sum(elector.leading for elector in electors) == 1
+    await place.end()
+
+
+async def test_clocks_need_not_agree() -> None:
+    """The age of a lease is measured by the one who waits, not read from its time stamps."""
+    place = await Place().begin()
+    ahead = LoopClock(start=1_900_000_000.0)
+    a, b = place.candidate("a"), place.candidate("b", ahead)
+    place.run(a)
+    await place.until(a)
+    place.run(b)
+    await place.clock.sleep(600)
+    assert a.leading and not b.leading
+    await place.end()
+
+
+async def test_a_lease_of_another_make() -> None:
+    """One that the reference wrote, with fields of its own, is taken over once it has run out; the fields stay."""
+    place = await Place().begin()
+    foreign = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": NAME, "namespace": "flagger-system"},
+        "spec": {"holderIdentity": "old", "leaseDurationSeconds": 15, "leaseTransitions": 7, "strategy": "x"},
+    }
+    await place.client.create(foreign)
+    a = place.candidate("a")
+    place.run(a)
+    assert 15 <= await place.until(a) <= 30
+    spec = await place.lease()
+    assert spec["leaseTransitions"] == 8 and spec["holderIdentity"] == "a"
+    await place.end()
+
+
+@pytest.mark.parametrize("spec", [{}, {"holderIdentity": None}, {"holderIdentity": "", "renewTime": None}])
+async def test_a_lease_that_nobody_holds(spec: dict[str, Any]) -> None:
+    """It is taken at once."""
+    place = await Place().begin()
+    meta = {"name": NAME, "namespace": "flagger-system"}
+    await place.client.create({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta, "spec": spec})
+    a = place.candidate("a")
+    place.run(a)
+    assert await place.until(a) <= 1
+    await place.end()
+
+
+async def test_without_the_right_to_leases_nobody_leads() -> None:
+    """And nobody crashes."""
+    place = await Place().begin()
+
+    def denied(request: Request) -> Exception:
+        from pyflagger.sandbox.apiserver.errors import ApiError
+
+        return ApiError(403, "Forbidden", "leases is forbidden", {})
+
+    place.server.faults.fail(denied, of("a"), times=10_000)
+    a = place.candidate("a")
+    task = place.run(a)
+    await place.clock.sleep(600)
+    assert not a.leading and not task.done()
+    await place.end()
