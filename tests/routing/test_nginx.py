@@ -1,0 +1,389 @@
+"""Provider nginx: our Ingress beside the user's, its canary annotations, and what cannot be said with them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from routed import Cluster, canary, ingress, split_by
+
+from pyflagger.api.canary import Canary
+from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
+from pyflagger.objects import Obj, Ref
+from pyflagger.routing.base import Options
+from pyflagger.routing.nginx import LAST_APPLIED, Nginx
+
+ROUTER, OPTIONS = Nginx(), Options()
+OURS = Ref("networking.k8s.io/v1", "Ingress", "test", "web-canary")
+P = "nginx.ingress.kubernetes.io"
+
+
+class Road:
+    """A cluster with an Ingress, routed for a canary."""
+
+    def __init__(self, of: Canary | None = None, source: Obj | None = None, options: Options = OPTIONS) -> None:
+        self.canary, self.options = of or canary(), options
+        self.cluster = Cluster(source or ingress())
+
+    @property
+    def live(self) -> dict[Ref, Obj | None]:
+        """What the router sees."""
+        return self.cluster.live(ROUTER.reads(self.canary, self.options))
+
+    def reconcile(self) -> int:
+        """Bring it into shape; how many writes that took. What the router was shown must be as it was."""
+        before = copy.deepcopy(self.live)
+        writes = ROUTER.reconcile(self.canary, self.live, self.options)
+        assert self.live == before
+        return self.cluster.write(writes)
+
+    def set(self, weight: int, *, everyone: bool = False) -> int:
+        """Split traffic."""
+        route = Route(100 - weight, weight)
+        return self.cluster.write(ROUTER.set(self.canary, self.live, route, self.options, everyone=everyone))
+
+    def read(self) -> Route | Problem | None:
+        """The split as it is."""
+        return ROUTER.read(self.canary, self.live, self.options)
+
+    def problem(self) -> Problem:
+        """What keeps it from being rendered."""
+        found = ROUTER.reconcile(self.canary, self.live, self.options)
+        assert isinstance(found, Problem), found
+        return found
+
+    @property
+    def ours(self) -> Obj:
+        """Our Ingress."""
+        return self.cluster.objects[OURS]
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Ours without the marks that every object of ours has."""
+        return {key: text for key, text in self.ours["metadata"]["annotations"].items() if "toolkit" not in key}
+
+
+# Making it ----------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_a_copy_that_leads_to_the_canary() -> None:
+    """Weight 0, owned by the Canary, with the user's labels and annotations."""
+    source = ingress(labels={"team": "a"}, annotations={"cert-manager.io/issuer": "x", LAST_APPLIED: "{}"})
+    road = Road(source=source)
+    assert road.read() is None
+    assert road.reconcile() == 1
+    assert road.read() == ALL_PRIMARY
+    assert road.annotations == {"cert-manager.io/issuer": "x", f"{P}/canary": "true", f"{P}/canary-weight": "0"}
+    assert road.ours["metadata"]["labels"] == {"team": "a"}
+    (owner,) = road.ours["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"], owner["controller"]) == ("Canary", "web", "u1", True)
+    (path,) = road.ours["spec"]["rules"][0]["http"]["paths"]
+    assert path["backend"] == {"service": {"name": "web-canary", "port": {"number": 80}}}
+    assert road.ours["spec"]["ingressClassName"] == "nginx"
+    assert road.reconcile() == 0, "and nothing is left to do"
+
+
+def test_only_paths_of_the_apex_are_copied() -> None:
+    """Other services of the Ingress are no business of ours; nor is its default backend."""
+    source = ingress(("/", "web", 80), ("/api", "api", 80), ("/v2", "web", 80))
+    source["spec"]["rules"].append({"host": "other.example", "http": {"paths": [{"path": "/", "backend": {}}]}})
+    source["spec"]["rules"].append({"host": "empty.example"})
+    source["spec"]["defaultBackend"] = {"service": {"name": "web", "port": {"number": 80}}}
+    road = Road(source=source)
+    road.reconcile()
+    (rule,) = road.ours["spec"]["rules"]
+    assert [path["path"] for path in rule["http"]["paths"]] == ["/", "/v2"]
+    assert "defaultBackend" not in road.ours["spec"]
+    assert road.cluster.objects[Ref("networking.k8s.io/v1", "Ingress", "test", "web")] == source
+
+
+def test_the_users_own_canary_annotations_are_not_copied() -> None:
+    """They are about the user's Ingress."""
+    road = Road(source=ingress(annotations={f"{P}/canary-by-header": "x", f"{P}/canary-weight": "90", "a": "b"}))
+    road.reconcile()
+    assert road.annotations == {"a": "b", f"{P}/canary": "true", f"{P}/canary-weight": "0"}
+
+
+def test_another_prefix() -> None:
+    """As a controller may be told to listen to."""
+    road = Road(options=Options(annotation_prefix="custom.example"))
+    road.reconcile()
+    road.set(30)
+    assert road.annotations == {"custom.example/canary": "true", "custom.example/canary-weight": "30"}
+    assert road.read() == Route(70, 30)
+
+
+def test_another_service_name() -> None:
+    """The apex is what spec.service.name says."""
+    road = Road(canary(service={"name": "shop"}), ingress(("/", "shop", 80)))
+    road.reconcile()
+    (path,) = road.ours["spec"]["rules"][0]["http"]["paths"]
+    assert path["backend"]["service"]["name"] == "shop-canary"
+
+
+def test_made_again_in_a_release_it_has_the_weight_of_then() -> None:
+    """Visitors of the canary stay with it; A/B rules are set by the release itself."""
+    road = Road(canary(status={"phase": "Progressing", "canaryWeight": 30}))
+    road.reconcile()
+    assert road.read() == Route(70, 30)
+    road = Road(split_by({"headers": {"x": {"exact": "y"}}}, status={"phase": "Progressing", "canaryWeight": 100}))
+    road.reconcile()
+    assert road.read() == ALL_PRIMARY
+
+
+# Weights ------------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 100))
+def test_a_weight_is_read_back(weight: int) -> None:
+    """Whatever it is; setting it again writes nothing."""
+    road = Road()
+    road.reconcile()
+    assert road.set(weight) == (0 if weight == 0 else 1)
+    assert road.read() == Route(100 - weight, weight)
+    assert road.set(weight) == 0
+    assert road.reconcile() == 0, "repairing keeps the weight"
+
+
+def test_only_annotations_change() -> None:
+    """The rules of our Ingress are not touched by a weight."""
+    road = Road()
+    road.reconcile()
+    before = copy.deepcopy(road.ours["spec"])
+    road.set(50)
+    assert road.ours["spec"] == before
+
+
+@pytest.mark.parametrize("text", ["fifty", "-1", "101", "1.5", "", "٣", "1e1"])
+def test_a_weight_that_is_none(text: str) -> None:
+    """Somebody else writes to our Ingress: told, not guessed."""
+    road = Road()
+    road.reconcile()
+    road.ours["metadata"]["annotations"][f"{P}/canary-weight"] = text
+    found = road.read()
+    assert isinstance(found, Problem) and found.fault is Fault.CLUSTER
+    assert "web-canary.test" in found.text and repr(text) in found.text and found.todo
+
+
+@pytest.mark.parametrize("lost", [f"{P}/canary", f"{P}/canary-weight"])
+def test_a_mark_that_was_taken_away(lost: str) -> None:
+    """Without either of them all visitors are on the primary."""
+    road = Road()
+    road.reconcile()
+    road.set(50)
+    del road.ours["metadata"]["annotations"][lost]
+    assert road.read() == ALL_PRIMARY
+
+
+# Drift --------------------------------------------------------------------------------------------------------------
+
+DRIFT: dict[str, Any] = {
+    "a rule taken away": lambda obj: obj["spec"].update(rules=[]),
+    "another backend": lambda obj: obj["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"].update(name="x"),
+    "another class": lambda obj: obj["spec"].update(ingressClassName="other"),
+    "a default backend": lambda obj: obj["spec"].update(defaultBackend={"service": {"name": "x"}}),
+    "a label taken away": lambda obj: obj["metadata"].update(labels={}),
+    "the mark taken away": lambda obj: obj["metadata"]["annotations"].pop(f"{P}/canary"),
+}
+
+
+@pytest.mark.parametrize("what", DRIFT)
+def test_drift_is_mended_and_the_weight_kept(what: str) -> None:
+    """In one write; the live weight is what the visitors have."""
+    road = Road(source=ingress(labels={"team": "a"}))
+    road.reconcile()
+    road.set(30)
+    good = copy.deepcopy(road.ours)
+    road.cluster.objects[OURS] = copy.deepcopy(good)
+    DRIFT[what](road.ours)
+    assert road.reconcile() == 1
+    for part in ("spec", "metadata"):
+        assert {**road.ours[part], "resourceVersion": ""} == {**good[part], "resourceVersion": ""}
+    assert road.read() == Route(70, 30)
+    assert road.reconcile() == 0
+
+
+def test_what_others_added_stays() -> None:
+    """Annotations and labels of other controllers."""
+    road = Road()
+    road.reconcile()
+    road.ours["metadata"]["annotations"]["other.example/x"] = "y"
+    road.ours["metadata"]["labels"] = {"other": "z"}
+    assert road.reconcile() == 0
+    road.set(10)
+    assert road.annotations["other.example/x"] == "y"
+
+
+def test_a_change_of_the_users_ingress_is_followed() -> None:
+    """A new host, a new path: the canary is there too, at the weight of now."""
+    road = Road()
+    road.reconcile()
+    road.set(20)
+    source = road.cluster.objects[Ref("networking.k8s.io/v1", "Ingress", "test", "web")]
+    source["spec"]["tls"] = [{"hosts": ["web.example"], "secretName": "tls"}]
+    source["metadata"]["annotations"] = {"new": "one"}
+    assert road.reconcile() == 1
+    assert road.ours["spec"]["tls"] == source["spec"]["tls"] and road.annotations["new"] == "one"
+    del source["spec"]["tls"]
+    assert road.reconcile() == 1
+    assert "tls" not in road.ours["spec"] and road.read() == Route(80, 20)
+
+
+# A/B ----------------------------------------------------------------------------------------------------------------
+
+RULES: dict[str, tuple[list[dict[str, Any]], dict[str, str]]] = {
+    "a header with a value": (
+        [{"headers": {"X-Canary": {"exact": "insider"}}}],
+        {"canary-by-header": "X-Canary", "canary-by-header-value": "insider"},
+    ),
+    "a header with a pattern": (
+        [{"headers": {"User-Agent": {"regex": ".*Firefox.*"}}}],
+        {"canary-by-header": "User-Agent", "canary-by-header-pattern": ".*Firefox.*"},
+    ),
+    "a cookie": ([{"headers": {"cookie": {"exact": "canary"}}}], {"canary-by-cookie": "canary"}),
+    "a cookie spelt otherwise": ([{"headers": {"Cookie": {"exact": "canary"}}}], {"canary-by-cookie": "canary"}),
+    "a header and a cookie": (
+        [{"headers": {"x": {"exact": "y"}}}, {"headers": {"cookie": {"exact": "c"}}}],
+        {"canary-by-header": "x", "canary-by-header-value": "y", "canary-by-cookie": "c"},
+    ),
+    "the same twice": (
+        [{"headers": {"x": {"exact": "y"}}}, {"headers": {"x": {"exact": "y"}}}],
+        {"canary-by-header": "x", "canary-by-header-value": "y"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RULES)
+def test_rules_are_annotations(case: str) -> None:
+    """Weight 0 beside them, so that nobody else is sent to the canary; taken away again with the route."""
+    match, wanted = RULES[case]
+    road = Road(split_by(*match))
+    road.reconcile()
+    assert road.set(100) == 1
+    assert road.annotations == {
+        f"{P}/canary": "true",
+        f"{P}/canary-weight": "0",
+        **{f"{P}/{key}": text for key, text in wanted.items()},
+    }
+    assert road.read() == ALL_CANARY
+    assert road.set(100) == 0 and road.reconcile() == 0
+    assert road.set(0) == 1
+    assert road.annotations == {f"{P}/canary": "true", f"{P}/canary-weight": "0"}
+    assert road.read() == ALL_PRIMARY
+
+
+UNSAID: dict[str, tuple[list[dict[str, Any]], str]] = {
+    "a prefix": ([{"headers": {"x": {"prefix": "y"}}}], "headers.x"),
+    "a suffix": ([{"headers": {"x": {"suffix": "y"}}}], "headers.x"),
+    "a pattern of a cookie": ([{"headers": {"cookie": {"regex": "a.*"}}}], "headers.cookie"),
+    "a query parameter": ([{"queryParams": {"a": {"exact": "b"}}}], "queryParams"),
+    "source labels": ([{"sourceLabels": {"app": "x"}}], "sourceLabels"),
+    "two headers": ([{"headers": {"x": {"exact": "1"}, "y": {"exact": "1"}}}], "headers.y"),
+    "two values": ([{"headers": {"x": {"exact": "1"}}}, {"headers": {"x": {"exact": "2"}}}], "headers.x"),
+    "two cookies": (
+        [{"headers": {"cookie": {"exact": "1"}}}, {"headers": {"cookie": {"exact": "2"}}}],
+        "headers.cookie",
+    ),
+    "nothing": ([{}], "spec.analysis.match"),
+}
+
+
+@pytest.mark.parametrize("case", UNSAID)
+def test_what_annotations_cannot_say_is_refused(case: str) -> None:
+    """With its path; no rule is silently left out, which would send the wrong visitors."""
+    match, path = UNSAID[case]
+    road = Road(split_by(*match))
+    road.reconcile()
+    found = ROUTER.set(road.canary, road.live, ALL_CANARY, OPTIONS)
+    assert isinstance(found, Problem) and found.fault is Fault.MANIFEST
+    assert path in found.path and found.path in found.text and found.todo
+    assert road.read() == ALL_PRIMARY
+
+
+def test_everyone_means_everyone() -> None:
+    """After a failed promotion the proved canary serves all visitors, rules or not."""
+    road = Road(split_by({"headers": {"x": {"exact": "y"}}}))
+    road.reconcile()
+    road.set(100)
+    assert road.set(100, everyone=True) == 1
+    assert road.annotations == {f"{P}/canary": "true", f"{P}/canary-weight": "100"}
+    assert road.read() == ALL_CANARY
+
+
+def test_rules_left_standing_when_everyone_was_owed_the_canary() -> None:
+    """The status says 100, the rules give it a few: that is not yet all of them."""
+    road = Road(split_by({"headers": {"x": {"exact": "y"}}}, status={"phase": "Failed", "canaryWeight": 100}))
+    road.reconcile()
+    road.set(100)
+    assert road.read() == ALL_PRIMARY
+
+
+# What is wrong ------------------------------------------------------------------------------------------------------
+
+
+def test_no_ingress_is_named() -> None:
+    """Told by its path; nothing is read."""
+    road = Road(canary(ingressRef=None))
+    assert ROUTER.reads(road.canary, OPTIONS) == () and road.read() is None
+    assert road.problem().path == "spec.ingressRef"
+    assert ROUTER.set(road.canary, {}, ALL_PRIMARY, OPTIONS) == ()
+
+
+def test_the_ingress_is_not_there() -> None:
+    """In the words of an API server, with what to do."""
+    road = Road(source=ingress(name="other"))
+    found = road.problem()
+    assert found.text == 'ingress web.test get query error: ingresses.networking.k8s.io "web" not found'
+    assert found.path == "spec.ingressRef" and "Create ingress web" in found.todo
+
+
+def test_the_ingress_leads_elsewhere() -> None:
+    """No path of it goes to the apex Service."""
+    found = Road(source=ingress(("/", "other", 80))).problem()
+    assert found.text == "backend web not found in ingress web" and found.path == "spec.ingressRef"
+
+
+@pytest.mark.parametrize(
+    "port, service, ok",
+    [
+        (80, {}, True),
+        (81, {}, False),
+        ("http", {}, True),
+        ("web", {}, False),
+        ("web", {"portName": "web"}, True),
+        (9898, {"port": 9898}, True),
+        (9898, {"portDiscovery": True}, True),
+    ],
+)
+def test_the_port_that_visitors_use(port: Any, service: dict[str, Any], ok: bool) -> None:
+    """One that the Service does not have gives 503s and no metrics; that is told before the first release."""
+    road = Road(canary(service=service), ingress(("/", "web", port)))
+    if ok:
+        assert road.reconcile() == 1
+        return
+    found = road.problem()
+    assert f"sends to port {port}" in found.text and "spec.service.port is 80" in found.text
+    assert "503" in found.text and str(port) in found.todo and found.path == "spec.service.port"
+
+
+def test_one_right_port_is_enough() -> None:
+    """Other paths may lead to other ports of the Service."""
+    assert Road(source=ingress(("/", "web", 80), ("/admin", "web", 9000))).reconcile() == 1
+
+
+def test_a_route_without_our_ingress() -> None:
+    """All on the primary is what is there; anything else has to wait for it."""
+    road = Road()
+    assert road.set(0) == 0
+    found = ROUTER.set(road.canary, road.live, Route(90, 10), OPTIONS)
+    assert isinstance(found, Problem) and "ingress web-canary is not there" in found.text
+
+
+def test_deletion_gives_nothing_back() -> None:
+    """Ours goes with its owner, and the user's was never touched."""
+    road = Road()
+    road.reconcile()
+    assert ROUTER.finalize(road.canary, road.live, OPTIONS) == ()
