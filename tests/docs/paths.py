@@ -32,8 +32,8 @@ def _below(kind: str, path: str, schema: dict[str, Any]) -> Iterator[Field]:
         words = inner.get("type") or "int or string"
         yield Field(kind, here, words, inner.get("description", ""))
         yield from _below(kind, here, inner)
-        if words == "array":
-            yield from _below(kind, f"{here}[]", inner["items"])
+        for key, suffix in (("items", "[]"), ("additionalProperties", ".*")):
+            yield from _below(kind, here + suffix, inner.get(key) or {})
 
 
 def table(kind: str, part: str) -> str:

@@ -136,8 +136,9 @@ def _described(schema: Schema, kind: str, path: str) -> Schema:
     if "properties" in schema:
         inner = schema["properties"].items()
         result["properties"] = {name: _described(field, kind, f"{path}.{name}") for name, field in inner}
-    if "items" in schema:
-        result["items"] = _described(schema["items"], kind, f"{path}[]")
+    for inner_key, suffix in (("items", "[]"), ("additionalProperties", ".*")):
+        if inner_key in schema:
+            result[inner_key] = _described(schema[inner_key], kind, path + suffix)
     return result
 
 

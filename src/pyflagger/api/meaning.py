@@ -21,6 +21,19 @@ def _reference(path: str, text: str) -> dict[str, str]:
     return {path: text, **{f"{path}.{part}": meaning for part, meaning in _REFERENCE.items()}}
 
 
+_MATCH = {
+    "exact": "the whole value",
+    "prefix": "how the value begins (meshes)",
+    "suffix": "how the value ends (meshes)",
+    "regex": "a pattern of the whole value",
+}
+
+
+def _matched(path: str, text: str) -> dict[str, str]:
+    """Conditions by name, and the ways in which each can be put."""
+    return {path: text, **{f"{path}.*.{way}": meaning for way, meaning in _MATCH.items()}}
+
+
 CANARY: Mapping[str, str] = {
     "spec.provider": "how traffic is routed; empty: the operator's -mesh-provider",
     "spec.metricsServer": "base URL of Prometheus for this canary's checks; empty: the operator's -metrics-server",
@@ -93,8 +106,8 @@ CANARY: Mapping[str, str] = {
     "spec.analysis.primaryReadyThreshold": "percent of the primary's pods that must be ready",
     "spec.analysis.canaryReadyThreshold": "percent of the canary's pods that must be ready",
     "spec.analysis.match": "A/B: which requests go to the canary; any item will do",
-    "spec.analysis.match[].headers": "headers (cookie too) by name, each exact, prefix, suffix or regex",
-    "spec.analysis.match[].queryParams": "query parameters by name (Gateway API, Istio)",
+    **_matched("spec.analysis.match[].headers", "headers (cookie too) by name, each exact, prefix, suffix or regex"),
+    **_matched("spec.analysis.match[].queryParams", "query parameters by name (Gateway API, Istio)"),
     "spec.analysis.match[].sourceLabels": "labels of the calling workload (Istio)",
     "spec.analysis.metrics": "checks, judged in this order",
     "spec.analysis.metrics[].name": "request-success-rate, request-duration, or a name of your own",
