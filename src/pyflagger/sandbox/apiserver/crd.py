@@ -91,7 +91,8 @@ def _cell(path: str, type: str) -> Callable[[Obj, float], Any]:
             return None
         if type == "date":
             return age(values[0], now)
-        return values[0] if len(values) == 1 and isinstance(values[0], int | float | str | bool) else _joined(values)
+        plain = type != "string" and len(values) == 1 and isinstance(values[0], int | float | bool)
+        return values[0] if plain else _joined(values)
 
     return cell
 

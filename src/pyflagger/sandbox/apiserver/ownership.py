@@ -116,7 +116,7 @@ def leaves(shape: Shape, value: Any) -> dict[Path, Any]:
 
 
 def _server_owned(path: Path) -> bool:
-    return path[:1] in _UNMANAGED or path[:2] in _UNMANAGED or path[0] == "f:status"
+    return not path or path[0] == "f:status" or path[:1] in _UNMANAGED or path[:2] in _UNMANAGED
 
 
 def _leaves(shape: Shape, value: Any, path: Path) -> Iterator[tuple[Path, Any]]:

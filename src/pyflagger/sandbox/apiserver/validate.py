@@ -277,6 +277,9 @@ def _crd(obj: Obj, old: Obj | None) -> Iterator[Cause]:
     for key in ("group", "scope"):
         if not spec.get(key):
             yield required(f"spec.{key}")
+    if spec.get("scope") not in (None, "", "Cluster", "Namespaced"):
+        text = f'Unsupported value: "{spec["scope"]}": supported values: "Cluster", "Namespaced"'
+        yield Cause("spec.scope", "FieldValueNotSupported", text)
     for key in ("plural", "kind"):
         if not names.get(key):
             yield required(f"spec.names.{key}")

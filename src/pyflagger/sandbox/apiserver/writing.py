@@ -22,6 +22,9 @@ from pyflagger.sandbox.apiserver.routes import Route
 from pyflagger.sandbox.apiserver.rules import Rules
 from pyflagger.sandbox.apiserver.store import Store
 
+# Built-in kinds whose updates must name the version that they are made for; custom ones all do.
+_CONDITIONAL = frozenset({"leases.coordination.k8s.io", "customresourcedefinitions.apiextensions.k8s.io"})
+
 OnWrite = Callable[[str, Resource, Obj], None]
 
 
@@ -67,6 +70,9 @@ class Writer:
         """PUT of an object or of its status."""
         body = self._read(resource, route, request)
         body = {**body, "metadata": {**body["metadata"], "name": route.name}}
+        if not body["metadata"].get("resourceVersion") and (resource.custom or resource.name in _CONDITIONAL):
+            cause = errors.wrong("metadata.resourceVersion", 0, "must be specified for an update")
+            raise errors.invalid(resource.kind, resource.group, route.name, [cause])
         return self._cleaned(resource, route, request, body, old)
 
     def patch(self, resource: Resource, route: Route, request: Request, old: Obj) -> Written:
