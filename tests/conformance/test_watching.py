@@ -151,3 +151,19 @@ async def test_statuses_are_changes_too(api: Server) -> None:
         assert seen[0][0] == "ADDED" and all(kind == "MODIFIED" for kind, _ in seen[1:])
         versions = [int(obj["metadata"]["resourceVersion"]) for _, obj in seen]
         assert versions == sorted(versions)
+
+
+@pytest.mark.parametrize("word", ["true", "1", "True", "yes"])
+async def test_how_clients_spell_yes(api: Server, word: str) -> None:
+    """Python's writes `True`: whatever is not a no is a yes."""
+    begin = await version(api, "secrets")
+    await api.made("secrets", secret("a"))
+    async with api.watch("secrets", watch=word, resourceVersion=begin) as watch:
+        assert await watch.names(1) == [("ADDED", "a")]
+
+
+@pytest.mark.parametrize("word", ["false", "0", "False"])
+async def test_how_clients_spell_no(api: Server, word: str) -> None:
+    """Then it is a list."""
+    said = await api.ask("GET", api.path("secrets"), watch=word)
+    assert said.body["kind"] == "SecretList"

@@ -46,6 +46,11 @@ class WatchStream:
     status: int = 200
 
 
+def switched_on(query: Mapping[str, str], name: str) -> bool:
+    """A switch in a query, read as the real server reads it: whatever is there and is not a no, is a yes."""
+    return name in query and query[name].lower() not in ("false", "0")
+
+
 def dump(value: Any) -> bytes:
     """Compact JSON."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

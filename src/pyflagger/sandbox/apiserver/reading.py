@@ -15,7 +15,7 @@ from pyflagger.clock import Clock
 from pyflagger.objects import Obj
 from pyflagger.sandbox.apiserver import selectors
 from pyflagger.sandbox.apiserver.errors import ApiError, bad_request, expired, not_found
-from pyflagger.sandbox.apiserver.messages import Request, Response, WatchStream, answer
+from pyflagger.sandbox.apiserver.messages import Request, Response, WatchStream, answer, switched_on
 from pyflagger.sandbox.apiserver.resource import Resource
 from pyflagger.sandbox.apiserver.routes import Route
 from pyflagger.sandbox.apiserver.selectors import Predicate
@@ -109,11 +109,11 @@ class Reader:
     def watch(self, resource: Resource, route: Route, request: Request) -> WatchStream:
         """Open a watch. Raises ApiError (400) for nonsense; a version too old is told inside the stream."""
         query = request.query
-        initial = query.get("sendInitialEvents") == "true"
+        initial = switched_on(query, "sendInitialEvents")
         if initial and query.get("resourceVersionMatch") != "NotOlderThan":
             raise _forbidden_match()
         revision = _number(query, "resourceVersion")
-        bookmarks = query.get("allowWatchBookmarks") in ("true", "1")
+        bookmarks = switched_on(query, "allowWatchBookmarks")
         wish = Wish(
             resource=resource,
             namespace=route.namespace,

@@ -24,7 +24,7 @@ from pyflagger.sandbox.apiserver import (
 from pyflagger.sandbox.apiserver.errors import ApiError
 from pyflagger.sandbox.apiserver.faults import Faults
 from pyflagger.sandbox.apiserver.gc import Collector
-from pyflagger.sandbox.apiserver.messages import Request, Response, WatchStream, answer
+from pyflagger.sandbox.apiserver.messages import Request, Response, WatchStream, answer, switched_on
 from pyflagger.sandbox.apiserver.openapi import OpenApi
 from pyflagger.sandbox.apiserver.reading import Reader
 from pyflagger.sandbox.apiserver.resource import Registry, Resource
@@ -156,7 +156,7 @@ class ApiServer:
         if resource.kind == "Event":
             self._collector.expire()
         match request.method, bool(route.name):
-            case "GET", _ if request.query.get("watch") in ("true", "1"):
+            case "GET", _ if switched_on(request.query, "watch"):
                 return self.reader.watch(resource, route, request)
             case "GET", True:
                 return self.reader.get(resource, route, request)
@@ -220,7 +220,7 @@ class ApiServer:
         if self.audit is None:
             return
         route = routes.parse(request.path)
-        verb = "watch" if request.query.get("watch") in ("true", "1") else request.method.lower()
+        verb = "watch" if switched_on(request.query, "watch") else request.method.lower()
         self.audit(Audited(verb, request.path, route.plural if route else "", request.agent, status))
 
     def _seed(self) -> None:

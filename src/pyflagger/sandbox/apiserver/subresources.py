@@ -11,7 +11,7 @@ from typing import Any
 from pyflagger.objects import Obj
 from pyflagger.sandbox.apiserver import errors, metadata, patching
 from pyflagger.sandbox.apiserver.errors import bad_request
-from pyflagger.sandbox.apiserver.messages import Request, Response, WatchStream, answer
+from pyflagger.sandbox.apiserver.messages import Request, Response, WatchStream, answer, switched_on
 from pyflagger.sandbox.apiserver.resource import Resource
 from pyflagger.sandbox.apiserver.routes import Route
 from pyflagger.sandbox.apiserver.selectors import look
@@ -81,7 +81,7 @@ async def log(logs: Logs | None, pod: Obj, query: Mapping[str, str]) -> Response
         raise bad_request(f'container logs of pod "{pod["metadata"]["name"]}" are not kept here')
     headers = {"content-type": "text/plain"}
     found = logs(pod, query)
-    if query.get("follow") in ("true", "1"):
+    if switched_on(query, "follow"):
         return WatchStream(found, headers)
     return Response(200, b"".join([part async for part in found]), headers)
 

@@ -278,8 +278,7 @@ def _crd(obj: Obj, old: Obj | None) -> Iterator[Cause]:
         if not spec.get(key):
             yield required(f"spec.{key}")
     if spec.get("scope") not in (None, "", "Cluster", "Namespaced"):
-        text = f'Unsupported value: "{spec["scope"]}": supported values: "Cluster", "Namespaced"'
-        yield Cause("spec.scope", "FieldValueNotSupported", text)
+        yield unsupported("spec.scope", spec["scope"], ("Cluster", "Namespaced"))
     for key in ("plural", "kind"):
         if not names.get(key):
             yield required(f"spec.names.{key}")

@@ -16,7 +16,7 @@ from pyflagger.objects import Obj
 from pyflagger.sandbox.apiserver import applying, errors, metadata, patching, protobuf
 from pyflagger.sandbox.apiserver.convert import convert
 from pyflagger.sandbox.apiserver.errors import ApiError, bad_request
-from pyflagger.sandbox.apiserver.messages import Request
+from pyflagger.sandbox.apiserver.messages import Request, switched_on
 from pyflagger.sandbox.apiserver.resource import Resource
 from pyflagger.sandbox.apiserver.routes import Route
 from pyflagger.sandbox.apiserver.rules import Rules
@@ -91,7 +91,7 @@ class Writer:
         if body["metadata"].get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
         live = convert(old, resource.api_version) if old else None
-        force, now = request.query.get("force") == "true", metadata.stamp(self.clock.now())
+        force, now = switched_on(request.query, "force"), metadata.stamp(self.clock.now())
         merged = applying.apply(resource, live, body, name, force=force, now=now)
         cleaned, warnings = self.rules.clean(resource, merged, live, _validation(request))
         new = convert(cleaned, resource.stored)

@@ -1,0 +1,269 @@
+"""The kubectl of the wheel and a client library on the sandbox: every verb that its users type."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from walkthrough.sandboxed import BIN, Sandbox, sandbox
+
+pytestmark = pytest.mark.real
+
+APP = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: shop}
+data: {COLOR: red}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+        - name: web
+          image: ghcr.io/stefanprodan/podinfo:6.0.0
+          ports: [{name: http, containerPort: 9898}]
+          envFrom: [{configMapRef: {name: settings}}]
+          readinessProbe: {httpGet: {path: /readyz, port: http}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: http}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Sandbox]:
+    """A sandbox with a small shop in it."""
+    with sandbox("--no-operator", "--mesh-provider=kubernetes") as running:
+        running.kubectl("apply", "-f", "-", said=APP)
+        running.kubectl("-n", "shop", "rollout", "status", "deployment/web", "--timeout=60s")
+        yield running
+
+
+def test_get_all(place: Sandbox) -> None:
+    """Everything of a namespace, with the columns that people read."""
+    text = place.kubectl("-n", "shop", "get", "all")
+    assert "deployment.apps/web   2/2     2            2" in text
+    assert "service/web" in text and "replicaset.apps/web-" in text and text.count("pod/web-") == 2
+    assert "canary.flagger.app" not in text
+    assert "NAME" in place.kubectl("get", "nodes,namespaces")
+
+
+def test_api_resources(place: Sandbox) -> None:
+    """Discovery, custom kinds included."""
+    lines = place.kubectl("api-resources").splitlines()
+    assert any(line.split()[:2] == ["deployments", "deploy"] for line in lines)
+    assert any(line.startswith("canaries") and "flagger.app/v1beta1" in line for line in lines)
+    assert "flagger.app/v1beta1" in place.kubectl("api-versions").splitlines()
+
+
+EXPLAINED = {
+    "canary.spec.analysis.stepWeight": ("KIND:       Canary", "FIELD: stepWeight <number>", "DESCRIPTION"),
+    "canary.spec.analysis.webhooks": ("FIELD: webhooks <[]Object>", "timeout\t<string>"),
+    "deployment.spec.replicas": ("KIND:       Deployment", "FIELD: replicas <integer>"),
+    "ingress.spec": ("FIELD: spec <", "ingressClassName"),
+}
+
+
+@pytest.mark.parametrize("path", EXPLAINED)
+def test_explain(place: Sandbox, path: str) -> None:
+    """Types and meanings of ours and of the built-in kinds."""
+    text = place.kubectl("explain", path)
+    for words in EXPLAINED[path]:
+        assert words in text, text
+
+
+def test_describe(place: Sandbox) -> None:
+    """With events at the end."""
+    text = place.kubectl("-n", "shop", "describe", "deployment", "web")
+    assert "Replicas:               2 desired | 2 updated | 2 total | 2 available" in text
+    assert "ScalingReplicaSet" in text and "COLOR" not in text
+    assert "Endpoints" in place.kubectl("-n", "shop", "describe", "service", "web")
+    pod = place.object("-n", "shop", "pods")["items"][0]["metadata"]["name"]
+    assert "Container ID" in place.kubectl("-n", "shop", "describe", "pod", pod)
+
+
+def test_logs(place: Sandbox) -> None:
+    """What a pod wrote, by its own name and by its Deployment's."""
+    pod = place.object("-n", "shop", "pods")["items"][0]["metadata"]["name"]
+    assert place.kubectl("-n", "shop", "logs", pod).strip()
+    assert place.kubectl("-n", "shop", "logs", "deployment/web", "--tail=1").strip()
+
+
+def test_edit(place: Sandbox, tmp_path: Path) -> None:
+    """An editor that changes a line; a change that makes no sense is told of in the editor's file."""
+    editor = tmp_path / "editor"
+    editor.write_text("#!/bin/sh\nsed -i 's/COLOR: red/COLOR: blue/' \"$1\"\n")
+    editor.chmod(editor.stat().st_mode | stat.S_IEXEC)
+    environ = {**os.environ, **place.environ, "KUBE_EDITOR": str(editor)}
+    done = subprocess.run(
+        [str(BIN / "kubectl"), "-n", "shop", "edit", "configmap", "settings"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0 and "configmap/settings edited" in done.stdout, done
+    assert place.object("-n", "shop", "configmap", "settings")["data"] == {"COLOR": "blue"}
+
+
+def test_watching(place: Sandbox) -> None:
+    """`get -w` prints a line for each change."""
+    command = [str(BIN / "kubectl"), "-n", "shop", "get", "configmap", "watched", "-w", "-o", "name"]
+    place.kubectl("-n", "shop", "create", "configmap", "watched", "--from-literal=a=1")
+    process = subprocess.Popen(command, env={**os.environ, **place.environ}, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "configmap/watched\n"
+        place.kubectl("-n", "shop", "label", "configmap", "watched", "x=y")
+        assert process.stdout.readline() == "configmap/watched\n"
+        place.kubectl("-n", "shop", "delete", "configmap", "watched")
+        assert process.stdout.readline() == "configmap/watched\n"
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def test_apply_diff_and_prune(place: Sandbox) -> None:
+    """Three-way: what was left out goes, what others set stays; a diff says so before."""
+    first = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}}
+    place.kubectl("apply", "-f", "-", said=yaml.safe_dump({**first, "data": {"a": "1", "b": "2"}}))
+    place.kubectl("-n", "shop", "patch", "configmap", "c", "--type=merge", "-p", '{"data":{"c":"3"}}')
+    second = yaml.safe_dump({**first, "data": {"a": "9"}})
+    text = place.kubectl("diff", "-f", "-", said=second, check=False)
+    assert '-  b: "2"' in text and '+  a: "9"' in text
+    assert "configmap/c configured" in place.kubectl("apply", "-f", "-", said=second)
+    assert place.object("-n", "shop", "configmap", "c")["data"] == {"a": "9", "c": "3"}
+    assert "configmap/c unchanged" in place.kubectl("apply", "-f", "-", said=second)
+    text = place.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", said=second)
+    assert "configmap/c serverside-applied" in text
+
+
+def test_apply_that_makes_no_sense(place: Sandbox) -> None:
+    """A slip of the pen is told by its path, before anything is stored."""
+    deployment = yaml.safe_load_all(APP)
+    app = next(obj for obj in deployment if obj["kind"] == "Deployment")
+    app["spec"]["replica"] = 3
+    text = place.kubectl("apply", "-f", "-", said=yaml.safe_dump(app), check=False)
+    assert 'unknown field "spec.replica"' in text
+
+
+def test_imperative_verbs(place: Sandbox) -> None:
+    """create, expose, scale, set, annotate, patch, rollout, delete."""
+    run = place.kubectl
+    run("-n", "shop", "create", "deployment", "api", "--image=ghcr.io/stefanprodan/podinfo:6.0.0", "--port=9898")
+    run("-n", "shop", "rollout", "status", "deployment/api", "--timeout=60s")
+    run("-n", "shop", "expose", "deployment", "api", "--port=80", "--target-port=9898")
+    run("-n", "shop", "scale", "deployment", "api", "--replicas=2")
+    run("-n", "shop", "set", "image", "deployment/api", "podinfo=ghcr.io/stefanprodan/podinfo:6.0.1")
+    run("-n", "shop", "set", "env", "deployment/api", "A=b")
+    run("-n", "shop", "annotate", "deployment", "api", "note=x")
+    run("-n", "shop", "rollout", "restart", "deployment/api")
+    run("-n", "shop", "rollout", "status", "deployment/api", "--timeout=60s")
+    assert "REVISION" in run("-n", "shop", "rollout", "history", "deployment/api")
+    run("-n", "shop", "rollout", "undo", "deployment/api")
+    run("-n", "shop", "rollout", "status", "deployment/api", "--timeout=60s")
+    run("-n", "shop", "autoscale", "deployment", "api", "--min=2", "--max=4", "--cpu-percent=80")
+    run("-n", "shop", "wait", "deployment/api", "--for=condition=Available", "--timeout=60s")
+    assert "api" in run("-n", "shop", "get", "hpa")
+    run("-n", "shop", "delete", "deployment,service,hpa", "api")
+    assert "not found" in run("-n", "shop", "get", "deployment", "api", check=False)
+
+
+def test_outputs(place: Sandbox) -> None:
+    """jsonpath, custom columns, sorting, selectors, names."""
+    run = place.kubectl
+    assert run("-n", "shop", "get", "deploy", "web", "-o", "jsonpath={.spec.replicas}") == "2"
+    text = run("-n", "shop", "get", "pods", "-l", "app=web", "-o", "custom-columns=N:.metadata.name", "--no-headers")
+    assert len(text.split()) == 2
+    assert (
+        run("-n", "shop", "get", "cm", "--field-selector=metadata.name=settings", "-o", "name")
+        == "configmap/settings\n"
+    )
+    assert "Running" in run("get", "pods", "-A", "--sort-by=.metadata.creationTimestamp", "-o", "wide")
+
+
+def test_wait_for_deletion(place: Sandbox) -> None:
+    """A namespace goes with all that is in it, and kubectl waits for that."""
+    place.kubectl("create", "namespace", "short")
+    place.kubectl("-n", "short", "create", "configmap", "a", "--from-literal=x=y")
+    place.kubectl("delete", "namespace", "short", "--timeout=60s")
+    assert "NotFound" in place.kubectl("get", "namespace", "short", check=False)
+
+
+LIBRARY = """
+import asyncio, json, sys
+from kubernetes_asyncio import client, config, watch
+
+async def main():
+    await config.load_kube_config()
+    async with client.ApiClient() as api:
+        core, leases = client.CoreV1Api(api), client.CoordinationV1Api(api)
+        custom = client.CustomObjectsApi(api)
+        seen = []
+
+        async def follow():
+            async with watch.Watch().stream(core.list_namespaced_config_map, "shop", timeout_seconds=20) as stream:
+                async for event in stream:
+                    if event["object"].metadata.name == "library":
+                        seen.append(event["type"])
+                        if event["type"] == "DELETED":
+                            return
+
+        task = asyncio.create_task(follow())
+        await asyncio.sleep(0.5)
+        body = client.V1ConfigMap(metadata=client.V1ObjectMeta(name="library"), data={"a": "1"})
+        await core.create_namespaced_config_map("shop", body)
+        await core.patch_namespaced_config_map("library", "shop", {"data": {"a": "2"}})
+        await core.delete_namespaced_config_map("library", "shop")
+        await asyncio.wait_for(task, 30)
+        spec = client.V1LeaseSpec(holder_identity="me", lease_duration_seconds=10)
+        lease = client.V1Lease(metadata=client.V1ObjectMeta(name="l"), spec=spec)
+        lease = await leases.create_namespaced_lease("shop", lease)
+        lease.spec.holder_identity = "you"
+        await leases.replace_namespaced_lease("l", "shop", lease)
+        try:
+            await leases.replace_namespaced_lease("l", "shop", lease)
+            conflict = 0
+        except client.ApiException as error:
+            conflict = error.status
+        canaries = await custom.list_cluster_custom_object("flagger.app", "v1beta1", "canaries")
+        print(json.dumps({"seen": seen, "conflict": conflict, "canaries": len(canaries["items"])}))
+
+asyncio.run(main())
+"""
+
+
+def test_a_client_library(place: Sandbox) -> None:
+    """kubernetes_asyncio: a watch, a Lease with its conflict, custom objects."""
+    done = subprocess.run(
+        [str(BIN / "python"), "-c", LIBRARY],
+        env={**os.environ, **place.environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    said: dict[str, Any] = json.loads(done.stdout)
+    assert said == {"seen": ["ADDED", "MODIFIED", "DELETED"], "conflict": 409, "canaries": 0}
