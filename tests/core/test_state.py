@@ -199,6 +199,15 @@ def test_an_idle_canary_is_left_in_peace() -> None:
     assert world.actions == [] and world.decision.wake is None
 
 
+def test_a_rollout_that_has_only_just_begun_is_no_news() -> None:
+    """Until its status tells of the new spec there is nothing to say, and nothing is done."""
+    world = ready_world().change("v1:r2", failing="settling").run(5)
+    assert world.texts[-1].startswith("New revision detected!") and world.weights == []
+    assert world.decision.reasons[0].text.endswith("settling")
+    world.target.failing = ""
+    assert world.until(Phase.SUCCEEDED).status.failed_checks == 0
+
+
 @pytest.mark.parametrize("phase", [Phase.TERMINATED, Phase.TERMINATING])
 def test_what_is_over_stays_so(phase: Phase) -> None:
     """Also when the object is still there for somebody else's sake."""

@@ -71,10 +71,12 @@ class Pods:
     replicas: int = 0
     ready_at: float = 0.0
     failing: str = ""
-    """Set: never ready. `deadline`: and past saving; anything else: for now."""
+    """Set: never ready. `deadline`: and past saving; `settling`: not worth a word; anything else: for now."""
 
     def readiness(self, who: str, now: float) -> Readiness:
         """As `workloads` would tell it."""
+        if self.failing == "settling":
+            return Readiness(False, f"{who} not ready: settling", settling=True)
         if self.failing:
             return Readiness(False, f"{who} not ready: {self.failing}", retriable=self.failing != "deadline")
         if now < self.ready_at:
@@ -219,6 +221,7 @@ class World:
                 self._carry_out(decision)
             else:
                 assert not self.decide().actions, "deciding twice on an unchanged situation"
+                assert decision.wake is None or decision.wake > self.now, "a wake-up that is over would ring for ever"
                 return decision
         raise AssertionError(f"no end: {[type(a).__name__ for a in decision.actions]} {decision.reasons}")
 

@@ -27,6 +27,7 @@ class Key(NamedTuple):
 class Desk:
     """One canary's evidence so far, standing texts, alarm, and how often in a row a look has failed."""
 
+    generation: int | None = None
     evidence: dict[Need, Result] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
     tick: float | None = None
@@ -49,6 +50,12 @@ class Desk:
                 self.said.pop(code, None)
             else:
                 self.said[code] = text
+
+    def turn_to(self, generation: int | None) -> None:
+        """The spec is that of another generation now: what was asked by the old one answers nothing."""
+        self.generation = generation
+        self.evidence.clear()
+        self.stop_gathering()
 
     def stop_gathering(self) -> None:
         """What is being asked is of no use any more."""

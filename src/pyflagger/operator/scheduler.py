@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 from pyflagger.clock import Clock
+
+TICKS_PER_SECOND = 1_000_000
+"""Alarms ring at whole microseconds: a wait that is finer than its clock would be begun again for ever."""
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -41,7 +45,7 @@ class Scheduler(Generic[Key]):
 
     def alarm(self, key: Key, after: float) -> None:
         """Look at this key `after` seconds from now, in place of its earlier alarm."""
-        due = self._clock.monotonic() + max(0.0, after)
+        due = math.ceil((self._clock.monotonic() + max(0.0, after)) * TICKS_PER_SECOND) / TICKS_PER_SECOND
         self._alarms[key] = due
         self._order += 1
         heapq.heappush(self._heap, (due, self._order, key))

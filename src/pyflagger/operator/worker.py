@@ -96,7 +96,8 @@ class Worker(Generic[Seen]):
             self._log.exception("a look at the canary failed", canary=str(key))
             self._failed(key, desk, _ours(error))
         else:
-            desk.failures = 0
+            if decision is not None and not decision.needs:
+                desk.failures = 0
             self._set_alarm(key, desk, decision)
 
     async def _steps(self, key: Key, desk: Desk) -> Decision | None:
@@ -105,6 +106,9 @@ class Worker(Generic[Seen]):
             if seen is None:
                 self.forget(key)
                 return None
+            if desk.generation != seen.situation.canary.metadata.generation:
+                desk.turn_to(seen.situation.canary.metadata.generation)
+                continue
             decision = decide(seen.situation)
             self._limbs.decided(key, decision)
             if decision.needs:
