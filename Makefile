@@ -30,8 +30,8 @@ test-real: $(READY) ## the tests that need real child processes: Traefik, kubect
 	$(BIN)/python -m pytest -m real tests
 
 lint: $(READY) ## style, types, layers, and the tidy rules
-	$(BIN)/ruff check src tests bench
-	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench e2e
+	$(BIN)/ruff format --check src tests bench e2e
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/tidy
@@ -40,6 +40,7 @@ bench: $(READY) ## what a release costs: requests, CPU a tick, memory
 	$(BIN)/python -m bench
 
 mutate: $(READY) ## break the core in every small way and see which breakages no test notices
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[mutate]'
 	$(BIN)/python -m bench.mutate
 
 clean: ## remove the virtual environment and caches

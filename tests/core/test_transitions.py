@@ -21,8 +21,9 @@ def test_a_status_moves_by_the_table_or_not_at_all(before: Phase, after: Phase) 
     if after in ALLOWED[before]:
         assert move(status, after, now=NOW, kind="Deployment").phase is after
     else:
-        with pytest.raises(IllegalTransition):
+        with pytest.raises(IllegalTransition) as told:
             move(status, after, now=NOW, kind="Deployment")
+        assert str(told.value) == f"{before.value or 'New'} cannot become {after.value or 'New'}"
 
 
 def test_the_table_names_every_phase_and_has_no_dead_ends_but_the_last() -> None:
@@ -62,17 +63,32 @@ def test_the_condition_changes_its_times_as_kubernetes_does() -> None:
 
 
 def test_an_unchanged_condition_is_left_alone() -> None:
-    """No write for nothing."""
+    """No write for nothing, also when status and phase came from the API server as text of their own."""
     status = move(CanaryStatus(phase=Phase.SUCCEEDED), Phase.PROGRESSING, now=NOW, kind="Deployment")
     assert move(status, Phase.PROGRESSING, now=LATER, kind="Deployment") == status
+    read = CanaryStatus.model_validate_json(status.model_dump_json(by_alias=True))
+    assert move(read, Phase.PROGRESSING, now=LATER, kind="Deployment") == read
+
+
+def test_a_condition_that_says_something_new_is_written() -> None:
+    """Whether the new text sorts before the old one or after it; the transition time stays while the status does."""
+    status = move(CanaryStatus(phase=Phase.SUCCEEDED), Phase.PROGRESSING, now=NOW, kind="Deployment", message="m")
+    for text in ("a", "z"):
+        said = move(status, Phase.PROGRESSING, now=LATER, kind="Deployment", message=text).conditions[0]
+        assert (said.message, said.last_update_time) == (text, "2023-11-14T22:14:20Z")
+        assert said.last_transition_time == "2023-11-14T22:13:20Z"
 
 
 def test_other_conditions_are_kept() -> None:
     """Whoever wrote them."""
-    other = Condition(type="Other", status="True", reason="x")
-    status = CanaryStatus(phase=Phase.SUCCEEDED, conditions=(other,))
-    moved = move(status, Phase.WAITING, now=NOW, kind="Deployment")
-    assert [c.type for c in moved.conditions] == ["Promoted", "Other"]
+    others = [Condition(type=name, status="False", reason="x") for name in ("Available", "Other", "Ready")]
+    status = CanaryStatus(phase=Phase.SUCCEEDED, conditions=tuple(others))
+    moved = block(move(status, Phase.WAITING, now=NOW, kind="Deployment"), "a", NOW)
+    assert [c.type for c in moved.conditions] == ["Promoted", "Available", "Other", "Ready", "Blocked"]
+    again = block(move(moved, Phase.PROGRESSING, now=LATER, kind="Deployment"), "b", LATER)
+    assert [c.type for c in again.conditions] == ["Promoted", "Available", "Other", "Ready", "Blocked"]
+    assert again.conditions[1:4] == tuple(others)
+    assert {c.last_transition_time for c in (again.conditions[0], again.conditions[4])} == {"2023-11-14T22:13:20Z"}
 
 
 def test_blocking_and_mending() -> None:

@@ -61,6 +61,9 @@ THRESHOLDS = [
     (SPEED, "builtin", 0, 1, f"{HALT} request duration 1ms > 0s"),
     ("lag", "query", 5, 6, f"{HALT} lag 6.00 > 5"),
     ("lag", "template", 0, 0, None),
+    ("saturation", "query", 5, 6, f"{HALT} saturation 6.00 > 5"),
+    ("saturation", "template", 5, 4, None),
+    (RATE, "query", 5, 6, f"{HALT} {RATE} 6.00 > 5"),
 ]
 
 
@@ -133,10 +136,11 @@ def test_a_value_passes_if_and_only_if_it_is_within(value: float, bound: float, 
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(99.0, "99"), (0.5, "0.5"), (-3.0, "-3"), (1e22, "1e+22"), (1e-7, "1e-07")]
+    ("number", "text"),
+    [(99.0, "99"), (0.5, "0.5"), (-3.0, "-3"), (1e15, "1000000000000000"), (1e22, "1e+22"), (1e-7, "1e-07")],
 )
 def test_numbers_as_short_as_can_be(number: float, text: str) -> None:
-    """As the reference prints bounds."""
+    """Every digit that counts, and no point without a reason."""
     assert shortest(number) == text
 
 

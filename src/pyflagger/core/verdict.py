@@ -125,4 +125,4 @@ def _shown(
 
 def shortest(value: float) -> str:
     """A number as short as it can be said: `99`, `0.5`."""
-    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return repr(value).removesuffix(".0")

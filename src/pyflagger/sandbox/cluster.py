@@ -31,7 +31,7 @@ from pyflagger.sandbox.kubelet.images import Launch
 from pyflagger.sandbox.kubelet.local import LocalRuntime
 from pyflagger.sandbox.kubelet.network import SERVICE_NETWORK, Addresses
 from pyflagger.sandbox.kubelet.programs import builtin_images
-from pyflagger.sandbox.network.ingress import Traefik
+from pyflagger.sandbox.network.ingress import Access, Traefik
 from pyflagger.sandbox.network.names import Address, Names
 from pyflagger.sandbox.network.proxy import ForwardProxy
 from pyflagger.sandbox.targets import pod_targets
@@ -113,7 +113,7 @@ class Cluster:
         self.metrics = await self._start_metrics(http)
         self._stack.callback(self._remove_kubeconfig)
         self._write_kubeconfig()
-        await self._traefik.start(self.api)
+        await self._traefik.start(Access(self.api))
 
     async def _create(self, obj: Obj) -> None:
         resource = self.server.registry.of_kind(obj["apiVersion"], obj["kind"])

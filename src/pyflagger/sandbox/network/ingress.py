@@ -12,6 +12,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -42,17 +43,28 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def arguments(api: str, token_file: Path, web_port: int, metrics_port: int) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How Traefik gets to its API server. `authority`: a file of certificates, None where it speaks plain HTTP."""
+
+    url: str
+    token: str = "sandbox"
+    authority: Path | None = None
+
+
+def arguments(api: Access, token_file: Path, web_port: int, metrics_port: int) -> list[str]:
     """Traefik's command line."""
     provider = "--providers.kubernetesIngressNGINX"
+    authority = [f"{provider}.certAuthFilePath={api.authority}"] if api.authority else []
     return [
         f"--entryPoints.web.address=127.0.0.1:{web_port}",
         "--entryPoints.web.transport.lifeCycle.graceTimeOut=2s",
         f"--entryPoints.metrics.address=127.0.0.1:{metrics_port}",
         "--experimental.kubernetesIngressNGINX=true",
         f"{provider}=true",
-        f"{provider}.endpoint={api}",
+        f"{provider}.endpoint={api.url}",
         f"{provider}.token={token_file}",
+        *authority,
         f"{provider}.httpEntryPoint=web",
         "--providers.providersThrottleDuration=100ms",
         "--metrics.prometheus=true",
@@ -81,11 +93,11 @@ class Traefik:
         """The base URL that visitors use."""
         return f"http://127.0.0.1:{self.web_port}"
 
-    async def start(self, api: str) -> None:
+    async def start(self, api: Access) -> None:
         """Run it and wait until it answers. Raises MissingExtra, or RuntimeError with the end of its log."""
         binary = find("traefik")
         token = self._directory / "token"
-        token.write_text("sandbox")
+        token.write_text(api.token)
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 binary,

