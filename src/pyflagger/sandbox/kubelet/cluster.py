@@ -32,10 +32,11 @@ class Workers:
         *,
         nodes: Sequence[str] = NODES,
         controllers: Sequence[Controller] = CONTROLLERS,
+        kinds: Sequence[str] = KINDS,
         events: bool = True,
     ) -> None:
         api = Api(transport)
-        self.cache = Cache(api, clock, dict.fromkeys((*KINDS, "Pod", "Node")))
+        self.cache = Cache(api, clock, dict.fromkeys((*kinds, "Pod", "Node")))
         self._recorders = [Recorder(api, clock, name) for name in ("sandbox-controllers", "kubelet")] if events else []
         said_by_controllers, said_by_kubelet = self._recorders or (None, None)
         self.manager = Manager(api, self.cache, clock, controllers, said_by_controllers)

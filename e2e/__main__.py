@@ -1,0 +1,39 @@
+"""`python -m e2e [pytest's words]`: get the parts, enter a network of our own, and run the tests on a real cluster.
+
+The network is a namespace of this user's: no root. The pod range lies on its `lo`, so every pod address can be
+listened on; nothing outside is reached from it, which is why the parts are fetched before.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from e2e.parts import NoPart, parts
+from e2e.world import API_HOST
+
+SETUP = f'ip link set lo up && ip addr add {API_HOST}/16 dev lo && exec "$@"'
+
+
+def inside(command: Sequence[str]) -> list[str]:
+    """The command, to be run in a network of its own."""
+    return ["unshare", "-rn", "sh", "-c", SETUP, "sh", *command]
+
+
+def main(words: Sequence[str]) -> int:
+    """Does not return when the parts are there: the tests, or what follows `--run`, take the place of this process."""
+    try:
+        parts()
+    except NoPart as error:
+        print(f"e2e: {error}", file=sys.stderr)
+        return 1
+    os.environ["PATH"] += os.pathsep + "/usr/sbin"
+    tests = [sys.executable, "-m", "pytest", *(words or [str(Path(__file__).parent)])]
+    command = inside(words[1:] if words[:1] == ["--run"] else tests)
+    return os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,169 @@
+"""`python -m e2e.stage --json`: a real control plane with nodes, pods, ingress and Prometheus, and our operator on it.
+
+Takes the flags of `flagger sandbox` that mean something here and prints the same JSON line, so whatever runs on a
+sandbox runs on this too. The operator is a child process under the service account of our manifests, with their rules
+and no others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from e2e.controlplane import Child, ControlPlane
+from e2e.parts import parts
+from pyflagger.objects import Obj
+from pyflagger.sandbox.network.ingress import find, free_port
+
+ROOT = Path(__file__).resolve().parents[1]
+START_SECONDS_MAX = 60.0
+TOKEN_SECONDS = 24 * 3600
+INGRESS_CLASS = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "IngressClass",
+    "metadata": {"name": "nginx"},
+    "spec": {"controller": "k8s.io/ingress-nginx"},
+}
+
+
+class Stage:
+    """A control plane in a folder, and what was started on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plane = ControlPlane(parts(), folder)
+        self.places: dict[str, str] = {}
+        self._world: subprocess.Popen[str] | None = None
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's."""
+        return self.folder / "kubeconfig-admin"
+
+    def start(self) -> None:
+        """Control plane, kinds, nodes and data plane. Raises NotReady."""
+        self.plane.start()
+        self.apply(*manifests("crds"), INGRESS_CLASS)
+        log = (self.folder / "world.log").open("wb")
+        command = [sys.executable, "-m", "e2e.world", "--kubeconfig", str(self.kubeconfig)]
+        self._world = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+        self.places = json.loads(first_line(self._world) or "{}")
+        if not self.places:
+            raise RuntimeError((self.folder / "world.log").read_text())
+
+    def stop(self) -> None:
+        """End everything."""
+        if self._world is not None:
+            self._world.terminate()
+            self._world.wait(START_SECONDS_MAX)
+            assert self._world.stdout is not None
+            self._world.stdout.close()
+        self.plane.stop()
+
+    def kubectl(self, *words: str, said: str = "", check: bool = True) -> str:
+        """Run kubectl as the administrator; what it printed. Raises RuntimeError when it fails."""
+        done = subprocess.run(
+            [find("kubectl"), "--kubeconfig", str(self.kubeconfig), *words],
+            input=said,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+        )
+        if check and done.returncode:
+            raise RuntimeError(f"kubectl {' '.join(words)}: {done.stdout}")
+        return done.stdout
+
+    def apply(self, *objects: Obj) -> None:
+        """Apply objects."""
+        self.kubectl("apply", "--server-side", "-f", "-", said=yaml.safe_dump_all(objects))
+
+    def account(self, namespace: str, name: str = "flagger") -> Path:
+        """A kubeconfig for a service account that is there."""
+        body = {"spec": {"expirationSeconds": TOKEN_SECONDS}}
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        return self.plane.kubeconfig(f"{namespace}-{name}", self.plane.ask("POST", path, body)["status"]["token"])
+
+    def install(self, overlay: str) -> Path:
+        """The operator's account and rules from our manifests, as its kubeconfig. The Deployment is left out."""
+        objects = [obj for obj in manifests(overlay) if obj["kind"] != "Deployment"]
+        namespace = next(obj["metadata"]["namespace"] for obj in objects if obj["kind"] == "ServiceAccount")
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        self.apply(*objects)
+        return self.account(namespace)
+
+    def operator(self, kubeconfig: Path, *flags: str, name: str = "operator", environ: Mapping[str, str] = {}) -> Child:
+        """An operator, not yet started. `places["operator"]` is where its /metrics will be."""
+        port = free_port()
+        self.places["operator"] = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "pyflagger.cli.main", "run", "-kubeconfig", str(kubeconfig)]
+        words = ["-metrics-server", self.places["metrics"], "-mesh-provider", "nginx", "-port", str(port)]
+        proxies = {"http_proxy": self.places["proxy"], "NO_PROXY": "127.0.0.1"}
+        log = self.folder / f"{name}.log"
+        return Child(name, [*command, *words, "-log-level", "info", *flags], log, {**proxies, **environ})
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Stage]:
+    """A stage while the block runs."""
+    made = Stage(folder)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+def manifests(overlay: str) -> list[Obj]:
+    """What `kubectl apply -k kustomize/…` would apply."""
+    command = [find("kubectl"), "kustomize", str(ROOT / "kustomize" / overlay)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [obj for obj in yaml.safe_load_all(done.stdout) if obj]
+
+
+def first_line(process: subprocess.Popen[str], seconds: float = START_SECONDS_MAX) -> str:
+    """What a child prints when it is ready; empty when it says nothing in time."""
+    lines: list[str] = []
+    stream = process.stdout
+    assert stream is not None
+    reader = threading.Thread(target=lambda: lines.append(stream.readline()), daemon=True)
+    reader.start()
+    reader.join(seconds)
+    return lines[0] if lines else ""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a stage until told to stop."""
+    reader = argparse.ArgumentParser()
+    reader.add_argument("--json", action="store_true")
+    reader.add_argument("--no-operator", action="store_true")
+    reader.add_argument("--min-interval", default="10s")
+    asked = reader.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with tempfile.TemporaryDirectory(prefix="flagger-e2e-") as name, staged(Path(name)) as stage:
+        places = {"kubeconfig": str(stage.kubeconfig), "api": stage.plane.url, "folder": name}
+        operator = stage.operator(stage.install("cluster"), "-min-interval", asked.min_interval)
+        if not asked.no_operator:
+            operator.start()
+        print(json.dumps(places | stage.places), flush=True)
+        try:
+            signal.pause()
+        finally:
+            operator.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    raise SystemExit(main(sys.argv[1:]))
