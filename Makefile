@@ -39,6 +39,9 @@ lint: $(READY) ## style, types, layers, and the tidy rules
 bench: $(READY) ## what a release costs: requests, CPU a tick, memory
 	$(BIN)/python -m bench
 
+docs: $(READY) ## write the generated parts of docs/ and kustomize/: tables of fields, CRDs
+	PYTHONPATH=tests $(BIN)/python -m docs.write
+
 mutate: $(READY) ## break the core in every small way and see which breakages no test notices
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[mutate]'
 	$(BIN)/python -m bench.mutate

@@ -45,6 +45,37 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of the API. `group` is empty for the core group; `plural` is its name in paths."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """`group/version`, as objects spell it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def full_name(self) -> str:
+        """`plural.group`, as people and CRDs name it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The absolute path of the collection, an object, or a subresource."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        return root + scope + "".join(f"/{part}" for part in (self.plural, name, subresource) if part)
+
+    def ref(self, namespace: str, name: str) -> Ref:
+        """The name of one object of this kind."""
+        return Ref(self.api_version, self.kind, namespace if self.namespaced else "", name)
+
+
+@dataclass(frozen=True, slots=True)
 class Create:
     """Create this object; it must not exist."""
 

@@ -258,3 +258,41 @@ def test_a_long_name_is_cut_in_the_text() -> None:
     """A problem stays readable when the name is not."""
     (found,) = [p for p in problems(good(targetRef={"name": LONG})) if p.path == "spec.targetRef.name"]
     assert len(found.text) < 160
+
+
+# Ports and testers --------------------------------------------------------------------------------------------------
+
+PORTED = Capabilities(ports=True, testers=True)
+
+
+def ports(*more: tuple[str, int]) -> dict[str, Any]:
+    """A manifest with further ports."""
+    return good(service={"port": 80, "ports": [{"name": name, "port": port} for name, port in more]})
+
+
+@pytest.mark.parametrize(
+    "manifest, paths",
+    [
+        (ports(("grpc", 9000), ("admin", 9001)), []),
+        (ports(("http", 9000)), ["spec.service.ports[0].name"]),
+        (ports(("grpc", 80), ("grpc", 81)), ["spec.service.ports[0].port", "spec.service.ports[1].name"]),
+    ],
+)
+def test_ports_are_told_apart_by_name_and_number(manifest: dict[str, Any], paths: list[str]) -> None:
+    """The main port's name and number count too."""
+    assert [problem.path for problem in problems(manifest, capabilities=PORTED)] == paths
+
+
+@pytest.mark.parametrize("field", ["spec.service.ports", "spec.analysis.testers"])
+def test_what_a_provider_cannot_do_is_refused_by_name(field: str) -> None:
+    """Never is a wish left out silently."""
+    manifest = ports(("grpc", 9000)) if "ports" in field else analysed(stepWeight=10, testers=MATCH)
+    (problem,) = problems(manifest, capabilities=Capabilities())
+    assert problem.path == field and "provider nginx does not" in problem.text
+
+
+def test_testers_go_with_weights() -> None:
+    """With iterations the same is said by match."""
+    assert problems(analysed(stepWeight=10, testers=MATCH), capabilities=PORTED) == ()
+    (problem,) = problems(analysed(iterations=5, testers=MATCH), capabilities=PORTED)
+    assert problem.path == "spec.analysis.testers" and "match" in problem.todo

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.world import World, canary, hook, ready_world
+from core.world import MESH, World, canary, hook, ready_world
 from pyflagger.api.canary import CanaryStatus, Phase
 from pyflagger.api.facts import ALL_PRIMARY, READY, Fault, Problem, Readiness, Route
 from pyflagger.core.decision import PauseAutoscaler, ReleaseFinalizer, Revert
@@ -174,6 +174,18 @@ def test_a_primary_that_cannot_be_read_holds() -> None:
     assert world.texts == ["no access"] and world.status.phase is Phase.INITIALIZED
 
 
+def test_a_kind_that_cannot_be_read_holds_and_hides_what_follows_from_it() -> None:
+    """Told is the cause, not that its objects seem to be missing; once it is mended the release goes on."""
+    world = ready_world(STEPS)
+    world.unread = (Problem(Fault.CLUSTER, "not allowed to list routes"),)
+    world.target_problem = Problem(Fault.MANIFEST, "target not found")
+    world.change("v1:r2").run(20)
+    assert world.texts == ["not allowed to list routes"] and world.status.phase is Phase.INITIALIZED
+    assert world.status.conditions[1].message == "not allowed to list routes"
+    world.unread, world.target_problem = (), None
+    world.until(Phase.SUCCEEDED)
+
+
 # Ends ---------------------------------------------------------------------------------------------------------------
 
 
@@ -183,6 +195,20 @@ def test_success_forgets_failed_checks_and_keeps_cookies() -> None:
     world.metrics["request-success-rate"] = [1, 100]
     with_status(world, session_affinity_cookie="a=b").change("v1:r2").until(Phase.SUCCEEDED)
     assert world.status.failed_checks == 0 and world.status.session_affinity_cookie == "a=b"
+
+
+def test_cookies_follow_the_weight() -> None:
+    """One for the release, the last one to be deleted after it, and a rollback ends it as a promotion does."""
+    affinity = {"sessionAffinity": {"cookieName": "stay", "primaryCookieName": "home"}}
+    world = ready_world({**STEPS, **affinity}, **MESH).change("v1:r2").until(Phase.SUCCEEDED)
+    running = {s.session_affinity_cookie for s in world.statuses if s.canary_weight}
+    assert len(running) == 1 and running.pop().startswith("stay=")
+    assert len({s.primary_session_affinity_cookie for s in world.statuses if s.canary_weight}) == 2
+    last = world.status
+    assert (last.session_affinity_cookie, last.primary_session_affinity_cookie) == ("", "")
+    first = last.previous_session_affinity_cookie
+    world.fresh_record().change("v1:r3").until(Phase.SUCCEEDED)
+    assert world.status.previous_session_affinity_cookie not in ("", first)
 
 
 def test_what_hooks_say_after_the_end_changes_nothing() -> None:
@@ -271,6 +297,18 @@ def test_deletion_is_not_held_up_by_problems(suspend: bool) -> None:
     world.target_problem = Problem(Fault.CLUSTER, "not there")
     world.delete().run(5)
     assert world.gone and Revert("target") not in world.actions
+
+
+def test_deletion_waits_for_what_cannot_be_read() -> None:
+    """Nothing is handed back blindly, and the finalizer stays until it can be."""
+    world = ready_world(spec=REVERTING)
+    world.unread = (Problem(Fault.CLUSTER, "not allowed to list routes"),)
+    world.delete().run(20)
+    assert not world.gone and not [action for action in world.actions if isinstance(action, Revert)]
+    assert world.texts[-1] == "not allowed to list routes"
+    world.unread = ()
+    world.run(20)
+    assert world.gone
 
 
 def test_deletion_while_a_rollback_is_under_way() -> None:

@@ -126,6 +126,7 @@ class World:
     parts: dict[Part, Sync] = field(default_factory=dict)
     reassert_zero: bool = False
     problems: tuple[Problem, ...] = ()
+    unread: tuple[Problem, ...] = ()
     target_problem: Problem | None = None
     route_problem: Problem | None = None
     primary_problem: Problem | None = None
@@ -197,6 +198,7 @@ class World:
                 target_autoscaler_paused=self.paused,
             ),
             problems=self.problems,
+            unread=self.unread,
             evidence=dict(self.evidence),
             memory=self.memory,
             deleting=self.deleting,

@@ -24,8 +24,8 @@ from pyflagger.kube.errors import (
     Unreachable,
 )
 from pyflagger.kube.protocol import TransportError
-from pyflagger.kube.resources import CANARIES, CONFIG_MAPS, LEASES, Resource, UnknownKind, resource_of
-from pyflagger.objects import Create, Delete, Patch, Ref
+from pyflagger.kube.resources import CANARIES, CONFIG_MAPS, LEASES, UnknownKind, resource_of
+from pyflagger.objects import Create, Delete, Patch, Ref, Resource
 
 pytestmark = pytest.mark.looptime
 

@@ -243,3 +243,41 @@ async def test_what_has_not_changed_is_shared() -> None:
     await follower.run()
     old, new = seen[-1]
     assert old["data"] is new["data"]
+
+
+# Refusals -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status, text", [(404, "does not serve configmaps in version v1"), (403, "no right")])
+async def test_a_kind_that_is_refused_is_told_once_and_asked_for_again(status: int, text: str) -> None:
+    """The refusal says what is wrong and what to do, and ends with the first list that works."""
+    follower = following([refusal(status, message="no right"), refusal(status, message="no right"), page()])
+    noted: list[str] = []
+    reflector = follower.reflector = Reflector(
+        Client(follower.transport, follower.clock),
+        follower.clock,
+        CONFIG_MAPS,
+        "test",
+        follower._tell,
+        noted=lambda: noted.append(str(follower.reflector.refusal)),
+    )
+    await follower.run(0.1)
+    assert reflector.refusal is not None and text in str(reflector.refusal) and reflector.refusal.problem.todo
+    assert not reflector.synced.is_set()
+    await follower.run(5)
+    assert reflector.refusal is None and reflector.synced.is_set()
+    assert len(noted) == 2 and text in noted[0] and noted[1] == "None"
+
+
+async def test_a_right_that_is_taken_away_later_is_told_too() -> None:
+    """What was read stays, and whoever needs the kind learns that it may be old."""
+    follower = following([page(config("a", 1)), refusal(403)], refusal(403))  # type: ignore[arg-type]
+    await follower.run(5)
+    assert follower.reflector.refusal is not None and follower.reflector.refusal.status == 403
+    assert follower.versions == {"a": "1"}
+
+
+async def test_a_server_that_is_away_refuses_nothing() -> None:
+    """An outage is no refusal: canaries are not told to mend what is not broken."""
+    follower = await following([CUT, refusal(500), refusal(429), CUT]).run(20)
+    assert follower.reflector.refusal is None and follower.reflector.trouble

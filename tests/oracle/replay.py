@@ -23,10 +23,9 @@ from pyflagger.kube.resources import (
     EVENTS,
     SECRETS,
     SERVICES,
-    Resource,
     resource_of,
 )
-from pyflagger.objects import Obj, Ref, controller_of
+from pyflagger.objects import Obj, Ref, Resource, controller_of
 from pyflagger.operator.options import parse
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest
 from stage.stage import Stage, path_of, vector

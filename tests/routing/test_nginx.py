@@ -387,3 +387,38 @@ def test_deletion_gives_nothing_back() -> None:
     road = Road()
     road.reconcile()
     assert ROUTER.finalize(road.canary, road.live, OPTIONS) == ()
+
+
+# Testers and further ports ------------------------------------------------------------------------------------------
+
+TESTERS = {"testers": [{"headers": {"x-tester": {"exact": "yes"}}}, {"headers": {"cookie": {"exact": "beta"}}}]}
+
+
+def test_testers_are_pinned_while_the_weight_ramps() -> None:
+    """Their header leads to the canary at every weight over 0, and nobody is left there when it ends."""
+    road = Road(canary(analysis=TESTERS))
+    road.reconcile()
+    for weight in (10, 30):
+        assert road.set(weight) == 1 and road.read() == Route(100 - weight, weight)
+        annotations = road.ours["metadata"]["annotations"]
+        assert annotations[f"{P}/canary-by-header"] == "x-tester" and annotations[f"{P}/canary-by-cookie"] == "beta"
+        assert road.reconcile() == 0 and road.set(weight) == 0
+    road.set(0)
+    assert road.read() == ALL_PRIMARY
+    assert not [key for key in road.ours["metadata"]["annotations"] if "canary-by" in key]
+
+
+def test_testers_that_annotations_cannot_say_are_a_problem() -> None:
+    """With the path of the field they were written in."""
+    road = Road(canary(analysis={"testers": [{"headers": {"x-tester": {"prefix": "y"}}}]}))
+    road.reconcile()
+    found = ROUTER.set(road.canary, road.live, Route(90, 10), OPTIONS)
+    assert isinstance(found, Problem) and found.path == "spec.analysis.testers[0].headers.x-tester"
+
+
+@pytest.mark.parametrize("port, fine", [(9000, True), ("grpc", True), (9001, False)])
+def test_an_ingress_may_send_to_any_of_the_ports(port: int | str, fine: bool) -> None:
+    """Only a port that the Services lack is a mismatch."""
+    of = canary(service={"ports": [{"name": "grpc", "port": 9000}]})
+    found = ROUTER.reconcile(of, Road(of, ingress(("/", "web", port))).live, OPTIONS)
+    assert isinstance(found, Problem) is not fine

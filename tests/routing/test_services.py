@@ -246,3 +246,16 @@ def test_turned_to_the_canary() -> None:
     assert not services.serves_canary(made(), APP)
     assert not services.serves_canary(None, APP)
     assert services.serves_canary(made(Role.CANARY), APP)
+
+
+def test_further_ports_are_on_all_three() -> None:
+    """Whoever calls a further port of any of them is answered as on the main one."""
+    further = [{"name": "grpc", "port": 9000, "targetPort": "rpc", "appProtocol": "grpc"}, {"name": "raw", "port": 7}]
+    for role in Role:
+        cluster, of = Cluster(), canary(service={"ports": further})
+        cluster.write(services.reconcile(of, role, APP, (), None))
+        rest = cluster.objects[services.ref(of, role)]["spec"]["ports"][1:]
+        assert rest == [
+            {"name": "grpc", "port": 9000, "targetPort": "rpc", "protocol": "TCP", "appProtocol": "grpc"},
+            {"name": "raw", "port": 7, "targetPort": 7, "protocol": "TCP"},
+        ]

@@ -123,6 +123,23 @@ async def test_something_is_missing(what: str) -> None:
     await pair.end()
 
 
+async def test_a_kind_is_missing() -> None:
+    """A kind that is not installed is named with what to do, and only on the canary that needs it."""
+    pair = Pair()
+    keda = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "sick"}
+    await pair.begin(spoilt=canary("sick", autoscalerRef=keda))
+    text = await pair.tells(r"does not serve scaledobjects\.keda\.sh in version v1alpha1")
+    assert "its CustomResourceDefinition is not installed" in text
+    assert not [told for told in await pair.told() if "not found" in told]
+    await pair.release("calm")
+    await pair.calm_is_prompt()
+    assert (await pair.blocked() or {})["message"] in text
+    assert pair.operator.unready() is None
+    await pair.edit(autoscalerRef=None)
+    await pair.phase("sick", "Initialized")
+    await pair.end()
+
+
 async def test_a_template_is_missing() -> None:
     """The check fails with the template's name, and the release does not go on."""
     metric = {**METRIC, "templateRef": {"name": "nowhere"}}

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pyflagger.kube.resources import CANARIES, CONFIG_MAPS, DEPLOYMENTS, SERVICES, Resource
-from pyflagger.objects import Obj
+from pyflagger.kube.resources import CANARIES, CONFIG_MAPS, DEPLOYMENTS, SERVICES
+from pyflagger.objects import Obj, Resource
 from pyflagger.wire import HttpAnswer, HttpRequest
 from stage.manifests import INTERVAL, MAX, STEP, canary, deployment, image, ingress, settings
 from stage.mortal import INGRESSES, Mortal, Seen, Witness, awake, image_of

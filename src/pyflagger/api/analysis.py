@@ -136,6 +136,7 @@ class Analysis(Model):
     primary_ready_threshold: int = 100
     canary_ready_threshold: int = 100
     match: Annotated[tuple[Match, ...], NullableList] = ()
+    testers: Annotated[tuple[Match, ...], NullableList] = ()
     metrics: Annotated[tuple[Metric, ...], NullableList] = ()
     alerts: Annotated[tuple[AlertRule, ...], NullableList] = ()
     webhooks: Annotated[tuple[Webhook, ...], NullableList] = ()

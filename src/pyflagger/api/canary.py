@@ -19,7 +19,7 @@ from pyflagger.api.analysis import (
 )
 from pyflagger.api.base import AutoscalerReference, Model, Named, ObjectReference, ReplicaBounds
 from pyflagger.api.meta import Meta
-from pyflagger.api.service import CustomMetadata, Service, UnmanagedMetadata
+from pyflagger.api.service import CustomMetadata, Service, ServicePort, UnmanagedMetadata
 from pyflagger.api.status import CanaryStatus, Condition, Phase
 from pyflagger.api.templates import AlertProvider, MetricTemplate
 
@@ -44,6 +44,7 @@ __all__ = [
     "Phase",
     "ReplicaBounds",
     "Service",
+    "ServicePort",
     "SessionAffinity",
     "StringMatch",
     "TemplateReference",

@@ -70,10 +70,18 @@ ALL_CANARY = Route(0, 100)
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a traffic provider can do."""
+    """What a traffic provider can do.
+
+    `weights`: split by percent. `ab`: by header or cookie. `mirror`: copy requests of a blue/green release, and
+    `mirror_steps` those of a weighted one. `affinity`: cookies that keep visitors. `ports`: route several ports alike.
+    `testers`: pin some requests to the canary beside weights. `adopt`: patch weights of a route of the user's own.
+    """
 
     weights: bool = True
     ab: bool = False
     mirror: bool = False
     mirror_steps: bool = False
     affinity: bool = False
+    ports: bool = False
+    testers: bool = False
+    adopt: bool = False

@@ -44,7 +44,10 @@ CANARY: Mapping[str, str] = {
     "spec.autoscalerRef.primaryScalerReplicas.minReplicas": "least replicas of the primary",
     "spec.autoscalerRef.primaryScalerReplicas.maxReplicas": "most replicas of the primary",
     **_reference("spec.ingressRef", "the Ingress that visitors come through (providers nginx and skipper)"),
-    **_reference("spec.routeRef", "the route that visitors come through (provider apisix)"),
+    **_reference(
+        "spec.routeRef",
+        "the route that visitors come through: copied (apisix), or adopted and its weights set",
+    ),
     **_reference("spec.upstreamRef", "the Upstream that settings are copied from (provider gloo)"),
     "spec.service": "the Services that are generated, and the route's settings",
     "spec.service.name": "name of the Service that visitors use; empty: the target's name",
@@ -53,6 +56,11 @@ CANARY: Mapping[str, str] = {
     "spec.service.targetPort": "port of the container, number or name; empty: the same as port",
     "spec.service.appProtocol": "application protocol of the port",
     "spec.service.trafficDistribution": "the Services' traffic distribution",
+    "spec.service.ports": "more ports, routed with the same weights in one step",
+    "spec.service.ports[].name": "name of the port",
+    "spec.service.ports[].port": "port of the generated Services",
+    "spec.service.ports[].targetPort": "port of the container, number or name; empty: the same as port",
+    "spec.service.ports[].appProtocol": "application protocol of the port",
     "spec.service.portDiscovery": "also serve the other ports of the containers",
     "spec.service.headless": "generate headless Services",
     "spec.service.timeout": "time-out of a request (meshes)",
@@ -106,9 +114,18 @@ CANARY: Mapping[str, str] = {
     "spec.analysis.primaryReadyThreshold": "percent of the primary's pods that must be ready",
     "spec.analysis.canaryReadyThreshold": "percent of the canary's pods that must be ready",
     "spec.analysis.match": "A/B: which requests go to the canary; any item will do",
-    **_matched("spec.analysis.match[].headers", "headers (cookie too) by name, each exact, prefix, suffix or regex"),
-    **_matched("spec.analysis.match[].queryParams", "query parameters by name (Gateway API, Istio)"),
-    "spec.analysis.match[].sourceLabels": "labels of the calling workload (Istio)",
+    "spec.analysis.testers": "beside weights: requests that go to the canary at every weight; any item will do",
+    **{
+        path: text
+        for field in ("match", "testers")
+        for path, text in (
+            *_matched(
+                f"spec.analysis.{field}[].headers", "headers (cookie too) by name, each exact, prefix, suffix or regex"
+            ).items(),
+            *_matched(f"spec.analysis.{field}[].queryParams", "query parameters by name (Gateway API, Istio)").items(),
+            (f"spec.analysis.{field}[].sourceLabels", "labels of the calling workload (Istio)"),
+        )
+    },
     "spec.analysis.metrics": "checks, judged in this order",
     "spec.analysis.metrics[].name": "request-success-rate, request-duration, or a name of your own",
     "spec.analysis.metrics[].interval": "the window that the query looks at; empty: 1m",

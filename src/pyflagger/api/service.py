@@ -73,6 +73,15 @@ class GatewayRef(Model):
     port: int | None = Field(default=None, ge=1, le=65535)
 
 
+class ServicePort(Model):
+    """One more port, routed with the same weights; `target_port` None means the port itself."""
+
+    name: str = Field(min_length=1, max_length=63)
+    port: int = Field(ge=1, le=65535)
+    target_port: Port | None = None
+    app_protocol: str = ""
+
+
 class Service(Model):
     """`spec.service`. `name` empty means the target's; `target_port` None means the port itself."""
 
@@ -82,6 +91,7 @@ class Service(Model):
     target_port: Port | None = None
     app_protocol: str = ""
     traffic_distribution: str = ""
+    ports: Annotated[tuple[ServicePort, ...], BeforeValidator(_tuple)] = ()
     port_discovery: bool = False
     headless: bool = False
     timeout: str = ""

@@ -135,9 +135,38 @@ def _strategy(context: Context) -> Iterator[Problem]:
         yield _wrong(
             "spec.analysis.match", text, "Remove match, or use a provider that does (nginx, istio, gatewayapi:v1)."
         )
+    if analysis.testers:
+        yield from _testers(context, analysis)
     if analysis.session_affinity and not context.capabilities.affinity:
         text = f"cannot be used: provider {context.provider} has no session affinity"
         yield _wrong("spec.analysis.sessionAffinity", text, "Remove it, or use istio or gatewayapi:v1.")
+
+
+def _testers(context: Context, analysis: Analysis) -> Iterator[Problem]:
+    path = "spec.analysis.testers"
+    if not context.capabilities.testers:
+        text = f"cannot be used: provider {context.provider} does not pin requests beside weights"
+        yield _wrong(path, text, "Remove testers, or use a provider that does (nginx, istio, gatewayapi:v1).")
+    elif analysis.iterations > 0:
+        yield _wrong(path, "goes with weights, not with iterations", "Use match, or stepWeight instead of iterations.")
+
+
+def _ports(context: Context) -> Iterator[Problem]:
+    service = context.canary.spec.service
+    if service is None or not service.ports:
+        return
+    if not context.capabilities.ports:
+        text = f"cannot be used: provider {context.provider} does not route several ports alike"
+        yield _wrong("spec.service.ports", text, "Remove it, or use another provider.")
+    names, numbers = {service.port_name}, {service.port}
+    for index, port in enumerate(service.ports):
+        path = f"spec.service.ports[{index}]"
+        if port.name in names:
+            yield _wrong(f"{path}.name", f"is {port.name}, which another port has")
+        if port.port in numbers:
+            yield _wrong(f"{path}.port", f"is {port.port}, which another port has")
+        names.add(port.name)
+        numbers.add(port.port)
 
 
 def _cookies(context: Context) -> Iterator[Problem]:
@@ -183,6 +212,7 @@ _RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     _cross_namespace,
     _knative,
     _service,
+    _ports,
     _bounds,
     _ranges,
     _strategy,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from pyflagger.api import defaults
+from pyflagger.api import cookies, defaults
 from pyflagger.api.canary import Analysis, Canary, CanaryStatus, HookType, Phase, Webhook
 from pyflagger.api.durations import epoch, precise_stamp
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, READY, Problem, Readiness, Route
@@ -236,7 +236,9 @@ class Case:
         return resume + ((ScaleTarget(self.target.restored_replicas),) if self.target_asleep else ())
 
     def write(self, to: Phase | None = None, *, message: str = "", **changes: Any) -> WriteStatus:
-        """The status with some changes, in phase `to` if that is given."""
+        """The status with some changes, in phase `to` if that is given. Cookies follow the weight."""
+        if "canary_weight" in changes:
+            changes |= cookies.changes(self.canary, changes["canary_weight"])
         if to is None:
             return WriteStatus(self.status.but(**changes))
         return WriteStatus(move(self.status, to, now=self.now, kind=self.kind, message=message, **changes))

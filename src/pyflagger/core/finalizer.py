@@ -23,6 +23,12 @@ def begin(case: Case) -> Decision | None:
     return case.act(reason, case.say(reason), case.clean_slate(case.now), case.write(Phase.TERMINATING, rollback=None))
 
 
+def unread(case: Case) -> Decision | None:
+    """What cannot be read cannot be handed back: wait for the right to."""
+    unread = case.situation.unread
+    return case.hold(reasons.blocked(unread[0])) if unread else None
+
+
 def target(case: Case) -> Decision | None:
     """The target gets the primary's size and its autoscaler back. Repeated after a restart, which does no harm."""
     if not case.target.scalable or (REVERTED in case.situation.memory.said and not case.target_asleep):
@@ -46,4 +52,4 @@ def release(case: Case) -> Decision:
     return case.act(reason, Revert("apex-service"), Revert("routing"), case.say(reason), ReleaseFinalizer())
 
 
-STEPS: tuple[Step, ...] = (begin, target, pods, release)
+STEPS: tuple[Step, ...] = (begin, unread, target, pods, release)

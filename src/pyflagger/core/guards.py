@@ -62,6 +62,9 @@ def blocked(case: Case) -> Decision | None:
 def _problems(case: Case) -> Iterator[Problem]:
     situation = case.situation
     yield from situation.problems
+    yield from situation.unread
+    if situation.unread:
+        return
     parts: tuple[object, ...] = (situation.target, situation.primary, situation.route, *_rendered(case))
     yield from (part for part in parts if isinstance(part, Problem))
 

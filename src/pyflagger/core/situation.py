@@ -160,7 +160,8 @@ class Situation:
     """One canary and its world at the time `now` (seconds since the epoch).
 
     `interval` is the effective analysis interval in seconds. `problems` are those of the manifest or of its
-    combination with the provider: while there are any, nothing is changed. `target`, `primary` and `route` are a
+    combination with the provider: while there are any, nothing is changed. `unread` says why some kind of object cannot
+    be read: what it would show counts as not there, and is not told of. `target`, `primary` and `route` are a
     Problem when they cannot be read, and `primary` is None before it exists. `provider` is the effective provider
     name. `deleting` is set once the object has a deletion timestamp and our finalizer. For provider `kubernetes` the
     route is what the apex Service selects. `reassert_zero`: scale a target that was scaled up while idle back to zero.
@@ -176,6 +177,7 @@ class Situation:
     route: Route | Problem | None
     generated: Generated = field(default_factory=Generated)
     problems: tuple[Problem, ...] = ()
+    unread: tuple[Problem, ...] = ()
     evidence: Mapping[Need, Result] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
     deleting: bool = False

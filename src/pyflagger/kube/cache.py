@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from pyflagger.clock import Clock
 from pyflagger.kube.client import Client
+from pyflagger.kube.errors import Forbidden, NotFound
 from pyflagger.kube.reflector import SILENCE_SECONDS_MAX, Reflector
-from pyflagger.kube.resources import Resource, UnknownKind, resource_of
-from pyflagger.objects import Obj, Ref
+from pyflagger.kube.resources import UnknownKind, resource_of
+from pyflagger.objects import Obj, Ref, Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Cache:
         self._listeners.append(listener)
 
     def on_sync(self, listener: Callable[[Resource], None]) -> None:
-        """Call `listener` when a kind has been read for the first time."""
+        """Call `listener` when a kind has been read for the first time, is refused, or is not refused any more."""
         self._on_sync.append(listener)
 
     def watch(self, resource: Resource, *, metadata_only: bool = False) -> Reflector:
@@ -51,17 +52,27 @@ class Cache:
         if key not in self._reflectors:
             told = self._teller(resource)
             self._reflectors[key] = reflector = Reflector(
-                self._client, self._clock, resource, self._namespace, told, metadata_only=metadata_only
+                self._client,
+                self._clock,
+                resource,
+                self._namespace if resource.namespaced else "",
+                told,
+                noted=lambda: self._announce(resource),
+                metadata_only=metadata_only,
             )
             loop = asyncio.get_running_loop()
             self._tasks.append(loop.create_task(reflector.run(), name=f"watch {resource.plural}"))
-            self._tasks.append(loop.create_task(self._announce(reflector)))
         return self._reflectors[key]
 
     def synced(self, resource: Resource) -> bool:
         """Whether a kind has been read."""
         reflector = self._reflectors.get((resource.api_version, resource.kind))
         return reflector is not None and reflector.synced.is_set()
+
+    def refusal(self, resource: Resource) -> NotFound | Forbidden | None:
+        """Why a kind cannot be read, while the server does not serve it or does not let us."""
+        reflector = self._reflectors.get((resource.api_version, resource.kind))
+        return reflector.refusal if reflector else None
 
     async def wait(self, resource: Resource) -> None:
         """Follow a kind and wait until it has been read."""
@@ -78,9 +89,14 @@ class Cache:
         yield from list(reflector.store.values()) if reflector else ()
 
     def troubles(self) -> Mapping[str, str]:
-        """What is wrong, by kind: not read yet, silent for too long, failing."""
+        """What is wrong, by kind: not read yet, silent for too long, failing.
+
+        Refused kinds are left out: they concern only the canaries that need them, and are told there.
+        """
         found = {}
         for reflector in self._reflectors.values():
+            if reflector.refusal is not None:
+                continue
             plural = reflector.resource.plural
             if not reflector.synced.is_set():
                 found[plural] = f"{plural}: not read yet {reflector.trouble}".rstrip()
@@ -111,7 +127,6 @@ class Cache:
 
         return tell
 
-    async def _announce(self, reflector: Reflector) -> None:
-        await reflector.synced.wait()
+    def _announce(self, resource: Resource) -> None:
         for listener in self._on_sync:
-            listener(reflector.resource)
+            listener(resource)

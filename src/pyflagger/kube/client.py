@@ -14,8 +14,8 @@ from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
 from pyflagger.kube.errors import ApiError, Conflict, Forbidden, NotFound, NotLeader, Unreachable, error_of
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, Transport, TransportError
-from pyflagger.kube.resources import Resource, resource_of
-from pyflagger.objects import Create, Delete, Obj, Patch, Ref, Write
+from pyflagger.kube.resources import resource_of
+from pyflagger.objects import Create, Delete, Obj, Patch, Ref, Resource, Write
 
 __all__ = ["ApiError", "Client", "Conflict", "Forbidden", "NotFound", "NotLeader"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from pyflagger.api.facts import Fault, Problem
+from pyflagger.objects import Resource
 
 
 class ApiError(Exception):
@@ -71,6 +72,13 @@ class Unreachable(ApiError):
 
 class NotLeader(ApiError):
     """The lease may have been lost: nothing may be written."""
+
+
+def not_served(resource: Resource) -> NotFound:
+    """The server does not know the kind, at least not in this version."""
+    what = f"{resource.full_name} in version {resource.version}"
+    text = f"the API server does not serve {what}: its CustomResourceDefinition is not installed, or lacks it"
+    return NotFound(Problem(Fault.CLUSTER, text, f"Install {what}, or name another kind or provider."))
 
 
 def error_of(verb: str, path: str, status: int, body: bytes) -> ApiError:

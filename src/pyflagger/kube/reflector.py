@@ -3,6 +3,9 @@
 An explicit machine with three states. LISTING reads everything and tells what differs from before, deletions
 included. WATCHING follows changes from the last resource version, through any number of reconnects. PAUSED waits after
 a failure, longer each time. Only an outdated version (410) leads from WATCHING back to LISTING. Run by `cache`.
+
+A server that does not know the kind, or does not let us read it, has refused it: that is told on the canaries that need
+the kind, and it is asked for again after a pause, for as long as somebody needs it.
 """
 
 from __future__ import annotations
@@ -15,10 +18,9 @@ from typing import Any
 
 from pyflagger.clock import Clock
 from pyflagger.kube.client import Client
-from pyflagger.kube.errors import ApiError, Gone, error_of
+from pyflagger.kube.errors import ApiError, Forbidden, Gone, NotFound, error_of, not_served
 from pyflagger.kube.protocol import ApiRequest, TransportError
-from pyflagger.kube.resources import Resource
-from pyflagger.objects import Obj
+from pyflagger.objects import Obj, Resource
 
 PAGE = 500
 WATCH_SECONDS = 300.0
@@ -46,7 +48,11 @@ Told = Callable[[tuple[str, str], Obj | None, Obj | None], None]
 
 
 class Reflector:
-    """One collection. `told` is called for each change; `synced` is set after the first list."""
+    """One collection.
+
+    `told` is called for each change; `synced` is set after the first list. `refusal` is set while the server does not
+    serve the kind (NotFound) or does not let us read it (Forbidden). `noted` is called when either changes.
+    """
 
     def __init__(
         self,
@@ -56,9 +62,10 @@ class Reflector:
         namespace: str,
         told: Told,
         *,
+        noted: Callable[[], None] = lambda: None,
         metadata_only: bool = False,
     ) -> None:
-        self._client, self._clock, self._told = client, clock, told
+        self._client, self._clock, self._told, self._noted = client, clock, told, noted
         self.resource = resource
         self._path = resource.path(namespace)
         self._accept = METADATA if metadata_only else OBJECTS
@@ -67,6 +74,7 @@ class Reflector:
         self.state = State.LISTING
         self.garbage = 0
         self.trouble = ""
+        self.refusal: NotFound | Forbidden | None = None
         self._version = ""
         self._heard = clock.monotonic()
 
@@ -95,6 +103,7 @@ class Reflector:
                 self.trouble, self._version = str(error), ""
             except (ApiError, TransportError) as error:
                 self.trouble = str(error)
+                self._refused(error)
             self.state = State.PAUSED
             await self._clock.sleep(pause + self._clock.jitter(pause / 2))
             pause = min(pause * 2, PAUSE_MAX)
@@ -115,7 +124,20 @@ class Reflector:
         self._version = (page.get("metadata") or {}).get("resourceVersion") or ""
         self._heard = self._clock.monotonic()
         self._replace(found)
+        news = not self.synced.is_set() or self.refusal is not None
+        self.refusal = None
         self.synced.set()
+        if news:
+            self._noted()
+
+    def _refused(self, error: Exception) -> None:
+        if not isinstance(error, NotFound | Forbidden):
+            return
+        news = type(self.refusal) is not type(error)
+        self.refusal = not_served(self.resource) if isinstance(error, NotFound) else error
+        self._version = ""
+        if news:
+            self._noted()
 
     def _replace(self, found: Store) -> None:
         before, self.store = self.store, found

@@ -1,40 +1,14 @@
 """Where the kinds that an operator deals with live, as a table.
 
-Read by `client` and `cache`; kinds of later providers join with one line.
+Read by `client` and `cache`. Kinds of traffic providers and targets are declared by their modules, plugins included,
+and join when the first Canary that names one is planned.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-from pyflagger.objects import Ref
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """One kind of the API. `group` is empty for the core group."""
-
-    group: str
-    version: str
-    plural: str
-    kind: str
-    namespaced: bool = True
-
-    @property
-    def api_version(self) -> str:
-        """`group/version`, as objects spell it."""
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """The absolute path of the collection, an object, or a subresource."""
-        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
-        return root + scope + "".join(f"/{part}" for part in (self.plural, name, subresource) if part)
-
-    def ref(self, namespace: str, name: str) -> Ref:
-        """The name of one object of this kind."""
-        return Ref(self.api_version, self.kind, namespace, name)
-
+from pyflagger.objects import Ref, Resource
 
 CANARIES = Resource("flagger.app", "v1beta1", "canaries", "Canary")
 METRIC_TEMPLATES = Resource("flagger.app", "v1beta1", "metrictemplates", "MetricTemplate")
@@ -64,6 +38,11 @@ _TABLE = {
         Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject"),
     )
 }
+
+
+def learn(resources: Iterable[Resource]) -> None:
+    """Add kinds to the table; saying the same again changes nothing."""
+    _TABLE.update({(resource.api_version, resource.kind): resource for resource in resources})
 
 
 class UnknownKind(LookupError):

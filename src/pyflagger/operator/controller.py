@@ -10,8 +10,8 @@ from collections import Counter
 
 from pyflagger.kube.cache import Change
 from pyflagger.kube.configs import Configs
-from pyflagger.kube.resources import CANARIES, METRIC_TEMPLATES, Resource
-from pyflagger.objects import Ref
+from pyflagger.kube.resources import CANARIES, METRIC_TEMPLATES
+from pyflagger.objects import Ref, Resource
 from pyflagger.operator.desk import Key
 from pyflagger.operator.interest import Interests
 from pyflagger.operator.observe import Eyes, Seen

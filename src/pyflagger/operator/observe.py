@@ -15,8 +15,9 @@ from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
 from pyflagger.clock import Clock
 from pyflagger.core.situation import Generated, Primary, Situation, Sync, Target
 from pyflagger.kube.configs import Configs
-from pyflagger.kube.resources import CANARIES, Resource, UnknownKind, resource_of
-from pyflagger.objects import Obj, Ref, Unread, Write
+from pyflagger.kube.errors import Forbidden, NotFound
+from pyflagger.kube.resources import CANARIES, UnknownKind, resource_of
+from pyflagger.objects import Obj, Ref, Resource, Unread, Write
 from pyflagger.operator.desk import Desk, Key
 from pyflagger.operator.interest import Interests
 from pyflagger.operator.plan import Plan, Settings, make_plan
@@ -77,7 +78,7 @@ def _stamp(workload: Obj | None) -> object:
 
 
 class Eyes:
-    """Looks at canaries. `follow` makes the cache read a kind and says whether it has."""
+    """Looks at canaries. `follow` makes the cache read a kind and says whether it has, or why it cannot."""
 
     def __init__(
         self,
@@ -87,7 +88,7 @@ class Eyes:
         rivals: Rivals,
         settings: Settings,
         clock: Clock,
-        follow: Callable[[Resource], bool],
+        follow: Callable[[Resource], NotFound | Forbidden | bool],
     ) -> None:
         self._world, self._configs, self._interests, self._rivals = world, configs, interests, rivals
         self._settings, self._clock, self._follow = settings, clock, follow
@@ -100,12 +101,13 @@ class Eyes:
         if raw is None:
             return None
         plan = self._plan(key, raw)
-        self._look_around(key, plan)
+        unread = self._look_around(key, plan)
         facts = self._remembered(key, plan)
         rival = self._rivals.problem(key)
         if rival is not None:
             plan = replace(plan, problems=(*plan.problems, rival))
-        return Seen(plan, self._situation(plan, raw, facts, desk), raw, facts)
+        situation = replace(self._situation(plan, raw, facts, desk), unread=unread)
+        return Seen(plan, situation, raw, facts)
 
     def last_plan(self, key: Key) -> Plan | None:
         """The plan of the last look."""
@@ -126,11 +128,19 @@ class Eyes:
             self._plans[key] = known = (version, make_plan(raw, known[1] if known else None, self._settings))
         return known[1]
 
-    def _look_around(self, key: Key, plan: Plan) -> None:
+    def _look_around(self, key: Key, plan: Plan) -> tuple[Problem, ...]:
+        """Follow every kind that the canary needs; why some cannot be. Raises NotYet.
+
+        On deletion a kind that is not served counts as one without objects: what is gone needs no handing back.
+        """
         self._interests.put(key, plan.interest)
         followed = [self._follow(resource) for resource in _resources(plan.interest)]
         if not all(followed):
             raise NotYet
+        refusals = (found for found in followed if not isinstance(found, bool))
+        deleting = plan.canary.metadata.deletion_timestamp is not None
+        wanted = {found.problem for found in refusals if isinstance(found, Forbidden) or not deleting}
+        return tuple(sorted(wanted, key=lambda problem: problem.text))
 
     # Facts -----------------------------------------------------------------------------------------------------------
 

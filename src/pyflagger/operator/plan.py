@@ -12,6 +12,7 @@ from pyflagger.api import defaults, names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Problem
 from pyflagger.api.parse import Invalid, parse_canary, validate
+from pyflagger.kube.resources import learn
 from pyflagger.objects import Obj, Ref
 from pyflagger.operator.options import Options
 from pyflagger.routing.base import Options as RoutingOptions
@@ -42,7 +43,11 @@ def settings_of(options: Options) -> Settings:
             include_label_prefix=options.include_label_prefix,
             config_tracking=options.enable_config_tracking,
         ),
-        routing=RoutingOptions(annotation_prefix=options.ingress_annotations_prefix),
+        routing=RoutingOptions(
+            annotation_prefix=options.ingress_annotations_prefix,
+            ingress_class=options.ingress_class,
+            mesh_provider=options.mesh_provider,
+        ),
     )
 
 
@@ -120,12 +125,15 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
         for name in (names.apex, names.primary_service, names.canary_service)
     )
     usable = None if isinstance(router, Problem) else router
+    kind = None if isinstance(workload, Problem) else workload
+    for part in (usable, kind):
+        learn(part.kinds if part else ())
     return Plan(
         canary=canary,
         provider=provider,
         interval=defaults.interval(canary, floor=options.min_interval),
         router=usable,
-        workload=None if isinstance(workload, Problem) else workload,
+        workload=kind,
         problems=found,
         target=Ref(ref.api_version, ref.kind, namespace, ref.name),
         primary=Ref(ref.api_version, ref.kind, namespace, names.primary(canary)),

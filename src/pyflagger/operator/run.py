@@ -24,11 +24,12 @@ from pyflagger.core.situation import Need, Result
 from pyflagger.kube.cache import Cache
 from pyflagger.kube.client import Client
 from pyflagger.kube.configs import Configs
-from pyflagger.kube.errors import ApiError, NotFound
+from pyflagger.kube.errors import ApiError, Forbidden, NotFound
 from pyflagger.kube.events import Events
 from pyflagger.kube.lease import Elector, Timing
 from pyflagger.kube.protocol import Transport
-from pyflagger.kube.resources import ALERT_PROVIDERS, CANARIES, METRIC_TEMPLATES, SECRETS, Resource
+from pyflagger.kube.resources import ALERT_PROVIDERS, CANARIES, METRIC_TEMPLATES, SECRETS
+from pyflagger.objects import Resource
 from pyflagger.operator import health, logs
 from pyflagger.operator.apply import Hands
 from pyflagger.operator.checks import Checks, Lookups
@@ -126,15 +127,16 @@ class Operator:
 
     def unready(self) -> str | None:
         """For /readyz: what the caches lack."""
-        return "\n".join(self.cache.troubles().values()) or None
+        refused = self.cache.refusal(CANARIES)
+        return "\n".join((*self.cache.troubles().values(), *([str(refused)] if refused else []))) or None
 
     def metrics(self) -> bytes:
         """For /metrics."""
         return self.telemetry.expose(self.client.requests)
 
-    def _follow(self, resource: Resource) -> bool:
+    def _follow(self, resource: Resource) -> NotFound | Forbidden | bool:
         self.cache.watch(resource)
-        return self.cache.synced(resource)
+        return self.cache.refusal(resource) or self.cache.synced(resource)
 
     def _observe(self, key: Key, desk: Desk) -> Seen | None:
         seen = self._eyes.observe(key, desk)

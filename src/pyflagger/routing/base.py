@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Problem, Route
-from pyflagger.objects import Obj, Ref, Write
+from pyflagger.objects import Obj, Ref, Resource, Write
 
 Live: TypeAlias = Mapping[Ref, Obj | None]
 Writes: TypeAlias = tuple[Write, ...]
@@ -19,6 +19,9 @@ class Options:
     """The operator's options that decide how routes are rendered."""
 
     annotation_prefix: str = "nginx.ingress.kubernetes.io"
+    ingress_class: str = ""
+    mesh_provider: str = ""
+    """The operator's provider for Canaries that name none."""
 
 
 @runtime_checkable
@@ -26,6 +29,8 @@ class Router(Protocol):
     """One traffic provider."""
 
     capabilities: Capabilities
+    kinds: tuple[Resource, ...]
+    """Where the objects that it reads and writes live in the API."""
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
         """The objects that it needs to see; `live` has an entry for each."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Problem, Route
-from pyflagger.objects import Ref
+from pyflagger.objects import Ref, Resource
 from pyflagger.routing.base import Live, Options, Writes
 
 
 class Kubernetes:
     """Plain Services."""
 
-    capabilities = Capabilities(weights=False)
+    capabilities = Capabilities(weights=False, ports=True)
+    kinds: tuple[Resource, ...] = ()
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
         """Nothing beside the Services."""

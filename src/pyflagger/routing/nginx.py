@@ -7,24 +7,26 @@ ingress-nginx documentation, "Canary" under annotations.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pyflagger.api import names
-from pyflagger.api.canary import Analysis, Canary, Match
+from pyflagger.api.canary import Canary, Match, Service
 from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
-from pyflagger.objects import Create, Obj, Patch, Ref, ref_of
+from pyflagger.objects import Create, Obj, Patch, Ref, Resource, ref_of
 from pyflagger.routing.base import Live, Options, Writes
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 COOKIE = "cookie"
+INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
 
 
 class Nginx:
     """Weights, headers and cookies by annotation."""
 
-    capabilities = Capabilities(weights=True, ab=True)
+    capabilities = Capabilities(weights=True, ab=True, ports=True, testers=True)
+    kinds: tuple[Resource, ...] = (INGRESSES,)
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
         """The user's Ingress and ours."""
@@ -39,7 +41,8 @@ class Nginx:
             return None
         annotations = ingress["metadata"].get("annotations") or {}
         prefix = options.annotation_prefix
-        if any(f"{prefix}/{key}" in annotations for key in ("canary-by-header", "canary-by-cookie")):
+        ruled = any(f"{prefix}/{key}" in annotations for key in ("canary-by-header", "canary-by-cookie"))
+        if ruled and strategy(canary) == "ab-testing":
             # After a failed promotion the canary is owed everybody: rules that are still there give it only a few.
             return ALL_PRIMARY if canary.status.canary_weight == 100 else ALL_CANARY
         text = annotations.get(f"{prefix}/canary-weight")
@@ -108,7 +111,7 @@ class Nginx:
 
 def _ref(canary: Canary, suffix: str) -> Ref:
     name = canary.spec.ingress_ref.name if canary.spec.ingress_ref else ""
-    return Ref("networking.k8s.io/v1", "Ingress", canary.metadata.namespace, name + suffix)
+    return INGRESSES.ref(canary.metadata.namespace, name + suffix)
 
 
 def _patch(ours: Obj, body: Obj) -> Patch:
@@ -131,17 +134,21 @@ def _owed(canary: Canary) -> int:
 
 def _annotations(canary: Canary, route: Route, options: Options, everyone: bool) -> dict[str, str] | Problem:
     analysis = canary.spec.analysis
-    if route.canary == 0 or everyone or analysis is None or strategy(canary) != "ab-testing":
+    if route.canary == 0 or everyone or analysis is None:
         return _weight_annotations(options, route.canary)
-    rules = _match_annotations(analysis, options.annotation_prefix)
-    return rules if isinstance(rules, Problem) else {**_weight_annotations(options, 0), **rules}
+    ab = strategy(canary) == "ab-testing"
+    if not ab and not analysis.testers:
+        return _weight_annotations(options, route.canary)
+    field, matches = ("match", analysis.match) if ab else ("testers", analysis.testers)
+    rules = _match_annotations(matches, f"spec.analysis.{field}", options.annotation_prefix)
+    return rules if isinstance(rules, Problem) else {**_weight_annotations(options, 0 if ab else route.canary), **rules}
 
 
-def _match_annotations(analysis: Analysis, prefix: str) -> dict[str, str] | Problem:
+def _match_annotations(matches: Sequence[Match], where: str, prefix: str) -> dict[str, str] | Problem:
     """By-header and by-cookie annotations; what they cannot say is a problem, never left out."""
     found: dict[str, str] = {}
-    for index, match in enumerate(analysis.match):
-        for key, value, path in _slots(match, f"spec.analysis.match[{index}]"):
+    for index, match in enumerate(matches):
+        for key, value, path in _slots(match, f"{where}[{index}]"):
             if value is None:
                 text = f"{path} cannot be expressed by ingress annotations"
                 todo = "Use headers with exact or regex, or the header cookie with exact (the cookie's name)."
@@ -151,8 +158,8 @@ def _match_annotations(analysis: Analysis, prefix: str) -> dict[str, str] | Prob
                 return Problem(Fault.MANIFEST, text, "Leave one header and one cookie.", path)
             found[f"{prefix}/{key}"] = value
     if not found:
-        text = "spec.analysis.match names no header: it would match everybody"
-        return Problem(Fault.MANIFEST, text, "Name a header or a cookie.", "spec.analysis.match")
+        text = f"{where} names no header: it would match everybody"
+        return Problem(Fault.MANIFEST, text, "Name a header or a cookie.", where)
     return found
 
 
@@ -242,6 +249,12 @@ def _backends(source: Obj) -> Iterator[Obj]:
             yield _service(path)
 
 
+def service_ports(service: Service) -> set[int | str]:
+    """Numbers and names of the ports that the generated Services have by the manifest."""
+    further = {word for port in service.ports for word in (port.name, port.port)}
+    return {service.port, service.port_name, *further}
+
+
 def port_mismatch(canary: Canary, source: Obj) -> Problem | None:
     """An Ingress that never reaches the apex Service, by its name or its port."""
     apex, name = names.apex(canary), source["metadata"]["name"]
@@ -251,7 +264,7 @@ def port_mismatch(canary: Canary, source: Obj) -> Problem | None:
         todo = f"Let ingress {name} send to service {apex}, or correct spec.service.name."
         return Problem(Fault.MANIFEST, text, todo, "spec.ingressRef")
     service = canary.spec.service
-    known = {service.port, service.port_name} if service else set()
+    known = service_ports(service) if service else set()
     wrong = [port.get("number") or port.get("name") for port in ports]
     if service is None or service.port_discovery or any(port in known for port in wrong):
         return None

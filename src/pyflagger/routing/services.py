@@ -77,7 +77,7 @@ def _desired(canary: Canary, service: Service, role: Role, selector: Mapping[str
     }
     if service.app_protocol:
         main["appProtocol"] = service.app_protocol
-    spec: Obj = {"type": "ClusterIP", "selector": dict(selector), "ports": [main, *ports]}
+    spec: Obj = {"type": "ClusterIP", "selector": dict(selector), "ports": [main, *_further(service), *ports]}
     if service.headless:
         spec["clusterIP"] = "None"
     if service.traffic_distribution:
@@ -95,6 +95,20 @@ def _desired(canary: Canary, service: Service, role: Role, selector: Mapping[str
         },
         "spec": spec,
     }
+
+
+def _further(service: Service) -> list[Obj]:
+    """`service.ports`."""
+    return [
+        {
+            "name": port.name,
+            "port": port.port,
+            "targetPort": port.target_port or port.port,
+            "protocol": "TCP",
+            **({"appProtocol": port.app_protocol} if port.app_protocol else {}),
+        }
+        for port in service.ports
+    ]
 
 
 def _changes(canary: Canary, live: Obj, wanted: Obj) -> Obj:

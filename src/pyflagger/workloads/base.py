@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem, Readiness
-from pyflagger.objects import Obj, Write
+from pyflagger.objects import Obj, Resource, Write
 from pyflagger.workloads.configs import ConfigRef, Tracked
 from pyflagger.workloads.options import Options
 
@@ -16,6 +16,8 @@ class Workload(Protocol):
     """One kind of target."""
 
     scalable: bool
+    kinds: tuple[Resource, ...]
+    """Where its objects live in the API."""
 
     def selector(self, canary: Canary, target: Obj, options: Options) -> tuple[str, str] | Problem:
         """The label by which Services find the target's pods, and its value."""

@@ -9,7 +9,7 @@ from typing import Any
 from pyflagger.api import names
 from pyflagger.api.canary import Analysis, Canary, Service
 from pyflagger.api.facts import Fault, Problem, Readiness
-from pyflagger.objects import Obj, Patch, Write, controller_of, merge_diff, ref_of
+from pyflagger.objects import Obj, Patch, Resource, Write, controller_of, merge_diff, ref_of
 from pyflagger.workloads import affinity, configs, ports, readiness
 from pyflagger.workloads.configs import ConfigRef, Tracked
 from pyflagger.workloads.options import Options, unmarked
@@ -23,6 +23,7 @@ class Deployment:
     """The kind Deployment of apps/v1."""
 
     scalable = True
+    kinds: tuple[Resource, ...] = (Resource("apps", "v1", "deployments", "Deployment"),)
 
     def selector(self, canary: Canary, target: Obj, options: Options) -> tuple[str, str] | Problem:
         """The first of the selector labels that the Deployment selects by."""

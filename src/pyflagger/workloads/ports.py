@@ -11,9 +11,9 @@ PROXIES = frozenset({"istio-proxy", "envoy", "linkerd-proxy", "kuma-sidecar", "c
 
 
 def discovered(service: Service, pod: Obj) -> tuple[Obj, ...]:
-    """Service ports for every container port but the main one; names and (port, protocol) pairs are unique."""
-    names = {service.port_name}
-    taken = {(service.port, "TCP")}
+    """Service ports for every container port but those that are named; names and (port, protocol) pairs are unique."""
+    names = {service.port_name, *(port.name for port in service.ports)}
+    taken = {(service.port, "TCP"), *((port.port, "TCP") for port in service.ports)}
     found: list[Obj] = []
     for name, number, protocol in _container_ports(service, pod):
         if (number, protocol) in taken:
@@ -26,12 +26,12 @@ def discovered(service: Service, pod: Obj) -> tuple[Obj, ...]:
 
 
 def _container_ports(service: Service, pod: Obj) -> Iterator[tuple[str, int, str]]:
-    main = service.target_port or service.port
+    named = {service.target_port or service.port, *(port.target_port or port.port for port in service.ports)}
     for container in pod.get("containers") or ():
         if container.get("name") in PROXIES:
             continue
         for index, port in enumerate(container.get("ports") or ()):
             number, name = port.get("containerPort"), port.get("name")
-            if number is None or main in (number, name):
+            if number is None or named & {number, name}:
                 continue
             yield name or f"tcp-{container.get('name')}-{index}", number, port.get("protocol") or "TCP"

@@ -24,8 +24,8 @@ from pyflagger.core.situation import CallHook, CheckMetric, Need, NoData, QueryF
 from pyflagger.core.verdict import accepted
 from pyflagger.kube.cache import Cache, Change
 from pyflagger.kube.client import Client
-from pyflagger.kube.resources import CANARIES, DEPLOYMENTS, EVENTS, Resource
-from pyflagger.objects import Obj, Patch
+from pyflagger.kube.resources import CANARIES, DEPLOYMENTS, EVENTS
+from pyflagger.objects import Obj, Patch, Resource
 from pyflagger.operator.desk import Key
 from pyflagger.operator.run import Onlooker
 from pyflagger.wire import HttpFailure, HttpRequest
