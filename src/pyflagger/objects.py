@@ -111,6 +111,12 @@ def ref_of(obj: Mapping[str, Any]) -> Ref:
     return Ref(obj["apiVersion"], obj["kind"], meta.get("namespace", ""), meta["name"])
 
 
+def part(obj: Mapping[str, Any], key: str) -> Obj:
+    """A nested object; empty when it is not there or is none."""
+    value: Any = obj.get(key)
+    return value if isinstance(value, dict) else {}
+
+
 def merge_diff(live: Any, desired: Any) -> Any:
     """The smallest JSON merge patch that turns `live` into `desired`; `{}` when they are equal.
 

@@ -34,7 +34,18 @@ HERE = Path(__file__).parent
 HOOKS, PROMETHEUS, SAY = "http://hooks.invalid", "http://prometheus.invalid", "http://say.invalid"
 INGRESSES = resource_of(Ref("networking.k8s.io/v1", "Ingress", "", ""))
 SCALERS = resource_of(Ref("autoscaling/v2", "HorizontalPodAutoscaler", "", ""))
-WATCHED: tuple[Resource, ...] = (CANARIES, DEPLOYMENTS, INGRESSES, SERVICES, SCALERS, CONFIG_MAPS, SECRETS, EVENTS)
+DAEMONS = resource_of(Ref("apps/v1", "DaemonSet", "", ""))
+WATCHED: tuple[Resource, ...] = (
+    CANARIES,
+    DEPLOYMENTS,
+    DAEMONS,
+    INGRESSES,
+    SERVICES,
+    SCALERS,
+    CONFIG_MAPS,
+    SECRETS,
+    EVENTS,
+)
 KINDS = {resource.kind.lower(): resource.kind for resource in WATCHED} | {"metrictemplate": "MetricTemplate"}
 GAUGE = re.compile(r"^(flagger_canary_(?:status|weight|metric_analysis|successes_total|failures_total))\{(.*)\} (\S+)$")
 POLL_SECONDS = 0.5
@@ -101,7 +112,9 @@ class Recorder:
         elif kind == "Canary":
             self._canary(name, obj, gone)
         else:
-            what = {"HorizontalPodAutoscaler": "hpa", "Deployment": "workload"}.get(kind, kind.lower())
+            what = {"HorizontalPodAutoscaler": "hpa", "Deployment": "workload", "DaemonSet": "workload"}.get(
+                kind, kind.lower()
+            )
             if gone:
                 self.put(what, (kind, name), kind=kind, name=name, gone=True)
             else:
@@ -151,8 +164,10 @@ class Recorder:
         template = obj["spec"]["template"]
         annotations = template["metadata"].get("annotations") or {}
         self.state[f"replicas:{obj['metadata']['name']}"] = obj["spec"].get("replicas")
+        nodes = template["spec"].get("nodeSelector") or {}
+        size = {"node_selector": nodes} if obj["kind"] == "DaemonSet" else {"replicas": obj["spec"].get("replicas")}
         return {
-            "replicas": obj["spec"].get("replicas"),
+            **size,
             "images": {entry["name"]: entry["image"] for entry in template["spec"]["containers"]},
             "labels": obj["metadata"].get("labels") or {},
             "selector": obj["spec"]["selector"].get("matchLabels"),
@@ -294,8 +309,8 @@ class Story:
         for verb, what in step.items():
             match verb:
                 case "image":
-                    name = what["target"].partition("/")[2]
-                    await self.stage.set_image(name, what["container"], what["image"], self.namespace)
+                    kind, _, name = what["target"].partition("/")
+                    await self.stage.set_image(name, what["container"], what["image"], self.namespace, KINDS[kind])
                 case "patch":
                     kind, _, name = what["object"].partition("/")
                     await self.stage.patch(KINDS[kind], name, what["merge"], self.namespace)

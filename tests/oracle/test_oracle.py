@@ -15,9 +15,7 @@ from oracle import compare
 from oracle.replay import HERE, Story
 
 OURS, REFERENCE = HERE / "ours", HERE / "transcripts"
-# A DaemonSet cannot be a target yet.
-WAITING = {"daemonset"}
-NAMES = sorted(path.stem for path in (HERE / "scenarios").glob("*.yaml") if path.stem not in WAITING)
+NAMES = sorted(path.stem for path in (HERE / "scenarios").glob("*.yaml"))
 
 
 @pytest.mark.looptime

@@ -139,11 +139,13 @@ class Stage:
         """A merge patch."""
         return await self.client.call("PATCH", path_of(kind, namespace, name), body, MERGE)
 
-    async def set_image(self, name: str, container: str, image: str, namespace: str = "test") -> None:
+    async def set_image(
+        self, name: str, container: str, image: str, namespace: str = "test", kind: str = "Deployment"
+    ) -> None:
         """What `kubectl set image` does."""
-        pod = (await self.get("Deployment", name, namespace))["spec"]["template"]["spec"]
+        pod = (await self.get(kind, name, namespace))["spec"]["template"]["spec"]
         containers = [{**entry, "image": image} if entry["name"] == container else entry for entry in pod["containers"]]
-        await self.patch("Deployment", name, {"spec": {"template": {"spec": {"containers": containers}}}}, namespace)
+        await self.patch(kind, name, {"spec": {"template": {"spec": {"containers": containers}}}}, namespace)
 
     async def delete(self, kind: str, name: str, namespace: str = "test") -> None:
         """What `kubectl delete` does."""

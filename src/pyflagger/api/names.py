@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pyflagger.api.canary import Canary
+from pyflagger.objects import controller_of
 
 GROUP = "flagger.app"
 VERSION = "v1beta1"
@@ -85,3 +87,9 @@ def owner_reference(canary: Canary) -> dict[str, Any]:
         "controller": True,
         "blockOwnerDeletion": True,
     }
+
+
+def is_owned(canary: Canary, obj: Mapping[str, Any]) -> bool:
+    """Whether an object is controlled by this Canary, or by one of its name that was there before."""
+    owner = controller_of(obj)
+    return owner is not None and owner.get("kind") == "Canary" and owner.get("name") == canary.metadata.name

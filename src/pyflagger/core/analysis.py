@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.defaults import threshold
+from pyflagger.api.durations import stamp
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import promotion, reasons, rollback, start, strategy
 from pyflagger.core.case import Case, Step, no_progress
@@ -41,7 +42,8 @@ def changed(case: Case) -> Decision | None:
 def _restart(case: Case, rescued: bool) -> Decision:
     """Begin anew; while the primary is broken the canary keeps all traffic and is judged with it."""
     reason = reasons.restarting(case.canary)
-    tick = case.tick() if rescued else {"last_tick_time": None}
+    began = {"last_transition_time": stamp(case.now), "last_tick_time": None}
+    tick = case.tick() if rescued else began
     return case.act(
         reason,
         case.say(reason, checksum=case.pending),

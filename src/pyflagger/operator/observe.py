@@ -40,7 +40,7 @@ class NotYet(Exception):
 class Facts:
     """What follows from live objects whatever the time. `selector` and `tracked` are what `render` needs too."""
 
-    selector: Selector | Problem
+    selector: Selector | Problem | None
     tracked: Tracked | Problem
     revision: str
     matches: bool
@@ -179,8 +179,8 @@ class Eyes:
         return found
 
     def _work_out(self, plan: Plan, tracked: Tracked | Problem, owned: frozenset[Ref]) -> Facts:
-        target, primary = self._world.get(plan.target), self._world.get(plan.primary)
-        kind = plan.workload
+        target, found, kind = self._world.get(plan.target), self.primary(plan), plan.workload
+        primary = None if isinstance(found, Problem) else found
         options = self._settings.workloads
         selector = _selector(plan, target, kind, self._settings)
         known = tracked if isinstance(tracked, Tracked) else NOTHING
@@ -198,7 +198,15 @@ class Eyes:
             stale=ours.stale,
         )
 
-    def _route(self, plan: Plan, selector: Selector | Problem) -> Route | Problem | None:
+    def primary(self, plan: Plan) -> Obj | Problem | None:
+        """The primary; None before it exists, a Problem when its name is taken."""
+        found = self._world.get(plan.primary)
+        if found is None or plan.workload is None:
+            return None
+        claimed = plan.workload.is_primary(plan.canary, found)
+        return claimed if isinstance(claimed, Problem) else found if claimed else None
+
+    def _route(self, plan: Plan, selector: Selector | Problem | None) -> Route | Problem | None:
         if plan.provider == KUBERNETES and isinstance(selector, Selector):
             apex = self._world.get(services.ref(plan.canary, Role.APEX))
             return ALL_CANARY if services.serves_canary(apex, selector) else ALL_PRIMARY
@@ -212,7 +220,7 @@ class Eyes:
         return {ref: self._world.get(ref) for ref in reads}
 
     def _generated(
-        self, plan: Plan, selector: Selector | Problem, tracked: Tracked | Problem, ours: Copies
+        self, plan: Plan, selector: Selector | Problem | None, tracked: Tracked | Problem, ours: Copies
     ) -> Generated:
         canary, world = plan.canary, self._world
         scaler = world.get(plan.autoscaler) if plan.autoscaler else None
@@ -222,7 +230,7 @@ class Eyes:
             canary_service=self._service(plan, Role.CANARY, selector),
             primary_service=self._service(plan, Role.PRIMARY, selector),
             apex_service=self._service(plan, Role.APEX, selector),
-            primary_workload=_primary_sync(plan, world.get(plan.primary), tracked),
+            primary_workload=_primary_sync(plan, self.primary(plan), tracked),
             primary_autoscaler=_sync(
                 primary_autoscaler(canary, scaler, primary_scaler, self._settings.workloads), primary_scaler is None
             ),
@@ -231,15 +239,19 @@ class Eyes:
             primary_configs="missing" if ours.lost else "ok",
         )
 
-    def _service(self, plan: Plan, role: Role, selector: Selector | Problem) -> Sync:
+    def _service(self, plan: Plan, role: Role, selector: Selector | Problem | None) -> Sync:
         if isinstance(selector, Problem):
             return "ok"
         return _sync(self.service_writes(plan, role, selector))
 
-    def service_writes(self, plan: Plan, role: Role, selector: Selector) -> tuple[Write, ...] | Problem:
+    def service_writes(self, plan: Plan, role: Role, selector: Selector | None) -> tuple[Write, ...] | Problem:
         """What brings one Service into shape; an apex that was turned to the canary stays turned."""
         live = self._world.get(services.ref(plan.canary, role))
         target = self._world.get(plan.target)
+        if selector is None:
+            if plan.workload is None or target is None or role is not Role.CANARY:
+                return ()
+            return plan.workload.service(plan.canary, target, live, self._settings.workloads)
         ports = plan.workload.ports(plan.canary, target) if plan.workload and target else ()
         turned = role is Role.APEX and plan.provider == KUBERNETES and services.serves_canary(live, selector)
         turned = turned and plan.canary.status.canary_weight == 100
@@ -276,7 +288,9 @@ class Eyes:
             return facts.selector
         if plan.workload is None:
             return plan.problems[0]
-        if isinstance(facts.tracked, Problem) and self._world.get(plan.primary) is not None:
+        if (refused := plan.workload.refuses(live)) is not None:
+            return refused
+        if isinstance(facts.tracked, Problem) and self.primary(plan) is not None:
             return facts.tracked
         tracking = self._settings.options.enable_config_tracking
         checksums = facts.tracked.checksums if isinstance(facts.tracked, Tracked) else {}
@@ -290,8 +304,10 @@ class Eyes:
         )
 
     def _primary(self, plan: Plan, facts: Facts, now: float) -> Primary | Problem | None:
-        live = self._world.get(plan.primary)
-        if live is None or plan.workload is None:
+        live = self.primary(plan)
+        if live is None or isinstance(live, Problem):
+            return live
+        if plan.workload is None:
             return None
         scaled_by_other = plan.autoscaler is not None
         return Primary(
@@ -319,11 +335,11 @@ def _missing_target(plan: Plan) -> Problem:
     return Problem(Fault.MANIFEST, text, f"Create {kind} {ref.name}, or correct spec.targetRef.", "spec.targetRef")
 
 
-def _selector(plan: Plan, target: Obj | None, kind: Workload | None, settings: Settings) -> Selector | Problem:
+def _selector(plan: Plan, target: Obj | None, kind: Workload | None, settings: Settings) -> Selector | Problem | None:
     if target is None or kind is None:
         return _missing_target(plan)
     found = kind.selector(plan.canary, target, settings.workloads)
-    return found if isinstance(found, Problem) else Selector(*found)
+    return found if found is None or isinstance(found, Problem) else Selector(*found)
 
 
 def _sync(writes: tuple[Write, ...] | Problem, missing: bool = False) -> Sync:
@@ -334,13 +350,13 @@ def _sync(writes: tuple[Write, ...] | Problem, missing: bool = False) -> Sync:
     return "missing" if missing else "drift"
 
 
-def _primary_sync(plan: Plan, primary: Obj | None, tracked: Tracked | Problem) -> Sync:
+def _primary_sync(plan: Plan, primary: Obj | Problem | None, tracked: Tracked | Problem) -> Sync:
     if primary is not None:
-        return "ok"
+        return primary if isinstance(primary, Problem) else "ok"
     if not isinstance(tracked, Problem):
         return "missing"
     where = tracked.text.partition(" get query error")[0]
-    text = f"createPrimaryDeployment failed: GetTargetConfigs failed: {where} get query error: {tracked.text}"
+    text = f"createPrimary{plan.target.kind} failed: GetTargetConfigs failed: {where} get query error: {tracked.text}"
     return Problem(tracked.fault, text, tracked.todo, tracked.path)
 
 

@@ -63,6 +63,7 @@ class Plan:
     problems: tuple[Problem, ...]
     target: Ref
     primary: Ref
+    """Where the primary is; the target itself for kinds that keep both versions in one object."""
     autoscaler: Ref | None
     primary_autoscaler: Ref | None
     others: tuple[Ref, ...]
@@ -119,6 +120,7 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
         also = (problem for problem in (router, workload) if isinstance(problem, Problem))
         found += tuple(problem for problem in also if not any(problem.text in told.text for told in found))
     namespace, ref = canary.metadata.namespace, canary.spec.target_ref
+    target = Ref(ref.api_version, ref.kind, namespace, ref.name)
     scalers = _scalers(canary)
     services = tuple(
         Ref("v1", "Service", namespace, name(canary))
@@ -135,8 +137,8 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
         router=usable,
         workload=kind,
         problems=found,
-        target=Ref(ref.api_version, ref.kind, namespace, ref.name),
-        primary=Ref(ref.api_version, ref.kind, namespace, names.primary(canary)),
+        target=target,
+        primary=target if isinstance(workload, Problem) else workload.primary(canary),
         autoscaler=scalers[0] if scalers else None,
         primary_autoscaler=scalers[1] if scalers else None,
         others=(*services, *scalers, *(usable.reads(canary, settings.routing) if usable else ())),

@@ -12,7 +12,7 @@ from pyflagger.api.facts import ALL_CANARY, Problem
 from pyflagger.clock import Clock
 from pyflagger.core.decision import Part, SetRoute
 from pyflagger.kube.configs import Configs
-from pyflagger.objects import Create, Delete, Obj, Unread, Write
+from pyflagger.objects import Delete, Obj, Unread, Write
 from pyflagger.operator.desk import Key
 from pyflagger.operator.observe import KUBERNETES, Eyes, Seen
 from pyflagger.operator.plan import Settings
@@ -52,10 +52,12 @@ class Renderer:
 
     def promotion(self, seen: Seen, revision: str) -> Writes:
         """Configs first, then the template. Raises Moved when the target is not at that revision any more."""
-        target, primary, tracked = self._target(seen), self._world.get(seen.plan.primary), self._tracked(seen)
+        target, primary, tracked = self._target(seen), self._eyes.primary(seen.plan), self._tracked(seen)
         kind = seen.plan.workload
         if kind is None or primary is None or kind.revision(target) != revision:
             raise Moved
+        if isinstance(primary, Problem):
+            return primary
         made = self._copies(seen, tracked)
         if isinstance(made, Problem):
             return made
@@ -68,6 +70,8 @@ class Renderer:
         plan, route = seen.plan, action.route
         if plan.provider == KUBERNETES:
             selector = self._selector(seen)
+            if selector is None:
+                return ()
             live = self._world.get(services.ref(plan.canary, Role.APEX))
             ports = plan.workload.ports(plan.canary, self._target(seen)) if plan.workload else ()
             turned = route == ALL_CANARY
@@ -99,22 +103,23 @@ class Renderer:
             selector = seen.facts.selector
             live = self._world.get(services.ref(plan.canary, Role.APEX))
             return services.finalize_apex(plan.canary, selector, live) if isinstance(selector, Selector) else ()
-        scaler = self._world.get(plan.autoscaler) if plan.autoscaler else None
-        return plan.workload.restore(plan.canary, target, self._world.get(plan.primary), scaler)
+        scaler, primary = self._world.get(plan.autoscaler) if plan.autoscaler else None, self._eyes.primary(plan)
+        owned = None if isinstance(primary, Problem) else primary
+        return plan.workload.restore(plan.canary, target, owned, scaler)
 
     def _service(self, seen: Seen, role: Role) -> Writes:
         return self._eyes.service_writes(seen.plan, role, self._selector(seen))
 
     def _create_primary(self, seen: Seen) -> Writes:
-        kind, tracked = seen.plan.workload, self._tracked(seen)
-        if kind is None or self._world.get(seen.plan.primary) is not None:
-            return ()
+        kind, tracked, there = seen.plan.workload, self._tracked(seen), self._eyes.primary(seen.plan)
+        if kind is None or there is not None:
+            return there if isinstance(there, Problem) else ()
         made = self._copies(seen, tracked)
         if isinstance(made, Problem):
             return made
         unique = self._clock.unique()
-        built = kind.build_primary(seen.plan.canary, self._target(seen), tracked, self._settings.workloads, unique)
-        return built if isinstance(built, Problem) else (*made, Create(built))
+        created = kind.create_primary(seen.plan.canary, self._target(seen), tracked, self._settings.workloads, unique)
+        return created if isinstance(created, Problem) else (*made, *created)
 
     def _copies(self, seen: Seen, tracked: Tracked) -> Writes:
         made = copies(seen.plan.canary, tracked, self._configs.find, self._settings.workloads)
@@ -140,7 +145,7 @@ class Renderer:
             raise Moved
         return target
 
-    def _selector(self, seen: Seen) -> Selector:
+    def _selector(self, seen: Seen) -> Selector | None:
         if isinstance(seen.facts.selector, Problem):
             raise Moved
         return seen.facts.selector

@@ -115,7 +115,7 @@ def _changes(canary: Canary, live: Obj, wanted: Obj) -> Obj:
     """A merge patch; metadata is ours to keep only on Services that are ours."""
     spec = _spec_changes(live.get("spec") or {}, wanted["spec"])
     meta: Obj = {}
-    if is_ours(canary, live):
+    if names.is_owned(canary, live):
         meta = _metadata_changes(canary, live["metadata"], wanted["metadata"])
     elif spec:
         meta = _missing({"annotations": names.TOOLKIT_ANNOTATIONS}, live["metadata"])
@@ -167,12 +167,6 @@ def _missing(wanted: Mapping[str, Mapping[str, str]], live: Obj) -> Obj:
         if diff:
             change[part] = diff
     return change
-
-
-def is_ours(canary: Canary, live: Obj) -> bool:
-    """Whether a Service is controlled by this Canary."""
-    owner = controller_of(live)
-    return owner is not None and owner.get("kind") == "Canary" and owner.get("name") == canary.metadata.name
 
 
 def finalize_apex(canary: Canary, selector: Selector, live: Obj | None) -> tuple[Write, ...]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem, Readiness
-from pyflagger.objects import Obj, Resource, Write
+from pyflagger.objects import Obj, Ref, Resource, Write
 from pyflagger.workloads.configs import ConfigRef, Tracked
 from pyflagger.workloads.options import Options
+
+Writes: TypeAlias = tuple[Write, ...]
+Live: TypeAlias = Mapping[Ref, Obj | None]
+NOTHING_ELSE: Live = MappingProxyType({})
 
 
 @runtime_checkable
@@ -19,8 +25,14 @@ class Workload(Protocol):
     kinds: tuple[Resource, ...]
     """Where its objects live in the API."""
 
-    def selector(self, canary: Canary, target: Obj, options: Options) -> tuple[str, str] | Problem:
-        """The label by which Services find the target's pods, and its value."""
+    def refuses(self, target: Obj) -> Problem | None:
+        """What of a target keeps it from being released."""
+
+    def selector(self, canary: Canary, target: Obj, options: Options) -> tuple[str, str] | Problem | None:
+        """The label by which Services find the target's pods, and its value; None for a kind that brings its own."""
+
+    def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
+        """What brings the canary's Service into shape, for a kind without a selector; `live` is the Service."""
 
     def revision(self, target: Obj) -> str:
         """The digest of what a release is about."""
@@ -31,30 +43,39 @@ class Workload(Protocol):
     def ports(self, canary: Canary, target: Obj) -> tuple[Obj, ...]:
         """Discovered Service ports beside the main one."""
 
-    def readiness(self, canary: Canary, obj: Obj, role: str, now: float) -> Readiness:
+    def reads(self, canary: Canary, target: Obj) -> tuple[Ref, ...]:
+        """More objects that readiness looks at; `live` has an entry for each."""
+
+    def readiness(self, canary: Canary, obj: Obj, role: str, now: float, live: Live = NOTHING_ELSE) -> Readiness:
         """Whether the target (`role` canary) or its copy (`role` primary) is ready at `now`."""
 
     def at_zero(self, obj: Obj) -> bool:
         """Whether it is told to run nothing."""
 
-    def build_primary(
+    def primary(self, canary: Canary) -> Ref:
+        """Where the primary is: a copy beside the target, or the target itself if that keeps both versions."""
+
+    def is_primary(self, canary: Canary, found: Obj) -> bool | Problem:
+        """Whether what is there is the primary; a Problem when it is somebody else's."""
+
+    def create_primary(
         self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
-    ) -> Obj | Problem:
-        """The copy as it is first created; `unique` makes its pods new."""
+    ) -> Writes | Problem:
+        """What makes the primary; `unique` makes its pods new."""
 
     def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options) -> bool:
-        """Whether promotion would leave the copy's pods as they are."""
+        """Whether promotion would leave the primary's pods as they are."""
 
     def promote(
         self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options, unique: str
-    ) -> tuple[Write, ...] | Problem:
-        """The write that makes the copy run what the target runs."""
+    ) -> Writes | Problem:
+        """The write that makes the primary run what the target runs."""
 
-    def scale(self, target: Obj, replicas: int | None) -> tuple[Write, ...]:
+    def scale(self, target: Obj, replicas: int | None) -> Writes:
         """Scale it; None means to zero."""
 
     def restored_replicas(self, canary: Canary, target: Obj, primary: Obj | None, scaler: Obj | None) -> int:
         """How many replicas it gets when it is scaled from zero."""
 
-    def restore(self, canary: Canary, target: Obj, primary: Obj | None, scaler: Obj | None) -> tuple[Write, ...]:
+    def restore(self, canary: Canary, target: Obj, primary: Obj | None, scaler: Obj | None) -> Writes:
         """Give it back to the user on deletion."""

@@ -1,4 +1,4 @@
-"""Whether a Deployment runs what it was told to, by its status alone. The texts are the reference's."""
+"""Whether a Deployment or DaemonSet runs what it was told to, by its status. The texts are the reference's."""
 
 from __future__ import annotations
 
@@ -20,12 +20,36 @@ def deployment(obj: Obj, threshold: int, deadline: float, now: float) -> Readine
     if (conditions.get("Progressing") or {}).get("reason") == "ProgressDeadlineExceeded":
         return Readiness(False, f'deployment "{name}" exceeded its progress deadline', retriable=False)
     text = _unfinished(spec, status, threshold)
+    return READY if not text else until(_expires(conditions, deadline), now, WAITING + text)
+
+
+def daemonset(obj: Obj, threshold: int, deadline: float, began: float | None, now: float) -> Readiness:
+    """`threshold` in percent of the nodes' pods, `deadline` in seconds since `began`; None: nothing rolls out."""
+    status = obj.get("status") or {}
+    if obj["metadata"].get("generation", 0) > status.get("observedGeneration", 0):
+        return Readiness(False, f"{WAITING}observed daemonset generation less than desired generation", settling=True)
+    text = _missing(status, threshold)
     if not text:
         return READY
-    expires = _expires(conditions, deadline)
-    if expires is None:
-        return Readiness(False, WAITING + text)
-    return Readiness(False, WAITING + text, retriable=now < expires, look_again=expires if now < expires else None)
+    if began is None or now < began + deadline:
+        return until(None if began is None else began + deadline, now, WAITING + text)
+    return Readiness(False, f"exceeded its progressDeadlineSeconds: {deadline:g}, {text}", retriable=False)
+
+
+def _missing(status: Obj, threshold: int) -> str:
+    desired, updated = status.get("desiredNumberScheduled", 0), status.get("updatedNumberScheduled", 0)
+    if updated < desired:
+        return f"{updated} out of {desired} new pods have been updated"
+    available, needed = status.get("numberAvailable", 0), -(-desired * threshold // 100)
+    if available < needed:
+        return f"{available} of {needed} (readyThreshold {threshold}%) updated pods are available"
+    return ""
+
+
+def until(expires: float | None, now: float, text: str) -> Readiness:
+    """Not ready, and past saving once its time is up; None: it has all the time."""
+    in_time = expires is None or now < expires
+    return Readiness(False, text, retriable=in_time, look_again=expires if in_time else None)
 
 
 def _unfinished(spec: Obj, status: Obj, threshold: int) -> str:

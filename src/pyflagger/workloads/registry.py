@@ -12,10 +12,11 @@ from pyflagger import plugins
 from pyflagger.api.canary import ObjectReference
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.workloads.base import Workload
+from pyflagger.workloads.daemonset import DaemonSet
 from pyflagger.workloads.deployment import Deployment
 
 GROUP = "pyflagger.workloads"
-KINDS: dict[str, Workload] = {"apps/v1/Deployment": Deployment()}
+KINDS: dict[str, Workload] = {"apps/v1/DaemonSet": DaemonSet(), "apps/v1/Deployment": Deployment()}
 
 
 def workload_for(ref: ObjectReference) -> Workload | Problem:

@@ -1,0 +1,184 @@
+"""What kinds with a pod template have in common: their primary is a copy of the template under a selector of its own.
+
+Extended by a module a kind, which says what else is copied, and how the kind is scaled and when it is ready.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar
+
+from pyflagger.api import names
+from pyflagger.api.canary import Analysis, Canary, Service
+from pyflagger.api.facts import Fault, Problem, Readiness
+from pyflagger.objects import Create, Obj, Patch, Ref, Resource, merge_diff, part, ref_of
+from pyflagger.workloads import affinity, configs, metadata, ports
+from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
+from pyflagger.workloads.configs import ConfigRef, Tracked
+from pyflagger.workloads.metadata import whose
+from pyflagger.workloads.options import Options, unmarked
+from pyflagger.workloads.revision import pruned, revision
+
+RESTART_MARK = "flagger-id"
+
+
+class Templated:
+    """A kind of apps/v1. `word` is what texts call it; `copied` are the fields of its spec that a primary shares.
+
+    `prefix` begins the texts about a primary and about a canary that is not ready.
+    """
+
+    scalable = True
+    kinds: tuple[Resource, ...]
+    word: ClassVar[str]
+    copied: ClassVar[tuple[str, ...]]
+    prefix: ClassVar[Mapping[str, str]]
+
+    # What a kind may say differently --------------------------------------------------------------------------------
+
+    def refuses(self, target: Obj) -> Problem | None:
+        """Every target can be released."""
+        return None
+
+    def template(self, target: Obj) -> Obj:
+        """The pod template, without what scales the target."""
+        return part(part(target, "spec"), "template")
+
+    def rollout(self, canary: Canary, obj: Obj, threshold: int, now: float) -> Readiness:
+        """Whether it runs what it was told to; `threshold` in percent of its pods."""
+        raise NotImplementedError
+
+    def size(self, canary: Canary, target: Obj, primary: Obj | None) -> Obj:
+        """The fields of the primary's spec that say how many pods it has, as far as the target decides them."""
+        return {}
+
+    # The target -----------------------------------------------------------------------------------------------------
+
+    def selector(self, canary: Canary, target: Obj, options: Options) -> tuple[str, str] | Problem:
+        """The first of the selector labels that the target selects by."""
+        labels = part(part(target, "spec"), "selector").get("matchLabels") or {}
+        for label in options.selector_labels:
+            if isinstance(labels.get(label), str):
+                return label, labels[label]
+        wanted = " ".join(options.selector_labels)
+        text = f"{self.word} {whose(target)} spec.selector.matchLabels must contain one of [{wanted}]"
+        todo = f"Select the {target['kind']}'s pods by one of these labels, or name yours with -selector-labels."
+        return Problem(Fault.MANIFEST, text, todo, "spec.selector.matchLabels")
+
+    def revision(self, target: Obj) -> str:
+        """Digest of the pod template."""
+        return revision(self.template(target))
+
+    def config_refs(self, target: Obj) -> tuple[ConfigRef, ...]:
+        """As scanned in the pod spec."""
+        return configs.references(part(self.template(target), "spec"))
+
+    def ports(self, canary: Canary, target: Obj) -> tuple[Obj, ...]:
+        """Container ports, when port discovery is on."""
+        service = canary.spec.service or Service(port=1)
+        return ports.discovered(service, part(self.template(target), "spec")) if service.port_discovery else ()
+
+    # The primary ----------------------------------------------------------------------------------------------------
+
+    def primary(self, canary: Canary) -> Ref:
+        """A workload of the same kind beside the target."""
+        ref = canary.spec.target_ref
+        return Ref(ref.api_version, ref.kind, canary.metadata.namespace, names.primary(canary))
+
+    def is_primary(self, canary: Canary, found: Obj) -> bool | Problem:
+        """Whether it is this Canary's; one of somebody else is never touched."""
+        return names.is_owned(canary, found) or metadata.foreign(self.word, found)
+
+    def create_primary(
+        self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
+    ) -> Writes | Problem:
+        """What makes it."""
+        built = self.build_primary(canary, target, tracked, options, unique)
+        return built if isinstance(built, Problem) else (Create(built),)
+
+    def build_primary(
+        self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
+    ) -> Obj | Problem:
+        """A workload of its own that runs the target's pods."""
+        found = self.selector(canary, target, options)
+        if isinstance(found, Problem):
+            return found
+        label, value = found
+        spec, meta = part(target, "spec"), target["metadata"]
+        return {
+            "apiVersion": target["apiVersion"],
+            "kind": target["kind"],
+            "metadata": {
+                "name": names.primary(canary),
+                "namespace": meta.get("namespace", ""),
+                "labels": {**options.included(meta.get("labels")), label: f"{value}-primary"},
+                "annotations": options.included(meta.get("annotations")),
+                "ownerReferences": [names.owner_reference(canary)],
+            },
+            "spec": {
+                **{key: copy.deepcopy(spec[key]) for key in self.copied if key in spec},
+                **self.size(canary, target, None),
+                "selector": {"matchLabels": {label: f"{value}-primary"}},
+                "template": self._rendered(canary, target, tracked, options, found, unique),
+            },
+        }
+
+    def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options) -> bool:
+        """Whether the rendered template is the live one, its restart mark aside."""
+        found = self.selector(canary, target, options)
+        if isinstance(found, Problem):
+            return False
+        live = part(part(primary, "spec"), "template")
+        mark = (part(live, "metadata").get("annotations") or {}).get(RESTART_MARK, "")
+        wanted = self._rendered(canary, target, tracked, options, found, mark)
+        if not mark:
+            del wanted["metadata"]["annotations"][RESTART_MARK]
+        return bool(pruned(wanted) == pruned(live))
+
+    def promote(
+        self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options, unique: str
+    ) -> Writes | Problem:
+        """A patch with the target's template and rollout settings."""
+        built = self.build_primary(canary, target, tracked, options, unique)
+        if isinstance(built, Problem):
+            return built
+        if isinstance(found := self.is_primary(canary, primary), Problem):
+            return found
+        live = part(primary, "spec")
+        spec = {**live, **{key: built["spec"][key] for key in (*self.copied, "template") if key in built["spec"]}}
+        body: Obj = {"spec": merge_diff(live, {**spec, **self.size(canary, target, primary)})}
+        if meta := metadata.change(primary, built["metadata"]):
+            body["metadata"] = meta
+        return (Patch(ref_of(primary), body, primary["metadata"].get("resourceVersion", "")),)
+
+    def _rendered(
+        self, canary: Canary, target: Obj, tracked: Tracked, options: Options, found: tuple[str, str], unique: str
+    ) -> Obj:
+        (label, value), template = found, self.template(target)
+        meta, pod = part(template, "metadata"), configs.renamed(part(template, "spec"), tracked)
+        return {
+            "metadata": {
+                "labels": {**unmarked(meta.get("labels")), label: f"{value}-primary"},
+                "annotations": {**unmarked(meta.get("annotations")), RESTART_MARK: unique},
+            },
+            "spec": affinity.repointed(pod, options.selector_labels, {names.target(canary), value}),
+        }
+
+    # Readiness ------------------------------------------------------------------------------------------------------
+
+    def reads(self, canary: Canary, target: Obj) -> tuple[Ref, ...]:
+        """Its own status says it all."""
+        return ()
+
+    def readiness(self, canary: Canary, obj: Obj, role: str, now: float, live: Live = NOTHING_ELSE) -> Readiness:
+        """By the rollout's status, with the prefix that says whose it is."""
+        analysis = canary.spec.analysis or Analysis()
+        thresholds = {"primary": analysis.primary_ready_threshold, "canary": analysis.canary_ready_threshold}
+        found = self.rollout(canary, obj, thresholds[role], now)
+        return found if found.ready else replace(found, text=f"{self.prefix[role]}{whose(obj)} not ready: {found.text}")
+
+    def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
+        """Its Services are those of every workload."""
+        return ()
