@@ -347,7 +347,8 @@ class World:
         old = self.status
         assert status != old, "a status write that writes nothing"
         assert status.phase == old.phase or status.phase in ALLOWED[old.phase]
-        same = (status.phase, status.last_applied_spec) == (old.phase, old.last_applied_spec)
+        run = (status.phase, status.last_applied_spec, status.tracked_configs)
+        same = run == (old.phase, old.last_applied_spec, old.tracked_configs)
         assert same == (status.last_transition_time == old.last_transition_time) or not same
         self.statuses.append(status)
         self.canary = self.canary.model_copy(update={"status": status})

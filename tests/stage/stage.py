@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from pyflagger.api.crds import crds
@@ -18,6 +18,8 @@ from pyflagger.operator.options import Options
 from pyflagger.operator.run import Operator
 from pyflagger.sandbox.apiserver.server import ApiServer, Audited
 from pyflagger.sandbox.apiserver.transport import InProcess
+from pyflagger.sandbox.controllers.manager import Controller
+from pyflagger.sandbox.controllers.registry import CONTROLLERS
 from pyflagger.sandbox.kubelet.cluster import Workers, start
 from pyflagger.sandbox.kubelet.runtime import InstantRuntime
 from pyflagger.wire import HttpAnswer, HttpRequest
@@ -93,11 +95,14 @@ class Stage:
         self.workers: Workers
         self.operator: Operator | None = None
 
-    async def start(self, *, operator: bool = True) -> None:
-        """Bring everything up."""
-        for definition in crds():
+    async def start(
+        self, *, operator: bool = True, definitions: Sequence[Obj] = (), controllers: Sequence[Controller] = ()
+    ) -> None:
+        """Bring everything up, with more kinds and those who look after them."""
+        for definition in (*crds(), *definitions):
             await self.client.call("POST", path_of("CustomResourceDefinition"), definition)
-        self.workers = await start(self.transport, self.clock, InstantRuntime(self.clock, broken))
+        pods = InstantRuntime(self.clock, broken)
+        self.workers = await start(self.transport, self.clock, pods, controllers=(*CONTROLLERS, *controllers))
         if operator:
             await self.start_operator()
 

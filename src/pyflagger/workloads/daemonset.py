@@ -19,7 +19,7 @@ ZERO = "flagger.app/scale-to-zero"
 class DaemonSet(Templated):
     """The kind DaemonSet of apps/v1."""
 
-    kinds = (Resource("apps", "v1", "daemonsets", "DaemonSet"),)
+    kinds: tuple[Resource, ...] = (Resource("apps", "v1", "daemonsets", "DaemonSet"),)
     word = "daemonset"
     copied = ("minReadySeconds", "revisionHistoryLimit", "updateStrategy")
     prefix = MappingProxyType({"primary": "primary daemonset ", "canary": "canary daemonset "})

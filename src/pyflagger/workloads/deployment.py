@@ -15,7 +15,7 @@ from pyflagger.workloads.templated import Templated
 class Deployment(Templated):
     """The kind Deployment of apps/v1."""
 
-    kinds = (Resource("apps", "v1", "deployments", "Deployment"),)
+    kinds: tuple[Resource, ...] = (Resource("apps", "v1", "deployments", "Deployment"),)
     word = "deployment"
     copied = ("progressDeadlineSeconds", "minReadySeconds", "revisionHistoryLimit", "strategy")
     # The reference leaves the kind out where it speaks of a primary.

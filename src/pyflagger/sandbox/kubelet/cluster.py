@@ -69,6 +69,7 @@ async def start(
     events: bool = True,
 ) -> Workers:
     """Start controllers and kubelet over an API server; call `stop` on the result."""
-    workers = Workers(transport, clock, runtime, nodes=nodes, controllers=controllers, events=events)
+    kinds = tuple(dict.fromkeys(kind for controller in controllers for kind in controller.watches))
+    workers = Workers(transport, clock, runtime, nodes=nodes, controllers=controllers, kinds=kinds, events=events)
     await workers.start()
     return workers

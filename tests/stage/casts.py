@@ -1,0 +1,66 @@
+"""What is released in the stories about targets: for each kind its objects, a new version of it, and who serves."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyflagger.objects import Obj
+from stage.manifests import analysis, canary, deployment, image
+from stage.stage import Stage
+
+
+@dataclass(frozen=True)
+class Cast:
+    """One kind of target. `facts`: what must be the same at a story's end whoever brought it about."""
+
+    name: str
+    objects: tuple[Obj, ...]
+    canary: Obj
+    change: Callable[[Stage, str], Awaitable[None]]
+    facts: Mapping[str, Callable[[Obj], Any]]
+    definitions: tuple[Obj, ...] = ()
+    controllers: tuple[Any, ...] = ()
+
+
+def iterated(**more: Any) -> Obj:
+    """Two iterations, each judged by one metric."""
+    weights = ("stepWeight", "maxWeight")
+    return {key: value for key, value in analysis().items() if key not in weights} | {"iterations": 2} | more
+
+
+def daemonset(name: str) -> Obj:
+    """A pod on each node."""
+    of = deployment(name)
+    spec = {key: of["spec"][key] for key in ("selector", "template")}
+    spec["template"]["spec"]["containers"][0].pop("envFrom")
+    return {**of, "kind": "DaemonSet", "spec": spec}
+
+
+async def new_daemonset(stage: Stage, version: str) -> None:
+    """Another image."""
+    await stage.set_image("shop", "shop", image("shop", version), kind="DaemonSet")
+
+
+def pods(workload: Obj) -> Any:
+    """What a workload runs, and where."""
+    pod = workload["spec"]["template"]["spec"]
+    return [entry["image"] for entry in pod["containers"]], pod.get("nodeSelector") or {}
+
+
+def released(kind: str, version: str, provider: str, judged: Obj, **more: Any) -> Obj:
+    """The Canary of a target."""
+    ref = {"apiVersion": version, "kind": kind, "name": "shop"}
+    return canary("shop", provider=provider, targetRef=ref, analysis=judged, revertOnDeletion=True, **more)
+
+
+DAEMONSET = Cast(
+    "daemonset",
+    (daemonset("shop"),),
+    released("DaemonSet", "apps/v1", "kubernetes", iterated()),
+    new_daemonset,
+    {"DaemonSet": pods, "Service": lambda obj: obj["spec"].get("selector")},
+)
+
+CASTS = (DAEMONSET,)

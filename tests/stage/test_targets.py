@@ -1,0 +1,108 @@
+"""Every kind of target: a good release, a bad one, and deletion; and killed after every write of each."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from pyflagger.objects import Obj
+from pyflagger.wire import HttpAnswer, HttpRequest
+from stage.casts import CASTS, Cast
+from stage.manifests import INTERVAL
+from stage.mortal import Mortal, awake
+from stage.stage import Stage, healthy, path_of, vector
+
+SECONDS = 400.0
+ENDS = {"good": "Succeeded", "bad": "Failed"}
+
+
+class Play:
+    """One story of one kind, with an operator that dies at its `fatal`-th write and is replaced."""
+
+    def __init__(self, cast: Cast, story: str, fatal: int | None = None, heard: bool = True) -> None:
+        self.cast, self.story, self._fatal, self._heard = cast, story, fatal, heard
+        self.stage = Stage(self._answer)
+        self.mortal: Mortal
+
+    async def _answer(self, request: HttpRequest) -> HttpAnswer:
+        if self.story == "bad" and "/api/v1/query" in request.url and "vector" not in request.url:
+            return HttpAnswer(200, vector("50"))
+        return await healthy(request)
+
+    async def run(self) -> Obj:
+        """Play it; the facts of what is left."""
+        stage, cast = self.stage, self.cast
+        await stage.start(operator=False, definitions=cast.definitions, controllers=cast.controllers)
+        await stage.namespace("test")
+        for obj in (*cast.objects, cast.canary):
+            await stage.create(obj)
+        self.mortal = Mortal(stage, self._fatal, self._heard)
+        await awake(stage, self.mortal).start()
+        successor = asyncio.ensure_future(self._succeed())
+        await self.until("Initialized")
+        await cast.change(stage, "2")
+        if self.story in ENDS:
+            await self.until(ENDS[self.story])
+        else:
+            await self.until("Progressing")
+            await stage.clock.sleep(1.5 * INTERVAL)
+            await stage.delete("Canary", "shop")
+            await self.until(None)
+        await stage.clock.sleep(3 * INTERVAL)
+        left = {kind: await self._facts(kind) for kind in ("Canary", *cast.facts)}
+        successor.cancel()
+        await stage.stop()
+        return left
+
+    async def _succeed(self) -> None:
+        await self.mortal.dead.wait()
+        await self.stage.clock.sleep(1)
+        await awake(self.stage, Mortal(self.stage, None, True)).start()
+
+    async def until(self, phase: str | None) -> None:
+        """Wait for a phase; None: until the Canary is gone."""
+        end = self.stage.clock.now() + SECONDS
+        while (found := await self._phase()) != phase:
+            assert self.stage.clock.now() < end, f"never {phase}: {found}"
+            await self.stage.clock.sleep(0.25)
+
+    async def _phase(self) -> str | None:
+        listed = await self.stage.client.call("GET", path_of("Canary", "test"))
+        return (listed["items"][0].get("status") or {}).get("phase", "") if listed["items"] else None
+
+    async def _facts(self, kind: str) -> Obj:
+        listed = await self.stage.client.call("GET", path_of(kind, "test"))
+        tell = told if kind == "Canary" else self.cast.facts[kind]
+        return {obj["metadata"]["name"]: tell(obj) for obj in listed["items"]}
+
+
+def told(obj: Obj) -> Any:
+    """What a Canary's status says at the end."""
+    status = obj.get("status") or {}
+    same = status.get("lastAppliedSpec") == status.get("lastPromotedSpec")
+    return {key: status.get(key) for key in ("phase", "canaryWeight", "failedChecks")} | {"promoted": same}
+
+
+STORIES = ("good", "bad", "deleted")
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("cast", CASTS, ids=lambda cast: cast.name)
+async def test_killed_after_every_write(cast: Cast, story: str) -> None:
+    """Whenever the operator dies, the next one brings the release of any kind to the same end."""
+    calm = Play(cast, story)
+    wanted = await calm.run()
+    points = len(calm.mortal.writes)
+    for fatal in range(1, points + 1):
+        play = Play(cast, story, fatal, heard=fatal % 2 == 0)
+        try:
+            found = await play.run()
+            assert play.mortal.dead.is_set()
+            assert found == wanted
+        except AssertionError as error:
+            raise AssertionError(f"killed after write {fatal}, {calm.mortal.writes[fatal - 1]}: {error}") from error
+    print(f"{cast.name} {story}: killed at {points} points")
+    assert points >= 5
