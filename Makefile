@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-real e2e lint bench mutate docs clean
+.PHONY: help demo sandbox test test-real lint bench mutate fuzz docs clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,13 +29,6 @@ test: $(READY) ## everything that runs on virtual time or in seconds (at most 5 
 test-real: $(READY) ## the tests that need real child processes: Traefik, kubectl, the demo
 	$(BIN)/python -m pytest -m real tests
 
-$(VENV)/.e2e: $(READY)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[e2e]'
-	@touch $@
-
-e2e: $(VENV)/.e2e ## the operator on a real control plane, ingress and Prometheus (the first time builds: 10 minutes)
-	$(BIN)/python -m e2e
-
 lint: $(READY) ## style, types, layers, and the tidy rules
 	$(BIN)/ruff check src tests bench e2e
 	$(BIN)/ruff format --check src tests bench e2e
@@ -52,6 +45,10 @@ docs: $(READY) ## write the generated parts of docs/ and kustomize/: tables of f
 mutate: $(READY) ## break the core in every small way and see which breakages no test notices
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[mutate]'
 	$(BIN)/python -m bench.mutate
+
+fuzz: $(READY) ## feed anything to what reads bytes of others, a minute each (SECONDS=60)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[fuzz]'
+	cd tests && ../$(BIN)/python -m fuzz --seconds $(or $(SECONDS),60)
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

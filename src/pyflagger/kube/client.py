@@ -12,7 +12,7 @@ from typing import Any
 
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
-from pyflagger.kube.errors import ApiError, Conflict, Forbidden, NotFound, NotLeader, Unreachable, error_of
+from pyflagger.kube.errors import ApiError, Conflict, Forbidden, NotFound, NotLeader, ServerError, Unreachable, error_of
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, Transport, TransportError
 from pyflagger.kube.resources import resource_of
 from pyflagger.objects import Create, Delete, Obj, Patch, Ref, Resource, Write
@@ -98,8 +98,7 @@ class Client:
         answer = await self._send(request)
         if answer.status >= 400:
             raise error_of(method.lower(), path, answer.status, answer.body)
-        said: Obj = json.loads(answer.body) if answer.body else {}
-        return said
+        return object_of(answer, method, path)
 
     async def _send(self, request: ApiRequest) -> ApiAnswer:
         pause = PAUSE_FIRST
@@ -120,6 +119,18 @@ class Client:
             await self._clock.sleep(pause + self._clock.jitter(pause / 4))
             pause *= 2
         raise AssertionError("unreachable")
+
+
+def object_of(answer: ApiAnswer, method: str, path: str) -> Obj:
+    """The object of a good answer. Raises ServerError for what no API server says, such as the page of a proxy."""
+    try:
+        said = json.loads(answer.body) if answer.body else {}
+    except (ValueError, RecursionError):
+        said = None
+    if answer.status < 300 and isinstance(said, dict):
+        return said
+    text = f"the answer to {method} {path} is no object of an API server (status {answer.status})"
+    raise ServerError(Problem(Fault.CLUSTER, text, "Check that the address is the API server's and no proxy answers."))
 
 
 def _again(method: str, status: int) -> bool:

@@ -85,7 +85,7 @@ def error_of(verb: str, path: str, status: int, body: bytes) -> ApiError:
     """The exception for an answer of 400 and above."""
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         said = {}
     said = said if isinstance(said, dict) else {}
     message = str(said.get("message") or body[:300].decode("utf-8", "replace") or f"HTTP {status}")

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -25,6 +25,8 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_SECONDS_MAX = 60.0
 CALLS_MAX = 64
 LINE_MAX = 8 << 20
+BODY_MAX = 256 << 20
+"""Bytes of one answer. A page of 500 large objects is far below; what is above is no API server."""
 
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
 
@@ -85,9 +87,9 @@ class AiohttpTransport:
             async with self._slots, asyncio.timeout(request.timeout):
                 headers = await self._headers(request)
                 async with self._open().request(
-                    request.method, url, params=request.query, data=request.body, headers=headers
+                    request.method, url, params=request.query, data=request.body, headers=headers, allow_redirects=False
                 ) as answer:
-                    body = await answer.read()
+                    body = await _whole(answer)
                     return ApiAnswer(answer.status, _lower(answer.headers), body)
         except TimeoutError:
             raise TransportError(f"no answer within {request.timeout:g} s") from None
@@ -101,19 +103,36 @@ class AiohttpTransport:
         try:
             headers = await self._headers(request)
             async with asyncio.timeout(request.timeout):
-                answer = await self._open().get(url, params=request.query, headers=headers)
+                answer = await self._open().get(url, params=request.query, headers=headers, allow_redirects=False)
+                body = await _whole(answer) if answer.status >= 300 else b""
         except TimeoutError:
             raise TransportError(f"no answer within {request.timeout:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise TransportError(str(error) or type(error).__name__) from error
         try:
-            body = await answer.read() if answer.status >= 400 else b""
-            yield ApiStream(answer.status, _lower(answer.headers), _lines(answer.content), body)
+            yield ApiStream(answer.status, _lower(answer.headers), lines_of(answer.content), body)
         finally:
             answer.close()
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+async def _whole(answer: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > BODY_MAX:
+            raise TransportError(f"an answer of more than {BODY_MAX} bytes")
+    return bytes(body)
+
+
+class Chunks(Protocol):
+    """A body as it comes: as much of aiohttp's StreamReader as is used."""
+
+    def iter_any(self) -> AsyncIterator[bytes]:
+        """Pieces of any size."""
+
+
+async def lines_of(content: Chunks) -> AsyncIterator[bytes]:
+    """The whole lines of a stream; a last one without an end is dropped. Raises TransportError."""
     rest = b""
     try:
         async for chunk in content.iter_any():

@@ -113,15 +113,18 @@ class Reflector:
         query = {"limit": str(PAGE)}
         while True:
             page = await self._client.call("GET", self._path, query=query, accept=self._accept.format(list="List"))
-            for obj in page.get("items") or ():
+            items, meta = page.get("items") or [], page.get("metadata") or {}
+            if not isinstance(items, list) or not isinstance(meta, dict):
+                raise Garbage(f"the answer to GET {self._path} is no list")
+            for obj in items:
                 key = _key(obj)
                 if key:
                     found[key] = self._clean(obj, found.get(key) or self.store.get(key))
-            token = (page.get("metadata") or {}).get("continue")
+            token = meta.get("continue")
             if not token:
                 break
-            query = {"limit": str(PAGE), "continue": token}
-        self._version = (page.get("metadata") or {}).get("resourceVersion") or ""
+            query = {"limit": str(PAGE), "continue": str(token)}
+        self._version = str(meta.get("resourceVersion") or "")
         self._heard = self._clock.monotonic()
         self._replace(found)
         news = not self.synced.is_set() or self.refusal is not None
@@ -160,7 +163,7 @@ class Reflector:
         request = ApiRequest("GET", self._path, query, accept=self._accept.format(list=""))
         heard = False
         async with self._client.transport.stream(request) as stream:
-            if stream.status >= 400:
+            if stream.status >= 300:
                 raise error_of("watch", self._path, stream.status, stream.body)
             self._heard, self.trouble = self._clock.monotonic(), ""
             async for line in self._lines(stream.lines):
@@ -186,7 +189,7 @@ class Reflector:
     def _take(self, line: bytes) -> None:
         kind, obj = _event(line)
         if kind == "ERROR":
-            raise error_of("watch", self._path, int(obj.get("code") or 500), json.dumps(obj).encode())
+            raise error_of("watch", self._path, _code(obj), json.dumps(obj).encode())
         version = _rv(obj)
         if not version:
             raise Garbage(f"a watch event of {self._path} has no resource version")
@@ -227,6 +230,12 @@ def _event(line: bytes) -> tuple[str, dict[str, Any]]:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Garbage(f"not a watch event: {line[:80]!r}") from None
     return str(kind), obj
+
+
+def _code(status: Obj) -> int:
+    """The code of an ERROR event; 500 when it has none that is one."""
+    code = status.get("code")
+    return code if isinstance(code, int) and 400 <= code < 600 else 500
 
 
 def _key(obj: Obj) -> tuple[str, str] | None:

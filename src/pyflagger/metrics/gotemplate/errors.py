@@ -6,6 +6,10 @@ SOURCE_MAX = 64 * 1024
 OUTPUT_MAX = 64 * 1024
 STEPS_MAX = 10_000
 DEPTH_MAX = 50
+WORK_MAX = 4 << 20
+"""Characters that functions may take in and give out altogether: what bounds time and memory of a rendering."""
+
+INTEGER_MAX = 2**63
 
 
 class TemplateError(ValueError):

@@ -6,7 +6,7 @@ from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn, TypeAlias
 
-from pyflagger.metrics.gotemplate.errors import DEPTH_MAX, OUTPUT_MAX, STEPS_MAX, TemplateError, Wrong
+from pyflagger.metrics.gotemplate.errors import DEPTH_MAX, OUTPUT_MAX, STEPS_MAX, WORK_MAX, TemplateError, Wrong
 from pyflagger.metrics.gotemplate.functions import EARLY, FUNCTIONS
 from pyflagger.metrics.gotemplate.tree import (
     Branch,
@@ -50,7 +50,7 @@ class _Run:
     def __init__(self, tree: Tree, names: Mapping[str, Value]) -> None:
         self._tree, self._names = tree, names
         self.output: list[str] = []
-        self._size = self._steps = self._depth = 0
+        self._size = self._steps = self._depth = self._work = 0
 
     def _wrong(self, at: int, text: str) -> NoReturn:
         raise TemplateError(self._tree.source, at, text)
@@ -59,6 +59,12 @@ class _Run:
         self._steps += 1
         if self._steps > STEPS_MAX:
             self._wrong(at, f"more than {STEPS_MAX} steps")
+
+    def _spend(self, at: int, *values: Value) -> None:
+        texts = [len(value) for value in values if isinstance(value, str)]
+        self._work += sum(texts)
+        if self._work > WORK_MAX or max(texts, default=0) > OUTPUT_MAX:
+            self._wrong(at, f"texts of more than {OUTPUT_MAX} characters, or {WORK_MAX} altogether")
 
     def _write(self, at: int, text: str) -> None:
         self._size += len(text)
@@ -182,10 +188,13 @@ class _Run:
             if arguments:
                 self._wrong(function.at, f"wrong number of arguments for {function.name}: {len(arguments)}")
             return self._names[function.name]
+        self._spend(function.at, *arguments)
         try:
-            return FUNCTIONS[function.name](arguments)
+            value = FUNCTIONS[function.name](arguments)
         except Wrong as wrong:
             self._wrong(function.at, str(wrong))
+        self._spend(function.at, value)
+        return value
 
     def _operand(self, operand: Operand, dot: Value, scope: _Scope) -> Value:
         match operand:

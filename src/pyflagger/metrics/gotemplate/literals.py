@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pyflagger.metrics.gotemplate.errors import Wrong
+from pyflagger.metrics.gotemplate.errors import INTEGER_MAX, Wrong
 
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))", re.DOTALL)
 _SIMPLE = {
@@ -40,6 +40,11 @@ def character(text: str) -> int:
 def number(text: str) -> int | float:
     """A number. Raises Wrong."""
     try:
-        return int(text, 0) if re.fullmatch(r"[+-]?(0[xX][0-9a-fA-F]+|0|[1-9]\d*)", text) else float(text)
+        if not re.fullmatch(r"[+-]?(0[xX][0-9a-fA-F]+|0|[1-9]\d*)", text):
+            return float(text)
+        value = int(text, 0)
+        if not -INTEGER_MAX <= value < INTEGER_MAX:
+            raise ValueError
+        return value
     except ValueError:
         raise Wrong(f"{text[:40]} is no usable number") from None

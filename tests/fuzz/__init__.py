@@ -1,0 +1,1 @@
+"""What reads bytes of others, fed with anything: one property a target, for hypothesis and for coverage-guided runs."""
