@@ -123,11 +123,31 @@ async def test_its_time_is_up(api: Server) -> None:
         assert await watch.names(1) == [("ADDED", "a")]
 
 
-@pytest.mark.parametrize("query", [{"resourceVersion": "soon"}, {"sendInitialEvents": "true"}])
-async def test_nonsense_is_refused(api: Server, query: dict[str, str]) -> None:
-    """Before a watch begins."""
-    said = await api.ask("GET", api.path("secrets"), watch="true", **query)
-    assert said.status in (400, 422)
+async def test_initial_events_need_to_say_how_new(api: Server) -> None:
+    """Refused before a watch begins."""
+    said = await api.ask("GET", api.path("secrets"), watch="true", sendInitialEvents="true")
+    assert (said.status, said.reason) == (422, "Invalid") and "resourceVersionMatch: Forbidden" in said.message
+
+
+@pytest.mark.parametrize(("watch", "status", "reason"), [("true", 500, ""), ("false", 400, "BadRequest")])
+async def test_a_version_that_is_none(api: Server, watch: str, status: int, reason: str) -> None:
+    """Refused with the word; a watch does so without a reason."""
+    said = await api.ask("GET", api.path("secrets"), watch=watch, resourceVersion="soon")
+    assert (said.status, said.reason) == (status, reason)
+    assert 'resourceVersion: Invalid value: "soon"' in said.message
+
+
+async def test_bookmarks(api: Server) -> None:
+    """Only when they are asked for, of the watched kind, with nothing but a version."""
+    begin = await version(api, "secrets")
+    query = {"resourceVersion": begin, "allowWatchBookmarks": "true", "timeoutSeconds": "3"}
+    async with api.watch("secrets", **query) as watch:
+        seen = []
+        with pytest.raises(StopAsyncIteration):
+            while True:
+                seen.append(await watch.next())
+    assert {kind for kind, _ in seen} <= {"BOOKMARK"}
+    assert all(obj["kind"] == "Secret" and obj["metadata"]["resourceVersion"] >= begin for _, obj in seen)
 
 
 async def test_metadata_only(api: Server) -> None:

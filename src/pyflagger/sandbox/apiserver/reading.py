@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from itertools import islice
 
 from pyflagger.clock import Clock
@@ -107,12 +107,12 @@ class Reader:
         return tests[0] if len(tests) == 1 else lambda obj: all(test(obj) for test in tests)
 
     def watch(self, resource: Resource, route: Route, request: Request) -> WatchStream:
-        """Open a watch. Raises ApiError (400) for nonsense; a version too old is told inside the stream."""
+        """Open a watch. Raises ApiError for nonsense; a version too old is told inside the stream."""
         query = request.query
         initial = switched_on(query, "sendInitialEvents")
         if initial and query.get("resourceVersionMatch") != "NotOlderThan":
             raise _forbidden_match()
-        revision = _number(query, "resourceVersion")
+        revision = _revision(query, lambda text: ApiError(500, "", text))
         bookmarks = switched_on(query, "allowWatchBookmarks")
         wish = Wish(
             resource=resource,
@@ -141,13 +141,21 @@ class Reader:
         """The revision to list at, and the key to begin after."""
         if query.get("continue"):
             return _untoken(query["continue"])
-        asked = _number(query, "resourceVersion")
+        asked = _revision(query, lambda text: bad_request(f"invalid resource version: {text}"))
         if asked > self._store.revision:
             text = f"Timeout: Too large resource version: {asked}, current: {self._store.revision}"
             raise ApiError(504, "Timeout", text, {"retryAfterSeconds": 1, "causes": [
                 {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]})  # fmt: skip
         exact = asked and query.get("resourceVersionMatch") == "Exact"
         return (asked if exact else self._store.revision), None
+
+
+def _revision(query: Mapping[str, str], refuse: Callable[[str], ApiError]) -> int:
+    """The version that is asked for. A list and a watch refuse nonsense in ways of their own, as a real server does."""
+    text = query.get("resourceVersion") or "0"
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise refuse(f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
 
 
 def _number(query: Mapping[str, str], name: str) -> int:
