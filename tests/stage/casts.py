@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyflagger.objects import Obj
-from stage.manifests import analysis, canary, deployment, image
+from stage import twins
+from stage.manifests import analysis, canary, deployment, image, ingress
 from stage.stage import Stage
 
 
@@ -63,4 +64,50 @@ DAEMONSET = Cast(
     {"DaemonSet": pods, "Service": lambda obj: obj["spec"].get("selector")},
 )
 
-CASTS = (DAEMONSET,)
+
+async def new_deployment(stage: Stage, version: str) -> None:
+    """Another image."""
+    await stage.set_image("shop", "shop", image("shop", version))
+
+
+def plain(name: str) -> Obj:
+    """A Deployment without configs."""
+    of = deployment(name)
+    of["spec"]["template"]["spec"]["containers"][0].pop("envFrom")
+    return of
+
+
+def scaled_object(name: str) -> Obj:
+    """By a query, with a floor of two."""
+    trigger = {
+        "type": "prometheus",
+        "name": "load",
+        "metadata": {"query": f'sum(rate(http_total{{app="{name}"}}[1m]))'},
+    }
+    spec = {"scaleTargetRef": {"name": name}, "minReplicaCount": 2, "maxReplicaCount": 5, "triggers": [trigger]}
+    return {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": name}, "spec": spec}
+
+
+def scaler(obj: Obj) -> Any:
+    """Whether it is paused, and its queries."""
+    triggers = [trigger["metadata"]["query"] for trigger in obj["spec"]["triggers"]]
+    return (obj["metadata"].get("annotations") or {}).get("autoscaling.keda.sh/paused-replicas"), triggers
+
+
+KEDA = Cast(
+    "scaledobject",
+    (plain("shop"), scaled_object("shop"), ingress("shop")),
+    released(
+        "Deployment",
+        "apps/v1",
+        "nginx",
+        analysis(),
+        autoscalerRef={"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "shop"},
+    ),
+    new_deployment,
+    {"Deployment": lambda obj: (*pods(obj), obj["spec"]["replicas"]), "ScaledObject": scaler},
+    (twins.SCALED_OBJECTS,),
+    (twins.KEDA,),
+)
+
+CASTS = (DAEMONSET, KEDA)

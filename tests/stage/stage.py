@@ -31,6 +31,7 @@ GROUPS = {
     "DaemonSet": "/apis/apps/v1",
     "Ingress": "/apis/networking.k8s.io/v1",
     "HorizontalPodAutoscaler": "/apis/autoscaling/v2",
+    "ScaledObject": "/apis/keda.sh/v1alpha1",
     "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1",
     "Canary": "/apis/flagger.app/v1beta1",
     "MetricTemplate": "/apis/flagger.app/v1beta1",

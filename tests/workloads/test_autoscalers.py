@@ -10,7 +10,7 @@ from targets import canary
 
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.objects import Create, Obj, Patch, merge_apply
-from pyflagger.workloads import registry
+from pyflagger.workloads import autoscalers, keda, registry
 from pyflagger.workloads.autoscalers import primary_autoscaler
 from pyflagger.workloads.deployment import Deployment
 from pyflagger.workloads.options import Options
@@ -60,7 +60,7 @@ def test_it_scales_the_primary() -> None:
     """Everything else is the target's."""
     primary = made()
     assert primary["metadata"]["name"] == "web-primary"
-    assert primary["metadata"]["labels"] == {"a": "b"}
+    assert primary["metadata"]["labels"] == {} == primary["metadata"]["annotations"]
     assert primary["spec"]["scaleTargetRef"]["name"] == "web-primary"
     assert primary["spec"] == {**scaler()["spec"], "scaleTargetRef": primary["spec"]["scaleTargetRef"]}
     assert scaler()["spec"]["scaleTargetRef"]["name"] == "web"
@@ -114,6 +114,129 @@ def test_a_kind_that_nobody_knows() -> None:
         canary(autoscalerRef={**REF, "kind": "VerticalPodAutoscaler"}), scaler(), None, Options()
     )
     assert isinstance(found, Problem) and "HorizontalPodAutoscaler" in found.todo
+
+
+# ScaledObjects ------------------------------------------------------------------------------------------------------
+
+NONE, EVERY = Options(), Options(include_label_prefix=("*",))
+KEDA_REF = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "web"}
+
+
+def scaled(annotations: Any = None, **spec: Any) -> Obj:
+    """The target's ScaledObject."""
+    load = {
+        "type": "prometheus",
+        "name": "load",
+        "metadata": {"query": 'sum(rate(x{app="web"}[1m]))', "threshold": "5"},
+    }
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": "web", "namespace": "test", "annotations": annotations or {}, "labels": {"a": "b"}},
+        "spec": {
+            "scaleTargetRef": {"name": "web"},
+            "minReplicaCount": 2,
+            "newField": {"x": 1},
+            "triggers": [load],
+            **spec,
+        },
+    }
+
+
+def keda_made(of: Obj, options: Options = NONE, **ref: Any) -> Obj:
+    """The primary's."""
+    writes = primary_autoscaler(canary(autoscalerRef={**KEDA_REF, **ref}), of, None, options)
+    assert isinstance(writes, tuple) and isinstance(writes[0], Create)
+    return writes[0].obj
+
+
+def test_a_scaled_object_scales_the_primary() -> None:
+    """Its query is about the primary, fields that we do not know go along, names that would clash are changed."""
+    config = {"horizontalPodAutoscalerConfig": {"name": "mine"}}
+    made = keda_made(scaled(advanced=config), primaryScalerReplicas={"minReplicas": 3, "maxReplicas": 9})
+    spec = made["spec"]
+    assert made["metadata"]["name"] == "web-primary" and spec["scaleTargetRef"] == {"name": "web-primary"}
+    assert spec["triggers"][0]["metadata"] == {"query": 'sum(rate(x{app="web-primary"}[1m]))', "threshold": "5"}
+    assert spec["advanced"]["horizontalPodAutoscalerConfig"]["name"] == "mine-primary"
+    assert (spec["minReplicaCount"], spec["maxReplicaCount"], spec["newField"]) == (3, 9, {"x": 1})
+
+
+QUERIES = {
+    "app=web": "app=web-primary",
+    "web-canary": "web-primary",
+    "web-primary": "web-primary",
+    "web-worker": "web-worker",
+    "my-web": "my-web",
+    "web_requests_total": "web_requests_total",
+    'pod=~"web-[0-9a-z]+-.*"': 'pod=~"web-primary-[0-9a-z]+-.*"',
+    "web.test.svc, web-canary.test": "web-primary.test.svc, web-primary.test",
+    "website": "website",
+}
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_words_of_a_query(query: str) -> None:
+    """Only the target's name as a word of its own is changed, and changing twice changes nothing more."""
+    assert keda.repointed(query, "web") == QUERIES[query]
+    assert keda.repointed(QUERIES[query], "web") == QUERIES[query]
+
+
+def test_queries_of_its_own() -> None:
+    """By the trigger's name; one that no trigger has is told."""
+    made = keda_made(scaled(), primaryScalerQueries={"load": "vector(7)"})
+    assert made["spec"]["triggers"][0]["metadata"]["query"] == "vector(7)"
+    ref = {**KEDA_REF, "primaryScalerQueries": {"laod": "vector(7)"}}
+    found = primary_autoscaler(canary(autoscalerRef=ref), scaled(), None, Options())
+    assert isinstance(found, Problem) and "laod" in found.text
+
+
+PAUSED = {"autoscaling.keda.sh/paused-replicas": "0", "autoscaling.keda.sh/paused": "true"}
+
+
+def test_a_pause_is_never_inherited() -> None:
+    """Neither at creation nor by a primary that is there: such a one is freed first, at any time."""
+    carried = {"scaledobject.keda.sh/transfer-hpa-ownership": "true"}
+    assert keda_made(scaled({**PAUSED, **carried, "z": "y"}))["metadata"]["annotations"] == carried
+    made = keda_made(scaled({**PAUSED, "z": "y"}), EVERY)
+    assert made["metadata"]["annotations"] == {"z": "y"}
+    stuck = merge_apply(made, {"metadata": {"annotations": PAUSED}})
+    args = canary(autoscalerRef=KEDA_REF), scaled(PAUSED)
+    assert autoscalers.stuck(stuck) and not autoscalers.stuck(made)
+    (patch,) = primary_autoscaler(*args, stuck, Options())
+    assert isinstance(patch, Patch) and merge_apply(stuck, patch.body) == made
+
+
+def test_pausing_and_resuming() -> None:
+    """One annotation; nothing where it is so already, or where the kind rests by itself."""
+    awake, asleep = scaled({"mine": "1"}), scaled({"mine": "1", "autoscaling.keda.sh/paused-replicas": "0"})
+    assert (autoscalers.paused(awake), autoscalers.paused(asleep)) == (False, True)
+    for before, after, wanted in ((awake, asleep, True), (asleep, awake, False)):
+        (patch,) = autoscalers.pause(before, wanted)
+        assert isinstance(patch, Patch) and merge_apply(before, patch.body) == after
+        assert autoscalers.pause(after, wanted) == ()
+    for other in (None, scaler()):
+        assert autoscalers.paused(other) is None and autoscalers.pause(other, True) == ()
+
+
+FLOORS: dict[str, tuple[Obj | None, int]] = {
+    "none": (None, 0),
+    "an HPA": (scaler(), 2),
+    "an HPA that says nothing": ({**scaler(), "spec": {}}, 1),
+    "a ScaledObject": (scaled(), 2),
+    "one that may idle": (scaled(idleReplicaCount=0), 0),
+    "one that says nothing": (scaled(minReplicaCount=None), 0),
+}
+
+
+@pytest.mark.parametrize("case", FLOORS)
+def test_a_primary_under_its_floor_is_not_ready(case: str) -> None:
+    """Whatever its Deployment says of itself."""
+    scaling, least = FLOORS[case]
+    primary = {"metadata": {"name": "web-primary", "namespace": "test"}, "spec": {"replicas": 0}}
+    for there in range(4):
+        found = autoscalers.floor(canary(), {**primary, "status": {"availableReplicas": there}}, scaling, 0)
+        assert found.ready is (there >= least)
+        assert found.ready or f"{there} of at least {least} replicas" in found.text
 
 
 # Kinds of targets ---------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from pyflagger.operator.rivals import Rivals
 from pyflagger.operator.world import World
 from pyflagger.routing import services
 from pyflagger.routing.services import Role, Selector
-from pyflagger.workloads.autoscalers import primary_autoscaler
+from pyflagger.workloads import autoscalers
 from pyflagger.workloads.base import Workload
 from pyflagger.workloads.configs import NOTHING, Tracked, references, track
 
@@ -232,8 +232,10 @@ class Eyes:
             apex_service=self._service(plan, Role.APEX, selector),
             primary_workload=_primary_sync(plan, self.primary(plan), tracked),
             primary_autoscaler=_sync(
-                primary_autoscaler(canary, scaler, primary_scaler, self._settings.workloads), primary_scaler is None
+                autoscalers.primary_autoscaler(canary, scaler, primary_scaler, self._settings.workloads),
+                primary_scaler is None or bool(autoscalers.stuck(primary_scaler)),
             ),
+            target_autoscaler_paused=autoscalers.paused(scaler),
             routing=_sync(routing),
             stale_configs="drift" if ours.stale else "ok",
             primary_configs="missing" if ours.lost else "ok",
@@ -310,8 +312,10 @@ class Eyes:
         if plan.workload is None:
             return None
         scaled_by_other = plan.autoscaler is not None
+        readiness = plan.workload.readiness(plan.canary, live, "primary", now)
+        scaler = self._world.get(plan.primary_autoscaler) if plan.primary_autoscaler else None
         return Primary(
-            readiness=plan.workload.readiness(plan.canary, live, "primary", now),
+            readiness=autoscalers.floor(plan.canary, live, scaler, now) if readiness.ready else readiness,
             at_zero=plan.workload.at_zero(live) and not scaled_by_other,
             matches_target=facts.matches,
         )

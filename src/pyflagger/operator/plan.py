@@ -18,6 +18,7 @@ from pyflagger.operator.options import Options
 from pyflagger.routing.base import Options as RoutingOptions
 from pyflagger.routing.base import Router
 from pyflagger.routing.registry import known_providers, router_for
+from pyflagger.workloads import autoscalers
 from pyflagger.workloads.base import Workload
 from pyflagger.workloads.options import Options as WorkloadOptions
 from pyflagger.workloads.registry import workload_for
@@ -150,6 +151,6 @@ def _scalers(canary: Canary) -> tuple[Ref, ...]:
     scaler = canary.spec.autoscaler_ref
     if scaler is None:
         return ()
-    version = "autoscaling/v2" if scaler.kind == "HorizontalPodAutoscaler" else scaler.api_version
+    version = autoscalers.VERSIONS.get(scaler.kind, scaler.api_version)
     both = (scaler.name, names.primary_autoscaler(canary))
     return tuple(Ref(version, scaler.kind, canary.metadata.namespace, name) for name in both)

@@ -19,7 +19,7 @@ from pyflagger.operator.plan import Settings
 from pyflagger.operator.world import World
 from pyflagger.routing import services
 from pyflagger.routing.services import Role, Selector
-from pyflagger.workloads.autoscalers import primary_autoscaler
+from pyflagger.workloads.autoscalers import pause, primary_autoscaler
 from pyflagger.workloads.configs import Tracked, copies
 
 Writes: TypeAlias = tuple[Write, ...] | Problem
@@ -86,8 +86,8 @@ class Renderer:
         return seen.plan.workload.scale(self._target(seen), replicas) if seen.plan.workload else ()
 
     def pause(self, seen: Seen, paused: bool) -> Writes:
-        """Horizontal autoscalers rest by themselves while their target is at zero; other kinds come with theirs."""
-        return ()
+        """Pause the target's autoscaler, or resume it."""
+        return pause(self._world.get(seen.plan.autoscaler) if seen.plan.autoscaler else None, paused)
 
     def revert(self, seen: Seen, thing: Literal["target", "apex-service", "routing"]) -> Writes:
         """Give one thing back. What is gone already is given back."""

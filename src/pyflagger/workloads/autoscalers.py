@@ -1,4 +1,7 @@
-"""The autoscaler of the primary, a function a kind: what the target's has, with the overrides of the Canary."""
+"""The autoscaler of the primary, by kind: what the target's has, with the overrides of the Canary.
+
+Called by `operator`; also tells whether the primary has as many pods as its autoscaler promises at least.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,19 @@ from typing import TypeAlias
 
 from pyflagger.api import names
 from pyflagger.api.canary import Canary
-from pyflagger.api.facts import Fault, Problem
-from pyflagger.objects import Create, Obj, Patch, Write, merge_diff, ref_of
-from pyflagger.workloads.options import Options, unmarked
+from pyflagger.api.facts import READY, Fault, Problem, Readiness
+from pyflagger.objects import Create, Obj, Patch, Write, merge_diff, part, ref_of
+from pyflagger.workloads import keda, metadata, rollouts
+from pyflagger.workloads.metadata import whose
+from pyflagger.workloads.options import Options
+from pyflagger.workloads.readiness import until
 
 Writes: TypeAlias = tuple[Write, ...]
+
+SCALED_OBJECT = "ScaledObject"
+VERSIONS: Mapping[str, str] = {"HorizontalPodAutoscaler": "autoscaling/v2", SCALED_OBJECT: "keda.sh/v1alpha1"}
+CARRIED = ("scaledobject.keda.sh/transfer-hpa-ownership",)
+"""Annotations that go along whatever the prefixes are."""
 
 
 def primary_autoscaler(canary: Canary, target: Obj | None, live: Obj | None, options: Options) -> Writes | Problem:
@@ -20,47 +31,93 @@ def primary_autoscaler(canary: Canary, target: Obj | None, live: Obj | None, opt
     ref = canary.spec.autoscaler_ref
     if ref is None:
         return ()
-    render = _KINDS.get(ref.kind)
+    render = _SPECS.get(ref.kind)
     if render is None:
-        known = ", ".join(sorted(_KINDS))
+        known = ", ".join(sorted(_SPECS))
         text = f"spec.autoscalerRef.kind {ref.kind!r} is not a known autoscaler"
         return Problem(Fault.MANIFEST, text, f"Use one of: {known}.", "spec.autoscalerRef.kind")
     if target is None:
         name = f"{ref.kind} {ref.name}.{canary.metadata.namespace}"
         text = f'{name} get query error: {ref.kind.lower()}s "{ref.name}" not found'
         return Problem(Fault.MANIFEST, text, f"Create {name}, or remove spec.autoscalerRef.", "spec.autoscalerRef.name")
-    wanted = render(canary, target, options)
-    if live is None:
-        return (Create(wanted),)
-    body = {"spec": merge_diff(_managed(live.get("spec") or {}, wanted["spec"]), wanted["spec"])}
-    return (Patch(ref_of(live), body, live["metadata"].get("resourceVersion", "")),) if body["spec"] else ()
+    if ref.kind == SCALED_OBJECT and (lost := keda.unmatched(canary, target)):
+        text = (
+            f"spec.autoscalerRef.primaryScalerQueries names {', '.join(lost)}, which no trigger of {ref.name} is called"
+        )
+        todo = "Give the trigger that name, or correct the key."
+        return Problem(Fault.MANIFEST, text, todo, "spec.autoscalerRef.primaryScalerQueries")
+    wanted = _wanted(canary, target, render(canary, target), options)
+    return (Create(wanted),) if live is None else stuck(live) or _changes(live, wanted)
 
 
-def _managed(live: Obj, wanted: Obj) -> Obj:
-    """The live fields that we set, plus those that we would remove; server defaults are left alone."""
-    return {key: value for key, value in live.items() if key in wanted or key in ("metrics", "behavior")}
+def stuck(live: Obj) -> tuple[Patch, ...]:
+    """What frees a primary's autoscaler that was made of a paused one; to be written at any time."""
+    return keda.healed(live) if live.get("kind") == SCALED_OBJECT else ()
 
 
-def _horizontal(canary: Canary, target: Obj, options: Options) -> Obj:
-    spec = copy.deepcopy(target.get("spec") or {})
-    spec["scaleTargetRef"] = {**(spec.get("scaleTargetRef") or {}), "name": names.primary(canary)}
-    bounds = canary.spec.autoscaler_ref.primary_scaler_replicas if canary.spec.autoscaler_ref else None
-    if bounds and bounds.min_replicas is not None:
-        spec["minReplicas"] = bounds.min_replicas
-    if bounds and bounds.max_replicas is not None:
-        spec["maxReplicas"] = bounds.max_replicas
-    labels = unmarked(target["metadata"].get("labels"))
+def paused(scaler: Obj | None) -> bool | None:
+    """Whether the target's is paused; None for none, and for kinds that rest by themselves at zero."""
+    return keda.is_paused(scaler) if scaler is not None and scaler.get("kind") == SCALED_OBJECT else None
+
+
+def pause(scaler: Obj | None, wanted: bool) -> Writes:
+    """Pause the target's, or resume it."""
+    return () if scaler is None or paused(scaler) in (None, wanted) else keda.pause(scaler, wanted)
+
+
+def floor(canary: Canary, primary: Obj, scaler: Obj | None, now: float) -> Readiness:
+    """Whether a primary that is ready otherwise has the least pods that its autoscaler gives it."""
+    if scaler is None or "replicas" not in part(primary, "spec"):
+        return READY
+    least = keda.floor(scaler) if scaler.get("kind") == SCALED_OBJECT else part(scaler, "spec").get("minReplicas", 1)
+    there = part(primary, "status").get("availableReplicas", 0)
+    if there >= least:
+        return READY
+    text = f"{whose(primary)} not ready: {there} of at least {least} replicas of its autoscaler are available"
+    return until(rollouts.expires(canary), now, text)
+
+
+def _wanted(canary: Canary, target: Obj, spec: Obj, options: Options) -> Obj:
+    meta = target["metadata"]
+    annotations = {key: value for key, value in (meta.get("annotations") or {}).items() if key in CARRIED}
+    annotations |= options.included(meta.get("annotations"))
     return {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
+        "apiVersion": VERSIONS[target["kind"]],
+        "kind": target["kind"],
         "metadata": {
             "name": names.primary_autoscaler(canary),
             "namespace": canary.metadata.namespace,
             "ownerReferences": [names.owner_reference(canary)],
-            **({"labels": labels} if labels else {}),
+            "labels": options.included(meta.get("labels")),
+            "annotations": {key: value for key, value in annotations.items() if key not in keda.PAUSES},
         },
         "spec": spec,
     }
 
 
-_KINDS: Mapping[str, Callable[[Canary, Obj, Options], Obj]] = {"HorizontalPodAutoscaler": _horizontal}
+def _changes(live: Obj, wanted: Obj) -> Writes:
+    """Exactly what differs; what the server or others put there stays."""
+    body: Obj = {"spec": merge_diff(_managed(live.get("spec") or {}, wanted["spec"]), wanted["spec"])}
+    body["metadata"] = metadata.change(live, wanted["metadata"])
+    body = {key: value for key, value in body.items() if value}
+    return (Patch(ref_of(live), body, live["metadata"].get("resourceVersion", "")),) if body else ()
+
+
+def _managed(live: Obj, wanted: Obj) -> Obj:
+    """The live fields that we set, plus those that we would remove; server defaults are left alone."""
+    ours = ("metrics", "behavior", "advanced", "fallback", "idleReplicaCount", "minReplicaCount", "maxReplicaCount")
+    return {key: value for key, value in live.items() if key in wanted or key in ours}
+
+
+def _horizontal(canary: Canary, target: Obj) -> Obj:
+    spec: Obj = copy.deepcopy(part(target, "spec"))
+    spec["scaleTargetRef"] = {**part(spec, "scaleTargetRef"), "name": names.primary(canary)}
+    bounds = canary.spec.autoscaler_ref.primary_scaler_replicas if canary.spec.autoscaler_ref else None
+    if bounds and bounds.min_replicas is not None:
+        spec["minReplicas"] = bounds.min_replicas
+    if bounds and bounds.max_replicas is not None:
+        spec["maxReplicas"] = bounds.max_replicas
+    return spec
+
+
+_SPECS: Mapping[str, Callable[[Canary, Obj], Obj]] = {"HorizontalPodAutoscaler": _horizontal, SCALED_OBJECT: keda.spec}
