@@ -6,9 +6,6 @@ Paths, bodies and statuses are the reference's; what it lets through is checked 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +16,9 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
 
 from pyflagger.clock import Clock
+from pyflagger.kube.client import Client
 
+from .callers import Callers, Unsure
 from .gates import Gates, TooManyGates
 from .options import Options
 from .runner import Busy, Log, Runner
@@ -68,9 +67,12 @@ def read_payload(body: bytes) -> Payload:
 class LoadTester:
     """The service: an application, and what has to be stopped after it."""
 
-    def __init__(self, options: Options, clock: Clock, log: Log, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, options: Options, clock: Clock, log: Log, environment: Mapping[str, str], client: Client | None = None
+    ) -> None:
         self._options = options
         self._log = log
+        self._callers = Callers(options, clock, client)
         self._gates = Gates(auto_close=options.gate_auto_close, per_checksum=options.gate_per_checksum)
         self._rules = Rules(options.allowed_types, options.allowed_commands)
         self._registry = CollectorRegistry()
@@ -98,9 +100,18 @@ class LoadTester:
         page = _PAGES.get(request.path)
         if page is not None:
             return page(self)
-        if not self._trusted(request.headers.get("Authorization", "")):
+        if "Origin" in request.headers:
+            return web.Response(status=403, text="pages in a browser may not call")
+        try:
+            caller = await self._callers.who(request.headers)
+        except Unsure as error:
+            self._log.error("the API server cannot be asked who calls", error=str(error))
+            return web.Response(status=503, text="it cannot be told who calls: the API server does not say")
+        if caller is None:
             return web.Response(status=401, text="Unauthorized", headers={"WWW-Authenticate": "Bearer"})
         listing = _LISTINGS.get(request.path) if request.method == "GET" else None
+        if listing is not None and caller.namespace:
+            return web.Response(status=403, text="Forbidden")
         if listing is not None:
             return web.json_response(listing(self))
         try:
@@ -110,24 +121,10 @@ class LoadTester:
             return web.Response(status=408, text="the body did not arrive in time")
         except (ValueError, RecursionError):
             return web.Response(status=400)
-        if not self._options.admits(payload.namespace):
+        if not self._options.admits(payload.namespace) or not caller.may_act_for(payload.namespace):
             return web.Response(status=403, text="Forbidden")
         gate = _GATES.get(request.path)
         return gate(self, payload) if gate is not None else await self._task(payload)
-
-    def _trusted(self, authorization: str) -> bool:
-        """Bearer token, or that token as the password of basic auth, which a hook's URL can carry."""
-        if not self._options.token:
-            return True
-        scheme, _, credentials = authorization.partition(" ")
-        if scheme.lower() == "basic":
-            try:
-                credentials = base64.b64decode(credentials, validate=True).decode().partition(":")[2]
-            except (binascii.Error, UnicodeDecodeError):
-                return False
-        elif scheme.lower() != "bearer":
-            return False
-        return hmac.compare_digest(credentials.strip().encode(), self._options.token.encode())
 
     async def _task(self, payload: Payload) -> web.Response:
         try:

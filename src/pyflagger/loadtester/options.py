@@ -24,6 +24,9 @@ def _pattern(text: str) -> re.Pattern[str] | None:
         raise ValueError(f"is not a regular expression: {error}") from None
 
 
+TOKEN_VARIABLE = "LOADTESTER_TOKEN"
+"""Never handed on to commands."""
+
 FLAGS: tuple[Flag, ...] = (
     Flag("port", 9090, "port to serve on", integer),
     Flag("log-level", "debug", "debug, info, warning, error, fatal or panic"),
@@ -33,7 +36,11 @@ FLAGS: tuple[Flag, ...] = (
     Flag("zap-replace-globals", False, "accepted for compatibility", boolean),
     Flag("host", "", "address to serve on; empty: every address"),
     Flag("namespace-regexp-full-match", False, "the whole namespace must match -namespace-regexp", boolean),
-    Flag("token", "", "bearer token (or basic-auth password) that callers must bring", env="LOADTESTER_TOKEN"),
+    Flag("token", "", "bearer token (or basic-auth password) that callers must bring", env=TOKEN_VARIABLE),
+    Flag("kubernetes-auth", False, "let in Kubernetes identities that the API server vouches for", boolean),
+    Flag("audience", "flagger-loadtester", "audience that a Kubernetes token must be meant for"),
+    Flag("allowed-accounts", (), "namespace/name of service accounts that may act for every canary", _words),
+    Flag("own-namespace", False, "every service account may act for canaries of its own namespace", boolean),
     Flag("allowed-types", (), "task types that may run, comma separated; empty: all", _words),
     Flag("allowed-commands", None, "run only commands that match this as a whole", _pattern),
     Flag("gate-auto-close", False, "close a gate once it has let somebody pass", boolean),
@@ -55,6 +62,10 @@ class Options:
     host: str = ""
     namespace_regexp_full_match: bool = False
     token: str = ""
+    kubernetes_auth: bool = False
+    audience: str = "flagger-loadtester"
+    allowed_accounts: tuple[str, ...] = ()
+    own_namespace: bool = False
     allowed_types: tuple[str, ...] = ()
     allowed_commands: re.Pattern[str] | None = None
     gate_auto_close: bool = False

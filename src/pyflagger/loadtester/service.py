@@ -15,27 +15,39 @@ from aiohttp import web
 
 from pyflagger import goflags
 from pyflagger.clock import Clock, SystemClock
+from pyflagger.kube.client import Client
+from pyflagger.kube.http import AiohttpTransport, NoCluster, find
 
 from .app import LoadTester
-from .options import FLAGS, Options, read_options
+from .options import FLAGS, TOKEN_VARIABLE, Options, read_options
 from .runner import Log
 
 SHUTDOWN = 20.0
 """Seconds that blocking tasks may still take after we were told to stop; a kubelet waits 30."""
+
+OPEN = "anybody who reaches this port may run commands: set -token or -kubernetes-auth"
+CHECKED = "those with a token"
 
 _LEVELS = {"debug": 10, "info": 20, "warn": 30, "warning": 30, "error": 40, "fatal": 50, "panic": 50}
 
 
 @asynccontextmanager
 async def serving(
-    options: Options, clock: Clock, log: Log, environment: Mapping[str, str], *, shutdown: float = SHUTDOWN
+    options: Options,
+    clock: Clock,
+    log: Log,
+    environment: Mapping[str, str],
+    *,
+    shutdown: float = SHUTDOWN,
+    client: Client | None = None,
 ) -> AsyncIterator[str]:
     """Serve while the block runs; gives the base URL. Port 0 takes a free one.
 
     `environment` is what commands get (PATH with shims first, http_proxy). On leaving, no process of a task is left.
     Raises OSError when the port cannot be had.
     """
-    app = LoadTester(options, clock, log, environment).application()
+    kept = {name: value for name, value in environment.items() if name != TOKEN_VARIABLE}
+    app = LoadTester(options, clock, log, kept, client).application()
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=shutdown)
     await runner.setup()
     try:
@@ -49,12 +61,18 @@ async def serving(
 async def serve(
     options: Options, clock: Clock, environment: Mapping[str, str], stop: asyncio.Event, log: Log | None = None
 ) -> None:
-    """Serve until `stop` is set. Raises OSError when the port cannot be had."""
+    """Serve until `stop` is set. Raises OSError when the port cannot be had, NoCluster."""
     logger = log if log is not None else structlog.get_logger()
-    async with serving(options, clock, logger, environment) as url:
-        logger.info("starting load tester", address=url)
-        await stop.wait()
-        logger.info("shutting down")
+    transport = AiohttpTransport(await find("", "", clock), "flagger-loadtester") if options.kubernetes_auth else None
+    client = Client(transport, clock) if transport else None
+    try:
+        async with serving(options, clock, logger, environment, client=client) as url:
+            logger.info("starting load tester", address=url, callers=CHECKED if options.token or client else OPEN)
+            await stop.wait()
+            logger.info("shutting down")
+    finally:
+        if transport:
+            await transport.close()
 
 
 def main(argv: Sequence[str]) -> int:
@@ -70,6 +88,9 @@ def main(argv: Sequence[str]) -> int:
     _configure_log(options, sys.stderr)
     try:
         asyncio.run(_until_signalled(options))
+    except NoCluster as error:
+        sys.stderr.write(f"flagger loadtester: -kubernetes-auth: {error}\n")
+        return 1
     except OSError as error:
         sys.stderr.write(f"flagger loadtester: cannot serve on port {options.port}: {error}\n")
         return 1

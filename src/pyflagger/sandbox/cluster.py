@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -73,6 +74,7 @@ class Cluster:
         self._proxy = ForwardProxy(self.names)
         self._runtime = LocalRuntime(clock, builtin_images(self._environ))
         self.api = self.metrics = ""
+        self._token = secrets.token_urlsafe(24)
         self.ingress = self._traefik.url
         self.kubeconfig = setup.kubeconfig or Path()
 
@@ -100,7 +102,7 @@ class Cluster:
     async def _start(self, http: Http) -> None:
         enter, later = self._stack.enter_async_context, self._stack.push_async_callback
         later(self._traefik.stop)
-        front = await enter(HttpFront(self.server))
+        front = await enter(HttpFront(self.server, token=self._token))
         self.api = front.url
         for obj in (*self._setup.kinds, INGRESS_CLASS):
             await self._create(obj)
@@ -113,7 +115,7 @@ class Cluster:
         self.metrics = await self._start_metrics(http)
         self._stack.callback(self._remove_kubeconfig)
         self._write_kubeconfig()
-        await self._traefik.start(Access(self.api))
+        await self._traefik.start(Access(front.base, self._token))
 
     async def _create(self, obj: Obj) -> None:
         resource = self.server.registry.of_kind(obj["apiVersion"], obj["kind"])
@@ -198,6 +200,8 @@ class Cluster:
             handle, name = tempfile.mkstemp(prefix="flagger-sandbox-", suffix=".kubeconfig")
             os.close(handle)
             self.kubeconfig = Path(name)
+        self.kubeconfig.touch(0o600)
+        self.kubeconfig.chmod(0o600)
         self.kubeconfig.write_text(yaml.safe_dump(kubeconfig(self.api), sort_keys=False))
 
     def _remove_kubeconfig(self) -> None:
@@ -206,13 +210,13 @@ class Cluster:
 
 
 def kubeconfig(api: str) -> Obj:
-    """A kubeconfig whose only context is the sandbox."""
+    """A kubeconfig whose only context is the sandbox; the address holds the token."""
     name = "flagger-sandbox"
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": name, "cluster": {"server": api}}],
-        "users": [{"name": name, "user": {"token": "sandbox"}}],
+        "users": [{"name": name, "user": {}}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
         "current-context": name,
     }

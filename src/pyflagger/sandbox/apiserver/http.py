@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from contextlib import aclosing
 
 from aiohttp import web
@@ -12,15 +13,30 @@ from pyflagger.sandbox.apiserver.server import ApiServer
 
 # The real server's limit of a request body.
 MAX_BODY = 3 << 20
+UNAUTHORIZED = {
+    "kind": "Status",
+    "apiVersion": "v1",
+    "metadata": {},
+    "status": "Failure",
+    "message": "Unauthorized",
+    "reason": "Unauthorized",
+    "code": 401,
+}
 
 
 class HttpFront:
-    """Serves `server` on `host`; `port` 0 takes a free one. `url` is known once started."""
+    """Serves `server` on `host`; `port` 0 takes a free one. `url` is known once started.
 
-    def __init__(self, server: ApiServer, host: str = "127.0.0.1", port: int = 0) -> None:
+    With a `token`, only who brings it is served, as a bearer token or as the first part of the path, which `url` has:
+    kubectl sends no credentials over plain HTTP. Loopback is open to every user of the machine and to every page in a
+    browser, and who may create pods here runs programs.
+    """
+
+    def __init__(self, server: ApiServer, host: str = "127.0.0.1", port: int = 0, token: str = "") -> None:
         self._server, self._host, self._port = server, host, port
+        self._token = token.encode()
         self._runner: web.AppRunner | None = None
-        self.url = ""
+        self.url = self.base = ""
 
     async def start(self) -> str:
         """Listen. Gives the URL; raises OSError when the port is taken."""
@@ -31,7 +47,8 @@ class HttpFront:
         site = web.TCPSite(self._runner, self._host, self._port)
         await site.start()
         host, port, *_ = self._runner.addresses[0]
-        self.url = f"http://{host}:{port}"
+        self.base = f"http://{host}:{port}"
+        self.url = f"{self.base}/{self._token.decode()}" if self._token else self.base
         return self.url
 
     async def stop(self) -> None:
@@ -48,15 +65,28 @@ class HttpFront:
         await self.stop()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        said = await self._answer(request)
+        path = self._admitted(request)
+        if path is None:
+            return web.json_response(UNAUTHORIZED, status=401)
+        said = await self._answer(request, path)
         if isinstance(said, Response):
             return web.Response(status=said.status, body=said.body, headers=dict(said.headers))
         return await self._stream(request, said)
 
-    async def _answer(self, request: web.Request) -> Response | WatchStream:
+    def _admitted(self, request: web.Request) -> str | None:
+        """The path of a request that brings the token; None for one that does not."""
+        if not self._token:
+            return request.path
+        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(bearer.encode(), self._token):
+            return request.path
+        first, _, rest = request.path.removeprefix("/").partition("/")
+        return f"/{rest}" if hmac.compare_digest(first.encode(), self._token) else None
+
+    async def _answer(self, request: web.Request, path: str) -> Response | WatchStream:
         asked = Request(
             method=request.method,
-            path=request.path,
+            path=path,
             query=dict(request.query),
             body=await request.read(),
             content_type=request.headers.get("content-type", JSON),

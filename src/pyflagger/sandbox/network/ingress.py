@@ -48,7 +48,7 @@ class Access:
     """How Traefik gets to its API server. `authority`: a file of certificates, None where it speaks plain HTTP."""
 
     url: str
-    token: str = "sandbox"
+    token: str
     authority: Path | None = None
 
 
@@ -97,6 +97,7 @@ class Traefik:
         """Run it and wait until it answers. Raises MissingExtra, or RuntimeError with the end of its log."""
         binary = find("traefik")
         token = self._directory / "token"
+        token.touch(0o600)
         token.write_text(api.token)
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(

@@ -1,0 +1,165 @@
+"""Who the load tester lets in: tokens, Kubernetes identities by TokenReview, and nobody on a guess."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from pyflagger.clock import LoopClock, SystemClock
+from pyflagger.kube.client import Client
+from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream, TransportError
+from pyflagger.loadtester import Options, serve, serving
+from pyflagger.loadtester.callers import REMEMBERED_SECONDS, Caller, Callers, Unsure
+
+OPERATOR = "system:serviceaccount:flagger-system:flagger"
+USERS = {"op": OPERATOR, "mine": "system:serviceaccount:test:ci", "human": "alice", "odd": "system:serviceaccount:x"}
+OPEN = Options(kubernetes_auth=True, allowed_accounts=("flagger-system/flagger",))
+
+
+class Reviewer:
+    """An API server that reviews tokens; `audiences` is what it says they are meant for."""
+
+    def __init__(self, *, audiences: tuple[str, ...] | None = ("flagger-loadtester",), away: bool = False) -> None:
+        self.audiences, self.away = audiences, away
+        self.asked: list[Any] = []
+
+    async def call(self, request: ApiRequest) -> ApiAnswer:
+        if self.away:
+            raise TransportError("gone")
+        spec = json.loads(request.body or b"")["spec"]
+        self.asked.append(spec)
+        user = USERS.get(spec["token"])
+        status = {"authenticated": bool(user), "user": {"username": user}, "audiences": self.audiences}
+        return ApiAnswer(201, {}, json.dumps({"status": status}).encode())
+
+    def stream(self, request: ApiRequest) -> AbstractAsyncContextManager[ApiStream]:
+        raise AssertionError
+
+    async def close(self) -> None:
+        return None
+
+
+def bearer(token: str) -> dict[str, str]:
+    """What a caller brings."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def callers(options: Options, reviewer: Reviewer | None) -> Callers:
+    """With an API server behind them, or none."""
+    clock = LoopClock()
+    return Callers(options, clock, Client(reviewer, clock) if reviewer else None)
+
+
+BASIC = {"Authorization": "Basic " + b64encode(b"anybody:secret").decode()}
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(
+    ("options", "headers", "want"),
+    [
+        (Options(), {}, Caller()),
+        (Options(token="secret"), {}, None),
+        (Options(token="secret"), bearer("secret"), Caller()),
+        (Options(token="secret"), bearer("secre"), None),
+        (Options(token="secret"), BASIC, Caller()),
+        (Options(token="secret"), {"Authorization": "secret"}, None),
+        (OPEN, {}, None),
+        (OPEN, bearer("op"), Caller()),
+        (OPEN, bearer("nobody"), None),
+        (OPEN, bearer("mine"), None),
+        (OPEN, bearer("human"), None),
+        (OPEN, bearer("odd"), None),
+        (Options(kubernetes_auth=True, own_namespace=True), bearer("mine"), Caller("test")),
+        (Options(kubernetes_auth=True, own_namespace=True), bearer("human"), None),
+        (Options(kubernetes_auth=True, token="secret"), bearer("secret"), Caller()),
+    ],
+)
+async def test_who_is_let_in(options: Options, headers: Mapping[str, str], want: Caller | None) -> None:
+    """Each way to call, and who is meant by it."""
+    reviewer = Reviewer() if options.kubernetes_auth else None
+    assert await callers(options, reviewer).who(headers) == want
+    assert all(spec["audiences"] == ["flagger-loadtester"] for spec in (reviewer.asked if reviewer else []))
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("audiences", [None, (), ("https://kubernetes.default.svc",)])
+async def test_a_token_for_somebody_else(audiences: tuple[str, ...] | None) -> None:
+    """A token that was made for another audience opens nothing, whatever the API server thinks of it."""
+    assert await callers(OPEN, Reviewer(audiences=audiences)).who(bearer("op")) is None
+
+
+@pytest.mark.looptime
+async def test_nobody_is_let_in_on_a_guess() -> None:
+    """While the API server is away nobody is known, and no text holds the token."""
+    with pytest.raises(Unsure) as caught:
+        await callers(OPEN, Reviewer(away=True)).who(bearer("op"))
+    assert "op" not in str(caught.value).split()
+
+
+@pytest.mark.looptime
+async def test_answers_are_remembered_for_a_while() -> None:
+    """The API server is asked once in a while for each token, so that a revoked one is out soon."""
+    reviewer = Reviewer()
+    clock = LoopClock()
+    known = Callers(OPEN, clock, Client(reviewer, clock))
+    for _ in range(3):
+        assert await known.who(bearer("op"))
+    assert len(reviewer.asked) == 1
+    await clock.sleep(REMEMBERED_SECONDS)
+    await known.who(bearer("op"))
+    assert len(reviewer.asked) == 2
+
+
+class Log:
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, event: str, **fields: Any) -> None:
+        self.lines.append(f"{event} {fields}")
+
+    error = info
+
+
+async def test_over_http() -> None:
+    """An account acts for its own namespace and sees no lists; a page in a browser does nothing; no log has a token."""
+    options = Options(port=0, host="127.0.0.1", kubernetes_auth=True, own_namespace=True, token="planted")
+    log, clock, reviewer = Log(), SystemClock(), Reviewer()
+    environment = {"PATH": "/usr/bin:/bin", "LOADTESTER_TOKEN": "planted"}
+    client = Client(reviewer, clock)
+    async with serving(options, clock, log, environment, client=client) as url, aiohttp.ClientSession() as session:
+
+        async def ask(path: str, headers: dict[str, str], namespace: str = "test", **more: Any) -> tuple[int, str]:
+            payload = {"name": "podinfo", "namespace": namespace, **more}
+            async with session.post(url + path, json=payload, headers=headers) as answer:
+                return answer.status, await answer.text()
+
+        assert (await ask("/gate/open", {}))[0] == 401
+        assert (await ask("/gate/open", bearer("mine")))[0] == 202
+        assert (await ask("/gate/open", bearer("mine"), "other"))[0] == 403
+        assert (await ask("/gate/open", bearer("planted") | {"Origin": "http://evil.example"}))[0] == 403
+        async with session.get(f"{url}/tasks", headers=bearer("mine")) as answer:
+            assert answer.status == 403
+        task = {"type": "sh", "cmd": "env", "returnCmdOutput": "true"}
+        status, text = await ask("/", bearer("planted"), metadata=task)
+        assert status == 200 and "PATH=" in text and "planted" not in text
+        reviewer.away = True
+        assert (await ask("/gate/open", bearer("nobody")))[0] == 503
+    assert "planted" not in "\n".join(log.lines)
+
+
+async def test_an_open_service_says_so() -> None:
+    """Who runs it without any check is told once, when it starts."""
+    log = Log()
+    stop = asyncio.Event()
+    stop.set()
+    await serve(Options(port=0, host="127.0.0.1"), SystemClock(), {}, stop, log)
+    assert [line for line in log.lines if "anybody who reaches this port" in line]
