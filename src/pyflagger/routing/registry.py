@@ -13,9 +13,17 @@ from pyflagger.api.facts import Fault, Problem
 from pyflagger.routing.base import Router
 from pyflagger.routing.kubernetes import Kubernetes
 from pyflagger.routing.nginx import Nginx
+from pyflagger.routing.smi import Smi
 
 GROUP = "pyflagger.routers"
-PROVIDERS: dict[str, Router] = {"kubernetes": Kubernetes(), "nginx": Nginx()}
+SPLITS = {version: Smi(version) for version in ("v1alpha1", "v1alpha2", "v1alpha3")}
+PROVIDERS: dict[str, Router] = {
+    "kubernetes": Kubernetes(),
+    "nginx": Nginx(),
+    "linkerd": SPLITS["v1alpha1"],
+    "osm": SPLITS["v1alpha2"],
+    **{f"smi:{version}{end}": split for version, split in SPLITS.items() for end in ("", ":")},
+}
 
 
 def known_providers() -> tuple[str, ...]:

@@ -1,0 +1,201 @@
+"""What most providers have in common: routing objects that hold two weights a rule, rendered whole for a split.
+
+Each provider's module fills in its shape. Everything else is here: reading both weights, keeping them while the rest is
+mended, the rules of A/B and of testers, and adopting a route of the user's own, of which only weights are touched.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from pyflagger.api import names
+from pyflagger.api.canary import Canary, Match
+from pyflagger.api.defaults import strategy
+from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
+from pyflagger.objects import Obj, Ref, Resource, merge_diff, ref_of
+from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.generated import brought_about, overlay, owed, patch
+
+Rule: TypeAlias = tuple[Match | None, Route]
+"""Who is meant (None: everybody else) and how they are split."""
+
+
+class Split(ABC):
+    """A router of rendered objects; the first kind is that of the object that holds the weights."""
+
+    capabilities: Capabilities
+    kinds: tuple[Resource, ...]
+
+    # The shape of a provider -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
+        """Every object as it should be, the one that holds the weights last."""
+
+    @abstractmethod
+    def backends(self, obj: Obj) -> list[list[Obj]]:
+        """The backends of each rule: the very dicts of the object, in order."""
+
+    @abstractmethod
+    def service_of(self, canary: Canary, backend: Obj) -> Any:
+        """The name of the Service that a backend stands for."""
+
+    def weight(self, percent: int) -> Any:
+        """A weight as the provider spells it."""
+        return percent
+
+    def main(self, canary: Canary) -> Ref:
+        """The object that holds the weights."""
+        adopted = self._adopted(canary)
+        return self.kinds[0].ref(canary.metadata.namespace, adopted or names.apex(canary))
+
+    def others(self, canary: Canary) -> tuple[Ref, ...]:
+        """Further objects that are rendered, or needed for it."""
+        return ()
+
+    # What is the same for all ----------------------------------------------------------------------------------------
+
+    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+        """The object that holds the weights, and the others."""
+        return (*(() if self._adopted(canary) else self.others(canary)), self.main(canary))
+
+    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+        """Both weights: of the first rule in A/B, else of the last, which is for everybody."""
+        obj = live.get(self.main(canary))
+        return None if obj is None else self._read(canary, obj)
+
+    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+        """Everything but the weights is mended; weights that make no sense become what the release had reached."""
+        obj = live.get(self.main(canary))
+        route = None if obj is None else self._read(canary, obj)
+        unruled = obj is not None and len(self._split(canary, obj)) == 1
+        everyone = isinstance(route, Route) and route.canary > 0 and unruled
+        return self._written(canary, live, route if isinstance(route, Route) else owed(canary), options, everyone)
+
+    def set(
+        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+    ) -> Writes | Problem:
+        """The weights of the route, and the rules that go with them."""
+        if live.get(self.main(canary)) is None:
+            if route == ALL_PRIMARY:
+                return ()
+            return Problem(Fault.CLUSTER, f"{self.main(canary)} is not there", "It is made again.")
+        return self._written(canary, live, route, options, everyone)
+
+    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+        """What we made goes with the Canary; what was adopted is left as it is."""
+        return ()
+
+    # ---------------------------------------------------------------------------------------------------------------
+
+    def _adopted(self, canary: Canary) -> str:
+        ref = canary.spec.route_ref
+        return ref.name if ref and self.capabilities.adopt else ""
+
+    def _split(self, canary: Canary, obj: Obj) -> list[tuple[int, int] | Problem]:
+        """(primary, canary) of each rule that leads to either."""
+        pair = names.primary_service(canary), names.canary_service(canary)
+        found: list[tuple[int, int] | Problem] = []
+        for backends in self.backends(obj):
+            by_name = [(self.service_of(canary, backend), backend) for backend in backends]
+            if any(name in pair for name, _ in by_name):
+                weights = [_total([backend for name, backend in by_name if name == wanted]) for wanted in pair]
+                found.append(self._pair(canary, weights[0], weights[1]))
+        return found
+
+    def _pair(self, canary: Canary, primary: int | None, other: int | None) -> tuple[int, int] | Problem:
+        if primary is not None and other is not None and primary + other == 100:
+            return primary, other
+        show = ["no whole number" if weight is None else str(weight) for weight in (primary, other)]
+        text = (
+            f"{self.main(canary)} sends {show[0]} to the primary and {show[1]} to the canary, which is not 100 in all"
+        )
+        return Problem(Fault.CLUSTER, text, "Somebody else writes to it: find out who. It is set again.")
+
+    def _read(self, canary: Canary, obj: Obj) -> Route | Problem:
+        found = self._split(canary, obj)
+        if not found:
+            text = f"{self.main(canary)} leads neither to {names.primary_service(canary)} nor to the canary"
+            return Problem(Fault.CLUSTER, text, "Somebody else writes to it: find out who. It is set again.")
+        if self._adopted(canary):
+            wrong = [one for one in found if isinstance(one, Problem)]
+            if wrong or len(set(found)) > 1:
+                return wrong[0] if wrong else self._uneven(canary)
+        ruled = strategy(canary) == "ab-testing" and len(found) > 1
+        pair = found[0 if ruled else -1]
+        if isinstance(pair, Problem):
+            return pair
+        if ruled and pair == (0, 100) and canary.status.canary_weight == 100:
+            # After a failed promotion the canary is owed everybody: rules that are still there give it only a few.
+            return ALL_PRIMARY
+        return Route(*pair)
+
+    def _uneven(self, canary: Canary) -> Problem:
+        text = f"{self.main(canary)} splits differently in different rules"
+        return Problem(Fault.CLUSTER, text, "All rules that lead to primary and canary are set alike.")
+
+    def _written(self, canary: Canary, live: Live, route: Route, options: Options, everyone: bool) -> Writes | Problem:
+        if self._adopted(canary):
+            return self._reweighed(canary, live, route)
+        wanted = self.render(canary, live, rules_of(canary, route, everyone=everyone), options)
+        if isinstance(wanted, Problem):
+            return wanted
+        return tuple(write for obj in wanted for write in brought_about(live.get(ref_of(obj)), obj))
+
+    def _reweighed(self, canary: Canary, live: Live, route: Route) -> Writes | Problem:
+        """The user's own object with the weights of the route in every rule that leads to both Services."""
+        ref = self.main(canary)
+        if strategy(canary) == "ab-testing" or (canary.spec.analysis and canary.spec.analysis.testers):
+            text = f"{ref} is adopted by spec.routeRef: its rules are yours, and only weights are set"
+            return Problem(Fault.MANIFEST, text, "Remove match and testers, or routeRef.", "spec.routeRef")
+        obj = live.get(ref)
+        if obj is None:
+            text = f"{ref} does not exist"
+            return Problem(Fault.MANIFEST, text, f"Create {ref}, or correct spec.routeRef.", "spec.routeRef")
+        changed = copy.deepcopy(obj)
+        share = {names.primary_service(canary): route.primary, names.canary_service(canary): route.canary}
+        found = False
+        for backends in self.backends(changed):
+            if share.keys() <= {self.service_of(canary, backend) for backend in backends}:
+                found = True
+                for backend in backends:
+                    if (name := self.service_of(canary, backend)) in share:
+                        backend["weight"] = self.weight(share[name])
+        if not found:
+            text = f"{ref} has no rule with both {' and '.join(share)} as backends"
+            return Problem(Fault.MANIFEST, text, "Name both Services, with weights 100 and 0.", "spec.routeRef")
+        body = merge_diff(obj, changed)
+        return (patch(obj, body),) if body else ()
+
+
+def rules_of(canary: Canary, route: Route, *, everyone: bool = False) -> tuple[Rule, ...]:
+    """The rules of a split; the last is for all whom no other one means. At weight 0 it is the only one."""
+    analysis = canary.spec.analysis
+    if analysis is None or route.canary == 0 or everyone:
+        return ((None, route),)
+    if strategy(canary) == "ab-testing":
+        return (*((match, route) for match in analysis.match), (None, ALL_PRIMARY))
+    return (*((match, ALL_CANARY) for match in analysis.testers), (None, route))
+
+
+def shared_out(canary: Canary, route: Route) -> tuple[tuple[str, int], tuple[str, int]]:
+    """(Service, weight) of the primary and of the canary."""
+    return (names.primary_service(canary), route.primary), (names.canary_service(canary), route.canary)
+
+
+def aligned(live: Any, wanted: list[Obj]) -> list[Obj]:
+    """Rules laid over the live ones from the end, where the rule for everybody is, so that its other fields stay."""
+    under = [*reversed(live)] if isinstance(live, list) else []
+    over = [*reversed(wanted)]
+    return [overlay(under[at] if at < len(under) else None, rule) for at, rule in enumerate(over)][::-1]
+
+
+def _total(backends: Sequence[Obj]) -> int | None:
+    """The sum of weights: 0 when there are none, None when one is no whole number."""
+    texts = [str(backend.get("weight") or 0) for backend in backends]
+    if not all(text.isascii() and text.isdigit() for text in texts):
+        return None
+    return sum(map(int, texts))

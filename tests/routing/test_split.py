@@ -1,0 +1,234 @@
+"""What holds for every provider whose objects are rendered whole: weights, drift, foreign fields, adopted routes."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from splits import ADOPTED, Way, made, theirs
+
+from pyflagger.api.facts import ALL_PRIMARY, Fault, Problem, Route
+from pyflagger.objects import Obj, Write
+from pyflagger.routing.registry import PROVIDERS
+
+SMI = "split.smi-spec.io"
+WAYS: dict[str, dict[str, Any]] = {
+    "linkerd": {},
+    "osm": {},
+    "smi:v1alpha1": {},
+    "smi:v1alpha2": {},
+    "smi:v1alpha3": {},
+}
+MINE: dict[str, Obj] = {
+    "linkerd": theirs(
+        f"{SMI}/v1alpha1",
+        "TrafficSplit",
+        {"service": "mine", "backends": [{"service": "web-primary", "weight": "1"}, {"service": "web-canary"}]},
+    ),
+    "smi:v1alpha3": theirs(
+        f"{SMI}/v1alpha3",
+        "TrafficSplit",
+        {
+            "service": "mine",
+            "matches": [{"kind": "HTTPRouteGroup", "name": "theirs"}],
+            "backends": [{"service": "web-primary", "weight": 100}, {"service": "web-canary", "weight": 0}],
+        },
+    ),
+}
+every_provider = pytest.mark.parametrize("provider", WAYS)
+
+
+def way(provider: str, **more: Any) -> Way:
+    """A provider with what it needs."""
+    base = WAYS[provider]
+    return Way(provider, **{**base, **more, "spec": {**base.get("spec", {}), **more.get("spec", {})}})
+
+
+def owned(one: Way) -> list[Obj]:
+    """Everything that we made."""
+    return [obj for obj in one.cluster.objects.values() if obj not in one.objects]
+
+
+@every_provider
+def test_it_is_made_with_everybody_on_the_primary(provider: str) -> None:
+    """Owned by the Canary, kept from Flux; a second look writes nothing."""
+    one = way(provider, spec={"service": {"apex": {"labels": {"a": "b"}, "annotations": {"c": "d"}}}})
+    assert one.read() is None and one.set(0) == 0
+    assert one.reconcile() > 0
+    assert one.read() == ALL_PRIMARY and one.reconcile() == 0
+    meta = one.main["metadata"]
+    assert meta["annotations"]["kustomize.toolkit.fluxcd.io/reconcile"] == "disabled"
+    for obj in owned(one):
+        if "namespace" in obj["metadata"]:
+            assert obj["metadata"]["ownerReferences"][0]["uid"] == "u1"
+
+
+@every_provider
+def test_a_weight_of_an_object_that_is_not_there(provider: str) -> None:
+    """Told; nothing is made in a hurry."""
+    found = way(provider).problem(10)
+    assert found.fault is Fault.CLUSTER and "is not there" in found.text
+
+
+@every_provider
+@given(weight=st.integers(0, 100))
+def test_a_weight_is_read_back(provider: str, weight: int) -> None:
+    """Whatever it is, in one write; setting it again writes nothing, mending keeps it, and 0 is written as 0."""
+    one = made(way(provider))
+    assert one.set(weight) == (1 if weight else 0)
+    assert one.read() == Route(100 - weight, weight)
+    assert one.set(weight) == 0 and one.reconcile() == 0
+    assert one.set(0) == (1 if weight else 0) and one.read() == ALL_PRIMARY
+    assert one.set(100) == 1 and one.read() == Route(0, 100)
+
+
+def holes(obj: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to every value of an object."""
+    pairs = obj.items() if isinstance(obj, dict) else enumerate(obj) if isinstance(obj, list) else ()
+    return [hit for key, value in pairs for hit in ((*path, key), *holes(value, (*path, key)))]
+
+
+def damaged(obj: Obj, path: tuple[Any, ...]) -> Obj:
+    """A copy without one value."""
+    result = copy.deepcopy(obj)
+    inner: Any = result
+    for key in path[:-1]:
+        inner = inner[key]
+    del inner[path[-1]]
+    return result
+
+
+@every_provider
+def test_whatever_is_taken_away_is_put_back(provider: str) -> None:
+    """Any value of the spec: mended in one go to the very same object, at the weight of before if it still is there."""
+    one = made(way(provider, status={"phase": "Progressing", "canaryWeight": 30}), 30)
+    ref, good = one.router.main(one.canary), one.main
+    for path in holes(good["spec"], ("spec",)):
+        one.cluster.objects[ref] = damaged(good, path)
+        one.reconcile()
+        assert {**one.main, "metadata": good["metadata"]} == good, path
+        assert one.read() == Route(70, 30) and one.reconcile() == 0
+
+
+@every_provider
+def test_mending_keeps_the_live_weight_whatever_the_status_says(provider: str) -> None:
+    """A label is lost while the weight is ahead of the status: the label is put back, the weight stays."""
+    one = made(way(provider, spec={"service": {"apex": {"labels": {"a": "b"}}}}), 40)
+    one.main["metadata"]["annotations"] = {}
+    one.main["metadata"]["labels"] = {}
+    assert one.reconcile() == 1 and one.read() == Route(60, 40)
+    assert one.main["metadata"]["annotations"]
+
+
+@every_provider
+def test_what_others_added_stays(provider: str) -> None:
+    """Labels, annotations, and fields that we do not know, at the top, in a backend and beside the weights."""
+    one = made(way(provider), 20)
+    one.main["metadata"]["labels"] = {**(one.main["metadata"].get("labels") or {}), "theirs": "x"}
+    one.main["metadata"]["annotations"]["theirs"] = "y"
+    one.main["spec"]["theirs"] = {"deep": 1}
+    for backend in one.backends:
+        backend["theirs"] = True
+    before = copy.deepcopy(one.main)
+    assert one.reconcile() == 0 and one.set(30) == 1
+    after = one.main
+    assert after["spec"]["theirs"] == {"deep": 1} and all(backend["theirs"] for backend in one.backends)
+    assert after["metadata"]["annotations"]["theirs"] == "y"
+    assert after["metadata"]["labels"] == before["metadata"]["labels"]
+
+
+@every_provider
+@pytest.mark.parametrize("wrong", [("1", "2"), ("100", "100"), ("0", "0"), ("half", "50"), (-10, 110), (70, None)])
+def test_weights_that_are_not_100_in_all(provider: str, wrong: tuple[Any, Any]) -> None:
+    """Told with both figures, and set to what the release had reached."""
+    one = made(way(provider, status={"phase": "Progressing", "canaryWeight": 10}), 30)
+    put(one, wrong)
+    found = one.read()
+    assert isinstance(found, Problem) and found.fault is Fault.CLUSTER and found.todo
+    assert "not 100" in found.text
+    assert one.reconcile() == 1 and one.read() == Route(90, 10)
+
+
+def put(one: Way, weights: tuple[Any, Any]) -> None:
+    """Write nonsense into the backends of the live object."""
+    for backend in one.backends:
+        backend["weight"] = weights[one.router.service_of(one.canary, backend) == "web-canary"]
+
+
+@every_provider
+def test_made_again_in_a_release_it_has_the_weight_of_then(provider: str) -> None:
+    """Visitors of the canary stay with it."""
+    one = made(way(provider, status={"phase": "Progressing", "canaryWeight": 30}), 30)
+    del one.cluster.objects[one.router.main(one.canary)]
+    assert one.read() is None and one.reconcile() == 1 and one.read() == Route(70, 30)
+
+
+@every_provider
+def test_a_crash_between_writes_is_mended(provider: str) -> None:
+    """Whichever writes were done, the next look ends with all objects alike."""
+    for done in range(6):
+        one = made(way(provider), 20)
+        writes = one.router.set(one.canary, one.live, Route(50, 50), one.options)
+        assert not isinstance(writes, Problem)
+        some: tuple[Write, ...] = writes[:done]
+        one.cluster.write(some)
+        one.reconcile()
+        one.set(50)
+        assert one.read() == Route(50, 50) and one.set(50) == 0 and one.reconcile() == 0
+
+
+@every_provider
+def test_nothing_but_the_manifest_is_needed_to_be_gone(provider: str) -> None:
+    """Finalizing twice, or without any object, is no error."""
+    one = made(way(provider), 20)
+    one.cluster.write(one.router.finalize(one.canary, one.live, one.options))
+    one.cluster.write(one.router.finalize(one.canary, one.live, one.options))
+    bare = way(provider)
+    assert bare.cluster.write(bare.router.finalize(bare.canary, bare.live, bare.options)) == 0
+
+
+# Adopted routes -----------------------------------------------------------------------------------------------------
+
+
+def adopted(provider: str, obj: Obj | None = None, **spec: Any) -> Way:
+    """A provider that sets the weights of a route of the user's own."""
+    return Way(provider, spec={**ADOPTED, **spec}, objects=(obj or MINE[provider],))
+
+
+def test_adoption_is_told_by_capability() -> None:
+    """Every provider that can is in the table."""
+    can = {name for name in WAYS if PROVIDERS[name].capabilities.adopt}
+    assert MINE.keys() <= can and {name.partition(":")[0] for name in can} >= {name.partition(":")[0] for name in MINE}
+
+
+@pytest.mark.parametrize("provider", MINE)
+def test_only_weights_of_an_adopted_route_change(provider: str) -> None:
+    """Everything else is the user's, to the last key; nothing else is made."""
+    one = adopted(provider)
+    one.reconcile()
+    before = copy.deepcopy(one.main)
+    for weight in (10, 100, 0):
+        assert one.set(weight) == 1 and one.read() == Route(100 - weight, weight) and one.reconcile() == 0
+    after = copy.deepcopy(one.main)
+    assert "ownerReferences" not in after["metadata"] and "annotations" not in after["metadata"]
+    assert {**after, "metadata": 0} == {**before, "metadata": 0}
+    assert len(one.cluster.objects) == 1
+    assert one.router.finalize(one.canary, one.live, one.options) == ()
+
+
+@pytest.mark.parametrize("provider", MINE)
+def test_an_adopted_route_that_cannot_be_split(provider: str) -> None:
+    """Not there, without our Services, or with rules asked of it: told by its field, nothing written."""
+    empty = {**MINE[provider], "spec": {}}
+    match = {"stepWeight": None, "maxWeight": None, "iterations": 2, "match": [{"headers": {"x": {"exact": "y"}}}]}
+    for one, said in (
+        (Way(provider, spec=ADOPTED), "does not exist"),
+        (adopted(provider, empty), "has no rule with both web-primary and web-canary"),
+        (adopted(provider, analysis=match), "only weights are set"),
+    ):
+        found = one.problem()
+        assert found.fault is Fault.MANIFEST and found.path == "spec.routeRef"
+        assert said in found.text and "mine.test" in found.text and found.todo
