@@ -50,6 +50,30 @@ def test_the_transition_time_is_that_of_the_phase() -> None:
     assert again.last_transition_time == status.last_transition_time == "2023-11-14T22:13:20Z"
 
 
+@pytest.mark.parametrize("before", Phase)
+def test_every_change_of_phase_has_its_time(before: Phase) -> None:
+    """Whichever phase follows, and whether its name sorts before or after."""
+    for after in ALLOWED[before]:
+        moved = move(CanaryStatus(phase=before), after, now=NOW, kind="Deployment")
+        assert bool(moved.last_transition_time) == (after is not before)
+
+
+@pytest.mark.parametrize("other", ["Blocked", "Ready"])
+def test_a_condition_is_found_by_its_type_wherever_it_stands(other: str) -> None:
+    """Others may come before it, with a status of the same name."""
+    status = move(CanaryStatus(phase=Phase.SUCCEEDED), Phase.PROGRESSING, now=NOW, kind="Deployment")
+    first = Condition(type=other, status="Unknown", reason="x", last_transition_time="long ago")
+    moved = move(status.but(conditions=(first, *status.conditions)), Phase.PROMOTING, now=LATER, kind="Deployment")
+    assert moved.conditions[0].last_transition_time == "2023-11-14T22:13:20Z"
+
+
+def test_a_change_of_the_verdict_has_its_time_in_either_direction() -> None:
+    """From false to unknown, and from unknown to true."""
+    failed = move(CanaryStatus(phase=Phase.PROGRESSING), Phase.FAILED, now=NOW, kind="Deployment")
+    again = move(failed, Phase.PROGRESSING, now=LATER, kind="Deployment")
+    assert again.conditions[0].last_transition_time == "2023-11-14T22:14:20Z"
+
+
 def test_the_condition_changes_its_times_as_kubernetes_does() -> None:
     """The transition time is that of true, false or unknown; the update time that of anything."""
     waiting = move(CanaryStatus(phase=Phase.SUCCEEDED), Phase.WAITING, now=NOW, kind="DaemonSet")
