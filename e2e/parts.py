@@ -22,6 +22,7 @@ PROMETHEUS = "v0.316.0"
 """The version of the Go module; `v0.316` is Prometheus 3.16."""
 
 MODULE = Path(__file__).resolve().parent / "controlplane"
+CLIENT_GO = Path(__file__).resolve().parent / "clientgo"
 VERSION = "k8s.io/component-base/version"
 PROMETHEUS_TAGS = "remove_all_sd,enable_kubernetes_sd"
 
@@ -70,6 +71,17 @@ def control_plane() -> Path:
         said = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
         flags = " ".join(["-s", "-w", *(f"-X {VERSION}.{name}={value}" for name, value in said.items())])
         _go(binary, "build", "-trimpath", "-ldflags", flags, "-o", "{}", ".", folder=MODULE)
+    return binary
+
+
+def client_go() -> Path:
+    """The client written in Go that tests send to an API server. Raises NoPart."""
+    seal = hashlib.sha256()
+    for source in sorted((*CLIENT_GO.glob("*.go"), *CLIENT_GO.glob("go.*"))):
+        seal.update(source.read_bytes())
+    binary = cache() / f"clientgo-{seal.hexdigest()[:12]}"
+    if not binary.exists():
+        _go(binary, "build", "-o", "{}", ".", folder=CLIENT_GO)
     return binary
 
 
@@ -122,7 +134,7 @@ def _prometheus_from_source(binary: Path) -> None:
 def _go(binary: Path, *argv: str, folder: Path) -> None:
     """Run the Go tool with `{}` as the place of its result, which then takes the place of `binary` in one step."""
     if not shutil.which("go"):
-        raise NoPart("the control plane is built with Go, which is not on PATH; or set KUBEBUILDER_ASSETS")
+        raise NoPart(f"{binary.name} is built with Go, which is not on PATH")
     fresh = binary.with_suffix(".new")
     words = ["go", *(word.replace("{}", str(fresh)) for word in argv)]
     print(f"building {binary.name}; the first time takes minutes", flush=True)
