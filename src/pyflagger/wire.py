@@ -6,10 +6,13 @@ implementation in an I/O room ever opens a connection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Literal, Protocol
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 FailureKind = Literal["timeout", "connect", "tls", "redirects", "too-large", "malformed"]
 
@@ -66,6 +69,47 @@ def shown_url(url: str) -> str:
     place = rest.split("?", 1)[0].split("#", 1)[0]
     host, slash, path = place.partition("/")
     return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
+
+SECRET_MIN = 4
+"""Characters; what is shorter hides nothing, and would be cut out of every text."""
+
+_SECRET_HEADER = re.compile(r"auth|token|key|secret|cookie|password", re.IGNORECASE)
+
+
+def secrets_of(request: HttpRequest, *, query: bool = False) -> frozenset[str]:
+    """What of a request no text may repeat: credentials of its headers and its URL, encoded and plain.
+
+    With `query`, the values of the URL's query too: hooks carry tokens there, where metric systems carry the question.
+    Whoever answers may echo what it was sent, so a text made of an answer goes through `hidden` first.
+    """
+    found: set[str] = set()
+    for name, value in request.headers:
+        if _SECRET_HEADER.search(name):
+            scheme, _, rest = value.partition(" ")
+            found |= {value, rest or scheme, *_login(rest)}
+    try:
+        parts = urlsplit(request.url)
+        found |= {unquote(parts.password or ""), parts.password or "", parts.netloc.rpartition("@")[0]}
+        found |= {value for _, value in parse_qsl(parts.query)} if query else set()
+    except ValueError:
+        pass
+    return frozenset(text for text in found if len(text) >= SECRET_MIN)
+
+
+def hidden(text: str, secrets: Iterable[str]) -> str:
+    """The text with every secret replaced by `***`, the longest first."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _login(encoded: str) -> Iterator[str]:
+    """The password of basic credentials."""
+    try:
+        yield b64decode(encoded, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return
 
 
 class Http(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from pyflagger.api.canary import Analysis, Canary, Metric
@@ -33,7 +34,7 @@ from pyflagger.metrics.template import TemplateError, Variables, render
 from pyflagger.operator.hooks import HookRequest, call
 from pyflagger.operator.options import Options
 from pyflagger.operator.sources import Failed, Lookups, Sources, prefixed, title
-from pyflagger.wire import Http, HttpAnswer, HttpFailure, HttpRequest, shown_url
+from pyflagger.wire import Http, HttpAnswer, HttpFailure, HttpRequest, hidden, secrets_of, shown_url
 
 __all__ = ["Checks", "Lookups"]
 
@@ -147,7 +148,7 @@ class Checks:
         try:
             value = await self._drive(builtin(provider, dialect, metric.name, named, self._clock.now()))
         except NoValues as error:
-            return NoData(f"running query failed: {error}", await self._cause(provider, dialect, named))
+            return NoData(f"running query failed: {error.problem.text}", await self._cause(provider, dialect, named))
         except MetricError as error:
             return QueryFailed(prefixed("running query failed: ", error.problem))
         self._gauge(canary, metric.name, value / 1000 if metric.name == DURATION else value)
@@ -166,10 +167,12 @@ class Checks:
     # The wire --------------------------------------------------------------------------------------------------------
 
     async def _drive(self, exchange: Exchange[T]) -> T:
-        """Run an exchange to its end. Raises what it raises."""
+        """Run an exchange to its end. Raises what it raises; no text of a MetricError repeats a credential."""
+        secrets: frozenset[str] = frozenset()
         try:
             request = next(exchange)
             for _ in range(REQUESTS_MAX):
+                secrets |= secrets_of(request)
                 try:
                     answer = await self._send(request)
                 except HttpFailure as failure:
@@ -178,6 +181,9 @@ class Checks:
                     request = exchange.send(answer)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
+        except MetricError as error:
+            error.problem = replace(error.problem, text=hidden(error.problem.text, secrets))
+            raise
         finally:
             exchange.close()
         raise ProviderError(f"more than {REQUESTS_MAX} requests for one question", fault=Fault.US)

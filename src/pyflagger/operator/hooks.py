@@ -18,7 +18,7 @@ from pyflagger.api.canary import Canary, HookType, Webhook
 from pyflagger.clock import Clock
 from pyflagger.core.situation import Passed, Refused
 from pyflagger.operator.desk import Key
-from pyflagger.wire import Http, HttpAnswer, HttpFailure, HttpRequest, shown_url
+from pyflagger.wire import Http, HttpAnswer, HttpFailure, HttpRequest, hidden, secrets_of, shown_url
 
 BACKOFF_FIRST, BACKOFF_MAX = 1.0, 30.0
 RETRY_AFTER_MAX = 60.0
@@ -70,6 +70,11 @@ async def call(http: Http, clock: Clock, hook: Webhook, request: HookRequest) ->
         )
     except ValueError as error:
         return Refused(f"timeout of the hook: {error}")
+    outcome = await _answer(http, clock, hook, message)
+    return Refused(hidden(outcome.text, secrets_of(message, query=True))) if isinstance(outcome, Refused) else outcome
+
+
+async def _answer(http: Http, clock: Clock, hook: Webhook, message: HttpRequest) -> Passed | Refused:
     attempt = 1
     while isinstance(outcome := await _attempt(http, message), _Again):
         if attempt > hook.retries:

@@ -153,6 +153,11 @@ def parse(query: str) -> Node:
         raise QueryError("bad_data", f"1:1: parse error: {error}") from error
     except RecursionError as error:
         raise QueryError("bad_data", "the query's operators are nested too deeply") from error
+    except BaseException as error:
+        # The wheel's own faults are panics, of a class that it does not export: `x @ -1` is one.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise QueryError("bad_data", f"the query's grammar is not supported: {error}") from error
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,1 @@
+"""Planted secrets, and whether anything that others see repeats one."""
