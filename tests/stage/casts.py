@@ -110,4 +110,31 @@ KEDA = Cast(
     (twins.KEDA,),
 )
 
-CASTS = (DAEMONSET, KEDA)
+
+def service(name: str) -> Obj:
+    """A Service that leads to version 1 of something."""
+    ports = [{"name": "http", "port": 80, "targetPort": 8080}]
+    spec = {"type": "NodePort", "selector": {"app": name, "version": "1"}, "ports": ports}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+
+
+async def new_service(stage: Stage, version: str) -> None:
+    """It leads elsewhere."""
+    await stage.patch("Service", "shop", {"spec": {"selector": {"version": version}}})
+
+
+SERVICE = Cast(
+    "service",
+    (service("shop"),),
+    released("Service", "v1", "kubernetes", iterated()),
+    new_service,
+    {
+        "Service": lambda obj: (
+            obj["spec"]["selector"],
+            obj["spec"]["type"],
+            sorted(obj["metadata"].get("labels") or {}),
+        )
+    },
+)
+
+CASTS = (DAEMONSET, KEDA, SERVICE)

@@ -87,6 +87,21 @@ def _service(context: Context) -> Iterator[Problem]:
         yield _wrong("spec.service", "is required", "Give spec.service.port, the port that users call.")
 
 
+def _service_target(context: Context) -> Iterator[Problem]:
+    """Its copies are called after the target, and routers after the Service."""
+    ref, service = context.canary.spec.target_ref, context.canary.spec.service
+    if (ref.api_version, ref.kind) != ("v1", "Service") or service is None:
+        return
+    if service.name not in ("", ref.name):
+        text = f"is {service.name!r}: with a Service as target it must be empty or {ref.name!r}"
+        yield _wrong("spec.service.name", text, "Remove it.")
+    if context.provider == "nginx":
+        text = "can't use nginx provider with Service as target: the Ingress leads to the target itself"
+        yield Problem(
+            Fault.MANIFEST, text, "Use a provider whose routes lead to -primary and -canary.", "spec.provider"
+        )
+
+
 def _bounds(context: Context) -> Iterator[Problem]:
     analysis = context.canary.spec.analysis
     if analysis is None:
@@ -212,6 +227,7 @@ _RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     _cross_namespace,
     _knative,
     _service,
+    _service_target,
     _ports,
     _bounds,
     _ranges,

@@ -14,9 +14,14 @@ from pyflagger.api.facts import Fault, Problem
 from pyflagger.workloads.base import Workload
 from pyflagger.workloads.daemonset import DaemonSet
 from pyflagger.workloads.deployment import Deployment
+from pyflagger.workloads.service import Service
 
 GROUP = "pyflagger.workloads"
-KINDS: dict[str, Workload] = {"apps/v1/DaemonSet": DaemonSet(), "apps/v1/Deployment": Deployment()}
+KINDS: dict[str, Workload] = {
+    "apps/v1/DaemonSet": DaemonSet(),
+    "apps/v1/Deployment": Deployment(),
+    "v1/Service": Service(),
+}
 
 
 def workload_for(ref: ObjectReference) -> Workload | Problem:

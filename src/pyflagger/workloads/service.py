@@ -1,0 +1,123 @@
+"""Services as targets: released is where a Service leads; traffic is routed between its copies -primary and -canary.
+
+The target is the user's and is never written. The canary's copy follows it; promotion alone writes the primary's.
+"""
+
+from __future__ import annotations
+
+import copy
+
+from pyflagger.api import names
+from pyflagger.api.canary import Canary
+from pyflagger.api.facts import READY, Problem, Readiness
+from pyflagger.objects import Create, Obj, Patch, Ref, Resource, merge_diff, part, ref_of
+from pyflagger.workloads import metadata
+from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
+from pyflagger.workloads.configs import Tracked
+from pyflagger.workloads.options import Options, unmarked
+from pyflagger.workloads.revision import pruned, revision
+from pyflagger.workloads.unscaled import Unscaled
+
+WORD = "service"
+COPIED = (
+    "allocateLoadBalancerNodePorts",
+    "externalName",
+    "externalTrafficPolicy",
+    "internalTrafficPolicy",
+    "loadBalancerClass",
+    "loadBalancerSourceRanges",
+    "publishNotReadyAddresses",
+    "selector",
+    "sessionAffinity",
+    "sessionAffinityConfig",
+    "trafficDistribution",
+    "type",
+)
+"""Where a Service leads and how. What the API server allots (addresses, node ports) is each one's own."""
+HEADLESS = "None"
+PORT = ("appProtocol", "name", "port", "protocol", "targetPort")
+
+
+class Service(Unscaled):
+    """The kind Service of the core group."""
+
+    kinds: tuple[Resource, ...] = (Resource("", "v1", "services", "Service"),)
+
+    def revision(self, target: Obj) -> str:
+        """Digest of what is copied."""
+        return revision(_copied(target))
+
+    def readiness(self, canary: Canary, obj: Obj, role: str, now: float, live: Live = NOTHING_ELSE) -> Readiness:
+        """Whatever it leads to is not ours."""
+        return READY
+
+    def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
+        """The canary's copy is what the target is."""
+        wanted = _copy(canary, target, f"{names.target(canary)}-canary", unmarked(target["metadata"].get("labels")))
+        if live is None:
+            return (Create(wanted),)
+        return _update(live, wanted) if names.is_owned(canary, live) else metadata.foreign(WORD, live)
+
+    def primary(self, canary: Canary) -> Ref:
+        """The copy beside it."""
+        return Ref("v1", "Service", canary.metadata.namespace, names.primary(canary))
+
+    def is_primary(self, canary: Canary, found: Obj) -> bool | Problem:
+        """Whether it is this Canary's; one of somebody else is never touched."""
+        return names.is_owned(canary, found) or metadata.foreign(WORD, found)
+
+    def create_primary(
+        self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
+    ) -> Writes | Problem:
+        """The copy that is routed to."""
+        return (Create(self._primary(canary, target, options)),)
+
+    def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options) -> bool:
+        """Whether both lead to the same."""
+        return bool(pruned(_of(canary, target)) == pruned(_copied(primary)))
+
+    def promote(
+        self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options, unique: str
+    ) -> Writes | Problem:
+        """The primary leads where the target does."""
+        found = self.is_primary(canary, primary)
+        return found if isinstance(found, Problem) else _update(primary, self._primary(canary, target, options))
+
+    def _primary(self, canary: Canary, target: Obj, options: Options) -> Obj:
+        return _copy(canary, target, names.primary(canary), options.included(target["metadata"].get("labels")))
+
+
+def _copied(service: Obj) -> Obj:
+    spec = part(service, "spec")
+    found: Obj = {key: copy.deepcopy(spec[key]) for key in COPIED if key in spec}
+    found["ports"] = [{key: port[key] for key in PORT if key in port} for port in spec.get("ports") or ()]
+    return found | ({"clusterIP": HEADLESS} if spec.get("clusterIP") == HEADLESS else {})
+
+
+def _of(canary: Canary, target: Obj) -> Obj:
+    """What a copy says."""
+    wish = canary.spec.service.traffic_distribution if canary.spec.service else ""
+    return _copied(target) | ({"trafficDistribution": wish} if wish else {})
+
+
+def _copy(canary: Canary, target: Obj, name: str, labels: dict[str, str]) -> Obj:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": name,
+            "namespace": canary.metadata.namespace,
+            "labels": labels,
+            "annotations": dict(names.TOOLKIT_ANNOTATIONS),
+            "ownerReferences": [names.owner_reference(canary)],
+        },
+        "spec": _of(canary, target),
+    }
+
+
+def _update(live: Obj, wanted: Obj) -> Writes:
+    """Exactly what differs; node ports stay, as the API server keeps them by the port's name."""
+    body: Obj = {"spec": merge_diff(pruned(_copied(live)), pruned(wanted["spec"]))}
+    body["metadata"] = metadata.change(live, wanted["metadata"])
+    body = {key: value for key, value in body.items() if value}
+    return (Patch(ref_of(live), body, live["metadata"].get("resourceVersion", "")),) if body else ()
