@@ -1,14 +1,15 @@
-"""Canaries and Ingresses for the tests of routing, and a cluster of one dict that writes are applied to."""
+"""Canaries and Ingresses for the tests of routing."""
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from pyflagger.api.canary import Canary
-from pyflagger.api.facts import Problem
 from pyflagger.api.parse import parse_canary
-from pyflagger.objects import Create, Delete, Obj, Patch, Ref, Write, merge_apply, ref_of
+from pyflagger.objects import Obj, merge_apply
+from pyflagger.testing import Cluster
+
+__all__ = ["Cluster", "backend", "canary", "ingress", "split_by"]
 
 
 def canary(status: dict[str, Any] | None = None, **spec: Any) -> Canary:
@@ -53,37 +54,3 @@ def ingress(*backends: tuple[str, str, Any], **meta: Any) -> Obj:
         "metadata": {"name": "web", "namespace": "test", "resourceVersion": "1", **meta},
         "spec": {"ingressClassName": "nginx", "rules": [{"host": "web.example", "http": {"paths": paths}}]},
     }
-
-
-class Cluster:
-    """Live objects by reference."""
-
-    def __init__(self, *objects: Obj) -> None:
-        self.objects: dict[Ref, Obj] = {ref_of(obj): obj for obj in objects}
-        self.version = 10
-
-    def live(self, refs: tuple[Ref, ...]) -> dict[Ref, Obj | None]:
-        """What a router is shown; it must not change any of it."""
-        return {ref: self.objects.get(ref) for ref in refs}
-
-    def write(self, writes: tuple[Write, ...] | Problem) -> int:
-        """Carry writes out; how many there were."""
-        assert not isinstance(writes, Problem), writes.text
-        for write in writes:
-            self.version += 1
-            match write:
-                case Create(obj):
-                    ref = ref_of(obj)
-                    assert ref not in self.objects, f"{ref} exists"
-                    changed = copy.deepcopy(obj)
-                case Patch(ref, body, version):
-                    live = self.objects[ref]
-                    assert version in ("", live["metadata"]["resourceVersion"]), f"{ref}: conflict"
-                    changed = merge_apply(live, body)
-                    assert changed != live, f"{ref}: a patch that changes nothing"
-                case Delete(ref):
-                    del self.objects[ref]
-                    continue
-            changed["metadata"] = {**changed["metadata"], "resourceVersion": str(self.version)}
-            self.objects[ref] = changed
-        return len(writes)

@@ -22,6 +22,7 @@ from pyflagger.operator.desk import Desk, Key
 from pyflagger.operator.observe import NotYet
 from pyflagger.operator.render import Moved
 from pyflagger.operator.scheduler import Scheduler
+from pyflagger.plugins import PluginFailed
 
 STEPS_MAX = 24
 """Decisions in one look. A release needs about five; more means that an action does not do what it should."""
@@ -90,7 +91,7 @@ class Worker(Generic[Seen]):
             return
         except (Conflict, Moved):
             self._retry(key, desk)
-        except ApiError as error:
+        except (ApiError, PluginFailed) as error:
             self._failed(key, desk, error.problem)
         except Exception as error:
             self._log.exception("a look at the canary failed", canary=str(key))

@@ -6,7 +6,8 @@ Other packages bring routers as entry points: each names a class, made without a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 from pyflagger import plugins
 from pyflagger.api.facts import Fault, Problem
@@ -37,8 +38,8 @@ def router_for(provider: str) -> Router | Problem:
         return PROVIDERS[name]
     points = plugins.installed(GROUP)
     if (name := _named(provider, points)) is not None:
-        router: Router | Problem = plugins.load(points[name], "traffic provider", _made)
-        return router
+        router = plugins.load(points[name], "traffic provider", _made)
+        return router if isinstance(router, Problem) else _contained(router, name)
     text = f"{provider!r} is not a known traffic provider"
     return Problem(Fault.MANIFEST, text, f"Use one of: {', '.join(known_providers())}.", "spec.provider")
 
@@ -49,6 +50,11 @@ def _named(provider: str, known: Iterable[str]) -> str | None:
         if provider == name or (name.endswith(":") and provider.startswith(name)):
             return name
     return None
+
+
+@cache
+def _contained(router: Router, name: str) -> Router:
+    return cast(Router, plugins.Contained(router, f"traffic provider {name}"))
 
 
 def _made(kind: Any) -> Any:

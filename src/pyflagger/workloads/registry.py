@@ -6,7 +6,8 @@ class, made without arguments, that is a `Workload`.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 from pyflagger import plugins
 from pyflagger.api.canary import ObjectReference
@@ -30,12 +31,17 @@ def workload_for(ref: ObjectReference) -> Workload | Problem:
     if name in KINDS:
         return KINDS[name]
     if name in points:
-        workload: Workload | Problem = plugins.load(points[name], "target kind", _made)
-        return workload
+        workload = plugins.load(points[name], "target kind", _made)
+        return workload if isinstance(workload, Problem) else _contained(workload, name)
     known = (found.rpartition("/") for found in sorted({*KINDS, *points}))
     text = f"spec.targetRef names {ref.kind} of {ref.api_version}, which cannot be released"
     todo = f"Known kinds: {', '.join(f'{kind} ({version})' for version, _, kind in known)}."
     return Problem(Fault.MANIFEST, text, todo, "spec.targetRef")
+
+
+@cache
+def _contained(workload: Workload, name: str) -> Workload:
+    return cast(Workload, plugins.Contained(workload, f"target kind {name}"))
 
 
 def _made(kind: Any) -> Any:

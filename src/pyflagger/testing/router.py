@@ -1,0 +1,378 @@
+"""The conformance checks of traffic providers: what the operator relies on, whatever the provider.
+
+`check_router(make_router, scene)` runs every check that applies to the router's capabilities and tells all that fail in
+one exception. Each check begins on a cluster of its own, and its docstring says what goes wrong for users without it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pyflagger.api import cookies
+from pyflagger.api.canary import Canary
+from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Problem, Route
+from pyflagger.objects import Create, Obj, Patch, Ref, Write, ref_of
+from pyflagger.routing.base import Router
+from pyflagger.testing.scene import Road, Scene
+
+RAMP = (10, 55, 100, 1, 99, 0)
+LEAVES_MAX = 200
+THEIRS = "example.com/theirs"
+INSIDERS = [{"headers": {"x-insider": {"exact": "kit-insider"}}}]
+CONDITIONS: tuple[tuple[dict[str, Any], str], ...] = (
+    *(({"headers": {"x-kit": {how: "kit-value"}}}, "kit-value") for how in ("exact", "prefix", "suffix", "regex")),
+    ({"queryParams": {"kit": {"exact": "kit-value"}}}, "kit-value"),
+    ({"sourceLabels": {"kit": "kit-value"}}, "kit-value"),
+)
+
+
+class NotConforming(AssertionError):
+    """The router breaks what the operator relies on; `failures` are (check, what went wrong)."""
+
+    def __init__(self, failures: tuple[tuple[str, str], ...]) -> None:
+        super().__init__("\n".join(f"{name}: {text}" for name, text in failures))
+        self.failures = failures
+
+
+def check_router(make_router: Callable[[], Router], scene: Scene | None = None) -> tuple[str, ...]:
+    """Hold a router to its contract; the names of the checks that were made. Raises NotConforming."""
+    scene, made, failures = scene or Scene(), [], []
+    for check in CHECKS:
+        router = make_router()
+        assert isinstance(router, Router), "make_router() must return a Router: see pyflagger.routing.base"
+        if not _applies(check, router.capabilities):
+            continue
+        name = check.__name__.removeprefix("_").replace("_", " ")
+        made.append(name)
+        try:
+            check(router, scene)
+        except Exception as error:
+            failures.append((name, str(error) or type(error).__name__))
+    if failures:
+        raise NotConforming(tuple(failures))
+    return tuple(made)
+
+
+def _begun(router: Router, scene: Scene, canary: Canary | None = None) -> Road:
+    road = Road(router, scene, canary or scene.canary())
+    road.reconcile()
+    return road
+
+
+# Every provider -----------------------------------------------------------------------------------------------------
+
+
+def _starts_with_everybody_on_the_primary(router: Router, scene: Scene) -> None:
+    """A Canary that is new must not send anybody to a version that nobody has judged."""
+    road = Road(router, scene, scene.canary())
+    assert road.read() in (None, ALL_PRIMARY), f"before anything is made, read() returns {road.read()}"
+    road.reconcile()
+    assert road.read() == ALL_PRIMARY, f"after the first reconcile, read() returns {road.read()}"
+    assert road.shaping() == (), "a second reconcile writes again, and would for ever"
+
+
+def _writes_only_what_it_reads(router: Router, scene: Scene) -> None:
+    """What is not read is not watched: drift would not be seen, and a write would be made on old knowledge."""
+    road = Road(router, scene, scene.canary())
+    reads = set(router.reads(road.canary, scene.options))
+    kinds = {(kind.api_version, kind.kind) for kind in router.kinds}
+    for ref in reads:
+        assert (ref.api_version, ref.kind) in kinds, f"{ref} is read, but its kind is not among `kinds`"
+    for writes in _written(road):
+        for ref in map(_ref, writes):
+            assert ref in reads, f"{ref} is written, but is not among those of reads()"
+
+
+def _patches_name_the_version_they_saw(router: Router, scene: Scene) -> None:
+    """Without it a write that somebody else made in between is lost, and nobody knows."""
+    for writes in _written(Road(router, scene, scene.canary())):
+        for write in writes:
+            if isinstance(write, Patch):
+                assert write.resource_version, f"the patch of {write.ref} has no resource version"
+
+
+def _owns_what_it_makes(router: Router, scene: Scene) -> None:
+    """An object without an owner stays when the Canary goes, and routes to Services that are no more."""
+    road = Road(router, scene, scene.canary())
+    cluster_wide = {kind.kind for kind in router.kinds if not kind.namespaced}
+    for writes in _written(road):
+        for write in writes:
+            if isinstance(write, Create) and write.obj["kind"] not in cluster_wide:
+                owners = write.obj["metadata"].get("ownerReferences") or ()
+                assert any(o.get("uid") == "u1" and o.get("controller") for o in owners), f"{_ref(write)} has no owner"
+
+
+def _leaves_the_users_objects_alone(router: Router, scene: Scene) -> None:
+    """What the user applies is the user's: his next apply would undo ours, or ours his."""
+    users = [obj for obj in scene.objects if ref_of(obj) not in scene.shared]
+    road = Road(router, scene, scene.canary())
+    for _ in _written(road):
+        for obj in users:
+            assert road.cluster.objects.get(ref_of(obj)) == obj, f"{ref_of(obj)} is the user's, and was changed"
+
+
+def _keeps_what_others_added(router: Router, scene: Scene) -> None:
+    """Labels and annotations of other controllers (DNS, GitOps, gateways) must survive."""
+    road = _begun(router, scene)
+    for ref in road.ours:
+        road.cluster.edit(ref, {"metadata": {"labels": {THEIRS: "label"}, "annotations": {THEIRS: "annotation"}}})
+    assert road.shaping() == (), "labels and annotations of others are taken for drift"
+    for weight in _weights(router):
+        road.set(weight)
+    for ref, obj in road.ours.items():
+        for part, text in (("labels", "label"), ("annotations", "annotation")):
+            assert (obj["metadata"].get(part) or {}).get(THEIRS) == text, f"{ref}: {part} of others are lost"
+
+
+def _finalizes_once_and_for_all(router: Router, scene: Scene) -> None:
+    """Deletion must end: a second call after a crash changes nothing, also when objects are gone already."""
+    road = _begun(router, scene)
+    road.write(road.finalizing())
+    assert road.finalizing() == (), "a second finalize writes again"
+    bare = Road(router, scene, scene.canary())
+    bare.cluster.objects.clear()
+    bare.write(bare.finalizing())
+
+
+# Weights ------------------------------------------------------------------------------------------------------------
+
+
+def _reads_back_the_weights_it_sets(router: Router, scene: Scene) -> None:
+    """The operator takes the objects for the truth about traffic."""
+    road = _begun(router, scene)
+    for weight in RAMP:
+        road.set(weight)
+        assert road.read() == Route(100 - weight, weight), f"after set({weight}), read() returns {road.read()}"
+
+
+def _writes_nothing_twice(router: Router, scene: Scene) -> None:
+    """A write that changes nothing is a request a look, for ever."""
+    road = _begun(router, scene)
+    for weight in RAMP:
+        road.set(weight)
+        assert road.splitting(weight) == (), f"set({weight}) writes again when it is {weight} already"
+        assert road.shaping() == (), f"reconcile writes although nothing differs at weight {weight}"
+
+
+def _repairs_drift_without_touching_weights(router: Router, scene: Scene) -> None:
+    """Whoever changes a field in the middle of a release must not send users somewhere else by it."""
+    road = _begun(router, scene, scene.canary({"canaryWeight": 30}))
+    road.set(30)
+    for ref, spoilt, what in _drifts(road.ours):
+        hurt = road.fork()
+        hurt.cluster.replace(ref, spoilt)
+        before = hurt.read()
+        writes = hurt.shaping()
+        if isinstance(before, Problem) or isinstance(writes, Problem):
+            continue
+        hurt.write(writes)
+        assert hurt.read() == before, f"{what}: mending it moves traffic from {before} to {hurt.read()}"
+        assert hurt.shaping() == (), f"{what}: it is mended again and again"
+
+
+def _brings_back_what_was_deleted(router: Router, scene: Scene) -> None:
+    """An object that somebody deleted comes back with the weight the release had reached, or less; never more."""
+    road = _begun(router, scene, scene.canary({"canaryWeight": 30}))
+    road.set(30)
+    for ref in set(road.ours) - scene.shared:
+        hurt = road.fork()
+        del hurt.cluster.objects[ref]
+        hurt.reconcile()
+        found = hurt.read()
+        assert isinstance(found, Route) and found.canary <= 30, (
+            f"{ref} was deleted at weight 30 and came back as {found}"
+        )
+        assert hurt.shaping() == (), f"{ref} was deleted, and is mended again and again"
+
+
+def _survives_a_crash_between_two_writes(router: Router, scene: Scene) -> None:
+    """After any number of the writes the split lies between old and new, and doing it again completes it."""
+    road = _begun(router, scene)
+    old = 0
+    for weight in RAMP:
+        writes = road.splitting(weight)
+        assert not isinstance(writes, Problem), writes.text
+        for count in range(1, len(writes)):
+            half = road.fork()
+            half.write(writes[:count])
+            found = half.read()
+            if isinstance(found, Route):
+                between = min(old, weight) <= found.canary <= max(old, weight)
+                assert between, f"between {old} and {weight}, after {count} writes, the canary has {found.canary}"
+            half.set(weight)
+            assert half.read() == Route(100 - weight, weight), f"set({weight}) does not complete itself after a crash"
+        road.write(writes)
+        old = weight
+
+
+# What only some can -------------------------------------------------------------------------------------------------
+
+
+def _tells_insiders_from_the_rest(router: Router, scene: Scene) -> None:
+    """A/B: the condition is in the route while the test runs, and gone when everybody is to be moved."""
+    road = _begun(router, scene, _ab(scene, INSIDERS))
+    road.set(100)
+    assert road.read() == ALL_CANARY, f"with the rules of A/B, read() returns {road.read()}"
+    assert road.mentions("x-insider", "kit-insider"), "the condition is nowhere in the route: everybody is sent"
+    assert road.shaping() == () and road.splitting(100) == (), "the rules of A/B are written again and again"
+    road.set(0)
+    assert road.read() == ALL_PRIMARY, f"after the rules of A/B, read() returns {road.read()}"
+    road.set(100, everyone=True)
+    assert not road.mentions("kit-insider"), "everyone is to be moved, but the condition is still there"
+
+
+def _refuses_conditions_that_it_cannot_express(router: Router, scene: Scene) -> None:
+    """A condition that is left out matches everybody."""
+    for match, text in CONDITIONS:
+        road = _begun(router, scene, _ab(scene, [match]))
+        writes = road.splitting(100)
+        if isinstance(writes, Problem):
+            continue
+        road.write(writes)
+        assert road.mentions(text), f"the condition {match} is neither in the route nor refused"
+
+
+def _mirrors(router: Router, scene: Scene) -> None:
+    """A mirror that is not read back is set again and again, and the release never goes on."""
+    spec = {"stepWeight": None, "maxWeight": None, "iterations": 5, "mirror": True}
+    road = _begun(router, scene, scene.canary(analysis=spec))
+    road.set(0, mirrored=True)
+    mirrored = Route(100, 0, mirrored=True)
+    assert road.read() == mirrored, f"after a mirror was set, read() returns {road.read()}"
+    assert road.splitting(0, mirrored=True) == () and road.shaping() == (), "the mirror is written again and again"
+    road.set(0)
+    assert road.read() == ALL_PRIMARY, "the mirror does not end"
+
+
+def _keeps_visitors_where_they_were(router: Router, scene: Scene) -> None:
+    """Session affinity: the cookie of the release is in the route, and stays the same from weight to weight."""
+    affinity = {"sessionAffinity": {"cookieName": "kit", "primaryCookieName": "kit-home"}}
+    canary = scene.canary(analysis=affinity)
+    road = _begun(router, scene, canary)
+    for weight in (10, 20):
+        road.set(weight)
+        value = cookies.at(canary, weight).canary.partition("=")[2]
+        assert road.mentions(value), f"the cookie of the release is not in the route at weight {weight}"
+        assert road.read() == Route(100 - weight, weight), f"with cookies, read() returns {road.read()}"
+        assert road.shaping() == (), "the rules of the cookies are taken for drift"
+    road.set(0)
+    assert road.read() == ALL_PRIMARY, f"after the cookies, read() returns {road.read()}"
+
+
+def _pins_testers(router: Router, scene: Scene) -> None:
+    """Testers reach the canary at every weight over 0, weights are read as without them, and nobody is left there."""
+    road = _begun(router, scene, scene.canary(analysis={"testers": INSIDERS}))
+    for weight in (10, 50):
+        road.set(weight)
+        assert road.mentions("x-insider", "kit-insider"), f"testers are nowhere in the route at weight {weight}"
+        assert road.read() == Route(100 - weight, weight), f"with testers, read() returns {road.read()}"
+        assert road.shaping() == (), "the rules of testers are taken for drift"
+    road.set(0)
+    assert road.read() == ALL_PRIMARY and not road.mentions("kit-insider"), "testers are left on the canary"
+
+
+def _routes_several_ports_alike(router: Router, scene: Scene) -> None:
+    """Every port has the same weight; the operator reads one."""
+    ports = [{"name": "kit-grpc", "port": 9555}]
+    road = _begun(router, scene, scene.canary(service={"ports": ports}))
+    for weight in _weights(router):
+        road.set(weight)
+        assert road.read() == Route(100 - weight, weight), f"with several ports, read() returns {road.read()}"
+        assert road.shaping() == () and road.splitting(weight) == (), "with several ports it is written again and again"
+
+
+Check = Callable[[Router, Scene], None]
+
+_CAPABILITY: Mapping[Check, str] = {
+    _reads_back_the_weights_it_sets: "weights",
+    _writes_nothing_twice: "weights",
+    _repairs_drift_without_touching_weights: "weights",
+    _brings_back_what_was_deleted: "weights",
+    _survives_a_crash_between_two_writes: "weights",
+    _tells_insiders_from_the_rest: "ab",
+    _refuses_conditions_that_it_cannot_express: "ab",
+    _mirrors: "mirror",
+    _keeps_visitors_where_they_were: "affinity",
+    _pins_testers: "testers",
+    _routes_several_ports_alike: "ports",
+}
+"""Which capability a check is about; the others are for every router."""
+
+CHECKS: tuple[Check, ...] = (
+    _starts_with_everybody_on_the_primary,
+    _writes_only_what_it_reads,
+    _patches_name_the_version_they_saw,
+    _owns_what_it_makes,
+    _leaves_the_users_objects_alone,
+    _keeps_what_others_added,
+    _finalizes_once_and_for_all,
+    *_CAPABILITY,
+)
+
+
+def _applies(check: Check, capabilities: Capabilities) -> bool:
+    return check not in _CAPABILITY or bool(getattr(capabilities, _CAPABILITY[check]))
+
+
+def _ab(scene: Scene, match: list[dict[str, Any]]) -> Canary:
+    return scene.canary(analysis={"stepWeight": None, "maxWeight": None, "iterations": 5, "match": match})
+
+
+def _weights(router: Router) -> tuple[int, ...]:
+    return RAMP if router.capabilities.weights else ()
+
+
+def _written(road: Road) -> Iterator[tuple[Write, ...]]:
+    """The writes of a whole life, one call after the other, each after it was carried out."""
+    calls: list[Callable[[], tuple[Write, ...] | Problem]] = [road.shaping]
+    calls += [lambda weight=weight: road.splitting(weight) for weight in _weights(road.router)]  # type: ignore[misc]
+    for call in (*calls, road.finalizing):
+        writes = call()
+        assert not isinstance(writes, Problem), writes.text
+        road.write(writes)
+        yield writes
+
+
+def _ref(write: Write) -> Ref:
+    return ref_of(write.obj) if isinstance(write, Create) else write.ref
+
+
+def _drifts(objects: Mapping[Ref, Obj]) -> Iterator[tuple[Ref, Obj, str]]:
+    """Each way to change or remove one value of a spec: which object, the object then, and words for it."""
+    for ref, obj in objects.items():
+        for path in list(_paths(obj.get("spec"), ()))[:LEAVES_MAX]:
+            for how, spoil in (("changed", _change), ("removed", _remove)):
+                spoilt = copy.deepcopy(obj)
+                spoil(spoilt["spec"], path)
+                if spoilt != obj:
+                    yield ref, spoilt, f"{ref}: spec.{'.'.join(map(str, path))} {how}"
+
+
+def _paths(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        yield (*path, key)
+        yield from _paths(item, (*path, key))
+
+
+def _holder(spec: Any, path: tuple[str | int, ...]) -> Any:
+    for key in path[:-1]:
+        spec = spec[key]
+    return spec
+
+
+def _remove(spec: Any, path: tuple[str | int, ...]) -> None:
+    del _holder(spec, path)[path[-1]]
+
+
+def _change(spec: Any, path: tuple[str | int, ...]) -> None:
+    holder, last = _holder(spec, path), path[-1]
+    match holder[last]:
+        case bool(value):
+            holder[last] = not value
+        case str(value):
+            holder[last] = f"{value}-drifted"
+        case int(value) | float(value):
+            holder[last] = value + 1
