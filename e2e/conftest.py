@@ -1,0 +1,58 @@
+"""One stage for the whole run, a namespace for each test, and the figures that are printed at its end."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+
+from e2e.place import Place
+from e2e.stage import Stage, staged
+from e2e.world import API_HOST
+
+FIGURES = pytest.StashKey[list[str]]()
+NUMBERS = count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Room for the figures."""
+    config.stash[FIGURES] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what the tests measured."""
+    if config.stash[FIGURES]:
+        terminalreporter.section("figures")
+        for line in config.stash[FIGURES]:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def figure(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Takes a line that is printed at the end of the run."""
+    return pytestconfig.stash[FIGURES].append
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory, figure: Callable[[str], None]) -> Iterator[Stage]:
+    """The control plane, its nodes, ingress and Prometheus."""
+    addresses = subprocess.run(["ip", "-o", "addr", "show", "lo"], capture_output=True, text=True).stdout
+    if f"{API_HOST}/" not in addresses:
+        pytest.exit("these tests need a network of their own: make e2e, or python -m e2e [pytest's words]", 2)
+    began = time.monotonic()
+    with staged(tmp_path_factory.mktemp("stage")) as made:
+        figure(f"the cluster was ready {time.monotonic() - began:.1f} s after its start")
+        yield made
+
+
+@pytest.fixture
+def place(stage: Stage) -> Iterator[Place]:
+    """A namespace of this test's own."""
+    made = Place(stage, f"place-{next(NUMBERS)}")
+    try:
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,65 @@
+"""Visitors at the ingress: many at once, counting who answered, until they are sent home.
+
+Used by tests as the load of a release. Time is wall time: visitors know no other.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections import Counter
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+ANSWER_SECONDS_MAX = 10.0
+
+
+class Visitors:
+    """Visits of one host while the block runs, some a second."""
+
+    def __init__(self, ingress: str, host: str, per_second: float = 100.0, threads: int = 4) -> None:
+        self._place, self._host = urlsplit(ingress).netloc, host
+        self._pause, self._gone = threads / per_second, threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._visit, daemon=True) for _ in range(threads)]
+        self.seen: Counter[str] = Counter()
+        """Answers so far, by the version that gave them."""
+        self.failed: list[str] = []
+        """What else came: status codes that are no success, broken connections."""
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._gone.set()
+        for thread in self._threads:
+            thread.join()
+
+    def count(self) -> Counter[str]:
+        """A copy of the counts, taken at one moment."""
+        with self._lock:
+            return Counter(self.seen)
+
+    def _visit(self) -> None:
+        connection = http.client.HTTPConnection(self._place, timeout=ANSWER_SECONDS_MAX)
+        while not self._gone.wait(self._pause):
+            try:
+                connection.request("GET", "/", headers={"Host": self._host})
+                answer = connection.getresponse()
+                body = answer.read()
+                self._note(json.loads(body)["version"] if answer.status == 200 else "", str(answer.status))
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                connection.close()
+                self._note("", repr(error))
+        connection.close()
+
+    def _note(self, version: str, otherwise: str) -> None:
+        with self._lock:
+            if version:
+                self.seen[version] += 1
+            else:
+                self.failed.append(otherwise)
