@@ -211,7 +211,8 @@ def test_records_as_lines() -> None:
     assert check({**passed, "value": None, "text": "no values found", "passed": False}).endswith("(≤ 1) FAILED")
     hook = {"kind": "check", "name": "gate", "hook": "rollback", "passed": False, "text": "403"}
     assert check(hook) == "gate (rollback) FAILED 403"
-    assert "--- release 2: good" in line({"kind": "release", "revision": "2", "about": "good"})
+    news = {"kind": "event", "type": "Normal", "reason": "Release", "revision": "2", "message": "good"}
+    assert "--- release 2: good" in line(news)
     requests = {"total": 10, "failed": 0, "canary": 4}
     release = {"revision": "2", "outcome": "Failed", "expected": "Succeeded", "seconds": 3, "requests": requests}
     text = "\n".join(summary([{**release, "shares": [{"weight": 40, "percent": 40.0, "requests": 10}]}]))

@@ -23,7 +23,7 @@ def told(scenario: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     assert done.returncode == 0, done.stderr
     *records, last = [json.loads(line) for line in done.stdout.splitlines()]
     assert last["kind"] == "summary"
-    assert {"status", "event", "traffic", "check"} <= {record["kind"] for record in records}
+    assert {record["kind"] for record in records} == {"status", "event", "traffic", "check"}
     assert all(record["t"] >= 0 for record in records)
     return records, last["releases"]
 

@@ -35,6 +35,8 @@ RELEASE_SECONDS_MAX = 150.0
 PRESS_AFTER_SECONDS = 3.0
 TRAFFIC_SECONDS = 1.0
 LOOK_SECONDS = 0.05
+RELEASE = "Release"
+"""Reason of the event that tells of a new version; it carries a `revision`."""
 
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 
@@ -181,7 +183,7 @@ class Player(Onlooker):
 
     async def _release(self, stage: Staged, client: Client, crowd: Crowd, release: Release) -> Told:
         began, self._weights, tally = self._clock.monotonic(), [], crowd.count()
-        self._tell("release", revision=release.revision, about=release.about)
+        self._tell("event", type="Normal", reason=RELEASE, message=release.about, revision=release.revision)
         await client.patch(self._image(release))
         helpers = asyncio.ensure_future(self._press_all(stage, release.presses))
         try:

@@ -65,8 +65,8 @@ class Lines(JsonLines):
 def line(record: Record) -> str:
     """A record as a line; empty when it says nothing new to a reader."""
     match record["kind"]:
-        case "release":
-            return f"--- release {record['revision']}: {record['about']}"
+        case "event" if "revision" in record:
+            return f"--- release {record['revision']}: {record['message']}"
         case "event":
             return f"{record['type']:<8} {record['message']}"
         case "check":
@@ -132,7 +132,7 @@ class Picture:
     def show(self, record: Record) -> None:
         """Take a record into the picture."""
         match record["kind"]:
-            case "release":
+            case "event" if "revision" in record:
                 self._release = record
                 self._checks.clear()
             case "status":
@@ -144,7 +144,9 @@ class Picture:
             case "event":
                 self._events.append(record)
             case "summary":
+                # The picture stays where it is, and the summary comes below it.
                 self._live.update(self.render(), refresh=True)
+                self._live.stop()
                 self._live.console.print("\n".join(summary(record["releases"])))
                 return
         self._live.update(self.render())
@@ -155,7 +157,7 @@ class Picture:
         rows.add_column(style="bold", width=10)
         rows.add_column()
         if self._release:
-            rows.add_row("release", self._release["about"])
+            rows.add_row("release", self._release["message"])
         rows.add_row("phase", Text(status["phase"] or "New", style=_COLOURS.get(status["phase"], "cyan")))
         rows.add_row("weight", _bar(status["weight"], "cyan"))
         if status["iterations"]:
