@@ -44,8 +44,9 @@ lint: $(READY) ## style, types, layers, and the tidy rules
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/tidy
 
-bench: $(READY) ## what a release costs: requests, CPU a tick, memory
-	$(BIN)/python -m bench
+bench: $(READY) ## what a release costs on a real control plane: requests, CPU a tick, memory, lag (20 minutes; COUNTS=20)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[e2e]'
+	$(BIN)/python -m bench $(COUNTS) --out build/bench.md
 
 docs: $(READY) ## write the generated parts of docs/ and kustomize/: tables of fields, CRDs
 	PYTHONPATH=tests $(BIN)/python -m docs.write

@@ -1,113 +1,83 @@
-"""`python -m bench [COUNT…]`: releases of so many canaries at once, and what each cost the operator. Prints a table.
+"""`python -m bench [COUNT…] [--idle COUNT] [--out FILE]`: the operator measured on a real control plane.
 
-The operator is `flagger run` as a process of its own over real HTTP; the figures beside it are those of a bare loop
-that does only the I/O of a tick, measured in the same run on the same server.
+For each count: canaries brought up, left in peace, released at once; with 1000 of them, released once more with a crash
+in between. `--idle`: so many that are only left in peace. Prints a table and writes it as a fragment of
+`docs/benchmarks.md`; every phase is bounded. Exit status 1 when a figure is worse than what it is held to.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import socket
 import sys
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from bench.stand import Stand, Watched, python, scrape, stand
-from stage.fleet import IDEAL_SECONDS, STEPS, Fleet
+from e2e.parts import NoPart
 
-TICKS = len(STEPS) + 1
-"""Judging rounds of a release: the first step, one a step after it, and the one that ends in the promotion."""
+from bench import report
+from bench.fleet import Late
+from bench.report import Figure
+from bench.trial import trial
 
-COUNTS = (20, 200)
-REST_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class Row:
-    """The figures for one number of canaries. Milliseconds, MiB, requests, seconds; `ratio` to the bare I/O."""
-
-    canaries: int
-    requests_a_release: float
-    reads: int
-    requests_at_rest: int
-    released_after: float
-    of_ideal: float
-    cpu_ms_a_tick: float
-    bare_io_ms_a_tick: float
-    ratio: float
-    lag_p99_ms: float
-    memory_mib: float
+COUNTS = (20, 200, 1000)
+CRASH_FROM = 1000
+IDLE, IDLE_SECONDS = 5000, 120.0
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+async def released(count: int, figures: list[Figure], notes: list[str]) -> None:
+    """All phases for one size; figures so far stay when a later phase fails. Raises Late."""
+    async with trial(count) as made:
+        figures.append(Figure("brought up in, s", count, await made.create()))
+        rest = await made.rest()
+        figures += report.rest(rest)
+        done = await made.release("2")
+        figures += report.release(done)
+        notes.append("a release of " + report.verbs(count, done.requests, count))
+        if count >= CRASH_FROM:
+            figures += report.restart(await made.crash("3"))
+        made.operator.stop()
+        figures.append(Figure("CPU of the bare I/O of a tick, ms", count, await made.bare_io()))
 
 
-async def operator(place: Stand, port: int) -> Watched:
-    """`flagger run` against the stand."""
-    return await python(
-        *("-m", "pyflagger", "run", f"-master={place.api}", f"-metrics-server={place.metrics}"),
-        *("-mesh-provider=nginx", "-log-level=info", f"-port={port}"),
-    )
+async def idle(count: int, figures: list[Figure], notes: list[str]) -> None:
+    """A large fleet left in peace. Raises Late."""
+    async with trial(count) as made:
+        figures.append(Figure("brought up in, s", count, await made.create()))
+        rest = await made.rest(IDLE_SECONDS)
+        figures += report.rest(rest)
+        notes.append(f"{IDLE_SECONDS:g} s of rest of " + report.verbs(count, rest.requests, 1))
 
 
-def quantile(series: dict[str, float], name: str, wanted: float) -> float:
-    """The upper bound of the bucket that holds a quantile of a histogram."""
-    buckets = sorted(
-        (float(key.partition('le="')[2].partition('"')[0]), count)
-        for key, count in series.items()
-        if key.startswith(f"{name}_bucket")
-    )
-    total = buckets[-1][1]
-    return next(bound for bound, count in buckets if count >= wanted * total)
-
-
-async def measure(count: int) -> Row:
-    """One number of canaries, on a stand of its own."""
-    async with stand() as place:
-        port = free_port()
-        watched = await operator(place, port)
+async def main(counts: Sequence[int], at_rest: int) -> tuple[str, bool]:
+    """Measure and print; the table, and whether everything holds."""
+    figures: list[Figure] = []
+    notes: list[str] = []
+    for count, measure in [*((each, released) for each in counts), *([(at_rest, idle)] if at_rest else [])]:
+        known = len(figures)
         try:
-            fleet = Fleet(count, place.stage)
-            await fleet.begin()
-            await asyncio.sleep(REST_SECONDS)
-            at_rest = sum(n for (verb, _), n in fleet.asked().items() if verb != "watch")
-            before = watched.cpu_seconds
-            bill = await fleet.release()
-            spent, memory = watched.cpu_seconds - before, watched.memory_mib
-            series = await scrape(f"http://127.0.0.1:{port}/metrics")
-        finally:
-            await watched.stop()
-        floor = float(await (await python("-m", "bench.floor", place.api, place.metrics, str(count))).end())
-    tick, last = spent / (count * TICKS) * 1000, max(bill.seconds.values())
-    return Row(
-        canaries=count,
-        requests_a_release=bill.a_release,
-        reads=bill.reads.total(),
-        requests_at_rest=at_rest,
-        released_after=last,
-        of_ideal=last / IDEAL_SECONDS,
-        cpu_ms_a_tick=tick,
-        bare_io_ms_a_tick=floor,
-        ratio=tick / floor,
-        lag_p99_ms=quantile(series, "flagger_canary_tick_lag_seconds", 0.99) * 1000,
-        memory_mib=memory,
-    )
-
-
-async def main(counts: tuple[int, ...]) -> None:
-    """Measure and print, a row for each figure."""
-    rows = [await measure(count) for count in counts]
-    for field in fields(Row):
-        values = "".join(f"{getattr(row, field.name):>12.4g}" for row in rows)
-        sys.stdout.write(f"{field.name.replace('_', ' '):<22}{values}\n")
+            await measure(count, figures, notes)
+        except (Late, AssertionError, OSError) as error:
+            notes.append(f"{count} canaries: **{error}**")
+        print("\n".join(figure.line() for figure in figures[known:]), flush=True)
+    failed = any("**" in note for note in notes)
+    return report.table(figures, notes), all(figure.holds for figure in figures) and not failed
 
 
 if __name__ == "__main__":
-    asyncio.run(main(tuple(map(int, sys.argv[1:])) or COUNTS))
+    reader = argparse.ArgumentParser(description=__doc__)
+    reader.add_argument("counts", nargs="*", type=int, default=COUNTS)
+    reader.add_argument("--idle", type=int, default=IDLE)
+    reader.add_argument("--out", type=Path)
+    asked = reader.parse_args()
+    try:
+        text, holds = asyncio.run(main(asked.counts, asked.idle))
+    except NoPart as missing:
+        sys.exit(f"bench: {missing}")
+    print(text)
+    if asked.out is not None:
+        asked.out.parent.mkdir(parents=True, exist_ok=True)
+        asked.out.write_text(text)
+    sys.exit(0 if holds else 1)

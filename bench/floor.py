@@ -1,7 +1,7 @@
 """The floor: a bare loop that does only the I/O of a tick, for so many canaries. Prints its CPU milliseconds a tick.
 
-One query, two patches, one Event, and watches of the three kinds that a release changes; no thought at all. Run as
-`python -m bench.floor API METRICS COUNT` by the bench; what the operator takes beyond it is the price of deciding.
+One query, two patches, one Event, and watches of the three kinds that a release changes; no thought at all. The bench
+runs it as `python -m bench.floor API METRICS COUNT AUTHORITY`; what the operator takes beyond it is its deciding.
 """
 
 from __future__ import annotations
@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import ssl
 import sys
+from pathlib import Path
 
 import aiohttp
 
-from stage.fleet import NAMESPACE, names
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-ROUNDS = 4
-INTERVAL = 4.0
+from bench.fleet import NAMESPACE, named
+
+ROUNDS = 2
+INTERVAL = 10.0
 MERGE = {"Content-Type": "application/merge-patch+json"}
 WATCHED = (
     "/apis/networking.k8s.io/v1/ingresses",
@@ -61,15 +65,17 @@ async def tick(session: aiohttp.ClientSession, api: str, metrics: str, name: str
         await answer.read()
 
 
-async def main(api: str, metrics: str, count: int) -> None:
+async def main(api: str, metrics: str, count: int, authority: str) -> None:
     """Tick for all of them, a few rounds."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), read_bufsize=1 << 18) as session:
+    connector = aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(cafile=authority))
+    headers = {"Authorization": "Bearer admintoken"}
+    async with aiohttp.ClientSession(connector=connector, headers=headers, read_bufsize=1 << 18) as session:
         watches = [asyncio.create_task(watch(session, api + path)) for path in WATCHED]
         await asyncio.sleep(1)
         before = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
         for number in range(1, ROUNDS + 1):
             pause = asyncio.create_task(asyncio.sleep(INTERVAL))
-            await asyncio.gather(*(tick(session, api, metrics, name, number) for name in names(count)))
+            await asyncio.gather(*(tick(session, api, metrics, name, number) for name in named(count)))
             await pause
         spent = sum(resource.getrusage(resource.RUSAGE_SELF)[:2]) - before
         for task in watches:
@@ -78,4 +84,4 @@ async def main(api: str, metrics: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))

@@ -16,6 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGTERM, Signals
@@ -30,16 +31,16 @@ POD_GATEWAY = "10.244.0.1"
 """The API server's advertised address: the first of the pod range."""
 
 USERS = {"admin": "system:masters", "ctl": "system:masters", "kcm": "system:masters"}
-AUDIT = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [
-        {"level": "Metadata", "users": ["ctl"]},
-        {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
-        {"level": "None"},
-    ],
-}
+AUDIT: Sequence[Mapping[str, Any]] = (
+    {"level": "Metadata", "users": ["ctl"]},
+    {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+    {"level": "None"},
+)
+"""Rules: whose requests are written down. A folder's log holds everything, however much it is."""
+
+AUDIT_MIB_MAX = 4096
+WITHOUT = ("serviceaccount-token-controller", "node-lifecycle-controller")
+"""Nodes have no kubelet to renew their leases, so nobody may judge them dead for that."""
 
 
 class NotReady(RuntimeError):
@@ -102,10 +103,21 @@ class Child:
 
 
 class ControlPlane:
-    """One control plane in a folder. `start` it; `stop` ends it, the folder stays for who wants to read logs."""
+    """One control plane in a folder. `start` it; `stop` ends it, the folder stays for who wants to read logs.
 
-    def __init__(self, parts: Parts, folder: Path) -> None:
+    `rules` are those of its audit policy; the controllers named in `without` do not run.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        folder: Path,
+        *,
+        rules: Sequence[Mapping[str, Any]] = AUDIT,
+        without: Sequence[str] = (),
+    ) -> None:
         self.folder, self.port = folder, free_port()
+        self._rules, self._without = rules, (*WITHOUT, *without)
         self.url = f"https://127.0.0.1:{self.port}"
         self._etcd_url = f"http://127.0.0.1:{free_port()}"
         self.audit = folder / "audit.log"
@@ -198,7 +210,8 @@ class ControlPlane:
         subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
         lines = [f'{user}token,{user},{user},"{groups}"' for user, groups in USERS.items()]
         (self.folder / "tokens.csv").write_text("\n".join(lines) + "\n")
-        (self.folder / "audit.yaml").write_text(json.dumps(AUDIT))
+        policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"]}
+        (self.folder / "audit.yaml").write_text(json.dumps(policy | {"rules": list(self._rules)}))
 
     def _etcd_flags(self) -> list[str]:
         peer = f"http://127.0.0.1:{free_port()}"
@@ -231,6 +244,7 @@ class ControlPlane:
             "--disable-admission-plugins=ServiceAccount",
             f"--audit-policy-file={folder / 'audit.yaml'}",
             f"--audit-log-path={self.audit}",
+            f"--audit-log-maxsize={AUDIT_MIB_MAX}",
         ]
 
     def _controller_flags(self) -> list[str]:
@@ -246,6 +260,5 @@ class ControlPlane:
             f"--cert-dir={self.folder / 'certs-kcm'}",
             "--kube-api-qps=300",
             "--kube-api-burst=600",
-            # Nodes have no kubelet to renew their leases, so nobody may judge them dead for that.
-            "--controllers=*,-serviceaccount-token-controller,-node-lifecycle-controller",
+            f"--controllers={','.join(('*', *(f'-{name}' for name in self._without)))}",
         ]
