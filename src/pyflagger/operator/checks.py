@@ -32,6 +32,7 @@ from pyflagger.metrics.dialect import Dialect
 from pyflagger.metrics.evaluate import builtin, cause_of_silence, seconds, variables_for
 from pyflagger.metrics.template import TemplateError, Variables, render
 from pyflagger.operator.hooks import HookRequest, call
+from pyflagger.operator.identity import Identity
 from pyflagger.operator.options import Options
 from pyflagger.operator.sources import Failed, Lookups, Sources, prefixed, title
 from pyflagger.wire import Http, HttpAnswer, HttpFailure, HttpRequest, hidden, secrets_of, shown_url
@@ -60,7 +61,9 @@ class Checks:
         lookups: Lookups,
         options: Options,
         gauge: Callable[[Canary, str, float], None],
+        identity: Identity | None = None,
     ) -> None:
+        self._identity = identity
         self._http, self._clock, self._gauge = http, clock, gauge
         self._mesh_provider = options.mesh_provider
         self._sources = Sources(lookups, options)
@@ -86,7 +89,7 @@ class Checks:
     async def _hook(self, need: CallHook, canary: Canary) -> Passed | Refused:
         hook, meta = _analysis(canary).webhooks[need.index], canary.metadata
         request = HookRequest(meta.name, meta.namespace, need.phase, need.checksum, hook.metadata)
-        return await call(self._http, self._clock, hook, request)
+        return await call(self._http, self._clock, hook, request, self._identity)
 
     async def _probe(self, canary: Canary) -> Passed | Refused:
         for metric in _analysis(canary).metrics:

@@ -18,6 +18,7 @@ from pyflagger.api.canary import Canary, HookType, Webhook
 from pyflagger.clock import Clock
 from pyflagger.core.situation import Passed, Refused
 from pyflagger.operator.desk import Key
+from pyflagger.operator.identity import Identity, NoToken
 from pyflagger.wire import Http, HttpAnswer, HttpFailure, HttpRequest, hidden, secrets_of, shown_url
 
 BACKOFF_FIRST, BACKOFF_MAX = 1.0, 30.0
@@ -54,20 +55,26 @@ class HookRequest:
         return json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
 
 
-async def call(http: Http, clock: Clock, hook: Webhook, request: HookRequest) -> Passed | Refused:
+async def call(
+    http: Http, clock: Clock, hook: Webhook, request: HookRequest, identity: Identity | None = None
+) -> Passed | Refused:
     """Call a hook until it answers; any 2xx passes. Never raises; cancelling it ends the attempt under way.
 
-    A failed connection, a timeout, 429 and 5xx but 501 are tried again, `hook.retries` times.
+    A failed connection, a timeout, 429 and 5xx but 501 are tried again, `hook.retries` times. A hook whose certificate
+    is not looked at never gets our token.
     """
     try:
+        ours = identity.headers(hook.url) if identity and not hook.disable_tls else ()
         message = HttpRequest(
             "POST",
             hook.url,
-            (("Content-Type", "application/json"),),
+            (("Content-Type", "application/json"), *ours),
             request.body(),
             timeout=hook.timeout_seconds,
             verify=not hook.disable_tls,
         )
+    except NoToken as error:
+        return Refused(str(error))
     except ValueError as error:
         return Refused(f"timeout of the hook: {error}")
     outcome = await _answer(http, clock, hook, message)
@@ -138,7 +145,16 @@ class _Queue:
 class EventHooks:
     """Tells receivers of events. `fallback` is the URL for canaries without an event hook; empty means none."""
 
-    def __init__(self, http: Http, clock: Clock, log: Any, fallback: str = "", queue_max: int = QUEUE_MAX) -> None:
+    def __init__(
+        self,
+        http: Http,
+        clock: Clock,
+        log: Any,
+        fallback: str = "",
+        queue_max: int = QUEUE_MAX,
+        identity: Identity | None = None,
+    ) -> None:
+        self._identity = identity
         self._http, self._clock, self._log = http, clock, log
         self._fallback: Sequence[Webhook] = (
             (Webhook(type=HookType.EVENT, name="events", url=fallback),) if fallback else ()
@@ -188,7 +204,7 @@ class EventHooks:
                 del self._queues[key]
 
     async def _deliver(self, key: Key, hook: Webhook, request: HookRequest) -> None:
-        result = await call(self._http, self._clock, hook, request)
+        result = await call(self._http, self._clock, hook, request, self._identity)
         if isinstance(result, Refused):
             self._log.warning("event hook failed", canary=str(key), hook=hook.name, error=result.text)
 

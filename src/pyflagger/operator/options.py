@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 from pyflagger import goflags
 from pyflagger.goflags import Flag, boolean, duration, integer
@@ -23,6 +24,15 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _prefixes(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _urls(text: str) -> tuple[str, ...]:
+    urls = _prefixes(text)
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise ValueError("must be URLs such as http://flagger-loadtester.test/")
+    return urls
 
 
 FLAGS: tuple[Flag, ...] = (
@@ -64,6 +74,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag("enable-config-tracking", True, "watch ConfigMaps and Secrets of targets", boolean),
     Flag("cluster-name", "", "name of this cluster in alerts"),
     Flag("no-cross-namespace-refs", False, "refuse references to other namespaces", boolean),
+    Flag("hook-token-file", "", "file with a token that hooks of -hook-token-urls get, read again as it rotates"),
+    Flag("hook-token-urls", (), "URL prefixes of the hooks that get the token, comma separated", _urls),
     Flag("version", False, "print the version and exit", boolean),
     Flag("idle-at-zero", False, "scale targets that were scaled up while nothing is released back to zero", boolean),
     Flag("min-interval", 10.0, "shortest analysis interval; shorter ones are raised to it", duration),
@@ -111,6 +123,8 @@ class Options:
     enable_config_tracking: bool = True
     cluster_name: str = ""
     no_cross_namespace_refs: bool = False
+    hook_token_file: str = ""
+    hook_token_urls: tuple[str, ...] = ()
     version: bool = False
     idle_at_zero: bool = False
     min_interval: float = 10.0

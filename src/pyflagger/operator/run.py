@@ -37,6 +37,7 @@ from pyflagger.operator.complain import Complaints
 from pyflagger.operator.controller import Controller
 from pyflagger.operator.desk import Desk, Key
 from pyflagger.operator.hooks import EventHooks
+from pyflagger.operator.identity import Identity
 from pyflagger.operator.interest import Interests
 from pyflagger.operator.observe import Eyes, Seen
 from pyflagger.operator.options import Options
@@ -87,14 +88,15 @@ class Operator:
         self.cache = cache = Cache(client, clock, options.namespace)
         self.configs: Configs[Key] = Configs(cache, client, clock)
         self._events = Events(client, clock, log)
-        self._hooks = EventHooks(http, clock, log, options.event_webhook)
+        identity = Identity(options.hook_token_file, options.hook_token_urls, clock)
+        self._hooks = EventHooks(http, clock, log, options.event_webhook, identity=identity)
         world, interests, rivals = World(cache, clock), Interests(), Rivals()
         self._eyes = eyes = Eyes(world, self.configs, interests, rivals, settings, clock, self._follow)
         teller = Teller(self._events, self._hooks, log)
         render = Renderer(eyes, world, self.configs, settings, clock)
         hands = Hands(client, world, self.configs, render, teller, self.telemetry)
         lookups = Lookups(template=self._template, secret=self._secret)
-        self._checks = Checks(http, clock, lookups, options, self.telemetry.analysis)
+        self._checks = Checks(http, clock, lookups, options, self.telemetry.analysis, identity)
         complaints = Complaints(eyes, world, self._events, self.telemetry, log)
         limbs = Limbs(
             observe=self._observe,
