@@ -103,7 +103,7 @@ def prometheus() -> Path:
     found = shutil.which("prometheus")
     if found:
         return Path(found)
-    binary = cache() / f"prometheus-{PROMETHEUS}"
+    binary = cache() / f"prometheus-{PROMETHEUS}" / "prometheus"
     unpacked = cache() / "debian" / "usr" / "bin" / "prometheus"
     if unpacked.exists() or _debian("prometheus", cache() / "debian"):
         return unpacked
@@ -123,12 +123,13 @@ def _debian(package: str, into: Path) -> bool:
 
 
 def _prometheus_from_source(binary: Path) -> None:
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=cache()) as name:
         environ = os.environ | {"GOBIN": name}
-        package = f"github.com/prometheus/prometheus/cmd/prometheus@{PROMETHEUS}"
-        if subprocess.run(["go", "install", "-tags", PROMETHEUS_TAGS, package], env=environ).returncode:
+        module = "github.com/prometheus/prometheus/cmd"
+        packages = [f"{module}/{command}@{PROMETHEUS}" for command in ("prometheus", "promtool")]
+        if subprocess.run(["go", "install", "-tags", PROMETHEUS_TAGS, *packages], env=environ).returncode:
             raise NoPart("prometheus: not on PATH, no Debian package, and its Go module could not be built")
-        shutil.move(Path(name) / "prometheus", binary)
+        shutil.copytree(name, binary.parent)
 
 
 def _go(binary: Path, *argv: str, folder: Path) -> None:

@@ -16,10 +16,10 @@ from e2e.stage import ROOT, Stage
 SUITE = "tests/conformance"
 
 
-def run(folder: Path, environ: Mapping[str, str]) -> tuple[dict[str, bool], str]:
-    """Play the suite: its cases, whether each passed, and what was printed."""
+def run(folder: Path, suite: str, environ: Mapping[str, str]) -> tuple[dict[str, bool], str]:
+    """Play a suite: its cases, whether each passed, and what was printed."""
     report = folder / "report.xml"
-    command = [sys.executable, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider", f"--junitxml={report}", SUITE]
+    command = [sys.executable, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider", f"--junitxml={report}", suite]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True)
     assert report.exists(), done.stdout + done.stderr
     cases = ElementTree.parse(report).getroot().iter("testcase")
@@ -33,8 +33,8 @@ def allowed() -> set[str]:
 
 def test_the_same_answers(stage: Stage, tmp_path: Path, figure: Callable[[str], None]) -> None:
     """Every case holds on both servers, but for those that the list names."""
-    real, told = run(tmp_path, {"CONFORMANCE_KUBECONFIG": str(stage.kubeconfig)})
-    embedded, _ = run(tmp_path, {})
+    real, told = run(tmp_path, SUITE, {"CONFORMANCE_KUBECONFIG": str(stage.kubeconfig)})
+    embedded, _ = run(tmp_path, SUITE, {})
     equal = {case for case, passed in real.items() if passed and embedded.get(case)}
     different = {case.partition("::")[2] for case in real if case not in equal}
     figure(f"conformance: {len(real)} cases, {len(equal)} equal on both servers; different: {sorted(different)}")

@@ -1,6 +1,6 @@
 """Asks a real Prometheus for the answers in vectors.json.
 
-    python tests/sandbox/metrics/make_vectors.py        (prometheus and promtool on PATH; 2.42 made the committed file)
+    python tests/sandbox/metrics/make_vectors.py [FILE]    (both commands on PATH; 2.42 made the committed one)
 
 Samples never lie exactly on a window's edge, where Prometheus 2 and 3 differ.
 """
@@ -12,6 +12,7 @@ import json
 import random
 import socket
 import subprocess
+import sys
 import tempfile
 import urllib.error
 import urllib.parse
@@ -574,6 +575,7 @@ RANGES = (
 
 def main() -> None:
     """Make the series, run Prometheus on them, ask, and write the file."""
+    file = Path(sys.argv[1]) if len(sys.argv) > 1 else FILE
     draw = random.Random(42)
     made = plain_series(draw) + [s for spec in OBSERVERS.values() for s in observer_series(spec, draw)]
     queries = [
@@ -593,7 +595,7 @@ def main() -> None:
         cases = ask_all(home, queries)
     lines = [f'"base":{BASE}', f'"step":{STEP}', '"series":[\n' + ",\n".join(map(compact, made)) + "]"]
     lines.append('"cases":[\n' + ",\n".join(map(compact, cases)) + "]")
-    FILE.write_text("{" + ",\n".join(lines) + "}\n")
+    file.write_text("{" + ",\n".join(lines) + "}\n")
     print(f"{len(made)} series, {len(cases)} cases")
 
 

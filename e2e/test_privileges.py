@@ -1,0 +1,95 @@
+"""The operator may do what our manifests say and no more: enough for everything, and told plainly where it is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from e2e.apps import IMAGE, scaler, whole
+from e2e.place import Place, until
+from pyflagger.objects import Obj
+
+FAST = ("-min-interval", "1s")
+SCALED: dict[str, Any] = {
+    "autoscalerRef": {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "shop"}
+}
+
+
+def release(place: Place, name: str, tag: str) -> None:
+    """A new image."""
+    place.kubectl("set", "image", f"deployment/{name}", f"web={IMAGE}:{tag}")
+
+
+def test_a_role_is_enough(place: Place) -> None:
+    """One namespace: made, released, rolled back to nothing, deleted; every kind that we know; nothing is refused."""
+    place.operator(*FAST, "-enable-leader-election=true")
+    place.apply(scaler("shop"), *whole("shop", **SCALED, revertOnDeletion=True), *whole("plain", "kubernetes"))
+    for name in ("shop", "plain"):
+        place.wait(name, "Initialized")
+        release(place, name, "6.0.1")
+    for name in ("shop", "plain"):
+        place.wait(name, "Succeeded")
+    place.kubectl("delete", "canary", "shop", "plain", "--timeout=60s")
+    assert place.refused() == []
+
+
+def without(place: Place, resource: str, *verbs: str) -> Callable[[], None]:
+    """Take verbs of a resource out of the operator's Role; call the result to put them back."""
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{place.namespace}/roles/flagger"
+    role: Obj = place.stage.plane.ask("GET", path)
+    rules = []
+    for rule in role["rules"]:
+        rest = [one for one in rule["resources"] if one != resource]
+        if rest:
+            rules.append(rule | {"resources": rest})
+        if resource in rule["resources"]:
+            rules.append(rule | {"resources": [resource], "verbs": [v for v in rule["verbs"] if v not in verbs]})
+    merge = "application/merge-patch+json"
+    place.stage.plane.ask("PATCH", path, {"rules": [rule for rule in rules if rule["verbs"]]}, merge)
+    return lambda: place.stage.plane.ask("PATCH", path, {"rules": role["rules"]}, merge)
+
+
+MISSING = {
+    "reading": ("ingresses", ("get", "list", "watch"), "list"),
+    "making": ("ingresses", ("create",), "create"),
+    "changing": ("ingresses", ("patch",), "patch"),
+}
+
+
+@pytest.mark.parametrize("case", MISSING)
+def test_a_right_is_missing(place: Place, case: str) -> None:
+    """One text names verb, resource and namespace, on that canary and in the log; others go on; it mends itself.
+
+    A kind that cannot be read is in the condition, too; a write that is refused is tried again, and only told.
+    """
+    resource, verbs, verb = MISSING[case]
+    operator = place.operator(*FAST)
+    put_back = without(place, resource, *verbs)
+    operator.stop()
+    operator.start()
+    until(operator.ready, operator.tail, 30)
+    place.apply(*whole("shop"), *whole("plain", "kubernetes"))
+    place.wait("plain", "Initialized")
+    release(place, "plain", "6.0.1")
+    place.wait("plain", "Succeeded")
+    if case == "changing":
+        place.wait("shop", "Initialized")
+        release(place, "shop", "6.0.1")
+    words = f'cannot {verb} resource "{resource}" in API group "networking.k8s.io" in the namespace "{place.namespace}"'
+    until(lambda: words in " ".join(messages(place, "shop")), lambda: place.said("shop"), 30)
+    assert sum(words in message for message in messages(place, "shop")) == 1
+    assert not [message for message in messages(place, "plain") if "cannot" in message]
+    blocked = {c["type"]: c for c in place.status("shop").get("conditions", ())}.get("Blocked", {})
+    assert case != "reading" or (blocked["status"] == "True" and words in blocked["message"])
+    assert words in operator.log.read_text().replace('\\"', '"')
+    put_back()
+    place.wait("shop", "Succeeded" if case == "changing" else "Initialized", 90)
+
+
+def messages(place: Place, name: str) -> list[str]:
+    """The texts of the Events of a canary."""
+    events = json.loads(place.kubectl("get", "events", f"--field-selector=involvedObject.name={name}", "-o", "json"))
+    return [str(event["message"]) for event in events["items"] if event["involvedObject"]["kind"] == "Canary"]
