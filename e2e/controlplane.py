@@ -32,6 +32,13 @@ POD_GATEWAY = "10.244.0.1"
 
 USERS = {"admin": "system:masters", "ctl": "system:masters", "kcm": "system:masters"}
 AUDIT: Sequence[Mapping[str, Any]] = (
+    # The weights that an operator sets, not only that it does.
+    {
+        "level": "Request",
+        "userGroups": ["system:serviceaccounts"],
+        "verbs": ["create", "patch", "update"],
+        "resources": [{"group": "networking.k8s.io", "resources": ["ingresses"]}],
+    },
     {"level": "Metadata", "users": ["ctl"]},
     {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
     {"level": "None"},

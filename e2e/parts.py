@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import cache as cache_of_calls
 from pathlib import Path
 
 KUBERNETES = "v1.34.4"
@@ -52,6 +53,7 @@ def cache() -> Path:
 def parts() -> Parts:
     """Everything, built where it is not yet. Raises NoPart."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
+    faketime()
     names = ("kube-apiserver", "kube-controller-manager")
     if assets:
         apiserver, controllers = ((str(Path(assets) / name),) for name in names)
@@ -110,6 +112,19 @@ def prometheus() -> Path:
     if not binary.exists():
         _prometheus_from_source(binary)
     return binary
+
+
+@cache_of_calls
+def faketime() -> str:
+    """The library that shifts a process's wall clock, of Debian's package; empty where that is not to be had."""
+    found = [
+        path
+        for folder in (Path("/usr/lib"), cache() / "debian")
+        for path in folder.glob("**/faketime/libfaketimeMT.so.1")
+    ]
+    if not found and _debian("libfaketime", cache() / "debian"):
+        found = list((cache() / "debian").glob("**/faketime/libfaketimeMT.so.1"))
+    return str(found[0]) if found else ""
 
 
 def _debian(package: str, into: Path) -> bool:

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from e2e.homebody import HOMEBODY
 from e2e.nodes import SCHEDULER
 from e2e.parts import prometheus
 from pyflagger.cli.stage import Commands
@@ -48,7 +49,9 @@ class World:
         self._stack = AsyncExitStack()
         addresses = Addresses(POD_NETWORK)
         addresses.claim("the API server", API_HOST)
-        self._runtime = LocalRuntime(self._clock, builtin_images(self._environ), addresses=addresses)
+        self._runtime = LocalRuntime(
+            self._clock, builtin_images(self._environ, {"homebody": HOMEBODY}), addresses=addresses
+        )
         self._traefik = Traefik(self._clock, kept_environment())
         self._home = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="flagger-e2e-"))
         self._commands = Commands(Path(self._home))

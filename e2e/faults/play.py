@@ -1,0 +1,272 @@
+"""One fault on a namespace of its own: releases begin, the fault strikes, everything comes to its end, and is judged."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from e2e.controlplane import Child
+from e2e.faults import cast, record
+from e2e.faults.cast import KINDS, Kind
+from e2e.faults.meddler import Loop, Meddler, through
+from e2e.place import Place, until
+from e2e.stage import Operator, Stage
+from e2e.visitors import Visitors
+from pyflagger.objects import Obj
+
+END_SECONDS_MAX = 200.0
+VISITS_PER_SECOND = 6.0
+NUMBERS = count(1)
+FULL = Path("/dev/full")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong. `act` does it, from the moment that a release has begun until the fault is over."""
+
+    name: str
+    act: Callable[[Play], None]
+    kinds: Sequence[Kind] = KINDS
+    apart: bool = False
+    """A namespace and an operator for each kind of release."""
+    alone: bool = False
+    """It concerns the whole cluster: nothing else goes on meanwhile."""
+    flags: Sequence[str] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+    full: bool = False
+    """Nothing can be written to the operator's log."""
+    overlay: str = "namespaced"
+    ends: Mapping[str, str] = field(default_factory=dict)
+    """Other ends than usual, by kind of release."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one release."""
+
+    fault: str
+    kind: str
+    wanted: str
+    end: str
+    visits: int
+    failed: Sequence[str]
+    steps: record.Steps
+    turns: Sequence[str]
+    writes: int
+    recovered: float | None
+    """Seconds from the fault's end to the operator's next write; None when it wrote nothing more."""
+    took: float
+    """Seconds from the new version to the end."""
+    notes: str = ""
+
+
+class Play:
+    """A fault while it is played."""
+
+    def __init__(self, stage: Stage, fault: Fault, loop: Loop, kinds: Sequence[Kind]) -> None:
+        self.stage, self.fault, self._loop = stage, fault, loop
+        self.place = Place(stage, f"fault-{next(NUMBERS)}")
+        self.apps = {kind.name.replace(" ", "-"): kind for kind in kinds}
+        self.api = Meddler(stage.plane.url, stage.plane.authority)
+        self.metrics = Meddler(stage.places["metrics"])
+        self.operators: list[Operator] = []
+        self.notes = ""
+        self.ended_at = 0.0
+
+    @property
+    def namespace(self) -> str:
+        """Where it is played."""
+        return self.place.namespace
+
+    @property
+    def account(self) -> str:
+        """The operator's user name."""
+        home = "flagger-system" if self.fault.overlay == "cluster" else self.namespace
+        return f"system:serviceaccount:{home}:flagger"
+
+    def run(self) -> list[Row]:
+        """Play it to its end."""
+        for meddler in (self.api, self.metrics):
+            self._loop.run(meddler.start())
+        try:
+            self._begin()
+            return self._release()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        try:
+            self.api.on_write = None
+            self.place.close()
+        except OSError:
+            pass  # it is gone already
+        finally:
+            for operator in self.operators:
+                operator.stop()
+            for meddler in (self.api, self.metrics):
+                self._loop.run(meddler.stop())
+
+    def _begin(self) -> None:
+        kubeconfig = self.stage.install(self.fault.overlay, "" if self.fault.overlay == "cluster" else self.namespace)
+        self.add_operator(through(kubeconfig, self.api))
+        for name, kind in self.apps.items():
+            self.place.apply(*cast.objects(name, self.namespace, kind))
+        for name in self.apps:
+            self.place.wait(name, "Initialized", 120)
+
+    def add_operator(self, kubeconfig: Path) -> Operator:
+        """Start an operator of this namespace."""
+        words = ("-namespace", self.namespace, "-min-interval", "1s", "-metrics-server", self.metrics.url)
+        name = f"operator-{self.namespace}-{len(self.operators)}"
+        environ = {key: text.replace("{folder}", str(self.stage.folder)) for key, text in self.fault.environ.items()}
+        operator = self.stage.operator(kubeconfig, *words, *self.fault.flags, name=name, environ=environ)
+        self.operators.append(operator)
+        if self.fault.full:
+            operator.log = FULL
+        operator.start()
+        return operator
+
+    def _release(self) -> list[Row]:
+        ingress = self.stage.places["ingress"]
+        with ExitStack() as stack:
+            crowds = {
+                name: stack.enter_context(Visitors(ingress, cast.host(name, self.namespace), VISITS_PER_SECOND, 3))
+                for name in self.apps
+            }
+            until(lambda: all(crowd.count() for crowd in crowds.values()))
+            for crowd in crowds.values():
+                crowd.failed.clear()
+            began = time.time()
+            for name, kind in self.apps.items():
+                self.patch("deployments", name, {"spec": {"template": {"spec": self._pod(name, kind.image)}}})
+            until(lambda: any(self.weight(name) for name in self.apps), seconds=60)
+            self.fault.act(self)
+            self.ended_at = self.ended_at or time.time()
+            ends = {name: self._end(name, kind) for name, kind in self.apps.items()}
+            time.sleep(2)
+        return [self._row(name, kind, crowds[name], began, ends[name]) for name, kind in self.apps.items()]
+
+    def _pod(self, name: str, image: str) -> Obj:
+        pod: Obj = cast.deployment(name, image)["spec"]["template"]["spec"]
+        return pod
+
+    def _end(self, name: str, kind: Kind) -> float:
+        """Wait until a release is over; when that was. What it came to is judged later."""
+        end = time.time() + END_SECONDS_MAX
+        wanted = self.fault.ends.get(kind.name, kind.ends)
+        while self.phase(name) != wanted and time.time() < end:
+            time.sleep(0.2)
+        return time.time()
+
+    def _row(self, name: str, kind: Kind, crowd: Visitors, began: float, ended: float) -> Row:
+        writes = record.written(self.stage.plane.audited(), self.namespace, self.account)
+        own = [write for write in writes if write.at >= began]
+        of_it = [write for write in own if write.name.startswith(name)]
+        later = [write.at - self.ended_at for write in of_it if write.at > self.ended_at]
+        return Row(
+            fault=self.fault.name,
+            kind=kind.name,
+            wanted=self._wanted(kind),
+            end=self._state(name),
+            visits=crowd.count().total() + len(crowd.failed),
+            failed=tuple(crowd.failed),
+            steps=record.steps(own, name),
+            turns=record.turns(writes),
+            writes=len(of_it),
+            recovered=later[0] if later else None,
+            took=ended - began,
+            notes=self.notes,
+        )
+
+    def _wanted(self, kind: Kind) -> str:
+        phase = self.fault.ends.get(kind.name, kind.ends)
+        return f"{phase}, weight {kind.weight}, primary {kind.runs}" if phase != "gone" else phase
+
+    def _state(self, name: str) -> str:
+        phase = self.phase(name)
+        if phase == "gone":
+            return phase
+        containers = self.get("deployments", f"{name}-primary")["spec"]["template"]["spec"]["containers"]
+        return f"{phase}, weight {self.weight(name)}, primary {containers[0]['image']}"
+
+    # What acts are made of --------------------------------------------------------------------------------------------
+
+    def path(self, plural: str, name: str) -> str:
+        """Where an object of this namespace is."""
+        groups = {"deployments": "apps/v1", "ingresses": "networking.k8s.io/v1", "canaries": "flagger.app/v1beta1"}
+        root = f"/apis/{groups[plural]}" if plural in groups else "/api/v1"
+        return f"{root}/namespaces/{self.namespace}/{plural}/{name}"
+
+    def get(self, plural: str, name: str) -> Obj:
+        """An object, empty when it is not there or nobody answers."""
+        try:
+            found: Obj = self.stage.plane.ask("GET", self.path(plural, name))
+        except OSError as error:
+            return {"gone": getattr(error, "code", 0) == 404}
+        return found
+
+    def patch(self, plural: str, name: str, body: Obj) -> None:
+        """Change an object as the administrator, by a strategic merge where there is one."""
+        kind = "merge-patch" if plural == "canaries" else "strategic-merge-patch"
+        self.stage.plane.ask("PATCH", self.path(plural, name), body, f"application/{kind}+json")
+
+    def phase(self, name: str) -> str:
+        """The canary's, `gone` when it is."""
+        found = self.get("canaries", name)
+        return "gone" if found.get("gone") else str((found.get("status") or {}).get("phase", ""))
+
+    def weight(self, name: str) -> int:
+        """Percent at the canary, by its Ingress."""
+        meta = self.get("ingresses", f"{name}-canary").get("metadata") or {}
+        return int((meta.get("annotations") or {}).get(record.WEIGHT, "0"))
+
+    def over(self) -> bool:
+        """Whether every release is at its end."""
+        return all(self.phase(name) == self.fault.ends.get(kind.name, kind.ends) for name, kind in self.apps.items())
+
+    def until_over(self, every: float = 0.2, do: Callable[[], None] = lambda: None) -> None:
+        """The fault lasts as long as the releases; `do` something again and again."""
+        end = time.time() + END_SECONDS_MAX
+        while not self.over() and time.time() < end:
+            do()
+            time.sleep(every)
+        self.ended_at = time.time()
+
+    def token(self) -> Path:
+        """A kubeconfig with a credential of its own, so that the audit log can tell two replicas apart."""
+        return self.stage.account(self.namespace)
+
+    def holder(self) -> str:
+        """Who has the Lease."""
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/flagger-leader-election"
+        try:
+            return str(self.stage.plane.ask("GET", path)["spec"]["holderIdentity"])
+        except OSError:
+            return ""
+
+
+def restart(child: Child) -> None:
+    """Kill a child with no warning and start it again."""
+    assert child.process is not None
+    child.process.kill()
+    child.process.wait()
+    child.start()
+
+
+def later(seconds: float, do: Callable[[], None]) -> threading.Timer:
+    """Do something after a while, in a thread."""
+    timer = threading.Timer(seconds, do)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def encoded(text: str) -> str:
+    """A Secret's value."""
+    return base64.b64encode(text.encode()).decode()

@@ -1,0 +1,68 @@
+"""Fault by kind of release: the end that it would have had anyway, no visitor lost, no step left out or taken twice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from e2e.faults import table
+from e2e.faults.acts import faults
+from e2e.faults.meddler import Loop
+from e2e.faults.play import Fault, Play, Row
+from e2e.stage import Stage
+
+AT_ONCE = 6
+FAULTS = faults()
+CASES = [(fault.name, kind.name) for fault in FAULTS for kind in fault.kinds]
+ELECTED = "leader"
+
+
+@pytest.fixture(scope="module")
+def rows(
+    request: pytest.FixtureRequest, stage: Stage, figure: Callable[[str], None]
+) -> Iterator[dict[tuple[str, str], Row | BaseException]]:
+    """Everything that is asked for is played once, as much at once as can be."""
+    asked = {item.callspec.params.get("fault") for item in request.session.items if hasattr(item, "callspec")}
+    found: dict[tuple[str, str], Row | BaseException] = {}
+    loop = Loop()
+    plays = [(fault, kinds) for fault in FAULTS if fault.name in asked for kinds in _groups(fault)]
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            together = [play for play in plays if not play[0].alone]
+            for outcome in pool.map(lambda play: _played(stage, loop, *play), together):
+                found |= outcome
+        for play in plays:
+            if play[0].alone:
+                found |= _played(stage, loop, *play)
+        table.write([row for row in found.values() if isinstance(row, Row)], os.environ.get("FAULTS_DOC", ""), figure)
+        yield found
+    finally:
+        loop.close()
+
+
+def _groups(fault: Fault) -> list[list]:  # type: ignore[type-arg]
+    return [[kind] for kind in fault.kinds] if fault.apart else [list(fault.kinds)]
+
+
+def _played(stage: Stage, loop: Loop, fault: Fault, kinds: list) -> dict[tuple[str, str], Row | BaseException]:  # type: ignore[type-arg]
+    try:
+        rows = Play(stage, fault, loop, kinds).run()
+    except Exception as error:
+        return {(fault.name, kind.name): error for kind in kinds}
+    return {(fault.name, row.kind): row for row in rows}
+
+
+@pytest.mark.parametrize("fault, kind", CASES)
+def test_a_release_under(fault: str, kind: str, rows: dict[tuple[str, str], Row | BaseException]) -> None:
+    """It ends as it should; no visitor notices; each step is taken once; never two writers."""
+    row = rows[fault, kind]
+    if isinstance(row, BaseException):
+        raise row
+    assert row.end == row.wanted, row
+    if row.wanted != "gone":
+        assert not row.failed, row
+        assert (row.steps.skipped, row.steps.doubled) == (0, 0), row
+    assert len(row.turns) <= (2 if fault.startswith(ELECTED) else 1), row
