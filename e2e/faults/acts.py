@@ -49,6 +49,7 @@ def api_server_killed(play: Play) -> None:
 def compacted(play: Play) -> None:
     """What was watched is cut off; etcd forgets; a fresh API server knows nothing older: 410 for every watch."""
     play.api.deaf = True
+    play.sever()
     for name in play.apps:
         play.patch("canaries", name, {"metadata": {"annotations": {"e2e/edit": "before the compaction"}}})
     play.stage.plane.compact()
@@ -97,9 +98,7 @@ def lying(play: Play) -> None:
 
     play.api.statuses.clear()
     play.api.refuse = refuse
-    play.api.deaf = True
-    time.sleep(0.2)
-    play.api.deaf = False
+    play.sever()
     time.sleep(LYING_SECONDS)
     play.api.refuse = None
     play.notes = f"{play.api.statuses.get(410, 0)} answers of 410 in {LYING_SECONDS:g} s"

@@ -47,6 +47,7 @@ class Meddler:
         """Answer in the server's place, with a status and headers."""
         self.cut_after = 0
         """Break a watch off in the middle of its n-th event; 0: never."""
+        self._streams: set[asyncio.Transport] = set()
         self.statuses: dict[int, int] = {}
         """How often each status was answered, errors within watches among them."""
 
@@ -117,6 +118,8 @@ class Meddler:
     ) -> web.StreamResponse:
         out = web.StreamResponse(status=answer.status, headers=headers)
         await out.prepare(request)
+        if isinstance(request.transport, asyncio.Transport):
+            self._streams.add(request.transport)
         events = 0
         async for chunk in answer.content.iter_any():
             events += chunk.count(b"\n")
@@ -127,6 +130,12 @@ class Meddler:
                 return self._cut(request, out)
             await out.write(chunk)
         return out
+
+    async def sever(self) -> None:
+        """Break every watch off, now."""
+        streams, self._streams = self._streams, set()
+        for stream in streams:
+            stream.abort()
 
     def _cut(self, request: web.Request, out: web.StreamResponse | None = None) -> web.StreamResponse:
         if request.transport is not None:

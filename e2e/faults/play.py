@@ -1,4 +1,4 @@
-"""One fault on a namespace of its own: releases begin, the fault strikes, everything comes to its end, and is judged."""
+"""One fault in a namespace of its own: releases begin, the fault strikes, all comes to its end and is judged."""
 
 from __future__ import annotations
 
@@ -237,6 +237,10 @@ class Play:
             do()
             time.sleep(every)
         self.ended_at = time.time()
+
+    def sever(self) -> None:
+        """Break the operator's watches off, now."""
+        self._loop.run(self.api.sever())
 
     def token(self) -> Path:
         """A kubeconfig with a credential of its own, so that the audit log can tell two replicas apart."""

@@ -8,6 +8,7 @@ import pytest
 
 from core.world import MESH, World, hook, ready_world
 from pyflagger.api.canary import Phase
+from pyflagger.api.durations import precise_stamp
 from pyflagger.api.facts import Fault, Problem, Route
 from pyflagger.core.situation import NoData, QueryFailed
 
@@ -220,6 +221,18 @@ def test_a_status_without_the_time_of_its_round_is_held_for_an_interval() -> Non
     """Left by another version, or pruned by its schema: nothing is stepped twice."""
     world = ready_world(STEPS).change("v1:r2").run(12)
     world.canary = world.canary.model_copy(update={"status": world.status.but(last_tick_time=None)})
+    world.restart()
+    world.run(9.9)
+    assert world.weights == [20]
+    world.run(0.2)
+    assert world.weights == [20, 40]
+
+
+def test_a_round_that_ended_in_the_future_is_held_for_an_interval_from_now() -> None:
+    """The clock of whoever wrote it was ahead, or ours was set back: no release waits for an hour to come round."""
+    world = ready_world(STEPS).change("v1:r2").run(12)
+    ahead = precise_stamp(world.now + 3600)
+    world.canary = world.canary.model_copy(update={"status": world.status.but(last_tick_time=ahead)})
     world.restart()
     world.run(9.9)
     assert world.weights == [20]

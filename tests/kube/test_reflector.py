@@ -156,9 +156,18 @@ async def test_an_outdated_version_is_followed_by_a_list_with_a_diff() -> None:
     for ending in ([event("ERROR", gone)], refusal(410, "Expired")):
         follower = await following(
             [page(config("a", 1), config("b", 2), config("c", 3), version="3"), after], ending
-        ).run()
+        ).run(2)
         assert follower.told[3:] == [("c", "3", None), ("b", "2", "7"), ("d", None, "8")]
         assert follower.transport.verbs == ["GET", "WATCH", "GET", "WATCH"]
+
+
+async def test_a_server_for_which_every_version_is_outdated_is_not_asked_in_a_circle() -> None:
+    """It is listed and watched again, with longer and longer pauses, and followed once it means it."""
+    liar = [refusal(410, "Expired")] * 6
+    follower = await following([page(config("a", 1), version="3")] * 7, *liar, [event("ADDED", config("b", 4))]).run(5)
+    assert 3 <= follower.transport.verbs.count("GET") <= 5
+    await follower.run(60)
+    assert follower.versions == {"a": "1", "b": "4"}
 
 
 async def test_an_error_event_that_is_something_else() -> None:

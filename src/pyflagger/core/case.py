@@ -157,9 +157,13 @@ class Case:
 
     @property
     def last_tick(self) -> float | None:
-        """When the last judging round ended; None when nobody knows and something may have been stepped."""
+        """When the last judging round ended; None when nobody knows and something may have been stepped.
+
+        One that is still to come was written by a clock that was ahead of ours: it says nothing.
+        """
         stored = self.status.last_tick_time
-        known = [t for t in (epoch(stored) if stored else None, self.situation.memory.tick) if t is not None]
+        both = (epoch(stored) if stored else None, self.situation.memory.tick)
+        known = [tick for tick in both if tick is not None and tick <= self.now]
         if known:
             return max(known)
         fresh = self.status.phase is Phase.PROGRESSING and self.first_round and not self.status.failed_checks

@@ -87,17 +87,20 @@ class Reflector:
         """Follow the collection until cancelled."""
         pause = PAUSE_FIRST
         while True:
+            listed = not self._version
             try:
-                if not self._version:
+                if listed:
                     self.state = State.LISTING
                     await self._list()
                 self.state = State.WATCHING
                 if await self._watch():
                     pause = PAUSE_FIRST
                     continue
-            except Gone:
-                self._version = ""
-                continue
+            except Gone as error:
+                self.trouble, self._version = str(error), ""
+                # A version that was listed a moment ago cannot be outdated: whoever says so is not asked in a circle.
+                if not listed:
+                    continue
             except Garbage as error:
                 self.garbage += 1
                 self.trouble, self._version = str(error), ""

@@ -12,6 +12,9 @@ from typing import NamedTuple
 from pyflagger.core.decision import Remember
 from pyflagger.core.situation import Memory, Need, Result
 
+STEP_SECONDS_MIN = 0.5
+"""A wall clock that is off by less was slewed, not stepped."""
+
 
 class Key(NamedTuple):
     """Which canary."""
@@ -31,11 +34,21 @@ class Desk:
     evidence: dict[Need, Result] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
     tick: float | None = None
+    offset: float | None = None
     due: float | None = None
     began: float | None = None
     failures: int = 0
     asking: Need | None = None
     gathering: asyncio.Task[None] | None = None
+
+    def keep_time(self, offset: float) -> None:
+        """`offset` is wall time less monotonic time. When the wall clock was stepped, what is kept moves along."""
+        step = 0.0 if self.offset is None else offset - self.offset
+        if self.offset is not None and abs(step) < STEP_SECONDS_MIN:
+            return
+        self.offset = offset
+        self.tick = self.tick + step if self.tick else self.tick
+        self.due = None if self.due is None else self.due + step
 
     def memory(self) -> Memory:
         """What a decision may know of it."""

@@ -14,6 +14,29 @@ import structlog
 _LEVELS = {"debug": 10, "info": 20, "warn": 30, "warning": 30, "error": 40, "fatal": 50, "panic": 50}
 
 
+class Patient:
+    """A stream that loses a line rather than stop its writer: a full disk must not hold a release up."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.lost = 0
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self.lost += 1
+            return 0
+
+    def flush(self) -> None:
+        """Pass on what can be passed on."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self.lost += 1
+
+
 def configure(level: str, encoding: str, stream: TextIO = sys.stderr) -> None:
     """Set up logging for the process. An unknown level means info."""
     render: Any = (
@@ -31,7 +54,7 @@ def configure(level: str, encoding: str, stream: TextIO = sys.stderr) -> None:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS.get(level.lower(), logging.INFO)),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.PrintLoggerFactory(Patient(stream)),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
 

@@ -263,6 +263,7 @@ class Eyes:
 
     def _situation(self, plan: Plan, raw: Obj, facts: Facts, desk: Desk) -> Situation:
         now = self._clock.now()
+        desk.keep_time(now - self._clock.monotonic())
         meta = plan.canary.metadata
         deleting = meta.deletion_timestamp is not None and names.FINALIZER in meta.finalizers
         return Situation(
