@@ -23,6 +23,8 @@ class Cast:
     facts: Mapping[str, Callable[[Obj], Any]]
     definitions: tuple[Obj, ...] = ()
     controllers: tuple[Any, ...] = ()
+    helper: Callable[[Stage], Awaitable[None]] | None = None
+    """Started beside the cluster's own controllers."""
 
 
 def iterated(**more: Any) -> Obj:
@@ -137,4 +139,30 @@ SERVICE = Cast(
     },
 )
 
-CASTS = (DAEMONSET, KEDA, SERVICE)
+
+def knative(name: str) -> Obj:
+    """A Knative Service; its newest Revision has an address of its own."""
+    spec = {
+        "template": {"spec": {"containers": [{"image": image(name, "1")}]}},
+        "traffic": [{"latestRevision": True, "percent": 100, "tag": "candidate"}],
+    }
+    return {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+
+
+async def new_knative(stage: Stage, version: str) -> None:
+    """Another image."""
+    template = {"spec": {"containers": [{"image": image("shop", version)}]}}
+    await stage.patch("KnativeService", "shop", {"spec": {"template": template}})
+
+
+KNATIVE = Cast(
+    "knative",
+    (knative("shop"),),
+    released("Service", "serving.knative.dev/v1", "knative", analysis()),
+    new_knative,
+    {"KnativeService": lambda obj: (obj["spec"]["traffic"], obj["metadata"].get("annotations") or {})},
+    (twins.KNATIVE_SERVICES, twins.REVISIONS),
+    helper=twins.knative,
+)
+
+CASTS = (DAEMONSET, KEDA, SERVICE, KNATIVE)

@@ -25,12 +25,13 @@ from pyflagger.sandbox.kubelet.runtime import InstantRuntime
 from pyflagger.wire import HttpAnswer, HttpRequest
 
 MERGE = "application/merge-patch+json"
-PLURALS = {"Ingress": "ingresses", "Canary": "canaries"}
+PLURALS = {"KnativeService": "services", "Ingress": "ingresses", "Canary": "canaries"}
 GROUPS = {
     "Deployment": "/apis/apps/v1",
     "DaemonSet": "/apis/apps/v1",
     "Ingress": "/apis/networking.k8s.io/v1",
     "HorizontalPodAutoscaler": "/apis/autoscaling/v2",
+    "KnativeService": "/apis/serving.knative.dev/v1",
     "ScaledObject": "/apis/keda.sh/v1alpha1",
     "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1",
     "Canary": "/apis/flagger.app/v1beta1",

@@ -36,8 +36,12 @@ class Play:
         stage, cast = self.stage, self.cast
         await stage.start(operator=False, definitions=cast.definitions, controllers=cast.controllers)
         await stage.namespace("test")
+        if cast.helper:
+            await cast.helper(stage)
         for obj in (*cast.objects, cast.canary):
-            await stage.create(obj)
+            path = "KnativeService" if obj["apiVersion"].startswith("serving") else obj["kind"]
+            body = {**obj, "metadata": {**obj["metadata"], "namespace": "test"}}
+            await stage.client.call("POST", path_of(path, "test"), body)
         self.mortal = Mortal(stage, self._fatal, self._heard)
         await awake(stage, self.mortal).start()
         successor = asyncio.ensure_future(self._succeed())

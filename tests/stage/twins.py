@@ -1,15 +1,21 @@
-"""Twins of controllers that other projects bring: KEDA's, as far as releases meet them; and the kinds they need."""
+"""Twins of controllers that other projects bring, KEDA's and Knative's, as far as releases meet them."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
-from pyflagger.objects import Obj, Patch, ref_of
+from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.resources import learn
+from pyflagger.objects import Create, Obj, Patch, ref_of
+from pyflagger.objects import Resource as Kind
 from pyflagger.sandbox.controllers.cache import View
 from pyflagger.sandbox.controllers.client import RESOURCES, Resource
 from pyflagger.sandbox.controllers.manager import Controller
 from pyflagger.sandbox.controllers.outcome import NOTHING, Outcome
 from pyflagger.sandbox.controllers.owned import itself
+from pyflagger.workloads.knative import REVISIONS as REVISION
+from stage.stage import Stage
 
 OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
@@ -57,3 +63,48 @@ def _scalers(view: View, workload: Obj) -> Iterable[tuple[str, str]]:
 
 
 KEDA = Controller("keda", {"ScaledObject": itself, "Deployment": _scalers}, scale)
+
+
+KNATIVE_SERVICES = definition("serving.knative.dev", "v1", "Service", "services")
+REVISIONS = definition("serving.knative.dev", "v1", "Revision", "revisions")
+SERVICE = Kind("serving.knative.dev", "v1", "services", "Service")
+
+
+async def knative(stage: Stage) -> None:
+    """A Revision for each new template, ready after two seconds; the status tells of it."""
+    learn((SERVICE, REVISION))
+    templates: dict[str, Obj] = {}
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def follow(service: Obj) -> None:
+        meta, template = service["metadata"], service["spec"]["template"]
+        newest = list(templates)[-1] if templates else ""
+        if not newest or templates[newest] != template:
+            newest = f"{meta['name']}-{len(templates) + 1:05d}"
+            templates[newest] = template
+            await stage.client.apply(
+                Create(
+                    {
+                        "apiVersion": REVISION.api_version,
+                        "kind": "Revision",
+                        "metadata": {"name": newest, "namespace": meta["namespace"]},
+                        "spec": template["spec"],
+                    }
+                )
+            )
+        told = {"latestCreatedRevisionName": newest, "observedGeneration": meta["generation"]}
+        await stage.client.apply(Patch(ref_of(service), {"status": told}, subresource="status"))
+        await stage.clock.sleep(2)
+        ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+        await stage.client.apply(
+            Patch(REVISION.ref(meta["namespace"], newest), {"status": ready}, subresource="status")
+        )
+
+    def changed(change: Change) -> None:
+        new, old = change.new, change.old
+        if new is not None and (old is None or old["metadata"]["generation"] != new["metadata"]["generation"]):
+            tasks.add(asyncio.ensure_future(follow(new)))
+
+    cache = Cache(stage.client, stage.clock)
+    cache.subscribe(changed)
+    await cache.wait(SERVICE)

@@ -93,3 +93,12 @@ def is_owned(canary: Canary, obj: Mapping[str, Any]) -> bool:
     """Whether an object is controlled by this Canary, or by one of its name that was there before."""
     owner = controller_of(obj)
     return owner is not None and owner.get("kind") == "Canary" and owner.get("name") == canary.metadata.name
+
+
+PRIMARY_REVISION = "flagger.app/primary-revision"
+"""On a Knative Service: the name of the Revision that is the primary."""
+
+
+def primary_revision(service: Mapping[str, Any]) -> str:
+    """The Revision of a Knative Service that is the primary; empty before there is one."""
+    return str((service["metadata"].get("annotations") or {}).get(PRIMARY_REVISION) or "")

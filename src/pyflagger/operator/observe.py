@@ -128,13 +128,20 @@ class Eyes:
             self._plans[key] = known = (version, make_plan(raw, known[1] if known else None, self._settings))
         return known[1]
 
+    def _more(self, plan: Plan) -> dict[Ref, Obj | None]:
+        """What readiness looks at beside target and primary."""
+        target = self._world.get(plan.target)
+        reads = plan.workload.reads(plan.canary, target) if plan.workload and target else ()
+        return {ref: self._world.get(ref) for ref in reads}
+
     def _look_around(self, key: Key, plan: Plan) -> tuple[Problem, ...]:
         """Follow every kind that the canary needs; why some cannot be. Raises NotYet.
 
         On deletion a kind that is not served counts as one without objects: what is gone needs no handing back.
         """
-        self._interests.put(key, plan.interest)
-        followed = [self._follow(resource) for resource in _resources(plan.interest)]
+        interest = plan.interest | self._more(plan).keys()
+        self._interests.put(key, interest)
+        followed = [self._follow(resource) for resource in _resources(interest)]
         if not all(followed):
             raise NotYet
         refusals = (found for found in followed if not isinstance(found, bool))
@@ -300,7 +307,7 @@ class Eyes:
         return Target(
             revision=facts.revision,
             configs=checksums if tracking else None,
-            readiness=plan.workload.readiness(plan.canary, live, "canary", now),
+            readiness=plan.workload.readiness(plan.canary, live, "canary", now, self._more(plan)),
             at_zero=plan.workload.at_zero(live),
             restored_replicas=facts.restored_replicas,
             scalable=plan.workload.scalable,
@@ -313,7 +320,7 @@ class Eyes:
         if plan.workload is None:
             return None
         scaled_by_other = plan.autoscaler is not None
-        readiness = plan.workload.readiness(plan.canary, live, "primary", now)
+        readiness = plan.workload.readiness(plan.canary, live, "primary", now, self._more(plan))
         scaler = self._world.get(plan.primary_autoscaler) if plan.primary_autoscaler else None
         return Primary(
             readiness=autoscalers.floor(plan.canary, live, scaler, now) if readiness.ready else readiness,

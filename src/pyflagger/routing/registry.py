@@ -12,6 +12,7 @@ from typing import Any, cast
 from pyflagger import plugins
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.routing.base import Router
+from pyflagger.routing.knative import Knative
 from pyflagger.routing.kubernetes import Kubernetes
 from pyflagger.routing.nginx import Nginx
 from pyflagger.routing.smi import Smi
@@ -19,6 +20,7 @@ from pyflagger.routing.smi import Smi
 GROUP = "pyflagger.routers"
 SPLITS = {version: Smi(version) for version in ("v1alpha1", "v1alpha2", "v1alpha3")}
 PROVIDERS: dict[str, Router] = {
+    "knative": Knative(),
     "kubernetes": Kubernetes(),
     "nginx": Nginx(),
     "linkerd": SPLITS["v1alpha1"],

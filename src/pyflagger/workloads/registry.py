@@ -15,12 +15,14 @@ from pyflagger.api.facts import Fault, Problem
 from pyflagger.workloads.base import Workload
 from pyflagger.workloads.daemonset import DaemonSet
 from pyflagger.workloads.deployment import Deployment
+from pyflagger.workloads.knative import Knative
 from pyflagger.workloads.service import Service
 
 GROUP = "pyflagger.workloads"
 KINDS: dict[str, Workload] = {
     "apps/v1/DaemonSet": DaemonSet(),
     "apps/v1/Deployment": Deployment(),
+    "serving.knative.dev/v1/Service": Knative(),
     "v1/Service": Service(),
 }
 

@@ -1,0 +1,106 @@
+"""Knative Services as targets: one object keeps every version as a Revision; an annotation names the primary.
+
+The router of provider `knative` splits its traffic; here only the annotation is written.
+"""
+
+from __future__ import annotations
+
+from pyflagger.api import names
+from pyflagger.api.canary import Canary
+from pyflagger.api.durations import epoch
+from pyflagger.api.facts import READY, Fault, Problem, Readiness
+from pyflagger.objects import Obj, Patch, Ref, Resource, part, ref_of
+from pyflagger.workloads import rollouts
+from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
+from pyflagger.workloads.configs import Tracked
+from pyflagger.workloads.metadata import whose
+from pyflagger.workloads.options import Options
+from pyflagger.workloads.readiness import until
+from pyflagger.workloads.revision import revision
+from pyflagger.workloads.unscaled import Unscaled
+
+GROUP, VERSION = "serving.knative.dev", "v1"
+REVISIONS = Resource(GROUP, VERSION, "revisions", "Revision")
+
+
+class Knative(Unscaled):
+    """The kind Service of serving.knative.dev/v1."""
+
+    kinds: tuple[Resource, ...] = (Resource(GROUP, VERSION, "services", "Service"), REVISIONS)
+
+    def refuses(self, target: Obj) -> Problem | None:
+        """Before its first Revision there is nothing to release."""
+        if _newest(target):
+            return None
+        text = f"Knative Service {whose(target)} has no Revision yet"
+        return Problem(Fault.CLUSTER, text, "Look at its conditions: Knative makes the Revision.", "spec.targetRef")
+
+    def revision(self, target: Obj) -> str:
+        """Digest of the newest Revision's name."""
+        return revision(_newest(target))
+
+    def reads(self, canary: Canary, target: Obj) -> tuple[Ref, ...]:
+        """The Revisions that are canary and primary."""
+        namespace = canary.metadata.namespace
+        found = {_newest(target), names.primary_revision(target)} - {""}
+        return tuple(REVISIONS.ref(namespace, name) for name in sorted(found))
+
+    def readiness(self, canary: Canary, obj: Obj, role: str, now: float, live: Live = NOTHING_ELSE) -> Readiness:
+        """Whether its Revision is; the deadline counts from the Revision's making."""
+        meta, status = obj["metadata"], part(obj, "status")
+        if role == "canary" and meta.get("generation", 0) > status.get("observedGeneration", 0):
+            text = f"Knative Service {meta['name']}.{meta['namespace']} is not ready: its last change is not taken up"
+            return Readiness(False, text, settling=True)
+        name = names.primary_revision(obj) if role == "primary" else _newest(obj)
+        found = live.get(REVISIONS.ref(meta["namespace"], name))
+        conditions = {entry.get("type"): entry for entry in part(found or {}, "status").get("conditions") or ()}
+        ready = conditions.get("Ready") or {}
+        if ready.get("status") == "True":
+            return READY
+        why = ready.get("message") or ("it does not exist" if found is None else "it starts")
+        made = found["metadata"].get("creationTimestamp") if found else None
+        deadline = epoch(made) + canary.spec.progress_deadline_seconds if made else rollouts.expires(canary)
+        return until(deadline, now, f"Knative Revision {name}.{meta['namespace']} is not ready: {why}")
+
+    def primary(self, canary: Canary) -> Ref:
+        """The target itself."""
+        ref = canary.spec.target_ref
+        return Ref(ref.api_version, ref.kind, canary.metadata.namespace, ref.name)
+
+    def is_primary(self, canary: Canary, found: Obj) -> bool | Problem:
+        """Once the annotation is there."""
+        return bool(names.primary_revision(found))
+
+    def create_primary(
+        self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
+    ) -> Writes | Problem:
+        """What serves now is the primary."""
+        return _named(target)
+
+    def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options) -> bool:
+        """Whether the newest Revision is the primary."""
+        return names.primary_revision(primary) == _newest(target) != ""
+
+    def promote(
+        self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options, unique: str
+    ) -> Writes | Problem:
+        """The annotation moves to the newest Revision, and the primary's share of traffic with it."""
+        (patch,) = _named(target)
+        before, traffic = names.primary_revision(primary), part(target, "spec").get("traffic") or []
+        moved = [
+            {**entry, "revisionName": _newest(target)}
+            if entry.get("revisionName") == before and "percent" in entry
+            else entry
+            for entry in traffic
+        ]
+        version = target["metadata"].get("resourceVersion", "")
+        return (Patch(patch.ref, {**patch.body, "spec": {"traffic": moved}}, version),)
+
+
+def _newest(service: Obj) -> str:
+    return str(part(service, "status").get("latestCreatedRevisionName") or "")
+
+
+def _named(service: Obj) -> tuple[Patch]:
+    body = {"metadata": {"annotations": {names.PRIMARY_REVISION: _newest(service)}}}
+    return (Patch(ref_of(service), body, service["metadata"].get("resourceVersion", "")),)
