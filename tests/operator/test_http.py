@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 import subprocess
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from pyflagger.clock import SystemClock
 from pyflagger.operator.http import AiohttpHttp
 from pyflagger.operator.proxies import Proxies
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest
@@ -113,6 +117,52 @@ async def test_bodies_are_bounded(http: AiohttpHttp, serve: Serve) -> None:
     assert len((await http.send(HttpRequest("GET", f"{url}/fits", max_bytes=1000))).body) == 1000
     for path in ("/large", "/packed", "/endless"):
         assert (await failure(http, HttpRequest("GET", f"{url}{path}", max_bytes=1000))).kind == "too-large"
+
+
+async def test_a_bomb_is_given_up_before_it_bursts(http: AiohttpHttp, serve: Serve) -> None:
+    """A compressed body that would unpack to a gigabyte costs a few megabytes."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    block = bytes(1 << 20)
+    bomb = b"".join(packer.compress(block) for _ in range(256)) + packer.flush()
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
+
+    request = HttpRequest("GET", await serve(handler))
+    tracemalloc.start()
+    try:
+        assert (await failure(http, request)).kind == "too-large"
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("drip", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"])
+async def test_an_answer_that_trickles(http: AiohttpHttp, unused_tcp_port: int, drip: bytes) -> None:
+    """A byte now and then does not keep us: the whole exchange has one limit of time."""
+
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(drip)
+        with contextlib.suppress(OSError):
+            while not writer.is_closing():
+                writer.write(b"a")
+                await writer.drain()
+                await SystemClock().sleep(0.02)
+        writer.close()
+
+    async with await asyncio.start_server(trickle, "127.0.0.1", unused_tcp_port):
+        request = HttpRequest("GET", f"http://127.0.0.1:{unused_tcp_port}/", timeout=0.3)
+        assert (await failure(http, request)).kind == "timeout"
+        await http.close()
+
+
+async def test_a_flood_of_headers(http: AiohttpHttp, serve: Serve) -> None:
+    """More headers than anybody needs are no answer."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(headers={f"X-{number}": "a" for number in range(5000)})
+
+    assert (await failure(http, HttpRequest("GET", await serve(handler)))).kind == "malformed"
 
 
 @pytest.mark.parametrize(

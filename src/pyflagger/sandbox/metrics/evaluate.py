@@ -20,6 +20,10 @@ from .values import NAME, Labels, Matrix, QueryError, Sample, Value, Vector, Win
 V = TypeVar("V", float, Vector, Matrix)
 
 
+STEP_COST = 10
+"""What one step of a subquery costs, in samples: it takes time even where nothing is found."""
+
+
 class Budget:
     """How many samples a query may still read."""
 
@@ -97,7 +101,7 @@ class Moment:
     def _subquery(self, node: Subquery) -> Matrix:
         end = self._reference(node.offset, node.at)
         start, step = end - node.span, node.step or self.resolution
-        self.budget.spend(node.span // step)
+        self.budget.spend(STEP_COST * (node.span // step))
         instants = range((start // step + 1) * step, end + 1, step)
         return Matrix(series_of(self, node.expr, instants, start, end))
 
