@@ -12,6 +12,8 @@ from typing import Any, cast
 from pyflagger import plugins
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.routing.base import Router
+from pyflagger.routing.gatewayapi import GatewayApi
+from pyflagger.routing.istio import Istio
 from pyflagger.routing.knative import Knative
 from pyflagger.routing.kubernetes import Kubernetes
 from pyflagger.routing.nginx import Nginx
@@ -26,6 +28,9 @@ PROVIDERS: dict[str, Router] = {
     "linkerd": SPLITS["v1alpha1"],
     "osm": SPLITS["v1alpha2"],
     **{f"smi:{version}{end}": split for version, split in SPLITS.items() for end in ("", ":")},
+    "istio": Istio(),
+    "gatewayapi:v1": GatewayApi("v1"),
+    "gatewayapi:v1beta1": GatewayApi("v1beta1"),
 }
 
 

@@ -1,0 +1,186 @@
+"""Providers `gatewayapi:v1` and `gatewayapi:v1beta1`: an HTTPRoute of ours, or weights in one of the user's.
+
+One code path for both versions. Knows the object; what is in its rules is `httproutes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from pyflagger.api import names
+from pyflagger.api.canary import Canary, Service
+from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Fault, Problem, Route
+from pyflagger.objects import Obj, Ref, Resource, part
+from pyflagger.routing import adopted, httproutes
+from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.generated import make, owed
+from pyflagger.routing.rules import fields_of, inconsistent, laid, refused, reverted, written
+
+GROUP = "gateway.networking.k8s.io"
+
+
+class GatewayApi:
+    """Weights in the backends of an HTTPRoute's rules; one HTTPRoute a port."""
+
+    capabilities = Capabilities(
+        ab=True, mirror=True, mirror_steps=True, affinity=True, ports=True, testers=True, adopt=True
+    )
+
+    def __init__(self, version: str) -> None:
+        self._routes = Resource(GROUP, version, "httproutes", "HTTPRoute")
+        self.kinds: tuple[Resource, ...] = (self._routes,)
+
+    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+        """The HTTPRoute of each port, or the user's own."""
+        if canary.spec.route_ref:
+            return (self._routes.ref(canary.metadata.namespace, canary.spec.route_ref.name),)
+        return tuple(self._routes.ref(canary.metadata.namespace, name) for name, _ in _ports(canary))
+
+    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+        """The last rule that has both Services; None as long as the route is not ours."""
+        route = live.get(self.reads(canary, options)[0])
+        if canary.spec.route_ref:
+            return adopted.read(canary, route, backends)
+        return _read(canary, route)
+
+    def waiting(self, canary: Canary, live: Live, options: Options) -> str:
+        """Why the parents do not serve the routes as they are now; empty when they do."""
+        found = (live.get(ref) for ref in self.reads(canary, options))
+        return next((text for route in found if route for text in _unaccepted(route)), "")
+
+    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+        """Rules, parents and hosts by the manifest, at the weights that are there."""
+        if canary.spec.route_ref:
+            return adopted.reconcile(canary, live.get(self.reads(canary, options)[0]), "HTTPRoute", backends)
+        route = self.read(canary, live, options)
+        if isinstance(route, Problem):
+            return route
+        first = live.get(self.reads(canary, options)[0])
+        return self._routed(canary, live, route or owed(canary), everyone=_for_everyone(canary, first, route))
+
+    def set(
+        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+    ) -> Writes | Problem:
+        """Every port's rules for this split, in one step."""
+        if canary.spec.route_ref:
+            return adopted.set_weights(canary, live.get(self.reads(canary, options)[0]), "HTTPRoute", route, backends)
+        if route == ALL_PRIMARY and not any(live.get(ref) for ref in self.reads(canary, options)):
+            return ()
+        return self._routed(canary, live, route, everyone=everyone)
+
+    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+        """A route that was the user's has its rules again; ours go with the Canary."""
+        found = [live.get(ref) for ref in self.reads(canary, options)]
+        if canary.spec.route_ref:
+            return adopted.finalize(canary, found[0], backends)
+        return tuple(write for route in found for write in reverted(canary, route))
+
+    def _routed(self, canary: Canary, live: Live, route: Route, *, everyone: bool) -> Writes | Problem:
+        service = canary.spec.service
+        if problem := _unusable(canary) or refused(canary):
+            return problem
+        writes: list[Any] = []
+        for name, port in _ports(canary) if service else ():
+            there = live.get(self._routes.ref(canary.metadata.namespace, name))
+            rules = httproutes.rules(canary, service, port, route, everyone=everyone)  # type: ignore[arg-type]
+            if isinstance(rules, Problem):
+                return rules
+            writes += self._written(canary, service, name, port, there, rules)  # type: ignore[arg-type]
+        return tuple(writes)
+
+    def _written(
+        self, canary: Canary, service: Service, name: str, port: int, live: Obj | None, rules: list[Obj]
+    ) -> Writes:
+        base, before = httproutes.base_matches(service), fields_of(live)
+        there = part(live or {}, "spec").get("rules") or ()
+        over = partial(httproutes.over, canary, before)
+        made = laid(there, rules, lambda rule: _is_ours(canary, rule, base), "matches", over)
+        spec: Obj = {"parentRefs": _parents(service, port), "rules": made}
+        spec["hostnames"] = list(service.hosts) or None
+        return written(canary, live, make(canary, self._routes, name, spec), httproutes.owned_fields(service))
+
+
+def backends(route: Obj) -> Iterator[list[tuple[str, Obj]]]:
+    """The backends of each rule: (name of the Service, the object that holds its weight)."""
+    for rule in part(route, "spec").get("rules") or ():
+        yield [(ref.get("name", ""), ref) for ref in rule.get("backendRefs") or ()]
+
+
+def _ports(canary: Canary) -> tuple[tuple[str, int], ...]:
+    """(name of the HTTPRoute, port) of each port of the Service."""
+    service, apex = canary.spec.service, names.apex(canary)
+    if service is None:
+        return ((apex, 0),)
+    return (apex, service.port), *((f"{apex}-{port.name}", port.port) for port in service.ports)
+
+
+def _parents(service: Service, port: int) -> list[Obj]:
+    """Those of the port; further ports have the listeners of their own number."""
+    main = port == service.port
+    further = {each.port for each in service.ports}
+    mine = [ref for ref in service.gateway_refs if (ref.port not in further if main else ref.port == port)]
+    shown = [ref.model_dump(by_alias=True, exclude_none=True) for ref in mine or service.gateway_refs]
+    if main or mine:
+        return shown
+    return [{**{key: value for key, value in ref.items() if key != "sectionName"}, "port": port} for ref in shown]
+
+
+def _unusable(canary: Canary) -> Problem | None:
+    if canary.spec.service is None or canary.spec.service.gateway_refs:
+        return None
+    text = "GatewayRefs must be specified when using Gateway API as a provider."
+    return Problem(Fault.MANIFEST, text, "Name your Gateway in spec.service.gatewayRefs.", "spec.service.gatewayRefs")
+
+
+def _services(rule: Obj) -> list[str]:
+    return [ref.get("name", "") for ref in rule.get("backendRefs") or ()]
+
+
+def _is_ours(canary: Canary, rule: Obj, base: list[Obj]) -> bool:
+    """A rule to the canary or the apex, or the rest of an A/B test."""
+    found = _services(rule)
+    rest = found == [names.primary_service(canary)] and rule.get("matches") == base
+    return rest or names.canary_service(canary) in found or names.apex(canary) in found
+
+
+def _read(canary: Canary, live: Obj | None) -> Route | Problem | None:
+    pair = [names.primary_service(canary), names.canary_service(canary)]
+    rules = [rule for rule in part(live or {}, "spec").get("rules") or () if sorted(_services(rule)) == sorted(pair)]
+    if not rules:
+        return None
+    weights = {ref["name"]: ref.get("weight", 1) for ref in rules[-1]["backendRefs"]}
+    primary, other = (weights[name] for name in pair)
+    where = f"httproute {names.apex(canary)}.{canary.metadata.namespace}"
+    mirrored = any(
+        part(part(found, "requestMirror"), "backendRef").get("name") == pair[1]
+        for found in rules[-1].get("filters") or ()
+    )
+    return inconsistent(where, (primary, other)) or Route(primary, other, mirrored)
+
+
+def _for_everyone(canary: Canary, live: Obj | None, route: Route | None) -> bool:
+    """Whether all traffic means everybody's: the only rule of ours leads to the canary."""
+    rules = part(live or {}, "spec").get("rules") or ()
+    pairs = [rule for rule in rules if names.primary_service(canary) in _services(rule)]
+    return route is not None and route.canary == 100 and len(pairs) == 1
+
+
+def _unaccepted(route: Obj) -> Iterator[str]:
+    """A reason for each parent that has not accepted the current generation."""
+    name, generation = route["metadata"]["name"], route["metadata"].get("generation", 0)
+    told = part(route, "status").get("parents") or ()
+    for parent in part(route, "spec").get("parentRefs") or ():
+        found = [each for each in told if _same(part(each, "parentRef"), parent, route)]
+        conditions = [each for one in found for each in one.get("conditions") or () if each.get("type") == "Accepted"]
+        fresh = [each for each in conditions if (each.get("observedGeneration") or 0) >= generation]
+        if not any(each.get("status") == "True" for each in fresh):
+            why = next((f": {each.get('reason')}: {each.get('message', '')}" for each in fresh), "")
+            yield f"HTTPRoute {name}: parent {parent.get('kind', 'Gateway')} {parent['name']} is not ready{why}"
+
+
+def _same(one: Obj, two: Obj, route: Obj) -> bool:
+    """Whether two references name the same parent, defaults filled in."""
+    base = {"group": GROUP, "kind": "Gateway", "namespace": route["metadata"].get("namespace")}
+    return {**base, **one} == {**base, **two}

@@ -1,0 +1,187 @@
+"""Provider `istio`: a VirtualService and two DestinationRules of ours, or weights in the user's VirtualService.
+
+Knows the objects; what is in their rules is `virtualservices`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from pyflagger.api import names
+from pyflagger.api.canary import Canary, Service
+from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Fault, Problem, Route
+from pyflagger.objects import Obj, Ref, Resource, part
+from pyflagger.routing import adopted, virtualservices
+from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.generated import brought_about, make, owed
+from pyflagger.routing.rules import fields_of, inconsistent, laid, refused, reverted, written
+from pyflagger.routing.virtualservices import hosts
+
+GROUP, VERSION = "networking.istio.io", "v1beta1"
+VIRTUAL = Resource(GROUP, VERSION, "virtualservices", "VirtualService")
+DESTINATION = Resource(GROUP, VERSION, "destinationrules", "DestinationRule")
+
+
+class Istio:
+    """Weights in the destinations of a VirtualService, HTTP and TCP."""
+
+    capabilities = Capabilities(
+        ab=True, mirror=True, mirror_steps=True, affinity=True, ports=True, testers=True, adopt=True
+    )
+    kinds: tuple[Resource, ...] = (VIRTUAL, DESTINATION)
+
+    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+        """The VirtualService and both DestinationRules, or the user's VirtualService alone."""
+        namespace = canary.metadata.namespace
+        if canary.spec.route_ref:
+            return (VIRTUAL.ref(namespace, canary.spec.route_ref.name),)
+        rules = (DESTINATION.ref(namespace, name) for name in _services(canary))
+        return VIRTUAL.ref(namespace, names.apex(canary)), *rules
+
+    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+        """The last rule that has both Services; None as long as the VirtualService is not ours."""
+        found = live.get(self.reads(canary, options)[0])
+        if canary.spec.route_ref:
+            return adopted.read(canary, found, backends)
+        return _read(canary, found)
+
+    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+        """Rules, hosts, gateways and policies by the manifest, at the weights that are there."""
+        found = live.get(self.reads(canary, options)[0])
+        if canary.spec.route_ref:
+            return adopted.reconcile(canary, found, "VirtualService", backends)
+        route, service = self.read(canary, live, options), canary.spec.service
+        if isinstance(route, Problem):
+            return route
+        if service is None:
+            return ()
+        made = _routed(canary, service, found, route or owed(canary), everyone=_for_everyone(canary, found, route))
+        if isinstance(made, Problem):
+            return made
+        return (*_policies(canary, service, live), *made)
+
+    def set(
+        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+    ) -> Writes | Problem:
+        """All rules for this split, in one write."""
+        found = live.get(self.reads(canary, options)[0])
+        if canary.spec.route_ref:
+            return adopted.set_weights(canary, found, "VirtualService", route, backends)
+        if canary.spec.service is None or (found is None and route == ALL_PRIMARY):
+            return ()
+        return _routed(canary, canary.spec.service, found, route, everyone=everyone)
+
+    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+        """A VirtualService that was the user's has its spec again; ours go with the Canary."""
+        found = live.get(self.reads(canary, options)[0])
+        return adopted.finalize(canary, found, backends) if canary.spec.route_ref else reverted(canary, found)
+
+
+def backends(found: Obj) -> Iterator[list[tuple[str, Obj]]]:
+    """The destinations of each rule: (name of the Service, the object that holds its weight)."""
+    spec = part(found, "spec")
+    for rule in (*(spec.get("http") or ()), *(spec.get("tcp") or ())):
+        shown = [part(each, "destination").get("host", "").split(".")[0] for each in rule.get("route") or ()]
+        yield list(zip(shown, rule.get("route") or (), strict=True))
+
+
+def _services(canary: Canary) -> tuple[str, str]:
+    return names.canary_service(canary), names.primary_service(canary)
+
+
+def _policies(canary: Canary, service: Service, live: Live) -> Writes:
+    """A DestinationRule a Service; what others put beside the traffic policy stays."""
+    writes: list[Any] = []
+    for name in _services(canary):
+        there = live.get(DESTINATION.ref(canary.metadata.namespace, name))
+        spec = {"host": name, **({"trafficPolicy": service.traffic_policy} if service.traffic_policy else {})}
+        metadata: Obj = {"labels": {}, "annotations": {}}
+        writes += brought_about(there, make(canary, DESTINATION, name, spec, metadata))
+    return tuple(writes)
+
+
+def _routed(canary: Canary, service: Service, live: Obj | None, route: Route, *, everyone: bool) -> Writes | Problem:
+    if (
+        problem := _unusable(service)
+        or refused(canary)
+        or virtualservices.suffixed(canary)
+        or _no_http(canary, service)
+    ):
+        return problem
+    wanted = virtualservices.sections(canary, service, route, everyone=everyone)
+    over = partial(virtualservices.over, canary, fields_of(live))
+    spec: Obj = {"hosts": _hosts(canary, service), "gateways": _gateways(service)}
+    for section in ("http", "tcp"):
+        there = part(live or {}, "spec").get(section) or ()
+        rest = wanted.get(section, [])[-1:]
+        rules = laid(there, wanted.get(section, ()), partial(_is_ours, canary, rest), "match", over)
+        spec[section] = rules or None
+    fields = [key for rule in wanted.get("http", ()) for key in virtualservices.OPTIONAL if key in rule]
+    return written(canary, live, make(canary, VIRTUAL, names.apex(canary), spec), fields)
+
+
+def _hosts(canary: Canary, service: Service) -> list[str] | None:
+    if service.delegation:
+        return None
+    apex = names.apex(canary)
+    known = apex in service.hosts or "*" in service.hosts
+    return [*service.hosts, *(() if known else (apex,))]
+
+
+def _gateways(service: Service) -> list[str] | None:
+    return None if service.delegation else list(service.gateways) or ["mesh"]
+
+
+def _unusable(service: Service) -> Problem | None:
+    if not service.delegation or not (service.hosts or service.gateways):
+        return None
+    text = "VirtualService cannot have hosts and gateways when delegation enabled"
+    todo = "Remove spec.service.hosts and gateways: those of the root VirtualService hold."
+    return Problem(Fault.MANIFEST, text, todo, "spec.service.delegation")
+
+
+def _no_http(canary: Canary, service: Service) -> Problem | None:
+    """What needs a look into requests cannot be had below HTTP."""
+    analysis = canary.spec.analysis
+    if analysis is None or not virtualservices.is_tcp(service.app_protocol):
+        return None
+    asked: dict[str, object] = {"match": analysis.match and analysis.iterations > 0, "testers": analysis.testers}
+    asked |= {"sessionAffinity": analysis.session_affinity, "mirror": analysis.mirror}
+    for field, wanted in asked.items():
+        if wanted:
+            path = f"spec.analysis.{field}"
+            return Problem(Fault.MANIFEST, f"{path} cannot be used with appProtocol tcp", f"Remove {path}.", path)
+    return None
+
+
+def _is_ours(canary: Canary, rest: list[Obj], rule: Obj) -> bool:
+    """A rule to the canary or the apex, or the rest of an A/B test."""
+    found = [host.split(".")[0] for host in hosts(rule)]
+    alone = found == [names.primary_service(canary)] and bool(rest) and rule.get("match") == rest[0].get("match")
+    return alone or names.canary_service(canary) in found or names.apex(canary) in found
+
+
+def _rules(canary: Canary, found: Obj | None) -> list[Obj]:
+    """The rules that lead to the primary."""
+    spec = part(found or {}, "spec")
+    rules = (*(spec.get("tcp") or ()), *(spec.get("http") or ()))
+    return [rule for rule in rules if names.primary_service(canary) in hosts(rule)]
+
+
+def _read(canary: Canary, found: Obj | None) -> Route | Problem | None:
+    rules = [rule for rule in _rules(canary, found) if names.canary_service(canary) in hosts(rule)]
+    if not rules:
+        return None
+    weights = {part(each, "destination").get("host"): each.get("weight", 0) for each in rules[-1]["route"]}
+    other, primary = (weights[name] for name in _services(canary))
+    mirrored = part(rules[-1], "mirror").get("host") == names.canary_service(canary)
+    where = f"virtualservice {names.apex(canary)}.{canary.metadata.namespace}"
+    return inconsistent(where, (primary, other)) or Route(primary, other, mirrored)
+
+
+def _for_everyone(canary: Canary, found: Obj | None, route: Route | None) -> bool:
+    """Whether all traffic means everybody's: the only rules of ours, one a port, lead to the canary."""
+    ports = 1 + len(canary.spec.service.ports if canary.spec.service else ())
+    return route is not None and route.canary == 100 and len(_rules(canary, found)) <= ports

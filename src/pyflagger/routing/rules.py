@@ -1,0 +1,208 @@
+"""What a mesh's rules have to say at a split: who is pinned, who stays by a cookie, and how the rest is divided.
+
+Used by the modules of meshes whose routes are lists of rules; each renders the rules in its own shape and lays them
+over the live list with `laid`. Knows no shape of any mesh.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyflagger.api import cookies, names
+from pyflagger.api.canary import Canary, Match, SessionAffinity, StringMatch
+from pyflagger.api.defaults import interval, strategy
+from pyflagger.api.facts import Fault, Problem, Route
+from pyflagger.objects import Create, Obj, merge_diff, part
+from pyflagger.routing.base import Writes
+from pyflagger.routing.generated import overlay, patch
+
+ORIGINAL = "flagger.kubernetes.io/original-configuration"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+FIELDS = "flagger.app/route-fields"
+"""Which optional fields of rules were ours at the last write: what is in it and no longer wanted is removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One rule. `canary` None: the primary alone; `conditions`: any of them, beside those of `service.match`."""
+
+    primary: int
+    canary: int | None
+    conditions: tuple[Match, ...] = ()
+    mirrored: bool = False
+    primary_cookie: str = ""
+    canary_cookie: str = ""
+    removed_cookie: str = ""
+    """Values of Set-Cookie, for answers of the primary, of the canary, and of both."""
+
+
+def splits(canary: Canary, route: Route, *, everyone: bool) -> tuple[Split, ...]:
+    """The rules of a route, the first that matches wins; the last is for everybody else."""
+    analysis = canary.spec.analysis
+    if everyone or analysis is None:
+        return (Split(route.primary, route.canary, mirrored=route.mirrored),)
+    if strategy(canary) == "ab-testing" and route.canary > 0:
+        return Split(route.primary, route.canary, analysis.match), Split(100, None)
+    pinned = (Split(0, 100, analysis.testers),) if analysis.testers and 0 < route.canary < 100 else ()
+    return (*pinned, *_sticky(canary, analysis.session_affinity, route))
+
+
+def _sticky(canary: Canary, affinity: SessionAffinity | None, route: Route) -> Iterator[Split]:
+    found = cookies.at(canary, route.canary)
+    if affinity is None:
+        yield Split(route.primary, route.canary, mirrored=route.mirrored)
+        return
+    if route.canary == 0:
+        if found.previous:
+            gone = set_cookie(found.previous, -1, affinity)
+            yield Split(route.primary, route.canary, (_holds(found.previous),), route.mirrored, removed_cookie=gone)
+        yield Split(route.primary, route.canary, mirrored=route.mirrored)
+        return
+    yield Split(0, 100, (_holds(found.canary),))
+    stays = ""
+    if found.primary:
+        yield Split(100, 0, (_holds(found.primary),))
+        stays = set_cookie(found.primary, round(interval(canary)), affinity)
+    given = set_cookie(found.canary, affinity.max_age, affinity)
+    yield Split(route.primary, route.canary, primary_cookie=stays, canary_cookie=given)
+
+
+def set_cookie(cookie: str, max_age: int, affinity: SessionAffinity) -> str:
+    """The value of a Set-Cookie header; a cookie is removed only by the attributes that it was given with."""
+    attributes = (
+        f"Max-Age={max_age}",
+        f"Domain={affinity.domain}" if affinity.domain else "",
+        "HttpOnly" if affinity.http_only else "",
+        "Partitioned" if affinity.partitioned else "",
+        f"Path={affinity.path}" if affinity.path else "",
+        f"SameSite={affinity.same_site}" if affinity.same_site else "",
+        "Secure" if affinity.secure else "",
+    )
+    return "; ".join((cookie, *(text for text in attributes if text)))
+
+
+def cookie_regex(cookie: str) -> str:
+    """A Cookie header that holds this `name=value`, for matchers of the whole text and of a part alike."""
+    return f"(^|.*; ?){re.escape(cookie)}(;.*|$)"
+
+
+def _holds(cookie: str) -> Match:
+    return Match(headers={"Cookie": StringMatch(regex=cookie_regex(cookie))})
+
+
+def condition(how: StringMatch) -> tuple[str, str] | None:
+    """(kind, value) of how a text must look; None when nothing is said."""
+    for kind in ("exact", "prefix", "suffix", "regex"):
+        value = getattr(how, kind)
+        if value is not None:
+            return kind, value
+    return None
+
+
+def refused(canary: Canary) -> Problem | None:
+    """What rules cannot say together."""
+    analysis = canary.spec.analysis
+    if analysis and analysis.session_affinity and strategy(canary) == "ab-testing":
+        text = "spec.analysis.sessionAffinity cannot be used with match: each says who sees the canary"
+        return Problem(Fault.MANIFEST, text, "Remove one of them.", "spec.analysis.sessionAffinity")
+    return None
+
+
+def inconsistent(where: str, weights: Sequence[Any]) -> Problem | None:
+    """Weights that are no split of 100; never taken for a split."""
+    fine = all(isinstance(weight, int) and not isinstance(weight, bool) and weight >= 0 for weight in weights)
+    if fine and sum(weights) == 100:
+        return None
+    text = f"{where}: the weights {' and '.join(str(weight) for weight in weights)} do not add up to 100"
+    return Problem(Fault.CLUSTER, text, "Somebody else writes to this object: find out who, and restore the weights.")
+
+
+def laid(
+    live: Sequence[Obj],
+    wanted: Sequence[Obj],
+    ours: Callable[[Obj], bool],
+    key: str,
+    over: Callable[[Obj, Obj], Obj],
+) -> list[Obj]:
+    """Our rules laid over those of ours that are there, by their matches; rules of others stay where they were.
+
+    A rule that is new lies over the last of ours, so that what somebody added to it holds for all visitors.
+    """
+    mine = [rule for rule in live if ours(rule)]
+    under = {json.dumps(rule.get(key), sort_keys=True): rule for rule in mine}
+    last = mine[-1] if mine else {}
+    made = [over(under.get(json.dumps(rule.get(key), sort_keys=True), last), rule) for rule in wanted]
+    first = next((at for at, rule in enumerate(live) if ours(rule)), len(live) if not mine else 0)
+    before = [rule for rule in live[:first] if not ours(rule)]
+    after = [rule for rule in live[first:] if not ours(rule)]
+    return [*before, *made, *after]
+
+
+def fields_of(live: Obj | None) -> tuple[str, ...]:
+    """The optional fields of rules that were ours at the last write."""
+    text = part(part(live or {}, "metadata"), "annotations").get(FIELDS) or ""
+    return tuple(text.split(",")) if text else ()
+
+
+def written(canary: Canary, live: Obj | None, wanted: Obj, fields: Iterable[str]) -> Writes:
+    """What brings a route about: others' metadata stays; the spec of one that was not ours is stored once.
+
+    The values in the wanted spec are whole: what others added to them has been laid under already. None removes a key.
+    """
+    annotations = dict(wanted["metadata"]["annotations"])
+    if text := ",".join(sorted(set(fields))):
+        annotations[FIELDS] = text
+    elif fields_of(live):
+        annotations[FIELDS] = ""
+    if live is not None and not names.is_owned(canary, live) and ORIGINAL not in _annotations(live):
+        annotations[ORIGINAL] = json.dumps(live.get("spec") or {}, sort_keys=True)
+    if live is None:
+        return (Create(overlay({}, {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}})),)
+    meta = {"labels": wanted["metadata"]["labels"], "annotations": annotations}
+    body = {"metadata": _changed(part(live, "metadata"), meta), "spec": _new(part(live, "spec"), wanted["spec"])}
+    body = {key: value for key, value in body.items() if value}
+    return (patch(live, body),) if body else ()
+
+
+def _changed(live: Obj, wanted: Obj) -> Obj:
+    found = {key: _new(part(live, key), value) for key, value in wanted.items()}
+    return {key: value for key, value in found.items() if value}
+
+
+def _new(live: Obj, wanted: Obj) -> Obj:
+    return {key: value for key, value in wanted.items() if live.get(key) != value}
+
+
+def reverted(canary: Canary, live: Obj | None) -> Writes:
+    """The spec that a route had before it was taken over; nothing for one of ours, it goes with the Canary."""
+    if live is None or names.is_owned(canary, live):
+        return ()
+    spec = _stored(_annotations(live).get(ORIGINAL), lambda found: found)
+    if spec is None:
+        spec = _stored(_annotations(live).get(LAST_APPLIED), lambda found: found.get("spec"))
+    if spec is None:
+        return ()
+    body: Obj = {}
+    if change := merge_diff(live.get("spec") or {}, spec):
+        body["spec"] = change
+    marks = [key for key in (ORIGINAL, FIELDS, *names.TOOLKIT_ANNOTATIONS) if key in _annotations(live)]
+    if marks:
+        body["metadata"] = {"annotations": dict.fromkeys(marks)}
+    return (patch(live, body),) if body else ()
+
+
+def _annotations(live: Mapping[str, Any]) -> Obj:
+    return part(part(live, "metadata"), "annotations")
+
+
+def _stored(text: Any, spec: Callable[[Obj], Any]) -> Obj | None:
+    try:
+        found = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    wanted = spec(found) if isinstance(found, dict) else None
+    return wanted if isinstance(wanted, dict) else None

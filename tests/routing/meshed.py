@@ -1,0 +1,80 @@
+"""A cluster routed by a mesh for a canary `web.test`, and what is seen of it; for the tests of meshes."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from routed import Cluster, canary
+
+from pyflagger.api.canary import Canary
+from pyflagger.api.cookies import changes
+from pyflagger.api.facts import Problem, Route
+from pyflagger.objects import Obj, Ref, merge_apply, ref_of
+from pyflagger.routing.base import Options, Router
+
+AFFINITY = {"cookieName": "ck", "primaryCookieName": "pk"}
+
+
+def status(**found: Any) -> dict[str, Any]:
+    """The status of a release under way."""
+    return {"phase": "Progressing", "lastAppliedSpec": "r1", **found}
+
+
+class Mesh:
+    """A cluster with some objects, routed for a canary."""
+
+    def __init__(self, router: Router, of: Canary, *objects: Obj) -> None:
+        self.router, self.canary, self.cluster = router, of, Cluster(*objects)
+        self.options = Options()
+
+    @property
+    def live(self) -> dict[Ref, Obj | None]:
+        """What the router sees."""
+        return self.cluster.live(self.router.reads(self.canary, self.options))
+
+    def reconcile(self) -> int:
+        """Bring it into shape, which changes nothing that the router is shown and leaves nothing to do."""
+        before = copy.deepcopy(self.live)
+        writes = self.router.reconcile(self.canary, self.live, self.options)
+        assert self.live == before
+        count = self.cluster.write(writes)
+        assert self.router.reconcile(self.canary, self.live, self.options) == ()
+        return count
+
+    def set(self, weight: int, *, everyone: bool = False, mirrored: bool = False) -> int:
+        """Split traffic as core does: the status holds the cookies afterwards."""
+        route = Route(100 - weight, weight, mirrored)
+        count = self.cluster.write(self.router.set(self.canary, self.live, route, self.options, everyone=everyone))
+        assert self.router.set(self.canary, self.live, route, self.options, everyone=everyone) == ()
+        found = self.canary.status.but(canary_weight=weight, **changes(self.canary, weight))
+        self.canary = self.canary.model_copy(update={"status": found})
+        assert self.read() == route
+        assert self.router.reconcile(self.canary, self.live, self.options) == (), "what was set is in shape"
+        return count
+
+    def read(self) -> Route | Problem | None:
+        """The split as it is."""
+        return self.router.read(self.canary, self.live, self.options)
+
+    def problem(self) -> Problem:
+        """What keeps it from being rendered."""
+        found = self.router.reconcile(self.canary, self.live, self.options)
+        assert isinstance(found, Problem), found
+        return found
+
+    def finalize(self) -> int:
+        """Give it back."""
+        return self.cluster.write(self.router.finalize(self.canary, self.live, self.options))
+
+    def edit(self, obj: Obj, **parts: Any) -> None:
+        """Somebody changes an object."""
+        self.cluster.objects[ref_of(obj)] = merge_apply(obj, parts)
+
+    def respec(self, base: Any, **spec: Any) -> None:
+        """The user changes the Canary; its status stays."""
+        made = base(**spec)
+        self.canary = made.model_copy(update={"status": self.canary.status})
+
+
+__all__ = ["AFFINITY", "Mesh", "canary", "status"]

@@ -1,0 +1,304 @@
+"""Provider istio: the VirtualService and its rules at each split, the DestinationRules, and what is the user's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from meshed import AFFINITY, Mesh, status
+from routed import canary
+
+from pyflagger.api.canary import Canary
+from pyflagger.api.facts import ALL_PRIMARY, Fault, Problem, Route
+from pyflagger.objects import Obj, Ref
+from pyflagger.routing.istio import Istio
+from pyflagger.routing.rules import LAST_APPLIED, ORIGINAL
+
+ROUTER = Istio()
+API = "networking.istio.io/v1beta1"
+OURS = Ref(API, "VirtualService", "test", "web")
+INSIDER = {"headers": {"x-canary": {"exact": "insider"}}}
+
+
+def meshed(status: dict[str, Any] | None = None, **spec: Any) -> Canary:
+    """A Canary in the mesh."""
+    return canary(status, provider="istio", ingressRef=None, **spec)
+
+
+def split_up(**more: Any) -> Canary:
+    """An A/B test by header."""
+    analysis = {"stepWeight": None, "maxWeight": None, "iterations": 5, "match": [INSIDER]}
+    return meshed(analysis=analysis, **more)
+
+
+def kept(**more: Any) -> Canary:
+    """Session affinity with both cookies."""
+    return meshed(status(), analysis={"sessionAffinity": {**AFFINITY}}, **more)
+
+
+def mesh(of: Canary | None = None, *objects: Obj) -> Mesh:
+    """Routed once."""
+    found = Mesh(ROUTER, of or meshed(), *objects)
+    found.reconcile()
+    return found
+
+
+def ours(found: Mesh) -> Obj:
+    """The spec of our VirtualService."""
+    return found.cluster.objects[OURS]["spec"]  # type: ignore[no-any-return]
+
+
+def weights(rule: Obj) -> list[int]:
+    """Those of its destinations."""
+    return [each["weight"] for each in rule["route"]]
+
+
+def test_it_is_made_with_all_traffic_to_the_primary() -> None:
+    """With a DestinationRule for each Service, which has the traffic policy."""
+    policy = {"tls": {"mode": "ISTIO_MUTUAL"}}
+    found = mesh(meshed(service={"trafficPolicy": policy, "timeout": "5s", "retries": {"attempts": 3}}))
+    assert found.read() == ALL_PRIMARY
+    assert ours(found) == {
+        "hosts": ["web"],
+        "gateways": ["mesh"],
+        "http": [
+            {
+                "timeout": "5s",
+                "retries": {"attempts": 3},
+                "route": [
+                    {"destination": {"host": "web-primary"}, "weight": 100},
+                    {"destination": {"host": "web-canary"}, "weight": 0},
+                ],
+            }
+        ],
+    }
+    for name in ("web-primary", "web-canary"):
+        rule = found.cluster.objects[Ref(API, "DestinationRule", "test", name)]
+        assert rule["spec"] == {"host": name, "trafficPolicy": policy}
+
+
+@pytest.mark.parametrize(
+    ("service", "hosts", "gateways"),
+    [
+        ({}, ["web"], ["mesh"]),
+        ({"hosts": ["a.example"], "gateways": ["gw"]}, ["a.example", "web"], ["gw"]),
+        ({"hosts": ["*"]}, ["*"], ["mesh"]),
+        ({"hosts": ["web"]}, ["web"], ["mesh"]),
+        ({"delegation": True}, None, None),
+    ],
+)
+def test_hosts_and_gateways(service: Obj, hosts: Any, gateways: Any) -> None:
+    """The apex is called by its name; a delegate has neither."""
+    spec = ours(mesh(meshed(service=service)))
+    assert (spec.get("hosts"), spec.get("gateways")) == (hosts, gateways)
+
+
+def test_a_delegate_with_hosts_is_a_problem() -> None:
+    """Those of the root hold."""
+    found = Mesh(ROUTER, meshed(service={"delegation": True, "hosts": ["x"]})).problem()
+    assert "cannot have hosts and gateways when delegation enabled" in found.text
+
+
+def test_the_port_is_named_where_it_is_not_known() -> None:
+    """Behind a gateway that is not the mesh, with discovery."""
+    found = mesh(meshed(service={"gateways": ["gw"], "portDiscovery": True}))
+    assert ours(found)["http"][0]["route"][0]["destination"] == {"host": "web-primary", "port": {"number": 80}}
+
+
+@settings(deadline=None)
+@given(st.integers(0, 100), st.sampled_from([meshed, kept]), st.sampled_from(["", "TCP"]))
+def test_weights_are_read_back(weight: int, of: Any, protocol: str) -> None:
+    """Whatever else is in the rules."""
+    found = mesh(meshed(service={"appProtocol": protocol}) if protocol else of())
+    found.set(weight)
+    (section,) = {"http", "tcp"} & ours(found).keys()
+    assert section == ("tcp" if protocol else "http") and weights(ours(found)[section][-1]) == [100 - weight, weight]
+
+
+def test_tcp_by_ports() -> None:
+    """And what needs a look into requests is refused there."""
+    found = mesh(meshed(service={"appProtocol": "tcp", "match": [{"port": 9000}]}))
+    assert ours(found)["tcp"][0]["match"] == [{"port": 9000}]
+    for field in ({"testers": [INSIDER]}, {"mirror": True}, {"sessionAffinity": AFFINITY}):
+        told = Mesh(ROUTER, meshed(service={"appProtocol": "tcp"}, analysis=field)).problem()
+        assert "cannot be used with appProtocol tcp" in told.text
+
+
+def test_a_b_is_joined_with_the_match_of_the_service() -> None:
+    """Every pair, headers of both; the rest has the primary alone, at 100."""
+    service = {"match": [{"uri": {"prefix": "/a"}, "headers": {"h": {"exact": "1"}}}, {"uri": {"prefix": "/b"}}]}
+    found = mesh(split_up(service=service))
+    found.set(100)
+    pinned, rest = ours(found)["http"]
+    assert pinned["match"] == [
+        {"uri": {"prefix": "/a"}, "headers": {"h": {"exact": "1"}, "x-canary": {"exact": "insider"}}},
+        {"uri": {"prefix": "/b"}, "headers": {"x-canary": {"exact": "insider"}}},
+    ]
+    assert weights(pinned) == [0, 100] and weights(rest) == [100] and rest["match"] == service["match"]
+    found.set(100, everyone=True)
+    assert [weights(rule) for rule in ours(found)["http"]] == [[0, 100]]
+    found.set(0)
+    assert [weights(rule) for rule in ours(found)["http"]] == [[100, 0]]
+
+
+def test_a_suffix_is_refused() -> None:
+    """It would be taken for a match of anything."""
+    analysis = {"testers": [{"headers": {"h": {"suffix": "x"}}}]}
+    assert Mesh(ROUTER, meshed(analysis=analysis)).problem().path == "spec.analysis.testers[0].headers.h"
+
+
+def test_testers_are_pinned_beside_weights() -> None:
+    """While there is something to see."""
+    found = mesh(meshed(analysis={"testers": [INSIDER]}))
+    for weight, count in ((0, 1), (10, 2), (50, 2), (100, 1)):
+        found.set(weight)
+        assert len(ours(found)["http"]) == count
+
+
+@pytest.mark.parametrize("share", [0, 10, 50])
+def test_a_mirror_has_its_share(share: int) -> None:
+    """On the weighted rule, gone with the next weight; none is all."""
+    found = mesh(meshed(analysis={"mirror": True, "mirrorWeight": share}))
+    found.set(0, mirrored=True)
+    rule = ours(found)["http"][-1]
+    assert rule["mirror"] == {"host": "web-canary"}
+    assert rule.get("mirrorPercentage") == ({"value": float(share)} if share else None)
+    found.set(10)
+    assert not {"mirror", "mirrorPercentage"} & ours(found)["http"][-1].keys()
+
+
+def test_every_port_has_the_weight_in_one_write() -> None:
+    """Each port's rules mean that port alone."""
+    found = mesh(
+        meshed(service={"ports": [{"name": "grpc", "port": 9090}, {"name": "db", "port": 5432, "appProtocol": "tcp"}]})
+    )
+    assert found.set(30) == 1
+    spec = ours(found)
+    assert [rule["match"] for rule in spec["http"]] == [[{"port": 9090}], [{"port": 80}]]
+    assert spec["tcp"][0]["match"] == [{"port": 5432}]
+    for rule in (*spec["http"], *spec["tcp"]):
+        assert weights(rule) == [70, 30]
+        assert rule["route"][0]["destination"]["port"]["number"] == rule["match"][0]["port"]
+
+
+def test_visitors_stay_where_they_are() -> None:
+    """The cookie that is taken away is not taken from everybody, even with headers of the Service's own."""
+    found = mesh(kept(service={"headers": {"response": {"add": {"x": "y"}}}}))
+    assert len(ours(found)["http"]) == 1
+    found.set(10)
+    sticky, stays, rest = ours(found)["http"]
+    assert (weights(sticky), weights(stays), weights(rest)) == ([0, 100], [100, 0], [90, 10])
+    first = found.canary.status.session_affinity_cookie
+    assert rest["route"][1]["headers"]["response"]["add"]["Set-Cookie"] == f"{first}; Max-Age=86400"
+    assert first.split("=")[1] in sticky["match"][0]["headers"]["Cookie"]["regex"]
+    found.set(0)
+    gone, rest = ours(found)["http"]
+    assert gone["headers"]["response"]["add"] == {"x": "y", "Set-Cookie": f"{first}; Max-Age=-1"}
+    assert rest["headers"]["response"]["add"] == {"x": "y"} and "headers" not in rest["route"][1]
+
+
+@pytest.mark.parametrize("of", [meshed, split_up, kept])
+def test_what_others_added_survives_a_release(of: Any) -> None:
+    """Rules, fields, labels and annotations, at every split."""
+    found = mesh(of())
+    extra = {"match": [{"uri": {"prefix": "/docs"}}], "route": [{"destination": {"host": "docs"}}]}
+    mine = [{**rule, "fault": {"abort": {}}, "retries": {"attempts": 9}} for rule in ours(found)["http"]]
+    meta = {"labels": {"a": "b"}, "annotations": {"c": "d"}}
+    found.edit(found.cluster.objects[OURS], metadata=meta, spec={"http": [extra, *mine], "exportTo": ["."]})
+    for weight in (100, 0) if of is split_up else (10, 100, 0):
+        found.set(weight)
+        first, *rest = ours(found)["http"]
+        assert first == extra and ours(found)["exportTo"] == ["."]
+        assert all(rule["fault"] and rule["retries"] == {"attempts": 9} for rule in rest)
+        now = found.cluster.objects[OURS]["metadata"]
+        assert now["labels"]["a"] == "b" and now["annotations"]["c"] == "d"
+
+
+@pytest.mark.parametrize("of", [meshed, kept])
+def test_drift_is_mended_at_the_weights_that_are_there(of: Any) -> None:
+    """A gateway of somebody else goes, a deleted sticky rule comes back, and nobody is moved."""
+    found = mesh(of())
+    found.set(30)
+    before = json.dumps(ours(found), sort_keys=True)
+    found.edit(found.cluster.objects[OURS], spec={"gateways": ["mesh", "evil"], "http": ours(found)["http"][-1:]})
+    found.reconcile()
+    assert json.dumps(ours(found), sort_keys=True) == before and found.read() == Route(70, 30)
+
+
+def test_what_the_manifest_no_longer_says_is_gone() -> None:
+    """Though fields of others stay."""
+    found = mesh(meshed(service={"timeout": "5s"}))
+    found.respec(meshed)
+    found.reconcile()
+    assert "timeout" not in ours(found)["http"][0]
+
+
+@pytest.mark.parametrize("pair", [(0, 0), (50, 60), (-1, 101)])
+def test_weights_that_are_no_split_are_an_error(pair: tuple[int, int]) -> None:
+    """Never 0/0."""
+    found = mesh()
+    route = [{**each, "weight": weight} for each, weight in zip(ours(found)["http"][0]["route"], pair, strict=True)]
+    found.edit(found.cluster.objects[OURS], spec={"http": [{"route": route}]})
+    told = found.read()
+    assert isinstance(told, Problem) and told.fault is Fault.CLUSTER
+
+
+def theirs(*rules: Obj, **meta: Any) -> Obj:
+    """A VirtualService of the user's."""
+    spec = {"hosts": ["a.example"], "gateways": ["gw"], "http": list(rules)}
+    head = {"name": "web", "namespace": "test", "resourceVersion": "1", **meta}
+    return {"apiVersion": API, "kind": "VirtualService", "metadata": head, "spec": spec}
+
+
+TO_APEX = {"route": [{"destination": {"host": "web"}}], "retries": {"attempts": 3}}
+
+
+def test_a_virtual_service_of_the_apexs_name_is_taken_over_and_given_back() -> None:
+    """Its spec is stored once, whatever is edited later."""
+    before = theirs(TO_APEX)
+    found = mesh(meshed(), before)
+    assert found.read() == ALL_PRIMARY and ours(found)["http"][0]["retries"] == {"attempts": 3}
+    stored = found.cluster.objects[OURS]["metadata"]["annotations"][ORIGINAL]
+    found.set(20)
+    found.respec(meshed, service={"hosts": ["x.example"]})
+    found.reconcile()
+    assert found.cluster.objects[OURS]["metadata"]["annotations"][ORIGINAL] == stored
+    found.finalize()
+    assert ours(found) == before["spec"] and found.finalize() == 0
+
+
+@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"spec": 1})])
+def test_what_was_stored_and_cannot_be_read_changes_nothing(text: str) -> None:
+    """Deletion is not held up by it."""
+    found = Mesh(
+        ROUTER, meshed(), theirs(TO_APEX, annotations={ORIGINAL: text if text == "{" else "", LAST_APPLIED: text})
+    )
+    assert found.finalize() == 0
+
+
+def test_ours_is_not_given_back() -> None:
+    """It goes with the Canary."""
+    assert mesh().finalize() == 0
+
+
+def test_only_weights_of_an_adopted_virtual_service_are_changed() -> None:
+    """In every rule with both Services, by their full names too; on deletion it has those of before."""
+    both = {
+        "route": [
+            {"destination": {"host": "web.test.svc.cluster.local"}, "weight": 100},
+            {"destination": {"host": "web-canary"}},
+        ]
+    }
+    before = theirs(both, TO_APEX, name="mine")
+    ref = {"apiVersion": API, "kind": "VirtualService", "name": "mine"}
+    found = mesh(meshed(routeRef=ref), before)
+    for weight in (30, 100):
+        found.set(weight)
+        now = found.cluster.objects[Ref(API, "VirtualService", "test", "mine")]["spec"]["http"]
+        assert weights(now[0]) == [100 - weight, weight] and now[1] == TO_APEX and len(found.cluster.objects) == 1
+    found.finalize()
+    assert found.cluster.objects[Ref(API, "VirtualService", "test", "mine")]["spec"] == before["spec"]
+    assert "not found" in Mesh(ROUTER, meshed(routeRef=ref)).problem().text
