@@ -14,7 +14,8 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
 from pyflagger.objects import Obj, Ref
 from pyflagger.routing.base import Options
-from pyflagger.routing.nginx import LAST_APPLIED, Nginx
+from pyflagger.routing.ingresses import LAST_APPLIED
+from pyflagger.routing.nginx import Nginx
 
 ROUTER, OPTIONS = Nginx(), Options()
 OURS = Ref("networking.k8s.io/v1", "Ingress", "test", "web-canary")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from splits import ADOPTED, Way, made, theirs
 
 from pyflagger.api.facts import ALL_PRIMARY, Fault, Problem, Route
-from pyflagger.objects import Obj, Write
+from pyflagger.objects import Obj, Write, merge_apply
 from pyflagger.routing.registry import PROVIDERS
 
 SMI = "split.smi-spec.io"
@@ -21,7 +21,24 @@ WAYS: dict[str, dict[str, Any]] = {
     "smi:v1alpha1": {},
     "smi:v1alpha2": {},
     "smi:v1alpha3": {},
+    "traefik": {},
+    "contour": {},
+    "kuma": {},
+    "gloo": {},
+    "appmesh": {"spec": {"service": {"meshName": "global"}}},
+    "appmesh:v1beta2": {},
+    "apisix": {
+        "spec": {"routeRef": {"apiVersion": "apisix.apache.org/v2", "kind": "ApisixRoute", "name": "mine"}},
+        "objects": (
+            theirs(
+                "apisix.apache.org/v2",
+                "ApisixRoute",
+                {"http": [{"name": "all", "match": {"paths": ["/*"]}, "backends": [{"serviceName": "web"}]}]},
+            ),
+        ),
+    },
 }
+AB = ("contour", "gloo", "appmesh", "appmesh:v1beta2")
 MINE: dict[str, Obj] = {
     "linkerd": theirs(
         f"{SMI}/v1alpha1",
@@ -37,6 +54,31 @@ MINE: dict[str, Obj] = {
             "backends": [{"service": "web-primary", "weight": 100}, {"service": "web-canary", "weight": 0}],
         },
     ),
+    "traefik": theirs(
+        "traefik.io/v1alpha1",
+        "TraefikService",
+        {
+            "weighted": {
+                "sticky": {"cookie": {"name": "theirs"}},
+                "services": [
+                    {"name": "web-primary", "port": "http", "nativeLB": True},
+                    {"name": "web-canary", "port": 80},
+                ],
+            }
+        },
+    ),
+    "contour": theirs(
+        "projectcontour.io/v1",
+        "HTTPProxy",
+        {
+            "virtualhost": {"fqdn": "web.example"},
+            "routes": [
+                {"conditions": [{"prefix": "/a"}], "services": [{"name": "other", "port": 80}]},
+                {"services": [{"name": "web-primary", "port": 80, "weight": 1}, {"name": "web-canary", "port": 80}]},
+                {"services": [{"name": "web-canary", "port": 80, "weight": 5}, {"name": "web-primary", "port": 81}]},
+            ],
+        },
+    ),
 }
 every_provider = pytest.mark.parametrize("provider", WAYS)
 
@@ -44,7 +86,7 @@ every_provider = pytest.mark.parametrize("provider", WAYS)
 def way(provider: str, **more: Any) -> Way:
     """A provider with what it needs."""
     base = WAYS[provider]
-    return Way(provider, **{**base, **more, "spec": {**base.get("spec", {}), **more.get("spec", {})}})
+    return Way(provider, **{**base, **more, "spec": merge_apply(base.get("spec", {}), more.get("spec", {}))})
 
 
 def owned(one: Way) -> list[Obj]:
@@ -232,3 +274,104 @@ def test_an_adopted_route_that_cannot_be_split(provider: str) -> None:
         found = one.problem()
         assert found.fault is Fault.MANIFEST and found.path == "spec.routeRef"
         assert said in found.text and "mine.test" in found.text and found.todo
+
+
+# A/B and testers ------------------------------------------------------------------------------------------------------
+
+SPLIT_BY: dict[str, Any] = {
+    "analysis": {
+        "stepWeight": None,
+        "maxWeight": None,
+        "iterations": 5,
+        "match": [
+            {"headers": {"x-canary": {"exact": "insider"}, "a": {"prefix": "b"}}},
+            {"headers": {"cookie": {"regex": "^(.*?;)?(type=insider)(;.*)?$"}}},
+        ],
+    }
+}
+some_provider = pytest.mark.parametrize("provider", AB)
+
+
+def test_who_splits_by_header_is_in_the_table() -> None:
+    """Others say that they cannot, and validation refuses it."""
+    assert {name for name in WAYS if PROVIDERS[name].capabilities.ab} == set(AB)
+
+
+@some_provider
+def test_those_who_match_see_the_canary_and_nobody_else(provider: str) -> None:
+    """A rule for each entry, and one for everybody else who stays on the primary; gone again at weight 0."""
+    one = made(way(provider, spec=SPLIT_BY), 100)
+    rules = [[backend.get("weight") for backend in rule] for rule in one.router.backends(one.main)]
+    assert len(rules) == 3 and rules[0] == rules[1]
+    assert sorted(rules[0]) == [0, 100] and rules[2] == rules[0][::-1]
+    assert one.read() == Route(0, 100) and one.reconcile() == 0 and one.set(100) == 0
+    assert one.set(0) == 1 and one.read() == ALL_PRIMARY
+    assert len(one.router.backends(one.main)) == 1
+
+
+@some_provider
+def test_everyone_means_everyone(provider: str) -> None:
+    """After a failed promotion the proved canary serves all, which mending keeps."""
+    one = made(way(provider, spec=SPLIT_BY, status={"phase": "Failed", "canaryWeight": 100}), 100)
+    assert one.read() == ALL_PRIMARY, "rules that still stand give it only a few"
+    assert one.set(100, everyone=True) == 1
+    assert one.read() == Route(0, 100) and len(one.router.backends(one.main)) == 1
+    assert one.reconcile() == 0 and one.set(100, everyone=True) == 0
+
+
+@some_provider
+def test_testers_are_pinned_while_the_weight_ramps(provider: str) -> None:
+    """Their rule leads to the canary at every weight over 0; put back when somebody removes it."""
+    one = made(way(provider, spec={"analysis": {"testers": [{"headers": {"x": {"exact": "y"}}}]}}))
+    assert len(one.router.backends(one.main)) == 1
+    for weight in (10, 40):
+        assert one.set(weight) == 1 and one.read() == Route(100 - weight, weight)
+        testers, everybody = one.router.backends(one.main)
+        by_name = {one.router.service_of(one.canary, backend): backend["weight"] for backend in testers}
+        assert by_name == {"web-primary": 0, "web-canary": 100} and len(everybody) == 2
+    one.router.backends(one.main)[0][0]["weight"] = 55
+    assert one.reconcile() == 1 and one.read() == Route(60, 40)
+    assert one.set(0) == 1 and len(one.router.backends(one.main)) == 1
+
+
+@some_provider
+@pytest.mark.parametrize(
+    "match, path",
+    [
+        ({"sourceLabels": {"app": "x"}}, "match[0].sourceLabels"),
+        ({}, "match[0]"),
+        ({"headers": {"x": {}}}, "match[0].headers.x"),
+    ],
+)
+def test_what_cannot_be_said_is_refused(provider: str, match: dict[str, Any], path: str) -> None:
+    """By its path; nobody is routed by a wider rule."""
+    spec = {"analysis": {**SPLIT_BY["analysis"], "match": [match]}}
+    one = made(way(provider, spec=spec))
+    found = one.problem(100)
+    assert found.fault is Fault.MANIFEST and found.path == f"spec.analysis.{path}" and found.path in found.text
+    assert one.read() == ALL_PRIMARY
+
+
+@some_provider
+def test_fields_of_others_stay_when_rules_come_and_go(provider: str) -> None:
+    """The rule for everybody is the same one before, during and after."""
+    one = made(way(provider, spec=SPLIT_BY))
+    for backend in one.backends:
+        backend["theirs"] = True
+    for weight in (100, 0):
+        one.set(weight)
+        assert all(backend["theirs"] for backend in one.backends)
+
+
+@pytest.mark.parametrize("provider", [name for name in WAYS if PROVIDERS[name].capabilities.ports])
+def test_further_ports_are_split_alike(provider: str) -> None:
+    """Whatever the objects are, each has the weight, and one that was left behind catches up."""
+    one = made(way(provider, spec={"service": {"ports": [{"name": "grpc", "port": 9000}]}}), 30)
+    mine = [obj for obj in owned(one) if one.router.backends(obj)]
+    for obj in mine:
+        weights = [str(backend["weight"]) for backend in one.router.backends(obj)[-1]]
+        assert sorted(weights) == ["30", "70"]
+    for obj in mine:
+        if obj is not one.main:
+            one.router.backends(obj)[-1][0]["weight"] = 1
+            assert one.reconcile() == 1 and one.read() == Route(70, 30)

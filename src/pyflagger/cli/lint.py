@@ -21,7 +21,7 @@ from pyflagger.api.parse import Invalid, parse_alert_provider, parse_canary, par
 from pyflagger.api.validate import validate
 from pyflagger.core.lint import lint
 from pyflagger.objects import Obj
-from pyflagger.routing.nginx import port_mismatch
+from pyflagger.routing.ingresses import port_mismatch
 from pyflagger.routing.registry import known_providers, router_for
 from pyflagger.workloads.registry import workload_for
 

@@ -6,20 +6,18 @@ ingress-nginx documentation, "Canary" under annotations.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from pyflagger.api import names
-from pyflagger.api.canary import Canary, Match, Service
+from pyflagger.api.canary import Canary, Match
 from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
-from pyflagger.objects import Create, Obj, Patch, Ref, Resource, ref_of
+from pyflagger.objects import Create, Obj, Ref, Resource
 from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.generated import patch
+from pyflagger.routing.ingresses import INGRESSES, changes, ingress_ref, led_to, shadow, source_of
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 COOKIE = "cookie"
-INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
 
 
 class Nginx:
@@ -32,11 +30,11 @@ class Nginx:
         """The user's Ingress and ours."""
         if canary.spec.ingress_ref is None:
             return ()
-        return _ref(canary, ""), _ref(canary, "-canary")
+        return ingress_ref(canary), ingress_ref(canary, "-canary")
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
         """By the annotations of ours."""
-        ingress = live.get(_ref(canary, "-canary")) if canary.spec.ingress_ref else None
+        ingress = live.get(ingress_ref(canary, "-canary")) if canary.spec.ingress_ref else None
         if ingress is None:
             return None
         annotations = ingress["metadata"].get("annotations") or {}
@@ -56,24 +54,22 @@ class Nginx:
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
         """Ours is a copy of the user's with the canary's Service behind it."""
-        source = self._source(canary, live)
+        source = source_of(canary, live)
         if isinstance(source, Problem):
             return source
-        ours = live.get(_ref(canary, "-canary"))
+        ours = live.get(ingress_ref(canary, "-canary"))
         wanted = _render(canary, source, options)
-        if isinstance(wanted, Problem):
-            return wanted
         if ours is None:
             wanted["metadata"]["annotations"] |= _weight_annotations(options, _owed(canary))
             return (Create(wanted),)
         body = _changes(ours, wanted, f"{options.annotation_prefix}/canary")
-        return (_patch(ours, body),) if body else ()
+        return (patch(ours, body),) if body else ()
 
     def set(
         self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
     ) -> Writes | Problem:
         """Replace the canary annotations by those of the route."""
-        ours = live.get(_ref(canary, "-canary")) if canary.spec.ingress_ref else None
+        ours = live.get(ingress_ref(canary, "-canary")) if canary.spec.ingress_ref else None
         if ours is None:
             if route == ALL_PRIMARY:
                 return ()
@@ -88,34 +84,11 @@ class Nginx:
         if now == wanted:
             return ()
         change = {**{key: None for key in now if key not in wanted}, **wanted}
-        return (_patch(ours, {"metadata": {"annotations": change}}),)
+        return (patch(ours, {"metadata": {"annotations": change}}),)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
         """Ours goes with the Canary; the user's was never touched."""
         return ()
-
-    def _source(self, canary: Canary, live: Live) -> Obj | Problem:
-        """The user's Ingress, when it sends to the apex Service at the right port."""
-        if canary.spec.ingress_ref is None:
-            text = "ingress selector is empty"
-            return Problem(Fault.MANIFEST, text, "Name your Ingress in spec.ingressRef.", "spec.ingressRef")
-        source = live.get(_ref(canary, ""))
-        if source is None:
-            name, namespace = canary.spec.ingress_ref.name, canary.metadata.namespace
-            text = f'ingress {name}.{namespace} get query error: ingresses.networking.k8s.io "{name}" not found'
-            return Problem(
-                Fault.MANIFEST, text, f"Create ingress {name}, or correct spec.ingressRef.", "spec.ingressRef"
-            )
-        return port_mismatch(canary, source) or source
-
-
-def _ref(canary: Canary, suffix: str) -> Ref:
-    name = canary.spec.ingress_ref.name if canary.spec.ingress_ref else ""
-    return INGRESSES.ref(canary.metadata.namespace, name + suffix)
-
-
-def _patch(ours: Obj, body: Obj) -> Patch:
-    return Patch(ref_of(ours), body, ours["metadata"].get("resourceVersion", ""))
 
 
 def _is_canary(key: str, stem: str) -> bool:
@@ -183,94 +156,16 @@ def _slots(match: Match, path: str) -> Iterator[tuple[str, str | None, str]]:
                 yield "canary-by-header-pattern", how.regex, where
 
 
-def _render(canary: Canary, source: Obj, options: Options) -> Obj | Problem:
-    """Our Ingress without its canary annotations: the user's, with only the paths that lead to the apex Service."""
-    spec = copy.deepcopy(source.get("spec") or {})
-    spec.pop("defaultBackend", None)
-    apex, wanted = names.apex(canary), names.canary_service(canary)
-    rules = []
-    for rule in spec.get("rules") or ():
-        paths = [path for path in (rule.get("http") or {}).get("paths") or () if _service(path).get("name") == apex]
-        for path in paths:
-            _service(path)["name"] = wanted
-        if paths:
-            rules.append({**rule, "http": {**rule["http"], "paths": paths}})
-    spec["rules"] = rules
-    meta = source["metadata"]
+def _render(canary: Canary, source: Obj, options: Options) -> Obj:
+    """Our Ingress without its canary annotations."""
     stem = f"{options.annotation_prefix}/canary"
-    annotations = {
-        key: value
-        for key, value in (meta.get("annotations") or {}).items()
-        if not _is_canary(key, stem) and key != LAST_APPLIED
-    }
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "Ingress",
-        "metadata": {
-            "name": f"{meta['name']}-canary",
-            "namespace": canary.metadata.namespace,
-            "labels": dict(meta.get("labels") or {}),
-            "annotations": {**annotations, **names.TOOLKIT_ANNOTATIONS},
-            "ownerReferences": [names.owner_reference(canary)],
-        },
-        "spec": spec,
-    }
+    service = names.canary_service(canary)
+    return shadow(canary, source, lambda path: [led_to(path, service)], lambda key: _is_canary(key, stem), {})
 
 
 def _changes(ours: Obj, wanted: Obj, stem: str) -> Obj:
-    """What differs in spec, labels and annotations; canary annotations and what others added stay."""
-    body: Obj = {}
-    live_spec = {key: value for key, value in (ours.get("spec") or {}).items() if value}
-    if live_spec != {key: value for key, value in wanted["spec"].items() if value}:
-        removed = {key: None for key in live_spec if key not in wanted["spec"]}
-        body["spec"] = {**removed, **wanted["spec"]}
-    meta: Obj = {}
-    for part in ("labels", "annotations"):
-        now = ours["metadata"].get(part) or {}
-        diff = {key: value for key, value in wanted["metadata"][part].items() if now.get(key) != value}
-        if diff:
-            meta[part] = diff
-    missing_mark = f"{stem}" not in (ours["metadata"].get("annotations") or {})
-    if missing_mark:
-        meta.setdefault("annotations", {})[stem] = "true"
-    if meta:
-        body["metadata"] = meta
+    """What differs; canary annotations and what others added stay, but for the mark that makes it a canary."""
+    body = changes(ours, wanted)
+    if stem not in (ours["metadata"].get("annotations") or {}):
+        body.setdefault("metadata", {}).setdefault("annotations", {})[stem] = "true"
     return body
-
-
-def _service(path: Obj) -> Obj:
-    service: Any = (path.get("backend") or {}).get("service")
-    return service if isinstance(service, dict) else {}
-
-
-def _backends(source: Obj) -> Iterator[Obj]:
-    for rule in (source.get("spec") or {}).get("rules") or ():
-        for path in (rule.get("http") or {}).get("paths") or ():
-            yield _service(path)
-
-
-def service_ports(service: Service) -> set[int | str]:
-    """Numbers and names of the ports that the generated Services have by the manifest."""
-    further = {word for port in service.ports for word in (port.name, port.port)}
-    return {service.port, service.port_name, *further}
-
-
-def port_mismatch(canary: Canary, source: Obj) -> Problem | None:
-    """An Ingress that never reaches the apex Service, by its name or its port."""
-    apex, name = names.apex(canary), source["metadata"]["name"]
-    ports = [service.get("port") or {} for service in _backends(source) if service.get("name") == apex]
-    if not ports:
-        text = f"backend {apex} not found in ingress {name}"
-        todo = f"Let ingress {name} send to service {apex}, or correct spec.service.name."
-        return Problem(Fault.MANIFEST, text, todo, "spec.ingressRef")
-    service = canary.spec.service
-    known = service_ports(service) if service else set()
-    wrong = [port.get("number") or port.get("name") for port in ports]
-    if service is None or service.port_discovery or any(port in known for port in wrong):
-        return None
-    text = (
-        f"ingress {name} sends to port {wrong[0]} of service {apex}, but spec.service.port is {service.port}: "
-        f"visitors get 503 and the checks find no values"
-    )
-    todo = f"Set the backend's port in ingress {name} to {service.port}, or spec.service.port to {wrong[0]}."
-    return Problem(Fault.MANIFEST, text, todo, "spec.service.port")

@@ -11,13 +11,20 @@ from typing import Any, cast
 
 from pyflagger import plugins
 from pyflagger.api.facts import Fault, Problem
+from pyflagger.routing.apisix import Apisix
+from pyflagger.routing.appmesh import AppMesh
 from pyflagger.routing.base import Router
+from pyflagger.routing.contour import Contour
 from pyflagger.routing.gatewayapi import GatewayApi
+from pyflagger.routing.gloo import Gloo
 from pyflagger.routing.istio import Istio
 from pyflagger.routing.knative import Knative
 from pyflagger.routing.kubernetes import Kubernetes
+from pyflagger.routing.kuma import Kuma
 from pyflagger.routing.nginx import Nginx
+from pyflagger.routing.skipper import Skipper
 from pyflagger.routing.smi import Smi
+from pyflagger.routing.traefik import Traefik
 
 GROUP = "pyflagger.routers"
 SPLITS = {version: Smi(version) for version in ("v1alpha1", "v1alpha2", "v1alpha3")}
@@ -25,6 +32,15 @@ PROVIDERS: dict[str, Router] = {
     "knative": Knative(),
     "kubernetes": Kubernetes(),
     "nginx": Nginx(),
+    "skipper": Skipper(),
+    "kuma": Kuma(),
+    "apisix": Apisix(),
+    "gloo": Gloo(),
+    "appmesh": AppMesh("v1beta1"),
+    "appmesh:v1beta2": AppMesh("v1beta2"),
+    "gloo:": Gloo(),
+    "contour": Contour(),
+    "traefik": Traefik(),
     "linkerd": SPLITS["v1alpha1"],
     "osm": SPLITS["v1alpha2"],
     **{f"smi:{version}{end}": split for version, split in SPLITS.items() for end in ("", ":")},

@@ -15,7 +15,7 @@ from pyflagger.api.facts import Capabilities
 from pyflagger.objects import Obj, Resource, part
 from pyflagger.routing.base import Live, Options
 from pyflagger.routing.generated import apex_metadata, make
-from pyflagger.routing.split import Rule, Split, shared_out
+from pyflagger.routing.split import Rule, Split, entries, shared_out
 
 GATEWAYS = "VirtualService.v1alpha3.networking.istio.io/spec.gateways"
 """Read by the SMI adapter for Istio."""
@@ -31,8 +31,8 @@ class Smi(Split):
 
     def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...]:
         """The canary first, as the reference writes it."""
-        ((_, route),) = rules
-        primary, other = shared_out(canary, route)
+        (rule,) = rules
+        primary, other = shared_out(canary, rule.route)
         backends = [{"service": name, "weight": self.weight(percent)} for name, percent in (other, primary)]
         metadata = apex_metadata(canary)
         metadata["annotations"] |= _gateways(canary, options)
@@ -41,7 +41,7 @@ class Smi(Split):
 
     def backends(self, obj: Obj) -> list[list[Obj]]:
         """A split has one rule."""
-        return [[backend for backend in part(obj, "spec").get("backends") or () if isinstance(backend, dict)]]
+        return [entries(part(obj, "spec"), "backends")]
 
     def service_of(self, canary: Canary, backend: Obj) -> Any:
         """Backends name Services."""

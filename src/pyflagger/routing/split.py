@@ -9,18 +9,25 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 from pyflagger.api import names
 from pyflagger.api.canary import Canary, Match
 from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
-from pyflagger.objects import Obj, Ref, Resource, merge_diff, ref_of
+from pyflagger.objects import Obj, Ref, Resource, merge_diff, part, ref_of
 from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import brought_about, overlay, owed, patch
 
-Rule: TypeAlias = tuple[Match | None, Route]
-"""Who is meant (None: everybody else) and how they are split."""
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How some requests are split: those that `match` (None: all others). `where` is its path in the manifest."""
+
+    route: Route
+    match: Match | None = None
+    where: str = ""
 
 
 class Split(ABC):
@@ -72,7 +79,7 @@ class Split(ABC):
         obj = live.get(self.main(canary))
         route = None if obj is None else self._read(canary, obj)
         unruled = obj is not None and len(self._split(canary, obj)) == 1
-        everyone = isinstance(route, Route) and route.canary > 0 and unruled
+        everyone = unruled and route == ALL_CANARY
         return self._written(canary, live, route if isinstance(route, Route) else owed(canary), options, everyone)
 
     def set(
@@ -175,10 +182,14 @@ def rules_of(canary: Canary, route: Route, *, everyone: bool = False) -> tuple[R
     """The rules of a split; the last is for all whom no other one means. At weight 0 it is the only one."""
     analysis = canary.spec.analysis
     if analysis is None or route.canary == 0 or everyone:
-        return ((None, route),)
+        return (Rule(route),)
     if strategy(canary) == "ab-testing":
-        return (*((match, route) for match in analysis.match), (None, ALL_PRIMARY))
-    return (*((match, ALL_CANARY) for match in analysis.testers), (None, route))
+        return (*_ruled("match", analysis.match, route), Rule(ALL_PRIMARY))
+    return (*_ruled("testers", analysis.testers, ALL_CANARY), Rule(route))
+
+
+def _ruled(field: str, matches: Sequence[Match], route: Route) -> list[Rule]:
+    return [Rule(route, match, f"spec.analysis.{field}[{index}]") for index, match in enumerate(matches)]
 
 
 def shared_out(canary: Canary, route: Route) -> tuple[tuple[str, int], tuple[str, int]]:
@@ -186,8 +197,43 @@ def shared_out(canary: Canary, route: Route) -> tuple[tuple[str, int], tuple[str
     return (names.primary_service(canary), route.primary), (names.canary_service(canary), route.canary)
 
 
+def entries(holder: Obj, key: str) -> list[Obj]:
+    """The objects of a list that somebody else may have written."""
+    found = holder.get(key)
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
+def port_names(canary: Canary) -> list[tuple[str, int]]:
+    """(name of the routing object, port) for each port of the Service, the first named as the apex."""
+    service, apex = canary.spec.service, names.apex(canary)
+    if service is None:
+        return []
+    return [(apex, service.port), *((f"{apex}-{port.name}", port.port) for port in service.ports)]
+
+
+def prefix_of(canary: Canary) -> str:
+    """The path that is routed: the first prefix of `service.match`."""
+    matches = canary.spec.service.match if canary.spec.service else ()
+    found = part(matches[0], "uri").get("prefix") if matches else None
+    return found if isinstance(found, str) and found else "/"
+
+
+def services_of(canary: Canary) -> tuple[Ref, Ref]:
+    """The Services of primary and canary, whose selectors say which pods are meant."""
+    namespace = canary.metadata.namespace
+    primary, other = names.primary_service(canary), names.canary_service(canary)
+    return Ref("v1", "Service", namespace, primary), Ref("v1", "Service", namespace, other)
+
+
+def selector_of(canary: Canary, live: Live, service: str) -> Obj:
+    """The selector of a live Service; empty while it is not there."""
+    return part(part(live.get(Ref("v1", "Service", canary.metadata.namespace, service)) or {}, "spec"), "selector")
+
+
 def aligned(live: Any, wanted: list[Obj]) -> list[Obj]:
     """Rules laid over the live ones from the end, where the rule for everybody is, so that its other fields stay."""
+    if isinstance(live, list) and len(live) == len(wanted):
+        return wanted
     under = [*reversed(live)] if isinstance(live, list) else []
     over = [*reversed(wanted)]
     return [overlay(under[at] if at < len(under) else None, rule) for at, rule in enumerate(over)][::-1]

@@ -1,0 +1,85 @@
+"""Provider `contour`: an HTTPProxy named as the apex Service, which the user's root proxy includes.
+
+The last route is for everybody; those before it are A/B or testers, one for each entry. See Contour's HTTPProxy API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pyflagger.api import names
+from pyflagger.api.canary import Canary
+from pyflagger.api.facts import Capabilities, Problem
+from pyflagger.objects import Obj, Resource, part
+from pyflagger.routing.base import Live, Options
+from pyflagger.routing.generated import make
+from pyflagger.routing.matching import Condition, conditions
+from pyflagger.routing.split import Rule, Split, aligned, entries, prefix_of, shared_out
+
+PROXIES = Resource("projectcontour.io", "v1", "httpproxies", "HTTPProxy")
+IDLE = "5m"
+
+
+class Contour(Split):
+    """Routes with two weighted services each."""
+
+    capabilities = Capabilities(weights=True, ab=True, testers=True, adopt=True)
+    kinds: tuple[Resource, ...] = (PROXIES,)
+
+    def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
+        """One proxy without a virtual host."""
+        routes = []
+        for rule in rules:
+            asked = conditions(rule, queries=True)
+            if isinstance(asked, Problem):
+                return asked
+            routes.append(_route(canary, rule, asked))
+        there = live.get(self.main(canary)) or {}
+        spec: Obj = {"routes": aligned(part(there, "spec").get("routes"), routes)}
+        if options.ingress_class:
+            spec["ingressClassName"] = options.ingress_class
+        return (make(canary, PROXIES, names.apex(canary), spec),)
+
+    def backends(self, obj: Obj) -> list[list[Obj]]:
+        """The services of each route."""
+        return [entries(route, "services") for route in entries(part(obj, "spec"), "routes")]
+
+    def service_of(self, canary: Canary, backend: Obj) -> Any:
+        """They are Services."""
+        return backend.get("name")
+
+
+def _route(canary: Canary, rule: Rule, asked: list[Condition]) -> Obj:
+    """Its prefix once, then a condition for each header."""
+    return {
+        "conditions": [{"prefix": prefix_of(canary)}, *map(_condition, asked)],
+        "services": [_service(canary, name, weight) for name, weight in shared_out(canary, rule.route)],
+        **_policies(canary),
+    }
+
+
+def _condition(asked: Condition) -> Obj:
+    if asked.query:
+        return {"queryParameter": {"name": asked.name, asked.how: asked.text}}
+    if asked.pattern is None:
+        return {"header": {"name": asked.name, "exact": asked.text}}
+    return {"header": {"name": asked.name, "regex": asked.pattern}}
+
+
+def _service(canary: Canary, name: str, weight: int) -> Obj:
+    port = canary.spec.service.port if canary.spec.service else 0
+    host = f"{name}.{canary.metadata.namespace}.svc.cluster.local:{port}"
+    override = {"set": [{"name": "l5d-dst-override", "value": host}]}
+    return {"name": name, "port": port, "weight": weight, "requestHeadersPolicy": override}
+
+
+def _policies(canary: Canary) -> Obj:
+    """Timeout and retries of the manifest; None takes away those that it no longer has."""
+    service = canary.spec.service
+    timeout, retries = (service.timeout, service.retries) if service else ("", None)
+    retry: Obj | None = None
+    if retries is not None:
+        retry = {"count": retries.attempts, "perTryTimeout": retries.per_try_timeout or None}
+        retry["retryOn"] = [word.strip() for word in retries.retry_on.split(",") if word.strip()] or None
+    return {"timeoutPolicy": {"response": timeout, "idle": IDLE} if timeout else None, "retryPolicy": retry}

@@ -1,0 +1,135 @@
+"""The Ingresses of providers that shadow the user's: which one is meant, whether it fits, and a copy of it.
+
+Used by the modules that read an Ingress of the user's; it is never changed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+
+from pyflagger.api import names
+from pyflagger.api.canary import Canary, Service
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.objects import Obj, Ref, Resource, part
+from pyflagger.routing.base import Live
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
+
+
+def ingress_ref(canary: Canary, suffix: str = "") -> Ref:
+    """The user's Ingress; with `-canary` ours."""
+    name = canary.spec.ingress_ref.name if canary.spec.ingress_ref else ""
+    return INGRESSES.ref(canary.metadata.namespace, name + suffix)
+
+
+def source_of(canary: Canary, live: Live) -> Obj | Problem:
+    """The user's Ingress, when it sends to the apex Service at the right port."""
+    if canary.spec.ingress_ref is None:
+        text = "ingress selector is empty"
+        return Problem(Fault.MANIFEST, text, "Name your Ingress in spec.ingressRef.", "spec.ingressRef")
+    source = live.get(ingress_ref(canary))
+    if source is None:
+        name, namespace = canary.spec.ingress_ref.name, canary.metadata.namespace
+        text = f'ingress {name}.{namespace} get query error: ingresses.networking.k8s.io "{name}" not found'
+        return Problem(Fault.MANIFEST, text, f"Create ingress {name}, or correct spec.ingressRef.", "spec.ingressRef")
+    return port_mismatch(canary, source) or source
+
+
+def shadow(
+    canary: Canary,
+    source: Obj,
+    path_to: Callable[[Obj], list[Obj]],
+    is_ours: Callable[[str], bool],
+    annotations: dict[str, str],
+) -> Obj:
+    """Our copy of an Ingress, with only the paths that lead to the apex Service, each replaced by `path_to`.
+
+    Annotations that `is_ours` are not the user's to give; `annotations` are laid over the rest.
+    """
+    spec = copy.deepcopy(source.get("spec") or {})
+    spec.pop("defaultBackend", None)
+    apex = names.apex(canary)
+    rules = []
+    for rule in spec.get("rules") or ():
+        paths = [path for path in (rule.get("http") or {}).get("paths") or () if service_of(path).get("name") == apex]
+        if paths:
+            shadowed = [ours for path in paths for ours in path_to(path)]
+            rules.append({**rule, "http": {**rule["http"], "paths": shadowed}})
+    spec["rules"] = rules
+    meta = source["metadata"]
+    copied = {
+        key: value for key, value in (meta.get("annotations") or {}).items() if not is_ours(key) and key != LAST_APPLIED
+    }
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {
+            "name": f"{meta['name']}-canary",
+            "namespace": canary.metadata.namespace,
+            "labels": dict(meta.get("labels") or {}),
+            "annotations": {**copied, **names.TOOLKIT_ANNOTATIONS, **annotations},
+            "ownerReferences": [names.owner_reference(canary)],
+        },
+        "spec": spec,
+    }
+
+
+def changes(ours: Obj, wanted: Obj) -> Obj:
+    """What differs in spec, labels and annotations, as a merge patch; what others added to the metadata stays."""
+    body: Obj = {}
+    live_spec = {key: value for key, value in (ours.get("spec") or {}).items() if value}
+    if live_spec != {key: value for key, value in wanted["spec"].items() if value}:
+        removed = {key: None for key in live_spec if key not in wanted["spec"]}
+        body["spec"] = {**removed, **wanted["spec"]}
+    for field in ("labels", "annotations"):
+        now = ours["metadata"].get(field) or {}
+        diff = {key: value for key, value in wanted["metadata"][field].items() if now.get(key) != value}
+        if diff:
+            body.setdefault("metadata", {})[field] = diff
+    return body
+
+
+def led_to(path: Obj, service: str) -> Obj:
+    """A path that leads to another Service."""
+    backend = path["backend"]
+    return {**path, "backend": {**backend, "service": {**backend["service"], "name": service}}}
+
+
+def service_of(path: Obj) -> Obj:
+    """The Service backend of a path; empty when it leads elsewhere."""
+    return part(part(path, "backend"), "service")
+
+
+def _backends(source: Obj) -> Iterator[Obj]:
+    for rule in (source.get("spec") or {}).get("rules") or ():
+        for path in (rule.get("http") or {}).get("paths") or ():
+            yield service_of(path)
+
+
+def service_ports(service: Service) -> set[int | str]:
+    """Numbers and names of the ports that the generated Services have by the manifest."""
+    further = {word for port in service.ports for word in (port.name, port.port)}
+    return {service.port, service.port_name, *further}
+
+
+def port_mismatch(canary: Canary, source: Obj) -> Problem | None:
+    """An Ingress that never reaches the apex Service, by its name or its port."""
+    apex, name = names.apex(canary), source["metadata"]["name"]
+    ports = [service.get("port") or {} for service in _backends(source) if service.get("name") == apex]
+    if not ports:
+        text = f"backend {apex} not found in ingress {name}"
+        todo = f"Let ingress {name} send to service {apex}, or correct spec.service.name."
+        return Problem(Fault.MANIFEST, text, todo, "spec.ingressRef")
+    service = canary.spec.service
+    known = service_ports(service) if service else set()
+    wrong = [port.get("number") or port.get("name") for port in ports]
+    if service is None or service.port_discovery or any(port in known for port in wrong):
+        return None
+    text = (
+        f"ingress {name} sends to port {wrong[0]} of service {apex}, but spec.service.port is {service.port}: "
+        f"visitors get 503 and the checks find no values"
+    )
+    todo = f"Set the backend's port in ingress {name} to {service.port}, or spec.service.port to {wrong[0]}."
+    return Problem(Fault.MANIFEST, text, todo, "spec.service.port")

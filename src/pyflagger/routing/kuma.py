@@ -1,0 +1,84 @@
+"""Provider `kuma`: a TrafficRoute for each port, of the whole cluster and named as the apex Service.
+
+Kuma's newer MeshHTTPRoute is another API and not written. The name has no namespace in it, so a route whose destination
+is a Service of another namespace is never touched. See Kuma's documentation, "Traffic Route".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pyflagger.api import names
+from pyflagger.api.canary import Canary
+from pyflagger.api.facts import Capabilities, Fault, Problem, Route
+from pyflagger.objects import Delete, Obj, Ref, Resource, part
+from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.generated import make
+from pyflagger.routing.split import Rule, Split, entries, port_names, shared_out
+
+ROUTES = Resource("kuma.io", "v1alpha1", "trafficroutes", "TrafficRoute", namespaced=False)
+SERVICE, MESH = "kuma.io/service", "kuma.io/mesh"
+
+
+class Kuma(Split):
+    """Splits by the tag that Kuma gives to each port of a Service."""
+
+    capabilities = Capabilities(weights=True, ports=True)
+    kinds: tuple[Resource, ...] = (ROUTES,)
+
+    def others(self, canary: Canary) -> tuple[Ref, ...]:
+        """One for each further port."""
+        return tuple(ROUTES.ref("", name) for name, _ in port_names(canary)[1:])
+
+    def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
+        """The first port's comes last."""
+        (rule,) = rules
+        made = []
+        for name, port in reversed(port_names(canary)):
+            if _is_foreign(canary, live.get(ROUTES.ref("", name))):
+                text = f"trafficroute {name} routes a Service of another namespace than {canary.metadata.namespace}"
+                todo = "These routes are of the whole cluster: give the Services of one namespace another name."
+                return Problem(Fault.MANIFEST, text, todo, "spec.service.name")
+            made.append(_one(canary, name, port, rule.route))
+        return tuple(made)
+
+    def backends(self, obj: Obj) -> list[list[Obj]]:
+        """One split."""
+        return [entries(part(part(obj, "spec"), "conf"), "split")]
+
+    def service_of(self, canary: Canary, backend: Obj) -> Any:
+        """The Service of a tag, when it is one of our namespace."""
+        name, namespace = _tagged(backend.get("destination"))
+        return name if namespace == canary.metadata.namespace else None
+
+    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+        """Nobody owns an object of the whole cluster, so ours are deleted."""
+        refs = self.reads(canary, options)
+        return tuple(Delete(ref) for ref in refs if (obj := live.get(ref)) and not _is_foreign(canary, obj))
+
+
+def _one(canary: Canary, name: str, port: int, route: Route) -> Obj:
+    def tag(service: str) -> dict[str, str]:
+        return {SERVICE: f"{service}_{canary.metadata.namespace}_svc_{port}"}
+
+    spec = {
+        "sources": [{"match": {SERVICE: "*"}}],
+        "destinations": [{"match": tag(names.apex(canary))}],
+        "conf": {
+            "split": [{"weight": weight, "destination": tag(service)} for service, weight in shared_out(canary, route)]
+        },
+    }
+    return {**make(canary, ROUTES, name, spec), "mesh": canary.metadata.annotations.get(MESH, "default")}
+
+
+def _is_foreign(canary: Canary, obj: Obj | None) -> bool:
+    """Whether a route leads to Services of other namespaces."""
+    matches = [entry.get("match") for entry in entries(part(obj or {}, "spec"), "destinations")]
+    return any(namespace not in ("", canary.metadata.namespace) for _, namespace in map(_tagged, matches))
+
+
+def _tagged(tags: Any) -> tuple[str, str]:
+    """(Service, namespace) of a tag such as `web_test_svc_80`; empty for others, such as `*`."""
+    parts = str(tags.get(SERVICE, "")).split("_") if isinstance(tags, dict) else []
+    return (parts[0], parts[1]) if len(parts) == 4 else ("", "")

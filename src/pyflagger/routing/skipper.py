@@ -1,0 +1,101 @@
+"""Provider `skipper`: a second Ingress beside the user's, with both Services as backends and weights by annotation.
+
+A predicate decides whether it counts: `Weight(100)` ranks it over the user's while the canary gets requests, `False()`
+takes it out otherwise. The user's Ingress is only read. See Skipper's documentation, "Ingress usage".
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pyflagger.api import names
+from pyflagger.api.canary import Canary
+from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Fault, Problem, Route
+from pyflagger.objects import Create, Delete, Obj, Ref, Resource
+from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.generated import owed, patch
+from pyflagger.routing.ingresses import INGRESSES, changes, ingress_ref, led_to, shadow, source_of
+from pyflagger.routing.split import shared_out
+
+WEIGHTS, PREDICATE = "zalando.org/backend-weights", "zalando.org/skipper-predicate"
+ON, OFF = "Weight(100)", "False()"
+
+
+class Skipper:
+    """Weights as JSON in an annotation."""
+
+    capabilities = Capabilities(weights=True, ports=True)
+    kinds: tuple[Resource, ...] = (INGRESSES,)
+
+    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+        """The user's Ingress and ours."""
+        return (ingress_ref(canary), ingress_ref(canary, "-canary")) if canary.spec.ingress_ref else ()
+
+    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+        """Both weights of ours."""
+        ours = live.get(ingress_ref(canary, "-canary")) if canary.spec.ingress_ref else None
+        if ours is None:
+            return None
+        text = (ours["metadata"].get("annotations") or {}).get(WEIGHTS, "")
+        (primary, _), (other, _) = shared_out(canary, ALL_PRIMARY)
+        weights = _weights(text)
+        shares = [weights.get(name, 0) for name in (primary, other)]
+        if all(type(share) is int and share >= 0 for share in shares) and sum(shares) == 100:
+            return Route(*shares)
+        what = f"{ingress_ref(canary, '-canary')}: annotation {WEIGHTS} is {text!r}, which gives {primary} and {other}"
+        todo = "Somebody else writes to it: find out who. It is set again."
+        return Problem(Fault.CLUSTER, f"{what} not 100 in all", todo)
+
+    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+        """Ours follows the user's; its weights stay."""
+        route = self.read(canary, live, options)
+        return self._written(canary, live, route if isinstance(route, Route) else owed(canary))
+
+    def set(
+        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+    ) -> Writes | Problem:
+        """Both annotations."""
+        if not canary.spec.ingress_ref or live.get(ingress_ref(canary, "-canary")) is None:
+            if route == ALL_PRIMARY:
+                return ()
+            return Problem(Fault.CLUSTER, f"ingress {names.ingress(canary)}-canary is not there", "It is made again.")
+        return self._written(canary, live, route)
+
+    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+        """Ours is taken away at once, so that the user's serves alone."""
+        ours = ingress_ref(canary, "-canary")
+        return (Delete(ours),) if live.get(ours) is not None else ()
+
+    def _written(self, canary: Canary, live: Live, route: Route) -> Writes | Problem:
+        source = source_of(canary, live)
+        if isinstance(source, Problem):
+            return source
+        ours, wanted = live.get(ingress_ref(canary, "-canary")), _render(canary, source, route)
+        if ours is None:
+            return (Create(wanted),)
+        body = changes(ours, wanted)
+        return (patch(ours, body),) if body else ()
+
+
+def _render(canary: Canary, source: Obj, route: Route) -> Obj:
+    shares = shared_out(canary, route)
+    predicates = ((source["metadata"].get("annotations") or {}).get(PREDICATE) or "").split("&&")
+    kept = [word for word in map(str.strip, predicates) if word not in ("", ON, OFF)]
+    annotations = {
+        WEIGHTS: json.dumps(dict(sorted(shares)), separators=(",", ":")),
+        PREDICATE: " && ".join([ON if route.canary else OFF, *kept]),
+    }
+
+    def both(path: Obj) -> list[Obj]:
+        return [led_to(path, name) for name, _ in shares]
+
+    return shadow(canary, source, both, lambda key: key in annotations, annotations)
+
+
+def _weights(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
