@@ -13,6 +13,7 @@ from pyflagger.objects import Obj
 from pyflagger.routing.base import Options
 from pyflagger.routing.ingresses import INGRESSES, LAST_APPLIED
 from pyflagger.routing.skipper import PREDICATE, WEIGHTS, Skipper
+from pyflagger.testing import Scene, check_router
 
 ROUTER, OPTIONS = Skipper(), Options()
 OURS = INGRESSES.ref("test", "web-canary")
@@ -148,3 +149,9 @@ def test_what_is_wrong_is_told() -> None:
     live = road.cluster.live(ROUTER.reads(road.canary, OPTIONS))
     early = ROUTER.set(road.canary, live, Route(90, 10), OPTIONS)
     assert isinstance(early, Problem) and "web-canary is not there" in early.text
+
+
+def test_it_conforms() -> None:
+    """To what plugins are held to."""
+    ref = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web"}
+    assert len(check_router(Skipper, Scene({"provider": "skipper", "ingressRef": ref}, (ingress(),)))) >= 12

@@ -13,6 +13,7 @@ from splits import ADOPTED, Way, made, theirs
 from pyflagger.api.facts import ALL_PRIMARY, Fault, Problem, Route
 from pyflagger.objects import Obj, Write, merge_apply
 from pyflagger.routing.registry import PROVIDERS
+from pyflagger.testing import Scene, check_router
 
 SMI = "split.smi-spec.io"
 WAYS: dict[str, dict[str, Any]] = {
@@ -106,6 +107,14 @@ def test_it_is_made_with_everybody_on_the_primary(provider: str) -> None:
     for obj in owned(one):
         if "namespace" in obj["metadata"]:
             assert obj["metadata"]["ownerReferences"][0]["uid"] == "u1"
+
+
+@every_provider
+def test_it_conforms(provider: str) -> None:
+    """To what plugins are held to."""
+    needs = WAYS[provider]
+    scene = Scene({"provider": provider, **needs.get("spec", {})}, needs.get("objects", ()))
+    assert len(check_router(lambda: PROVIDERS[provider], scene)) >= 12
 
 
 @every_provider

@@ -17,6 +17,7 @@ from pyflagger.routing.base import Live, Options
 from pyflagger.routing.generated import apex_metadata, make
 from pyflagger.routing.matching import Condition, conditions
 from pyflagger.routing.split import (
+    SERVICES,
     Rule,
     Split,
     aligned,
@@ -44,7 +45,7 @@ class AppMesh(Split):
         self._services = Resource(GROUP, version, "virtualservices", "VirtualService")
         self._routers = Resource(GROUP, version, "virtualrouters", "VirtualRouter")
         routing = (self._services,) if self._old else (self._routers, self._services)
-        self.kinds = (*routing, self._nodes)
+        self.kinds = (*routing, self._nodes, SERVICES)
 
     def main(self, canary: Canary) -> Ref:
         """What holds the routes of the apex."""

@@ -16,7 +16,7 @@ from pyflagger.objects import Obj, Ref, Resource, part
 from pyflagger.routing.base import Live, Options
 from pyflagger.routing.generated import make
 from pyflagger.routing.matching import Condition, conditions
-from pyflagger.routing.split import Rule, Split, aligned, entries, selector_of, services_of, shared_out
+from pyflagger.routing.split import SERVICES, Rule, Split, aligned, entries, selector_of, services_of, shared_out
 
 TABLES = Resource("gateway.solo.io", "v1", "routetables", "RouteTable")
 UPSTREAMS = Resource("gloo.solo.io", "v1", "upstreams", "Upstream")
@@ -38,7 +38,7 @@ class Gloo(Split):
     """Routes with two weighted destinations each."""
 
     capabilities = Capabilities(weights=True, ab=True, testers=True)
-    kinds: tuple[Resource, ...] = (TABLES, UPSTREAMS)
+    kinds: tuple[Resource, ...] = (TABLES, UPSTREAMS, SERVICES)
 
     def others(self, canary: Canary) -> tuple[Ref, ...]:
         """The Services, for their selectors, our Upstreams, and the user's."""

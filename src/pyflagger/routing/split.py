@@ -218,16 +218,20 @@ def prefix_of(canary: Canary) -> str:
     return found if isinstance(found, str) and found else "/"
 
 
+SERVICES = Resource("", "v1", "services", "Service")
+"""For the kinds of a router that reads selectors."""
+
+
 def services_of(canary: Canary) -> tuple[Ref, Ref]:
     """The Services of primary and canary, whose selectors say which pods are meant."""
     namespace = canary.metadata.namespace
     primary, other = names.primary_service(canary), names.canary_service(canary)
-    return Ref("v1", "Service", namespace, primary), Ref("v1", "Service", namespace, other)
+    return SERVICES.ref(namespace, primary), SERVICES.ref(namespace, other)
 
 
 def selector_of(canary: Canary, live: Live, service: str) -> Obj:
     """The selector of a live Service; empty while it is not there."""
-    return part(part(live.get(Ref("v1", "Service", canary.metadata.namespace, service)) or {}, "spec"), "selector")
+    return part(part(live.get(SERVICES.ref(canary.metadata.namespace, service)) or {}, "spec"), "selector")
 
 
 def aligned(live: Any, wanted: list[Obj]) -> list[Obj]:
