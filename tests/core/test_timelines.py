@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from core.world import KUBERNETES, MESH, PLAIN, World, hook, ready_world
+from core.world import KUBERNETES, MESH, PLAIN, World, canary, hook, ready_world
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import Route
+from pyflagger.core.decision import Ensure, Part, PauseAutoscaler, ScaleTarget
 
 
 def rounds(world: World, *, limit: int = 14) -> Iterator[tuple[list[str], str, str]]:
@@ -39,6 +40,7 @@ COPY = "Copying web.test template spec to web-primary.test"
 HOME = ["Routing all traffic to primary", "Promotion completed! Scaling down web.test"]
 BAD = "Halt shop.test advancement success rate 91.26% < 99%"
 RATE = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
+AUTOSCALER = Part.PRIMARY_AUTOSCALER
 
 
 def weight(percent: int) -> str:
@@ -81,6 +83,26 @@ STRAIGHT: dict[str, tuple[dict[str, Any], dict[str, Any], list[tuple[list[str], 
             ([weight(10)], "Progressing w10 i0 f0", "90/10"),
             ([weight(100)], "Progressing w100 i0 f0", "0/100"),
             ([COPY, *HOME], "Succeeded w0 i0 f0", "100/0"),
+        ],
+    ),
+    "listed weights, the last under 100": (
+        {"stepWeights": [1, 2, 10, 80]},
+        PLAIN,
+        [
+            ([*BEGIN, weight(1)], "Progressing w1 i0 f0", "99/1"),
+            ([weight(2)], "Progressing w2 i0 f0", "98/2"),
+            ([weight(10)], "Progressing w10 i0 f0", "90/10"),
+            ([weight(80)], "Progressing w80 i0 f0", "20/80"),
+            ([COPY, *HOME], "Succeeded w0 i0 f0", "100/0"),
+        ],
+    ),
+    "traffic goes back in steps, the last cut short": (
+        {"stepWeight": 30, "maxWeight": 30, "stepWeightPromotion": 20},
+        PLAIN,
+        [
+            ([*BEGIN, weight(30)], "Progressing w30 i0 f0", "70/30"),
+            ([COPY, "Advance shop.test primary weight 90"], "Promoting w10 i0 f0", "90/10"),
+            (["Advance shop.test primary weight 100", HOME[1]], "Succeeded w0 i0 f0", "100/0"),
         ],
     ),
     "traffic goes back in steps": (
@@ -177,6 +199,42 @@ def test_a_release_takes_its_steps_and_little_more() -> None:
     assert world.now - began == pytest.approx(33, abs=0.6)
 
 
+def test_from_the_first_look_to_success() -> None:
+    """With an autoscaler and hooks: who is paused, resumed, scaled and asked when, from bootstrap to the end."""
+    analysis = {
+        "stepWeight": 10,
+        "maxWeight": 30,
+        "metrics": [RATE],
+        "webhooks": [hook("pre-rollout", "smoke"), hook("rollout", "load"), hook("post-rollout", "bye")],
+    }
+    world = World(canary(analysis), paused=False, parts={AUTOSCALER: "missing"}, **MESH)
+    world.until(Phase.INITIALIZED)
+    assert scaled(world) == [Ensure(AUTOSCALER), PauseAutoscaler(True), ScaleTarget(None)]
+    assert world.texts == ["all the metrics providers are available!", "Initialization done! shop.test"]
+    assert world.alerts == [("info", "New Deployment detected, initialization completed.")]
+    assert world.fresh_record().run(100).said == [], "no change, no word"
+    world.parts[AUTOSCALER] = "drift"
+    assert play(world) == [
+        ([BEGIN[0], BEGIN[1], "Pre-rollout check smoke passed", weight(10)], "Progressing w10 i0 f0", "90/10"),
+        ([weight(20)], "Progressing w20 i0 f0", "80/20"),
+        ([weight(30)], "Progressing w30 i0 f0", "70/30"),
+        ([COPY, HOME[0], "Post-rollout check bye passed", HOME[1]], "Succeeded w0 i0 f0", "100/0"),
+    ]
+    assert scaled(world) == [
+        PauseAutoscaler(False),
+        ScaleTarget(2),
+        Ensure(AUTOSCALER),
+        PauseAutoscaler(True),
+        ScaleTarget(None),
+    ]
+    assert [name for name, *_ in world.calls] == ["smoke", *["load", RATE["name"]] * 3, "bye"]
+
+
+def scaled(world: World) -> list[object]:
+    """What was done to workloads and autoscalers."""
+    return [a for a in world.actions if isinstance(a, PauseAutoscaler | ScaleTarget) or a == Ensure(AUTOSCALER)]
+
+
 def test_a_bad_metric_rolls_back() -> None:
     """Two failed checks at one weight, then everything is put back; the counter's last value is acted on at once."""
     world = ready_world({"stepWeight": 10, "maxWeight": 30, "metrics": [RATE]}, metrics={RATE["name"]: 91.256})
@@ -238,6 +296,38 @@ def test_a_new_revision_in_the_middle_restarts_at_once() -> None:
     world.until(Phase.SUCCEEDED)
     assert world.texts[1:4] == [BEGIN[1], "Pre-rollout check pre-rollout passed", weight(20)]
     assert world.status.last_promoted_spec == "v1:r3"
+
+
+def test_a_new_revision_forgets_the_failed_checks_of_the_one_before() -> None:
+    """And its checks begin with the first, once its pods are ready."""
+    analysis = {"stepWeight": 20, "maxWeight": 40, "metrics": [RATE]}
+    world = ready_world(analysis, metrics={RATE["name"]: [1, 100]}).change("v1:r2").run(14)
+    assert (world.route, world.status.canary_weight, world.status.failed_checks) == (Route(80, 20), 20, 1)
+    world.fresh_record().change("v1:r3").look()
+    assert (world.route, world.status.canary_weight, world.status.failed_checks) == (Route(100, 0), 0, 0)
+    world.run(4)
+    assert [text for *_, text in world.said] == [
+        "New revision detected! Restarting analysis for web.test",
+        "canary deployment web.test not ready: rolling",
+        *(BEGIN[1], weight(20)),
+    ]
+
+
+@pytest.mark.parametrize("match", [[], [{"headers": {"x-user": {"exact": "insider"}}}]])
+def test_the_promotion_gate_keeps_the_iterations(match: list[Any]) -> None:
+    """A/B and blue/green: the true count in the status, analysis and gate every interval, not every other one."""
+    analysis = {"iterations": 2, "match": match, "webhooks": [hook("confirm-promotion", "go")], "metrics": [RATE]}
+    world = ready_world(analysis, hooks={"go": ["no", "no", True]}, **MESH)
+    rows, shares = play(world), "0/100" if match else "100/0"
+    halt = "Halt shop.test advancement waiting for promotion approval go"
+    assert rows[:4] == [
+        ([*BEGIN, iteration(1, 2)], "Progressing w0 i1 f0", shares),
+        ([iteration(2, 2)], "Progressing w0 i2 f0", shares),
+        ([halt], "WaitingPromotion w0 i2 f0", shares),
+        ([], "WaitingPromotion w0 i2 f0", shares),
+    ]
+    assert rows[-1][1:] == ("Succeeded w0 i0 f0", "100/0")
+    assert [name for name, *_ in world.calls].count("go") == 3, "and not again once it was open"
 
 
 def test_the_promotion_gate_keeps_the_weight() -> None:
