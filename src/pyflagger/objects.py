@@ -10,7 +10,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 Obj: TypeAlias = dict[str, Any]
 
@@ -27,9 +27,11 @@ UNREAD: Final = Unread.UNREAD
 Found: TypeAlias = Obj | Unread | None
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
-    """Names one object of the API. `namespace` is empty for cluster-scoped kinds."""
+class Ref(NamedTuple):
+    """Names one object of the API. `namespace` is empty for cluster-scoped kinds.
+
+    A tuple, for it is hashed and compared at every step of every look.
+    """
 
     api_version: str
     kind: str

@@ -7,7 +7,7 @@ readiness, evidence and memory are added each time. Sees objects of Kubernetes; 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from pyflagger.api import names
@@ -36,6 +36,13 @@ class NotYet(Exception):
     """The cache has not read everything that this canary needs; it pokes when it has."""
 
 
+class Copies(NamedTuple):
+    """What is wrong with our copies of configs: those that nobody uses, those that the primary's pods lack."""
+
+    stale: frozenset[Ref]
+    lost: frozenset[Ref]
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What follows from live objects whatever the time. `selector` and `tracked` are what `render` needs too."""
@@ -45,9 +52,9 @@ class Facts:
     revision: str
     matches: bool
     restored_replicas: int
-    route: Route | Problem | None
-    generated: Generated
-    stale: frozenset[Ref]
+    copies: Copies
+    route: Route | Problem | None = None
+    generated: Generated = field(default_factory=Generated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +67,8 @@ class Seen:
     facts: Facts
 
 
-class Copies(NamedTuple):
-    """What is wrong with our copies of configs: those that nobody uses, those that the primary's pods lack."""
-
-    stale: frozenset[Ref]
-    lost: frozenset[Ref]
+def _version(obj: Obj | None) -> object:
+    return obj["metadata"].get("resourceVersion") if obj else ""
 
 
 def _stamp(workload: Obj | None) -> object:
@@ -93,7 +97,7 @@ class Eyes:
         self._world, self._configs, self._interests, self._rivals = world, configs, interests, rivals
         self._settings, self._clock, self._follow = settings, clock, follow
         self._plans: dict[Key, tuple[str, Plan]] = {}
-        self._facts: dict[Key, tuple[object, Facts]] = {}
+        self._facts: dict[Key, tuple[object, object, Facts]] = {}
 
     def observe(self, key: Key, desk: Desk) -> Seen | None:
         """The canary's situation; None when it is gone. Raises NotYet."""
@@ -139,7 +143,8 @@ class Eyes:
 
         On deletion a kind that is not served counts as one without objects: what is gone needs no handing back.
         """
-        interest = plan.interest | self._more(plan).keys()
+        more = self._more(plan)
+        interest = plan.interest | more.keys() if more else plan.interest
         self._interests.put(key, interest)
         followed = [self._follow(resource) for resource in _resources(interest)]
         if not all(followed):
@@ -155,18 +160,24 @@ class Eyes:
         tracked = self._tracked(key, plan)
         meta = plan.canary.metadata
         owned = self._configs.owned(meta.uid)
-        versions: object = (
+        # A kind that keeps both versions in one object tells in its status which they are.
+        stamp = _version if plan.primary == plan.target else _stamp
+        copied: object = (
             meta.generation,
             meta.uid,
-            [_stamp(self._world.get(ref)) for ref in (plan.target, plan.primary)],
-            [obj["metadata"].get("resourceVersion") if obj else "" for obj in map(self._world.get, plan.others)],
+            [stamp(self._world.get(ref)) for ref in (plan.target, plan.primary)],
+            [_version(self._world.get(ref)) for ref in (plan.autoscaler, plan.primary_autoscaler) if ref],
             tracked.checksums if isinstance(tracked, Tracked) else tracked,
             owned,
         )
+        routed: object = [_version(obj) for obj in map(self._world.get, plan.others)]
         known = self._facts.get(key)
-        if known is None or known[0] != versions:
-            self._facts[key] = known = (versions, self._work_out(plan, tracked, owned))
-        return known[1]
+        if known is None or known[0] != copied:
+            known = (copied, routed, self._work_out(plan, tracked, owned))
+        elif known[1] != routed:
+            known = (copied, routed, self._routed(plan, known[2]))
+        self._facts[key] = known
+        return known[2]
 
     def _tracked(self, key: Key, plan: Plan) -> Tracked | Problem:
         target = self._world.get(plan.target)
@@ -183,7 +194,16 @@ class Eyes:
             isinstance(self._configs.find(ref.copy_ref(namespace)), Unread) for ref in found.refs.values()
         ):
             raise NotYet
-        return found
+        known = self._facts.get(key)
+        # The same objects keep the same checksums, worked out once.
+        return known[2].tracked if known and found == known[2].tracked else found
+
+    def _routed(self, plan: Plan, facts: Facts) -> Facts:
+        """Facts whose workloads and configs are still as they were: a step of a release changes routes alone."""
+        generated = Generated()
+        if plan.workload is not None and self._world.get(plan.target) is not None:
+            generated = self._generated(plan, facts.selector, facts.tracked, facts.copies)
+        return replace(facts, route=self._route(plan, facts.selector), generated=generated)
 
     def _work_out(self, plan: Plan, tracked: Tracked | Problem, owned: frozenset[Ref]) -> Facts:
         target, found, kind = self._world.get(plan.target), self.primary(plan), plan.workload
@@ -191,19 +211,16 @@ class Eyes:
         options = self._settings.workloads
         selector = _selector(plan, target, kind, self._settings)
         known = tracked if isinstance(tracked, Tracked) else NOTHING
-        usable = kind is not None and target is not None
         scaler = self._world.get(plan.autoscaler) if plan.autoscaler else None
-        ours = Copies(_stale(plan, owned, known, primary), _lost(plan, owned, known, primary))
-        return Facts(
+        facts = Facts(
             selector=selector,
             tracked=tracked,
             revision=kind.revision(target) if kind and target else "",
             matches=bool(kind and target and primary and kind.matches(plan.canary, target, primary, known, options)),
             restored_replicas=kind.restored_replicas(plan.canary, target, primary, scaler) if kind and target else 1,
-            route=self._route(plan, selector),
-            generated=self._generated(plan, selector, tracked, ours) if usable else Generated(),
-            stale=ours.stale,
+            copies=Copies(_stale(plan, owned, known, primary), _lost(plan, owned, known, primary)),
         )
+        return self._routed(plan, facts)
 
     def primary(self, plan: Plan) -> Obj | Problem | None:
         """The primary; None before it exists, a Problem when its name is taken."""

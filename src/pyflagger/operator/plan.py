@@ -6,6 +6,7 @@ Made by `operator.observe` whenever a Canary changes; knows no other live object
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pyflagger.api import defaults, names
@@ -52,7 +53,7 @@ def settings_of(options: Options) -> Settings:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """A Canary with everything that is derived from it. `router` and `workload` are None when a problem says why."""
 
@@ -75,7 +76,7 @@ class Plan:
         """What the provider can do."""
         return self.router.capabilities if self.router else Capabilities()
 
-    @property
+    @cached_property
     def interest(self) -> frozenset[Ref]:
         """Every object whose change may move this canary, ConfigMaps and Secrets aside."""
         return frozenset((self.target, self.primary, *self.others))

@@ -43,7 +43,7 @@ class Renderer:
             Part.PRIMARY_AUTOSCALER: self._autoscaler,
             Part.ROUTING: self._routing,
             Part.PRIMARY_CONFIGS: lambda seen: self._copies(seen, self._tracked(seen)),
-            Part.STALE_CONFIGS: lambda seen: tuple(Delete(ref) for ref in sorted(seen.facts.stale, key=str)),
+            Part.STALE_CONFIGS: lambda seen: tuple(Delete(ref) for ref in sorted(seen.facts.copies.stale, key=str)),
         }
 
     def part(self, seen: Seen, part: Part) -> Writes:
