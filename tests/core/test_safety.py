@@ -191,6 +191,26 @@ def test_a_run_holds_its_weight_while_the_primary_is_not_ready() -> None:
     world.until(Phase.SUCCEEDED)
 
 
+def test_a_run_holds_its_weight_while_the_data_plane_has_not_taken_the_route() -> None:
+    """No step, no failed check, said once an interval at most; it goes on by itself."""
+    world = ready_world().change("v1:r2").run(5)
+    before = world.route
+    world.route_waiting = "HTTPRoute web: parent Gateway gw is not ready"
+    world.fresh_record().run(100)
+    assert world.route == before and not acted(world, SetRoute) and world.status.failed_checks == 0
+    world.route_waiting = ""
+    world.until(Phase.SUCCEEDED)
+
+
+def test_a_route_that_is_never_taken_stops_no_rollback() -> None:
+    """The deadline of the canary's pods ends the run all the same."""
+    world = ready_world().change("v1:r2").run(5)
+    world.route_waiting = "HTTPRoute web: parent Gateway gw is not ready"
+    world.target.failing = "deadline"
+    world.until(Phase.FAILED)
+    assert world.route == ALL_PRIMARY
+
+
 def test_a_rollback_waits_for_a_primary_that_is_only_late() -> None:
     """Begun and written down, it goes on when there is something to go back to."""
     world = ready_world({**TO_20, "threshold": 1, "metrics": [RATE]}, metrics={RATE["name"]: 1})

@@ -125,6 +125,7 @@ class World:
     paused: bool | None = None
     parts: dict[Part, Sync] = field(default_factory=dict)
     reassert_zero: bool = False
+    route_waiting: str = ""
     problems: tuple[Problem, ...] = ()
     unread: tuple[Problem, ...] = ()
     target_problem: Problem | None = None
@@ -203,6 +204,7 @@ class World:
             memory=self.memory,
             deleting=self.deleting,
             reassert_zero=self.reassert_zero,
+            route_waiting=self.route_waiting,
         )
 
     @property

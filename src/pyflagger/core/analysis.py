@@ -16,7 +16,7 @@ from pyflagger.core import promotion, reasons, rollback, start, strategy
 from pyflagger.core.case import Case, Step, no_progress
 from pyflagger.core.decision import Action, Alert, Decision, Reason, Remember
 from pyflagger.core.evidence import agrees, call
-from pyflagger.core.holding import hold_for_canary, hold_for_primary
+from pyflagger.core.holding import hold_for_canary, hold_for_primary, hold_for_route
 from pyflagger.core.revision import Change, copied, running_change
 from pyflagger.core.verdict import checks, judge, unusable
 
@@ -99,6 +99,11 @@ def skipped(case: Case) -> Decision | None:
 def too_many_failed(case: Case) -> Decision | None:
     """The threshold ends the run."""
     return rollback.by_checks(case) if case.status.failed_checks >= threshold(case.canary) else None
+
+
+def served(case: Case) -> Decision | None:
+    """Nothing is judged while the data plane does not serve the split that is asked for; rollbacks go before this."""
+    return hold_for_route(case) if case.situation.route_waiting else None
 
 
 def between_rounds(case: Case) -> Decision | None:
@@ -203,6 +208,7 @@ JUDGING: tuple[Step, ...] = (
     skipped,
     strategy.record,
     too_many_failed,
+    served,
     between_rounds,
     round_of,
 )

@@ -25,6 +25,12 @@ def hold_for_canary(case: Case) -> Decision:
     return _hold(case, reasons.canary_not_ready(readiness.text), readiness)
 
 
+def hold_for_route(case: Case) -> Decision:
+    """Wait for the data plane to take the route."""
+    text = case.situation.route_waiting
+    return _hold(case, reasons.route_not_ready(text), Readiness(False, text))
+
+
 def _hold(case: Case, reason: Reason, readiness: Readiness, alert: tuple[Action, ...] = ()) -> Decision:
     if readiness.settling:
         return Decision(reasons=(reason,), wake=readiness.look_again)

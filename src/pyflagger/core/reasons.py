@@ -165,6 +165,11 @@ def canary_not_ready(text: str) -> Reason:
     return Reason("canary-not-ready", text, "Look at the target's pods.", Fault.CLUSTER)
 
 
+def route_not_ready(text: str) -> Reason:
+    """The data plane has not taken the route; `text` is the whole event text."""
+    return Reason("route-not-ready", text, "Look at the status of the route and of its parents.", Fault.CLUSTER)
+
+
 def rollback_holds(text: str) -> Reason:
     """Traffic would go back to the primary, if that were ready."""
     return Reason(

@@ -24,6 +24,7 @@ from pyflagger.operator.plan import Plan, Settings, make_plan
 from pyflagger.operator.rivals import Rivals
 from pyflagger.operator.world import World
 from pyflagger.routing import services
+from pyflagger.routing.base import Waits
 from pyflagger.routing.services import Role, Selector
 from pyflagger.workloads import autoscalers
 from pyflagger.workloads.base import Workload
@@ -238,6 +239,10 @@ class Eyes:
             return None
         return plan.router.read(plan.canary, self.live(plan), self._settings.routing)
 
+    def _route_waiting(self, plan: Plan) -> str:
+        waits = plan.router if isinstance(plan.router, Waits) else None
+        return waits.waiting(plan.canary, self.live(plan), self._settings.routing) if waits else ""
+
     def live(self, plan: Plan) -> dict[Ref, Obj | None]:
         """The routing objects as they are now."""
         reads = plan.router.reads(plan.canary, self._settings.routing) if plan.router else ()
@@ -305,6 +310,7 @@ class Eyes:
             memory=desk.memory(),
             deleting=deleting,
             reassert_zero=self._settings.options.idle_at_zero,
+            route_waiting=self._route_waiting(plan),
         )
 
     def _target(self, plan: Plan, facts: Facts, now: float) -> Target | Problem:

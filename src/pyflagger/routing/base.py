@@ -48,3 +48,11 @@ class Router(Protocol):
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
         """What gives routing back to the user on deletion."""
+
+
+@runtime_checkable
+class Waits(Protocol):
+    """A provider that hears from the data plane whether it serves the routes as they are."""
+
+    def waiting(self, canary: Canary, live: Live, options: Options) -> str:
+        """Why it does not do so yet; empty when it does. Weights are not judged, and not raised, before."""
