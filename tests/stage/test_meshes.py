@@ -14,6 +14,8 @@ from stage.manifests import analysis, canary, deployment, image
 from stage.manifests import settings as configs
 from stage.stage import Stage, healthy, path_of, vector
 
+pytestmark = pytest.mark.looptime
+
 ROUTERS = {"gatewayapi:v1": GatewayApi("v1"), "istio": Istio()}
 TESTER = {"headers": {"x-canary": {"exact": "insider"}}}
 AFFINITY = {"cookieName": "ck", "primaryCookieName": "pk"}
@@ -26,7 +28,8 @@ def definitions(provider: str) -> list[Obj]:
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     found: list[Obj] = []
     for kind in ROUTERS[provider].kinds:
-        version = {"name": kind.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+        version: Obj = {"name": kind.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+        version["subresources"] = {"status": {}}
         names = {"plural": kind.plural, "kind": kind.kind, "singular": kind.kind.lower()}
         spec = {"group": kind.group, "scope": "Namespaced", "names": names, "versions": [version]}
         head = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
@@ -82,7 +85,10 @@ class Story:
             told = {"type": "Accepted", "status": "True", "observedGeneration": generation}
             parents = [{"parentRef": {"name": "gw"}, "conditions": [told]}]
             if (route.get("status") or {}).get("parents") != parents:
-                path, typed = ROUTERS[self.provider].kinds[0].path("test", "shop"), "application/merge-patch+json"
+                path, typed = (
+                    ROUTERS[self.provider].kinds[0].path("test", "shop", "status"),
+                    "application/merge-patch+json",
+                )
                 await self.stage.client.call("PATCH", path, {"status": {"parents": parents}}, content_type=typed)
 
     async def route(self) -> Obj:
