@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-real e2e lint bench mutate fuzz docs clean
+.PHONY: help demo sandbox test test-real e2e e2e-oracle lint bench mutate fuzz docs clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ $(VENV)/.e2e: $(READY)
 
 e2e: $(VENV)/.e2e ## the operator on a real control plane, ingress and Prometheus (the first time builds: 10 minutes)
 	$(BIN)/python -m e2e
+
+e2e-oracle: $(VENV)/.e2e ## the recorded stories of the reference on a real control plane, judged (3 minutes)
+	PYTHONPATH=tests:. $(BIN)/python -m e2e --run $(abspath $(BIN))/python -m oracle.record $(NAME)
 
 lint: $(READY) ## style, types, layers, and the tidy rules
 	$(BIN)/ruff check src tests bench e2e

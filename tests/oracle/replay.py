@@ -32,6 +32,7 @@ from stage.stage import Stage, path_of, vector
 
 HERE = Path(__file__).parent
 HOOKS, PROMETHEUS, SAY = "http://hooks.invalid", "http://prometheus.invalid", "http://say.invalid"
+FLAGS = (f"-metrics-server={PROMETHEUS}", "-mesh-provider=nginx", f"-event-webhook={SAY}")
 INGRESSES = resource_of(Ref("networking.k8s.io/v1", "Ingress", "", ""))
 SCALERS = resource_of(Ref("autoscaling/v2", "HorizontalPodAutoscaler", "", ""))
 DAEMONS = resource_of(Ref("apps/v1", "DaemonSet", "", ""))
@@ -222,16 +223,14 @@ class Recorder:
 
 
 class Story:
-    """One scenario on a stage of its own."""
+    """One scenario, on a stage of its own or on the one that is given."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, stage: Any = None) -> None:
         text = file.read_text().replace("{hooks}", HOOKS).replace("{prom}", PROMETHEUS)
         self.doc: Obj = yaml.safe_load(text)
         self.name, self.namespace = self.doc["name"], self.doc["namespace"]
-        flags = [f"-metrics-server={PROMETHEUS}", "-mesh-provider=nginx", f"-event-webhook={SAY}"]
-        options = parse([*flags, *(self.doc.get("operator") or ())], {})
-        self.stage = Stage(self._answer)
-        self.stage.options = options
+        self.stage = stage or Stage(self.answer)
+        self.stage.options = parse([*FLAGS, *(self.doc.get("operator") or ())], {})
         self.recorder = Recorder(self.stage.clock.now)
         self.metrics: list[Obj] = [dict(entry) for entry in self.doc.get("metrics") or ()]
         self.hooks: dict[str, Any] = dict(self.doc.get("hooks") or {})
@@ -242,17 +241,23 @@ class Story:
         await stage.start(operator=False)
         await stage.namespace(self.namespace)
         cache = Cache(stage.client, stage.clock)
-        cache.subscribe(self._changed)
+        cache.subscribe(self.changed)
         for resource in WATCHED:
             await cache.wait(resource)
         await stage.start_operator()
+        try:
+            return await self.steps()
+        finally:
+            await cache.stop()
+            await stage.stop()
+
+    async def steps(self) -> list[str]:
+        """What happens, while the operator runs; the transcript."""
         gauges = asyncio.ensure_future(self._poll_gauges())
         try:
             await self._steps()
         finally:
             gauges.cancel()
-            await cache.stop()
-            await stage.stop()
         return list(self.recorder.transcript(self.name, self.namespace))
 
     async def _steps(self) -> None:
@@ -325,7 +330,7 @@ class Story:
                     others = [entry for entry in self.metrics if entry["match"] != what["match"]]
                     self.metrics = [{"match": what["match"], "value": what["value"]}, *others]
 
-    def _changed(self, change: Change) -> None:
+    def changed(self, change: Change) -> None:
         obj = change.new or change.old
         assert obj is not None
         if change.ref.namespace == self.namespace and not (change.resource == EVENTS and change.new is None):
@@ -340,15 +345,14 @@ class Story:
                 for line in operator.metrics().decode().splitlines():
                     if found := GAUGE.match(line):
                         labels = dict(re.findall(r'(\w+)="([^"]*)"', found[2]))
-                        labels.pop("namespace", None)
-                        self.recorder.put(
-                            "gauge", (found[1], found[2]), name=found[1], labels=labels, value=float(found[3])
-                        )
+                        if labels.pop("namespace", "") == self.namespace:
+                            key = (found[1], found[2])
+                            self.recorder.put("gauge", key, name=found[1], labels=labels, value=float(found[3]))
             await self.stage.clock.sleep(POLL_SECONDS)
 
     # The other side ---------------------------------------------------------------------------------------------------
 
-    async def _answer(self, request: HttpRequest) -> HttpAnswer:
+    async def answer(self, request: HttpRequest) -> HttpAnswer:
         if request.url.startswith(PROMETHEUS):
             return self._query(request)
         return await self._hook(request)

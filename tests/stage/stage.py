@@ -76,7 +76,46 @@ def vector(*values: str) -> bytes:
     return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
 
 
-class Stage:
+class Hands:
+    """What people do with kubectl, over a client of any API server."""
+
+    client: Client
+
+    async def namespace(self, name: str) -> None:
+        """Create a namespace."""
+        await self.client.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+
+    async def create(self, obj: Obj, namespace: str = "test") -> Obj:
+        """Create an object in a namespace."""
+        body = {**obj, "metadata": {**obj["metadata"], "namespace": namespace}}
+        return await self.client.call("POST", path_of(obj["kind"], namespace), body)
+
+    async def get(self, kind: str, name: str, namespace: str = "test") -> Obj:
+        """Read an object."""
+        return await self.client.call("GET", path_of(kind, namespace, name))
+
+    async def patch(self, kind: str, name: str, body: Obj, namespace: str = "test") -> Obj:
+        """A merge patch."""
+        return await self.client.call("PATCH", path_of(kind, namespace, name), body, MERGE)
+
+    async def set_image(
+        self, name: str, container: str, image: str, namespace: str = "test", kind: str = "Deployment"
+    ) -> None:
+        """What `kubectl set image` does."""
+        pod = (await self.get(kind, name, namespace))["spec"]["template"]["spec"]
+        containers = [{**entry, "image": image} if entry["name"] == container else entry for entry in pod["containers"]]
+        await self.patch(kind, name, {"spec": {"template": {"spec": {"containers": containers}}}}, namespace)
+
+    async def delete(self, kind: str, name: str, namespace: str = "test") -> None:
+        """What `kubectl delete` does."""
+        await self.client.call("DELETE", path_of(kind, namespace, name), {"propagationPolicy": "Background"})
+
+    async def status(self, name: str, namespace: str = "test") -> Obj:
+        """The status of a Canary."""
+        return (await self.get("Canary", name, namespace)).get("status") or {}
+
+
+class Stage(Hands):
     """A cluster to play on. `await start()` first, `await stop()` last."""
 
     def __init__(
@@ -128,36 +167,3 @@ class Stage:
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
-
-    async def namespace(self, name: str) -> None:
-        """Create a namespace."""
-        await self.client.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-
-    async def create(self, obj: Obj, namespace: str = "test") -> Obj:
-        """Create an object in a namespace."""
-        body = {**obj, "metadata": {**obj["metadata"], "namespace": namespace}}
-        return await self.client.call("POST", path_of(obj["kind"], namespace), body)
-
-    async def get(self, kind: str, name: str, namespace: str = "test") -> Obj:
-        """Read an object."""
-        return await self.client.call("GET", path_of(kind, namespace, name))
-
-    async def patch(self, kind: str, name: str, body: Obj, namespace: str = "test") -> Obj:
-        """A merge patch."""
-        return await self.client.call("PATCH", path_of(kind, namespace, name), body, MERGE)
-
-    async def set_image(
-        self, name: str, container: str, image: str, namespace: str = "test", kind: str = "Deployment"
-    ) -> None:
-        """What `kubectl set image` does."""
-        pod = (await self.get(kind, name, namespace))["spec"]["template"]["spec"]
-        containers = [{**entry, "image": image} if entry["name"] == container else entry for entry in pod["containers"]]
-        await self.patch(kind, name, {"spec": {"template": {"spec": {"containers": containers}}}}, namespace)
-
-    async def delete(self, kind: str, name: str, namespace: str = "test") -> None:
-        """What `kubectl delete` does."""
-        await self.client.call("DELETE", path_of(kind, namespace, name), {"propagationPolicy": "Background"})
-
-    async def status(self, name: str, namespace: str = "test") -> Obj:
-        """The status of a Canary."""
-        return (await self.get("Canary", name, namespace)).get("status") or {}
