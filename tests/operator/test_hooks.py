@@ -15,6 +15,7 @@ from pyflagger.api.canary import Canary, Webhook
 from pyflagger.api.parse import parse_canary
 from pyflagger.clock import LoopClock
 from pyflagger.core.situation import Passed, Refused
+from pyflagger.operator.desk import Key
 from pyflagger.operator.hooks import EventHooks, HookRequest, call
 from pyflagger.wire import FailureKind, HttpAnswer, HttpFailure, HttpRequest
 
@@ -277,6 +278,27 @@ async def test_order_is_kept_and_nobody_waits() -> None:
     assert [body["metadata"]["eventMessage"] for body in hooks.bodies] == ["one", "two", "three"]
     assert len({body["metadata"]["timestamp"] for body in hooks.bodies}) == 1
     assert hooks.times == [0, 5, 10]
+
+
+@pytest.mark.parametrize(("takes", "waited"), [(0, 0), (0.4, 0.4), (60, 1)])
+async def test_a_moment_to_be_heard(takes: float, waited: float) -> None:
+    """Who asks waits until all is told, a second at most; for a canary of which nothing is told, not at all."""
+
+    async def slow() -> HttpAnswer:
+        await asyncio.sleep(takes)
+        return HttpAnswer(200)
+
+    hooks = Hooks(slow)
+    events = EventHooks(hooks, hooks.clock, Log())
+    tell(events, canary("cart", "http://a"), "one")
+    began = hooks.clock.monotonic()
+    await events.heard(Key("shop", "mail"))
+    assert hooks.clock.monotonic() == began
+    await events.heard(Key("shop", "cart"))
+    assert hooks.clock.monotonic() - began == pytest.approx(waited)
+    assert len(hooks.requests) == 1
+    await events.close(100)
+    await events.heard(Key("shop", "cart"))
 
 
 async def test_a_slow_receiver_holds_up_its_own_canary_only() -> None:

@@ -100,6 +100,8 @@ class Hands:
             await self._write(self._render.part(seen, action.part))
 
     async def _promote(self, seen: Seen, _: Desk, action: Promote) -> None:
+        # Whoever follows the events learns that the primary is about to change before it does.
+        await self._teller.heard(seen.plan.canary)
         await self._write(self._render.promotion(seen, action.revision))
 
     async def _set_route(self, seen: Seen, _: Desk, action: SetRoute) -> None:

@@ -27,6 +27,7 @@ RETRY_AFTER_MAX = 60.0
 
 EXCERPT_MAX = 1024
 QUEUE_MAX = 64
+HEARD_SECONDS_MAX = 1.0
 """Events that wait for one canary's receivers; the oldest go first."""
 
 _RETRIED_FAILURES = frozenset({"timeout", "connect"})
@@ -178,6 +179,12 @@ class EventHooks:
             queue.dropped += 1
         if queue.task is None:
             queue.task = asyncio.get_running_loop().create_task(self._drain(key, queue))
+
+    async def heard(self, key: Key, seconds: float = HEARD_SECONDS_MAX) -> None:
+        """Give what waits about a canary a moment to arrive; a slow receiver does not hold anything up for longer."""
+        queue = self._queues.get(key)
+        if queue is not None and queue.task is not None:
+            await asyncio.wait([queue.task], timeout=seconds)
 
     async def close(self, seconds: float = 5.0) -> None:
         """Give what waits `seconds` to be told, then drop it."""
