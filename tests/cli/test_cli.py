@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 
 from pyflagger.cli import crds, demo, lint, sandbox
 from pyflagger.cli.demo.scenario import UnknownScenario, load, names
-from pyflagger.cli.demo.views import check, line, summary
+from pyflagger.cli.demo.views import Lines, check, line, summary
 from pyflagger.cli.demo.visitors import Tally
 from pyflagger.cli.main import COMMANDS, main
 from pyflagger.goflags import BadFlag
@@ -207,7 +211,9 @@ def test_shares_are_counted_by_settled_weight() -> None:
 def test_records_as_lines() -> None:
     """Each kind of record has its line."""
     passed = {"kind": "check", "name": "errors", "value": 0.5, "min": None, "max": 1.0, "passed": True, "text": ""}
+    passed["unit"] = ""
     assert check(passed) == "errors 0.50 (≤ 1) passed"
+    assert check({**passed, "unit": "ms"}) == "errors 0.50 ms (≤ 1 ms) passed"
     assert check({**passed, "value": None, "text": "no values found", "passed": False}).endswith("(≤ 1) FAILED")
     hook = {"kind": "check", "name": "gate", "hook": "rollback", "passed": False, "text": "403"}
     assert check(hook) == "gate (rollback) FAILED 403"
@@ -218,3 +224,57 @@ def test_records_as_lines() -> None:
     text = "\n".join(summary([{**release, "shares": [{"weight": 40, "percent": 40.0, "requests": 10}]}]))
     assert "✗ (should be Succeeded) 2: Failed after 3 s; 10 requests" in text
     assert "at weight  40: 40 % of 10 requests" in text
+
+
+def test_plain_lines_leave_out_what_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """A status once, a reason once it stands, traffic when it moved by more than chance."""
+    status = {"t": 1.0, "kind": "status", "phase": "Progressing", "weight": 10, "iterations": 0, "failed": 0}
+    count = {"t": 2.0, "kind": "traffic", "weight": 10, "total": 100, "failed": 0, "visitors": {"all": 10.0}}
+    view = Lines()
+    for record in (
+        {**status, "reason": ""},
+        {**status, "reason": "held"},
+        count,
+        {**count, "visitors": {"all": 14.0}},
+        {**count, "visitors": {"all": 40.0}},
+        {**count, "visitors": {"all": 41.0}, "failed": 2},
+        {**count, "visitors": {"all": 42.0}, "failed": 1},
+        {**status, "failed": 1, "reason": ""},
+        {**status, "failed": 1, "reason": "held"},
+    ):
+        view.show(record)
+    told = [row.split("s  ", 1)[1] for row in capsys.readouterr().out.splitlines()]
+    assert told == [
+        "status   Progressing, weight 10",
+        "waits    held",
+        "traffic  100 requests, 0 failed; answered by the canary: all 10 %",
+        "traffic  100 requests, 0 failed; answered by the canary: all 40 %",
+        "traffic  100 requests, 2 failed; answered by the canary: all 41 %",
+        "status   Progressing, weight 10, 1 failed checks",
+    ]
+
+
+def test_a_sandbox_that_breaks_says_so_and_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of its processes ended: everything else is taken down, and the text is on standard error."""
+    down: list[str] = []
+
+    class Falling:
+        """A cluster whose ingress ends at once."""
+
+        kubeconfig, api, ingress, metrics = Path("k"), "a", "i", "m"
+
+        async def broken(self) -> str:
+            return "Traefik ended with status -9"
+
+    @asynccontextmanager
+    async def staged(*_: object) -> AsyncIterator[Any]:
+        yield SimpleNamespace(cluster=Falling(), operator="")
+        down.append("all")
+
+    monkeypatch.setattr(sandbox, "staged", staged)
+    assert sandbox.main(["-json", "-no-operator"]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("flagger sandbox: Traefik ended with status -9\n") and '"ingress": "i"' in said.out
+    assert down == ["all"]

@@ -77,15 +77,25 @@ def text(stage: Staged) -> str:
     return "\n".join(["The sandbox is ready; Ctrl-C ends it.", "", *lines, "", hint])
 
 
+class Broken(RuntimeError):
+    """A child process ended by itself; the text says which one."""
+
+
 async def serve(asked: Asked) -> int:
-    """Run until told to stop."""
+    """Run until told to stop. Raises Broken."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     async with staged(asked.setup, asked.options, SystemClock()) as stage:
         print(json.dumps(places(stage)) if asked.as_json else text(stage), flush=True)
-        await stopped.wait()
+        ends = (asyncio.ensure_future(stage.cluster.broken()), asyncio.ensure_future(stopped.wait()))
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        broken = ends[0].result() if ends[0].done() else ""
+        for end in ends:
+            end.cancel()
+    if broken:
+        raise Broken(f"{broken}\nThe sandbox was taken down; start it again.")
     return 0
 
 
@@ -102,6 +112,6 @@ def main(argv: Sequence[str]) -> int:
     logs.configure(asked.log_level, "console")
     try:
         return asyncio.run(serve(asked))
-    except (MissingExtra, MissingParser, PrometheusError, OSError) as error:
+    except (Broken, MissingExtra, MissingParser, PrometheusError, OSError) as error:
         print(f"flagger sandbox: {error}", file=sys.stderr)
         return 1

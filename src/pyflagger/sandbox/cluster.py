@@ -67,6 +67,7 @@ class Cluster:
     def __init__(self, setup: Setup, clock: Clock, environment: Environment = lambda namespace, proxy: {}) -> None:
         self._setup, self._clock, self._environment = setup, clock, environment
         self._stack = AsyncExitStack()
+        self._ended = asyncio.Queue[str]()
         self._services = Addresses(SERVICE_NETWORK)
         self.server = ApiServer(clock, allocate=self._address, logs=self._logs)
         self._traefik = Traefik(clock, kept_environment())
@@ -116,6 +117,12 @@ class Cluster:
         self._stack.callback(self._remove_kubeconfig)
         self._write_kubeconfig()
         await self._traefik.start(Access(front.base, self._token))
+        mourner = asyncio.create_task(self._traefik.mourn(self._ended.put_nowait), name="mourner")
+        self._stack.push_async_callback(_cancelled, mourner)
+
+    async def broken(self) -> str:
+        """Wait until a child process ends that should not; which one, and the end of its log."""
+        return await self._ended.get()
 
     async def _create(self, obj: Obj) -> None:
         resource = self.server.registry.of_kind(obj["apiVersion"], obj["kind"])
@@ -136,7 +143,9 @@ class Cluster:
                 wanted = "embedded"
         if wanted != "embedded":
             return await self._stack.enter_async_context(
-                metrics.external_prometheus(self._targets, http, self._clock, binary=wanted, interval=interval)
+                metrics.external_prometheus(
+                    self._targets, http, self._clock, self._ended.put_nowait, binary=wanted, interval=interval
+                )
             )
         store = metrics.Store()
         scraper = metrics.Scraper(store, self._targets, http, self._clock, interval=interval)

@@ -87,6 +87,25 @@ async def test_the_child_is_gone_afterwards(tmp_path: Path) -> None:
     assert not os.path.exists(home)  # noqa: ASYNC240
 
 
+class Ready:
+    """It says that it is ready from the beginning."""
+
+    async def send(self, request: HttpRequest) -> HttpAnswer:
+        return HttpAnswer(200)
+
+
+async def test_one_that_ends_later_is_told(tmp_path: Path) -> None:
+    """With its status and its last words; one that is stopped is not."""
+    told = asyncio.Queue[str]()
+    dies = script(tmp_path / "dies", "sleep 0.3; echo 'disk full' >&2; exit 4")
+    async with external_prometheus(nothing, Ready(), SystemClock(), told.put_nowait, binary=dies), asyncio.timeout(20):
+        assert await told.get() == "prometheus ended with status 4: disk full"
+    lives = script(tmp_path / "lives", "exec sleep 100")
+    async with external_prometheus(nothing, Ready(), SystemClock(), told.put_nowait, binary=lives):
+        pass
+    assert told.empty()
+
+
 @pytest.mark.real
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus on PATH")
 async def test_a_real_prometheus_scrapes_our_targets() -> None:

@@ -21,7 +21,7 @@ from pyflagger.cli.stage import Staged
 from pyflagger.clock import Clock
 from pyflagger.core.decision import Decision
 from pyflagger.core.situation import CallHook, CheckMetric, Need, NoData, QueryFailed, Refused, Result, Value
-from pyflagger.core.verdict import accepted
+from pyflagger.core.verdict import DURATION, SUCCESS_RATE, accepted
 from pyflagger.kube.cache import Cache, Change
 from pyflagger.kube.client import Client
 from pyflagger.kube.resources import CANARIES, DEPLOYMENTS, EVENTS
@@ -35,6 +35,8 @@ RELEASE_SECONDS_MAX = 150.0
 PRESS_AFTER_SECONDS = 3.0
 TRAFFIC_SECONDS = 1.0
 LOOK_SECONDS = 0.05
+REASON_SECONDS = 0.4
+UNITS = {SUCCESS_RATE: "%", DURATION: "ms"}
 RELEASE = "Release"
 """Reason of the event that tells of a new version; it carries a `revision`."""
 
@@ -89,7 +91,7 @@ class Player(Onlooker):
         self._scenario, self._clock, self._show = scenario, clock, show
         self._began = clock.monotonic()
         self._status: Obj = {}
-        self._reason = ""
+        self._reason, self._heard, self._heard_at = "", "", 0.0
         self._weights: list[int] = []
 
     # What is looked at ------------------------------------------------------------------------------------------------
@@ -104,13 +106,23 @@ class Player(Onlooker):
             self._tell("check", name=hook.name, hook=hook.type.value, passed=not text, text=text)
 
     def decided(self, key: Key, decision: Decision) -> None:
-        """A decision was taken: if nothing is to be done now, its last reason is why the release waits."""
+        """A decision was taken: if nothing is to be done now, its last reason is why the release waits.
+
+        It is told once it has stood for a moment: the status that it belongs to may be on its way still.
+        """
         if decision.actions or decision.needs:
             return
         reason = decision.reasons[-1].text if decision.reasons else ""
-        if reason and reason != self._reason:
-            self._reason = reason
-            self._tell_status()
+        if reason != self._heard:
+            self._heard, self._heard_at = reason, self._clock.monotonic()
+
+    async def _wait_with_it(self) -> None:
+        while True:
+            await self._clock.sleep(LOOK_SECONDS)
+            stood = self._clock.monotonic() - self._heard_at
+            if self._heard != self._reason and stood >= REASON_SECONDS:
+                self._reason = self._heard
+                self._tell_status()
 
     def _changed(self, change: Change) -> None:
         obj = change.new
@@ -129,6 +141,7 @@ class Player(Onlooker):
         if weight and (not self._weights or self._weights[-1] != weight):
             self._weights.append(weight)
         self._status = status
+        self._reason, self._heard_at = "", self._clock.monotonic()
         self._tell_status()
 
     def _tell_status(self) -> None:
@@ -160,7 +173,8 @@ class Player(Onlooker):
         await self._open(stage)
         story, url = self._scenario, stage.cluster.ingress
         crowd = Crowd(url, story.host, story.target, story.visitors, self._clock, self._weight)
-        visiting = [asyncio.ensure_future(crowd.run()), asyncio.ensure_future(self._report(crowd))]
+        beside = (crowd.run(), self._report(crowd), self._wait_with_it())
+        visiting = [asyncio.ensure_future(each) for each in beside]
         try:
             return [await self._release(stage, client, crowd, release) for release in story.releases]
         finally:
@@ -221,7 +235,7 @@ class Player(Onlooker):
         while self._phase() not in phases:
             if self._clock.monotonic() > end:
                 wanted = " or ".join(sorted(phase.value for phase in phases))
-                raise Stuck(f"not {wanted} after {seconds:g} s; the release is {self._phase().value}: {self._reason}")
+                raise Stuck(f"not {wanted} after {seconds:g} s; the release is {self._phase().value}: {self._heard}")
             await self._clock.sleep(LOOK_SECONDS)
         return self._phase()
 
@@ -255,4 +269,5 @@ def _metric(canary: Canary, need: CheckMetric, result: Result) -> dict[str, Any]
     value = result.value if isinstance(result, Value) else None
     passed = value is not None and (low is None or value >= low) and (high is None or value <= high)
     text = {NoData: lambda: result.text, QueryFailed: lambda: result.problem.text}.get(type(result), str)()  # type: ignore[union-attr]
-    return {"name": metric.name, "value": value, "min": low, "max": high, "passed": passed, "text": text}
+    unit = UNITS.get(metric.name, "") if need.source == "builtin" else ""
+    return {"name": metric.name, "value": value, "unit": unit, "min": low, "max": high, "passed": passed, "text": text}

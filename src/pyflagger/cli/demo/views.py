@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from rich.console import Console, Group, RenderableType
@@ -18,6 +18,8 @@ from rich.text import Text
 
 BAR = 40
 EVENTS_MAX = 8
+MOVED_POINTS = 25
+"""Of a hundred visitors a second, fewer than this differ by chance."""
 
 Record = Mapping[str, Any]
 
@@ -50,20 +52,52 @@ class JsonLines:
 
 
 class Lines(JsonLines):
-    """A plain line for what people want to know; repeated traffic is left out while nothing changes."""
+    """A plain line for what people want to know; what says the same as before is left out."""
+
+    def __init__(self) -> None:
+        self._place: tuple[Any, ...] = ()
+        self._waits = ""
+        self._traffic: Record | None = None
 
     def __enter__(self) -> Lines:
         return self
 
     def show(self, record: Record) -> None:
-        """Print a line."""
-        text = line(record)
-        if text:
+        """Print the lines of a record."""
+        for text in self._lines(record):
             print(f"{record['t']:7.1f}s  {text}" if "t" in record else text, flush=True)
+
+    def _lines(self, record: Record) -> Iterator[str]:
+        match record["kind"]:
+            case "status":
+                yield from self._status(record)
+            case "traffic":
+                if moved(self._traffic, record):
+                    self._traffic = record
+                    yield line(record)
+            case _:
+                yield line(record)
+
+    def _status(self, record: Record) -> Iterator[str]:
+        place = tuple(record[key] for key in ("phase", "weight", "iterations", "failed"))
+        if place != self._place:
+            self._place = place
+            yield line(record)
+        if record["reason"] and record["reason"] != self._waits:
+            self._waits = record["reason"]
+            yield f"waits    {self._waits}"
+
+
+def moved(before: Record | None, now: Record) -> bool:
+    """Whether traffic is worth another line: another weight, first failures, other shares than by chance."""
+    if before is None or before["weight"] != now["weight"] or (now["failed"] and not before["failed"]):
+        return True
+    shares = before["visitors"]
+    return any(abs(share - shares.get(name, 0)) >= MOVED_POINTS for name, share in now["visitors"].items())
 
 
 def line(record: Record) -> str:
-    """A record as a line; empty when it says nothing new to a reader."""
+    """A record as a line."""
     match record["kind"]:
         case "event" if "revision" in record:
             return f"--- release {record['revision']}: {record['message']}"
@@ -74,7 +108,9 @@ def line(record: Record) -> str:
         case "traffic":
             return f"traffic  {traffic(record)}"
         case "status":
-            return f"status   {record['phase'] or 'New'}, weight {record['weight']}: {record['reason']}"
+            counts = [f"{key} {record[key]}" for key in ("weight", "iterations") if record[key]]
+            counts += [f"{record['failed']} failed checks"] if record["failed"] else []
+            return f"status   {', '.join([record['phase'] or 'New', *counts])}"
         case "summary":
             return "\n".join(summary(record["releases"]))
     return ""
@@ -85,8 +121,10 @@ def check(record: Record) -> str:
     mark = "passed" if record["passed"] else "FAILED"
     if "hook" in record:
         return f"{record['name']} ({record['hook']}) {mark} {record['text']}".rstrip()
-    limits = [f"{sign} {record[side]:g}" for side, sign in (("min", "≥"), ("max", "≤")) if record[side] is not None]
-    value = record["text"] if record["value"] is None else f"{record['value']:.2f}"
+    unit = f" {record['unit']}".rstrip()
+    sides = (("min", "≥"), ("max", "≤"))
+    limits = [f"{sign} {record[side]:g}{unit}" for side, sign in sides if record[side] is not None]
+    value = record["text"] if record["value"] is None else f"{record['value']:.2f}{unit}"
     return f"{record['name']} {value} ({', '.join(limits)}) {mark}"
 
 

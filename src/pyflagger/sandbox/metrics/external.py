@@ -12,7 +12,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -45,10 +45,18 @@ def find_prometheus(path: str = "") -> str:
 
 @asynccontextmanager
 async def external_prometheus(
-    discover: Discover, http: Http, clock: Clock, *, binary: str = "", interval: float = 1.0, retention: str = "1h"
+    discover: Discover,
+    http: Http,
+    clock: Clock,
+    ended: Callable[[str], None] = lambda text: None,
+    *,
+    binary: str = "",
+    interval: float = 1.0,
+    retention: str = "1h",
 ) -> AsyncIterator[str]:
     """Run Prometheus on what `discover` lists while the block runs; gives its base URL once it is ready.
 
+    `ended` is told when it ends by itself, with its status and the end of its log.
     Raises PrometheusError when it cannot be started.
     """
     executable = find_prometheus(binary)
@@ -58,12 +66,14 @@ async def external_prometheus(
         _write(home / "targets.json", targets_file(await discover()))
         url = f"http://127.0.0.1:{_free_port()}"
         process = await _start(executable, _arguments(home, url, retention), home)
-        follower = asyncio.create_task(_follow(home, discover, clock, interval))
+        tasks = [asyncio.create_task(_follow(home, discover, clock, interval))]
         try:
             await _ready(process, url, http, clock, home)
+            tasks.append(asyncio.create_task(_mourn(process, home, ended)))
             yield url
         finally:
-            follower.cancel()
+            for task in tasks:
+                task.cancel()
             await _stop(process)
 
 
@@ -125,6 +135,11 @@ async def _follow(home: Path, discover: Discover, clock: Clock, interval: float)
                 _write(home / "targets.json", text)
                 written = text
         await clock.sleep(interval)
+
+
+async def _mourn(process: asyncio.subprocess.Process, home: Path, ended: Callable[[str], None]) -> None:
+    status = await process.wait()
+    ended(f"prometheus ended with status {status}: {_tail(home / _LOG) or 'it logged nothing'}")
 
 
 async def _ready(process: asyncio.subprocess.Process, url: str, http: Http, clock: Clock, home: Path) -> None:

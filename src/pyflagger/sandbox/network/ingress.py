@@ -11,7 +11,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +112,12 @@ class Traefik:
             )
         await self._until_ready()
 
+    async def mourn(self, ended: Callable[[str], None]) -> None:
+        """Wait until it ends; hand over with which status, and the end of its log."""
+        assert self._process is not None
+        status = await self._process.wait()
+        ended(f"Traefik ended with status {status}; the end of its log:\n{self._tail()}".rstrip())
+
     async def stop(self) -> None:
         """Ask it to go, then make it; leave no file behind."""
         if self._process is not None and self._process.returncode is None:
@@ -133,5 +139,7 @@ class Traefik:
                         if answer.status == 200:
                             return
                 await self._clock.sleep(0.05)
-        tail = self.log.read_text(errors="replace")[-800:]
-        raise RuntimeError(f"Traefik did not become ready; the end of its log:\n{tail}")
+        raise RuntimeError(f"Traefik did not become ready; the end of its log:\n{self._tail()}")
+
+    def _tail(self) -> str:
+        return self.log.read_text(errors="replace")[-800:]
