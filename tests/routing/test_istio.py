@@ -147,7 +147,8 @@ def test_a_b_is_joined_with_the_match_of_the_service() -> None:
 def test_a_suffix_is_refused() -> None:
     """It would be taken for a match of anything."""
     analysis = {"testers": [{"headers": {"h": {"suffix": "x"}}}]}
-    assert Mesh(ROUTER, meshed(analysis=analysis)).problem().path == "spec.analysis.testers[0].headers.h"
+    under_way = status(canaryWeight=20)
+    assert Mesh(ROUTER, meshed(under_way, analysis=analysis)).problem().path == "spec.analysis.testers[0].headers.h"
 
 
 def test_testers_are_pinned_beside_weights() -> None:

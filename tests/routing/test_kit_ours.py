@@ -7,9 +7,20 @@ from routed import ingress
 
 from pyflagger.routing.kubernetes import Kubernetes
 from pyflagger.routing.nginx import Nginx
-from pyflagger.testing import Scene, check_router
+from pyflagger.routing.registry import PROVIDERS
+from pyflagger.testing import CHECKS, Scene, check_router
 
 INGRESS = {"ingressRef": {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web"}}
+
+
+GATEWAY = {"service": {"gatewayRefs": [{"name": "gw"}]}}
+
+
+@pytest.mark.parametrize("provider", ["gatewayapi:v1", "gatewayapi:v1beta1", "istio"])
+def test_meshes_conform(provider: str) -> None:
+    """They can do everything that is checked."""
+    made = check_router(lambda: PROVIDERS[provider], Scene({"provider": provider, **GATEWAY}))
+    assert len(made) == len(CHECKS)
 
 
 @pytest.mark.parametrize(

@@ -103,12 +103,8 @@ def _policies(canary: Canary, service: Service, live: Live) -> Writes:
 
 
 def _routed(canary: Canary, service: Service, live: Obj | None, route: Route, *, everyone: bool) -> Writes | Problem:
-    if (
-        problem := _unusable(service)
-        or refused(canary)
-        or virtualservices.suffixed(canary)
-        or _no_http(canary, service)
-    ):
+    unsayable = virtualservices.suffixed(canary) if route.canary and not everyone else None
+    if problem := unsayable or _unusable(service) or refused(canary) or _no_http(canary, service):
         return problem
     wanted = virtualservices.sections(canary, service, route, everyone=everyone)
     over = partial(virtualservices.over, canary, fields_of(live))

@@ -168,7 +168,12 @@ def _repairs_drift_without_touching_weights(router: Router, scene: Scene) -> Non
         if isinstance(before, Problem) or isinstance(writes, Problem):
             continue
         hurt.write(writes)
-        assert hurt.read() == before, f"{what}: mending it moves traffic from {before} to {hurt.read()}"
+        found = hurt.read()
+        if before is None:
+            # Nothing of ours is left in the object, so what holds is what holds for one that was deleted.
+            assert isinstance(found, Route) and found.canary <= 30, f"{what}: it comes back as {found}"
+        else:
+            assert found == before, f"{what}: mending it moves traffic from {before} to {found}"
         assert hurt.shaping() == (), f"{what}: it is mended again and again"
 
 
