@@ -1,4 +1,4 @@
-"""`make docs`: write what is generated of the docs and manifests: the tables of fields and the CRDs."""
+"""`make docs`: write what is generated of the docs and manifests: tables of fields, the providers, the CRDs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from docs import providers
 from docs.paths import table
 from pyflagger.api.crds import crds
 
@@ -17,10 +18,11 @@ TABLE = re.compile(r"\| field \| type \| meaning \|\n(\|.*\n?)+")
 
 
 def main() -> None:
-    """Write both."""
+    """Write all of it."""
     page = ROOT / "docs" / "canary.md"
     tables = iter([table(*which) + "\n" for which in TABLES])
     page.write_text(TABLE.sub(lambda _: next(tables), page.read_text()))
+    (ROOT / "docs" / "providers.md").write_text(providers.page())
     definitions = yaml.safe_dump_all(crds(), sort_keys=False)
     (ROOT / "kustomize" / "crds" / "crds.yaml").write_text(definitions)
 
