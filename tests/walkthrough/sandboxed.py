@@ -54,14 +54,14 @@ class Sandbox:
 
 
 @contextmanager
-def sandbox(*flags: str) -> Iterator[Sandbox]:
-    """A sandbox while the block runs; it must end by SIGTERM with status 0."""
+def sandbox(*flags: str, by: int = signal.SIGTERM, status: int = 0) -> Iterator[Sandbox]:
+    """A sandbox while the block runs; it must end by that signal, if not before, with that status."""
     process = subprocess.Popen([*COMMAND, "--json", *flags], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         places = json.loads(first_line(process))
         yield Sandbox(places, process, {"KUBECONFIG": places["kubeconfig"]})
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        process.send_signal(by)
+        assert process.wait(timeout=30) == status
     finally:
         process.kill()
         process.wait()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -15,7 +19,7 @@ from walkthrough.sandboxed import ROOT, Sandbox, Visitor, children, fetch, liste
 pytestmark = pytest.mark.real
 
 EXAMPLES = "examples/nginx"
-NEW = "stefanprodan/podinfo:3.1.1"
+NEW = "stefanprodan/podinfo:3.1.3"
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +64,11 @@ def test_a_release_by_hand(cluster: Sandbox) -> None:
     check_while_it_runs(cluster)
     until(lambda: weight(cluster) == 50, 150, "at weight 50")
     assert not visitor.failed
+    check_load(cluster, visitor)
     cluster.kubectl("-n", "test", "wait", "--for=condition=promoted", "canary/podinfo", "--timeout=240s")
     check_promoted(cluster)
     visitor.leave()
-    assert set(visitor.versions) == {"3.1.0", "3.1.1"}
+    assert set(visitor.versions) == {"3.1.0", "3.1.3"}
     check_deleted(cluster)
 
 
@@ -96,6 +101,14 @@ def check_while_it_runs(cluster: Sandbox) -> None:
     assert all(
         name in rows for name in ("deployment.apps/podinfo-primary", "service/podinfo-canary", "canary.flagger.app")
     )
+
+
+def check_load(cluster: Sandbox, visitor: Visitor) -> None:
+    """The canary's pods served far more than visitors got from them: the load test arrived, 20 a second."""
+    query = 'sum(http_request_duration_seconds_count{path="root",pod=~"podinfo-[^-]+-[^-]+",namespace="test"})'
+    answer = json.loads(fetch(f"{cluster.places['metrics']}/api/v1/query?{urlencode({'query': query})}"))
+    (served,) = (float(series["value"][1]) for series in answer["data"]["result"])
+    assert served - visitor.versions["3.1.3"] >= 600
 
 
 def check_promoted(cluster: Sandbox) -> None:
@@ -142,9 +155,23 @@ def test_a_path_without_its_type_is_refused(cluster: Sandbox) -> None:
     assert "pathType: Required value" in cluster.kubectl("apply", "-f", "-", said=text, check=False)
 
 
-def test_nothing_is_left_behind(tmp_path: Path) -> None:
-    """After SIGTERM there is no process, port or file of the sandbox."""
-    with sandbox("--no-operator", f"--kubeconfig={tmp_path / 'config'}") as found:
+def test_the_death_of_the_ingress_ends_the_sandbox(capfd: pytest.CaptureFixture[str]) -> None:
+    """It says which process ended, takes everything else down, and fails."""
+    with sandbox("--no-operator", status=1) as found:
+        running = children(found.process.pid)
+        (traefik,) = (pid for pid in running if Path(f"/proc/{pid}/comm").read_text().strip() == "traefik")
+        os.kill(traefik, signal.SIGKILL)
+        found.process.wait(timeout=30)
+    assert "flagger sandbox: Traefik ended with status -9" in capfd.readouterr().err
+    assert not Path(found.places["kubeconfig"]).exists()
+    assert not any(Path(f"/proc/{pid}").exists() for pid in running)
+    assert not any(listens(found.places[name]) for name in ("api", "ingress", "metrics"))
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_left_behind(tmp_path: Path, by: signal.Signals) -> None:
+    """After a signal there is no process, port or file of the sandbox."""
+    with sandbox("--no-operator", f"--kubeconfig={tmp_path / 'config'}", by=by) as found:
         assert (tmp_path / "config").exists()
         assert "operator" not in found.places
         running = children(found.process.pid)
