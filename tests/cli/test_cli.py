@@ -236,6 +236,7 @@ def test_plain_lines_leave_out_what_says_the_same(capsys: pytest.CaptureFixture[
         {**status, "reason": "held"},
         count,
         {**count, "visitors": {"all": 14.0}},
+        {**count, "visitors": {"all": 9.0}},
         {**count, "visitors": {"all": 40.0}},
         {**count, "visitors": {"all": 41.0}, "failed": 2},
         {**count, "visitors": {"all": 42.0}, "failed": 1},
@@ -247,10 +248,10 @@ def test_plain_lines_leave_out_what_says_the_same(capsys: pytest.CaptureFixture[
     assert told == [
         "status   Progressing, weight 10",
         "waits    held",
-        "traffic  100 requests, 0 failed; answered by the canary: all 10 %",
+        "traffic  100 requests, 0 failed; answered by the canary: all 14 %",
         "traffic  100 requests, 0 failed; answered by the canary: all 40 %",
         "traffic  100 requests, 2 failed; answered by the canary: all 41 %",
-        "status   Progressing, weight 10, 1 failed checks",
+        "status   Progressing, weight 10, failed checks 1",
     ]
 
 

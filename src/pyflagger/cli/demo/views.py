@@ -58,6 +58,7 @@ class Lines(JsonLines):
         self._place: tuple[Any, ...] = ()
         self._waits = ""
         self._traffic: Record | None = None
+        self._weight: int | None = None
 
     def __enter__(self) -> Lines:
         return self
@@ -72,7 +73,9 @@ class Lines(JsonLines):
             case "status":
                 yield from self._status(record)
             case "traffic":
-                if moved(self._traffic, record):
+                # The second in which the weight changed says little of either.
+                settled, self._weight = record["weight"] == self._weight, record["weight"]
+                if settled and moved(self._traffic, record):
                     self._traffic = record
                     yield line(record)
             case _:
@@ -109,7 +112,7 @@ def line(record: Record) -> str:
             return f"traffic  {traffic(record)}"
         case "status":
             counts = [f"{key} {record[key]}" for key in ("weight", "iterations") if record[key]]
-            counts += [f"{record['failed']} failed checks"] if record["failed"] else []
+            counts += [f"failed checks {record['failed']}"] if record["failed"] else []
             return f"status   {', '.join([record['phase'] or 'New', *counts])}"
         case "summary":
             return "\n".join(summary(record["releases"]))
