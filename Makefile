@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-real e2e e2e-oracle lint bench mutate fuzz docs clean
+.PHONY: help demo sandbox test test-real e2e e2e-oracle lint bench mutate fuzz docs clean soak
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ bench: $(READY) ## what a release costs on a real control plane: requests, CPU a
 	$(BIN)/python -m bench $(COUNTS) --out build/bench.md
 
 docs: $(READY) ## write the generated parts of docs/ and kustomize/: tables of fields, providers, CRDs
+soak: $(READY) ## ten thousand releases on virtual time: memory and series stay as they are (15 minutes)
+	$(BIN)/python -m bench.soak
+
+docs: $(READY) ## write the generated parts of docs/ and kustomize/: tables of fields, CRDs
 	PYTHONPATH=tests $(BIN)/python -m docs.write
 
 mutate: $(READY) ## break the core in every small way and see which breakages no test notices

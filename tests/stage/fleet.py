@@ -93,7 +93,9 @@ class Fleet:
         self.mark()
         for name in self.names:
             await self.stage.set_image(name, name, image(name, version), NAMESPACE)
-        seconds = await settle(self.stage, self.names, phase, 4 * IDEAL_SECONDS)
+        begun = await settle(self.stage, self.names, "Progressing", IDEAL_SECONDS)
+        ended = await settle(self.stage, self.names, phase, 4 * IDEAL_SECONDS)
+        seconds = {name: max(begun.values()) + after for name, after in ended.items()}
         await self.stage.clock.sleep(5)
         return Bill(len(self.names), self.asked(), seconds)
 

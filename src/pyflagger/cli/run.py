@@ -5,10 +5,11 @@ Reads flags, finds the API server, and hands over to `operator.run`. Never impor
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Sequence
+
+import uvloop
 
 from pyflagger import __version__
 from pyflagger.clock import SystemClock
@@ -47,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     logs.configure(options.log_level, options.zap_encoding)
     try:
-        return asyncio.run(operate(options))
+        return uvloop.run(operate(options))
     except (NoCluster, OSError) as error:
         print(f"flagger: {error}", file=sys.stderr)
         return 1

@@ -36,6 +36,8 @@ class Desk:
     tick: float | None = None
     offset: float | None = None
     due: float | None = None
+    owed: float | None = None
+    """When the round that is under way was due."""
     began: float | None = None
     failures: int = 0
     asking: Need | None = None
@@ -49,6 +51,7 @@ class Desk:
         self.offset = offset
         self.tick = self.tick + step if self.tick else self.tick
         self.due = None if self.due is None else self.due + step
+        self.owed = None if self.owed is None else self.owed + step
 
     def memory(self) -> Memory:
         """What a decision may know of it."""

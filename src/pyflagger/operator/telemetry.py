@@ -85,7 +85,7 @@ class Telemetry:
         self._duration.labels(*_labels(canary)).observe(seconds)
 
     def lag(self, seconds: float) -> None:
-        """A due look came so late."""
+        """A round was judged so long after it was due."""
         self._lag.observe(max(0.0, seconds))
 
     def finished(self, canary: Canary, outcome: str, analysis: str) -> None:

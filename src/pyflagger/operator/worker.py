@@ -81,8 +81,7 @@ class Worker(Generic[Seen]):
         """Look at one canary and do what is to be done now."""
         desk = self._desks.setdefault(key, Desk())
         if desk.due is not None and self._clock.now() >= desk.due:
-            self._limbs.late(self._clock.now() - desk.due)
-            desk.due = None
+            desk.owed, desk.due = desk.due, None
         try:
             decision = await self._steps(key, desk)
         except NotLeader:
@@ -125,6 +124,9 @@ class Worker(Generic[Seen]):
         if desk.began is not None:
             self._limbs.judged(seen, self._clock.monotonic() - desk.began)
             desk.began = None
+        if desk.owed is not None:
+            self._limbs.late(self._clock.now() - desk.owed)
+            desk.owed = None
         for action in decision.actions:
             await self._limbs.apply(seen, desk, action)
         desk.evidence.clear()
