@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from pyflagger.cli.demo.scenario import UnknownScenario, load, names
 from pyflagger.cli.demo.views import Lines, check, line, summary
 from pyflagger.cli.demo.visitors import Tally
 from pyflagger.cli.main import COMMANDS, main
+from pyflagger.cli.stage import Broken, while_whole
 from pyflagger.goflags import BadFlag
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -271,11 +273,34 @@ def test_a_sandbox_that_breaks_says_so_and_fails(
 
     @asynccontextmanager
     async def staged(*_: object) -> AsyncIterator[Any]:
-        yield SimpleNamespace(cluster=Falling(), operator="")
-        down.append("all")
+        try:
+            yield SimpleNamespace(cluster=Falling(), operator="")
+        finally:
+            down.append("all")
 
     monkeypatch.setattr(sandbox, "staged", staged)
     assert sandbox.main(["-json", "-no-operator"]) == 1
     said = capsys.readouterr()
     assert said.err.startswith("flagger sandbox: Traefik ended with status -9\n") and '"ingress": "i"' in said.out
     assert down == ["all"]
+
+
+async def test_what_is_under_way_ends_with_the_sandbox() -> None:
+    """Work that is not done is cancelled and waited for; work that is done gives what it gives."""
+    ended, told = asyncio.Event(), asyncio.Queue[str]()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def quick() -> int:
+        return 7
+
+    cluster: Any = SimpleNamespace(broken=told.get)
+    assert await while_whole(quick(), cluster) == 7
+    told.put_nowait("prometheus ended")
+    with pytest.raises(Broken, match="prometheus ended\nThe sandbox was taken down"):
+        await while_whole(work(), cluster)
+    assert ended.is_set()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyflagger import goflags
-from pyflagger.cli.stage import Staged, staged
+from pyflagger.cli.stage import Broken, Staged, staged, while_whole
 from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag, Flag, boolean, duration
 from pyflagger.operator import logs
@@ -77,10 +77,6 @@ def text(stage: Staged) -> str:
     return "\n".join(["The sandbox is ready; Ctrl-C ends it.", "", *lines, "", hint])
 
 
-class Broken(RuntimeError):
-    """A child process ended by itself; the text says which one."""
-
-
 async def serve(asked: Asked) -> int:
     """Run until told to stop. Raises Broken."""
     stopped = asyncio.Event()
@@ -89,13 +85,7 @@ async def serve(asked: Asked) -> int:
         loop.add_signal_handler(number, stopped.set)
     async with staged(asked.setup, asked.options, SystemClock()) as stage:
         print(json.dumps(places(stage)) if asked.as_json else text(stage), flush=True)
-        ends = (asyncio.ensure_future(stage.cluster.broken()), asyncio.ensure_future(stopped.wait()))
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        broken = ends[0].result() if ends[0].done() else ""
-        for end in ends:
-            end.cancel()
-    if broken:
-        raise Broken(f"{broken}\nThe sandbox was taken down; start it again.")
+        await while_whole(stopped.wait(), stage.cluster)
     return 0
 
 

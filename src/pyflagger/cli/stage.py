@@ -6,11 +6,13 @@ everything else as it would in a cluster: by name, over HTTP.
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pyflagger.api.crds import crds
 from pyflagger.clock import Clock
@@ -21,6 +23,8 @@ from pyflagger.operator.options import Options
 from pyflagger.operator.run import Onlooker, Operator
 from pyflagger.sandbox.cluster import Cluster, Setup, kept_environment
 
+Outcome = TypeVar("Outcome")
+
 
 @dataclass(frozen=True, slots=True)
 class Staged:
@@ -29,6 +33,24 @@ class Staged:
     cluster: Cluster
     http: AiohttpHttp
     operator: str = ""
+
+
+class Broken(RuntimeError):
+    """A process of the sandbox ended by itself; the text says which one, and the end of its log."""
+
+
+async def while_whole(work: Coroutine[Any, Any, Outcome], cluster: Cluster) -> Outcome:
+    """What `work` gives, unless a process of the sandbox ends first. Raises Broken."""
+    working, breaking = asyncio.ensure_future(work), asyncio.ensure_future(cluster.broken())
+    try:
+        await asyncio.wait((working, breaking), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Broken(f"{breaking.result()}\nThe sandbox was taken down; start it again.")
+        return working.result()
+    finally:
+        for task in (working, breaking):
+            task.cancel()
+        await asyncio.wait((working, breaking))
 
 
 class Commands:
