@@ -25,6 +25,7 @@ from pyflagger.sandbox.kubelet.runtime import InstantRuntime
 from pyflagger.wire import HttpAnswer, HttpRequest
 
 MERGE = "application/merge-patch+json"
+OURS = crds()
 PLURALS = {"KnativeService": "services", "Ingress": "ingresses", "Canary": "canaries"}
 GROUPS = {
     "Deployment": "/apis/apps/v1",
@@ -140,7 +141,7 @@ class Stage(Hands):
         self, *, operator: bool = True, definitions: Sequence[Obj] = (), controllers: Sequence[Controller] = ()
     ) -> None:
         """Bring everything up, with more kinds and those who look after them."""
-        for definition in (*crds(), *definitions):
+        for definition in (*OURS, *definitions):
             await self.client.call("POST", path_of("CustomResourceDefinition"), definition)
         pods = InstantRuntime(self.clock, broken)
         self.workers = await start(self.transport, self.clock, pods, controllers=(*CONTROLLERS, *controllers))
