@@ -51,11 +51,10 @@ bench: $(READY) ## what a release costs on a real control plane: requests, CPU a
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[e2e]'
 	$(BIN)/python -m bench $(COUNTS) --out build/bench.md
 
-docs: $(READY) ## write the generated parts of docs/ and kustomize/: tables of fields, providers, CRDs
 soak: $(READY) ## ten thousand releases on virtual time: memory and series stay as they are (15 minutes)
 	$(BIN)/python -m bench.soak
 
-docs: $(READY) ## write the generated parts of docs/ and kustomize/: tables of fields, CRDs
+docs: $(READY) ## write the generated parts of docs/ and kustomize/: tables of fields, providers, CRDs
 	PYTHONPATH=tests $(BIN)/python -m docs.write
 
 mutate: $(READY) ## break the core in every small way and see which breakages no test notices
