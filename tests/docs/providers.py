@@ -46,7 +46,8 @@ A name may go on after `gloo:`, `smi:v1alpha1:`, `smi:v1alpha2:` and `smi:v1alph
 BETWEEN = """
 ## What each was held to
 
-Every router has tests of its own on rendered objects. Beyond those:
+Every router has tests of its own on rendered objects, and whole releases are played on its objects in virtual time
+(`tests/stage`). Beyond those:
 
 - *real traffic*: a real proxy served it and requests were counted.
 - *real schema*: the project's own types in a real API server, which accepted each object.

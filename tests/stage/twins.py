@@ -20,17 +20,16 @@ from stage.stage import Stage
 OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
-def definition(group: str, version: str, kind: str, plural: str) -> Obj:
-    """A kind whose spec and status are open."""
-    schema = {"type": "object", "properties": {"spec": OPEN, "status": OPEN}}
-    served = {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+def definition(group: str, version: str, kind: str, plural: str, *, cluster: bool = False) -> Obj:
+    """A kind that may hold anything."""
+    served = {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": OPEN}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {"name": f"{plural}.{group}"},
         "spec": {
             "group": group,
-            "scope": "Namespaced",
+            "scope": "Cluster" if cluster else "Namespaced",
             "names": {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()},
             "versions": [served | {"subresources": {"status": {}}}],
         },
