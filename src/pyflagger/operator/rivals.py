@@ -13,10 +13,19 @@ from pyflagger.objects import Obj
 from pyflagger.operator.desk import Key
 
 
+class Target(NamedTuple):
+    """What is claimed. Of any version: two versions of a group show the same object, two groups do not."""
+
+    namespace: str
+    group: str
+    kind: str
+    name: str
+
+
 class Claim(NamedTuple):
     """What a Canary wants to release. `born` sorts by age; of twins the one that has begun, then the first by name."""
 
-    target: tuple[str, str, str]
+    target: Target
     born: tuple[str, bool, str]
 
 
@@ -25,7 +34,7 @@ class Rivals:
 
     def __init__(self) -> None:
         self._claims: dict[Key, Claim] = {}
-        self._by_target: dict[tuple[str, str, str], set[Key]] = {}
+        self._by_target: dict[Target, set[Key]] = {}
 
     def put(self, key: Key, raw: Obj) -> frozenset[Key]:
         """A Canary is there or has changed; the others whose standing that may change."""
@@ -57,14 +66,15 @@ class Rivals:
         first = min(self._by_target[claim.target], key=lambda rival: self._claims[rival].born)
         if first == key:
             return None
-        kind, name = claim.target[1], claim.target[2]
-        text = f"target {kind.lower()} {name} is released by canary {first.name} already, which is older"
+        kind, name = claim.target.kind.lower(), claim.target.name
+        text = f"target {kind} {name} is released by canary {first.name} already, which is older"
         return Problem(Fault.MANIFEST, text, "Delete one of the two, or correct spec.targetRef.", "spec.targetRef")
 
 
 def _claim(key: Key, raw: Obj) -> Claim:
     found = (raw.get("spec") or {}).get("targetRef")
     ref = found if isinstance(found, dict) else {}
-    target = (key.namespace, str(ref.get("kind", "")), str(ref.get("name", "")))
+    group = str(ref.get("apiVersion", "")).rpartition("/")[0]
+    target = Target(key.namespace, group, str(ref.get("kind", "")), str(ref.get("name", "")))
     begun = bool((raw.get("status") or {}).get("phase"))
     return Claim(target, (str(raw["metadata"].get("creationTimestamp", "")), not begun, key.name))
