@@ -60,3 +60,22 @@ def test_each_warning(analysis: dict[str, Any], provider: str, capabilities: Cap
 def test_mirrored_iterations_need_only_plain_mirroring() -> None:
     """Gateway API can do that."""
     assert found({"iterations": 1, "mirror": True}, "gatewayapi:v1", Capabilities(mirror=True)) == []
+
+
+SCALER = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "web"}
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "paths"),
+    [
+        ("apps/v1", "DaemonSet", ["spec.autoscalerRef"]),
+        ("v1", "Service", ["spec.autoscalerRef"]),
+        ("apps/v1", "Deployment", []),
+    ],
+)
+def test_an_autoscaler_of_what_has_no_replicas(version: str, kind: str, paths: list[str]) -> None:
+    """Told even when the analysis is skipped; without an autoscaler nothing is."""
+    target = {"apiVersion": version, "kind": kind, "name": "web"}
+    assert found(GOOD, targetRef=target, autoscalerRef=SCALER) == paths
+    assert found(GOOD, targetRef=target, autoscalerRef=SCALER, skipAnalysis=True) == paths
+    assert found(GOOD, targetRef=target) == []

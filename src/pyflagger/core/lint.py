@@ -14,13 +14,17 @@ from pyflagger.core import reasons
 from pyflagger.core.case import KUBERNETES
 from pyflagger.core.verdict import BUILTIN
 
+UNSCALED = ("DaemonSet", "Service")
+
 
 def lint(canary: Canary, *, provider: str, capabilities: Capabilities, interval: float) -> tuple[Problem, ...]:
     """Every warning of a valid Canary. `interval` is the effective one, in seconds."""
     analysis = canary.spec.analysis
+    scaling = tuple(_scaling(canary))
     if analysis is None or canary.spec.skip_analysis:
-        return ()
+        return scaling
     return (
+        *scaling,
         *_provider(analysis, provider, capabilities),
         *_metrics(analysis),
         *_hooks(analysis, interval),
@@ -31,6 +35,13 @@ def lint(canary: Canary, *, provider: str, capabilities: Capabilities, interval:
 def can_mirror(analysis: Analysis, capabilities: Capabilities) -> bool:
     """Whether the provider mirrors in the way that this analysis would use it."""
     return capabilities.mirror if analysis.iterations > 0 else capabilities.mirror_steps
+
+
+def _scaling(canary: Canary) -> Iterator[Problem]:
+    target = canary.spec.target_ref
+    if canary.spec.autoscaler_ref and target.kind in UNSCALED:
+        text = f"A {target.kind} has no replicas: the autoscaler in spec.autoscalerRef has nothing to scale"
+        yield Problem(Fault.MANIFEST, text, "Remove spec.autoscalerRef.", "spec.autoscalerRef")
 
 
 def _provider(analysis: Analysis, provider: str, capabilities: Capabilities) -> Iterator[Problem]:
