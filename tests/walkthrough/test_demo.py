@@ -70,11 +70,22 @@ def test_gates_hold_until_they_are_opened() -> None:
     assert approved["requests"]["failed"] == called_back["requests"]["failed"] == 0
 
 
+def test_a_mesh_splits_and_measures() -> None:
+    """Shares follow the TrafficSplit, and slowness is what the second release is rolled back for."""
+    records, (good, bad) = told("linkerd-canary")
+    assert (good["outcome"], bad["outcome"]) == ("Succeeded", "Failed")
+    assert good["requests"]["failed"] == 0
+    for share in good["shares"]:
+        assert abs(share["percent"] - share["weight"]) <= SHARE_POINTS_MAX
+    failed = [record for record in records if record["kind"] == "check" and not record["passed"]]
+    assert {record["name"] for record in failed} == {"request-duration"}
+
+
 def test_the_list_of_scenarios() -> None:
     """`--list` names each with what it shows; an unknown one is refused with the list."""
     listed = subprocess.run([*FLAGGER, "--list"], capture_output=True, text=True, timeout=30, check=True)
     names = [line.split()[0] for line in listed.stdout.splitlines()]
-    assert names == ["nginx-canary", "blue-green", "gates", "nginx-ab"]
+    assert names == ["nginx-canary", "blue-green", "gates", "linkerd-canary", "nginx-ab"]
     refused = subprocess.run([*FLAGGER, "nginx-canry"], capture_output=True, text=True, timeout=30)
     assert refused.returncode == 2
     assert "nginx-canary" in refused.stderr

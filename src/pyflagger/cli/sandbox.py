@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyflagger import goflags
-from pyflagger.cli.stage import Broken, Staged, staged, while_whole
+from pyflagger.cli.stage import Broken, Staged, meshed, staged, while_whole
 from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag, Flag, boolean, duration
 from pyflagger.operator import logs
@@ -53,7 +53,11 @@ class Asked:
 def read(argv: Sequence[str]) -> Asked:
     """The command line. Raises BadFlag."""
     said = goflags.parse(FLAGS, argv, {})
-    setup = Setup(kubeconfig=Path(said["kubeconfig"]) if said["kubeconfig"] else None, prometheus=said["prometheus"])
+    setup = Setup(
+        kubeconfig=Path(said["kubeconfig"]) if said["kubeconfig"] else None,
+        prometheus=said["prometheus"],
+        mesh=meshed(said["mesh_provider"]),
+    )
     options = Options(mesh_provider=said["mesh_provider"], min_interval=said["min_interval"])
     return Asked(setup, None if said["no_operator"] else options, said["json"], said["log_level"])
 

@@ -24,6 +24,12 @@ from pyflagger.operator.run import Onlooker, Operator
 from pyflagger.sandbox.cluster import Cluster, Setup, kept_environment
 
 Outcome = TypeVar("Outcome")
+MESHES = ("linkerd", "smi")
+
+
+def meshed(provider: str) -> bool:
+    """Whether a traffic provider needs the sandbox's mesh."""
+    return provider.partition(":")[0] in MESHES
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from pyflagger.sandbox.kubelet.images import Launch
 from pyflagger.sandbox.kubelet.local import LocalRuntime
 from pyflagger.sandbox.kubelet.network import SERVICE_NETWORK, Addresses
 from pyflagger.sandbox.kubelet.programs import builtin_images
+from pyflagger.sandbox.mesh import TRAFFIC_SPLITS, Mesh
 from pyflagger.sandbox.network.ingress import Access, Traefik
 from pyflagger.sandbox.network.names import Address, Names
 from pyflagger.sandbox.network.proxy import ForwardProxy
@@ -53,12 +54,17 @@ Environment = Callable[[str, str], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What to bring up. `prometheus`: `embedded`, `auto` (a real one when on PATH), or the path of one."""
+    """What to bring up.
+
+    `prometheus`: `embedded`, `auto` (a real one when on PATH), or the path of one. `mesh`: Services are reached through
+    a mesh that splits by TrafficSplits.
+    """
 
     kinds: Sequence[Obj] = ()
     kubeconfig: Path | None = None
     prometheus: str = "embedded"
     scrape_seconds: float = 1.0
+    mesh: bool = False
 
 
 class Cluster:
@@ -71,7 +77,9 @@ class Cluster:
         self._services = Addresses(SERVICE_NETWORK)
         self.server = ApiServer(clock, allocate=self._address, logs=self._logs)
         self._traefik = Traefik(clock, kept_environment())
-        self.names = Names(self._get, self._list, Address("127.0.0.1", self._traefik.web_port))
+        ingress = Address("127.0.0.1", self._traefik.web_port)
+        self.names = Names(self._get, self._list, ingress, meshed=setup.mesh)
+        self._mesh = Mesh(Names(self._get, self._list), self._list, clock) if setup.mesh else None
         self._proxy = ForwardProxy(self.names)
         self._runtime = LocalRuntime(clock, builtin_images(self._environ))
         self.api = self.metrics = ""
@@ -105,8 +113,11 @@ class Cluster:
         later(self._traefik.stop)
         front = await enter(HttpFront(self.server, token=self._token))
         self.api = front.url
-        for obj in (*self._setup.kinds, INGRESS_CLASS):
+        for obj in (*self._setup.kinds, *((TRAFFIC_SPLITS,) if self._mesh else ()), INGRESS_CLASS):
             await self._create(obj)
+        if self._mesh:
+            later(self._mesh.stop)
+            await self._mesh.start()
         await self._proxy.start()
         later(self._proxy.stop)
         later(self._runtime.close)
@@ -158,7 +169,8 @@ class Cluster:
 
     async def _targets(self) -> Sequence[metrics.Target]:
         ingress = metrics.Target(f"http://127.0.0.1:{self._traefik.metrics_port}/metrics", {"job": "traefik"})
-        return [ingress, *pod_targets(self._list("Pod", ""), self._runtime.port)]
+        mesh = [metrics.Target(self._mesh.metrics, {"job": "linkerd-proxy"})] if self._mesh else []
+        return [ingress, *mesh, *pod_targets(self._list("Pod", ""), self._runtime.port)]
 
     # What the parts ask for -------------------------------------------------------------------------------------------
 

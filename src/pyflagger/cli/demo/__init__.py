@@ -14,7 +14,7 @@ from pyflagger import goflags
 from pyflagger.cli.demo.play import Player, Stuck, Told
 from pyflagger.cli.demo.scenario import DEFAULT, Scenario, UnknownScenario, load, names
 from pyflagger.cli.demo.views import JsonLines, Lines, Picture, View
-from pyflagger.cli.stage import Broken, staged, while_whole
+from pyflagger.cli.stage import Broken, meshed, staged, while_whole
 from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag, Flag, boolean
 from pyflagger.operator import logs
@@ -66,10 +66,11 @@ def view_of(asked: Asked, scenario: Scenario) -> View:
 async def play(asked: Asked, scenario: Scenario) -> list[Told]:
     """Play on a fresh sandbox and show the summary. Raises Stuck, Broken, and what a sandbox raises."""
     clock, view = SystemClock(), view_of(asked, scenario)
-    options = Options(mesh_provider="nginx", min_interval=MIN_INTERVAL_SECONDS)
+    options = Options(mesh_provider=scenario.provider, min_interval=MIN_INTERVAL_SECONDS)
     with view:
         player = Player(scenario, clock, view.show)
-        async with staged(Setup(prometheus=asked.prometheus), options, clock, player) as stage:
+        setup = Setup(prometheus=asked.prometheus, mesh=meshed(scenario.provider))
+        async with staged(setup, options, clock, player) as stage:
             told = await while_whole(player.play(stage), stage.cluster)
         view.show({"kind": "summary", "releases": [each.document() for each in told]})
     return told

@@ -5,7 +5,7 @@ Read from the YAML files in `scenarios/`; played by `play`. One file a scenario,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from pyflagger.api.canary import Phase
-from pyflagger.objects import Obj
+from pyflagger.objects import Obj, merge_apply
 
 _FOLDER = files(__package__) / "scenarios"
 _COMMON = "common.yaml"
@@ -74,6 +74,11 @@ class Scenario:
         return str(self.canary["metadata"]["namespace"])
 
     @property
+    def provider(self) -> str:
+        """How it is routed."""
+        return str(self.canary["spec"]["provider"])
+
+    @property
     def target(self) -> str:
         """The Deployment that is released."""
         return str(self.canary["spec"]["targetRef"]["name"])
@@ -101,9 +106,18 @@ def load(name: str) -> Scenario:
     if name not in names():
         raise UnknownScenario(f"there is no scenario {name!r}; there are {', '.join(names())}")
     doc = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text())
-    objects = tuple(yaml.safe_load_all((_FOLDER / _COMMON).read_text()))
+    changes = doc.get("changes", ())
+    objects = tuple(_changed(obj, changes) for obj in yaml.safe_load_all((_FOLDER / _COMMON).read_text()))
     visitors = tuple(Visitors(each["name"], each["rate"], each.get("headers", {})) for each in doc["visitors"])
     return Scenario(name, doc["about"], objects, doc["canary"], visitors, tuple(map(_release, doc["releases"])))
+
+
+def _changed(obj: Obj, changes: Iterable[Obj]) -> Obj:
+    """A common object with the scenario's merge patches for its kind and name."""
+    for change in changes:
+        if (change["kind"], change["metadata"]["name"]) == (obj["kind"], obj["metadata"]["name"]):
+            obj = merge_apply(obj, change)
+    return obj
 
 
 def _release(doc: Mapping[str, Any]) -> Release:

@@ -66,6 +66,7 @@ def arguments(api: Access, token_file: Path, web_port: int, metrics_port: int) -
         f"{provider}.token={token_file}",
         *authority,
         f"{provider}.httpEntryPoint=web",
+        f"{provider}.allowSnippetAnnotations=true",
         "--providers.providersThrottleDuration=100ms",
         "--metrics.prometheus=true",
         "--metrics.prometheus.entryPoint=metrics",

@@ -34,10 +34,15 @@ class NoSuchService(LookupError):
 
 
 class Names:
-    """Resolves names as a pod in some namespace would see them."""
+    """Resolves names as a pod in some namespace would see them.
 
-    def __init__(self, lookup: Lookup, listing: Listing, ingress: Address | None = None) -> None:
-        self._lookup, self._listing, self._ingress = lookup, listing, ingress
+    `meshed`: Services answer at their cluster IPs, where the mesh listens, instead of at their endpoints.
+    """
+
+    def __init__(
+        self, lookup: Lookup, listing: Listing, ingress: Address | None = None, *, meshed: bool = False
+    ) -> None:
+        self._lookup, self._listing, self._ingress, self._meshed = lookup, listing, ingress, meshed
         self._turn = itertools.count()
 
     def resolve(self, host: str, port: int, namespace: str = "") -> Address | None:
@@ -61,6 +66,8 @@ class Names:
         if chosen is None:
             known = ", ".join(str(entry["port"]) for entry in ports)
             raise NoSuchService(f"service {name}.{space} has no port {port} (it has {known})")
+        if self._meshed and service["spec"].get("clusterIP") not in (None, "", "None"):
+            return Address(service["spec"]["clusterIP"], port)
         ready = list(self._ready(space, name, chosen.get("name") or ""))
         if not ready:
             raise NoSuchService(f"service {name}.{space} has no ready endpoint")

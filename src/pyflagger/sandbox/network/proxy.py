@@ -6,48 +6,28 @@ namespace as its user name. Started by `sandbox.cluster`; resolves through `Name
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-import contextlib
 from collections.abc import Mapping
 
-import aiohttp
 from aiohttp import web
 from yarl import URL
 
 from pyflagger.sandbox.network.names import Names, NoSuchService
-
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
+from pyflagger.sandbox.network.relay import Relay
 
 
 class ForwardProxy:
     """An HTTP proxy for plain requests in absolute form."""
 
     def __init__(self, names: Names) -> None:
-        self._names = names
-        self._session: aiohttp.ClientSession | None = None
+        self._names, self._relay = names, Relay()
         self._runner: web.ServerRunner | None = None
         self.port = 0
 
     async def start(self, host: str = "127.0.0.1") -> None:
         """Listen on a free port."""
-        timeout = aiohttp.ClientTimeout(total=None, connect=10)
-        self._session = aiohttp.ClientSession(
-            timeout=timeout, auto_decompress=False, connector=aiohttp.TCPConnector(limit=0, force_close=True)
-        )
+        self._relay.start()
         self._runner = web.ServerRunner(web.Server(self._handle))
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, 0)
@@ -58,8 +38,7 @@ class ForwardProxy:
         """Close every connection."""
         if self._runner:
             await self._runner.cleanup()
-        if self._session:
-            await self._session.close()
+        await self._relay.stop()
 
     def url(self, namespace: str) -> str:
         """What to put into `http_proxy` for a pod of this namespace."""
@@ -75,26 +54,7 @@ class ForwardProxy:
             return web.Response(status=503, text=f"{error}\n")
         if address is not None:
             target = target.with_host(address.host).with_port(address.port)
-        try:
-            return await self._forward(request, target)
-        except (aiohttp.ClientError, OSError) as error:
-            return web.Response(status=502, text=f"{request.raw_path}: {error}\n")
-
-    async def _forward(self, request: web.BaseRequest, target: URL) -> web.StreamResponse:
-        assert self._session is not None
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
-        body = request.content if request.can_read_body else None
-        async with self._session.request(
-            request.method, target, headers=headers, data=body, allow_redirects=False
-        ) as answer:
-            kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
-            reply = web.StreamResponse(status=answer.status, reason=answer.reason, headers=kept)
-            await reply.prepare(request)
-            with contextlib.suppress(ConnectionResetError, asyncio.CancelledError):
-                async for chunk in answer.content.iter_any():
-                    await reply.write(chunk)
-            await reply.write_eof()
-            return reply
+        return await self._relay.send(request, target)
 
 
 def _namespace(headers: Mapping[str, str]) -> str:
