@@ -64,7 +64,13 @@ def widgets(group: str) -> Obj:
             {"name": "Phase", "type": "string", "jsonPath": ".status.phase"},
             {"name": "Size", "type": "integer", "jsonPath": ".spec.size", "priority": 1},
         ],
-        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": status}}},
+        "schema": {
+            "openAPIV3Schema": {
+                "type": "object",
+                "required": ["metadata"],
+                "properties": {"metadata": {"type": "object"}, "spec": spec, "status": status},
+            }
+        },
     }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",

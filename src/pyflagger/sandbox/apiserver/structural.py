@@ -67,9 +67,10 @@ def _decode_object(schema: Schema, value: Obj, old: Obj, path: str, unknown: lis
 
 
 def validate(schema: Schema, obj: Obj, old: Obj | None) -> Iterator[Cause]:
-    """Everything that the schema finds wrong."""
+    """Everything that the schema finds wrong. What every object has is not its business, even when it asks for it."""
     rest = {key: value for key, value in obj.items() if key not in _ROOT}
-    return _validate(schema, rest, old, "")
+    required = [key for key in schema.get("required") or () if key not in _ROOT]
+    return _validate({**schema, "required": required}, rest, old, "")
 
 
 def _validate(schema: Schema, value: Any, old: Any, path: str) -> Iterator[Cause]:
