@@ -9,7 +9,6 @@ its hooks, its Prometheus and its event webhook are one proxy here, which knows 
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote_plus, urlsplit
 
 from aiohttp import web
 from e2e.controlplane import ControlPlane
@@ -25,7 +25,7 @@ from e2e.parts import parts
 from e2e.stage import ROOT, Operator, manifests
 
 from oracle import compare
-from oracle.replay import FLAGS, HERE, PROMETHEUS, WATCHED, Story
+from oracle.replay import FLAGS, HERE, PODS_TAKE, UNASKED, WATCHED, Story
 from pyflagger.clock import Clock, SystemClock
 from pyflagger.kube.cache import Cache
 from pyflagger.kube.client import Client
@@ -72,10 +72,12 @@ class Others:
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """Find the story and let it answer."""
         body, url = await request.read(), str(request.url)
-        if "vector(1)" in request.query.get("query", ""):
+        asked = unquote_plus(urlsplit(url).query) + body.decode()
+        if "vector(1)" in asked:
             return web.Response(body=vector("1"))
-        asked = request.query.get("query", "") if url.startswith(PROMETHEUS) else body.decode()
-        story = next(s for s in self.stories if re.search(rf"(?<![\w-]){re.escape(s.namespace)}(?![\w-])", asked))
+        story = next((s for s in self.stories if s.is_named_in(asked)), None)
+        if story is None:
+            return web.Response(body=UNASKED)
         headers = tuple(request.headers.items())
         said = await story.answer(HttpRequest(request.method, url, headers=headers, body=body, timeout=PATIENCE))
         return web.Response(status=said.status, body=said.body)
@@ -95,7 +97,9 @@ async def told(plane: ControlPlane, names: Sequence[str], out: Path) -> None:
         others.stories = [Story(file, ground()) for file in files if not names or file.stem in names]
         for story in others.stories:
             await story.stage.namespace(story.namespace)
-        workers = Workers(transport, clock, InstantRuntime(clock, broken), controllers=(SCHEDULER,), kinds=())
+        workers = Workers(
+            transport, clock, InstantRuntime(clock, broken, takes=PODS_TAKE), controllers=(SCHEDULER,), kinds=()
+        )
         await workers.start()
         stack.push_async_callback(workers.stop)
         cache = Cache(client, clock)

@@ -50,6 +50,12 @@ WATCHED: tuple[Resource, ...] = (
 KINDS = {resource.kind.lower(): resource.kind for resource in WATCHED} | {"metrictemplate": "MetricTemplate"}
 GAUGE = re.compile(r"^(flagger_canary_(?:status|weight|metric_analysis|successes_total|failures_total))\{(.*)\} (\S+)$")
 POLL_SECONDS = 0.5
+PODS_TAKE = 1.0
+"""Seconds until a pod is ready, as on the cluster that the reference was recorded on."""
+
+
+UNASKED = vector("100")
+"""The answer to a query that is no story's."""
 
 
 def owned(obj: Obj) -> bool:
@@ -230,10 +236,15 @@ class Story:
         self.doc: Obj = yaml.safe_load(text)
         self.name, self.namespace = self.doc["name"], self.doc["namespace"]
         self.stage = stage or Stage(self.answer)
+        self.stage.pods_take = PODS_TAKE
         self.stage.options = parse([*FLAGS, *(self.doc.get("operator") or ())], {})
         self.recorder = Recorder(self.stage.clock.now)
         self.metrics: list[Obj] = [dict(entry) for entry in self.doc.get("metrics") or ()]
         self.hooks: dict[str, Any] = dict(self.doc.get("hooks") or {})
+
+    def is_named_in(self, text: str) -> bool:
+        """Whether its namespace, as a whole word, is in a text."""
+        return bool(re.search(rf"(?<![\w-]){re.escape(self.namespace)}(?![\w-])", text))
 
     async def play(self) -> list[str]:
         """Play it to its end; the transcript."""
@@ -362,6 +373,8 @@ class Story:
         query = parse_qs(parts.query or (request.body or b"").decode())["query"][0]
         if "vector(1)" in query:
             return HttpAnswer(200, vector("1"))
+        if not self.is_named_in(query):
+            return HttpAnswer(200, UNASKED)
         value: Any = 100
         entry = next((entry for entry in self.metrics if entry["match"] in query), None)
         if entry:

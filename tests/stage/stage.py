@@ -134,6 +134,8 @@ class Stage(Hands):
         self.client = Client(self.transport, self.clock)
         self.http = Script(answer)
         self.options = Options(**{"mesh_provider": "nginx", "metrics_server": "http://prometheus", **options})
+        self.pods_take = 0.0
+        """Seconds until a pod is ready."""
         self.workers: Workers
         self.operator: Operator | None = None
 
@@ -143,7 +145,7 @@ class Stage(Hands):
         """Bring everything up, with more kinds and those who look after them."""
         for definition in (*OURS, *definitions):
             await self.client.call("POST", path_of("CustomResourceDefinition"), definition)
-        pods = InstantRuntime(self.clock, broken)
+        pods = InstantRuntime(self.clock, broken, takes=self.pods_take)
         self.workers = await start(self.transport, self.clock, pods, controllers=(*CONTROLLERS, *controllers))
         if operator:
             await self.start_operator()

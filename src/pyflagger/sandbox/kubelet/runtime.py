@@ -55,13 +55,15 @@ def never(pod: Obj, image: str) -> bool:
 
 
 class InstantRuntime:
-    """Pretends: every container is ready at once, unless `broken` says that its image never is. For virtual time."""
+    """Pretends: containers are ready after the seconds that they take, unless `broken` says that an image never is."""
 
-    def __init__(self, clock: Clock, broken: Broken = never, *, address: str = "127.0.0.1") -> None:
-        self._clock, self._broken, self._address = clock, broken, address
+    def __init__(self, clock: Clock, broken: Broken = never, *, takes: float = 0.0, address: str = "127.0.0.1") -> None:
+        self._clock, self._broken, self._takes, self._address = clock, broken, takes, address
 
     async def start(self, pod: Obj, desk: Desk) -> None:
         """Report the pod's one and only status."""
+        if self._takes:
+            await self._clock.sleep(self._takes)
         now = self._clock.now()
         containers = [self._container(pod, entry, now) for entry in pod["spec"]["containers"]]
         desk.report(pod_status(pod, containers, now, address=self._address, host="127.0.0.1", began=now), {})
