@@ -171,14 +171,14 @@ class ControlPlane:
             "current-context": "e2e",
         }
 
-    def ask(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
+    def ask(self, method: str, path: str, body: Any = None, kind: str = "application/json", seconds: float = 30) -> Any:
         """One call as the administrator; the answer's JSON, or its text. Raises urllib.error.HTTPError."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": "Bearer admintoken", "Content-Type": kind}
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         tls = ssl.create_default_context(cafile=str(self.authority))
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls))
-        with opener.open(request, timeout=30) as answer:
+        with opener.open(request, timeout=seconds) as answer:
             text = answer.read().decode()
         return json.loads(text) if text.startswith("{") else text
 
@@ -199,7 +199,7 @@ class ControlPlane:
 
     def _is_there(self, path: str) -> bool:
         try:
-            self.ask("GET", path)
+            self.ask("GET", path, seconds=2)
         except (OSError, ssl.SSLError):
             return False
         return True

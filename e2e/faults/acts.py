@@ -19,6 +19,7 @@ AWAY_SECONDS = 30.0
 TICKS = 3
 LYING_SECONDS = 8.0
 HOUR = 3600
+SETTLE_SECONDS = 3.0
 CLOCK = "{folder}/faketime-"
 
 
@@ -59,7 +60,9 @@ def compacted(play: Play) -> None:
         play.patch("canaries", name, {"metadata": {"annotations": {"e2e/edit": "after the compaction"}}})
     play.api.statuses.clear()
     play.api.deaf = False
+    play.ended_at = time.time()
     until(lambda: play.api.statuses.get(410), lambda: str(play.api.statuses))
+    time.sleep(SETTLE_SECONDS)
     play.notes = f"{play.api.statuses.get(410, 0)} answers of 410"
 
 
@@ -151,7 +154,6 @@ def stepped(seconds: int) -> Fault:
 def leader_killed(play: Play) -> None:
     """The leader dies; the other takes over when the Lease has run out."""
     leader = play.holder()
-    play.add_operator(play.token())
     process = play.operators[0].process
     assert process is not None
     process.kill()
@@ -163,7 +165,6 @@ def leader_killed(play: Play) -> None:
 def leader_stopped(play: Play) -> None:
     """The leader is stopped, loses the Lease unawares, and goes on: it must not write any more."""
     leader = play.holder()
-    play.add_operator(play.token())
     first = play.operators[0]
     first.signal(signal.SIGSTOP)
     play.ended_at = time.time()
@@ -207,16 +208,13 @@ def _with_field(definition: Obj, name: str) -> Obj:
     return definition | {"spec": definition["spec"] | {"versions": versions}}
 
 
-ELECTED = ("-enable-leader-election",)
-
-
 def faults() -> list[Fault]:
     """All of them."""
     return [
         Fault("none", nothing),
-        Fault("leader killed", leader_killed, flags=ELECTED),
-        Fault("leader stopped past its Lease, and continued", leader_stopped, flags=ELECTED),
-        Fault("operator killed after each write", killed, apart=True),
+        Fault("leader killed", leader_killed, elected=True, long=True),
+        Fault("leader stopped past its Lease, and continued", leader_stopped, elected=True, long=True),
+        Fault("operator killed after each write", killed, apart=True, long=True),
         Fault("watches cut in the middle of an object", cut),
         Fault("429 with Retry-After for every second call", throttled),
         Fault("500 ms more for each call", slow),

@@ -37,11 +37,14 @@ class Fault:
     """A namespace and an operator for each kind of release."""
     alone: bool = False
     """It concerns the whole cluster: nothing else goes on meanwhile."""
-    flags: Sequence[str] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
     full: bool = False
     """Nothing can be written to the operator's log."""
     overlay: str = "namespaced"
+    elected: bool = False
+    """Two replicas, of which one leads."""
+    long: bool = False
+    """It takes more than a minute or two."""
     ends: Mapping[str, str] = field(default_factory=dict)
     """Other ends than usual, by kind of release."""
 
@@ -56,6 +59,7 @@ class Row:
     end: str
     visits: int
     failed: Sequence[str]
+    """Seconds after the fault's end (before it, if negative), and what came instead of an answer."""
     steps: record.Steps
     turns: Sequence[str]
     writes: int
@@ -64,6 +68,13 @@ class Row:
     took: float
     """Seconds from the new version to the end."""
     notes: str = ""
+
+
+class Guests(Visitors):
+    """Visitors who know when they were not answered: seconds since the epoch, and what came instead."""
+
+    def _note(self, version: str, otherwise: str) -> None:
+        super()._note(version, f"{time.time():.1f} {otherwise}")
 
 
 class Play:
@@ -115,6 +126,9 @@ class Play:
     def _begin(self) -> None:
         kubeconfig = self.stage.install(self.fault.overlay, "" if self.fault.overlay == "cluster" else self.namespace)
         self.add_operator(through(kubeconfig, self.api))
+        if self.fault.elected:
+            until(self.holder)
+            self.add_operator(self.stage.account(self.namespace))
         for name, kind in self.apps.items():
             self.place.apply(*cast.objects(name, self.namespace, kind))
         for name in self.apps:
@@ -122,10 +136,11 @@ class Play:
 
     def add_operator(self, kubeconfig: Path) -> Operator:
         """Start an operator of this namespace."""
+        flags = ("-enable-leader-election",) if self.fault.elected else ()
         words = ("-namespace", self.namespace, "-min-interval", "1s", "-metrics-server", self.metrics.url)
         name = f"operator-{self.namespace}-{len(self.operators)}"
         environ = {key: text.replace("{folder}", str(self.stage.folder)) for key, text in self.fault.environ.items()}
-        operator = self.stage.operator(kubeconfig, *words, *self.fault.flags, name=name, environ=environ)
+        operator = self.stage.operator(kubeconfig, *words, *flags, name=name, environ=environ)
         self.operators.append(operator)
         if self.fault.full:
             operator.log = FULL
@@ -136,7 +151,7 @@ class Play:
         ingress = self.stage.places["ingress"]
         with ExitStack() as stack:
             crowds = {
-                name: stack.enter_context(Visitors(ingress, cast.host(name, self.namespace), VISITS_PER_SECOND, 3))
+                name: stack.enter_context(Guests(ingress, cast.host(name, self.namespace), VISITS_PER_SECOND, 3))
                 for name in self.apps
             }
             until(lambda: all(crowd.count() for crowd in crowds.values()))
@@ -145,7 +160,7 @@ class Play:
             began = time.time()
             for name, kind in self.apps.items():
                 self.patch("deployments", name, {"spec": {"template": {"spec": self._pod(name, kind.image)}}})
-            until(lambda: any(self.weight(name) for name in self.apps), seconds=60)
+            until(lambda: all(self.weight(name) for name in self.apps), seconds=60)
             self.fault.act(self)
             self.ended_at = self.ended_at or time.time()
             ends = {name: self._end(name, kind) for name, kind in self.apps.items()}
@@ -175,7 +190,7 @@ class Play:
             wanted=self._wanted(kind),
             end=self._state(name),
             visits=crowd.count().total() + len(crowd.failed),
-            failed=tuple(crowd.failed),
+            failed=tuple(self._shifted(text) for text in crowd.failed),
             steps=record.steps(own, name),
             turns=record.turns(writes),
             writes=len(of_it),
@@ -183,6 +198,10 @@ class Play:
             took=ended - began,
             notes=self.notes,
         )
+
+    def _shifted(self, text: str) -> str:
+        at, _, what = text.partition(" ")
+        return f"{float(at) - self.ended_at:+.1f} {what}"
 
     def _wanted(self, kind: Kind) -> str:
         phase = self.fault.ends.get(kind.name, kind.ends)
@@ -241,10 +260,6 @@ class Play:
     def sever(self) -> None:
         """Break the operator's watches off, now."""
         self._loop.run(self.api.sever())
-
-    def token(self) -> Path:
-        """A kubeconfig with a credential of its own, so that the audit log can tell two replicas apart."""
-        return self.stage.account(self.namespace)
 
     def holder(self) -> str:
         """Who has the Lease."""

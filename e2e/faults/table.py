@@ -32,7 +32,7 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
             row.fault,
             row.kind,
             row.end if row.end == row.wanted else f"**{row.end}** (wanted: {row.wanted})",
-            f"{len(row.failed)} of {row.visits}",
+            " ".join([f"{len(row.failed)} of {row.visits}", *row.failed[:3]]),
             " ".join(map(str, row.steps.weights)),
             str(row.steps.skipped),
             str(row.steps.doubled),

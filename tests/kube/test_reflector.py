@@ -170,6 +170,13 @@ async def test_a_server_for_which_every_version_is_outdated_is_not_asked_in_a_ci
     assert follower.versions == {"a": "1", "b": "4"}
 
 
+async def test_watches_that_bring_something_before_they_break_are_opened_again_soon() -> None:
+    """However often that happens: only a server that brings nothing is given longer and longer to recover."""
+    events = [[event("MODIFIED", config("a", number)), CUT] for number in range(2, 12)]
+    follower = await following([page(config("a", 1), version="1")], *events).run(10)
+    assert follower.versions == {"a": "11"}
+
+
 async def test_an_error_event_that_is_something_else() -> None:
     """The watch goes on where it was."""
     error = {"kind": "Status", "code": 500, "message": "etcd has no leader"}

@@ -76,6 +76,7 @@ class Reflector:
         self.trouble = ""
         self.refusal: NotFound | Forbidden | None = None
         self._version = ""
+        self._moved = False
         self._heard = clock.monotonic()
 
     @property
@@ -87,7 +88,7 @@ class Reflector:
         """Follow the collection until cancelled."""
         pause = PAUSE_FIRST
         while True:
-            listed = not self._version
+            listed, self._moved = not self._version, False
             try:
                 if listed:
                     self.state = State.LISTING
@@ -107,6 +108,7 @@ class Reflector:
             except (ApiError, TransportError) as error:
                 self.trouble = str(error)
                 self._refused(error)
+                pause = PAUSE_FIRST if self._moved else pause
             self.state = State.PAUSED
             await self._clock.sleep(pause + self._clock.jitter(pause / 2))
             pause = min(pause * 2, PAUSE_MAX)
@@ -164,16 +166,15 @@ class Reflector:
             "timeoutSeconds": str(int(WATCH_SECONDS)),
         }
         request = ApiRequest("GET", self._path, query, accept=self._accept.format(list=""))
-        heard = False
         async with self._client.transport.stream(request) as stream:
             if stream.status >= 300:
                 raise error_of("watch", self._path, stream.status, stream.body)
             self._heard, self.trouble = self._clock.monotonic(), ""
             async for line in self._lines(stream.lines):
                 self._heard = self._clock.monotonic()
-                heard = True
                 self._take(line)
-        return heard
+                self._moved = True
+        return self._moved
 
     async def _lines(self, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Lines, with an end to silence: a server that sends not even bookmarks has lost us."""
