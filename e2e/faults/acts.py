@@ -19,6 +19,8 @@ AWAY_SECONDS = 30.0
 TICKS = 3
 LYING_SECONDS = 8.0
 HOUR = 3600
+SLOW_SECONDS = 60
+"""What the cluster's own controllers may take to find their API server again, and more."""
 SETTLE_SECONDS = 3.0
 CLOCK = "{folder}/faketime-"
 
@@ -226,6 +228,8 @@ def faults() -> list[Fault]:
         Fault("Secret rotated", rotated),
         Fault("namespace deleted", deleted, overlay="cluster", ends={kind.name: "gone" for kind in KINDS}),
         Fault("CRDs upgraded three times", upgraded, alone=True),
-        Fault("API server killed for 30 s", api_server_killed, alone=True),
-        Fault("etcd compacted under the watches", compacted, alone=True),
+        Fault(
+            "API server killed for 30 s", api_server_killed, alone=True, blind=True, long=True, deadline=SLOW_SECONDS
+        ),
+        Fault("etcd compacted under the watches", compacted, alone=True, blind=True, long=True, deadline=SLOW_SECONDS),
     ]

@@ -46,9 +46,9 @@ STUCK = Kind("failed promotion", "homebody:2.0.0", "Failed", 100, "homebody:2.0.
 KINDS = (GOOD, BAD, STUCK)
 
 
-def objects(name: str, namespace: str, kind: Kind) -> tuple[Obj, ...]:
+def objects(name: str, namespace: str, kind: Kind, deadline: int = DEADLINE_SECONDS) -> tuple[Obj, ...]:
     """An app with its Secret, its Ingress and its Canary."""
-    return secret(name, "first"), deployment(name), ingress(name, namespace), canary(name, kind)
+    return secret(name, "first"), deployment(name, deadline), ingress(name, namespace), canary(name, kind, deadline)
 
 
 def secret(name: str, word: str) -> Obj:
@@ -56,7 +56,7 @@ def secret(name: str, word: str) -> Obj:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{name}-env"}, "stringData": {"WORD": word}}
 
 
-def deployment(name: str, image: str = f"podinfo:{OLD}") -> Obj:
+def deployment(name: str, deadline: int, image: str = f"podinfo:{OLD}") -> Obj:
     """The target."""
     container = {
         "name": "app",
@@ -68,7 +68,7 @@ def deployment(name: str, image: str = f"podinfo:{OLD}") -> Obj:
     }
     spec = {
         "replicas": 1,
-        "progressDeadlineSeconds": DEADLINE_SECONDS,
+        "progressDeadlineSeconds": deadline,
         "selector": {"matchLabels": {"app": name}},
         "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}},
     }
@@ -92,14 +92,14 @@ def host(name: str, namespace: str) -> str:
     return f"{name}.{namespace}.example"
 
 
-def canary(name: str, kind: Kind, **more: Any) -> Obj:
+def canary(name: str, kind: Kind, deadline: int = DEADLINE_SECONDS, **more: Any) -> Obj:
     """Two steps, each judged by the real Prometheus on the real ingress's counters."""
     analysis = {"interval": f"{INTERVAL:g}s", "threshold": 15, "stepWeights": list(STEPS), "metrics": [SUCCESS]}
     spec = {
         "provider": "nginx",
         "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
         "ingressRef": {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": name},
-        "progressDeadlineSeconds": DEADLINE_SECONDS,
+        "progressDeadlineSeconds": deadline,
         "service": {"port": 80, "targetPort": 9898},
         "analysis": analysis | dict(kind.analysis),
     }

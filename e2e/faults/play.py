@@ -43,6 +43,10 @@ class Fault:
     overlay: str = "namespaced"
     elected: bool = False
     """Two replicas, of which one leads."""
+    deadline: int = cast.DEADLINE_SECONDS
+    """Seconds that workloads may take: more where the cluster's own controllers have to recover first."""
+    blind: bool = False
+    """The ingress itself has lost the API server for a while: what it does not know of it cannot serve."""
     long: bool = False
     """It takes more than a minute or two."""
     ends: Mapping[str, str] = field(default_factory=dict)
@@ -130,7 +134,7 @@ class Play:
             until(self.holder)
             self.add_operator(self.stage.account(self.namespace))
         for name, kind in self.apps.items():
-            self.place.apply(*cast.objects(name, self.namespace, kind))
+            self.place.apply(*cast.objects(name, self.namespace, kind, self.fault.deadline))
         for name in self.apps:
             self.place.wait(name, "Initialized", 120)
 
@@ -168,7 +172,7 @@ class Play:
         return [self._row(name, kind, crowds[name], began, ends[name]) for name, kind in self.apps.items()]
 
     def _pod(self, name: str, image: str) -> Obj:
-        pod: Obj = cast.deployment(name, image)["spec"]["template"]["spec"]
+        pod: Obj = cast.deployment(name, self.fault.deadline, image)["spec"]["template"]["spec"]
         return pod
 
     def _end(self, name: str, kind: Kind) -> float:

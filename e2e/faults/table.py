@@ -27,6 +27,11 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
     """Markdown."""
     yield f"| {' | '.join(HEAD)} |"
     yield "|---" * len(HEAD) + "|"
+    yield from cells(rows)
+
+
+def cells(rows: Sequence[Row]) -> Iterator[str]:
+    """A line a row."""
     for row in rows:
         cells = (
             row.fault,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +17,7 @@ from e2e.faults.play import Fault, Play, Row
 from e2e.stage import Stage
 
 AT_ONCE = 6
+BLIND_SHARE_MAX = 0.05
 FAULTS = faults()
 CASES = [
     pytest.param(fault, kind.name, id=f"{fault.name}-{kind.name}", marks=[pytest.mark.long] if fault.long else [])
@@ -52,10 +54,15 @@ def _groups(fault: Fault) -> list[list[Kind]]:
 
 
 def _played(stage: Stage, loop: Loop, fault: Fault, kinds: list[Kind]) -> Played:
+    began = time.monotonic()
     try:
         rows = Play(stage, fault, loop, kinds).run()
     except Exception as error:
         return {(fault.name, kind.name): error for kind in kinds}
+    finally:
+        print(f"{fault.name}: played in {time.monotonic() - began:.0f} s", flush=True)
+    for line in table.cells(rows):
+        print(line, flush=True)
     return {(fault.name, row.kind): row for row in rows}
 
 
@@ -67,6 +74,6 @@ def test_a_release_under(fault: Fault, kind: str, rows: Played) -> None:
         raise row
     assert row.end == row.wanted, row
     if row.wanted != "gone":
-        assert not row.failed, row
+        assert len(row.failed) <= (BLIND_SHARE_MAX * row.visits if fault.blind else 0), row
         assert (row.steps.skipped, row.steps.doubled) == (0, 0), row
     assert len(row.turns) == (2 if fault.elected else 1), row

@@ -107,6 +107,12 @@ TABLE: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "spec.analysis.stepWeights[0]",
         "is 0: weights are percentages over 0",
     ),
+    "a step over everything": (
+        analysed(stepWeights=[50, 120]),
+        "nginx",
+        "spec.analysis.stepWeights[1]",
+        "is 120: weights are percentages over 0, 100 at most",
+    ),
     "unordered steps": (
         analysed(stepWeights=[10, 30, 20]),
         "nginx",
@@ -141,6 +147,7 @@ TABLE: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "unreadable interval": (analysed(interval="soon"), "nginx", "spec.analysis.interval", "is 'soon', which is not a"),
     "interval of a day": (analysed(interval="1d"), "nginx", "spec.analysis.interval", "is '1d', which is not a"),
     "interval of nothing": (analysed(interval="0s"), "nginx", "spec.analysis.interval", "is '0s'"),
+    "an instant": (analysed(interval="10ms"), "nginx", "spec.analysis.interval", "is '10ms': no step can be judged in"),
     "interval for ever": (analysed(interval="9" * 30 + "s"), "nginx", "spec.analysis.interval", "is '9999"),
     "negative interval": (analysed(interval="-1m"), "nginx", "spec.analysis.interval", "is '-1m'"),
     "unreadable window": (
@@ -205,7 +212,7 @@ def test_all_problems_come_at_once_and_nothing_else() -> None:
     [
         GOOD,
         analysed(stepWeight=None, stepWeights=[1, 50, 100]),
-        analysed(stepWeight=100, maxWeight=100, interval="10ms"),
+        analysed(stepWeight=100, maxWeight=100, interval="1s"),
         analysed(stepWeight=None, iterations=10, match=MATCH),
         analysed(interval="1m30s", metrics=[{"name": "m", "interval": "500ms"}], webhooks=[hook(timeout="1.5s")]),
         analysed(metrics=[{"name": "m", "thresholdRange": {"min": 1, "max": 1}}]),

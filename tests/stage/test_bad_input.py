@@ -29,6 +29,9 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "a fraction of a weight": (with_analysis(stepWeight=2.5), r"spec\.analysis\.stepWeight"),
     "steps that fall": (with_analysis(stepWeight=None, stepWeights=[10, 50, 30]), r"spec\.analysis\.stepWeights"),
     "a weight over 100": (with_analysis(maxWeight=150), r"spec\.analysis\.maxWeight"),
+    "a last step over 100": (with_analysis(stepWeight=None, stepWeights=[50, 120]), r"stepWeights\[1\] is 120"),
+    "an interval of an instant": (with_analysis(interval="10ms"), r"spec\.analysis\.interval is '10ms'"),
+    "a fraction of a failure": (with_analysis(threshold=1.5), r"spec\.analysis\.threshold must be a whole number"),
     "an unknown provider": ({"provider": "ngnix"}, r"'ngnix' is not a known traffic provider"),
     "a target of another kind": (
         {"targetRef": {"apiVersion": "v1", "kind": "Pod", "name": "sick"}},

@@ -13,6 +13,7 @@ from pyflagger.api.canary import Analysis, Canary
 from pyflagger.api.facts import Capabilities, Fault, Problem
 
 NAME_MAX, SERVICE_NAME_MAX = 253, 63
+INTERVAL, INTERVAL_SECONDS_MIN = "spec.analysis.interval", 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,9 @@ def _bounds(context: Context) -> Iterator[Problem]:
         if not 0 <= value <= most:
             yield _wrong(f"spec.analysis.{name}", f"is {value}, which is not between 0 and {most}")
     for index, weight in enumerate(analysis.step_weights):
-        if weight <= 0:
-            yield _wrong(f"spec.analysis.stepWeights[{index}]", f"is {weight}: weights are percentages over 0")
+        if not 0 < weight <= 100:
+            text = f"is {weight}: weights are percentages over 0" + (", 100 at most" if weight > 0 else "")
+            yield _wrong(f"spec.analysis.stepWeights[{index}]", text)
     for index, (one, two) in enumerate(zip(analysis.step_weights, analysis.step_weights[1:], strict=False), 1):
         if two <= one:
             yield _wrong(f"spec.analysis.stepWeights[{index}]", f"is {two}, which does not rise from {one}")
@@ -195,7 +197,7 @@ def _durations(context: Context) -> Iterator[Problem]:
     analysis = context.canary.spec.analysis
     if analysis is None:
         return
-    fields = {"spec.analysis.interval": analysis.interval}
+    fields = {INTERVAL: analysis.interval}
     fields |= {f"spec.analysis.metrics[{i}].interval": metric.interval for i, metric in enumerate(analysis.metrics)}
     fields |= {f"spec.analysis.webhooks[{i}].timeout": hook.timeout for i, hook in enumerate(analysis.webhooks)}
     for path, text in fields.items():
@@ -207,6 +209,8 @@ def _durations(context: Context) -> Iterator[Problem]:
             usable = False
         if not usable:
             yield _wrong(path, f"is {text!r}, which is not a duration such as 10s, 1m or 1m30s")
+        elif path == INTERVAL and durations.parse(text) < INTERVAL_SECONDS_MIN:
+            yield _wrong(path, f"is {text!r}: no step can be judged in less than a second")
 
 
 def _lengths(context: Context) -> Iterator[Problem]:
