@@ -124,7 +124,8 @@ def test_nothing_else_is_disturbed(place: Place) -> None:
 
 
 REFUSED = {
-    "ten megabytes of annotations": bad("huge") | {"metadata": {"name": "huge", "annotations": {"a": "x" * (10 << 20)}}},
+    "ten megabytes of annotations": bad("huge")
+    | {"metadata": {"name": "huge", "annotations": {"a": "x" * (10 << 20)}}},
     "a byte too many": bad("big") | {"metadata": {"name": "big", "annotations": {"a": "x" * ANNOTATION_BYTES_MAX}}},
     "a name of 254": bad("n" * 254),
 }
