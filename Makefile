@@ -50,7 +50,7 @@ lint: $(READY) ## style, types, layers, and the tidy rules
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/tidy
 
-bench: $(READY) ## what a release costs on a real control plane: requests, CPU a tick, memory, lag (20 minutes; COUNTS=20)
+bench: $(READY) ## what a release costs on a real control plane: requests, CPU a tick, memory, lag (20 minutes; COUNTS="20 --idle 0")
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[e2e]'
 	$(BIN)/python -m bench $(COUNTS) --out build/bench.md
 

@@ -12,6 +12,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from signal import SIGTERM
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -27,41 +28,51 @@ CRASH_FROM = 1000
 IDLE, IDLE_SECONDS = 5000, 120.0
 
 
-async def released(count: int, figures: list[Figure], notes: list[str]) -> None:
+class Figures(list[Figure]):
+    """What was measured so far, printed as it comes: a run that is stopped has told what it knew."""
+
+    def tell(self, *figures: Figure) -> None:
+        """Add some."""
+        self.extend(figures)
+        print("\n".join(figure.line() for figure in figures), flush=True)
+
+
+async def released(count: int, figures: Figures, notes: list[str]) -> None:
     """All phases for one size; figures so far stay when a later phase fails. Raises Late."""
     async with trial(count) as made:
-        figures.append(Figure("brought up in, s", count, await made.create()))
+        figures.tell(Figure("brought up in, s", count, await made.create()))
         rest = await made.rest()
-        figures += report.rest(rest)
+        figures.tell(*report.rest(rest))
         done = await made.release("2")
-        figures += report.release(done)
+        figures.tell(*report.release(done))
         notes.append("a release of " + report.verbs(count, done.requests, count))
         if count >= CRASH_FROM:
-            figures += report.restart(await made.crash("3"))
+            figures.tell(*report.restart(await made.crash("3")))
         made.operator.stop()
-        figures.append(Figure("CPU of the bare I/O of a tick, ms", count, await made.bare_io()))
+        figures.tell(Figure("CPU of the bare I/O of a tick, ms", count, await made.bare_io()))
 
 
-async def idle(count: int, figures: list[Figure], notes: list[str]) -> None:
+async def idle(count: int, figures: Figures, notes: list[str]) -> None:
     """A large fleet left in peace. Raises Late."""
     async with trial(count) as made:
-        figures.append(Figure("brought up in, s", count, await made.create()))
+        figures.tell(Figure("brought up in, s", count, await made.create()))
         rest = await made.rest(IDLE_SECONDS)
-        figures += report.rest(rest)
+        figures.tell(*report.rest(rest))
         notes.append(f"{IDLE_SECONDS:g} s of rest of " + report.verbs(count, rest.requests, 1))
 
 
 async def main(counts: Sequence[int], at_rest: int) -> tuple[str, bool]:
-    """Measure and print; the table, and whether everything holds."""
-    figures: list[Figure] = []
+    """Measure and print; the table, and whether everything holds. SIGTERM ends it and every child of it."""
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(SIGTERM, this.cancel)
+    figures = Figures()
     notes: list[str] = []
     for count, measure in [*((each, released) for each in counts), *([(at_rest, idle)] if at_rest else [])]:
-        known = len(figures)
         try:
             await measure(count, figures, notes)
         except (Late, AssertionError, OSError) as error:
             notes.append(f"{count} canaries: **{error}**")
-        print("\n".join(figure.line() for figure in figures[known:]), flush=True)
     failed = any("**" in note for note in notes)
     return report.table(figures, notes), all(figure.holds for figure in figures) and not failed
 
@@ -76,6 +87,8 @@ if __name__ == "__main__":
         text, holds = asyncio.run(main(asked.counts, asked.idle))
     except NoPart as missing:
         sys.exit(f"bench: {missing}")
+    except asyncio.CancelledError:
+        sys.exit("bench: stopped")
     print(text)
     if asked.out is not None:
         asked.out.parent.mkdir(parents=True, exist_ok=True)

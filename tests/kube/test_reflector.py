@@ -13,7 +13,7 @@ from scripted import Scripted, Stream, config, event, page, refusal
 from pyflagger.clock import LoopClock
 from pyflagger.kube.client import Client
 from pyflagger.kube.protocol import ApiRequest, ApiStream, TransportError
-from pyflagger.kube.reflector import SILENCE_SECONDS_MAX, WATCH_SECONDS, Reflector, State
+from pyflagger.kube.reflector import PAGE, SILENCE_SECONDS_MAX, WATCH_SECONDS, Reflector, State
 from pyflagger.kube.resources import CONFIG_MAPS
 
 pytestmark = pytest.mark.looptime
@@ -86,7 +86,7 @@ async def test_a_list_in_pages() -> None:
     assert follower.reflector.synced.is_set()
     assert follower.reflector.state is State.WATCHING
     first, second, watch = follower.transport.asked
-    assert first.query == {"limit": "500"} and second.query == {"limit": "500", "continue": "next"}
+    assert first.query == {"limit": str(PAGE)} and second.query == {"limit": str(PAGE), "continue": "next"}
     assert watch.query["resourceVersion"] == "9" and watch.query["allowWatchBookmarks"] == "true"
 
 

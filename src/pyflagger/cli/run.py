@@ -5,6 +5,7 @@ Reads flags, finds the API server, and hands over to `operator.run`. Never impor
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ from pyflagger.operator import logs
 from pyflagger.operator.http import AiohttpHttp
 from pyflagger.operator.options import Options, parse, usage
 from pyflagger.operator.run import serve
+
+COLLECT_AFTER = (20_000, 20, 20)
+"""How many new objects make Python look for cycles: a page of a list is thousands, none of them in a cycle."""
 
 
 async def operate(options: Options) -> int:
@@ -48,6 +52,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     logs.configure(options.log_level, options.zap_encoding)
     try:
+        gc.set_threshold(*COLLECT_AFTER)
         return uvloop.run(operate(options))
     except (NoCluster, OSError) as error:
         print(f"flagger: {error}", file=sys.stderr)

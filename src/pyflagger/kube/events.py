@@ -16,13 +16,13 @@ from pyflagger.clock import Clock
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import ApiError, NotFound
 from pyflagger.kube.resources import EVENTS
-from pyflagger.objects import Obj, Patch, Ref
+from pyflagger.objects import Obj, Patch
 
 COMPONENT, REASON = "flagger", "Synced"
 SAME_SECONDS = 3600.0
 QUEUE_MAX, REMEMBERED_MAX = 10_000, 20_000
 NAME_MAX, MESSAGE_MAX = 253, 1024
-WRITERS = 4
+WRITERS = 8
 
 
 class Events:
@@ -31,7 +31,7 @@ class Events:
     def __init__(self, client: Client, clock: Clock, log: Any) -> None:
         self._client, self._clock, self._log = client, clock, log
         self._queues: list[asyncio.Queue[tuple[Obj, str, str, float]]] = []
-        self._known: OrderedDict[tuple[str, str, str], tuple[Ref, int, float]] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[str, int, float]] = OrderedDict()
         self._tasks: list[asyncio.Task[None]] = []
         self.dropped = 0
 
@@ -53,10 +53,10 @@ class Events:
 
     def record(self, about: Obj, type_: str, text: str) -> None:
         """Tell; returns at once."""
-        uid = about["metadata"].get("uid") or about["metadata"]["name"]
-        queue = self._queues[int(hashlib.md5(uid.encode(), usedforsecurity=False).hexdigest(), 16) % WRITERS]
+        who = _named(about)
+        queue = self._queues[_digest(who["uid"] or who["name"])[0] % WRITERS]
         try:
-            queue.put_nowait((about, type_, text[:MESSAGE_MAX], self._clock.now()))
+            queue.put_nowait((who, type_, text[:MESSAGE_MAX], self._clock.now()))
         except asyncio.QueueFull:
             self.dropped += 1
 
@@ -70,46 +70,38 @@ class Events:
             finally:
                 queue.task_done()
 
-    async def _write(self, about: Obj, type_: str, text: str, at: float) -> None:
-        key = (about["metadata"].get("uid", ""), type_, text)
+    async def _write(self, who: Obj, type_: str, text: str, at: float) -> None:
+        key = _digest(who["uid"], type_, text)
         known = self._known.get(key)
         if known and at - known[2] < SAME_SECONDS:
-            ref, count, _ = known
+            name, count, _ = known
+            ref = EVENTS.ref(_namespace(who), name)
             try:
                 await self._client.patch(Patch(ref, {"count": count + 1, "lastTimestamp": stamp(at)}))
             except NotFound:
                 known = None
             else:
-                self._remember(key, ref, count + 1, at)
+                self._remember(key, name, count + 1, at)
         if not known or at - known[2] >= SAME_SECONDS:
-            made = await self._client.create(self._event(about, type_, text, at), EVENTS)
-            meta = made["metadata"]
-            self._remember(key, EVENTS.ref(meta["namespace"], meta["name"]), 1, at)
+            made = await self._client.create(self._event(who, type_, text, at), EVENTS)
+            self._remember(key, made["metadata"]["name"], 1, at)
 
-    def _remember(self, key: tuple[str, str, str], ref: Ref, count: int, at: float) -> None:
-        self._known[key] = (ref, count, at)
+    def _remember(self, key: bytes, name: str, count: int, at: float) -> None:
+        self._known[key] = (name, count, at)
         self._known.move_to_end(key)
         while len(self._known) > REMEMBERED_MAX:
             self._known.popitem(last=False)
 
-    def _event(self, about: Obj, type_: str, text: str, at: float) -> Obj:
-        meta = about["metadata"]
+    def _event(self, who: Obj, type_: str, text: str, at: float) -> Obj:
         suffix = f".{self._clock.unique().replace('-', '')[:16]}"
         return {
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {
-                "name": meta["name"][: NAME_MAX - len(suffix)].rstrip("-.") + suffix,
-                "namespace": meta.get("namespace") or "default",
+                "name": who["name"][: NAME_MAX - len(suffix)].rstrip("-.") + suffix,
+                "namespace": _namespace(who),
             },
-            "involvedObject": {
-                "apiVersion": about["apiVersion"],
-                "kind": about["kind"],
-                "name": meta["name"],
-                "namespace": meta.get("namespace", ""),
-                "uid": meta.get("uid", ""),
-                "resourceVersion": meta.get("resourceVersion", ""),
-            },
+            "involvedObject": who,
             "reason": REASON,
             "message": text,
             "type": type_,
@@ -120,3 +112,24 @@ class Events:
             "reportingComponent": COMPONENT,
             "reportingInstance": "",
         }
+
+
+def _named(about: Obj) -> Obj:
+    """What an Event says of its object; the object itself is not kept from being forgotten."""
+    meta = about["metadata"]
+    return {
+        "apiVersion": about["apiVersion"],
+        "kind": about["kind"],
+        "name": meta["name"],
+        "namespace": meta.get("namespace", ""),
+        "uid": meta.get("uid", ""),
+        "resourceVersion": meta.get("resourceVersion", ""),
+    }
+
+
+def _namespace(who: Obj) -> str:
+    return who["namespace"] or "default"
+
+
+def _digest(*words: str) -> bytes:
+    return hashlib.blake2b("\0".join(words).encode(), digest_size=16).digest()

@@ -22,7 +22,9 @@ from pyflagger.kube.errors import ApiError, Forbidden, Gone, NotFound, error_of,
 from pyflagger.kube.protocol import ApiRequest, TransportError
 from pyflagger.objects import Obj, Resource
 
-PAGE = 500
+PAGE = 100
+"""Objects read at once: a page is parsed whole, with the managed fields that are dropped after it."""
+
 WATCH_SECONDS = 300.0
 SILENCE_SECONDS_MAX = WATCH_SECONDS + 60.0
 PAUSE_FIRST, PAUSE_MAX = 0.5, 30.0
