@@ -186,6 +186,21 @@ def test_a_kind_that_cannot_be_read_holds_and_hides_what_follows_from_it() -> No
     world.until(Phase.SUCCEEDED)
 
 
+def test_a_refused_action_is_told_and_tried_again() -> None:
+    """One text and a condition, and the release goes on as if it were allowed; both go when it was."""
+    world = ready_world(STEPS)
+    world.change("v1:r2").run(2)
+    world.refused = Problem(Fault.CLUSTER, "not allowed to patch routes")
+    world.run(20)
+    assert world.texts.count("not allowed to patch routes") == 1
+    assert world.status.phase is Phase.PROGRESSING
+    assert world.status.conditions[1].message == "not allowed to patch routes"
+    world.refused = None
+    world.until(Phase.SUCCEEDED)
+    assert world.texts.count("not allowed to patch routes") == 1
+    assert len(world.status.conditions) == 1
+
+
 # Ends ---------------------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ applies actions one by one (and dies in between when told to), and holds what no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pyflagger.api.canary import Canary, CanaryStatus, Phase
@@ -128,6 +128,7 @@ class World:
     route_waiting: str = ""
     problems: tuple[Problem, ...] = ()
     unread: tuple[Problem, ...] = ()
+    refused: Problem | None = None
     target_problem: Problem | None = None
     route_problem: Problem | None = None
     primary_problem: Problem | None = None
@@ -201,7 +202,7 @@ class World:
             problems=self.problems,
             unread=self.unread,
             evidence=dict(self.evidence),
-            memory=self.memory,
+            memory=replace(self.memory, refused=self.refused),
             deleting=self.deleting,
             reassert_zero=self.reassert_zero,
             route_waiting=self.route_waiting,

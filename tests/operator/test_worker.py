@@ -25,7 +25,7 @@ from pyflagger.core.situation import (
     Target,
     Value,
 )
-from pyflagger.kube.errors import Conflict, NotLeader, Unreachable
+from pyflagger.kube.errors import Conflict, Forbidden, NotLeader, Unreachable
 from pyflagger.operator.desk import Desk, Key
 from pyflagger.operator.observe import NotYet
 from pyflagger.operator.render import Moved
@@ -64,10 +64,13 @@ class Place:
     """By name of a hook or metric: a Result, an exception, or a number of seconds that a passing answer takes."""
     trouble: list[Exception] = field(default_factory=list)
     """What the next actions raise, one each."""
+    forbidden: type[Action] | None = None
+    """What the server does not allow."""
 
     def __post_init__(self) -> None:
         self.clock, self.log = LoopClock(), Log()
         self.asked: list[str] = []
+        self.tried: list[Action] = []
         self.done: list[Action] = []
         self.told: list[Problem] = []
         self.late: list[float] = []
@@ -151,6 +154,9 @@ class Place:
 
     async def apply(self, seen: Seen, desk: Desk, action: Action) -> None:
         """Do it to the situation."""
+        self.tried.append(action)
+        if self.forbidden and isinstance(action, self.forbidden):
+            raise Forbidden(Problem(Fault.CLUSTER, f"not allowed to {type(action).__name__}"))
         if self.trouble and not isinstance(action, Say | Remember):
             raise self.trouble.pop(0)
         self.done.append(action)
@@ -280,6 +286,37 @@ async def test_the_server_is_away() -> None:
     assert [problem.text for problem in place.told] == ["away"] * 12
     assert 20 in place.weights
     assert len(place.asked) >= 12 * 3, "evidence of before the failure is not used again"
+
+
+def blocked(place: Place) -> str:
+    """What the condition says; empty when it is not blocked."""
+    status = place.situation.canary.status
+    return " ".join(c.message for c in status.conditions if c.type == "Blocked" and c.status == "True")
+
+
+async def test_what_is_not_allowed_is_told_once_and_tried_again() -> None:
+    """One text and a condition for as long as it is so; tried with pauses, and nothing is left of it afterwards."""
+    place = Place(forbidden=SetRoute)
+    await place.run(120)
+    text = "not allowed to SetRoute"
+    assert place.weights == [] and place.told == []
+    assert [action.reason.text for action in place.done if isinstance(action, Say)].count(text) == 1
+    assert blocked(place) == text
+    assert 4 <= sum(isinstance(action, SetRoute) for action in place.tried) <= 12
+    place.forbidden = None
+    await place.run(40)
+    assert place.weights[0] == 20 and blocked(place) == ""
+    assert [action.reason.text for action in place.done if isinstance(action, Say)].count(text) == 1
+
+
+async def test_a_status_that_may_not_be_written() -> None:
+    """Said and complained of, with pauses: no hot loop."""
+    place = Place(forbidden=WriteStatus)
+    await place.run(120)
+    assert blocked(place) == ""
+    said = [action.reason.text for action in place.done if isinstance(action, Say)]
+    assert said.count("not allowed to WriteStatus") == 1
+    assert sum(isinstance(action, WriteStatus) for action in place.tried) <= 14
 
 
 async def test_a_bug_of_ours() -> None:

@@ -43,8 +43,13 @@ def begun(case: Case) -> Decision | None:
 
 
 def blocked(case: Case) -> Decision | None:
-    """While there are problems nothing is changed: each is said once, and a condition names them."""
-    problems = tuple(dict.fromkeys(_problems(case)))
+    """While there are problems nothing is changed: each is said once, and a condition names them.
+
+    A refused action is told in the same way, but tried again: only that shows whether the right is there by now.
+    """
+    holding = tuple(dict.fromkeys(_problems(case)))
+    refused = case.situation.memory.refused
+    problems = holding or ((refused,) if refused else ())
     text = "; ".join(problem.text for problem in problems)
     told = tuple(reasons.blocked(problem) for problem in problems)
     status = block(case.status, text, case.now)
@@ -54,7 +59,7 @@ def blocked(case: Case) -> Decision | None:
         actions.append(Remember(said=((BLOCKED, text or None),)))
     if status != case.status:
         actions.append(WriteStatus(status))
-    if not problems and not actions:
+    if not holding and not actions:
         return None
     return Decision(actions=tuple(actions), reasons=told or (reasons.MENDED,))
 

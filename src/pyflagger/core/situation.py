@@ -149,10 +149,12 @@ class Memory:
 
     `said` is the last text of each kind of standing condition (key: reason code), so that it is said once.
     `tick` is the time of the last judging round, when it is newer than `status.lastTickTime`.
+    `refused` is why the API server did not let us do the last action that it refused, until it has let us.
     """
 
     said: Mapping[str, str] = field(default_factory=dict)
     tick: float | None = None
+    refused: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)

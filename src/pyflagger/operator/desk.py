@@ -9,7 +9,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pyflagger.core.decision import Remember
+from pyflagger.api.facts import Problem
+from pyflagger.core.decision import Action, Remember
 from pyflagger.core.situation import Memory, Need, Result
 
 STEP_SECONDS_MIN = 0.5
@@ -42,6 +43,7 @@ class Desk:
     failures: int = 0
     asking: Need | None = None
     gathering: asyncio.Task[None] | None = None
+    refused: tuple[object, Problem] | None = None
 
     def keep_time(self, offset: float) -> None:
         """`offset` is wall time less monotonic time. When the wall clock was stepped, what is kept moves along."""
@@ -55,7 +57,16 @@ class Desk:
 
     def memory(self) -> Memory:
         """What a decision may know of it."""
-        return Memory(said=dict(self.said), tick=self.tick)
+        return Memory(said=dict(self.said), tick=self.tick, refused=self.refused[1] if self.refused else None)
+
+    def refuse(self, action: Action, problem: Problem) -> None:
+        """An action was not allowed; that stands until one of its sort is, or the spec is another one."""
+        self.refused = (_sort(action), problem)
+
+    def allow(self, action: Action) -> None:
+        """An action went well."""
+        if self.refused and self.refused[0] == _sort(action):
+            self.refused = None
 
     def remember(self, change: Remember) -> None:
         """Carry a Remember out."""
@@ -69,7 +80,7 @@ class Desk:
 
     def turn_to(self, generation: int | None) -> None:
         """The spec is that of another generation now: what was asked by the old one answers nothing."""
-        self.generation = generation
+        self.generation, self.refused = generation, None
         self.evidence.clear()
         self.stop_gathering()
 
@@ -78,3 +89,8 @@ class Desk:
         if self.gathering is not None:
             self.gathering.cancel()
         self.gathering = self.asking = None
+
+
+def _sort(action: Action) -> object:
+    """What has to go well before a refusal counts as mended: the same sort of action on the same part."""
+    return type(action), getattr(action, "part", None)

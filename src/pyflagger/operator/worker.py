@@ -17,7 +17,8 @@ from pyflagger.clock import Clock
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import Action, Decision
 from pyflagger.core.situation import Need, Result, Situation
-from pyflagger.kube.client import ApiError, Conflict, NotLeader
+from pyflagger.core.transitions import BLOCKED
+from pyflagger.kube.client import ApiError, Conflict, Forbidden, NotLeader
 from pyflagger.operator.desk import Desk, Key
 from pyflagger.operator.observe import NotYet
 from pyflagger.operator.render import Moved
@@ -82,6 +83,7 @@ class Worker(Generic[Seen]):
         desk = self._desks.setdefault(key, Desk())
         if desk.due is not None and self._clock.now() >= desk.due:
             desk.owed, desk.due = desk.due, None
+        refused = desk.refused
         try:
             decision = await self._steps(key, desk)
         except NotLeader:
@@ -90,6 +92,8 @@ class Worker(Generic[Seen]):
             return
         except (Conflict, Moved):
             self._retry(key, desk)
+        except Forbidden as error:
+            self._refused(key, desk, error.problem, is_news=desk.refused != refused)
         except (ApiError, PluginFailed) as error:
             self._failed(key, desk, error.problem)
         except Exception as error:
@@ -128,7 +132,12 @@ class Worker(Generic[Seen]):
             self._limbs.late(self._clock.now() - desk.owed)
             desk.owed = None
         for action in decision.actions:
-            await self._limbs.apply(seen, desk, action)
+            try:
+                await self._limbs.apply(seen, desk, action)
+            except Forbidden as error:
+                desk.refuse(action, error.problem)
+                raise
+            desk.allow(action)
         desk.evidence.clear()
 
     def _gather(self, key: Key, desk: Desk, seen: Seen, decision: Decision) -> None:
@@ -165,6 +174,16 @@ class Worker(Generic[Seen]):
             return
         desk.due = decision.wake
         self.scheduler.alarm(key, decision.wake - self._clock.now())
+
+    def _refused(self, key: Key, desk: Desk, problem: Problem, *, is_news: bool) -> None:
+        """News is told by the decision that follows at once; then it is tried again like anything that failed."""
+        if is_news:
+            desk.evidence.clear()
+            self.scheduler.poke(key)
+        elif problem.text in desk.said.get(BLOCKED, ""):
+            self._retry(key, desk)
+        else:
+            self._failed(key, desk, problem)
 
     def _failed(self, key: Key, desk: Desk, problem: Problem) -> None:
         self._limbs.complain(key, problem)
