@@ -25,7 +25,7 @@ sandbox: $(READY) ## a small cluster on loopback, until Ctrl-C
 
 test: $(READY) ## everything that runs on virtual time or in seconds (at most 5 minutes)
 	$(BIN)/python -m pytest tests/core -n 2 --cov=pyflagger.core --cov-branch --cov-report= --cov-fail-under=100
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not real' tests --ignore=tests/core
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not real' tests --ignore=tests/core
 
 test-real: $(READY) ## the tests that need real child processes: Traefik, kubectl, the demo
 	$(BIN)/python -m pytest -m real tests
