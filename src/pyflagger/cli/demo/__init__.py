@@ -84,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         asked = read(argv)
         if asked.listing:
-            print("\n".join(f"{name:<14}{load(name).about}" for name in names()))
+            print("\n".join(f"{name:<18}{load(name).about}" for name in names()))
             return 0
         scenario = load(asked.scenario)
     except (BadFlag, UnknownScenario) as error:
