@@ -14,7 +14,7 @@ from pyflagger.api.facts import Capabilities, Problem
 from pyflagger.objects import Obj, Resource, part
 from pyflagger.routing.base import Live, Options
 from pyflagger.routing.generated import make
-from pyflagger.routing.matching import Condition, conditions
+from pyflagger.routing.matching import Condition, routed
 from pyflagger.routing.split import Rule, Split, aligned, entries, prefix_of, shared_out
 
 PROXIES = Resource("projectcontour.io", "v1", "httpproxies", "HTTPProxy")
@@ -29,12 +29,9 @@ class Contour(Split):
 
     def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
         """One proxy without a virtual host."""
-        routes = []
-        for rule in rules:
-            asked = conditions(rule, queries=True)
-            if isinstance(asked, Problem):
-                return asked
-            routes.append(_route(canary, rule, asked))
+        routes = routed(rules, lambda rule, asked: _route(canary, rule, asked))
+        if isinstance(routes, Problem):
+            return routes
         there = live.get(self.main(canary)) or {}
         spec: Obj = {"routes": aligned(part(there, "spec").get("routes"), routes)}
         if options.ingress_class:

@@ -15,7 +15,7 @@ from pyflagger.api.facts import Capabilities, Fault, Problem
 from pyflagger.objects import Obj, Ref, Resource, part
 from pyflagger.routing.base import Live, Options
 from pyflagger.routing.generated import make
-from pyflagger.routing.matching import Condition, conditions
+from pyflagger.routing.matching import Condition, routed
 from pyflagger.routing.split import SERVICES, Rule, Split, aligned, entries, selector_of, services_of, shared_out
 
 TABLES = Resource("gateway.solo.io", "v1", "routetables", "RouteTable")
@@ -47,12 +47,9 @@ class Gloo(Split):
 
     def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
         """The Upstreams first: the table needs them."""
-        routes = []
-        for rule in rules:
-            asked = conditions(rule, queries=True)
-            if isinstance(asked, Problem):
-                return asked
-            routes.append(_route(canary, rule, asked))
+        routes = routed(rules, lambda rule, asked: _route(canary, rule, asked))
+        if isinstance(routes, Problem):
+            return routes
         copied: Obj = {}
         for ref in _configured(canary):
             config = live.get(ref)

@@ -7,10 +7,12 @@ its path, never left out: a rule that is wider than written would send the wrong
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pyflagger.api.canary import StringMatch
 from pyflagger.api.facts import Fault, Problem
+from pyflagger.objects import Obj
 from pyflagger.routing.split import Rule
 
 
@@ -50,6 +52,17 @@ def conditions(rule: Rule, *, queries: bool) -> list[Condition] | Problem:
         text = f"{rule.where} names no header: it would match everybody"
         return Problem(Fault.MANIFEST, text, "Name a header.", rule.where)
     return found
+
+
+def routed(rules: Sequence[Rule], make: Callable[[Rule, list[Condition]], Obj]) -> list[Obj] | Problem:
+    """What `make` makes of each rule and its conditions, query parameters among them."""
+    routes: list[Obj] = []
+    for rule in rules:
+        asked = conditions(rule, queries=True)
+        if isinstance(asked, Problem):
+            return asked
+        routes.append(make(rule, asked))
+    return routes
 
 
 def _how(match: StringMatch) -> tuple[str, str]:
