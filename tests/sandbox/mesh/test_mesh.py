@@ -121,6 +121,7 @@ async def test_callers_of_a_cluster_ip_are_split_and_measured(annotation: str, c
         assert ('deployment="new"' in page) is counted
         live["Service"] = []
         await eventually(session, url, up=False)
+        assert "response_total" in await get(session, mesh.metrics) or not counted
     await mesh.stop()
     await runner.cleanup()
 

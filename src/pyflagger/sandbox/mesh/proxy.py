@@ -96,7 +96,7 @@ class Mesh:
         host, port, *_ = request.transport.get_extra_info("sockname")
         door = self._doors.get(Address(host, port))
         if door is None:
-            return web.Response(body=self._telemetry.page(), content_type="text/plain")
+            return self._elsewhere(URL(self.metrics), host, port)
         splits = self._listing("TrafficSplit", door.namespace)
         backend = self._turns.next(door.namespace, door.service, splits)
         try:
@@ -110,6 +110,14 @@ class Mesh:
         if pod is not None:
             self._telemetry.answered(pod, answer.status, self._clock.monotonic() - began)
         return answer
+
+    def _elsewhere(self, page: URL, host: str, port: int) -> web.Response:
+        """The page of metrics, or the end of a connection that outlived the Service it was opened to."""
+        if (page.host, page.port) == (host, port):
+            return web.Response(body=self._telemetry.page(), content_type="text/plain")
+        gone = web.Response(status=503, text=f"no Service listens at {host}:{port} any more\n")
+        gone.force_close()
+        return gone
 
     def _meshed(self, namespace: str, address: str) -> Obj | None:
         """The pod at an address, when it has a proxy: its namespace or itself is annotated so."""
