@@ -166,6 +166,32 @@ def test_problems_are_said_one_by_one_and_together_again_when_they_change() -> N
     assert len(world.statuses) == 1
 
 
+def test_what_others_are_about_to_mend_is_waited_for() -> None:
+    """Nothing moves and nothing is told, but the reason is known; in time it goes on, and too late it is told."""
+    world = ready_world()
+    passing = Problem(Fault.CLUSTER, "none made yet", passes_by=world.now + 30)
+    world.target_problem = passing
+    world.change("v1:r2").run(20)
+    assert world.texts == [] and world.statuses == [] and world.status.phase is Phase.INITIALIZED
+    assert [(r.code, r.text) for r in world.decision.reasons] == [("awaited", "none made yet")]
+    assert world.decision.wake == passing.passes_by
+    world.run(20)
+    assert world.texts == ["none made yet"] and world.status.conditions[1].message == "none made yet"
+    world.target_problem = None
+    world.run(20)
+    assert world.status.phase is Phase.PROGRESSING and "none made yet" not in world.texts[1:]
+
+
+def test_a_problem_beside_one_that_passes_is_told() -> None:
+    """The one is told and named by the condition, the other still waited for."""
+    world = ready_world()
+    world.problems = (Problem(Fault.MANIFEST, "bad", passes_by=world.now - 1), Problem(Fault.MANIFEST, "worse"))
+    world.target_problem = Problem(Fault.CLUSTER, "none made yet", passes_by=world.now + 30)
+    world.run(10)
+    assert world.texts == ["bad", "worse"] and world.status.conditions[1].message == "bad; worse"
+    assert world.decision.wake == world.target_problem.passes_by
+
+
 def test_a_primary_that_cannot_be_read_holds() -> None:
     """An error is not an answer."""
     world = ready_world()

@@ -12,7 +12,7 @@ from pyflagger.wire import HttpAnswer, HttpRequest
 from stage.casts import CASTS, Cast
 from stage.manifests import INTERVAL
 from stage.mortal import Mortal, awake
-from stage.stage import Stage, healthy, path_of, vector
+from stage.stage import MERGE, Stage, healthy, path_of, vector
 
 SECONDS = 400.0
 ENDS = {"good": "Succeeded", "bad": "Failed"}
@@ -110,3 +110,60 @@ async def test_killed_after_every_write(cast: Cast, story: str) -> None:
             raise AssertionError(f"killed after write {fatal}, {calm.mortal.writes[fatal - 1]}: {error}") from error
     print(f"{cast.name} {story}: killed at {points} points")
     assert points >= 5
+
+
+async def young(*, status: Obj | None = None) -> Stage:
+    """A stage with a Canary of a Knative Service that has no Revision."""
+    stage, cast = Stage(), CASTS[-1]
+    await stage.start(definitions=cast.definitions)
+    await stage.namespace("test")
+    (made,) = cast.objects
+    path = path_of("KnativeService", "test")
+    await stage.client.call("POST", path, {**made, "metadata": {**made["metadata"], "namespace": "test"}})
+    if status:
+        await stage.client.call("PATCH", f"{path}/shop/status", {"status": status}, MERGE)
+    await stage.create(cast.canary)
+    return stage
+
+
+async def said(stage: Stage) -> list[str]:
+    """The texts of all Events that concern Revisions, and those of the condition `Blocked`."""
+    listed = await stage.client.call("GET", path_of("Event", "test"))
+    conditions = (await stage.status("shop")).get("conditions") or ()
+    texts = [*(event["message"] for event in listed["items"]), *(entry.get("message", "") for entry in conditions)]
+    return [text for text in texts if "Revision" in text]
+
+
+@pytest.mark.looptime
+async def test_a_first_revision_is_waited_for_in_silence() -> None:
+    """Knative makes it after 20 s: no event and no condition of it, and the canary is initialized."""
+    stage = await young()
+    await stage.clock.sleep(20)
+    assert (await stage.status("shop"))["phase"] == "Initializing" and await said(stage) == []
+    assert CASTS[-1].helper is not None
+    await CASTS[-1].helper(stage)
+    await stage.clock.sleep(10)
+    assert (await stage.status("shop"))["phase"] == "Initialized"
+    assert [text for text in await said(stage) if "no Revision" in text] == []
+    await stage.stop()
+
+
+@pytest.mark.looptime
+async def test_a_first_revision_that_never_comes_is_told() -> None:
+    """After a minute, without anything happening in between, by one event and the condition."""
+    stage = await young()
+    await stage.clock.sleep(55)
+    assert await said(stage) == []
+    await stage.clock.sleep(10)
+    assert await said(stage) == ["Knative Service shop.test has no Revision yet"] * 2
+    await stage.stop()
+
+
+@pytest.mark.looptime
+async def test_a_first_revision_that_knative_cannot_make_is_told_at_once() -> None:
+    """In Knative's words."""
+    condition = {"type": "Ready", "status": "False", "message": "admission denied"}
+    stage = await young(status={"conditions": [condition]})
+    await stage.clock.sleep(2)
+    assert await said(stage) == ["Knative Service shop.test has no Revision yet: admission denied"] * 2
+    await stage.stop()

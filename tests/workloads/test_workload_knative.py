@@ -80,6 +80,26 @@ def test_without_a_revision_there_is_nothing_to_release() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("condition", "told"),
+    [
+        (None, ""),
+        ({"status": "Unknown", "message": "waiting"}, ""),
+        ({"status": "False", "message": "no image"}, ": no image"),
+        ({"status": "False", "reason": "RevisionMissing"}, ": RevisionMissing"),
+        ({"status": "False"}, ": Knative does not say why"),
+    ],
+)
+def test_the_first_revision_is_waited_for_unless_knative_says_why_not(condition: Obj | None, told: str) -> None:
+    """A minute from the making of the Service."""
+    born = service(newest="", primary="")
+    born["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    born["status"]["conditions"] = [{"type": "Ready", **condition}] if condition else []
+    found = KIND.refuses(born)
+    assert found is not None and found.text == f"Knative Service web.test has no Revision yet{told}"
+    assert found.passes_by == (None if told else BORN + 60)
+
+
 def test_promotion_moves_the_primarys_share_only() -> None:
     """Tags and the share of others stay; it is written on what was read, or not at all."""
     share = {"revisionName": "web-1", "percent": 60}

@@ -24,13 +24,15 @@ class Problem:
     """Something that keeps a release from moving.
 
     `text` is the sentence shown (an event text of the reference where it has one); `todo` says what to do next;
-    `path` is where in the manifest, such as `spec.analysis.metrics[1].thresholdRange`.
+    `path` is where in the manifest, such as `spec.analysis.metrics[1].thresholdRange`. `passes_by` is the time (seconds
+    since the epoch) until which others may be counted on to mend it: waited for so long, and told of only then.
     """
 
     fault: Fault
     text: str
     todo: str = ""
     path: str = ""
+    passes_by: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

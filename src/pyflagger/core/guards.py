@@ -45,9 +45,12 @@ def begun(case: Case) -> Decision | None:
 def blocked(case: Case) -> Decision | None:
     """While there are problems nothing is changed: each is said once, and a condition names them.
 
-    A refused action is told in the same way, but tried again: only that shows whether the right is there by now.
+    A refused action is told in the same way, but tried again: only that shows whether the right is there by now. What
+    others are about to mend is waited for without a word.
     """
-    holding = tuple(dict.fromkeys(_problems(case)))
+    found = tuple(dict.fromkeys(_problems(case)))
+    waited = [problem.passes_by for problem in found if problem.passes_by and problem.passes_by > case.now]
+    holding = tuple(problem for problem in found if problem.passes_by not in waited)
     refused = case.situation.memory.refused
     problems = holding or ((refused,) if refused else ())
     text = "; ".join(problem.text for problem in problems)
@@ -59,9 +62,11 @@ def blocked(case: Case) -> Decision | None:
         actions.append(Remember(said=((BLOCKED, text or None),)))
     if status != case.status:
         actions.append(WriteStatus(status))
-    if not holding and not actions:
+    if not found and not actions:
         return None
-    return Decision(actions=tuple(actions), reasons=told or (reasons.MENDED,))
+    awaited = tuple(reasons.awaited(problem) for problem in found if problem not in holding)
+    wake = min(waited, default=None)
+    return Decision(actions=tuple(actions), reasons=(*told, *awaited) or (reasons.MENDED,), wake=wake)
 
 
 def _problems(case: Case) -> Iterator[Problem]:

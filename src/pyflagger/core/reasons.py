@@ -135,6 +135,11 @@ def blocked(problem: Problem) -> Reason:
     return Reason("blocked", problem.text, problem.todo, problem.fault)
 
 
+def awaited(problem: Problem) -> Reason:
+    """A problem that others are about to mend."""
+    return Reason("awaited", problem.text, problem.todo, problem.fault)
+
+
 def primary_not_ready(text: str) -> Reason:
     """The primary holds things up; `text` is the whole event text."""
     return Reason("primary-not-ready", text, "Look at the primary's pods.", Fault.CLUSTER)

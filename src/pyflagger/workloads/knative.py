@@ -21,6 +21,8 @@ from pyflagger.workloads.unscaled import Unscaled
 
 GROUP, VERSION = "serving.knative.dev", "v1"
 REVISIONS = Resource(GROUP, VERSION, "revisions", "Revision")
+FIRST_REVISION_SECONDS = 60.0
+"""How long Knative may take to make a new Service's first Revision before anybody is alarmed."""
 
 
 class Knative(Unscaled):
@@ -29,11 +31,20 @@ class Knative(Unscaled):
     kinds: tuple[Resource, ...] = (Resource(GROUP, VERSION, "services", "Service"), REVISIONS)
 
     def refuses(self, target: Obj) -> Problem | None:
-        """Before its first Revision there is nothing to release."""
+        """Before its first Revision there is nothing to release; Knative has a minute for it unless it says why not."""
         if _newest(target):
             return None
-        text = f"Knative Service {whose(target)} has no Revision yet"
-        return Problem(Fault.CLUSTER, text, "Look at its conditions: Knative makes the Revision.", "spec.targetRef")
+        ready = _condition(target)
+        refused = ready.get("status") == "False"
+        why = f": {ready.get('message') or ready.get('reason') or 'Knative does not say why'}" if refused else ""
+        made = target["metadata"].get("creationTimestamp")
+        return Problem(
+            Fault.CLUSTER,
+            f"Knative Service {whose(target)} has no Revision yet{why}",
+            "Look at its conditions: Knative makes the Revision.",
+            "spec.targetRef",
+            passes_by=epoch(made) + FIRST_REVISION_SECONDS if made and not refused else None,
+        )
 
     def revision(self, target: Obj) -> str:
         """Digest of the newest Revision's name."""
@@ -53,8 +64,7 @@ class Knative(Unscaled):
             return Readiness(False, text, settling=True)
         name = names.primary_revision(obj) if role == "primary" else _newest(obj)
         found = live.get(REVISIONS.ref(meta["namespace"], name))
-        conditions = {entry.get("type"): entry for entry in part(found or {}, "status").get("conditions") or ()}
-        ready = conditions.get("Ready") or {}
+        ready = _condition(found or {})
         if ready.get("status") == "True":
             return READY
         why = ready.get("message") or ("it does not exist" if found is None else "it starts")
@@ -95,6 +105,12 @@ class Knative(Unscaled):
         ]
         version = target["metadata"].get("resourceVersion", "")
         return (Patch(patch.ref, {**patch.body, "spec": {"traffic": moved}}, version),)
+
+
+def _condition(obj: Obj) -> Obj:
+    """Its condition `Ready`; empty when there is none."""
+    conditions: list[Obj] = part(obj, "status").get("conditions") or []
+    return next((entry for entry in conditions if entry.get("type") == "Ready"), {})
 
 
 def _newest(service: Obj) -> str:
