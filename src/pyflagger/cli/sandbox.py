@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyflagger import goflags
-from pyflagger.cli.stage import Broken, Staged, meshed, staged, while_whole
+from pyflagger.cli.stage import Broken, Interrupted, Staged, interruptible, meshed, staged, while_whole
 from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag, Flag, boolean, duration
 from pyflagger.operator import logs
 from pyflagger.operator.options import Options
 from pyflagger.sandbox.cluster import Setup
-from pyflagger.sandbox.metrics import MissingParser, PrometheusError
-from pyflagger.sandbox.network.ingress import MissingExtra
+from pyflagger.sandbox.trouble import CannotStart
 
 FLAGS: tuple[Flag, ...] = (
     Flag("json", False, "when ready, print one JSON line: kubeconfig, api, ingress, metrics, operator", boolean),
@@ -81,16 +79,11 @@ def text(stage: Staged) -> str:
     return "\n".join(["The sandbox is ready; Ctrl-C ends it.", "", *lines, "", hint])
 
 
-async def serve(asked: Asked) -> int:
-    """Run until told to stop. Raises Broken."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
+async def serve(asked: Asked) -> None:
+    """Run until cancelled. Raises Broken, CannotStart, OSError."""
     async with staged(asked.setup, asked.options, SystemClock()) as stage:
         print(json.dumps(places(stage)) if asked.as_json else text(stage), flush=True)
-        await while_whole(stopped.wait(), stage.cluster)
-    return 0
+        await while_whole(asyncio.Event().wait(), stage.cluster)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -105,7 +98,10 @@ def main(argv: Sequence[str]) -> int:
         return 2
     logs.configure(asked.log_level, "console")
     try:
-        return asyncio.run(serve(asked))
-    except (Broken, MissingExtra, MissingParser, PrometheusError, OSError) as error:
+        asyncio.run(interruptible(serve(asked)))
+    except (Broken, CannotStart, OSError) as error:
         print(f"flagger sandbox: {error}", file=sys.stderr)
         return 1
+    except (Interrupted, KeyboardInterrupt):
+        pass
+    return 0

@@ -7,6 +7,7 @@ everything else as it would in a cluster: by name, over HTTP.
 from __future__ import annotations
 
 import asyncio
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -59,6 +60,39 @@ async def while_whole(work: Coroutine[Any, Any, Outcome], cluster: Cluster) -> O
         await asyncio.wait((working, breaking))
 
 
+class Interrupted(Exception):
+    """A signal said to stop; `number` is which one."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number
+
+
+async def interruptible(work: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """What `work` gives, unless SIGINT, SIGTERM or the end of the terminal comes first.
+
+    `work` is cancelled then and has time to clean up, whatever signals follow. Raises Interrupted.
+    """
+    loop, told = asyncio.get_running_loop(), asyncio.Queue[int]()
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, told.put_nowait, number)
+    working, waiting = asyncio.ensure_future(work), asyncio.ensure_future(told.get())
+    try:
+        await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Interrupted(waiting.result())
+        return working.result()
+    finally:
+        for task in (working, waiting):
+            task.cancel()
+        await asyncio.wait((working, waiting))
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
 class Commands:
     """Variables for commands in pods: load tools by their usual names, through the proxy that knows cluster names."""
 
@@ -79,7 +113,7 @@ async def staged(
 ) -> AsyncIterator[Staged]:
     """A sandbox while the block runs, with an operator unless `options` is None.
 
-    `options.metrics_server` is set here and `options.port` ignored. Raises MissingExtra, PrometheusError, OSError.
+    `options.metrics_server` is set here and `options.port` ignored. Raises CannotStart, OSError.
     """
     async with AsyncExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="flagger-sandbox-"))

@@ -30,13 +30,14 @@ from pyflagger.sandbox.apiserver.store import Shelf
 from pyflagger.sandbox.kubelet.cluster import Workers
 from pyflagger.sandbox.kubelet.images import Launch
 from pyflagger.sandbox.kubelet.local import LocalRuntime
-from pyflagger.sandbox.kubelet.network import SERVICE_NETWORK, Addresses
+from pyflagger.sandbox.kubelet.network import Addresses, claim
 from pyflagger.sandbox.kubelet.programs import builtin_images
 from pyflagger.sandbox.mesh import TRAFFIC_SPLITS, Mesh
 from pyflagger.sandbox.network.ingress import Access, Traefik
 from pyflagger.sandbox.network.names import Address, Names
 from pyflagger.sandbox.network.proxy import ForwardProxy
 from pyflagger.sandbox.targets import pod_targets
+from pyflagger.sandbox.trouble import CannotStart
 from pyflagger.wire import Http
 
 INGRESS_CLASS: Obj = {
@@ -46,6 +47,7 @@ INGRESS_CLASS: Obj = {
     "spec": {"controller": "k8s.io/ingress-nginx"},
 }
 LOG_PAUSE = 0.2
+CONTEXT = "flagger-sandbox"
 KEPT_ENVIRONMENT = ("HOME", "LANG", "PATH", "TMPDIR", "VIRTUAL_ENV")
 
 Environment = Callable[[str, str], Mapping[str, str]]
@@ -74,14 +76,15 @@ class Cluster:
         self._setup, self._clock, self._environment = setup, clock, environment
         self._stack = AsyncExitStack()
         self._ended = asyncio.Queue[str]()
-        self._services = Addresses(SERVICE_NETWORK)
+        self._claim = claim()
+        self._services = Addresses(self._claim.services)
         self.server = ApiServer(clock, allocate=self._address, logs=self._logs)
         self._traefik = Traefik(clock, kept_environment())
         ingress = Address("127.0.0.1", self._traefik.web_port)
         self.names = Names(self._get, self._list, ingress, meshed=setup.mesh)
-        self._mesh = Mesh(Names(self._get, self._list), self._list, clock) if setup.mesh else None
+        self._mesh = Mesh(Names(self._get, self._list), self._list, clock, self._claim) if setup.mesh else None
         self._proxy = ForwardProxy(self.names)
-        self._runtime = LocalRuntime(clock, builtin_images(self._environ))
+        self._runtime = LocalRuntime(clock, builtin_images(self._environ), addresses=self._claim.addresses())
         self.api = self.metrics = ""
         self._token = secrets.token_urlsafe(24)
         self.ingress = self._traefik.url
@@ -97,7 +100,7 @@ class Cluster:
         return (found.host, found.port) if found else None
 
     async def start(self, http: Http) -> None:
-        """Bring everything up; `http` fetches metrics pages. Raises MissingExtra, PrometheusError, OSError."""
+        """Bring everything up; `http` fetches metrics pages. Raises CannotStart, OSError."""
         try:
             await self._start(http)
         except BaseException:
@@ -110,6 +113,8 @@ class Cluster:
 
     async def _start(self, http: Http) -> None:
         enter, later = self._stack.enter_async_context, self._stack.push_async_callback
+        self._stack.callback(self._claim.release)
+        self._own_kubeconfig()
         later(self._traefik.stop)
         front = await enter(HttpFront(self.server, token=self._token))
         self.api = front.url
@@ -125,7 +130,6 @@ class Cluster:
         await workers.start()
         later(workers.stop)
         self.metrics = await self._start_metrics(http)
-        self._stack.callback(self._remove_kubeconfig)
         self._write_kubeconfig()
         await self._traefik.start(Access(front.base, self._token))
         mourner = asyncio.create_task(self._traefik.mourn(self._ended.put_nowait), name="mourner")
@@ -216,11 +220,18 @@ class Cluster:
 
     # The kubeconfig ---------------------------------------------------------------------------------------------------
 
-    def _write_kubeconfig(self) -> None:
+    def _own_kubeconfig(self) -> None:
         if self._setup.kubeconfig is None:
             handle, name = tempfile.mkstemp(prefix="flagger-sandbox-", suffix=".kubeconfig")
             os.close(handle)
             self.kubeconfig = Path(name)
+        elif not replaceable(self.kubeconfig):
+            raise CannotStart(
+                f"{self.kubeconfig} exists and is no sandbox's kubeconfig; it would be lost: name another file"
+            )
+        self._stack.callback(self._remove_kubeconfig)
+
+    def _write_kubeconfig(self) -> None:
         self.kubeconfig.touch(0o600)
         self.kubeconfig.chmod(0o600)
         self.kubeconfig.write_text(yaml.safe_dump(kubeconfig(self.api), sort_keys=False))
@@ -230,9 +241,17 @@ class Cluster:
             self.kubeconfig.unlink()
 
 
+def replaceable(path: Path) -> bool:
+    """Whether a kubeconfig may be written there and removed afterwards: nothing is, or what a sandbox left behind."""
+    if not path.exists():
+        return True
+    said = path.read_text(encoding="utf-8", errors="replace")
+    return not said.strip() or f"current-context: {CONTEXT}" in said.splitlines()
+
+
 def kubeconfig(api: str) -> Obj:
     """A kubeconfig whose only context is the sandbox; the address holds the token."""
-    name = "flagger-sandbox"
+    name = CONTEXT
     return {
         "apiVersion": "v1",
         "kind": "Config",

@@ -20,7 +20,7 @@ from pyflagger.sandbox.apiserver.transport import InProcess
 from pyflagger.sandbox.kubelet.cluster import Workers, start
 from pyflagger.sandbox.kubelet.images import Entry, Launch, Process
 from pyflagger.sandbox.kubelet.local import LocalRuntime
-from pyflagger.sandbox.kubelet.network import Addresses, OneAddress, pod_addresses
+from pyflagger.sandbox.kubelet.network import Addresses, OneAddress, claim
 from pyflagger.sandbox.kubelet.programs import builtin_images, spawn
 
 APPS = "/apis/apps/v1/namespaces/test/deployments"
@@ -115,7 +115,8 @@ def podinfo(**container: Any) -> Obj:
 @asynccontextmanager
 async def local(addresses: Addresses | None = None, drain: float = 0.2) -> AsyncIterator[Local]:
     """A running cluster with namespace `test` and Service `podinfo`."""
-    made = Local(addresses or pod_addresses(), drain)
+    networks = claim()
+    made = Local(addresses or networks.addresses(), drain)
     await made.call("POST", "/api/v1/namespaces", {"metadata": {"name": "test"}})
     spec = {"selector": {"app": "podinfo"}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}
     await made.call("POST", "/api/v1/namespaces/test/services", {"metadata": {"name": "podinfo"}, "spec": spec})
@@ -125,6 +126,7 @@ async def local(addresses: Addresses | None = None, drain: float = 0.2) -> Async
         yield made
     finally:
         await made.workers.stop()
+        networks.release()
 
 
 async def visit(cluster: Local, session: aiohttp.ClientSession, versions: list[str], enough: asyncio.Event) -> None:

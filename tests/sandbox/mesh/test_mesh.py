@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pyflagger.clock import SystemClock
 from pyflagger.objects import Obj
+from pyflagger.sandbox.kubelet.network import POD_NETWORKS, SERVICE_NETWORKS, Claim, claim
 from pyflagger.sandbox.mesh.proxy import Mesh
 from pyflagger.sandbox.mesh.split import Turns
 from pyflagger.sandbox.mesh.telemetry import Telemetry, deployment_of
@@ -104,19 +105,21 @@ async def test_callers_of_a_cluster_ip_are_split_and_measured(annotation: str, c
     async def answer(request: web.BaseRequest) -> web.Response:
         return web.Response(text=f"{request.transport.get_extra_info('sockname')[0]}{request.raw_path}")  # type: ignore[union-attr]
 
+    networks = claim()
     runner = web.ServerRunner(web.Server(answer))
     await runner.setup()
-    for address in ("127.80.99.1", "127.80.99.2"):
+    new, old = (networks.pods.replace("0.0/16", f"99.{number}") for number in (1, 2))
+    for address in (new, old):
         await web.TCPSite(runner, address, 18980).start()
-    live = world(annotation)
+    live = world(annotation, networks)
     names = Names(lambda kind, space, name: found(live, kind, name), lambda kind, space: live.get(kind, []))
-    mesh = Mesh(names, lambda kind, space: live.get(kind, []), SystemClock())
+    mesh = Mesh(names, lambda kind, space: live.get(kind, []), SystemClock(), networks)
     await mesh.start()
-    url = "http://127.96.99.1:80/x?y=1"
+    url = f"http://{networks.services.replace('0.0/16', '99.1')}:80/x?y=1"
     async with aiohttp.ClientSession() as session:
         await eventually(session, url, up=True)
         seen = Counter([await get(session, url) for _ in range(20)])
-        assert seen == {"127.80.99.1/x?y=1": 10, "127.80.99.2/x?y=1": 10}
+        assert seen == {f"{new}/x?y=1": 10, f"{old}/x?y=1": 10}
         page = await get(session, mesh.metrics)
         assert ('deployment="new"' in page) is counted
         live["Service"] = []
@@ -124,17 +127,24 @@ async def test_callers_of_a_cluster_ip_are_split_and_measured(annotation: str, c
         assert "response_total" in await get(session, mesh.metrics) or not counted
     await mesh.stop()
     await runner.cleanup()
+    networks.release()
 
 
-def world(annotation: str) -> dict[str, list[Obj]]:
+FIRST = Claim(POD_NETWORKS[0], SERVICE_NETWORKS[0], None)
+
+
+def world(annotation: str, networks: Claim = FIRST) -> dict[str, list[Obj]]:
     """A Service that is split evenly between two others, with a pod each."""
     live: dict[str, list[Obj]] = {"Service": [], "EndpointSlice": [], "Pod": [], "TrafficSplit": []}
     live["Namespace"] = [{"metadata": {"name": "test", "annotations": {"linkerd.io/inject": annotation}}}]
     for number, name in enumerate(("web", "new", "old"), 1):
-        spec = {"clusterIP": f"127.96.99.{number}", "ports": [{"name": "http", "port": 80}]}
+        spec = {
+            "clusterIP": networks.services.replace("0.0/16", f"99.{number}"),
+            "ports": [{"name": "http", "port": 80}],
+        }
         live["Service"].append({"metadata": {"name": name, "namespace": "test"}, "spec": spec})
     for number, name in enumerate(("new", "old"), 1):
-        address = f"127.80.99.{number}"
+        address = networks.pods.replace("0.0/16", f"99.{number}")
         meta = {"name": name, "namespace": "test", "labels": {"kubernetes.io/service-name": name}}
         ready = [{"addresses": [address], "conditions": {"ready": True}}]
         ports = [{"name": "http", "port": 18980}]

@@ -257,9 +257,10 @@ def test_without_the_wheel_there_is_one_line_to_read() -> None:
     """A missing promql-parser is named, with the command that installs it; importing the package still works."""
     code = (
         "import sys; sys.modules['promql_parser'] = None\n"
-        "from pyflagger.sandbox.metrics import Engine, MissingParser, Store\n"
+        "from pyflagger.sandbox.metrics import Engine, Store\n"
+        "from pyflagger.sandbox.trouble import MissingExtra\n"
         "try: Engine(Store())\n"
-        "except MissingParser as error: print(error)"
+        "except MissingExtra as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "the embedded metrics store needs promql-parser: pip install 'pyflagger[sandbox]'\n"

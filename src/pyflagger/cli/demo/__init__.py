@@ -6,6 +6,7 @@ Exit status 0 only when each release ended as its scenario says.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +15,13 @@ from pyflagger import goflags
 from pyflagger.cli.demo.play import Player, Stuck, Told
 from pyflagger.cli.demo.scenario import DEFAULT, Scenario, UnknownScenario, load, names
 from pyflagger.cli.demo.views import JsonLines, Lines, Picture, View
-from pyflagger.cli.stage import Broken, meshed, staged, while_whole
+from pyflagger.cli.stage import Broken, Interrupted, interruptible, meshed, staged, while_whole
 from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag, Flag, boolean
 from pyflagger.operator import logs
 from pyflagger.operator.options import Options
 from pyflagger.sandbox.cluster import Setup
-from pyflagger.sandbox.metrics import MissingParser, PrometheusError
-from pyflagger.sandbox.network.ingress import MissingExtra
+from pyflagger.sandbox.trouble import CannotStart
 
 FLAGS: tuple[Flag, ...] = (
     Flag("list", False, "say which scenarios there are", boolean),
@@ -30,6 +30,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag("log-level", "error", "level of the operator's log on standard error"),
 )
 MIN_INTERVAL_SECONDS = 1.0
+SIGNALLED = 128
+"""A shell's exit status of what a signal ended, without the signal's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,12 @@ def main(argv: Sequence[str]) -> int:
         return 2
     logs.configure(asked.log_level, "console")
     try:
-        told = asyncio.run(play(asked, scenario))
-    except (Broken, Stuck, MissingExtra, MissingParser, PrometheusError, OSError) as error:
+        told = asyncio.run(interruptible(play(asked, scenario)))
+    except (Broken, Stuck, CannotStart, OSError) as error:
         print(f"flagger demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 130
+        return SIGNALLED + signal.SIGINT
+    except Interrupted as interrupted:
+        return SIGNALLED + interrupted.number
     return 0 if all(each.right for each in told) else 1

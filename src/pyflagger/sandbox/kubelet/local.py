@@ -18,7 +18,7 @@ from pyflagger.objects import Obj
 from .container import Container, Surroundings
 from .env import volumes
 from .images import Images
-from .network import Addresses, OneAddress, pod_addresses
+from .network import Addresses, OneAddress
 from .runtime import Desk
 from .status import pod_status
 
@@ -91,11 +91,9 @@ class _Pod:
 class LocalRuntime:
     """Runs pods on this machine. `drain` is how long (seconds) a ready pod serves on after its deletion began."""
 
-    def __init__(
-        self, clock: Clock, images: Images, *, addresses: Addresses | None = None, drain: float = DRAIN_SECONDS
-    ) -> None:
+    def __init__(self, clock: Clock, images: Images, *, addresses: Addresses, drain: float = DRAIN_SECONDS) -> None:
         self.clock, self.images = clock, images
-        self._addresses = addresses or pod_addresses()
+        self._addresses = addresses
         self.remap = isinstance(self._addresses, OneAddress)
         self._drain = drain
         self._pods: dict[str, _Pod] = {}

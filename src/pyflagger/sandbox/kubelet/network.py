@@ -1,33 +1,32 @@
 """Addresses on loopback: one for every pod and Service where the machine answers on all of 127.0.0.0/8.
 
-Elsewhere (macOS) there is only 127.0.0.1; then ports are picked by the machine and EndpointSlices carry the real ones.
-Used by the local runtime for pods, and by whoever gives Services their cluster IPs.
+Each sandbox claims networks that no other one on the machine has. Elsewhere (macOS) there is only 127.0.0.1; then ports
+are picked by the machine and EndpointSlices carry the real ones. Used by the local runtime for pods, and by whoever
+gives Services their cluster IPs.
 """
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import itertools
 import socket
 from collections.abc import Hashable
+from dataclasses import dataclass
 
-POD_NETWORK = "127.80.0.0/16"
-SERVICE_NETWORK = "127.96.0.0/16"
+from pyflagger.sandbox.trouble import CannotStart
+
+CLAIMS = 16
+POD_NETWORKS = tuple(f"127.{80 + number}.0.0/16" for number in range(CLAIMS))
+SERVICE_NETWORKS = tuple(f"127.{96 + number}.0.0/16" for number in range(CLAIMS))
+CLAIM_PORT = 10250
+"""The kubelet's; of UDP, which no pod uses."""
+
 ONLY_ADDRESS = "127.0.0.1"
 
 
 class Exhausted(RuntimeError):
     """Every address of the network is taken."""
-
-
-def has_range(network: str = POD_NETWORK) -> bool:
-    """Whether this machine lets a server listen on addresses of the network."""
-    with socket.socket() as probe:
-        try:
-            probe.bind((str(ipaddress.ip_network(network)[1]), 0))
-        except OSError:
-            return False
-    return True
 
 
 class Addresses:
@@ -74,6 +73,38 @@ class OneAddress(Addresses):
         return ONLY_ADDRESS
 
 
-def pod_addresses() -> Addresses:
-    """What this machine allows for pods."""
-    return Addresses(POD_NETWORK) if has_range() else OneAddress()
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Networks for the pods and Services of one sandbox, nobody else's until `release` or the end of the process.
+
+    What holds it is a socket: the kernel lets go of it however the process dies, and no file is left behind. None where
+    pods have no addresses of their own.
+    """
+
+    pods: str
+    services: str
+    held: socket.socket | None
+
+    def addresses(self) -> Addresses:
+        """What this machine allows for pods."""
+        return Addresses(self.pods) if self.held else OneAddress()
+
+    def release(self) -> None:
+        """Others may have them."""
+        if self.held:
+            self.held.close()
+
+
+def claim() -> Claim:
+    """The first networks that are nobody's. Raises CannotStart when all are taken."""
+    for pods, services in zip(POD_NETWORKS, SERVICE_NETWORKS, strict=True):
+        held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            held.bind((str(ipaddress.ip_network(pods)[-2]), CLAIM_PORT))
+        except OSError as error:
+            held.close()
+            if error.errno == errno.EADDRINUSE:
+                continue
+            return Claim(pods, services, None)
+        return Claim(pods, services, held)
+    raise CannotStart(f"{CLAIMS} sandboxes run on this machine, and there are addresses for no more: end one of them")

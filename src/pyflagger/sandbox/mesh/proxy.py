@@ -16,17 +16,18 @@ from yarl import URL
 
 from pyflagger.clock import Clock
 from pyflagger.objects import Obj
-from pyflagger.sandbox.kubelet.network import SERVICE_NETWORK, has_range
+from pyflagger.sandbox.kubelet.network import Claim
 from pyflagger.sandbox.mesh.split import Turns
 from pyflagger.sandbox.mesh.telemetry import Telemetry
 from pyflagger.sandbox.network.names import Address, Listing, Names, NoSuchService
 from pyflagger.sandbox.network.relay import Relay
+from pyflagger.sandbox.trouble import CannotStart
 
 REFRESH_SECONDS = 0.2
 INJECT = "linkerd.io/inject"
 
 
-class NoMesh(OSError):
+class NoMesh(CannotStart):
     """This machine has no addresses for Services of their own."""
 
 
@@ -41,8 +42,8 @@ class Door(NamedTuple):
 class Mesh:
     """`names` must resolve to endpoints; `listing` gives live objects."""
 
-    def __init__(self, names: Names, listing: Listing, clock: Clock) -> None:
-        self._names, self._listing, self._clock = names, listing, clock
+    def __init__(self, names: Names, listing: Listing, clock: Clock, claim: Claim) -> None:
+        self._names, self._listing, self._clock, self._claim = names, listing, clock, claim
         self._turns, self._telemetry, self._relay = Turns(), Telemetry(), Relay()
         self._runner = web.ServerRunner(web.Server(self._handle))
         self._sites: dict[Door, web.TCPSite] = {}
@@ -52,8 +53,10 @@ class Mesh:
 
     async def start(self) -> None:
         """Begin to listen. Raises NoMesh."""
-        if not has_range(SERVICE_NETWORK):
-            raise NoMesh(f"a mesh needs the addresses {SERVICE_NETWORK} on loopback, which this machine lacks")
+        if not self._claim.held:
+            raise NoMesh(
+                f"a mesh needs the addresses {self._claim.services} on loopback; this machine lacks them: use Linux"
+            )
         self._relay.start()
         await self._runner.setup()
         page = web.TCPSite(self._runner, "127.0.0.1", 0)

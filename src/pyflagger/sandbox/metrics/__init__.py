@@ -14,7 +14,6 @@ from .external import PrometheusError, external_prometheus, find_prometheus
 from .scrape import Discover, Scraper, Target
 from .serve import InProcessMetrics, application, serving
 from .store import Store
-from .syntax import MissingParser
 from .values import Labels, Matrix, QueryError, Sample, Value, Vector, Window, labels_of
 
 __all__ = [
@@ -24,7 +23,6 @@ __all__ = [
     "InProcessMetrics",
     "Labels",
     "Matrix",
-    "MissingParser",
     "PrometheusError",
     "QueryError",
     "Sample",

@@ -20,7 +20,7 @@ MAX_POINTS = 11_000
 class Engine:
     """PromQL over a `Store`. `lookback` and `resolution` (of subqueries without a step) in seconds.
 
-    Raises MissingParser when the wheel with the grammar is not installed.
+    Raises MissingExtra when the wheel with the grammar is not installed.
     """
 
     def __init__(

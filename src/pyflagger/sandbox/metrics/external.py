@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pyflagger.clock import Clock
+from pyflagger.sandbox.trouble import CannotStart, last_words
 from pyflagger.wire import Http, HttpFailure, HttpRequest
 
 from .scrape import Discover, Target
@@ -26,10 +27,9 @@ _READY_WITHIN = 30.0
 _STOP_WITHIN = 10.0
 _POLL = 0.1
 _LOG = "log"
-_LOG_TAIL = 2000
 
 
-class PrometheusError(RuntimeError):
+class PrometheusError(CannotStart):
     """The real Prometheus could not be run; says why and what to do."""
 
 
@@ -139,7 +139,7 @@ async def _follow(home: Path, discover: Discover, clock: Clock, interval: float)
 
 async def _mourn(process: asyncio.subprocess.Process, home: Path, ended: Callable[[str], None]) -> None:
     status = await process.wait()
-    ended(f"prometheus ended with status {status}: {_tail(home / _LOG) or 'it logged nothing'}")
+    ended(f"prometheus ended with status {status}: {last_words(home / _LOG)}")
 
 
 async def _ready(process: asyncio.subprocess.Process, url: str, http: Http, clock: Clock, home: Path) -> None:
@@ -149,13 +149,8 @@ async def _ready(process: asyncio.subprocess.Process, url: str, http: Http, cloc
             if (await http.send(HttpRequest("GET", f"{url}/-/ready", timeout=1.0))).status == 200:
                 return
         await clock.sleep(_POLL)
-    tail = _tail(home / _LOG)
     state = "is not ready" if process.returncode is None else f"ended with status {process.returncode}"
-    raise PrometheusError(f"prometheus {state}: {tail or 'it logged nothing'}")
-
-
-def _tail(log: Path) -> str:
-    return log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL:].strip()
+    raise PrometheusError(f"prometheus {state}: {last_words(home / _LOG)}")
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

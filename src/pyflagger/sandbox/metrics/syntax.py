@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any, Literal, TypeAlias
 
+from pyflagger.sandbox.trouble import MissingExtra
+
 from .values import NAME, QueryError
 
 MAX_QUERY = 64 * 1024
@@ -127,17 +129,13 @@ class Negate:
 Node: TypeAlias = Number | Text | Selector | Range | Subquery | Call | Aggregate | Binary | Negate
 
 
-class MissingParser(ImportError):
-    """The wheel that knows PromQL's grammar is not installed."""
-
-
 def grammar() -> Any:
-    """The module `promql_parser`. Raises MissingParser with a line that says what to install."""
+    """The module `promql_parser`. Raises MissingExtra with a line that says what to install."""
     try:
         import promql_parser
     except ImportError as error:
         text = "the embedded metrics store needs promql-parser: pip install 'pyflagger[sandbox]'"
-        raise MissingParser(text) from error
+        raise MissingExtra(text) from error
     return promql_parser
 
 

