@@ -352,6 +352,17 @@ async def test_orderly_end() -> None:
     assert "Killing: Stopping container main" in stage.desk.events
 
 
+@pytest.mark.parametrize(("sleeps", "grace", "pause"), [(20, 60, 20), (1, 60, 2), (20, 10, 10)])
+async def test_a_sleep_before_the_end_is_slept(sleeps: int, grace: float, pause: float) -> None:
+    """`preStop.sleep` lets a pod serve on for longer than it would, within its grace; a shorter one changes nothing."""
+    stage = Stage(drain=2.0)
+    await stage.run({"lifecycle": {"preStop": {"sleep": {"seconds": sleeps}}}})
+    await stage.after(1)
+    began = stage.clock.monotonic()
+    await stage.runtime.stop("u", grace)
+    assert stage.started[0].story == [("drain", began), ("stop", began + pause)]
+
+
 @pytest.mark.parametrize(("grace", "pause"), [(0.0, 0.0), (1.0, 1.0)])
 async def test_the_pause_is_within_the_grace(grace: float, pause: float) -> None:
     """A short grace cuts the pause short."""

@@ -72,7 +72,10 @@ class _Pod:
         return {port: real for process in live for port, real in process.ports.items() if port != real}
 
     async def stop(self, grace: float, drain: float) -> None:
-        """End in good order: unready, serve on while others learn of it, then finish and stop."""
+        """End in good order: unready, serve on while others learn of it, then finish and stop.
+
+        A container whose `preStop` sleeps longer than `drain` says itself how long that is.
+        """
         self._ending = True
         self._task.cancel()
         with suppress(asyncio.CancelledError):
@@ -82,10 +85,17 @@ class _Pod:
             assert container.process
             container.process.drain()
             self._desk.say("Normal", "Killing", f"Stopping container {container.state.name}")
+        drain = max(drain, *map(_sleep_before_stop, self._pod["spec"]["containers"]))
         pause = min(drain, grace) if any(container.state.ready for container in live) else 0.0
         if pause:
             await self._clock.sleep(pause)
         await asyncio.gather(*(container.process.stop(grace - pause) for container in live if container.process))
+
+
+def _sleep_before_stop(container: Obj) -> float:
+    """Seconds that a container's `preStop` sleeps; 0 without one, or with one that runs something."""
+    hook = container.get("lifecycle", {}).get("preStop", {})
+    return float(hook.get("sleep", {}).get("seconds", 0))
 
 
 class LocalRuntime:
