@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -64,13 +65,15 @@ SOURCES = (
 )
 
 
+def definitions(wanted: Collection[str]) -> Iterator[Obj]:
+    """The definitions of these kinds (plural.group), fit for a server of today. Raises NoPart."""
+    for source in SOURCES:
+        if not set(wanted).isdisjoint(source.kinds):
+            yield from (modern(obj) for obj in _found(source) if obj["metadata"]["name"] in wanted)
+
+
 @cache
-def definitions() -> tuple[Obj, ...]:
-    """Every definition, fit for a server of today. Raises NoPart."""
-    return tuple(modern(obj) for source in SOURCES for obj in _wanted(source))
-
-
-def _wanted(source: Source) -> list[Obj]:
+def _found(source: Source) -> list[Obj]:
     file = folder(source.module) / source.file
     found = [obj for obj in yaml.safe_load_all(file.read_text()) if obj and obj["metadata"]["name"] in source.kinds]
     if len(found) != len(source.kinds):
@@ -105,8 +108,14 @@ def modern(obj: Obj) -> Obj:
 
 
 def typed(schema: Obj) -> Obj:
-    """With the type that goes without saying, and room for unknown fields: v1beta1 kept them unless told not to."""
+    """With the type that goes without saying, and room for unknown fields: v1beta1 kept them unless told not to.
+
+    A choice of one thing is that thing: in choices servers of today want no types.
+    """
     made = dict(schema)
+    match made.get("oneOf"):
+        case [only]:
+            made = {key: value for key, value in made.items() if key != "oneOf"} | only
     if "properties" in made:
         made = {"type": "object", **made, "properties": {k: typed(v) for k, v in made["properties"].items()}}
     if "items" in made:
