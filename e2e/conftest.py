@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 
 import pytest
@@ -23,11 +24,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what the tests measured."""
-    if config.stash[FIGURES]:
-        terminalreporter.section("figures")
-        for line in config.stash[FIGURES]:
-            terminalreporter.write_line(line)
+    """Print what the tests measured, and how long each part took."""
+    terminalreporter.section("figures")
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    for line in (*config.stash[FIGURES], *durations(reports)):
+        terminalreporter.write_line(line)
+
+
+def durations(reports: Iterable[object]) -> list[str]:
+    """A line a file: how many tests ran to their end, and the seconds with their setting up and tearing down."""
+    tests, seconds = Counter[str](), defaultdict[str, float](float)
+    for report in reports:
+        if isinstance(report, pytest.TestReport):
+            file = report.nodeid.partition("::")[0]
+            tests[file] += report.when == "call"
+            seconds[file] += report.duration
+    return [f"{file}: {tests[file]} tests in {seconds[file]:.0f} s" for file in seconds]
 
 
 @pytest.fixture(scope="session")
