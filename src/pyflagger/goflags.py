@@ -61,12 +61,18 @@ class Flag:
         return self.name.replace("-", "_")
 
 
-def parse(flags: Sequence[Flag], argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Values by attribute name; a non-empty environment variable wins over the flag. Raises BadFlag."""
+def parse(flags: Sequence[Flag], argv: Sequence[str], environ: Mapping[str, str], bare: str = "") -> dict[str, Any]:
+    """Values by attribute name; a non-empty environment variable wins over the flag. Raises BadFlag.
+
+    `bare` names an argument that may stand alone, once, before, between or behind the flags; "" when it does not.
+    """
     known = {flag.name: flag for flag in flags}
-    values = {flag.attribute: flag.default for flag in flags}
+    values = {flag.attribute: flag.default for flag in flags} | ({bare: ""} if bare else {})
     words = list(argv)
     while words:
+        if bare and not values[bare] and not words[0].startswith("-"):
+            values[bare] = words.pop(0)
+            continue
         flag, text = _take(words, known)
         values[flag.attribute] = _read(flag, text, f"-{flag.name}")
     for flag in flags:

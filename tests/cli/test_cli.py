@@ -174,12 +174,22 @@ def test_a_missing_part_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 
 @pytest.mark.parametrize("argv, scenario", [([], "nginx-canary"), (["gates"], "gates"), (["gates", "--json"], "gates"),
-                                            (["--json", "gates"], "gates"), (["--json"], "nginx-canary")])  # fmt: skip
+                                            (["--json", "gates"], "gates"), (["--json"], "nginx-canary"),
+                                            (["--prometheus", "auto", "--json"], "nginx-canary"),
+                                            (["--prometheus", "auto", "--json", "gates"], "gates"),
+                                            (["gates", "--prometheus", "auto", "--json"], "gates")])  # fmt: skip
 def test_the_scenario_may_stand_anywhere(argv: list[str], scenario: str) -> None:
     """Before or behind the flags; the default is the NGINX canary."""
     asked = demo.read(argv)
     assert asked.scenario == scenario
     assert asked.as_json == ("--json" in argv)
+    assert asked.prometheus == ("auto" if "auto" in argv else "embedded")
+
+
+def test_two_scenarios_are_one_too_many() -> None:
+    """The second one is named."""
+    with pytest.raises(BadFlag, match="unexpected argument 'blue-green'"):
+        demo.read(["gates", "blue-green"])
 
 
 def test_every_scenario_can_be_loaded() -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from walkthrough.sandboxed import COMMAND, ROOT, Sandbox, children, sandbox
+from walkthrough.sandboxed import BIN, COMMAND, ROOT, Sandbox, children, fetch, sandbox
 
 pytestmark = pytest.mark.real
 
@@ -125,6 +128,30 @@ def test_prometheus_that_is_none(tmp_path: Path) -> None:
         done = subprocess.run([*COMMAND, f"--prometheus={path}"], capture_output=True, text=True, timeout=60, cwd=ROOT)
         assert done.returncode == 1
         assert told in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_prometheus_on_path_is_used_when_asked(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `auto`; it finds what the pods and the ingress tell. Where there is none the embedded store does."""
+    real = prometheus()
+    if there and real is None:
+        pytest.skip("no prometheus on this machine")
+    monkeypatch.setenv("PATH", f"{real.parent}:{os.defpath}" if there and real else str(BIN))
+    with sandbox("--no-operator", "--prometheus=auto") as place:
+        commands = {Path(f"/proc/{child}/comm").read_text().strip() for child in children(place.process.pid)}
+        assert ("prometheus" in commands) is there
+        query = urllib.parse.urlencode({"query": 'traefik_config_last_reload_success{job="traefik"} > 0'})
+        end = time.monotonic() + 30
+        while not json.loads(fetch(f"{place.places['metrics']}/api/v1/query?{query}"))["data"]["result"]:
+            assert time.monotonic() < end
+            threading.Event().wait(0.2)
+
+
+def prometheus() -> Path | None:
+    """A real one: on PATH, or where the tests on a real control plane keep theirs."""
+    kept = Path.home() / ".cache/pyflagger/e2e/debian/usr/bin/prometheus"
+    found = shutil.which("prometheus") or (str(kept) if kept.exists() else None)
+    return Path(found) if found else None
 
 
 def test_a_demo_that_is_broken_off() -> None:

@@ -47,15 +47,8 @@ class Asked:
 
 def read(argv: Sequence[str]) -> Asked:
     """The command line: flags, and at most one scenario anywhere among them. Raises BadFlag."""
-    words = [word for word in argv if not word.startswith("-")] if _plain(argv) else list(argv[:1])
-    flags = [word for word in argv if word not in words[:1]]
-    said = goflags.parse(FLAGS, flags, {})
-    return Asked(words[0] if words else DEFAULT, said["list"], said["json"], said["prometheus"], said["log_level"])
-
-
-def _plain(argv: Sequence[str]) -> bool:
-    """Whether every flag carries its value, so that a bare word can only be the scenario."""
-    return bool(argv) and argv[0].startswith("-")
+    said = goflags.parse(FLAGS, argv, {}, bare="scenario")
+    return Asked(said["scenario"] or DEFAULT, said["list"], said["json"], said["prometheus"], said["log_level"])
 
 
 def view_of(asked: Asked, scenario: Scenario) -> View:

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-BAR = 40
+BAR_MIN, BAR_MAX = 6, 40
+WIDTH_MAX = 110
+FRAME_COLUMNS, FRAME_LINES = 4, 4
+"""What the frame takes; a line between its parts, and one below for the cursor."""
+
+LABEL_COLUMNS = 10
 EVENTS_MAX = 8
 MOVED_POINTS = 25
 """Of a hundred visitors a second, fewer than this differ by chance."""
@@ -193,34 +198,65 @@ class Picture:
         self._live.update(self.render())
 
     def render(self) -> RenderableType:
-        """The picture as it is now."""
-        status, rows = self._status, Table.grid(padding=(0, 2))
-        rows.add_column(style="bold", width=10)
+        """The picture as it is now, in the width and the height that there are: older events give way."""
+        width = min(WIDTH_MAX, self._console.width)
+        rows = self._rows(width)
+        options = self._console.options.update(width=width - FRAME_COLUMNS)
+        taken = len(self._console.render_lines(rows, options)) + FRAME_LINES
+        events = Table.grid(padding=(0, 2))
+        for record in self._fitting(self._console.height - taken, options):
+            events.add_row(*_event(record))
+        return Panel(Group(rows, Text(""), events), title=self._title, width=width)
+
+    def _rows(self, width: int) -> Table:
+        """Everything but the events."""
+        status, groups = self._status, (self._traffic or {}).get("visitors", {})
+        bar = bar_columns(width, groups)
+        rows = Table.grid(padding=(0, 2))
+        rows.add_column(style="bold", width=LABEL_COLUMNS)
         rows.add_column()
         if self._release:
             rows.add_row("release", self._release["message"])
         rows.add_row("phase", Text(status["phase"] or "New", style=_COLOURS.get(status["phase"], "cyan")))
-        rows.add_row("weight", _bar(status["weight"], "cyan"))
+        rows.add_row("weight", _bar(status["weight"], "cyan", bar))
         if status["iterations"]:
             rows.add_row("iteration", str(status["iterations"]))
         rows.add_row("waits", status["reason"])
         for record in self._checks.values():
             rows.add_row("check", Text(check(record), style="green" if record["passed"] else "red"))
-        for name, share in (self._traffic or {}).get("visitors", {}).items():
-            rows.add_row("visitors", Text.assemble(_bar(share, "magenta"), f"  {name}"))
+        for name, share in groups.items():
+            rows.add_row("visitors", Text.assemble(_bar(share, "magenta", bar), f"  {name}"))
         if self._traffic:
             rows.add_row("", f"{self._traffic['total']} requests in the last second, {self._traffic['failed']} failed")
-        events = Table.grid(padding=(0, 2))
-        for record in self._events:
-            events.add_row(
-                f"{record['t']:.0f}s", Text(record["message"], style="yellow" if record["type"] == "Warning" else "")
-            )
-        return Panel(Group(rows, Text(""), events), title=self._title, width=min(110, self._console.width))
+        return rows
+
+    def _fitting(self, lines: int, options: ConsoleOptions) -> Sequence[Record]:
+        """The last events that fit into so many lines, in their order."""
+        fitting: deque[Record] = deque()
+        for record in reversed(self._events):
+            row = Table.grid(padding=(0, 2))
+            row.add_row(*_event(record))
+            lines -= len(self._console.render_lines(row, options))
+            if lines < 0:
+                break
+            fitting.appendleft(record)
+        return list(fitting)
 
 
-def _bar(percent: float, style: str) -> Text:
-    full = round(percent / 100 * BAR)
-    return Text.assemble(("█" * full, style), ("░" * (BAR - full), "dim"), f" {percent:g} %")
+def _event(record: Record) -> tuple[str, Text]:
+    style = "yellow" if record["type"] == "Warning" else ""
+    return f"{record['t']:3.0f}s", Text(record["message"], style=style)
+
+
+def bar_columns(width: int, names: Iterable[str]) -> int:
+    """How long a bar is in a picture of that width, with its percents and the longest of the names behind it."""
+    room = width - FRAME_COLUMNS - LABEL_COLUMNS - len("   100.0 %") - max((len(name) + 2 for name in names), default=0)
+    return max(BAR_MIN, min(BAR_MAX, room))
+
+
+def _bar(percent: float, style: str, columns: int) -> Text:
+    full = round(percent / 100 * columns)
+    return Text.assemble(("█" * full, style), ("░" * (columns - full), "dim"), f" {percent:g} %")
 
 
 _COLOURS = {"Succeeded": "green", "Failed": "red", "Waiting": "yellow", "WaitingPromotion": "yellow"}
