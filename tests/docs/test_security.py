@@ -6,13 +6,14 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
-import yaml
+from pyflagger.objects import Obj
+from shipping.rendering import kustomized, one, templated
+from shipping.test_charts import EVERYTHING, NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "security.md"
 NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
-DEPLOYMENTS = sorted(ROOT.glob("kustomize/*/deployment.yaml"))
+OVERLAYS = ("cluster", "namespaced", "ha", "tester", "tester-auth")
 
 
 def test_every_test_that_is_named_is_there() -> None:
@@ -44,23 +45,35 @@ def test_every_defence_has_a_test() -> None:
     assert [row for row in rows if not NAMED.search(row)] == []
 
 
-@pytest.mark.parametrize("path", DEPLOYMENTS, ids=lambda path: path.parent.name)
-def test_containers_have_no_privileges(path: Path) -> None:
+def everything() -> list[tuple[str, list[Obj]]]:
+    """All that users install, by where it comes from."""
+    charts = [(chart, templated(chart, given)) for chart in NAMES for given in ({}, EVERYTHING[chart])]
+    return [*((overlay, kustomized(overlay)) for overlay in OVERLAYS), *charts]
+
+
+def test_containers_have_no_privileges() -> None:
     """Not root, nothing gained, a root file system that nobody writes, the runtime's seccomp profile, limits."""
-    (deployment,) = yaml.safe_load_all(path.read_text())
-    pod = deployment["spec"]["template"]["spec"]
-    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
-    assert not [volume for volume in pod.get("volumes", ()) if "hostPath" in volume]
-    for container in pod["containers"]:
-        context = container["securityContext"]
-        assert context["allowPrivilegeEscalation"] is False and not context.get("privileged")
-        assert context["readOnlyRootFilesystem"] is True and context["runAsNonRoot"] is True
-        assert context["capabilities"] == {"drop": ["ALL"]}
-        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert {"cpu", "memory"} <= container["resources"]["limits"].keys()
+    pods = [
+        (place, obj["spec"]["template"]["spec"])
+        for place, objects in everything()
+        for obj in objects
+        if obj["kind"] == "Deployment"
+    ]
+    assert len(pods) >= len(OVERLAYS) + 4
+    for place, pod in pods:
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+        assert not [volume for volume in pod.get("volumes", ()) if "hostPath" in volume]
+        for container in pod["containers"]:
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False and not context.get("privileged"), place
+            assert context["readOnlyRootFilesystem"] is True and context["runAsNonRoot"] is True, place
+            assert context["capabilities"] == {"drop": ["ALL"]}, place
+            assert context["seccompProfile"] == {"type": "RuntimeDefault"}, place
+            if container["name"] != "prometheus":
+                assert {"cpu", "memory"} <= container["resources"]["limits"].keys(), place
 
 
 def test_the_load_tester_has_no_account_unless_asked() -> None:
     """Its commands could read the token."""
-    (tester,) = yaml.safe_load_all((ROOT / "kustomize" / "tester" / "deployment.yaml").read_text())
-    assert tester["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+    for objects in (kustomized("tester"), templated("loadtester")):
+        assert one(objects, "Deployment")["spec"]["template"]["spec"]["automountServiceAccountToken"] is False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import yaml
@@ -16,6 +17,15 @@ TABLES = (("Canary", "spec"), ("Canary", "status"), ("MetricTemplate", "spec"), 
 TABLE = re.compile(r"\| field \| type \| meaning \|\n(\|.*\n?)+")
 """The tables of fields on the page of the kinds, in the order of `TABLES`."""
 
+COPIES = {
+    "crds/crds.yaml": "pyflagger/crds/crds.yaml",
+    "base/rules.yaml": "pyflagger/files/rules.yaml",
+    "base/election.yaml": "pyflagger/files/election.yaml",
+    "components/network/policy.yaml": "pyflagger/files/policy.yaml",
+    "tester-auth/review.yaml": "loadtester/files/review.yaml",
+}
+"""What the charts take from kustomize/: there is one source of it, but a chart holds nothing from outside of itself."""
+
 
 def main() -> None:
     """Write all of it."""
@@ -25,6 +35,8 @@ def main() -> None:
     (ROOT / "docs" / "providers.md").write_text(providers.page())
     definitions = yaml.safe_dump_all(crds(), sort_keys=False)
     (ROOT / "kustomize" / "crds" / "crds.yaml").write_text(definitions)
+    for source, copy in COPIES.items():
+        shutil.copyfile(ROOT / "kustomize" / source, ROOT / "charts" / copy)
 
 
 if __name__ == "__main__":

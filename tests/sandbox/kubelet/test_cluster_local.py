@@ -228,12 +228,22 @@ async def test_child_process_as_a_container() -> None:
         assert list(cluster.workers.kubelet.logs("test", pod) or ()) == ["up red"]
 
 
+FLAGS = ["-port=8080", "-log-level=info", "-timeout=1h"]
+
+
 @pytest.mark.real
-async def test_load_tester_as_a_pod() -> None:
+@pytest.mark.parametrize(
+    "started",
+    [
+        {"image": "ghcr.io/fluxcd/flagger-loadtester:0.36.0", "command": ["./loadtester", *FLAGS]},
+        {"image": "pyflagger:0.1.0", "command": None, "args": ["loadtester", *FLAGS]},
+    ],
+    ids=["reference", "ours"],
+)
+async def test_load_tester_as_a_pod(started: Mapping[str, Any]) -> None:
     """The load tester of the walkthrough runs as a child process on its pod's address and becomes ready."""
     container: Mapping[str, Any] = {
-        "image": "ghcr.io/fluxcd/flagger-loadtester:0.36.0",
-        "command": ["./loadtester", "-port=8080", "-log-level=info", "-timeout=1h"],
+        **started,
         "ports": [{"name": "http", "containerPort": 8080}],
         "readinessProbe": {
             "exec": {

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pyflagger.clock import LoopClock
 from pyflagger.objects import Obj
 from pyflagger.sandbox.kubelet.env import (
     ConfigProblem,
@@ -17,10 +18,11 @@ from pyflagger.sandbox.kubelet.env import (
     sources,
     volumes,
 )
-from pyflagger.sandbox.kubelet.images import Entry, Images, parse
+from pyflagger.sandbox.kubelet.images import Entry, Images, Launch, StartFailed, parse
 from pyflagger.sandbox.kubelet.logs import LINE_BYTES_MAX, LINES_MAX, Log
 from pyflagger.sandbox.kubelet.network import Addresses, Exhausted, OneAddress
 from pyflagger.sandbox.kubelet.probes import Timing, asked_over_network
+from pyflagger.sandbox.kubelet.programs import builtin_images
 from pyflagger.sandbox.kubelet.status import ContainerState, phase, pod_status, qos, running, terminated, waiting
 
 POD: Obj = {
@@ -295,3 +297,12 @@ def test_logs_are_bounded() -> None:
     log.write("new")
     assert list(log.current) == ["new"]
     assert len(log.previous) == LINES_MAX
+
+
+async def test_the_operator_s_image_is_the_load_tester_only() -> None:
+    """The operator of a sandbox is no pod; who runs our image as one is told so."""
+    image = parse("registry.example/pyflagger:0.1.0")
+    program = builtin_images(lambda launch: {}).pull(image)
+    launch = Launch(image, "test", "p", "flagger", ("-mesh-provider=nginx",), {}, "127.0.0.1", False, LoopClock(), str)
+    with pytest.raises(StartFailed, match="the sandbox's operator is no pod"):
+        await program(launch)

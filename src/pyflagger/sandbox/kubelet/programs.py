@@ -175,6 +175,17 @@ def loadtester(environ: Callable[[Launch], Mapping[str, str]]) -> Program:
     return start
 
 
+def ours(tester: Program) -> Program:
+    """Our own image, which is the load tester when its first argument says so."""
+
+    async def start(launch: Launch) -> Process:
+        if launch.argv[:1] != ("loadtester",):
+            raise StartFailed("the sandbox's operator is no pod: of this image, `loadtester …` runs here", 2)
+        return await tester(launch)
+
+    return start
+
+
 def _port(argv: Sequence[str], default: int = 9090) -> int:
     """The port on the load tester's command line."""
     for word, following in zip(argv, [*argv[1:], ""], strict=True):
@@ -192,6 +203,7 @@ def _free_port(host: str) -> int:
 
 
 def builtin_images(environ: Callable[[Launch], Mapping[str, str]], more: Mapping[str, Entry] | None = None) -> Images:
-    """podinfo and the load tester, and what the caller adds or replaces."""
-    own = {"podinfo": Entry(podinfo), "flagger-loadtester": Entry(loadtester(environ))}
+    """podinfo, the load tester by either name, and what the caller adds or replaces."""
+    tester = loadtester(environ)
+    own = {"podinfo": Entry(podinfo), "flagger-loadtester": Entry(tester), "pyflagger": Entry(ours(tester))}
     return Images(own | dict(more or {}))

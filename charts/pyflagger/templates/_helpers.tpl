@@ -1,0 +1,122 @@
+{{/* The name of the reference's chart, so that its releases can be upgraded to this one: selectors never change. */}}
+{{- define "pyflagger.name" -}}
+{{- default "flagger" .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "pyflagger.fullname" -}}
+{{- $name := include "pyflagger.name" . }}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else if contains $name .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "pyflagger.selector" -}}
+app.kubernetes.io/name: {{ include "pyflagger.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "pyflagger.labels" -}}
+{{ include "pyflagger.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "pyflagger.account" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "pyflagger.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "pyflagger.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end }}
+{{- end }}
+
+{{- define "pyflagger.prometheus" -}}
+{{ include "pyflagger.fullname" . | trunc 52 | trimSuffix "-" }}-prometheus
+{{- end }}
+
+{{/* Variables that may be secret, as a map; empty ones are left out. */}}
+{{- define "pyflagger.alerts" -}}
+{{- $all := dict
+  "SLACK_URL" .Values.slack.url
+  "SLACK_TOKEN" .Values.slack.token
+  "SLACK_PROXY_URL" (default .Values.slack.proxy .Values.slack.proxyUrl)
+  "MSTEAMS_URL" .Values.msteams.url
+  "MSTEAMS_PROXY_URL" .Values.msteams.proxyUrl
+  "EVENT_WEBHOOK_URL" .Values.eventWebhook }}
+{{- range $name, $value := $all }}
+{{- if $value }}
+{{ $name }}: {{ $value | b64enc | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "pyflagger.args" -}}
+- -log-level={{ .Values.logLevel }}
+- -zap-encoding={{ .Values.logEncoding }}
+- -metrics-server={{ if .Values.prometheus.install }}http://{{ include "pyflagger.prometheus" . }}:9090{{ else }}{{ .Values.metricsServer }}{{ end }}
+- -enable-config-tracking={{ .Values.configTracking.enabled }}
+{{- range $flag, $value := dict
+  "mesh-provider" .Values.meshProvider
+  "namespace" .Values.namespace
+  "selector-labels" .Values.selectorLabels
+  "include-label-prefix" .Values.includeLabelPrefix
+  "ingress-annotations-prefix" .Values.ingressAnnotationsPrefix
+  "ingress-class" .Values.ingressClass
+  "cluster-name" .Values.clusterName
+  "threadiness" .Values.threadiness
+  "kubeconfig-qps" .Values.kubeconfigQPS
+  "kubeconfig-burst" .Values.kubeconfigBurst
+  "min-interval" .Values.minInterval
+  "slack-user" .Values.slack.user
+  "slack-channel" .Values.slack.channel
+  "no-cross-namespace-refs" .Values.noCrossNamespaceRefs
+  "idle-at-zero" .Values.idleAtZero }}
+{{- if $value }}
+- {{ printf "-%s=%v" $flag $value | quote }}
+{{- end }}
+{{- end }}
+{{- if .Values.leaderElection.enabled }}
+- -enable-leader-election=true
+- -leader-election-namespace={{ .Release.Namespace }}
+{{- end }}
+{{- if .Values.hookToken.urls }}
+- -hook-token-file=/var/run/flagger/token
+- {{ printf "-hook-token-urls=%s" (join "," .Values.hookToken.urls) | quote }}
+{{- end }}
+{{- range .Values.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* What is refused rather than done halfway. */}}
+{{- define "pyflagger.refuse" -}}
+{{- if and (gt (int .Values.leaderElection.replicaCount) 1) (not .Values.leaderElection.enabled) }}
+{{- fail "leaderElection.replicaCount is over 1 without leaderElection.enabled: several operators would act at once" }}
+{{- end }}
+{{- if and .Values.podDisruptionBudget.enabled (not .Values.leaderElection.enabled) }}
+{{- fail "podDisruptionBudget.enabled without leaderElection.enabled: with one replica it would only keep nodes from being drained" }}
+{{- end }}
+{{- if (.Values.controlplane).kubeconfig.secretName }}
+{{- fail "controlplane.kubeconfig: routing objects in a second cluster are not there yet" }}
+{{- end }}
+{{- if .Values.rbac.pspEnabled }}
+{{- fail "rbac.pspEnabled: PodSecurityPolicies are gone since Kubernetes 1.25" }}
+{{- end }}
+{{- end }}
+
+{{- define "pyflagger.prometheus.labels" -}}
+app.kubernetes.io/name: {{ include "pyflagger.name" . }}-prometheus
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}

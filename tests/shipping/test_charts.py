@@ -1,0 +1,335 @@
+"""The charts: linted, taken strictly by an API server, each value a flag that exists, the rules of kustomize."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from docs.write import COPIES
+from pyflagger.goflags import Flag
+from pyflagger.loadtester.options import FLAGS as LOADTESTER
+from pyflagger.loadtester.options import read_options
+from pyflagger.objects import Obj
+from pyflagger.operator.options import FLAGS, parse
+from shipping.rendering import CHARTS, ROOT, Cluster, container, helm, kustomized, one, templated, tool
+
+NAMES = ("pyflagger", "loadtester")
+EVERYTHING: Mapping[str, Mapping[str, Any]] = {
+    "pyflagger": {
+        "namespace": "test",
+        "leaderElection": {"enabled": True, "replicaCount": 2},
+        "podDisruptionBudget": {"enabled": True},
+        "networkPolicy": {"enabled": True},
+        "podMonitor": {"enabled": True, "namespace": "monitoring", "additionalLabels": {"release": "x"}},
+        "serviceMonitor": {"enabled": True, "namespace": "monitoring", "labels": {"release": "x"}},
+        "linkerdAuthPolicy": {"create": True},
+        "prometheus": {"install": True, "pullSecret": "pull"},
+        "crd": {"create": True},
+        "hookToken": {"urls": ["http://flagger-loadtester.test/"]},
+        "slack": {"url": "https://hooks.example/x", "channel": "general", "token": "planted", "proxyUrl": "http://p"},
+        "msteams": {"url": "https://teams.example/x"},
+        "eventWebhook": "https://events.example/x",
+        "existingSecret": "mine",
+        "image": {"digest": f"sha256:{'0' * 64}", "pullSecret": "pull"},
+        "env": [{"name": "HTTPS_PROXY", "value": "http://proxy"}],
+        "additionalVolumes": [{"name": "more", "emptyDir": {}}],
+        "additionalVolumeMounts": [{"name": "more", "mountPath": "/more"}],
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"key": "infra", "operator": "Exists"}],
+        "podPriorityClassName": "system-cluster-critical",
+        "annotations": {"a": "b"},
+        "deploymentLabels": {"team": "a"},
+        "podLabels": {"team": "a"},
+        "serviceAccount": {"annotations": {"a": "b"}},
+    },
+    "loadtester": {
+        "auth": {"kubernetes": True, "ownNamespace": True, "tokenSecret": "token"},
+        "networkPolicy": {"enabled": True},
+        "rbac": {
+            "create": True,
+            "scope": "cluster",
+            "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}],
+            "serviceAccountAnnotations": {"a": "b"},
+        },
+        "podDisruptionBudget": {"enabled": True},
+        "podSecurityContext": {"enabled": True},
+        "env": [{"name": "A", "value": "b"}],
+        "volumes": [{"name": "more", "emptyDir": {}}],
+        "volumeMounts": [{"name": "more", "mountPath": "/more"}],
+        "image": {"pullSecret": "pull"},
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"key": "infra", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "podLabels": {"team": "a"},
+        "podPriorityClassName": "system-cluster-critical",
+    },
+}
+FLAG_OF: Mapping[str, tuple[tuple[str, Any, str], ...]] = {
+    "pyflagger": (
+        ("logLevel", "warning", "-log-level=warning"),
+        ("logEncoding", "console", "-zap-encoding=console"),
+        ("meshProvider", "gatewayapi:v1", "-mesh-provider=gatewayapi:v1"),
+        ("metricsServer", "http://prometheus:9090", "-metrics-server=http://prometheus:9090"),
+        ("prometheus.install", True, "-metrics-server=http://flagger-prometheus:9090"),
+        ("namespace", "test", "-namespace=test"),
+        ("selectorLabels", "app,name", "-selector-labels=app,name"),
+        ("includeLabelPrefix", "*", "-include-label-prefix=*"),
+        ("configTracking.enabled", False, "-enable-config-tracking=false"),
+        ("ingressAnnotationsPrefix", "custom.io", "-ingress-annotations-prefix=custom.io"),
+        ("ingressClass", "contour", "-ingress-class=contour"),
+        ("clusterName", "a cluster", "-cluster-name=a cluster"),
+        ("noCrossNamespaceRefs", True, "-no-cross-namespace-refs=true"),
+        ("threadiness", 4, "-threadiness=4"),
+        ("kubeconfigQPS", 100, "-kubeconfig-qps=100"),
+        ("kubeconfigBurst", "250", "-kubeconfig-burst=250"),
+        ("minInterval", "1s", "-min-interval=1s"),
+        ("idleAtZero", True, "-idle-at-zero=true"),
+        ("slack.user", "bot", "-slack-user=bot"),
+        ("slack.channel", "general", "-slack-channel=general"),
+        ("leaderElection.enabled", True, "-leader-election-namespace=flagger-system"),
+        ("leaderElection.enabled", True, "-enable-leader-election=true"),
+        ("hookToken.urls", ["http://a/", "https://b/"], "-hook-token-urls=http://a/,https://b/"),
+        ("hookToken.urls", ["http://a/"], "-hook-token-file=/var/run/flagger/token"),
+        ("extraArgs", ["-kubeconfig-burst=1"], "-kubeconfig-burst=1"),
+    ),
+    "loadtester": (
+        ("logLevel", "debug", "-log-level=debug"),
+        ("cmd.timeout", "30m", "-timeout=30m"),
+        ("cmd.namespaceRegexp", "^team-(a|b)$", "-namespace-regexp=^team-(a|b)$"),
+        ("cmd.namespaceRegexpFullMatch", True, "-namespace-regexp-full-match=true"),
+        ("cmd.allowedTypes", ["cmd", "bash"], "-allowed-types=cmd,bash"),
+        ("cmd.allowedCommands", 'hey -z "1m" .*', '-allowed-commands=hey -z "1m" .*'),
+        ("cmd.maxTasks", 7, "-max-tasks=7"),
+        ("gates.autoClose", True, "-gate-auto-close=true"),
+        ("gates.perChecksum", True, "-gate-per-checksum=true"),
+        ("auth", {"kubernetes": True, "ownNamespace": True}, "-kubernetes-auth=true"),
+        ("auth", {"kubernetes": True, "ownNamespace": True}, "-own-namespace=true"),
+        ("auth", {"kubernetes": True, "ownNamespace": True, "audience": "mine"}, "-audience=mine"),
+        ("auth", {"kubernetes": True, "allowedAccounts": ["a/b", "c/d"]}, "-allowed-accounts=a/b,c/d"),
+    ),
+}
+FLAGS_OF: Mapping[str, tuple[Flag, ...]] = {"pyflagger": FLAGS, "loadtester": LOADTESTER}
+NO_VALUE = {
+    "pyflagger": {
+        *("kubeconfig", "master", "kubeconfig-service-mesh", "port", "control-loop-interval", "version"),
+        "zap-replace-globals",
+    },
+    "loadtester": {"port", "host", "zap-encoding", "zap-replace-globals", "max-output"},
+}
+"""Flags that a chart has no use for; `extraArgs` takes them all the same."""
+
+
+def within(path: str, value: Any) -> dict[str, Any]:
+    """`a.b` and a value as nested values."""
+    first, _, rest = path.partition(".")
+    return {first: within(rest, value) if rest else value}
+
+
+def leaves(value: Any, path: str = "") -> Iterator[str]:
+    """The paths of all values that are no tables of named values themselves."""
+    if isinstance(value, dict) and value and not path.endswith(("odAnnotations", "affinity", "resources", "context")):
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}.{key}" if path else key)
+    else:
+        yield path
+
+
+def values(chart: str) -> dict[str, Any]:
+    """The values that a chart has out of the box."""
+    found: dict[str, Any] = yaml.safe_load((CHARTS / chart / "values.yaml").read_text())
+    return found
+
+
+@pytest.mark.parametrize("chart", NAMES)
+def test_helm_finds_nothing(chart: str) -> None:
+    """Neither plain nor with everything on."""
+    done = tool("helm", "lint", "--strict", f"charts/{chart}", "-f", "-", said=json.dumps(EVERYTHING[chart]))
+    assert done.returncode == 0, done.stdout
+    done = tool("helm", "lint", "--strict", f"charts/{chart}")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("everything", [False, True])
+@pytest.mark.parametrize("chart", NAMES)
+async def test_an_api_server_takes_it(chart: str, everything: bool) -> None:
+    """No field is unknown or of the wrong type, and nothing is made twice."""
+    objects = templated(chart, EVERYTHING[chart] if everything else {})
+    await Cluster().install(objects, "flagger-system", "test")
+
+
+@pytest.mark.parametrize(
+    ("chart", "path", "value", "flag"), [(chart, *case) for chart, cases in FLAG_OF.items() for case in cases]
+)
+def test_a_value_becomes_a_flag(chart: str, path: str, value: Any, flag: str) -> None:
+    """As it is, whatever characters it holds, and the program takes the whole command line."""
+    args = container(templated(chart, within(path, value)), "flagger" if chart == "pyflagger" else "")["args"]
+    assert flag in args
+    if chart == "pyflagger":
+        parse(args, {})
+    else:
+        assert args[0] == "loadtester"
+        read_options(args[1:], {})
+
+
+@pytest.mark.parametrize("chart", NAMES)
+def test_every_flag_has_its_value(chart: str) -> None:
+    """What can be told on the command line can be told by the chart: by a row above, or by a variable of its Secret."""
+    told = {flag.lstrip("-").partition("=")[0] for _, _, flag in FLAG_OF[chart]}
+    wanted = {flag.name for flag in FLAGS_OF[chart] if not flag.env or flag.name in ("slack-user", "slack-channel")}
+    assert wanted - told == NO_VALUE[chart]
+
+
+SECRET = {
+    "slack.url": "SLACK_URL",
+    "slack.token": "SLACK_TOKEN",
+    "slack.proxyUrl": "SLACK_PROXY_URL",
+    "slack.proxy": "SLACK_PROXY_URL",
+    "msteams.url": "MSTEAMS_URL",
+    "msteams.proxyUrl": "MSTEAMS_PROXY_URL",
+    "eventWebhook": "EVENT_WEBHOOK_URL",
+}
+
+
+@pytest.mark.parametrize("path", SECRET)
+def test_what_may_be_secret_is_in_a_secret(path: str) -> None:
+    """The operator reads it from a variable; the Deployment holds a digest of it at most."""
+    assert SECRET[path] in {flag.env for flag in FLAGS}
+    objects = templated("pyflagger", within(path, "http://planted-4f1c"))
+    secret = one(objects, "Secret")
+    assert {key: base64.b64decode(text).decode() for key, text in secret["data"].items()} == {
+        SECRET[path]: "http://planted-4f1c"
+    }
+    assert container(objects)["envFrom"] == [{"secretRef": {"name": secret["metadata"]["name"]}}]
+    assert "planted" not in json.dumps([obj for obj in objects if obj["kind"] != "Secret"])
+
+
+def test_a_secret_of_mine() -> None:
+    """Nothing secret goes through Helm at all."""
+    objects = templated("pyflagger", {"existingSecret": "mine"})
+    assert container(objects)["envFrom"] == [{"secretRef": {"name": "mine"}}]
+    assert not [obj for obj in objects if obj["kind"] == "Secret"]
+
+
+def test_the_copies_are_the_same() -> None:
+    """What the charts take from kustomize/; `make docs` writes it."""
+    for source, copy in COPIES.items():
+        assert (CHARTS / copy).read_text() == (ROOT / "kustomize" / source).read_text(), source
+
+
+def rights(objects: list[Obj]) -> dict[str, list[Any]]:
+    """The rules of each role, by the kind that it is bound by and its name."""
+    found = {}
+    for binding in objects:
+        if binding["kind"] in ("RoleBinding", "ClusterRoleBinding"):
+            assert [subject["name"] for subject in binding["subjects"]] == ["flagger"]
+            role = one(objects, binding["roleRef"]["kind"], binding["roleRef"]["name"])
+            found[f"{binding['kind']} {role['kind']} {role['metadata']['name']}"] = role["rules"]
+    return found
+
+
+@pytest.mark.parametrize("overlay, namespace", [("cluster", ""), ("namespaced", "test")])
+def test_the_rights_are_those_of_kustomize(overlay: str, namespace: str) -> None:
+    """Rule by rule, bound in the same way: in the whole cluster, or in the one namespace."""
+    chart = templated("pyflagger", {"namespace": namespace, "leaderElection": {"enabled": True}})
+    assert rights(chart) == rights(kustomized(overlay)) != {}
+    assert bool(namespace) == (not [obj for obj in chart if obj["kind"].startswith("Cluster")])
+
+
+def test_the_operator_is_that_of_kustomize() -> None:
+    """The same container but for its flags, and the same policy of its network."""
+    ours, theirs = container(kustomized("cluster")), container(templated("pyflagger"))
+    assert {**ours, "args": []} == {**theirs, "args": []}
+    policy = one(templated("pyflagger", {"networkPolicy": {"enabled": True}}), "NetworkPolicy")
+    wanted = one(kustomized("ha"), "NetworkPolicy")["spec"]
+    assert {**policy["spec"], "podSelector": {}} == {**wanted, "podSelector": {}}
+
+
+def test_the_load_tester_is_that_of_kustomize() -> None:
+    """The same container but for its flags."""
+    ours, theirs = container(kustomized("tester")), container(templated("loadtester"))
+    slower = {"initialDelaySeconds", "periodSeconds"}
+    for found in (ours, theirs):
+        for probe in ("livenessProbe", "readinessProbe"):
+            found[probe] = {key: value for key, value in found[probe].items() if key not in slower}
+    assert {**ours, "args": [], "resources": {}} == {**theirs, "args": [], "resources": {}}
+
+
+REFUSED: tuple[tuple[str, Mapping[str, Any], str], ...] = (
+    ("pyflagger", {"meshprovider": "nginx"}, "Additional property meshprovider is not allowed"),
+    ("pyflagger", {"slack": {"chanel": "x"}}, "Additional property chanel is not allowed"),
+    ("pyflagger", {"logLevel": "loud"}, "logLevel"),
+    ("pyflagger", {"image": {"digest": "latest"}}, "image.digest"),
+    ("pyflagger", {"hookToken": {"urls": ["http://user:pass@h/"]}}, "hookToken.urls"),
+    ("pyflagger", {"leaderElection": {"replicaCount": 2}}, "several operators would act at once"),
+    ("pyflagger", {"podDisruptionBudget": {"enabled": True}}, "keep nodes from being drained"),
+    ("pyflagger", {"controlplane": {"kubeconfig": {"secretName": "x"}}}, "a second cluster are not there yet"),
+    ("pyflagger", {"rbac": {"pspEnabled": True}}, "gone since Kubernetes 1.25"),
+    ("loadtester", {"cmd": {"timeout": "soon"}}, "cmd.timeout"),
+    ("loadtester", {"auth": {"kubernetes": True}}, "auth.kubernetes lets nobody in"),
+    ("loadtester", {"auth": {"allowedAccounts": ["flagger"]}}, "auth.allowedAccounts"),
+    ("loadtester", {"istio": {"enabled": True}}, "no objects of a mesh"),
+)
+
+
+@pytest.mark.parametrize(("chart", "given", "text"), REFUSED)
+def test_what_is_refused(chart: str, given: Mapping[str, Any], text: str) -> None:
+    """A value that does not exist, one of the wrong form, and what would be done halfway; the text says which."""
+    done = helm(chart, given)
+    assert done.returncode != 0 and text in done.stderr, done.stderr
+
+
+TAKEN = {
+    "slack": {"user": "flagger", "channel": None, "url": None, "proxy": None},
+    "msteams": {"url": None},
+    "rbac": {"create": True, "pspEnabled": False},
+    "controlplane": {"kubeconfig": {"secretName": "", "key": "kubeconfig"}},
+    "image": {"repository": "ghcr.io/me/flagger", "tag": "1.44.0", "pullPolicy": "Always", "pullSecret": None},
+    "podMonitor": {"enabled": False, "namespace": None, "interval": "15s"},
+    "global": {"any": "thing"},
+}
+
+
+def test_the_values_of_the_reference_are_taken() -> None:
+    """Its values file as it is, empty ones included; what is made has the names and selectors of its releases."""
+    deployment = one(templated("pyflagger", TAKEN), "Deployment")
+    assert deployment["metadata"]["name"] == "flagger"
+    selector = {"app.kubernetes.io/name": "flagger", "app.kubernetes.io/instance": "flagger"}
+    assert deployment["spec"]["selector"]["matchLabels"] == selector
+    tester = one(templated("loadtester", name="flagger-loadtester"), "Deployment")
+    assert tester["metadata"]["name"] == "flagger-loadtester"
+    assert tester["spec"]["selector"]["matchLabels"] == {"app": "loadtester"}
+
+
+@pytest.mark.parametrize("chart", NAMES)
+def test_every_value_is_explained_and_known(chart: str) -> None:
+    """The page of the chart and its schema name each value of the values file, and the page names no other."""
+    page, schema = (CHARTS / chart / "README.md").read_text(), json.loads(read(chart, "values.schema.json"))
+    paths = set(leaves(values(chart)))
+    assert {path for path in paths if f"\n| `{path}` | " not in page} == set()
+    assert page.count("\n| `") == len(paths)
+    for path in paths:
+        found = schema
+        for part in path.split("."):
+            found = found["properties"][part]
+
+
+@pytest.mark.parametrize("chart", NAMES)
+def test_versions_are_the_package_s(chart: str) -> None:
+    """Chart, program and the image of kustomize/ are released together."""
+    from pyflagger import __version__
+
+    said = yaml.safe_load(read(chart, "Chart.yaml"))
+    assert (said["version"], said["appVersion"]) == (__version__, __version__)
+    assert container(templated(chart))["image"] == f"pyflagger:{__version__}"
+    assert container(kustomized("cluster"))["image"] == f"pyflagger:{__version__}"
+
+
+def read(chart: str, name: str) -> str:
+    """A file of a chart."""
+    return Path(CHARTS / chart / name).read_text()
