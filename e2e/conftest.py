@@ -23,6 +23,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = []
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What harms the whole cluster comes last."""
+    items.sort(key=lambda item: item.path.parent.name == "faults")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print what the tests measured, and how long each part took."""
     terminalreporter.section("figures")
@@ -58,6 +63,14 @@ def stage(tmp_path_factory: pytest.TempPathFactory, figure: Callable[[str], None
     with staged(tmp_path_factory.mktemp("stage")) as made:
         figure(f"the cluster was ready {time.monotonic() - began:.1f} s after its start")
         yield made
+
+
+@pytest.fixture(autouse=True)
+def whole(stage: Stage) -> Iterator[None]:
+    """What ends is the failure of the test that it ended in, and there again for the next one."""
+    yield
+    ended = stage.mend()
+    assert not ended, "\n".join(ended)
 
 
 @pytest.fixture

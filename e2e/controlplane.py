@@ -149,6 +149,16 @@ class ControlPlane:
         for child in (self.controllers, self.api, self.etcd):
             child.stop()
 
+    def mend(self) -> list[str]:
+        """Start again what has ended; what each of it said at its end. Raises NotReady."""
+        children = (self.etcd, self.api, self.controllers)
+        ended = [f"{child.name} ended: {child.tail()}" for child in children if not child.runs]
+        for child in children:
+            if not child.runs:
+                child.start()
+        self.wait()
+        return ended
+
     def wait(self) -> None:
         """Until the API server answers. Raises NotReady."""
         self._until(lambda: self._is_there("/readyz"), self.api)

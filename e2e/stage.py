@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ from pyflagger.sandbox.network.ingress import find, free_port
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS_MAX = 60.0
 TOKEN_SECONDS = 24 * 3600
+KUBECTL_SECONDS_MAX = 120.0
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 INGRESS_CLASS = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "IngressClass",
@@ -68,7 +71,8 @@ class Stage:
         self.folder = folder
         self.plane = ControlPlane(parts(), folder)
         self.places: dict[str, str] = {}
-        self._world: subprocess.Popen[str] | None = None
+        self.world: subprocess.Popen[str] | None = None
+        """Nodes, pods, ingress and Prometheus."""
 
     @property
     def kubeconfig(self) -> Path:
@@ -79,20 +83,32 @@ class Stage:
         """Control plane, kinds, nodes and data plane. Raises NotReady."""
         self.plane.start()
         self.apply(*manifests("crds"), INGRESS_CLASS)
-        log = (self.folder / "world.log").open("wb")
+        self._start_world()
+
+    def mend(self) -> list[str]:
+        """Start again what has ended; what each of it said at its end. Raises NotReady."""
+        ended = self.plane.mend()
+        if self.world is not None and self.world.poll() is not None:
+            said = (self.folder / "world.log").read_text()[-3000:]
+            ended.append(f"nodes and data plane ended with status {self.world.returncode}: {said}")
+            self._start_world()
+        return ended
+
+    def _start_world(self) -> None:
+        log = (self.folder / "world.log").open("ab")
         command = [sys.executable, "-m", "e2e.world", "--kubeconfig", str(self.kubeconfig)]
-        self._world = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
-        self.places = json.loads(first_line(self._world) or "{}")
+        self.world = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+        self.places = json.loads(first_line(self.world) or "{}")
         if not self.places:
             raise RuntimeError((self.folder / "world.log").read_text())
 
     def stop(self) -> None:
         """End everything."""
-        if self._world is not None:
-            self._world.terminate()
-            self._world.wait(START_SECONDS_MAX)
-            assert self._world.stdout is not None
-            self._world.stdout.close()
+        if self.world is not None:
+            self.world.terminate()
+            self.world.wait(START_SECONDS_MAX)
+            assert self.world.stdout is not None
+            self.world.stdout.close()
         self.plane.stop()
 
     def kubectl(self, *words: str, said: str = "", check: bool = True) -> str:
@@ -104,6 +120,7 @@ class Stage:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=ROOT,
+            timeout=KUBECTL_SECONDS_MAX,
         )
         if check and done.returncode:
             raise RuntimeError(f"kubectl {' '.join(words)}: {done.stdout}")
@@ -112,6 +129,17 @@ class Stage:
     def apply(self, *objects: Obj) -> None:
         """Apply objects."""
         self.kubectl("apply", "--server-side", "-f", "-", said=yaml.safe_dump_all(objects))
+
+    def define(self, *definitions: Obj) -> None:
+        """Apply definitions of kinds, and wait until they are served. Raises TimeoutError."""
+        self.apply(*definitions)
+        end, pause = time.monotonic() + START_SECONDS_MAX, threading.Event()
+        for definition in definitions:
+            name = definition["metadata"]["name"]
+            while not established(self.plane.ask("GET", f"{DEFINITIONS}/{name}")):
+                if time.monotonic() > end:
+                    raise TimeoutError(f"{name} is not established")
+                pause.wait(0.1)
 
     def account(self, namespace: str, name: str = "flagger") -> Path:
         """A kubeconfig for a service account that is there."""
@@ -142,6 +170,12 @@ class Stage:
         log = self.folder / f"{name}.log"
         argv = [*command, *words, "-log-level", "info", *flags]
         return Operator(name, argv, log, {**proxies, **environ}, url=f"http://127.0.0.1:{port}")
+
+
+def established(definition: Obj) -> bool:
+    """Whether the server says so; at first it may say null, which kubectl wait cannot read."""
+    conditions = definition.get("status", {}).get("conditions") or ()
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
 @contextmanager

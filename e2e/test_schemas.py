@@ -14,7 +14,7 @@ import pytest
 
 from e2e.apps import ingress
 from e2e.definitions import definitions
-from e2e.place import Place, until
+from e2e.place import Place
 from e2e.stage import Stage
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem, Route
@@ -56,7 +56,6 @@ CASES = [
     for shape, (ability, _) in SHAPES.items()
     if getattr(PROVIDERS[provider].capabilities, ability)
 ]
-ESTABLISHED = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
 
 
 @cache
@@ -64,15 +63,7 @@ def serve(stage: Stage, *names: str) -> None:
     """Have the server know the real definitions of these kinds."""
     found = tuple(definitions(names))
     if found:
-        stage.apply(*found)
-        paths = [ESTABLISHED + definition["metadata"]["name"] for definition in found]
-        until(lambda: all(served(stage.plane.ask("GET", path)) for path in paths), lambda: str(names))
-
-
-def served(definition: Obj) -> bool:
-    """Whether the server says so; at first it says null, which kubectl wait cannot read."""
-    conditions = definition.get("status", {}).get("conditions") or ()
-    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+        stage.define(*found)
 
 
 class Held:

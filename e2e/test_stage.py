@@ -1,0 +1,26 @@
+"""A part of the cluster that ends is told, and is there again: one test's harm is not the next one's."""
+
+from __future__ import annotations
+
+from e2e.apps import whole
+from e2e.place import Place
+from e2e.stage import Stage
+
+
+def test_what_ended_is_there_again(stage: Stage, place: Place) -> None:
+    """Killed one after the other; each is named once, and a release goes on as if nothing had been."""
+    for child in (stage.plane.etcd, stage.plane.api, stage.plane.controllers):
+        assert child.process is not None
+        child.process.kill()
+        child.process.wait()
+        (said,) = stage.mend()
+        assert said.startswith(f"{child.name} ended")
+        assert stage.mend() == []
+    assert stage.world is not None
+    stage.world.terminate()
+    stage.world.wait()
+    (said,) = stage.mend()
+    assert said.startswith("nodes and data plane ended with status 0")
+    place.operator("-min-interval", "1s")
+    place.apply(*whole("shop"))
+    place.wait("shop", "Initialized")
