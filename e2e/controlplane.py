@@ -49,6 +49,9 @@ AUDIT_MIB_MAX = 4096
 WITHOUT = ("serviceaccount-token-controller", "node-lifecycle-controller")
 """Nodes have no kubelet to renew their leases, so nobody may judge them dead for that."""
 
+ADMITTING_WITHOUT = ("ServiceAccount", "TaintNodesByCondition")
+"""Nobody would take its taint from a node: DaemonSets would have no pods."""
+
 
 class NotReady(RuntimeError):
     """A part did not come up; the text is the end of its log."""
@@ -258,7 +261,7 @@ class ControlPlane:
             "--authorization-mode=RBAC",
             "--service-cluster-ip-range=10.96.0.0/12",
             "--endpoint-reconciler-type=none",
-            "--disable-admission-plugins=ServiceAccount",
+            f"--disable-admission-plugins={','.join(ADMITTING_WITHOUT)}",
             f"--audit-policy-file={folder / 'audit.yaml'}",
             f"--audit-log-path={self.audit}",
             f"--audit-log-maxsize={AUDIT_MIB_MAX}",

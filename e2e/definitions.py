@@ -30,6 +30,8 @@ class Source:
     kinds: tuple[str, ...]
 
 
+KNATIVE = "knative.dev/serving@v0.51.0"
+
 SOURCES = (
     Source(
         "github.com/traefik/traefik/v3@v3.7.13",
@@ -62,6 +64,11 @@ SOURCES = (
         "kubernetes/customresourcedefinitions.gen.yaml",
         ("virtualservices.networking.istio.io", "destinationrules.networking.istio.io"),
     ),
+    Source(
+        "github.com/kedacore/keda/v2@v2.21.0", "config/crd/bases/keda.sh_scaledobjects.yaml", ("scaledobjects.keda.sh",)
+    ),
+    Source(KNATIVE, "config/core/300-resources/service.yaml", ("services.serving.knative.dev",)),
+    Source(KNATIVE, "config/core/300-resources/revision.yaml", ("revisions.serving.knative.dev",)),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from targets import canary as canary_of
 
-from pyflagger.api.canary import Canary
+from pyflagger.api.canary import Canary, CanaryStatus
 from pyflagger.api.facts import Capabilities, Problem
 from pyflagger.api.validate import validate
 from pyflagger.objects import Create, Obj, Patch, merge_apply
@@ -51,6 +51,18 @@ def test_it_is_a_workload_that_is_never_scaled() -> None:
     assert KIND.selector(canary(), service(), OPTIONS) is None
     assert KIND.scale(service(), None) == () == KIND.restore(canary(), service(), None, None)
     assert KIND.readiness(canary(), service(), "canary", 0).ready
+
+
+def test_where_a_new_version_is_takes_a_moment_to_be_known() -> None:
+    """A smoke test at once would meet the version before it: nothing is said, and looked at again in time."""
+    status = {"phase": "Progressing", "lastTransitionTime": "1970-01-01T00:01:40Z", "canaryWeight": 10}
+    begun = canary().model_copy(update={"status": CanaryStatus.model_validate(status)})
+    early = KIND.readiness(begun, service(), "canary", 102.9)
+    assert not early.ready and early.settling and early.retriable and early.look_again == 103
+    assert KIND.readiness(begun, service(), "canary", 103).ready
+    assert KIND.readiness(begun, service(), "primary", 100).ready
+    idle = canary().model_copy(update={"status": CanaryStatus.model_validate(status | {"phase": "Promoting"})})
+    assert KIND.readiness(idle, service(), "canary", 100).ready
 
 
 def test_what_is_copied() -> None:

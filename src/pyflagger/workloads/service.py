@@ -8,17 +8,21 @@ from __future__ import annotations
 import copy
 
 from pyflagger.api import names
-from pyflagger.api.canary import Canary
+from pyflagger.api.canary import Canary, Phase
+from pyflagger.api.durations import epoch
 from pyflagger.api.facts import READY, Problem, Readiness
 from pyflagger.objects import Create, Obj, Patch, Ref, Resource, merge_diff, part, ref_of
 from pyflagger.workloads import metadata
 from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
 from pyflagger.workloads.configs import Tracked
+from pyflagger.workloads.metadata import whose
 from pyflagger.workloads.options import Options, unmarked
 from pyflagger.workloads.revision import pruned, revision
 from pyflagger.workloads.unscaled import Unscaled
 
 WORD = "service"
+SETTLE_SECONDS = 3.0
+"""What EndpointSlices and proxies have to follow a new selector, before anything of the canary is judged."""
 COPIED = (
     "allocateLoadBalancerNodePorts",
     "externalName",
@@ -48,8 +52,14 @@ class Service(Unscaled):
         return revision(_copied(target))
 
     def readiness(self, canary: Canary, obj: Obj, role: str, now: float, live: Live = NOTHING_ELSE) -> Readiness:
-        """Whatever it leads to is not ours."""
-        return READY
+        """Whatever it leads to is not ours; but those who send traffic there learn a moment later where that is."""
+        status = canary.status
+        if role != "canary" or status.phase is not Phase.PROGRESSING or not status.last_transition_time:
+            return READY
+        settled = epoch(status.last_transition_time) + SETTLE_SECONDS
+        if now >= settled:
+            return READY
+        return Readiness(False, f"{WORD} {whose(obj)} leads elsewhere just now", settling=True, look_again=settled)
 
     def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
         """The canary's copy is what the target is."""
