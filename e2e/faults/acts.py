@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -19,8 +21,12 @@ AWAY_SECONDS = 30.0
 TICKS = 3
 LYING_SECONDS = 8.0
 HOUR = 3600
-SLOW_SECONDS = 60
-"""What the cluster's own controllers may take to find their API server again, and more."""
+BLIND_SECONDS = 60
+"""What clients in Go may take to find an API server again that was away for half a minute: after each attempt they wait
+twice as long as before, at most 30 s, and up to as much again by chance."""
+BLIND_SHORTLY_SECONDS = 15
+"""The same after a restart of a few seconds."""
+ALL_OF_IT: Mapping[str, Any] = {"alone": True, "long": True, "deadline": BLIND_SECONDS}
 SETTLE_SECONDS = 3.0
 CLOCK = "{folder}/faketime-"
 
@@ -65,7 +71,7 @@ def compacted(play: Play) -> None:
     play.ended_at = time.time()
     until(lambda: play.api.statuses.get(410), lambda: str(play.api.statuses))
     time.sleep(SETTLE_SECONDS)
-    play.notes = f"{play.api.statuses.get(410, 0)} answers of 410"
+    play.notes += f", {play.api.statuses.get(410, 0)} answers of 410"
 
 
 def cut(play: Play) -> None:
@@ -228,8 +234,6 @@ def faults() -> list[Fault]:
         Fault("Secret rotated", rotated),
         Fault("namespace deleted", deleted, overlay="cluster", ends={kind.name: "gone" for kind in KINDS}),
         Fault("CRDs upgraded three times", upgraded, alone=True),
-        Fault(
-            "API server killed for 30 s", api_server_killed, alone=True, blind=True, long=True, deadline=SLOW_SECONDS
-        ),
-        Fault("etcd compacted under the watches", compacted, alone=True, blind=True, long=True, deadline=SLOW_SECONDS),
+        Fault("API server killed for 30 s", api_server_killed, interval=BLIND_SECONDS, **ALL_OF_IT),
+        Fault("etcd compacted under the watches", compacted, interval=BLIND_SHORTLY_SECONDS, **ALL_OF_IT),
     ]

@@ -46,9 +46,12 @@ STUCK = Kind("failed promotion", "homebody:2.0.0", "Failed", 100, "homebody:2.0.
 KINDS = (GOOD, BAD, STUCK)
 
 
-def objects(name: str, namespace: str, kind: Kind, deadline: int = DEADLINE_SECONDS) -> tuple[Obj, ...]:
+def objects(
+    name: str, namespace: str, kind: Kind, deadline: int = DEADLINE_SECONDS, interval: float = INTERVAL
+) -> tuple[Obj, ...]:
     """An app with its Secret, its Ingress and its Canary."""
-    return secret(name, "first"), deployment(name, deadline), ingress(name, namespace), canary(name, kind, deadline)
+    release = canary(name, kind, deadline, interval)
+    return secret(name, "first"), deployment(name, deadline), ingress(name, namespace), release
 
 
 def secret(name: str, word: str) -> Obj:
@@ -92,9 +95,9 @@ def host(name: str, namespace: str) -> str:
     return f"{name}.{namespace}.example"
 
 
-def canary(name: str, kind: Kind, deadline: int = DEADLINE_SECONDS, **more: Any) -> Obj:
+def canary(name: str, kind: Kind, deadline: int = DEADLINE_SECONDS, interval: float = INTERVAL, **more: Any) -> Obj:
     """Two steps, each judged by the real Prometheus on the real ingress's counters."""
-    analysis = {"interval": f"{INTERVAL:g}s", "threshold": 15, "stepWeights": list(STEPS), "metrics": [SUCCESS]}
+    analysis = {"interval": f"{interval:g}s", "threshold": 15, "stepWeights": list(STEPS), "metrics": [SUCCESS]}
     spec = {
         "provider": "nginx",
         "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},

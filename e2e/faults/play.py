@@ -21,6 +21,8 @@ from e2e.visitors import Visitors
 from pyflagger.objects import Obj
 
 END_SECONDS_MAX = 200.0
+STEPS_MAX = 5
+"""Intervals from the first weight to the end."""
 VISITS_PER_SECOND = 6.0
 NUMBERS = count(1)
 FULL = Path("/dev/full")
@@ -45,8 +47,8 @@ class Fault:
     """Two replicas, of which one leads."""
     deadline: int = cast.DEADLINE_SECONDS
     """Seconds that workloads may take: more where the cluster's own controllers have to recover first."""
-    blind: bool = False
-    """The ingress itself has lost the API server for a while: what it does not know of it cannot serve."""
+    interval: float = cast.INTERVAL
+    """Seconds between two steps: more where the ingress itself has lost the API server and must find it again."""
     long: bool = False
     """It takes more than a minute or two."""
     ends: Mapping[str, str] = field(default_factory=dict)
@@ -91,7 +93,7 @@ class Play:
         self.api = Meddler(stage.plane.url, stage.plane.authority)
         self.metrics = Meddler(stage.places["metrics"])
         self.operators: list[Operator] = []
-        self.notes = ""
+        self.notes = "" if fault.interval == cast.INTERVAL else f"an interval of {fault.interval:g} s"
         self.ended_at = 0.0
 
     @property
@@ -134,9 +136,10 @@ class Play:
             until(self.holder)
             self.add_operator(self.stage.account(self.namespace))
         for name, kind in self.apps.items():
-            self.place.apply(*cast.objects(name, self.namespace, kind, self.fault.deadline))
+            app = cast.objects(name, self.namespace, kind, self.fault.deadline, self.fault.interval)
+            self.place.apply(*app)
         for name in self.apps:
-            self.place.wait(name, "Initialized", 120)
+            self.place.wait(name, "Initialized", 120 + 2 * self.fault.interval)
 
     def add_operator(self, kubeconfig: Path) -> Operator:
         """Start an operator of this namespace."""
@@ -164,7 +167,7 @@ class Play:
             began = time.time()
             for name, kind in self.apps.items():
                 self.patch("deployments", name, {"spec": {"template": {"spec": self._pod(name, kind.image)}}})
-            until(lambda: all(self.weight(name) for name in self.apps), seconds=60)
+            until(lambda: all(self.weight(name) for name in self.apps), seconds=60 + 2 * self.fault.interval)
             self.fault.act(self)
             self.ended_at = self.ended_at or time.time()
             ends = {name: self._end(name, kind) for name, kind in self.apps.items()}
@@ -177,7 +180,7 @@ class Play:
 
     def _end(self, name: str, kind: Kind) -> float:
         """Wait until a release is over; when that was. What it came to is judged later."""
-        end = time.time() + END_SECONDS_MAX
+        end = time.time() + END_SECONDS_MAX + STEPS_MAX * self.fault.interval
         wanted = self.fault.ends.get(kind.name, kind.ends)
         while self.phase(name) != wanted and time.time() < end:
             time.sleep(0.2)
@@ -195,7 +198,7 @@ class Play:
             end=self._state(name),
             visits=crowd.count().total() + len(crowd.failed),
             failed=tuple(self._shifted(text) for text in crowd.failed),
-            steps=record.steps(own, name),
+            steps=record.steps(own, name, self.fault.interval),
             turns=record.turns(writes),
             writes=len(of_it),
             recovered=later[0] if later else None,

@@ -14,7 +14,8 @@ WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
 CREDENTIAL = "authentication.kubernetes.io/credential-id"
 WRITES = frozenset({"create", "update", "patch", "delete"})
 ASIDE = frozenset({"events", "leases"})
-HELD_SECONDS_MIN = 0.9 * INTERVAL
+HELD_MIN = 0.9
+"""Of an interval: what a step is held at least."""
 ALL = 100
 
 
@@ -75,13 +76,15 @@ class Steps:
     doubled: int
 
 
-def steps(writes: Iterable[Wrote], name: str) -> Steps:
-    """Read one release's steps from the writes to its ingress."""
+def steps(writes: Iterable[Wrote], name: str, interval: float = INTERVAL) -> Steps:
+    """Read one release's steps, planned so many seconds apart, from the writes to its ingress."""
     seen = [(write.at, write.weight) for write in writes if write.name == f"{name}-canary" and write.weight is not None]
     weights = (0, *(weight for _, weight in seen))
     skipped = sum(_left_out(before, after) for before, after in pairwise(weights))
     again = sum(before == after > 0 for before, after in pairwise(weights))
-    early = sum(0 < first < second and then - at < HELD_SECONDS_MIN for (at, first), (then, second) in pairwise(seen))
+    early = sum(
+        0 < first < second and then - at < HELD_MIN * interval for (at, first), (then, second) in pairwise(seen)
+    )
     return Steps(weights[1:], skipped, again + early)
 
 
