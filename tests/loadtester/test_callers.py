@@ -16,7 +16,7 @@ from pyflagger.clock import LoopClock, SystemClock
 from pyflagger.kube.client import Client
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream, TransportError
 from pyflagger.loadtester import Options, serve, serving
-from pyflagger.loadtester.callers import REMEMBERED_SECONDS, Caller, Callers, Unsure
+from pyflagger.loadtester.callers import REMEMBERED_SECONDS, Caller, Callers, Refused
 
 OPERATOR = "system:serviceaccount:flagger-system:flagger"
 USERS = {"op": OPERATOR, "mine": "system:serviceaccount:test:ci", "human": "alice", "odd": "system:serviceaccount:x"}
@@ -26,17 +26,22 @@ OPEN = Options(kubernetes_auth=True, allowed_accounts=("flagger-system/flagger",
 class Reviewer:
     """An API server that reviews tokens; `audiences` is what it says they are meant for."""
 
-    def __init__(self, *, audiences: tuple[str, ...] | None = ("flagger-loadtester",), away: bool = False) -> None:
-        self.audiences, self.away = audiences, away
+    def __init__(
+        self, *, audiences: tuple[str, ...] | None = ("flagger-loadtester",), away: bool = False, closed: bool = False
+    ) -> None:
+        self.audiences, self.away, self.closed = audiences, away, closed
         self.asked: list[Any] = []
 
     async def call(self, request: ApiRequest) -> ApiAnswer:
         if self.away:
             raise TransportError("gone")
         spec = json.loads(request.body or b"")["spec"]
+        if self.closed:
+            return ApiAnswer(403, {}, json.dumps({"message": f"you cannot create tokenreviews: {spec}"}).encode())
         self.asked.append(spec)
         user = USERS.get(spec["token"])
         status = {"authenticated": bool(user), "user": {"username": user}, "audiences": self.audiences}
+        status |= {} if user else {"error": f"invalid bearer token {spec['token']}"}
         return ApiAnswer(201, {}, json.dumps({"status": status}).encode())
 
     def stream(self, request: ApiRequest) -> AbstractAsyncContextManager[ApiStream]:
@@ -57,6 +62,14 @@ def callers(options: Options, reviewer: Reviewer | None) -> Callers:
     return Callers(options, clock, Client(reviewer, clock) if reviewer else None)
 
 
+async def answer(door: Callers, headers: Mapping[str, str]) -> Caller | str:
+    """The caller, or status and text of the refusal."""
+    try:
+        return await door.who(headers)
+    except Refused as refused:
+        return f"{refused.status} {refused}"
+
+
 BASIC = {"Authorization": "Basic " + b64encode(b"anybody:secret").decode()}
 
 
@@ -65,26 +78,29 @@ BASIC = {"Authorization": "Basic " + b64encode(b"anybody:secret").decode()}
     ("options", "headers", "want"),
     [
         (Options(), {}, Caller()),
-        (Options(token="secret"), {}, None),
+        (Options(token="secret"), {}, "401 Unauthorized: bring a token"),
         (Options(token="secret"), bearer("secret"), Caller()),
-        (Options(token="secret"), bearer("secre"), None),
+        (Options(token="secret"), bearer("secre"), "401 Unauthorized: this is not the token"),
         (Options(token="secret"), BASIC, Caller()),
-        (Options(token="secret"), {"Authorization": "secret"}, None),
-        (OPEN, {}, None),
+        (Options(token="secret"), {"Authorization": "secret"}, "401 Unauthorized: bring a token"),
+        (OPEN, {}, "401 Unauthorized: bring a token"),
         (OPEN, bearer("op"), Caller()),
-        (OPEN, bearer("nobody"), None),
-        (OPEN, bearer("mine"), None),
-        (OPEN, bearer("human"), None),
-        (OPEN, bearer("odd"), None),
+        (OPEN, bearer("nobody"), "401 Unauthorized: the API server does not vouch for this token for the audience"),
+        (OPEN, bearer("mine"), "403 Forbidden: test/ci is not one of -allowed-accounts"),
+        (OPEN, bearer("human"), "403 Forbidden: only service accounts may call"),
+        (OPEN, bearer("odd"), "403 Forbidden: only service accounts may call"),
         (Options(kubernetes_auth=True, own_namespace=True), bearer("mine"), Caller("test")),
-        (Options(kubernetes_auth=True, own_namespace=True), bearer("human"), None),
+        (Options(kubernetes_auth=True, own_namespace=True), bearer("human"), "403 Forbidden: only service accounts"),
         (Options(kubernetes_auth=True, token="secret"), bearer("secret"), Caller()),
     ],
 )
-async def test_who_is_let_in(options: Options, headers: Mapping[str, str], want: Caller | None) -> None:
-    """Each way to call, and who is meant by it."""
+async def test_who_is_let_in(options: Options, headers: Mapping[str, str], want: Caller | str) -> None:
+    """Each way to call, and who is meant by it; the same the second time, when the answer is remembered."""
     reviewer = Reviewer() if options.kubernetes_auth else None
-    assert await callers(options, reviewer).who(headers) == want
+    door = callers(options, reviewer)
+    for _ in range(2):
+        said = await answer(door, headers)
+        assert said == want if isinstance(want, Caller) else str(said).startswith(want)
     assert all(spec["audiences"] == ["flagger-loadtester"] for spec in (reviewer.asked if reviewer else []))
 
 
@@ -92,15 +108,30 @@ async def test_who_is_let_in(options: Options, headers: Mapping[str, str], want:
 @pytest.mark.parametrize("audiences", [None, (), ("https://kubernetes.default.svc",)])
 async def test_a_token_for_somebody_else(audiences: tuple[str, ...] | None) -> None:
     """A token that was made for another audience opens nothing, whatever the API server thinks of it."""
-    assert await callers(OPEN, Reviewer(audiences=audiences)).who(bearer("op")) is None
+    assert "is not meant for us" in str(await answer(callers(OPEN, Reviewer(audiences=audiences)), bearer("op")))
 
 
 @pytest.mark.looptime
-async def test_nobody_is_let_in_on_a_guess() -> None:
-    """While the API server is away nobody is known, and no text holds the token."""
-    with pytest.raises(Unsure) as caught:
-        await callers(OPEN, Reviewer(away=True)).who(bearer("op"))
-    assert "op" not in str(caught.value).split()
+@pytest.mark.parametrize("closed", [False, True])
+async def test_nobody_is_let_in_on_a_guess(closed: bool) -> None:
+    """While the API server is away or refuses to review, nobody is known; it says which, and no text holds the token."""
+    reviewer = Reviewer(away=not closed, closed=closed)
+    door = callers(OPEN, reviewer)
+    with pytest.raises(Refused) as caught:
+        await door.who(bearer("op-4f1c"))
+    assert caught.value.status == 503
+    assert ("may not create tokenreviews" in str(caught.value)) == closed
+    assert "op-4f1c" not in f"{caught.value} {caught.value.cause}"
+    reviewer.away = reviewer.closed = False
+    assert await door.who(bearer("op")) == Caller(), "a failure is not remembered"
+
+
+@pytest.mark.looptime
+async def test_the_cause_is_for_the_log() -> None:
+    """What the API server said of a token, without the token."""
+    with pytest.raises(Refused) as caught:
+        await callers(OPEN, Reviewer()).who(bearer("planted"))
+    assert caught.value.cause == "invalid bearer token ***" and "invalid" not in str(caught.value)
 
 
 @pytest.mark.looptime
@@ -144,7 +175,8 @@ async def test_over_http() -> None:
 
         assert (await ask("/gate/open", {}))[0] == 401
         assert (await ask("/gate/open", bearer("mine")))[0] == 202
-        assert (await ask("/gate/open", bearer("mine"), "other"))[0] == 403
+        status, text = await ask("/gate/open", bearer("mine"), "other")
+        assert (status, text) == (403, "Forbidden: test/ci may act for canaries of namespace test only")
         assert (await ask("/gate/open", bearer("planted") | {"Origin": "http://evil.example"}))[0] == 403
         async with session.get(f"{url}/tasks", headers=bearer("mine")) as answer:
             assert answer.status == 403

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from pyflagger.clock import Clock
 from pyflagger.kube.client import Client
 
-from .callers import Callers, Unsure
+from .callers import Callers, Refused
 from .gates import Gates, TooManyGates
 from .options import Options
 from .runner import Busy, Log, Runner
@@ -27,6 +27,8 @@ from .tasks import BadTask, Rules, Task, read_task
 MAX_BODY = 1 << 20
 BODY_WITHIN = 30.0
 """Seconds in which a caller has to send its body."""
+
+PATH_SHOWN = 200
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _FIELDS = ("name", "namespace", "phase", "checksum")
@@ -104,14 +106,14 @@ class LoadTester:
             return web.Response(status=403, text="pages in a browser may not call")
         try:
             caller = await self._callers.who(request.headers)
-        except Unsure as error:
-            self._log.error("the API server cannot be asked who calls", error=str(error))
-            return web.Response(status=503, text="it cannot be told who calls: the API server does not say")
-        if caller is None:
-            return web.Response(status=401, text="Unauthorized", headers={"WWW-Authenticate": "Bearer"})
+        except Refused as refused:
+            tell = self._log.error if refused.status == 503 else self._log.info
+            tell(str(refused), peer=request.remote, path=request.path[:PATH_SHOWN], cause=refused.cause)
+            headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
+            return web.Response(status=refused.status, text=str(refused), headers=headers)
         listing = _LISTINGS.get(request.path) if request.method == "GET" else None
         if listing is not None and caller.namespace:
-            return web.Response(status=403, text="Forbidden")
+            return web.Response(status=403, text="Forbidden: lists are for those who may act for every canary")
         if listing is not None:
             return web.json_response(listing(self))
         try:
@@ -121,8 +123,11 @@ class LoadTester:
             return web.Response(status=408, text="the body did not arrive in time")
         except (ValueError, RecursionError):
             return web.Response(status=400)
-        if not self._options.admits(payload.namespace) or not caller.may_act_for(payload.namespace):
+        if not self._options.admits(payload.namespace):
             return web.Response(status=403, text="Forbidden")
+        if not caller.may_act_for(payload.namespace):
+            text = f"Forbidden: {caller.account} may act for canaries of namespace {caller.namespace} only"
+            return web.Response(status=403, text=text)
         gate = _GATES.get(request.path)
         return gate(self, payload) if gate is not None else await self._task(payload)
 
