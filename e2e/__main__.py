@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from e2e.definitions import SOURCES, folder
-from e2e.parts import NoPart, parts
+from e2e.parts import NoPart, client_go, parts
 from e2e.world import API_HOST
 
 SETUP = f'ip link set lo up && ip addr add {API_HOST}/16 dev lo && exec "$@"'
@@ -37,6 +37,10 @@ def main(words: Sequence[str]) -> int:
             folder(source.module)
         except NoPart as error:
             print(f"e2e: the tests of schemas that need it will fail: {error}", file=sys.stderr)
+    try:
+        client_go()
+    except NoPart as error:
+        print(f"e2e: the clients in Go will be left out: {error}", file=sys.stderr)
     print(f"e2e: the parts are there after {time.monotonic() - began:.0f} s", flush=True)
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     tests = [sys.executable, "-m", "pytest", *(words or [str(Path(__file__).parent)])]

@@ -55,7 +55,7 @@ def figure(pytestconfig: pytest.Config) -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def stage(tmp_path_factory: pytest.TempPathFactory, figure: Callable[[str], None]) -> Iterator[Stage]:
-    """The control plane, its nodes, ingress and Prometheus."""
+    """The control plane, its nodes, ingress and Prometheus; at the end, all that the run left behind is judged."""
     addresses = subprocess.run(["ip", "-o", "addr", "show", "lo"], capture_output=True, text=True).stdout
     if f"{API_HOST}/" not in addresses:
         pytest.exit("these tests need a network of their own: make e2e, or python -m e2e [pytest's words]", 2)
@@ -63,6 +63,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory, figure: Callable[[str], None
     with staged(tmp_path_factory.mktemp("stage")) as made:
         figure(f"the cluster was ready {time.monotonic() - began:.1f} s after its start")
         yield made
+        wrong, told = made.evidence.judged(made.plane.audited())
+        for line in told:
+            figure(line)
+        assert wrong == []
 
 
 @pytest.fixture(autouse=True)

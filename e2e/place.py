@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from e2e.controlplane import Child
+from e2e.evidence import forbids
 from e2e.stage import Operator, Stage
 from pyflagger.objects import Obj
 
 LOOK_SECONDS = 0.1
-DECISION = "authorization.k8s.io/decision"
 
 
 Found = TypeVar("Found")
@@ -42,6 +42,7 @@ class Place:
 
     def close(self) -> None:
         """Delete the canaries while somebody can do what their end asks for, stop everything, delete the rest."""
+        self._keep()
         self.kubectl("delete", "canaries", "--all", "--timeout=10s", check=False)
         for child in self._children:
             child.stop()
@@ -93,18 +94,29 @@ class Place:
         """The canary's Events, as kubectl prints them."""
         return self.kubectl("events", "--for", f"canary/{canary}")
 
+    @property
+    def account(self) -> str:
+        """The user name of its operator's service account."""
+        return f"system:serviceaccount:{self.namespace}:flagger"
+
     def refused(self) -> list[Obj]:
         """What the API server refused this namespace's service account, from the audit log."""
-        return refused(self.stage, f"system:serviceaccount:{self.namespace}:flagger")
+        return refused(self.stage, self.account)
+
+    def _keep(self) -> None:
+        """What is to be judged when all is gone: events, statuses, metrics."""
+        keep, where = self.stage.evidence.keep, self.namespace
+        keep(f"events of {where}", self.kubectl("get", "events", "-o", "json", check=False))
+        keep(f"statuses of {where}", self.kubectl("get", "canaries", "-o", "jsonpath={.items[*].status}", check=False))
+        for child in self._children:
+            if isinstance(child, Operator) and child.runs:
+                keep(f"metrics of {child.name}", child.page("/metrics"))
 
 
 def refused(stage: Stage, user: str) -> list[Obj]:
-    """What the authorizer refused a user so far: what was asked for, and the verb.
-
-    Not what comes too late for a namespace that is being deleted: that has the same status and no lack of rights.
-    """
+    """What the authorizer refused a user so far: what was asked for, and the verb."""
     return [
         entry["objectRef"] | {"verb": entry["verb"]}
         for entry in stage.plane.audited()
-        if entry["user"]["username"] == user and entry.get("annotations", {}).get(DECISION) == "forbid"
+        if entry["user"]["username"] == user and forbids(entry)
     ]

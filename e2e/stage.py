@@ -26,6 +26,7 @@ from pathlib import Path
 import yaml
 
 from e2e.controlplane import Child, ControlPlane
+from e2e.evidence import Evidence
 from e2e.parts import parts
 from pyflagger.objects import Obj
 from pyflagger.sandbox.network.ingress import find, free_port
@@ -70,6 +71,7 @@ class Stage:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.plane = ControlPlane(parts(), folder)
+        self.evidence = Evidence(folder)
         self.places: dict[str, str] = {}
         self.world: subprocess.Popen[str] | None = None
         """Nodes, pods, ingress and Prometheus."""
@@ -143,12 +145,16 @@ class Stage:
 
     def account(self, namespace: str, name: str = "flagger") -> Path:
         """A kubeconfig for a service account that is there."""
-        body = {"spec": {"expirationSeconds": TOKEN_SECONDS}}
-        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
-        return self.plane.kubeconfig(f"{namespace}-{name}", self.plane.ask("POST", path, body)["status"]["token"])
+        return self.plane.kubeconfig(f"{namespace}-{name}", self.token(namespace, name))
 
-    def install(self, overlay: str, namespace: str = "") -> Path:
-        """The operator's account and rules from our manifests, as its kubeconfig. The Deployment is left out.
+    def token(self, namespace: str, name: str, *audiences: str, seconds: int = TOKEN_SECONDS) -> str:
+        """A token of a service account, for the API server or for the audiences."""
+        body = {"spec": {"expirationSeconds": seconds, "audiences": audiences or None}}
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        return str(self.plane.ask("POST", path, body)["status"]["token"])
+
+    def install(self, overlay: str, namespace: str = "", account: str = "flagger") -> Path:
+        """An account and its rules from our manifests, as its kubeconfig. The Deployment is left out.
 
         `namespace` takes the place of the overlay's own.
         """
@@ -157,7 +163,7 @@ class Stage:
         namespace = namespace or own
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
         self.apply(*(moved(obj, own, namespace) for obj in objects))
-        return self.account(namespace)
+        return self.account(namespace, account)
 
     def operator(
         self, kubeconfig: Path, *flags: str, name: str = "operator", environ: Mapping[str, str] = {}

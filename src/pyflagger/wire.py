@@ -7,7 +7,7 @@ implementation in an I/O room ever opens a connection.
 from __future__ import annotations
 
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -91,6 +91,7 @@ def secrets_of(request: HttpRequest, *, query: bool = False) -> frozenset[str]:
     try:
         parts = urlsplit(request.url)
         found |= {unquote(parts.password or ""), parts.password or "", parts.netloc.rpartition("@")[0]}
+        found |= set(_basic(parts.username, parts.password))
         found |= {value for _, value in parse_qsl(parts.query)} if query else set()
     except ValueError:
         pass
@@ -102,6 +103,14 @@ def hidden(text: str, secrets: Iterable[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
+
+
+def _basic(user: str | None, password: str | None) -> Iterator[str]:
+    """The credentials of a URL as an HTTP client makes a header of them, in either encoding that clients use."""
+    if user or password:
+        login = f"{unquote(user or '')}:{unquote(password or '')}"
+        for encoding in ("utf-8", "latin-1"):
+            yield b64encode(login.encode(encoding, "replace")).decode()
 
 
 def _login(encoded: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from shipping.test_charts import EVERYTHING, NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "security.md"
-NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+NAMED = re.compile(r"`((?:tests|e2e)/[\w/]+\.py)(?:::(\w+))?`")
 OVERLAYS = ("cluster", "namespaced", "ha", "tester", "tester-auth")
 
 

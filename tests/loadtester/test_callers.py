@@ -114,7 +114,7 @@ async def test_a_token_for_somebody_else(audiences: tuple[str, ...] | None) -> N
 @pytest.mark.looptime
 @pytest.mark.parametrize("closed", [False, True])
 async def test_nobody_is_let_in_on_a_guess(closed: bool) -> None:
-    """While the API server is away or refuses to review, nobody is known; it says which, and no text holds the token."""
+    """While the API server is away or refuses to review, nobody is known; it says which, without the token."""
     reviewer = Reviewer(away=not closed, closed=closed)
     door = callers(OPEN, reviewer)
     with pytest.raises(Refused) as caught:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from e2e.planted import PASSWORD, QUERY, SECRETS, TOKEN, forms, leaks, secret
 
 from pyflagger.operator import logs
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest, hidden, secrets_of
-from secrecy.planted import PASSWORD, QUERY, SECRETS, TOKEN, forms, leaks, secret
 from stage.manifests import analysis, canary, deployment, image, ingress, settings
 from stage.stage import Stage
 
@@ -109,6 +109,9 @@ def test_the_search_finds_what_is_there(planted: str, form: int) -> None:
         (HttpRequest("GET", "http://h", (("X-Query-Key", "kkkk"),)), "kkkk", "***"),
         (HttpRequest("GET", "http://h", (("Accept", "text/html"),)), "text/html", "text/html"),
         (HttpRequest("GET", "http://u:p%2Fass@h"), "p/ass p%2Fass", "*** ***"),
+        (HttpRequest("GET", "http://u:p%2Fass@h"), "Basic dTpwL2Fzcw==", "Basic ***"),
+        (HttpRequest("GET", "http://u:p%C3%A4ss@h"), "dTpww6Rzcw== dTpw5HNz", "*** ***"),
+        (HttpRequest("GET", "http://token-4f1c@h"), "dG9rZW4tNGYxYzo= token-4f1c", "*** ***"),
         (HttpRequest("GET", "http://h", (("Authorization", "x"),)), "axe", "axe"),
         (HttpRequest("GET", "http://[broken"), "text", "text"),
     ],
