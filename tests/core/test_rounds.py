@@ -262,16 +262,17 @@ def test_stepping_home_without_a_time_waits_an_interval() -> None:
 
 
 def test_weights_that_somebody_else_moved_are_taken_as_they_are() -> None:
-    """Traffic truth is the routes: written down, held for an interval, gone on from."""
+    """Traffic truth is the routes: written down, told, held for an interval, gone on from."""
+    moved = "Canary weight of shop.test was set to {} by somebody else: it is held and judged as it is"
     world = ready_world({"stepWeight": 10, "maxWeight": 50}).change("v1:r2").run(5)
     world.route = Route(75, 25)
     world.fresh_record().look()
-    assert world.status.canary_weight == 25 and world.texts == ["Advance shop.test canary weight 25"]
+    assert world.status.canary_weight == 25 and world.texts == [moved.format(25)]
     world.run(10.1)
     assert world.status.canary_weight == 35
     world.route = Route(95, 5)
     world.fresh_record().look()
-    assert world.status.canary_weight == 5 and world.texts == []
+    assert world.status.canary_weight == 5 and world.texts == [moved.format(5)]
 
 
 @pytest.mark.parametrize("phase", ["Progressing", "WaitingPromotion"])

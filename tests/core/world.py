@@ -33,7 +33,9 @@ from pyflagger.core.decision import (
 from pyflagger.core.revision import checksum
 from pyflagger.core.situation import (
     CallHook,
+    FindManager,
     Generated,
+    Managed,
     Memory,
     Need,
     NoData,
@@ -116,6 +118,8 @@ class World:
     metrics: dict[str, Any] = field(default_factory=dict)
     """Answers by metric name: a number, a Result, or a list of these."""
     probe: str = ""
+    manager: Managed = field(default_factory=Managed)
+    """Who else wrote last to the routes."""
     now: float = START
     target: Pods = field(default_factory=lambda: Pods("v1:r1", 2))
     configs: dict[str, str] | None = None
@@ -289,6 +293,9 @@ class World:
     # Doing ----------------------------------------------------------------------------------------------------------
 
     def _answer(self, need: Need) -> Result:
+        if isinstance(need, FindManager):
+            self.calls.append(("managers", "", ""))
+            return self.manager
         if isinstance(need, ProbeProviders):
             return Refused(self.probe) if self.probe else Passed()
         analysis = self.canary.spec.analysis
@@ -344,7 +351,8 @@ class World:
     def _remember(self, action: Remember) -> None:
         said = {**self.memory.said, **dict(action.said)}
         tick = self.memory.tick if action.tick is None else action.tick
-        self.memory = Memory(said={k: v for k, v in said.items() if v is not None}, tick=tick)
+        contests = self.memory.contests if action.contests is None else action.contests
+        self.memory = Memory(said={k: v for k, v in said.items() if v is not None}, tick=tick, contests=contests)
 
     def _write(self, status: CanaryStatus) -> None:
         old = self.status

@@ -6,7 +6,7 @@ Whatever is wrong with the second: it is told, no traffic of it moves, and the c
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,10 +35,17 @@ class Pair:
     sick: Answer = nothing
     options: dict[str, Any] = field(default_factory=dict)
 
-    async def begin(self, *, released: bool = True, spoilt: Obj | None = None, without: tuple[str, ...] = ()) -> None:
-        """Start; `spoilt` replaces the sick Canary, `without` leaves out kinds of its objects."""
+    async def begin(
+        self,
+        *,
+        released: bool = True,
+        spoilt: Obj | None = None,
+        without: tuple[str, ...] = (),
+        definitions: Sequence[Obj] = (),
+    ) -> None:
+        """Start with more kinds; `spoilt` replaces the sick Canary, `without` leaves out kinds of its objects."""
         self.stage = Stage(self._answer, **self.options)
-        await self.stage.start()
+        await self.stage.start(definitions=definitions)
         for name in ("calm", "sick"):
             await self.stage.namespace(name)
             own = (settings(name), deployment(name), ingress(name))

@@ -2,7 +2,8 @@
 
 Pure and total: every situation has a decision with at least one reason. A phase is a list of questions in order; the
 first that has an answer decides, and the last always has one. A decision is one small step whose status write comes
-last: the operator carries it out and asks again, until there is nothing left to do. Called by `operator` alone.
+last: the operator carries it out and asks again, until there is nothing left to do. What somebody else undoes each time
+is not done at once again (`contest`). Called by `operator` alone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pyflagger.api.canary import Phase
-from pyflagger.core import analysis, bootstrap, finalizer, guards, promotion, reasons, start
+from pyflagger.core import analysis, bootstrap, contest, finalizer, guards, promotion, reasons, start
 from pyflagger.core.case import Case, Step
 from pyflagger.core.decision import Decision
 from pyflagger.core.situation import Situation
@@ -47,5 +48,5 @@ def decide(situation: Situation) -> Decision:
     for step in steps:
         decision = step(case)
         if decision is not None:
-            return decision
+            return decision if situation.deleting else contest.damped(case, decision)
     return Decision(reasons=(reasons.DELETED,))

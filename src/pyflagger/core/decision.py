@@ -6,13 +6,14 @@ and `kube`. A decision is never an exception: "not yet" is a Reason.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from pyflagger.api.canary import CanaryStatus
 from pyflagger.api.facts import Fault, Route
-from pyflagger.core.situation import Need
+from pyflagger.core.situation import Contest, Need
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +123,14 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Remember:
-    """Change the operator's memory of the canary: the time of a judging round, or a standing text (None: forget it)."""
+    """Change the operator's memory of the canary: the time of a judging round, or a standing text (None: forget it).
+
+    `contests`, unless None, are all the writes of lately that may be undone.
+    """
 
     tick: float | None = None
     said: tuple[tuple[str, str | None], ...] = ()
+    contests: Mapping[str, Contest] | None = None
 
 
 @dataclass(frozen=True, slots=True)

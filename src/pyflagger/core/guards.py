@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyflagger.api.canary import Phase
-from pyflagger.api.facts import Problem
-from pyflagger.core import bootstrap, reasons
+from pyflagger.api.facts import Problem, Route
+from pyflagger.core import bootstrap, contest, reasons
 from pyflagger.core.case import Case
 from pyflagger.core.decision import Action, Decision, Ensure, Part, Reason, Remember, WriteStatus
 from pyflagger.core.situation import Generated, Sync
@@ -45,14 +45,14 @@ def begun(case: Case) -> Decision | None:
 def blocked(case: Case) -> Decision | None:
     """While there are problems nothing is changed: each is said once, and a condition names them.
 
-    A refused action is told in the same way, but tried again: only that shows whether the right is there by now. What
-    others are about to mend is waited for without a word.
+    A refused action is told in the same way, but tried again: only that shows whether the right is there by now. So is
+    somebody who undoes what we write. What others are about to mend is waited for without a word.
     """
     found = tuple(dict.fromkeys(_problems(case)))
     waited = [problem.passes_by for problem in found if problem.passes_by and problem.passes_by > case.now]
     holding = tuple(problem for problem in found if problem.passes_by not in waited)
     refused = case.situation.memory.refused
-    problems = holding or ((refused,) if refused else ())
+    problems = holding or ((refused,) if refused else ()) or contest.problems(case)
     text = "; ".join(problem.text for problem in problems)
     told = tuple(reasons.blocked(problem) for problem in problems)
     status = block(case.status, text, case.now)
@@ -75,8 +75,14 @@ def _problems(case: Case) -> Iterator[Problem]:
     yield from situation.unread
     if situation.unread:
         return
-    parts: tuple[object, ...] = (situation.target, situation.primary, situation.route, *_rendered(case))
+    route = None if _mendable(case) else situation.route
+    parts: tuple[object, ...] = (situation.target, situation.primary, route, *_rendered(case))
     yield from (part for part in parts if isinstance(part, Problem))
+
+
+def _mendable(case: Case) -> bool:
+    """Whether a route whose weights make no sense can be set again, which `repair` does and tells."""
+    return case.situation.generated.routing == "drift"
 
 
 def _rendered(case: Case) -> Iterator[Sync]:
@@ -104,7 +110,28 @@ def repair(case: Case) -> Decision | None:
         (Part.PRIMARY_CONFIGS, made.primary_configs == "missing" and _as_promoted(case)),
     )
     ensure = tuple(Ensure(part) for part, want in wanted if want)
-    return case.act(reasons.REPAIRING, *ensure) if ensure else None
+    if not ensure:
+        return None
+    if contest.rests(case, *ensure):
+        # With weights that are known there is more to do meanwhile; without, this waits its turn and all else with it.
+        return None if isinstance(case.situation.route, Route) else case.act(reasons.REPAIRING, *ensure)
+    return _mend(case, ensure) if made.routing != "ok" else case.act(reasons.REPAIRING, *ensure)
+
+
+def _mend(case: Case, ensure: tuple[Ensure, ...]) -> Decision:
+    """Mend the routes, and tell what somebody did to them."""
+    by, found = contest.manager(case), case.situation.route
+    if by is None:
+        return contest.ask()
+    if isinstance(found, Problem):
+        reason = reasons.blocked(found)
+    elif found is None:
+        reason = reasons.route_gone(case.canary, case.status.canary_weight)
+    elif by.named:
+        reason = reasons.route_changed(by)
+    else:
+        return case.act(reasons.REPAIRING, *ensure)
+    return case.act(reason, *ensure, case.say(reason, warn=True))
 
 
 def _restore(case: Case) -> Decision | None:

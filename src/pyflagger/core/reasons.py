@@ -10,6 +10,7 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.core.decision import Reason
+from pyflagger.core.situation import Managed
 
 
 def whose(canary: Canary) -> str:
@@ -138,6 +139,38 @@ def blocked(problem: Problem) -> Reason:
 def awaited(problem: Problem) -> Reason:
     """A problem that others are about to mend."""
     return Reason("awaited", problem.text, problem.todo, problem.fault)
+
+
+WRITERS = "Find out who that is, and let it leave the object alone; it is mended meanwhile, ever more seldom."
+
+
+def contested(by: Managed) -> Problem:
+    """What we write is undone each time."""
+    if not by.named:
+        return Problem(Fault.CLUSTER, "routes are changed again each time that flagger has set them", WRITERS)
+    todo = f"Take {by.what} out of what {by.by} manages; it is mended meanwhile, ever more seldom."
+    return Problem(Fault.CLUSTER, f"{by.what} is changed by {by.by} each time that flagger has set it", todo)
+
+
+def route_changed(by: Managed) -> Reason:
+    """Somebody changed a route of ours."""
+    text = f"{by.what} was changed by {by.by}: it is mended, its weights stay"
+    return Reason("route-changed", text, f"Change the Canary instead of {by.what}.", Fault.CLUSTER)
+
+
+def route_gone(canary: Canary, weight: int) -> Reason:
+    """Somebody deleted a route of ours, or took what is ours out of it."""
+    text = f"The route of {whose(canary)} is gone: it is made again with canary weight {weight}"
+    return Reason("route-gone", text, "Find out who deleted it.", Fault.CLUSTER)
+
+
+MOVED = "route-moved"
+
+
+def moved(canary: Canary, weight: int) -> Reason:
+    """Somebody gave the canary another share than any step of the release."""
+    text = f"Canary weight of {whose(canary)} was set to {weight} by somebody else: it is held and judged as it is"
+    return Reason(MOVED, text, "Leave weights to the release, or change its steps.", Fault.CLUSTER)
 
 
 def primary_not_ready(text: str) -> Reason:

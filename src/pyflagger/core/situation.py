@@ -97,7 +97,12 @@ class CheckMetric:
     source: Literal["builtin", "query", "template"]
 
 
-Need: TypeAlias = ProbeProviders | CallHook | CheckMetric
+@dataclass(frozen=True, slots=True)
+class FindManager:
+    """Ask the API server who, besides us, wrote last to the routes and Services of the canary."""
+
+
+Need: TypeAlias = ProbeProviders | CallHook | CheckMetric | FindManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +142,32 @@ class QueryFailed:
     problem: Problem
 
 
-Result: TypeAlias = Passed | Refused | Value | NoData | QueryFailed
+@dataclass(frozen=True, slots=True)
+class Managed:
+    """Who wrote last to what: the field manager's name and the object's. Both empty when nobody but us is known."""
+
+    by: str = ""
+    what: str = ""
+
+    @property
+    def named(self) -> bool:
+        """Whether it is known who."""
+        return bool(self.by)
+
+
+Result: TypeAlias = Passed | Refused | Value | NoData | QueryFailed | Managed
 
 
 # The whole ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """How often in a row the same was written, when last (seconds since the epoch), and who had undone it."""
+
+    times: int
+    at: float
+    by: Managed = Managed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +177,13 @@ class Memory:
     `said` is the last text of each kind of standing condition (key: reason code), so that it is said once.
     `tick` is the time of the last judging round, when it is newer than `status.lastTickTime`.
     `refused` is why the API server did not let us do the last action that it refused, until it has let us.
+    `contests` are the writes to routes and Services of lately, by what was written.
     """
 
     said: Mapping[str, str] = field(default_factory=dict)
     tick: float | None = None
     refused: Problem | None = None
+    contests: Mapping[str, Contest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pyflagger.api.canary import Analysis, HookType, Phase
 from pyflagger.api.defaults import max_weight
 from pyflagger.api.facts import ALL_CANARY, Route
-from pyflagger.core import promotion, reasons
+from pyflagger.core import contest, promotion, reasons
 from pyflagger.core.case import Case
 from pyflagger.core.decision import Action, Alert, Decision, Reason, Remember
 from pyflagger.core.evidence import call
@@ -25,6 +25,8 @@ Advance = Callable[[Case, tuple[Action, ...]], Decision]
 def advance(case: Case, said: tuple[Action, ...]) -> Decision:
     """Take the next step, or name what it waits for."""
     said += _remarks(case)
+    if reason := contest.holds(case):
+        return case.act(reason, *said, Remember(tick=case.now))
     if case.rescued and case.strategy != "canary":
         return _promote(case, said)
     return _STRATEGIES[case.strategy](case, said)
@@ -42,12 +44,16 @@ def next_weight(analysis: Analysis, weight: int) -> int:
 
 
 def record(case: Case) -> Decision | None:
-    """Take note of a step that the routes show and the status does not: it is held for an interval from now on."""
+    """Take note of a weight that the routes show and the status does not: it is held for an interval from now on.
+
+    One that is not the next step was set by somebody else, which is told.
+    """
     found = _unrecorded(case)
     if found is None:
         return None
     reason, changes = found
-    said = (case.say(reason),) if reason.code == "advanced" else ()
+    moved = reason.code == reasons.MOVED
+    said = (case.say(reason, warn=moved),) if moved or reason.code == "advanced" else ()
     return Decision(
         actions=(*said, Remember(tick=case.now), case.write(**case.tick(**changes))), reasons=(reasons.RECORDED,)
     )
@@ -60,7 +66,8 @@ def _unrecorded(case: Case) -> tuple[Reason, dict[str, int]] | None:
             return reasons.weight(case.canary, 0), {"canary_weight": 0}
         if route.canary == status.canary_weight:
             return None
-        reason = reasons.weight(case.canary, route.canary) if route.canary > status.canary_weight else reasons.RECORDED
+        due = route.canary == next_weight(case.analysis, status.canary_weight)
+        reason = (reasons.weight if due else reasons.moved)(case.canary, route.canary)
         return reason, {"canary_weight": route.canary}
     if case.strategy == "ab-testing" and route == ALL_CANARY and not done:
         return reasons.iteration(case.canary, 1, case.iterations), {"iterations": 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.objects import Resource
@@ -74,10 +75,11 @@ class NotLeader(ApiError):
     """The lease may have been lost: nothing may be written."""
 
 
-def not_served(resource: Resource) -> NotFound:
-    """The server does not know the kind, at least not in this version."""
+def not_served(resource: Resource, served: Sequence[str] = ()) -> NotFound:
+    """The server does not know the kind, at least not in this version. `served`: what there is of its group."""
     what = f"{resource.full_name} in version {resource.version}"
     text = f"the API server does not serve {what}: its CustomResourceDefinition is not installed, or lacks it"
+    text += f" (of group {resource.group} there is {', '.join(served)})" if served else ""
     return NotFound(Problem(Fault.CLUSTER, text, f"Install {what}, or name another kind or provider."))
 
 

@@ -109,7 +109,7 @@ class Reflector:
                 self.trouble, self._version = str(error), ""
             except (ApiError, TransportError) as error:
                 self.trouble = str(error)
-                self._refused(error)
+                await self._refused(error)
                 pause = PAUSE_FIRST if self._moved else pause
             self.state = State.PAUSED
             await self._clock.sleep(pause + self._clock.jitter(pause / 2))
@@ -140,14 +140,29 @@ class Reflector:
         if news:
             self._noted()
 
-    def _refused(self, error: Exception) -> None:
+    async def _refused(self, error: Exception) -> None:
         if not isinstance(error, NotFound | Forbidden):
             return
         news = type(self.refusal) is not type(error)
-        self.refusal = not_served(self.resource) if isinstance(error, NotFound) else error
+        if isinstance(error, Forbidden):
+            self.refusal = error
+        elif news:
+            self.refusal = not_served(self.resource, await self._served())
         self._version = ""
         if news:
             self._noted()
+
+    async def _served(self) -> list[str]:
+        """The versions of our kind's group that there are: an older definition may be all that is installed."""
+        if not self.resource.group:
+            return []
+        try:
+            found = await self._client.call("GET", f"/apis/{self.resource.group}")
+        except (ApiError, TransportError):
+            return []
+        versions = found.get("versions")
+        each = versions if isinstance(versions, list) else []
+        return [str(one.get("version", "")) for one in each if isinstance(one, dict)]
 
     def _replace(self, found: Store) -> None:
         before, self.store = self.store, found

@@ -78,6 +78,7 @@ class Checks:
                     return await self._probe(canary)
                 case CheckMetric():
                     return await self._metric(need, canary)
+            raise TypeError(f"{need} is not asked here")
         except Failed as failed:
             return _failed(need, failed.problem)
         except Exception as error:

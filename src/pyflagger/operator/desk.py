@@ -6,12 +6,13 @@ Owned by `operator.worker`; `operator.observe` reads its memory into the Situati
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from pyflagger.api.facts import Problem
 from pyflagger.core.decision import Action, Remember
-from pyflagger.core.situation import Memory, Need, Result
+from pyflagger.core.situation import Contest, Memory, Need, Result
 
 STEP_SECONDS_MIN = 0.5
 """A wall clock that is off by less was slewed, not stepped."""
@@ -44,6 +45,7 @@ class Desk:
     asking: Need | None = None
     gathering: asyncio.Task[None] | None = None
     refused: tuple[object, Problem] | None = None
+    contests: Mapping[str, Contest] = field(default_factory=dict)
 
     def keep_time(self, offset: float) -> None:
         """`offset` is wall time less monotonic time. When the wall clock was stepped, what is kept moves along."""
@@ -54,10 +56,16 @@ class Desk:
         self.tick = self.tick + step if self.tick else self.tick
         self.due = None if self.due is None else self.due + step
         self.owed = None if self.owed is None else self.owed + step
+        self.contests = {mark: replace(each, at=each.at + step) for mark, each in self.contests.items()}
 
     def memory(self) -> Memory:
         """What a decision may know of it."""
-        return Memory(said=dict(self.said), tick=self.tick, refused=self.refused[1] if self.refused else None)
+        return Memory(
+            said=dict(self.said),
+            tick=self.tick,
+            refused=self.refused[1] if self.refused else None,
+            contests=self.contests,
+        )
 
     def refuse(self, action: Action, problem: Problem) -> None:
         """An action was not allowed; that stands until one of its sort is, or the spec is another one."""
@@ -72,6 +80,8 @@ class Desk:
         """Carry a Remember out."""
         if change.tick is not None:
             self.tick = change.tick
+        if change.contests is not None:
+            self.contests = change.contests
         for code, text in change.said:
             if text is None:
                 self.said.pop(code, None)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from pyflagger.api import names
+from pyflagger.api.canary import CanaryStatus
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
 from pyflagger.clock import Clock
 from pyflagger.core.situation import Generated, Primary, Situation, Sync, Target
@@ -80,6 +81,17 @@ def _stamp(workload: Obj | None) -> object:
     if "generation" not in meta:
         return meta.get("resourceVersion")
     return {key: value for key, value in meta.items() if key != "resourceVersion"}
+
+
+def _followed(status: CanaryStatus) -> object:
+    """What routes and Services follow of a status: a weight that is owed, and cookies."""
+    return (
+        status.canary_weight,
+        status.last_applied_spec,
+        status.session_affinity_cookie,
+        status.primary_session_affinity_cookie,
+        status.previous_session_affinity_cookie,
+    )
 
 
 class Eyes:
@@ -171,7 +183,7 @@ class Eyes:
             tracked.checksums if isinstance(tracked, Tracked) else tracked,
             owned,
         )
-        routed: object = [_version(obj) for obj in map(self._world.get, plan.others)]
+        routed: object = (_followed(plan.canary.status), [_version(obj) for obj in map(self._world.get, plan.others)])
         known = self._facts.get(key)
         if known is None or known[0] != copied:
             known = (copied, routed, self._work_out(plan, tracked, owned))

@@ -20,7 +20,7 @@ from pyflagger.api.facts import Fault, Problem, Route
 from pyflagger.api.parse import Invalid, parse_metric_template
 from pyflagger.clock import Clock, SystemClock
 from pyflagger.core.decision import Decision
-from pyflagger.core.situation import Need, Result
+from pyflagger.core.situation import FindManager, Need, Result
 from pyflagger.kube.cache import Cache
 from pyflagger.kube.client import Client
 from pyflagger.kube.configs import Configs
@@ -39,6 +39,7 @@ from pyflagger.operator.desk import Desk, Key
 from pyflagger.operator.hooks import EventHooks
 from pyflagger.operator.identity import Identity
 from pyflagger.operator.interest import Interests
+from pyflagger.operator.managers import find_manager
 from pyflagger.operator.observe import Eyes, Seen
 from pyflagger.operator.options import Options
 from pyflagger.operator.plan import settings_of
@@ -147,6 +148,8 @@ class Operator:
         return seen
 
     async def _gather(self, seen: Seen, need: Need) -> Result:
+        if isinstance(need, FindManager):
+            return await find_manager(self.client, seen.plan)
         result = await self._checks.run(need, seen.plan.canary)
         self._onlooker.asked(seen.plan.canary, need, result)
         return result

@@ -39,7 +39,7 @@ def reconcile(canary: Canary, live: Obj | None, kind: str, backends: Backends) -
     if problem := _unsayable(canary):
         return problem
     route = read(canary, live, backends)
-    return route if isinstance(route, Problem) else _written(canary, live, kind, route or owed(canary), backends)
+    return _written(canary, live, kind, route if isinstance(route, Route) else owed(canary), backends)
 
 
 def set_weights(canary: Canary, live: Obj | None, kind: str, route: Route, backends: Backends) -> Writes | Problem:

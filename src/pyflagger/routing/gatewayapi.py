@@ -54,9 +54,8 @@ class GatewayApi:
         """Rules, parents and hosts by the manifest, at the weights that are there."""
         if canary.spec.route_ref:
             return adopted.reconcile(canary, live.get(self.reads(canary, options)[0]), "HTTPRoute", backends)
-        route = self.read(canary, live, options)
-        if isinstance(route, Problem):
-            return route
+        found = self.read(canary, live, options)
+        route = None if isinstance(found, Problem) else found
         first = live.get(self.reads(canary, options)[0])
         return self._routed(canary, live, route or owed(canary), everyone=_for_everyone(canary, first, route))
 

@@ -15,6 +15,9 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.facts import ALL_PRIMARY, Route
 from pyflagger.objects import Create, Obj, Patch, Resource, Write, merge_diff, ref_of
 
+OTHERS = "Somebody else writes to it: find out who. It is set again."
+"""What to do about weights that are no split of 100."""
+
 
 def apex_metadata(canary: Canary) -> dict[str, dict[str, str]]:
     """Labels and annotations of a routing object: those of `service.apex`, and what keeps Flux away."""

@@ -52,9 +52,8 @@ class Istio:
         found = live.get(self.reads(canary, options)[0])
         if canary.spec.route_ref:
             return adopted.reconcile(canary, found, "VirtualService", backends)
-        route, service = self.read(canary, live, options), canary.spec.service
-        if isinstance(route, Problem):
-            return route
+        read, service = self.read(canary, live, options), canary.spec.service
+        route = None if isinstance(read, Problem) else read
         if service is None:
             return ()
         made = _routed(canary, service, found, route or owed(canary), everyone=_for_everyone(canary, found, route))

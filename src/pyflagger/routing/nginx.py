@@ -14,7 +14,7 @@ from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
 from pyflagger.objects import Create, Obj, Ref, Resource
 from pyflagger.routing.base import Live, Options, Writes
-from pyflagger.routing.generated import patch
+from pyflagger.routing.generated import OTHERS, patch
 from pyflagger.routing.ingresses import INGRESSES, changes, ingress_ref, led_to, shadow, source_of
 
 COOKIE = "cookie"
@@ -49,7 +49,7 @@ class Nginx:
         if not text.isascii() or not text.isdigit() or int(text) > 100:
             where = f"ingress {ingress['metadata']['name']}.{canary.metadata.namespace}"
             what = f"{where}: annotation {prefix}/canary-weight is {text!r}, which is not a number from 0 to 100"
-            return Problem(Fault.CLUSTER, what, "Somebody else writes to this Ingress: find out who, and delete it.")
+            return Problem(Fault.CLUSTER, what, OTHERS)
         return Route(100 - int(text), int(text))
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
@@ -63,6 +63,9 @@ class Nginx:
             wanted["metadata"]["annotations"] |= _weight_annotations(options, _owed(canary))
             return (Create(wanted),)
         body = _changes(ours, wanted, f"{options.annotation_prefix}/canary")
+        if isinstance(self.read(canary, live, options), Problem):
+            annotations = body.setdefault("metadata", {}).setdefault("annotations", {})
+            annotations |= _weight_annotations(options, _owed(canary))
         return (patch(ours, body),) if body else ()
 
     def set(

@@ -18,7 +18,7 @@ from pyflagger.api.defaults import interval, strategy
 from pyflagger.api.facts import Fault, Problem, Route
 from pyflagger.objects import Create, Obj, merge_diff, part
 from pyflagger.routing.base import Writes
-from pyflagger.routing.generated import overlay, patch
+from pyflagger.routing.generated import OTHERS, overlay, patch
 
 ORIGINAL = "flagger.kubernetes.io/original-configuration"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -118,7 +118,7 @@ def inconsistent(where: str, weights: Sequence[Any]) -> Problem | None:
     if fine and sum(weights) == 100:
         return None
     text = f"{where}: the weights {' and '.join(str(weight) for weight in weights)} do not add up to 100"
-    return Problem(Fault.CLUSTER, text, "Somebody else writes to this object: find out who, and restore the weights.")
+    return Problem(Fault.CLUSTER, text, OTHERS)
 
 
 def laid(

@@ -14,7 +14,7 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Fault, Problem, Route
 from pyflagger.objects import Create, Delete, Obj, Ref, Resource
 from pyflagger.routing.base import Live, Options, Writes
-from pyflagger.routing.generated import owed, patch
+from pyflagger.routing.generated import OTHERS, owed, patch
 from pyflagger.routing.ingresses import INGRESSES, changes, ingress_ref, led_to, shadow, source_of
 from pyflagger.routing.split import shared_out
 
@@ -44,8 +44,7 @@ class Skipper:
         if all(type(share) is int and share >= 0 for share in shares) and sum(shares) == 100:
             return Route(*shares)
         what = f"{ingress_ref(canary, '-canary')}: annotation {WEIGHTS} is {text!r}, which gives {primary} and {other}"
-        todo = "Somebody else writes to it: find out who. It is set again."
-        return Problem(Fault.CLUSTER, f"{what} not 100 in all", todo)
+        return Problem(Fault.CLUSTER, f"{what} not 100 in all", OTHERS)
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
         """Ours follows the user's; its weights stay."""

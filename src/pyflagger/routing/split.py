@@ -18,7 +18,7 @@ from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
 from pyflagger.objects import Obj, Ref, Resource, merge_diff, part, ref_of
 from pyflagger.routing.base import Live, Options, Writes
-from pyflagger.routing.generated import brought_about, overlay, owed, patch
+from pyflagger.routing.generated import OTHERS, brought_about, overlay, owed, patch
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +120,13 @@ class Split(ABC):
         text = (
             f"{self.main(canary)} sends {show[0]} to the primary and {show[1]} to the canary, which is not 100 in all"
         )
-        return Problem(Fault.CLUSTER, text, "Somebody else writes to it: find out who. It is set again.")
+        return Problem(Fault.CLUSTER, text, OTHERS)
 
     def _read(self, canary: Canary, obj: Obj) -> Route | Problem:
         found = self._split(canary, obj)
         if not found:
             text = f"{self.main(canary)} leads neither to {names.primary_service(canary)} nor to the canary"
-            return Problem(Fault.CLUSTER, text, "Somebody else writes to it: find out who. It is set again.")
+            return Problem(Fault.CLUSTER, text, OTHERS)
         if self._adopted(canary):
             wrong = [one for one in found if isinstance(one, Problem)]
             if wrong or len(set(found)) > 1:

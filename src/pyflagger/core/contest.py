@@ -1,0 +1,120 @@
+"""Somebody else who writes to our routes and Services: what is written is undone, and written again ever more seldom.
+
+The same write for the same revision, once more soon after the last time, is a repetition. Before it the API server is
+asked who manages the object besides us; whoever it is, is named until the write has stood for a while. Called by
+`decide` for every decision, by `guards` before it mends, and by `strategy` before it steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from pyflagger.api.facts import Problem
+from pyflagger.core import reasons
+from pyflagger.core.case import Case
+from pyflagger.core.decision import Action, Decision, Ensure, Part, Reason, Remember, SetRoute
+from pyflagger.core.situation import Contest, FindManager, Managed
+
+PAUSE_FIRST, PAUSE_MAX = 5.0, 300.0
+NAMED, UNNAMED = 2, 4
+"""How often the same is written before somebody is blamed: whom the API server names, and whom it does not."""
+
+ROUTED = frozenset({Part.ROUTING, Part.CANARY_SERVICE, Part.PRIMARY_SERVICE, Part.APEX_SERVICE})
+
+
+def manager(case: Case) -> Managed | None:
+    """Who wrote last to what is ours, as far as that has been asked."""
+    found = case.situation.evidence.get(FindManager())
+    return found if isinstance(found, Managed) else None
+
+
+def ask() -> Decision:
+    """The decision to find out who that is."""
+    return Decision(needs=(FindManager(),), reasons=(reasons.ASKING,))
+
+
+def problems(case: Case) -> tuple[Problem, ...]:
+    """Who undoes what we write, told for as long as the last time is not long ago."""
+    found = (reasons.contested(each.by) for each in _standing(case).values() if _told(each))
+    return tuple(dict.fromkeys(found))
+
+
+def rests(case: Case, *actions: Action) -> bool:
+    """Whether this very write has to wait, as it was undone the last time."""
+    found = _standing(case).get(_mark(case, actions))
+    return found is not None and case.now < _due(found)
+
+
+def holds(case: Case) -> Reason | None:
+    """Why no more traffic is given to the canary: what was written last may be undone any moment."""
+    found = (each for each in _standing(case).values() if _told(each) and case.now < _due(each))
+    return next((reasons.blocked(reasons.contested(each.by)) for each in found), None)
+
+
+def damped(case: Case, decision: Decision) -> Decision:
+    """The decision, unless it writes what was undone only just now."""
+    mark = _mark(case, decision.actions)
+    if not mark:
+        return _awake(case, decision)
+    found = _standing(case).get(mark)
+    if found is None:
+        return _noted(case, decision, mark, Contest(1, case.now))
+    if case.now < _due(found):
+        return _awake(case, Decision(reasons=(reasons.blocked(reasons.contested(found.by)),)))
+    by = manager(case)
+    return ask() if by is None else _noted(case, decision, mark, Contest(found.times + 1, case.now, by))
+
+
+def _mark(case: Case, actions: Iterable[Action]) -> str:
+    """What is written, and for which revision; empty when nothing of it can be contested."""
+    found: list[str] = []
+    for action in actions:
+        if isinstance(action, SetRoute):
+            found.append(f"{action.route} {action.everyone}")
+        elif isinstance(action, Ensure) and action.part in ROUTED:
+            found.append(action.part.value)
+    return f"{case.canary.metadata.generation} {case.running} {' '.join(found)}" if found else ""
+
+
+def _noted(case: Case, decision: Decision, mark: str, contest: Contest) -> Decision:
+    """With a note right after the last write: a status write that fails must not make us forget it."""
+    kept = {key: each for key, each in _standing(case).items() if key != mark}
+    note = Remember(contests={**kept, mark: contest})
+    last = max(at for at, action in enumerate(decision.actions) if isinstance(action, SetRoute | Ensure))
+    return replace(decision, actions=(*decision.actions[: last + 1], note, *decision.actions[last + 1 :]))
+
+
+def _awake(case: Case, decision: Decision) -> Decision:
+    """With a look in time when a pause is over, or when what was told is not so any more."""
+    if decision.actions or decision.needs:
+        return decision
+    told = [each for each in _standing(case).values() if _told(each)]
+    moments = [moment for each in told for moment in (_due(each), _until(case, each)) if moment > case.now]
+    wakes = [*moments, *([] if decision.wake is None else [decision.wake])]
+    return replace(decision, wake=min(wakes)) if wakes else decision
+
+
+def _standing(case: Case) -> Mapping[str, Contest]:
+    """What was written lately, by its mark."""
+    found = case.situation.memory.contests.items()
+    return {mark: each for mark, each in found if case.now < _until(case, each)}
+
+
+def _told(contest: Contest) -> bool:
+    return contest.times >= (NAMED if contest.by.named else UNNAMED)
+
+
+def _pause(contest: Contest) -> float:
+    least = NAMED if contest.by.named else UNNAMED
+    return min(PAUSE_MAX, PAUSE_FIRST * 2.0 ** min(contest.times - least, 10)) if _told(contest) else 0.0
+
+
+def _due(contest: Contest) -> float:
+    """When the same may be written again."""
+    return contest.at + _pause(contest)
+
+
+def _until(case: Case, contest: Contest) -> float:
+    """When it has stood long enough: the round that would write it again has come and gone twice."""
+    return contest.at + 2 * max(_pause(contest), case.situation.interval) + case.situation.interval

@@ -1,0 +1,191 @@
+"""Somebody else who writes to our routes: mended, named, fought ever more seldom; what is safe goes on."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from core.world import World, ready_world
+from pyflagger.api.canary import Phase
+from pyflagger.api.facts import ALL_PRIMARY, Fault, Problem, Route
+from pyflagger.core.decision import Ensure, Part, SetRoute
+from pyflagger.core.situation import Managed
+from pyflagger.core.transitions import BLOCKED
+
+ARGO = Managed("argocd-controller", "httproute web.test")
+CHANGED = "httproute web.test was changed by argocd-controller: it is mended, its weights stay"
+CONTESTED = "httproute web.test is changed by argocd-controller each time that flagger has set it"
+NO_SPLIT = Problem(Fault.CLUSTER, "httproute web.test: the weights 0 and 0 do not add up to 100")
+STEPS = {"stepWeight": 10, "maxWeight": 50, "threshold": 5}
+
+
+def released(**facts: object) -> World:
+    """At its first weight."""
+    world = ready_world(STEPS, manager=ARGO, **facts).change("v1:r2").run(5)
+    assert world.route == Route(90, 10)
+    return world.fresh_record()
+
+
+def blocked(world: World) -> str:
+    """The message of the condition; empty when there is none."""
+    return next((each.message for each in world.status.conditions if each.type == BLOCKED), "")
+
+
+def mendings(world: World) -> int:
+    """How often the routes were mended."""
+    return sum(action == Ensure(Part.ROUTING) for action in world.actions)
+
+
+def fight(world: World, seconds: float, part: Part = Part.ROUTING) -> list[float]:
+    """Somebody spoils what is ours within a second of each mending; the times at which it was mended."""
+    times: list[float] = []
+    end = world.now + seconds
+    while world.now < end:
+        before = world.actions.count(Ensure(part))
+        world.parts[part] = "drift"
+        world.run(1.0)
+        times += [world.now] * (world.actions.count(Ensure(part)) - before)
+    return times
+
+
+def test_a_route_that_somebody_changed_is_mended_and_they_are_named() -> None:
+    """Once: there is nothing to fight about yet, and nobody is asked for more than the one object."""
+    world = released()
+    world.parts[Part.ROUTING] = "drift"
+    world.look()
+    assert world.texts == [CHANGED] and world.parts[Part.ROUTING] == "ok"
+    assert [name for name, *_ in world.calls] == ["managers"]
+    assert world.route == Route(90, 10) and blocked(world) == ""
+    assert world.until(Phase.SUCCEEDED).weights == [20, 30, 40, 50, 0]
+
+
+def test_what_follows_from_our_own_change_is_nobodys_fault() -> None:
+    """A new host in the Canary, a new version of flagger: mended without a word."""
+    world = released()
+    world.manager = Managed()
+    world.parts[Part.ROUTING] = "drift"
+    world.look()
+    assert world.texts == [] and mendings(world) == 1
+
+
+def test_a_route_that_is_gone_is_told_and_made_again() -> None:
+    """With the weight that the release had reached."""
+    world = released()
+    world.parts[Part.ROUTING], world.route, world.manager = "drift", None, Managed()
+    world.after = lambda w: setattr(w, "route", w.route if w.route != ALL_PRIMARY else Route(90, 10))
+    world.look()
+    assert world.texts[0] == "The route of shop.test is gone: it is made again with canary weight 10"
+    assert world.status.canary_weight == 10
+
+
+@pytest.mark.parametrize("phase", [Phase.INITIALIZED, Phase.PROGRESSING])
+def test_weights_that_make_no_sense_are_told_and_set_again(phase: Phase) -> None:
+    """They block nothing: what can be mended is not left to the user."""
+    world = ready_world(STEPS, manager=ARGO) if phase is Phase.INITIALIZED else released()
+    world.parts[Part.ROUTING], world.route_problem = "drift", NO_SPLIT
+    world.after = lambda w: setattr(w, "route_problem", None)
+    world.look()
+    assert world.texts == [NO_SPLIT.text] and world.parts[Part.ROUTING] == "ok" and blocked(world) == ""
+    assert world.status.phase is phase
+
+
+def test_weights_that_cannot_be_mended_block() -> None:
+    """The manifest's fault has to be mended there; nothing is written."""
+    world = released()
+    world.parts[Part.ROUTING] = world.route_problem = NO_SPLIT
+    world.run(100)
+    assert blocked(world) == NO_SPLIT.text and not mendings(world) and world.weights == []
+
+
+def test_a_fight_is_named_and_damped() -> None:
+    """A handful of writes in the first minute, fewer later; an event and a condition say who it is, once."""
+    world = released()
+    times = fight(world, 600)
+    assert len([at for at in times if at < times[0] + 60]) <= 6
+    gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
+    assert gaps[1:] == sorted(gaps[1:]) and gaps[-1] >= 100
+    assert world.texts.count(CONTESTED) == 1 and blocked(world) == CONTESTED
+    assert len([name for name, *_ in world.calls if name == "managers"]) == len(times)
+
+
+def test_a_fight_ends_when_the_other_one_stops() -> None:
+    """The condition goes, and the release goes on to its end by itself."""
+    world = released()
+    fight(world, 60)
+    assert blocked(world)
+    world.parts[Part.ROUTING] = "ok"
+    assert world.until(Phase.SUCCEEDED, limit=900).route == ALL_PRIMARY
+    world.run(200)
+    assert blocked(world) == ""
+
+
+def test_no_more_traffic_is_given_in_a_fight() -> None:
+    """The checks go on, and a rollback does, too."""
+    world = released()
+    fight(world, 60)
+    assert max(world.weights, default=10) <= 20
+    held = world.status.canary_weight
+    fight(world, 60)
+    assert world.status.canary_weight == held
+
+
+def test_weights_that_are_reset_each_time_are_no_hot_loop() -> None:
+    """The steps are taken again, ever more seldom, and it is told who takes them back."""
+    world = released()
+    end, routed = world.now + 900, list[float]()
+    while world.now < end:
+        if world.route != ALL_PRIMARY:
+            routed.append(world.now)
+            world.route = ALL_PRIMARY
+        world.run(0.5)
+    assert len(routed) <= 12 and blocked(world) == CONTESTED
+    gaps = [later - sooner for sooner, later in itertools.pairwise(routed)]
+    assert gaps[-1] > 4 * gaps[0]
+    assert world.until(Phase.SUCCEEDED, limit=2000)
+
+
+def test_traffic_to_a_canary_that_sleeps_is_taken_back_ever_more_seldom() -> None:
+    """Each time at once would be as fast as the watch."""
+    world = ready_world(STEPS, manager=ARGO)
+    for _ in range(600):
+        world.route = Route(50, 50)
+        world.run(0.5)
+    assert 2 <= len([action for action in world.actions if isinstance(action, SetRoute)]) <= 10
+    assert blocked(world) == CONTESTED
+
+
+@pytest.mark.parametrize("part", [Part.APEX_SERVICE, Part.CANARY_SERVICE])
+def test_a_fight_for_a_service_is_damped_alike(part: Part) -> None:
+    """The one that visitors use, too."""
+    world = released()
+    assert len(fight(world, 120, part)) <= 7
+    assert blocked(world) == CONTESTED
+
+
+def test_somebody_unknown_gets_the_benefit_of_the_doubt_for_longer() -> None:
+    """Another copy of flagger has our name: it is damped as well, and nobody is accused by name."""
+    world = released()
+    world.manager = Managed()
+    assert len(fight(world, 300)) <= 12
+    assert blocked(world) == "routes are changed again each time that flagger has set them"
+
+
+def test_new_revisions_in_a_row_are_not_a_fight() -> None:
+    """Each takes the traffic back at once."""
+    world = released()
+    for number in range(3, 9):
+        world.change(f"v1:r{number}").run(0.1)
+        assert world.route == ALL_PRIMARY
+        world.run(5)
+        assert world.route == Route(90, 10) and blocked(world) == ""
+
+
+def test_a_new_operator_begins_to_count_anew() -> None:
+    """Nothing is stored: it finds out by itself."""
+    world = released()
+    fight(world, 120)
+    world.restart()
+    world.parts[Part.ROUTING] = "drift"
+    world.look()
+    assert world.parts[Part.ROUTING] == "ok"
