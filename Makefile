@@ -35,7 +35,7 @@ $(VENV)/.e2e: $(READY)
 	@touch $@
 
 e2e: $(VENV)/.e2e ## the operator on a real control plane, ingress and Prometheus (the first time builds: 10 minutes)
-	$(BIN)/python -m e2e -m 'not long' e2e
+	SHOWN=tests/docs/shown.json $(BIN)/python -m e2e -m 'not long' e2e
 
 e2e-faults: $(VENV)/.e2e ## every fault by every kind of release on the real control plane; writes docs/faults.md
 	FAULTS_DOC=docs/faults.md $(BIN)/python -m e2e e2e/faults/test_faults.py

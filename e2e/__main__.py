@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from e2e.definitions import SOURCES, folder
-from e2e.parts import NoPart, client_go, parts
+from e2e.parts import NoPart, client_go, contour, envoy, parts
 from e2e.world import API_HOST
 
 SETUP = f'ip link set lo up && ip addr add {API_HOST}/16 dev lo && exec "$@"'
@@ -41,6 +41,11 @@ def main(words: Sequence[str]) -> int:
         client_go()
     except NoPart as error:
         print(f"e2e: the clients in Go will be left out: {error}", file=sys.stderr)
+    for get in (contour, envoy):
+        try:
+            get()
+        except NoPart as error:
+            print(f"e2e: the tests of proxies will fail: {error}", file=sys.stderr)
     print(f"e2e: the parts are there after {time.monotonic() - began:.0f} s", flush=True)
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     tests = [sys.executable, "-m", "pytest", *(words or [str(Path(__file__).parent)])]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from e2e.place import Place
+from e2e.shown import Recorder
 from e2e.stage import Stage, staged
 from e2e.world import API_HOST
 
@@ -19,8 +22,10 @@ NUMBERS = count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Room for the figures."""
+    """Room for the figures, and for what is shown of providers where SHOWN names the file."""
     config.stash[FIGURES] = []
+    if os.environ.get("SHOWN"):
+        config.pluginmanager.register(Recorder(Path(os.environ["SHOWN"])))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

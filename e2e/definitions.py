@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from e2e.parts import NoPart
+from e2e.parts import CONTOUR, NoPart
 from pyflagger.objects import Obj
 
 
@@ -31,19 +31,22 @@ class Source:
 
 
 KNATIVE = "knative.dev/serving@v0.51.0"
+TRAEFIK = "github.com/traefik/traefik/v3@v3.7.13"
+TRAEFIK_FILE = "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml"
+CONTOUR_MODULE = f"github.com/projectcontour/contour@{CONTOUR}"
+CONTOUR_FILE = "examples/contour/01-crds.yaml"
+GATEWAY_API = "sigs.k8s.io/gateway-api@v1.6.1"
 
 SOURCES = (
     Source(
-        "github.com/traefik/traefik/v3@v3.7.13",
-        "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml",
+        TRAEFIK,
+        TRAEFIK_FILE,
         ("traefikservices.traefik.io", "ingressroutes.traefik.io"),
     ),
     Source(
         "github.com/servicemeshinterface/smi-sdk-go@v0.4.1", "crds/split.yaml", ("trafficsplits.split.smi-spec.io",)
     ),
-    Source(
-        "github.com/projectcontour/contour@v1.33.8", "examples/contour/01-crds.yaml", ("httpproxies.projectcontour.io",)
-    ),
+    Source(CONTOUR_MODULE, CONTOUR_FILE, ("httpproxies.projectcontour.io",)),
     Source(
         "github.com/aws/aws-app-mesh-controller-for-k8s@v0.5.0",
         "deploy/all.yaml",
@@ -55,7 +58,7 @@ SOURCES = (
         ("trafficroutes.kuma.io",),
     ),
     Source(
-        "sigs.k8s.io/gateway-api@v1.6.1",
+        GATEWAY_API,
         "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
         ("httproutes.gateway.networking.k8s.io",),
     ),
@@ -80,12 +83,26 @@ def definitions(wanted: Collection[str]) -> Iterator[Obj]:
 
 
 @cache
+def of_proxies() -> tuple[Obj, ...]:
+    """Every kind that Traefik and Contour want to watch, the whole of the Gateway API with them. Raises NoPart."""
+    standard = sorted((folder(GATEWAY_API) / "config" / "crd" / "standard").glob("*.yaml"))
+    files = (folder(TRAEFIK) / TRAEFIK_FILE, folder(CONTOUR_MODULE) / CONTOUR_FILE, *standard)
+    found = (obj for file in files for obj in documents(file))
+    return tuple(modern(obj) for obj in found if obj and obj["kind"] == "CustomResourceDefinition")
+
+
+@cache
 def _found(source: Source) -> list[Obj]:
     file = folder(source.module) / source.file
-    found = [obj for obj in yaml.safe_load_all(file.read_text()) if obj and obj["metadata"]["name"] in source.kinds]
+    found = [obj for obj in documents(file) if obj and obj["metadata"]["name"] in source.kinds]
     if len(found) != len(source.kinds):
         raise NoPart(f"{source.module}: {source.file} has not all of {', '.join(source.kinds)}")
     return found
+
+
+def documents(file: Path) -> Iterator[Any]:
+    """What a file of YAML holds. Read by the C library where there is one: these files are megabytes."""
+    yield from yaml.load_all(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def folder(module: str) -> Path:

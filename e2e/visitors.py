@@ -9,7 +9,8 @@ import http.client
 import json
 import threading
 from collections import Counter
-from types import TracebackType
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -17,10 +18,17 @@ ANSWER_SECONDS_MAX = 10.0
 
 
 class Visitors:
-    """Visits of one host while the block runs, some a second."""
+    """Visits of one host while the block runs, some a second, with headers of their own."""
 
-    def __init__(self, ingress: str, host: str, per_second: float = 100.0, threads: int = 4) -> None:
-        self._place, self._host = urlsplit(ingress).netloc, host
+    def __init__(
+        self,
+        ingress: str,
+        host: str,
+        per_second: float = 100.0,
+        threads: int = 4,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._place, self._headers = urlsplit(ingress).netloc, {"Host": host, **headers}
         self._pause, self._gone = threads / per_second, threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._visit, daemon=True) for _ in range(threads)]
@@ -48,7 +56,7 @@ class Visitors:
         connection = http.client.HTTPConnection(self._place, timeout=ANSWER_SECONDS_MAX)
         while not self._gone.wait(self._pause):
             try:
-                connection.request("GET", "/", headers={"Host": self._host})
+                connection.request("GET", "/", headers=self._headers)
                 answer = connection.getresponse()
                 body = answer.read()
                 self._note(json.loads(body)["version"] if answer.status == 200 else "", str(answer.status))

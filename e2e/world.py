@@ -1,6 +1,7 @@
 """`python -m e2e.world --kubeconfig F`: what makes a control plane a cluster: nodes, pods, an ingress, a Prometheus.
 
-The pods are the sandbox's, on the addresses of the real EndpointSlices; Traefik and Prometheus are real. Prints one
+The pods are the sandbox's, on the addresses of the real EndpointSlices; Traefik and Prometheus are real. What else
+there is to scrape stands in the file of `--targets`, which may change. Prints one
 JSON line when ready (ingress, metrics, proxy: base URLs) and stays until SIGINT or SIGTERM. `proxy` is the way into
 the cluster by its names, for an operator that runs outside of it.
 """
@@ -44,8 +45,8 @@ KINDS = ("Service", "EndpointSlice", "Ingress")
 class World:
     """Nodes, pods and the data plane over an API server."""
 
-    def __init__(self, kubeconfig: Path) -> None:
-        self._kubeconfig, self._clock = kubeconfig, SystemClock()
+    def __init__(self, kubeconfig: Path, targets: Path) -> None:
+        self._kubeconfig, self._more, self._clock = kubeconfig, targets, SystemClock()
         self._stack = AsyncExitStack()
         addresses = Addresses(POD_NETWORK)
         addresses.claim("the API server", API_HOST)
@@ -94,7 +95,9 @@ class World:
 
     async def _targets(self) -> Sequence[Target]:
         ingress = Target(f"http://127.0.0.1:{self._traefik.metrics_port}/metrics", {"job": "traefik"})
-        return [ingress, *pod_targets(self._workers.cache.all("Pod"), self._runtime.port)]
+        more = json.loads(self._more.read_text()) if self._more.exists() else {}
+        named = (Target(url, {"job": job}) for job, url in more.items())
+        return [ingress, *named, *pod_targets(self._workers.cache.all("Pod"), self._runtime.port)]
 
     def _environ(self, launch: Launch) -> Mapping[str, str]:
         proxy = self._proxy.url(launch.namespace)
@@ -103,21 +106,21 @@ class World:
 
 
 @asynccontextmanager
-async def world(kubeconfig: Path) -> AsyncIterator[Mapping[str, str]]:
+async def world(kubeconfig: Path, targets: Path) -> AsyncIterator[Mapping[str, str]]:
     """A world while the block runs; where it is."""
-    made = World(kubeconfig)
+    made = World(kubeconfig, targets)
     try:
         yield await made.start()
     finally:
         await made.stop()
 
 
-async def serve(kubeconfig: Path) -> None:
+async def serve(kubeconfig: Path, targets: Path) -> None:
     """Run until told to stop."""
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with world(kubeconfig) as places:
+    async with world(kubeconfig, targets) as places:
         print(json.dumps(places), flush=True)
         await stopped.wait()
 
@@ -125,4 +128,6 @@ async def serve(kubeconfig: Path) -> None:
 if __name__ == "__main__":
     reader = argparse.ArgumentParser()
     reader.add_argument("--kubeconfig", type=Path, required=True)
-    asyncio.run(serve(reader.parse_args().kubeconfig))
+    reader.add_argument("--targets", type=Path, required=True, help="JSON: job, and the URL of its metrics")
+    asked = reader.parse_args()
+    asyncio.run(serve(asked.kubeconfig, asked.targets))

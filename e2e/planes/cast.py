@@ -1,0 +1,202 @@
+"""The apps that are released here: each with the way that its visitors take, and what its analysis asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from e2e import apps
+from e2e.planes.proxies import NAMESPACE
+from pyflagger.objects import Obj
+
+PLACE = "planes"
+OLD, NEW, BAD, SLOW = "6.0.0", "6.0.1", "6.0.2-errors", "6.0.2-slow"
+SUCCESS = {"name": "request-success-rate", "interval": "5s", "thresholdRange": {"min": 99}}
+DURATION = {"name": "request-duration", "interval": "5s", "thresholdRange": {"max": 500}}
+PATIENT, STRICT = 20, 3
+"""Failed checks that end a release: series take seconds to come; a bad version is to be told soon."""
+
+LEAVE_SECONDS = 3
+INSIDER = {"headers": {"x-canary": {"exact": "insider"}}}
+TESTER = {"headers": {"cookie": {"exact": "tester"}}}
+LABELS = {"labels": {"shown-by": "e2e"}, "annotations": {"shown-by": "e2e"}}
+
+
+def host(name: str) -> str:
+    """Where visitors of an app go."""
+    return f"{name}.{PLACE}.example"
+
+
+def traefik_route(name: str) -> tuple[Obj, ...]:
+    """The user's way in to a TraefikService."""
+    service = {"name": name, "kind": "TraefikService"}
+    route = {"match": f"Host(`{host(name)}`)", "kind": "Rule", "services": [service]}
+    spec = {"entryPoints": ["web"], "routes": [route]}
+    return ({"apiVersion": "traefik.io/v1alpha1", "kind": "IngressRoute", "metadata": {"name": name}, "spec": spec},)
+
+
+def contour_root(name: str) -> tuple[Obj, ...]:
+    """The user's proxy with the host, which includes ours."""
+    includes = [{"name": name, "conditions": [{"prefix": "/"}]}]
+    spec = {"ingressClassName": "contour", "virtualhost": {"fqdn": host(name)}, "includes": includes}
+    head = {"apiVersion": "projectcontour.io/v1", "kind": "HTTPProxy"}
+    return ({**head, "metadata": {"name": f"{name}-root"}, "spec": spec},)
+
+
+def ingress(name: str) -> tuple[Obj, ...]:
+    """The user's Ingress."""
+    made = apps.ingress(name)
+    rules = [rule | {"host": host(name)} for rule in made["spec"]["rules"]]
+    return (made | {"spec": made["spec"] | {"rules": rules}},)
+
+
+def service_and_ingress(name: str) -> tuple[Obj, ...]:
+    """A Service of the user's, which the Canary takes over, and the way in to it."""
+    spec = {"selector": {"app": name}, "ports": [{"name": "http", "port": 80, "targetPort": 9898}]}
+    return ({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}, *ingress(name))
+
+
+def traefik_weighted(name: str) -> tuple[Obj, ...]:
+    """A TraefikService of the user's with both Services, and the way in to it."""
+    services = [{"name": service, "port": 80, "weight": weight} for service, weight in both(name)]
+    spec = {"weighted": {"services": services}}
+    return (
+        {"apiVersion": "traefik.io/v1alpha1", "kind": "TraefikService", "metadata": {"name": name}, "spec": spec},
+        *traefik_route(name),
+    )
+
+
+def contour_weighted(name: str) -> tuple[Obj, ...]:
+    """A proxy of the user's with both Services."""
+    services = [{"name": service, "port": 80, "weight": weight} for service, weight in both(name)]
+    spec = {"virtualhost": {"fqdn": host(name)}, "routes": [{"services": services}]}
+    return ({"apiVersion": "projectcontour.io/v1", "kind": "HTTPProxy", "metadata": {"name": name}, "spec": spec},)
+
+
+def http_route(name: str) -> tuple[Obj, ...]:
+    """A route of the user's with both Services."""
+    refs = [{"name": service, "port": 80, "weight": weight} for service, weight in both(name)]
+    parents = [{"name": "traefik", "namespace": NAMESPACE}]
+    spec = {"parentRefs": parents, "hostnames": [host(name)], "rules": [{"backendRefs": refs}]}
+    head = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute"}
+    return ({**head, "metadata": {"name": name}, "spec": spec},)
+
+
+def both(name: str) -> tuple[tuple[str, int], tuple[str, int]]:
+    """The two Services of an app with the weights of before any release."""
+    return (f"{name}-primary", 100), (f"{name}-canary", 0)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One provider on one proxy. `chance`: the proxy draws lots for each request, others deal them out in turn."""
+
+    provider: str
+    proxy: str
+    theirs: Callable[[str], tuple[Obj, ...]] = lambda name: ()
+    """What the user has there, for the name of the app."""
+
+    gateway: str = ""
+    chance: bool = False
+
+
+TRAEFIK = Way("traefik", "traefik", traefik_route)
+CONTOUR = Way("contour", "envoy", contour_root, chance=True)
+GATEWAY = Way("gatewayapi:v1", "traefik", gateway="traefik")
+CLOSED = Way("gatewayapi:v1", "traefik", gateway="closed")
+GATEWAY_ENVOY = Way("gatewayapi:v1", "envoy", gateway="contour", chance=True)
+NGINX = Way("nginx", "ingress", ingress)
+NGINX_OWN = Way("nginx", "ingress", service_and_ingress)
+SERVICES = Way("kubernetes", "ingress", ingress)
+TRAEFIK_OWN = Way("traefik", "traefik", traefik_weighted)
+GATEWAY_OWN = Way("gatewayapi:v1", "traefik", http_route)
+CONTOUR_OWN = Way("contour", "envoy", contour_weighted, chance=True)
+
+
+@dataclass(frozen=True)
+class App:
+    """A way in, the analysis, and what else its Canary says."""
+
+    way: Way
+    analysis: Mapping[str, Any] = field(default_factory=dict)
+    spec: Mapping[str, Any] = field(default_factory=dict)
+
+
+def steps(*weights: int, **more: Any) -> dict[str, Any]:
+    """By weights."""
+    return {"stepWeights": list(weights), **more}
+
+
+def ruled(*match: Obj, **more: Any) -> dict[str, Any]:
+    """An A/B test, or blue/green without a rule."""
+    return {"iterations": 2, **({"match": list(match)} if match else {}), **more}
+
+
+def adopting(api_version: str, kind: str) -> dict[str, Any]:
+    """Of a route of the user's, which bears the app's name, the weights alone are set."""
+    return {"routeRef": {"apiVersion": api_version, "kind": kind}}
+
+
+BY_STRICT = {"threshold": STRICT}
+STICKY = {"cookieName": "canary-flagger-cookie", "primaryCookieName": "primary-flagger-cookie", "path": "/"}
+CAST: Mapping[str, App] = {
+    "traefik": App(TRAEFIK, {"stepWeight": 10, "maxWeight": 60}),
+    "traefik-bad": App(TRAEFIK, steps(30, 60, **BY_STRICT)),
+    "traefik-blue": App(TRAEFIK, ruled(metrics=[])),
+    "traefik-adopted": App(TRAEFIK_OWN, steps(20), adopting("traefik.io/v1alpha1", "TraefikService")),
+    "gateway": App(GATEWAY, {"stepWeight": 10, "maxWeight": 50}),
+    "gateway-bad": App(GATEWAY, steps(30, 60, **BY_STRICT)),
+    "gateway-ab": App(GATEWAY, ruled(INSIDER)),
+    "gateway-testers": App(GATEWAY, steps(20, testers=[INSIDER])),
+    "gateway-sticky": App(GATEWAY, steps(20, sessionAffinity=STICKY)),
+    "gateway-blue": App(GATEWAY, ruled(metrics=[])),
+    "gateway-closed": App(CLOSED, steps(20, metrics=[])),
+    "gateway-adopted": App(GATEWAY_OWN, steps(20), adopting("gateway.networking.k8s.io/v1", "HTTPRoute")),
+    "contour": App(CONTOUR, steps(10, 30)),
+    "contour-bad": App(CONTOUR, steps(30, 60, metrics=[DURATION], **BY_STRICT)),
+    "contour-ab": App(CONTOUR, ruled(INSIDER)),
+    "contour-testers": App(CONTOUR, steps(20, testers=[INSIDER])),
+    "contour-blue": App(CONTOUR, ruled(metrics=[])),
+    "contour-adopted": App(CONTOUR_OWN, steps(20), adopting("projectcontour.io/v1", "HTTPProxy")),
+    "mirror": App(GATEWAY_ENVOY, steps(20, mirror=True, metrics=[])),
+    "mirror-blue": App(GATEWAY_ENVOY, ruled(mirror=True)),
+    "nginx": App(NGINX, steps(20)),
+    "nginx-testers": App(NGINX, steps(20, testers=[INSIDER])),
+    "nginx-header": App(NGINX, ruled(INSIDER)),
+    "nginx-cookie": App(NGINX, ruled(TESTER)),
+    "nginx-reverted": App(NGINX_OWN, ruled(metrics=[]), {"revertOnDeletion": True}),
+    "nginx-blue": App(NGINX, ruled(metrics=[])),
+    "services-blue": App(SERVICES, ruled(metrics=[])),
+}
+
+
+def objects(name: str, gates: str) -> tuple[Obj, ...]:
+    """An app with everything around it; `gates` is asked before each step and before promotion."""
+    app = CAST[name]
+    return apps.settings(name), deployment(name), *app.way.theirs(name), canary(name, app, gates)
+
+
+def deployment(name: str) -> Obj:
+    """The target; Prometheus scrapes its pods, which serve on until proxies have heard of their end."""
+    made = apps.app(name, OLD)
+    template = made["spec"]["template"]
+    template["metadata"]["annotations"] = {"prometheus.io/scrape": "true"}
+    template["spec"]["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": LEAVE_SECONDS}}}
+    return made
+
+
+def canary(name: str, app: App, gates: str) -> Obj:
+    """Judged by the built-in check on what the provider's own proxy counted."""
+    way, weighted = app.way, "iterations" not in app.analysis
+    gate = {"name": "gate", "type": f"confirm-{'traffic-increase' if weighted else 'promotion'}", "url": gates}
+    refs = (
+        {"gatewayRefs": [{"name": way.gateway, "namespace": NAMESPACE}], "hosts": [host(name)]} if way.gateway else {}
+    )
+    service = {"port": 80, "targetPort": 9898, "apex": LABELS, **refs}
+    analysis = {"threshold": PATIENT, "metrics": [SUCCESS], **app.analysis, "webhooks": [gate]}
+    made = apps.canary(name, way.provider, service=service, **app.spec)
+    made["spec"]["analysis"] = {"interval": "1s", **analysis}
+    if "routeRef" in app.spec:
+        made["spec"]["routeRef"] = {**app.spec["routeRef"], "name": name}
+    return made

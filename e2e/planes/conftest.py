@@ -1,0 +1,100 @@
+"""The proxies, one namespace with all apps behind them, and one operator there, for all tests of this folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+from e2e.place import Place
+from e2e.planes.cast import CAST, PLACE, objects
+from e2e.planes.gates import Gates
+from e2e.planes.proxies import Proxies
+from e2e.planes.release import Release
+from e2e.stage import Stage
+
+ReleaseOf = Callable[[str], Release]
+AtOnce = Callable[[Callable[[Release], None]], None]
+TOGETHER = 3
+"""Releases that are played at the same time."""
+
+
+@dataclass
+class Plays:
+    """Releases under way and over."""
+
+    pool: ThreadPoolExecutor
+    futures: dict[str, dict[str, Future[None]]]
+
+
+@pytest.fixture(scope="session")
+def proxies(stage: Stage, figure: Callable[[str], None]) -> Iterator[Proxies]:
+    """Traefik, and Contour with Envoy."""
+    made, began = Proxies(stage), time.monotonic()
+    try:
+        made.start()
+        figure(f"the proxies were ready after {time.monotonic() - began:.1f} s")
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def gates() -> Iterator[Gates]:
+    """What holds the releases."""
+    made = Gates()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def cast(stage: Stage, proxies: Proxies, gates: Gates) -> Iterator[Place]:
+    """All apps with their canaries."""
+    place = Place(stage, PLACE)
+    try:
+        place.operator("-min-interval", "1s", "-ingress-class", "contour")
+        place.apply(*(obj for name in CAST for obj in objects(name, gates.url)))
+        yield place
+    finally:
+        place.close()
+
+
+@pytest.fixture
+def release_of(cast: Place, proxies: Proxies, gates: Gates, figure: Callable[[str], None]) -> ReleaseOf:
+    """The release of an app, once the app is initialised."""
+
+    def made(name: str) -> Release:
+        cast.wait(name, "Initialized", 120)
+        urls = {"traefik": proxies.traefik, "envoy": proxies.envoy, "ingress": cast.stage.places["ingress"]}
+        return Release(name, cast, urls[CAST[name].way.proxy], gates, figure)
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def plays() -> Iterator[Plays]:
+    """What is played at the same time, by the name of the test and of the app."""
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        yield Plays(pool, {})
+
+
+@pytest.fixture
+def at_once(request: pytest.FixtureRequest, plays: Plays, release_of: ReleaseOf) -> AtOnce:
+    """Plays a release of every app that this test is asked for, and answers for the one it is asked for now."""
+    test, name = request.function.__name__, str(request.node.callspec.params["name"])
+
+    def run(play: Callable[[Release], None]) -> None:
+        if test not in plays.futures:
+            items = (item for item in request.session.items if isinstance(item, pytest.Function))
+            names = [str(item.callspec.params["name"]) for item in items if item.originalname == test]
+            plays.futures[test] = {name: plays.pool.submit(_play, play, release_of, name) for name in names}
+        plays.futures[test][name].result()
+
+    return run
+
+
+def _play(play: Callable[[Release], None], release_of: ReleaseOf, name: str) -> None:
+    play(release_of(name))

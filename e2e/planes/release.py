@@ -1,0 +1,137 @@
+"""One app behind its proxy while it is released: its steps are taken when the test says so, its visitors counted."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from e2e import apps
+from e2e.place import Place, until
+from e2e.planes.cast import CAST, NEW, OLD, host
+from e2e.planes.gates import Gates
+from e2e.visitors import ANSWER_SECONDS_MAX, Visitors
+from pyflagger.objects import Obj
+
+NOBODY: Mapping[str, str] = MappingProxyType({})
+VISITS_MIN, SHARE_POINTS_MAX = 500, 3.0
+CERTAIN = 200
+"""Visits where not one may differ."""
+
+DEVIATIONS = 4
+"""Where lots are drawn, so many visits are counted that the points allowed are this many standard deviations."""
+
+SETTLE_SECONDS = 1.0
+"""A proxy has the weight a moment after the object has it: half a second at most, where it was measured."""
+
+PER_SECOND, FAST = 40.0, 10000.0
+
+
+class Release:
+    """The releases of one app of the cast."""
+
+    def __init__(self, name: str, place: Place, proxy: str, gates: Gates, figure: Callable[[str], None]) -> None:
+        self.name, self.place, self.way, self._proxy = name, place, CAST[name].way, proxy
+        self._gates, self._figure = gates, figure
+
+    @property
+    def status(self) -> Obj:
+        """The canary's."""
+        return self.place.status(self.name)
+
+    def visitors(self, headers: Mapping[str, str] = NOBODY) -> Visitors:
+        """Some that come all the time."""
+        return Visitors(self._proxy, host(self.name), PER_SECOND, 2, headers)
+
+    def begin(self, tag: str = NEW) -> None:
+        """A new image, and its pods ready to be judged."""
+        self.image(tag)
+        self.until(lambda: self.status.get("phase") == "Progressing")
+
+    def image(self, tag: str) -> None:
+        """Set the image, whatever comes of it."""
+        self.place.kubectl("set", "image", f"deployment/{self.name}", f"web={apps.IMAGE}:{tag}")
+
+    def let(self, times: int = 1) -> None:
+        """Open the gate so many times."""
+        self._gates.let(self.name, times)
+
+    def until(self, look: Callable[[], object], seconds: float = 60.0) -> None:
+        """Wait; what the canary said is told when it does not come to that."""
+        until(look, lambda: f"{self.status}\n{self.place.said(self.name)}", seconds)
+
+    def step(self, weight: int) -> None:
+        """Let it pass to a weight, and wait until the proxy has it too."""
+        self.let()
+        self.until(lambda: self.status.get("canaryWeight") == weight)
+        settle()
+
+    def iterated(self) -> None:
+        """Wait until it stands before its gate, all iterations done."""
+        self.until(lambda: self.status.get("phase") == "WaitingPromotion")
+        settle()
+
+    def ended(self, phase: str) -> None:
+        """Wait until it is over, and its proxy knows it."""
+        assert self.place.wait(self.name, phase)["canaryWeight"] == 0
+        settle()
+
+    def promoted(self) -> None:
+        """Wait until it is over for good, and until the last pod of the old version has gone."""
+        self.ended("Succeeded")
+        self.until(lambda: set(self.count()) == {NEW})
+
+    def count(self, visits: int = CERTAIN, headers: Mapping[str, str] = NOBODY) -> Counter[str]:
+        """So many visits, or some more, by the version that answered; none may fail."""
+        with Visitors(self._proxy, host(self.name), FAST, 2, headers) as crowd:
+            until(lambda: crowd.count().total() >= visits or crowd.failed, lambda: str(crowd.count()))
+        assert not crowd.failed, crowd.failed[:5]
+        return crowd.count()
+
+    def share(self, weight: int, headers: Mapping[str, str] = NOBODY) -> Counter[str]:
+        """As many visitors as the weight says meet the new version."""
+        enough = 1e4 * (weight / 100) * (1 - weight / 100) * (DEVIATIONS / SHARE_POINTS_MAX) ** 2
+        seen = self.count(max(VISITS_MIN, int(enough)) if self.way.chance else VISITS_MIN, headers)
+        share = 100 * seen[NEW] / seen.total()
+        self._figure(f"{self.name}: weight {weight:3}: {share:5.2f} % of {seen.total()} visits met the new version")
+        assert set(seen) <= {OLD, NEW} and abs(share - weight) <= SHARE_POINTS_MAX
+        return seen
+
+    def copies(self) -> int:
+        """Requests that the canary's pods got at `/` so far, whoever sent them."""
+        pods = json.loads(self.place.kubectl("get", "pods", "-l", f"app={self.name}", "-o", "json"))["items"]
+        return sum(_requests(pod["status"]["podIP"]) for pod in pods if pod["status"].get("podIP"))
+
+    def cookies(self, version: str, sent: str = "") -> list[str]:
+        """What an answer of a version sets, to a visitor who sends a cookie."""
+        return until(lambda: next((cookies for met, cookies in [self._visit(sent)] if met == version), None))
+
+    def _visit(self, cookie: str) -> tuple[str, list[str]]:
+        connection = http.client.HTTPConnection(urlsplit(self._proxy).netloc, timeout=ANSWER_SECONDS_MAX)
+        try:
+            connection.request("GET", "/", headers={"Host": host(self.name), **({"Cookie": cookie} if cookie else {})})
+            answer = connection.getresponse()
+            return json.loads(answer.read())["version"], answer.headers.get_all("Set-Cookie") or ["none"]
+        finally:
+            connection.close()
+
+
+def settle() -> None:
+    """Give the proxy its moment."""
+    threading.Event().wait(SETTLE_SECONDS)
+
+
+def _requests(address: str) -> int:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"http://{address}:9898/metrics") as page:
+        lines = page.read().decode().splitlines()
+    counts = [
+        line.rpartition(" ")[2]
+        for line in lines
+        if line.startswith("http_request_duration_seconds_count") and 'path="root"' in line
+    ]
+    return sum(int(float(text)) for text in counts)
