@@ -62,8 +62,8 @@ MINE: dict[str, Obj] = {
             "weighted": {
                 "sticky": {"cookie": {"name": "theirs"}},
                 "services": [
+                    {"name": "other", "port": 80, "weight": 3},
                     {"name": "web-primary", "port": "http", "nativeLB": True},
-                    {"name": "web-canary", "port": 80},
                 ],
             }
         },

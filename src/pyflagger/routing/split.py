@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from pyflagger.api import names
@@ -53,6 +54,15 @@ class Split(ABC):
     def weight(self, percent: int) -> Any:
         """A weight as the provider spells it."""
         return percent
+
+    def reweigh(self, canary: Canary, obj: Obj, share: Mapping[str, int]) -> bool:
+        """Set the weights of an adopted object, by Service, in every rule that leads to both; whether there is one."""
+        rules = [[(self.service_of(canary, backend), backend) for backend in rule] for rule in self.backends(obj)]
+        ours = [rule for rule in rules if share.keys() <= {name for name, _ in rule}]
+        for name, backend in chain.from_iterable(ours):
+            if name in share:
+                backend["weight"] = self.weight(share[name])
+        return bool(ours)
 
     def main(self, canary: Canary) -> Ref:
         """The object that holds the weights."""
@@ -163,15 +173,8 @@ class Split(ABC):
             text = f"{ref} does not exist"
             return Problem(Fault.MANIFEST, text, f"Create {ref}, or correct spec.routeRef.", "spec.routeRef")
         changed = copy.deepcopy(obj)
-        share = {names.primary_service(canary): route.primary, names.canary_service(canary): route.canary}
-        found = False
-        for backends in self.backends(changed):
-            if share.keys() <= {self.service_of(canary, backend) for backend in backends}:
-                found = True
-                for backend in backends:
-                    if (name := self.service_of(canary, backend)) in share:
-                        backend["weight"] = self.weight(share[name])
-        if not found:
+        share = dict(shared_out(canary, route))
+        if not self.reweigh(canary, changed, share):
             text = f"{ref} has no rule with both {' and '.join(share)} as backends"
             return Problem(Fault.MANIFEST, text, "Name both Services, with weights 100 and 0.", "spec.routeRef")
         body = merge_diff(obj, changed)

@@ -2,12 +2,13 @@
 
 The user's IngressRoute sends to it (`kind: TraefikService`). An entry without a weight counts as 1 in Traefik, and an
 entry whose Service has no ready endpoints spoils the whole list: so weights are always written, and the canary is an
-entry only while it gets requests. See Traefik's reference, "TraefikService".
+entry only while it gets requests, in a list of the user's too. See Traefik's reference, "TraefikService".
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyflagger.api import names
@@ -19,6 +20,10 @@ from pyflagger.routing.generated import make, overlay
 from pyflagger.routing.split import Rule, Split, entries, port_names, shared_out
 
 SERVICES = Resource("traefik.io", "v1alpha1", "traefikservices", "TraefikService")
+
+
+PARKED = "flagger.app/canary-service"
+"""The canary's entry of an adopted list while it is out of it, where it says more than the primary's."""
 
 
 class Traefik(Split):
@@ -54,6 +59,39 @@ class Traefik(Split):
         """One weighted list."""
         return [entries(part(part(obj, "spec"), "weighted"), "services")]
 
+    def reweigh(self, canary: Canary, obj: Obj, share: Mapping[str, int]) -> bool:
+        """The canary's entry comes and goes with its weight; what the user wrote in it is kept."""
+        other = names.canary_service(canary)
+        (services,) = self.backends(obj)
+        mine, theirs = ([each for each in services if self.service_of(canary, each) == name] for name in share)
+        if not mine:
+            return False
+        alike = {**mine[0], "name": other}
+        found = theirs or [_parked(obj) or alike]
+        for each in (*mine, *found):
+            each["weight"] = share[each["name"]]
+        rest = [each for each in services if each not in theirs]
+        obj["spec"]["weighted"]["services"] = [*rest, *(found if share[other] else ())]
+        telling = {**found[0], "weight": 0} != {**alike, "weight": 0}
+        _park(obj, found[0] if telling and not share[other] else None)
+        return True
+
     def service_of(self, canary: Canary, backend: Obj) -> Any:
         """Entries name Services, unless they name another TraefikService."""
         return backend.get("name") if backend.get("kind", "Service") == "Service" else None
+
+
+def _parked(obj: Obj) -> Obj | None:
+    text = part(part(obj, "metadata"), "annotations").get(PARKED)
+    try:
+        found = json.loads(text or "null")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _park(obj: Obj, entry: Obj | None) -> None:
+    notes = part(obj["metadata"], "annotations")
+    notes.pop(PARKED, None)
+    if entry:
+        obj["metadata"]["annotations"] = {**notes, PARKED: json.dumps(entry)}
