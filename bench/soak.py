@@ -13,7 +13,7 @@ import looptime
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from pyflagger.operator import logs
+from pyflagger import logs
 from stage.soak import grown, soak
 
 CANARIES, ROUNDS = 50, 200

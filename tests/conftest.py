@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from pyflagger.operator import logs
+from pyflagger import logs
 
 
 @pytest.fixture(autouse=True)

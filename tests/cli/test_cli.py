@@ -132,6 +132,27 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert lint.main([]) == 2
 
 
+ALIASES = "\n".join(["a0: &a0 [x, x, x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))])
+
+
+@pytest.mark.parametrize(
+    ("bomb", "said"),
+    [
+        ("[" * 3000, "nested deeper than any manifest is"),
+        (f"{ALIASES}\nkind: Canary\nmetadata: {{name: a}}\nspec: {{analysis: *a11}}", ""),
+        ("!!python/object/apply:os.system ['exit 1']", "could not determine a constructor"),
+    ],
+    ids=["deep", "aliases", "tag"],
+)
+def test_files_that_are_meant_to_hurt(bomb: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line each, in no time: pull requests are linted before anybody has read them."""
+    file = tmp_path / "bomb.yaml"
+    file.write_text(f"apiVersion: flagger.app/v1beta1\n{bomb}\n" if "kind" in bomb else bomb)
+    assert lint.main([str(file)]) == 1
+    told = capsys.readouterr()
+    assert said in told.err and len(told.out + told.err) < 20_000
+
+
 def test_lists_and_strangers_are_looked_through(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A `List` is taken apart; objects of other groups and empty documents are none of our business."""
     stranger = {"apiVersion": "example.com/v1", "kind": "Canary", "metadata": {"name": "other"}, "spec": {}}

@@ -197,3 +197,12 @@ async def test_stopping_writes_what_is_queued() -> None:
     await place.events.stop()
     place.server.faults.latency = 0
     assert len(await place.written()) == 4
+
+
+async def test_a_terminal_has_nothing_to_obey() -> None:
+    """What others answer ends up in texts: lines stay lines, control characters and turned writing do not stay."""
+    place = await Place().begin()
+    place.events.record(canary(), "Warning", "gate said:\n\tno \x1b[2K\x1b]0;root\x07\r\u202eevil\x00")
+    await place.events.stop()
+    (event,) = await place.written()
+    assert event["message"] == "gate said:\n\tno �[2K�]0;root���evil�"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import io
 import json
 import os
@@ -577,3 +578,32 @@ async def test_a_taken_port_is_told() -> None:
         _, error = await process.communicate()
     assert process.returncode == 1
     assert f"cannot serve on port {port}" in error.decode()
+
+
+async def test_a_body_that_bursts() -> None:
+    """A compressed body is bounded by what it unpacks to, and a deeply nested one is no payload."""
+    bomb = gzip.compress(b'{"name":"' + b"a" * (64 << 20) + b'"}')
+    async with service() as caller:
+        for body, headers, status in (
+            (bomb, {"Content-Encoding": "gzip"}, 413),
+            (bomb, {}, 400),
+            (io.BytesIO(b"x" * (2 << 20)), {}, 413),
+            (b"[" * 1_000_000, {}, 400),
+            (b'{"metadata":' * 80_000, {}, 400),
+        ):
+            async with caller.session.post(f"{caller.url}/gate/open", data=body, headers=headers) as answer:
+                assert answer.status == status
+        assert (await caller.get("/gate/list")) == []
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a/../../b", "/tmp/x", "$(touch x)", "a\nb", "\0"])
+async def test_names_are_only_names(name: str, tmp_path: Path) -> None:
+    """What a canary is called leads to no file and into no shell; the command runs with what the hook says alone."""
+    async with service(environment={"HOME": str(tmp_path)}) as caller:
+        payload = {"name": name, "namespace": name, "phase": name, "checksum": name}
+        metadata = {"type": "bash", "cmd": "pwd", "returnCmdOutput": "true", name: name}
+        status, text = await caller.send(**payload, metadata=metadata)
+        assert (status, text.strip()) == (200, os.getcwd())
+        assert await caller.send("/gate/open", **payload) == (202, "")
+        assert [gate["gate"] for gate in await caller.get("/gate/list")] == [f"{name}.{name}"]
+    assert os.listdir(tmp_path) == []

@@ -584,6 +584,23 @@ async def test_bugs_of_plugins_stay_in_their_check(monkeypatch: pytest.MonkeyPat
     assert len(bench.network.requests) <= 64
 
 
+class Blurting(Broken):
+    """A provider that breaks with everything in hand."""
+
+    def query(self, question: object) -> Any:
+        answer = yield HttpRequest("GET", "http://u:planted-9a2b@x", (("X-Api-Key", "planted-4f1c"),))
+        raise KeyError(f"no such thing in {answer.status}: X-Api-Key planted-4f1c, planted-9a2b")
+
+
+async def test_bugs_of_plugins_blurt_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an exception says goes into events as any other text does: without what was sent."""
+    monkeypatch.setitem(registry._OURS, "blurting", Blurting)
+    bench = Bench(value("1"))
+    bench.cluster.add(type="blurting")
+    text = text_of(await bench.metric("template", TEMPLATE))
+    assert text == "KeyError: 'no such thing in 200: X-Api-Key ***, ***'"
+
+
 async def test_an_index_that_is_gone() -> None:
     """A canary that changed meanwhile fails the check, nothing else."""
     result = await Bench(value("1")).checks.run(CheckMetric(5, "query"), canary([INLINE]))

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from pyflagger.clock import SystemClock
-from pyflagger.operator.http import AiohttpHttp
+from pyflagger.operator.http import AiohttpHttp, is_metadata
 from pyflagger.operator.proxies import Proxies
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest
 
@@ -450,3 +450,43 @@ def test_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxies.of("https://a.example/") == "http://proxy:1"
     assert proxies.of("https://b.example/") is None
     assert proxies.of("http://a.example/") is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("169.254.169.254", "169.254.170.2", "100.100.100.200", "[fd00:ec2::254]", "[fe80::1]"),
+        *("[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::1]", "2852039166", "0xa9fea9fe"),
+        "metadata.example",
+    ],
+)
+@pytest.mark.parametrize("way", ["asked for", "redirected to"])
+async def test_nobody_asks_for_a_machine_s_credentials(serve: Serve, host: str, way: str) -> None:
+    """Whatever way the address is written, by name or by a redirect: no connection is tried, and the text says why."""
+    seen: list[str] = []
+
+    def rewrite(name: str, port: int) -> tuple[str, int] | None:
+        seen.append(name)
+        return ("169.254.169.254", port) if "." not in name.removesuffix(".example") else None
+
+    async def redirect(_: web.Request) -> web.Response:
+        raise web.HTTPFound(f"http://{host}/latest/meta-data/iam/")
+
+    start = await serve(redirect)
+    url = f"http://{host}/latest" if way == "asked for" else start
+    async with AiohttpHttp(proxies=Proxies({}), rewrite=rewrite) as client:
+        found = await failure(client, HttpRequest("GET", url, timeout=2))
+    assert found.kind in ("connect", "malformed")
+    assert "is an address of machines' credentials" in str(found) or "no usable URL" in str(found), str(found)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_one"),
+    [
+        *((host, True) for host in ("169.254.0.1", "fe80::1%eth0", "::ffff:100.100.100.200", "fd00:ec2::254")),
+        *((host, False) for host in ("10.0.0.1", "127.0.0.1", "fd00:ec2::253", "::1", "64:ff9b::a00:1", "a.b", "")),
+    ],
+)
+def test_which_addresses_those_are(host: str, is_one: bool) -> None:
+    """Link-local ones and those that clouds document; no other."""
+    assert is_metadata(host) is is_one

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 
+import pytest
 import structlog
 
-from pyflagger.operator import logs
+from pyflagger import logs
 
 
 class Disk(io.StringIO):
@@ -22,6 +23,24 @@ class Disk(io.StringIO):
     def flush(self) -> None:
         if self.full:
             raise OSError(28, "No space left on device")
+
+
+EVIL = 'refused\n2026-11-25 [info] promoted\x1b[2K\r\u202e "a"'
+
+
+@pytest.mark.parametrize("encoding", ["json", "console"])
+def test_a_line_is_one_line(encoding: str) -> None:
+    """What a hook answers, or a name that a caller made up, neither begins a line nor is obeyed by a terminal."""
+    stream, before = io.StringIO(), structlog.get_config()
+    try:
+        logs.configure("info", encoding, stream)
+        logs.logger().info(EVIL, canary=EVIL, hook=EVIL)
+    finally:
+        structlog.configure(**before)
+    text = stream.getvalue()
+    assert text.count("\n") == 1 and text.endswith("\n")
+    assert not [one for one in text[:-1] if not one.isprintable()]
+    assert "refused\\n2026" in text
 
 
 def test_a_full_disk_costs_lines_and_nothing_else() -> None:

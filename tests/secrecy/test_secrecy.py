@@ -10,7 +10,7 @@ import pytest
 import structlog
 from e2e.planted import PASSWORD, QUERY, SECRETS, TOKEN, forms, leaks, secret
 
-from pyflagger.operator import logs
+from pyflagger import logs
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest, hidden, secrets_of
 from stage.manifests import analysis, canary, deployment, image, ingress, settings
 from stage.stage import Stage

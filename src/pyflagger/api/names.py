@@ -91,8 +91,10 @@ def owner_reference(canary: Canary) -> dict[str, Any]:
 
 def is_owned(canary: Canary, obj: Mapping[str, Any]) -> bool:
     """Whether an object is controlled by this Canary, or by one of its name that was there before."""
-    owner = controller_of(obj)
-    return owner is not None and owner.get("kind") == "Canary" and owner.get("name") == canary.metadata.name
+    owner = controller_of(obj) or {}
+    group = str(owner.get("apiVersion", "")).partition("/")[0]
+    kind = (group, owner.get("kind"))
+    return kind == (GROUP, "Canary") and owner.get("name") == canary.metadata.name
 
 
 PRIMARY_REVISION = "flagger.app/primary-revision"

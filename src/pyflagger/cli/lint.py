@@ -147,6 +147,9 @@ def main(argv: Sequence[str]) -> int:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         print(f"flagger lint: {error}", file=sys.stderr)
         return 1
+    except RecursionError:
+        print("flagger lint: nested deeper than any manifest is", file=sys.stderr)
+        return 1
     wrong = list(problems(found))
     for line in (*wrong, *notes(found)):
         print(line)

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 
 import uvloop
 
-from pyflagger import __version__
+from pyflagger import __version__, logs
 from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag
 from pyflagger.kube.http import AiohttpTransport, NoCluster, find
-from pyflagger.operator import logs
 from pyflagger.operator.http import AiohttpHttp
 from pyflagger.operator.options import Options, parse, usage
 from pyflagger.operator.run import serve

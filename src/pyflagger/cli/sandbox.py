@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyflagger import goflags
+from pyflagger import goflags, logs
 from pyflagger.cli.stage import Broken, Interrupted, Staged, interruptible, meshed, staged, while_whole
 from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag, Flag, boolean, duration
-from pyflagger.operator import logs
 from pyflagger.operator.options import Options
 from pyflagger.sandbox.cluster import Setup
 from pyflagger.sandbox.trouble import CannotStart

@@ -127,7 +127,7 @@ async def staged(
         options = replace(options, metrics_server=cluster.metrics)
         operator = Operator(options, cluster.transport("flagger"), http, clock, onlooker=onlooker)
         app = health.application([operator.controller.wedged], [operator.unready], operator.metrics)
-        runner = await health.serve(app, "127.0.0.1", 0)
+        runner = await health.serve(app, clock, "127.0.0.1", 0)
         stack.push_async_callback(runner.cleanup)
         await operator.start()
         stack.push_async_callback(operator.stop)

@@ -56,7 +56,7 @@ class Events:
         who = _named(about)
         queue = self._queues[_digest(who["uid"] or who["name"])[0] % WRITERS]
         try:
-            queue.put_nowait((who, type_, text[:MESSAGE_MAX], self._clock.now()))
+            queue.put_nowait((who, type_, shown(text)[:MESSAGE_MAX], self._clock.now()))
         except asyncio.QueueFull:
             self.dropped += 1
 
@@ -112,6 +112,11 @@ class Events:
             "reportingComponent": COMPONENT,
             "reportingInstance": "",
         }
+
+
+def shown(text: str) -> str:
+    """A text without what a terminal would obey; lines stay lines."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _named(about: Obj) -> Obj:

@@ -8,15 +8,12 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TextIO
 
-import structlog
-from aiohttp import web
-
-from pyflagger import goflags
+from pyflagger import goflags, logs
 from pyflagger.clock import Clock, SystemClock
 from pyflagger.kube.client import Client
 from pyflagger.kube.http import AiohttpTransport, NoCluster, find
+from pyflagger.listening import listen
 
 from .app import LoadTester
 from .options import FLAGS, TOKEN_VARIABLE, Options, read_options
@@ -27,8 +24,6 @@ SHUTDOWN = 20.0
 
 OPEN = "anybody who reaches this port may run commands: set -token or -kubernetes-auth"
 CHECKED = "those with a token"
-
-_LEVELS = {"debug": 10, "info": 20, "warn": 30, "warning": 30, "error": 40, "fatal": 50, "panic": 50}
 
 
 @asynccontextmanager
@@ -48,10 +43,10 @@ async def serving(
     """
     kept = {name: value for name, value in environment.items() if name != TOKEN_VARIABLE}
     app = LoadTester(options, clock, log, kept, client).application()
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=shutdown)
-    await runner.setup()
+    runner = await listen(
+        app, clock, options.host or None, options.port, handler_cancellation=True, shutdown_timeout=shutdown
+    )
     try:
-        await web.TCPSite(runner, options.host or None, options.port).start()
         host, port = runner.addresses[0][:2]
         yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
     finally:
@@ -62,7 +57,7 @@ async def serve(
     options: Options, clock: Clock, environment: Mapping[str, str], stop: asyncio.Event, log: Log | None = None
 ) -> None:
     """Serve until `stop` is set. Raises OSError when the port cannot be had, NoCluster."""
-    logger = log if log is not None else structlog.get_logger()
+    logger = log if log is not None else logs.logger()
     transport = AiohttpTransport(await find("", "", clock), "flagger-loadtester") if options.kubernetes_auth else None
     client = Client(transport, clock) if transport else None
     try:
@@ -85,7 +80,7 @@ def main(argv: Sequence[str]) -> int:
     except goflags.BadFlag as error:
         sys.stderr.write(f"flagger loadtester: {error}\n")
         return 2
-    _configure_log(options, sys.stderr)
+    logs.configure(options.log_level, options.zap_encoding)
     try:
         asyncio.run(_until_signalled(options))
     except NoCluster as error:
@@ -103,18 +98,3 @@ async def _until_signalled(options: Options) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await serve(options, SystemClock(), os.environ, stop)
-
-
-def _configure_log(options: Options, stream: TextIO) -> None:
-    json_lines: Any = structlog.processors.JSONRenderer()
-    people: Any = structlog.dev.ConsoleRenderer(colors=False)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
-            structlog.processors.EventRenamer("msg"),
-            people if options.zap_encoding == "console" else json_lines,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS.get(options.log_level.lower(), 20)),
-        logger_factory=structlog.PrintLoggerFactory(stream),
-    )

@@ -51,6 +51,10 @@ CAUSE_SECONDS_MAX = 5.0
 TEXT_MAX = 1024
 
 
+class Broken(Exception):
+    """A provider broke; the text says how, without what it had in hand."""
+
+
 class Checks:
     """Runs needs. `gauge` is told every value: percent, seconds for durations, or as it came."""
 
@@ -82,7 +86,7 @@ class Checks:
         except Failed as failed:
             return _failed(need, failed.problem)
         except Exception as error:
-            text = f"{type(error).__name__}: {error}"[:TEXT_MAX]
+            text = (f"{error}" if isinstance(error, Broken) else f"{type(error).__name__}: {error}")[:TEXT_MAX]
             return _failed(need, Problem(Fault.US, text, "This is a bug of flagger, or of a plugin of it."))
 
     # Hooks and probes ------------------------------------------------------------------------------------------------
@@ -188,6 +192,8 @@ class Checks:
         except MetricError as error:
             error.problem = replace(error.problem, text=hidden(error.problem.text, secrets))
             raise
+        except Exception as error:
+            raise Broken(hidden(f"{type(error).__name__}: {error}", secrets)) from None
         finally:
             exchange.close()
         raise ProviderError(f"more than {REQUESTS_MAX} requests for one question", fault=Fault.US)

@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
+from pyflagger.clock import Clock
+from pyflagger.listening import listen
+
 Check = Callable[[], str | None]
 """Says what is wrong, or None when all is well."""
 
@@ -34,9 +37,6 @@ def application(alive: Sequence[Check], ready: Sequence[Check], metrics: Callabl
     return app
 
 
-async def serve(app: web.Application, host: str, port: int) -> web.AppRunner:
+async def serve(app: web.Application, clock: Clock, host: str, port: int) -> web.AppRunner:
     """Listen; the caller cleans the runner up. Raises OSError when the port is taken."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=3.0, keepalive_timeout=15.0)
-    await runner.setup()
-    await web.TCPSite(runner, host, port).start()
-    return runner
+    return await listen(app, clock, host, port, shutdown_timeout=3.0)

@@ -7,8 +7,10 @@ host and path only, never user, password or query.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from types import TracebackType
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -24,10 +26,14 @@ Rewrite = Callable[[str, int], tuple[str, int] | None]
 CONNECTIONS_MAX = 1000
 """At once. Far above what hooks that take minutes can hold, so that nobody waits for another canary's hook."""
 
+METADATA = tuple(ip_network(net) for net in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32"))
+"""Where clouds hand out a machine's credentials to whoever asks from it. No hook and no metric system lives there."""
+
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER = frozenset({301, 302, 303})
 _SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 _CHUNK = 16 * 1024
+_NAT64 = ip_network("64:ff9b::/96")
 
 
 class AiohttpHttp:
@@ -98,7 +104,9 @@ class AiohttpHttp:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             resolver = _Rewriting(self._rewrite) if self._rewrite else None
-            connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=resolver is None, limit=CONNECTIONS_MAX)
+            connector = aiohttp.TCPConnector(
+                resolver=resolver, use_dns_cache=resolver is None, limit=CONNECTIONS_MAX, socket_factory=_socket
+            )
             # No netrc, no cookies: a request carries what its value says and nothing else.
             self._session = aiohttp.ClientSession(
                 connector=connector,
@@ -108,6 +116,31 @@ class AiohttpHttp:
                 headers={"User-Agent": "pyflagger"},
             )
         return self._session
+
+
+def _socket(info: aiohttp.AddrInfoType) -> socket.socket:
+    """The socket of a connection to be made: asked for each address, after names were resolved and redirects taken."""
+    family, kind, protocol, _, place = info
+    if is_metadata(str(place[0])):
+        text = f"{place[0]} is an address of machines' credentials: hooks and metric systems are not looked for there"
+        raise OSError(errno.EACCES, text)
+    return socket.socket(family, kind, protocol)
+
+
+def is_metadata(host: str) -> bool:
+    """Whether an address is one at which machines are given credentials, in whatever way it is written."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address.sixtofour or _translated(address) or address
+    return any(address.version == net.version and address in net for net in METADATA)
+
+
+def _translated(address: IPv6Address) -> IPv4Address | None:
+    """The address behind NAT64."""
+    return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
 
 
 class _Rewriting(AbstractResolver):

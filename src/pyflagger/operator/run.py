@@ -14,7 +14,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
-from pyflagger import __version__
+from pyflagger import __version__, logs
 from pyflagger.api.canary import Canary, MetricTemplate, Phase
 from pyflagger.api.facts import Fault, Problem, Route
 from pyflagger.api.parse import Invalid, parse_metric_template
@@ -30,7 +30,7 @@ from pyflagger.kube.lease import Elector, Timing
 from pyflagger.kube.protocol import Transport
 from pyflagger.kube.resources import ALERT_PROVIDERS, CANARIES, METRIC_TEMPLATES, SECRETS
 from pyflagger.objects import Resource
-from pyflagger.operator import health, logs
+from pyflagger.operator import health
 from pyflagger.operator.apply import Hands
 from pyflagger.operator.checks import Checks, Lookups
 from pyflagger.operator.complain import Complaints
@@ -203,7 +203,7 @@ async def serve(options: Options, transport: Transport, http: Http, clock: Clock
     operator = Operator(options, transport, http, clock, elector)
     async with AsyncExitStack() as stack:
         app = health.application([operator.controller.wedged], [operator.unready], operator.metrics)
-        runner = await health.serve(app, "", options.port)
+        runner = await health.serve(app, clock, "", options.port)
         stack.push_async_callback(runner.cleanup)
         stopped = _stop_signal()
         lost = await _lead(elector, operator, stopped)

@@ -77,8 +77,14 @@ class Telemetry:
         self._weight.labels(target, namespace).set(route.canary)
 
     def analysis(self, canary: Canary, metric: str, value: float) -> None:
-        """The last value of one check; durations in seconds."""
-        self._analysis.labels(*_labels(canary), metric).set(value)
+        """The last value of one check; durations in seconds. Checks that the canary no longer has leave."""
+        labels = _labels(canary)
+        if (*labels, metric) not in self._analysis._metrics:
+            checks = canary.spec.analysis.metrics if canary.spec.analysis else ()
+            kept = {metric, *(check.name for check in checks)}
+            for other in [key for key in self._analysis._metrics if key[:2] == labels and key[2] not in kept]:
+                self._analysis.remove(*other)
+        self._analysis.labels(*labels, metric).set(value)
 
     def judged(self, canary: Canary, seconds: float) -> None:
         """A judging round took so long."""

@@ -11,14 +11,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyflagger import goflags
+from pyflagger import goflags, logs
 from pyflagger.cli.demo.play import Player, Stuck, Told
 from pyflagger.cli.demo.scenario import DEFAULT, Scenario, UnknownScenario, load, names
 from pyflagger.cli.demo.views import JsonLines, Lines, Picture, View
 from pyflagger.cli.stage import Broken, Interrupted, interruptible, meshed, staged, while_whole
 from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag, Flag, boolean
-from pyflagger.operator import logs
 from pyflagger.operator.options import Options
 from pyflagger.sandbox.cluster import Setup
 from pyflagger.sandbox.trouble import CannotStart

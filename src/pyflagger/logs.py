@@ -1,6 +1,7 @@
 """Logs: JSON lines on standard error with the reference's keys, or readable lines.
 
-Configured once by `operator.run`. Lines about a canary carry `canary: <name>.<namespace>`.
+Configured once by a command. Lines about a canary carry `canary: <name>.<namespace>`. Whatever a line is made of, it is
+one line: what others answer to us cannot write lines of its own.
 """
 
 from __future__ import annotations
@@ -37,21 +38,31 @@ class Patient:
             self.lost += 1
 
 
+def shown(text: str) -> str:
+    """A text whose control characters are written out: no line ends in it, and no terminal obeys it."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def _one_line(_: Any, __: str, line: Any) -> Any:
+    """The text of a line for people, written out; of its other values the renderer takes care."""
+    return {**line, "event": shown(str(line.get("event", "")))}
+
+
 def configure(level: str, encoding: str, stream: TextIO = sys.stderr) -> None:
     """Set up logging for the process. An unknown level means info."""
-    render: Any = (
-        structlog.dev.ConsoleRenderer(colors=False)
-        if encoding == "console"
-        else structlog.processors.JSONRenderer(sort_keys=False)
+    for_people = encoding == "console"
+    render: tuple[Any, ...] = (
+        (_one_line, structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0))
+        if for_people
+        else (structlog.processors.EventRenamer("msg"), structlog.processors.JSONRenderer(sort_keys=False))
     )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
-            structlog.processors.EventRenamer("msg"),
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp" if for_people else "ts"),
             structlog.processors.format_exc_info,
-            render,
+            *render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS.get(level.lower(), logging.INFO)),
         logger_factory=structlog.PrintLoggerFactory(Patient(stream)),  # type: ignore[arg-type]

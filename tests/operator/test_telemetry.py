@@ -1,0 +1,54 @@
+"""The operator's series: whatever a canary is called and however often it is changed, they stay few and well formed."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from pyflagger.api.canary import Canary
+from pyflagger.api.parse import parse_canary
+from pyflagger.operator.telemetry import Telemetry
+
+EVIL = 'a"} 1\nflagger_canary_status{name="admin",namespace="prod"} 2\n\\'
+
+
+def canary(*checks: str) -> Canary:
+    """A canary with checks of these names."""
+    metrics = [{"name": name, "interval": "1m", "query": "up", "thresholdRange": {"min": 1}} for name in checks]
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}
+    analysis = {"interval": "1m", "threshold": 1, "stepWeight": 10, "metrics": metrics}
+    return parse_canary(
+        {
+            "apiVersion": "flagger.app/v1beta1",
+            "kind": "Canary",
+            "metadata": {"name": "shop", "namespace": "test"},
+            "spec": {"targetRef": target, "service": {"port": 80}, "analysis": analysis},
+        }
+    )
+
+
+def checks(telemetry: Telemetry) -> list[str]:
+    """The names of checks that have a series."""
+    families = text_string_to_metric_families(telemetry.expose({}).decode())
+    found = {family.name: family.samples for family in families}
+    return sorted(sample.labels["metric"] for sample in found["flagger_canary_metric_analysis"])
+
+
+def test_a_name_makes_no_series() -> None:
+    """A check may be called anything; it stays one label of one series."""
+    telemetry = Telemetry("0", "nginx")
+    telemetry.analysis(canary(EVIL), EVIL, 1.0)
+    assert checks(telemetry) == [EVIL]
+    lines = telemetry.expose({}).decode().splitlines()
+    assert not [line for line in lines if line.startswith("flagger_canary_status{")]
+
+
+def test_checks_that_are_gone_leave() -> None:
+    """A canary that gets other checks a thousand times has as many series as it has checks."""
+    telemetry = Telemetry("0", "nginx")
+    for number in range(1000):
+        now = canary("errors", f"check-{number}")
+        telemetry.analysis(now, "errors", 1.0)
+        telemetry.analysis(now, f"check-{number}", 1.0)
+    assert checks(telemetry) == ["check-999", "errors"]
+    telemetry.forget(now)
+    assert checks(telemetry) == []
