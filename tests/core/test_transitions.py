@@ -6,9 +6,10 @@ import itertools
 
 import pytest
 
-from core.world import canary
 from pyflagger.api.canary import CanaryStatus, Condition, Phase
-from pyflagger.core.transitions import ALLOWED, CONDITIONS, IllegalTransition, block, move
+from pyflagger.api.facts import Fault
+from pyflagger.core.decision import Reason
+from pyflagger.core.transitions import ALLOWED, BLOCKED, CONDITIONS, HALTED, WHOSE, IllegalTransition, move, stand
 
 NOW = 1_700_000_000.0
 LATER = NOW + 60
@@ -24,6 +25,9 @@ def test_a_status_moves_by_the_table_or_not_at_all(before: Phase, after: Phase) 
         with pytest.raises(IllegalTransition) as told:
             move(status, after, now=NOW, kind="Deployment")
         assert str(told.value) == f"{before.value or 'New'} cannot become {after.value or 'New'}"
+
+
+A, B = Reason("x", "a"), Reason("x", "b")
 
 
 def test_the_table_names_every_phase_and_has_no_dead_ends_but_the_last() -> None:
@@ -107,9 +111,9 @@ def test_other_conditions_are_kept() -> None:
     """Whoever wrote them."""
     others = [Condition(type=name, status="False", reason="x") for name in ("Available", "Other", "Ready")]
     status = CanaryStatus(phase=Phase.SUCCEEDED, conditions=tuple(others))
-    moved = block(move(status, Phase.WAITING, now=NOW, kind="Deployment"), "a", NOW)
+    moved = stand(move(status, Phase.WAITING, now=NOW, kind="Deployment"), BLOCKED, (A,), NOW)
     assert [c.type for c in moved.conditions] == ["Promoted", "Available", "Other", "Ready", "Blocked"]
-    again = block(move(moved, Phase.PROGRESSING, now=LATER, kind="Deployment"), "b", LATER)
+    again = stand(move(moved, Phase.PROGRESSING, now=LATER, kind="Deployment"), BLOCKED, (B,), LATER)
     assert [c.type for c in again.conditions] == ["Promoted", "Available", "Other", "Ready", "Blocked"]
     assert again.conditions[1:4] == tuple(others)
     assert {c.last_transition_time for c in (again.conditions[0], again.conditions[4])} == {"2023-11-14T22:13:20Z"}
@@ -118,15 +122,31 @@ def test_other_conditions_are_kept() -> None:
 def test_blocking_and_mending() -> None:
     """The condition names the problem, keeps its time while there is any, and goes away whole."""
     status = CanaryStatus()
-    once = block(status, "a", NOW)
-    twice = block(once, "a; b", LATER)
-    assert block(once, "a", LATER) is once
+    once = stand(status, BLOCKED, (A,), NOW)
+    twice = stand(once, BLOCKED, (A, B), LATER)
+    assert stand(once, BLOCKED, (A,), LATER) is once
     assert twice.conditions[0].last_transition_time == once.conditions[0].last_transition_time
+    assert twice.conditions[0].last_update_time != once.conditions[0].last_update_time
     assert (twice.conditions[0].type, twice.conditions[0].message) == ("Blocked", "a; b")
-    assert block(twice, "", LATER) == status
-    assert block(status, "", NOW) is status
+    assert stand(twice, BLOCKED, (), LATER) == status
+    assert stand(status, BLOCKED, (), NOW) is status
 
 
-def test_the_world_makes_valid_canaries() -> None:
-    """What the other tests start from."""
-    assert canary().status.phase is Phase.NEW
+def test_both_standing_conditions_are_kept_apart() -> None:
+    """What blocks the canary goes and comes without a change of what halted its run."""
+    halted = stand(CanaryStatus(), HALTED, (B,), NOW)
+    both = stand(halted, BLOCKED, (A,), NOW)
+    assert [(c.type, c.status, c.message) for c in both.conditions] == [
+        ("Halted", "True", "b"),
+        ("Blocked", "True", "a"),
+    ]
+    assert stand(both, BLOCKED, (), LATER) == halted
+
+
+@pytest.mark.parametrize("fault", [None, *Fault])
+def test_a_standing_condition_says_whose_and_what_to_do(fault: Fault | None) -> None:
+    """Its reason is a word of one's own for each; its message is the text and what to do."""
+    (said,) = stand(CanaryStatus(), HALTED, (Reason("c", "It failed.", "Look at it.", fault),), NOW).conditions
+    assert said.message == "It failed. Look at it."
+    assert said.reason == WHOSE[fault] and said.reason.isalpha()
+    assert len(set(WHOSE.values())) == len(Fault) + 1

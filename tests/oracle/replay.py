@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
+from pyflagger.core.transitions import PROMOTED
 from pyflagger.kube.cache import Cache, Change
 from pyflagger.kube.resources import (
     CANARIES,
@@ -156,6 +157,7 @@ class Recorder:
         conditions = [
             {key: condition.get(key) for key in ("type", "status", "reason", "message")}
             for condition in status.get("conditions") or ()
+            if condition["type"] == PROMOTED  # the reference has no other
         ]
         self.put(
             "status",

@@ -58,8 +58,7 @@ async def test_an_invalid_canary_on_creation(wrong: str) -> None:
     await pair.calm_is_prompt()
     assert await pair.traffic() == (None, None, None)
     assert (await pair.stage.get("Deployment", "sick", "sick"))["spec"]["replicas"] == 2
-    blocked = await pair.blocked()
-    assert blocked and blocked["message"]
+    await pair.is_blocked("Manifest", pattern)
     await pair.stage.delete("Canary", "sick", "sick")
     await pair.stage.create(canary("sick"), "sick")
     await pair.phase("sick", "Initialized")
@@ -81,8 +80,28 @@ async def test_an_invalid_edit_in_the_middle_of_a_release(wrong: str) -> None:
     await pair.tells(pattern)
     await pair.calm_is_prompt()
     assert await pair.traffic() == before
-    assert await pair.blocked()
+    await pair.is_blocked("Manifest", pattern)
     await pair.edit(**cleared(canary("sick")["spec"]))
+    await pair.phase("sick", "Succeeded")
+    assert await pair.blocked() is None
+    await pair.end()
+
+
+async def test_an_invalid_edit_at_rest() -> None:
+    """The last valid one stays as it is, idle: a new image starts nothing until the spec is mended, and then does."""
+    pair = Pair()
+    await pair.begin()
+    await pair.phase("sick", "Initialized")
+    before = await pair.traffic()
+    await pair.edit(**with_analysis(maxWeight=150))
+    await pair.tells(r"spec\.analysis\.maxWeight")
+    await pair.release("calm", "sick")
+    await pair.calm_is_prompt()
+    assert await pair.traffic() == before
+    assert (await pair.stage.status("sick", "sick"))["phase"] == "Initialized"
+    await pair.is_blocked("Manifest", r"spec\.analysis\.maxWeight is 150")
+    await pair.edit(**cleared(canary("sick")["spec"]))
+    await pair.phase("sick", "Progressing", seconds=5)
     await pair.phase("sick", "Succeeded")
     assert await pair.blocked() is None
     await pair.end()
@@ -94,10 +113,20 @@ def cleared(spec: dict[str, Any]) -> dict[str, Any]:
     return {key: {**empty, **part} if key == "analysis" else part for key, part in spec.items()}
 
 
-SCALER = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "none"}
+SCALER = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "sick"}
+SCALING: Obj = {
+    "apiVersion": "autoscaling/v2",
+    "kind": "HorizontalPodAutoscaler",
+    "metadata": {"name": "sick"},
+    "spec": {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "sick"},
+        "minReplicas": 2,
+        "maxReplicas": 4,
+    },
+}
 
 # What is missing, what is told of it, and what brings the canary to its feet.
-MISSING: dict[str, tuple[Obj, tuple[str, ...], str, Obj | None]] = {
+MISSING: dict[str, tuple[Obj, tuple[str, ...], str, Obj]] = {
     "target": (
         canary("sick"),
         ("Deployment",),
@@ -106,7 +135,7 @@ MISSING: dict[str, tuple[Obj, tuple[str, ...], str, Obj | None]] = {
     ),
     "Ingress": (canary("sick"), ("Ingress",), r"ingress sick\.sick get query error.*not found", ingress("sick")),
     "ConfigMap": (canary("sick"), ("ConfigMap",), r"sick-env.*not found", settings("sick")),
-    "autoscaler": (canary("sick", autoscalerRef=SCALER), (), r"none.*not found", None),
+    "autoscaler": (canary("sick", autoscalerRef=SCALER), (), r"HorizontalPodAutoscaler sick.*not found", SCALING),
 }
 
 
@@ -120,9 +149,10 @@ async def test_something_is_missing(what: str) -> None:
     await pair.release("calm")
     await pair.calm_is_prompt()
     assert (await pair.stage.status("sick", "sick")).get("phase") in ("", None, "Initializing")
-    if mend:
-        await pair.stage.create(mend, "sick")
-        await pair.phase("sick", "Initialized", seconds=5)
+    await pair.is_blocked("Manifest", pattern)
+    await pair.stage.create(mend, "sick")
+    await pair.phase("sick", "Initialized", seconds=5)
+    assert await pair.blocked() is None
     await pair.end()
 
 
@@ -136,7 +166,9 @@ async def test_a_kind_is_missing() -> None:
     assert not [told for told in await pair.told() if "not found" in told]
     await pair.release("calm")
     await pair.calm_is_prompt()
-    assert (await pair.blocked() or {})["message"] in text
+    blocked = await pair.blocked() or {}
+    assert blocked["message"].startswith(text.removeprefix("Warning "))
+    assert "Install scaledobjects.keda.sh" in blocked["message"]
     assert pair.operator.unready() is None
     await pair.edit(autoscalerRef=None)
     await pair.phase("sick", "Initialized")
@@ -153,6 +185,7 @@ async def test_a_template_is_missing() -> None:
     await pair.tells(r"nowhere.*not found")
     await pair.calm_is_prompt()
     await pair.phase("sick", "Failed")
+    await pair.is_halted("Manifest", r"nowhere.*not found.*Create the MetricTemplate")
     await pair.end()
 
 
@@ -168,6 +201,8 @@ async def test_two_canaries_for_one_target() -> None:
     listed = await pair.stage.client.call("GET", "/api/v1/namespaces/sick/events")
     texts = [e["message"] for e in listed["items"] if e["involvedObject"]["name"] == "second"]
     assert any("sick" in text and "target" in text for text in texts), texts
+    blocked = await pair.blocked("second") or {}
+    assert blocked["reason"] == "Manifest" and "Delete one of the two" in blocked["message"]
     await pair.release("calm", "sick")
     await pair.calm_is_prompt()
     await pair.phase("sick", "Succeeded")
@@ -182,6 +217,8 @@ async def test_an_ingress_that_sends_to_the_wrong_port() -> None:
     await pair.stage.create(ingress("sick", port=8080), "sick")
     text = await pair.tells(r"sends to port 8080 of service sick, but spec\.service\.port is 80")
     assert text.startswith("Warning")
+    await pair.stage.clock.sleep(5)
+    await pair.is_blocked("Manifest", r"port 8080")
     await pair.end()
 
 
@@ -194,6 +231,8 @@ async def test_pods_without_a_selector_label() -> None:
     target["spec"]["template"]["metadata"] = {"labels": {"color": "red"}}
     await pair.stage.create(target, "sick")
     await pair.tells(r"app.*name.*app\.kubernetes\.io/name")
+    await pair.stage.clock.sleep(5)
+    await pair.is_blocked("Manifest", r"app\.kubernetes\.io/name")
     await pair.release("calm")
     await pair.calm_is_prompt()
     await pair.end()

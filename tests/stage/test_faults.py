@@ -74,6 +74,7 @@ async def test_a_metric_server_that(trouble: str) -> None:
     assert (await pair.stage.status("sick", "sick"))["canaryWeight"] <= STEP
     await pair.calm_is_prompt()
     await pair.phase("sick", "Failed")
+    await pair.is_halted("MetricProvider", pattern)
     assert not [text for text in await pair.told() if f"canary weight {MAX}" in text]
     assert (await pair.traffic())[2][1]["containers"][0]["image"] == image("sick", "1")
     await pair.end()
@@ -113,6 +114,7 @@ async def test_a_hook_that(trouble: str) -> None:
     assert len(text) < 1200
     await pair.calm_is_prompt()
     await pair.phase("sick", "Failed")
+    await pair.is_halted("Hook", pattern)
     assert not [text for text in await pair.told() if "canary weight" in text]
     await pair.end()
 
@@ -155,6 +157,7 @@ async def test_a_pod_that_never_gets_ready() -> None:
     await pair.calm_is_prompt()
     await pair.tells(r"Rolling back sick\.sick progress deadline exceeded")
     await pair.phase("sick", "Failed")
+    await pair.is_halted("Cluster", r"progress deadline exceeded.*Look at the target's pods")
     assert not [text for text in await pair.told() if "canary weight" in text]
     assert (await pair.stage.get("Deployment", "sick", "sick"))["spec"]["replicas"] == 0
     await pair.end()
@@ -169,6 +172,7 @@ async def test_a_primary_that_fails_in_its_promotion() -> None:
     await pair.stage.set_image("sick", "sick", image("sick", "brokenprimary"), "sick")
     await pair.calm_is_prompt()
     await pair.tells(r"Promotion of sick\.sick failed, primary not ready", seconds=200)
+    await pair.is_halted("Cluster", r"Promotion of sick\.sick failed.*Look at the primary's pods")
     weight, _, _ = await pair.traffic()
     assert weight["nginx.ingress.kubernetes.io/canary-weight"] == "100"
     assert (await pair.stage.get("Deployment", "sick", "sick"))["spec"]["replicas"] == 2
@@ -210,6 +214,7 @@ async def test_a_template_with(trouble: str) -> None:
     await pair.tells(rf"Warning .*({pattern})")
     await pair.calm_is_prompt()
     await pair.phase("sick", "Failed")
+    await pair.is_halted("Manifest", pattern)
     assert not [url for url in asked if "/api/v1/query" in url and "vector" not in url]
     await pair.end()
 

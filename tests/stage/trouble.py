@@ -20,6 +20,10 @@ from stage.stage import Stage, healthy, vector
 IDEAL_SECONDS = INTERVAL * MAX / STEP
 PROMPT_SECONDS = IDEAL_SECONDS + 5
 
+ADVISING = "create correct delete install label look mend name send set use write cannot make put try check wrap"
+ADVICE = rf"(?i)\b({'|'.join(ADVISING.split())}|must be|scrapes?|aggregate)\b"
+"""A message that says what to do has one of these."""
+
 Answer = Callable[[HttpRequest], Awaitable[HttpAnswer | None]]
 
 
@@ -34,6 +38,8 @@ class Pair:
 
     sick: Answer = nothing
     options: dict[str, Any] = field(default_factory=dict)
+    pods_take: float = 0.0
+    """Seconds until a pod is ready."""
 
     async def begin(
         self,
@@ -45,6 +51,7 @@ class Pair:
     ) -> None:
         """Start with more kinds; `spoilt` replaces the sick Canary, `without` leaves out kinds of its objects."""
         self.stage = Stage(self._answer, **self.options)
+        self.stage.pods_take = self.pods_take
         await self.stage.start(definitions=definitions)
         for name in ("calm", "sick"):
             await self.stage.namespace(name)
@@ -110,10 +117,31 @@ class Pair:
             await self.stage.clock.sleep(0.5)
         return found[0]
 
-    async def blocked(self) -> Obj | None:
+    async def blocked(self, name: str = "sick") -> Obj | None:
         """The condition that says what has to be mended."""
-        conditions = (await self.stage.status("sick", "sick")).get("conditions") or ()
-        return next((c for c in conditions if c["type"] == "Blocked" and c["status"] == "True"), None)
+        return await self._condition("Blocked", name)
+
+    async def halted(self) -> Obj | None:
+        """The condition that says what stops the run, or stopped the last one."""
+        return await self._condition("Halted", "sick")
+
+    async def _condition(self, kind: str, name: str) -> Obj | None:
+        conditions = (await self.stage.status(name, "sick")).get("conditions") or ()
+        return next((c for c in conditions if c["type"] == kind and c["status"] == "True"), None)
+
+    async def is_blocked(self, whose: str, pattern: str) -> None:
+        """The object says whose doing it is, what is wrong as the Event does, and what to do."""
+        self._says(await self.blocked(), whose, pattern)
+
+    async def is_halted(self, whose: str, pattern: str) -> None:
+        """The same of a run that does not go on."""
+        self._says(await self.halted(), whose, pattern)
+
+    def _says(self, condition: Obj | None, whose: str, pattern: str) -> None:
+        assert condition is not None
+        assert condition["reason"] == whose, condition
+        assert re.search(pattern, condition["message"]), condition
+        assert re.search(ADVICE, condition["message"]), condition
 
     async def traffic(self, name: str = "sick") -> tuple[Any, ...]:
         """Where a canary's visitors go: the weight at its ingress, its apex Service, its primary."""
@@ -131,7 +159,7 @@ class Pair:
     async def calm_is_prompt(self) -> None:
         """The calm canary's release took its steps and nothing more."""
         await self.phase("calm", "Succeeded")
-        assert self.stage.clock.now() - self.began <= PROMPT_SECONDS, await self.told("calm")
+        assert self.stage.clock.now() - self.began <= PROMPT_SECONDS + 2 * self.pods_take, await self.told("calm")
         assert not [text for text in await self.told("calm") if "Halt" in text or "sick" in text]
 
     @property

@@ -194,7 +194,7 @@ def _fail(case: Case, said: tuple[Action, ...], reason: Reason) -> Decision:
         *said,
         case.say(reason, warn=True),
         Remember(tick=case.now),
-        case.write(**case.tick(failed_checks=case.status.failed_checks + 1)),
+        case.write(halted=reason, **case.tick(failed_checks=case.status.failed_checks + 1)),
     )
 
 

@@ -28,7 +28,7 @@ from pyflagger.core.decision import (
 )
 from pyflagger.core.revision import checksum
 from pyflagger.core.situation import Primary, Situation, Target
-from pyflagger.core.transitions import move
+from pyflagger.core.transitions import HALTED, move, stand
 
 DUE = 0.0
 """A tick long ago: the next judging round may begin at once."""
@@ -239,13 +239,23 @@ class Case:
             resume = (PauseAutoscaler(False),)
         return resume + ((ScaleTarget(self.target.restored_replicas),) if self.target_asleep else ())
 
-    def write(self, to: Phase | None = None, *, message: str = "", **changes: Any) -> WriteStatus:
-        """The status with some changes, in phase `to` if that is given. Cookies follow the weight."""
+    def write(
+        self, to: Phase | None = None, *, message: str = "", halted: Reason | None = None, **changes: Any
+    ) -> WriteStatus:
+        """The status with some changes, in phase `to` if that is given. Cookies follow the weight.
+
+        `halted` says what stops the run. Without it nothing does any more, unless the run is failing: then what stopped
+        it stands.
+        """
         if "canary_weight" in changes:
             changes |= cookies.changes(self.canary, changes["canary_weight"])
-        if to is None:
-            return WriteStatus(self.status.but(**changes))
-        return WriteStatus(move(self.status, to, now=self.now, kind=self.kind, message=message, **changes))
+        status = self.status.but(**changes)
+        if to is not None:
+            status = move(self.status, to, now=self.now, kind=self.kind, message=message, **changes)
+        failing = to is Phase.FAILED or status.rollback is not None
+        if halted is not None or not failing:
+            status = stand(status, HALTED, (halted,) if halted else (), self.now)
+        return WriteStatus(status)
 
     def take_revision(self) -> dict[str, Any]:
         """The changes of a status that acts on the target as it is."""

@@ -28,6 +28,11 @@ class Reason:
     todo: str = ""
     fault: Fault | None = None
 
+    @property
+    def whole(self) -> str:
+        """The text, and what to do."""
+        return f"{self.text.rstrip('. ')}. {self.todo}" if self.todo else self.text
+
 
 class Part(StrEnum):
     """The generated things that an Ensure brings about; each is idempotent."""

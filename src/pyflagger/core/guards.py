@@ -13,7 +13,7 @@ from pyflagger.core import bootstrap, contest, reasons
 from pyflagger.core.case import Case
 from pyflagger.core.decision import Action, Decision, Ensure, Part, Reason, Remember, WriteStatus
 from pyflagger.core.situation import Generated, Sync
-from pyflagger.core.transitions import BLOCKED, block
+from pyflagger.core.transitions import BLOCKED, stand
 
 
 def gone(case: Case) -> Decision | None:
@@ -55,7 +55,7 @@ def blocked(case: Case) -> Decision | None:
     problems = holding or ((refused,) if refused else ()) or contest.problems(case)
     text = "; ".join(problem.text for problem in problems)
     told = tuple(reasons.blocked(problem) for problem in problems)
-    status = block(case.status, text, case.now)
+    status = stand(case.status, BLOCKED, told, case.now)
     actions: list[Action] = []
     if (case.situation.memory.said.get(BLOCKED) or "") != text:
         actions += [case.say(reason, warn=True) for reason in told]

@@ -79,7 +79,7 @@ def primary_ready(case: Case) -> Decision | None:
         case.say(reason, warn=True),
         Alert("error", reasons.alert_promotion(readiness.text)),
         *((SetRoute(ALL_CANARY, everyone=True),) if case.canary_ready else ()),
-        case.write(rollback=FAILED_PROMOTION, canary_weight=100),
+        case.write(halted=reason, rollback=FAILED_PROMOTION, canary_weight=100),
     )
 
 

@@ -126,9 +126,12 @@ def terminated(canary: Canary) -> Reason:
 # What holds ---------------------------------------------------------------------------------------------------------
 
 
+PROVIDER_TODO = "Look whether the metric server runs and answers at that address."
+
+
 def providers_away(error: str) -> Reason:
     """A metric provider did not answer the probe."""
-    return Reason("providers-away", f"Error checking metric providers: {error}", fault=Fault.PROVIDER)
+    return Reason("providers-away", f"Error checking metric providers: {error}", PROVIDER_TODO, Fault.PROVIDER)
 
 
 def blocked(problem: Problem) -> Reason:
@@ -198,9 +201,12 @@ def not_restorable(canary: Canary) -> Reason:
     )
 
 
+PODS_TODO = "Look at the target's pods."
+
+
 def canary_not_ready(text: str) -> Reason:
     """The canary holds things up; `text` is the whole event text."""
-    return Reason("canary-not-ready", text, "Look at the target's pods.", Fault.CLUSTER)
+    return Reason("canary-not-ready", text, PODS_TODO, Fault.CLUSTER)
 
 
 def route_not_ready(text: str) -> Reason:
@@ -251,6 +257,9 @@ def iterations_assumed(count: int) -> Reason:
 # Hooks --------------------------------------------------------------------------------------------------------------
 
 
+HOOK_TODO = "Look at what answers at the hook's address; it is asked again in each round."
+
+
 def hook_passed(kind: str, hook: str) -> Reason:
     """A hook passed; `kind` is its type as events name it, such as `Pre-rollout`."""
     return Reason("hook-passed", f"{kind} check {hook} passed")
@@ -263,7 +272,9 @@ def waiting(canary: Canary, what: str, hook: str) -> Reason:
 
 def check_failed(canary: Canary, what: str, hook: str, error: str) -> Reason:
     """A pre-rollout or rollout hook refused; `what` is `pre-rollout` or `external`."""
-    return Reason("hook-failed", f"Halt {whose(canary)} advancement {what} check {hook} failed {error}", "", Fault.HOOK)
+    return Reason(
+        "hook-failed", f"Halt {whose(canary)} advancement {what} check {hook} failed {error}", HOOK_TODO, Fault.HOOK
+    )
 
 
 def no_rollback(hook: str) -> Reason:
@@ -273,7 +284,7 @@ def no_rollback(hook: str) -> Reason:
 
 def post_rollout_failed(hook: str, error: str) -> Reason:
     """A post-rollout hook refused, which changes nothing."""
-    return Reason("hook-failed", f"Post-rollout hook {hook} failed {error}", "", Fault.HOOK)
+    return Reason("hook-failed", f"Post-rollout hook {hook} failed {error}", HOOK_TODO, Fault.HOOK)
 
 
 # Failing ------------------------------------------------------------------------------------------------------------
@@ -291,7 +302,9 @@ def manual_rollback(canary: Canary) -> Reason:
 
 def deadline(canary: Canary, text: str) -> Reason:
     """The canary ran out of time."""
-    return Reason("rolling-back", f"Rolling back {whose(canary)} progress deadline exceeded {text}", "", Fault.CLUSTER)
+    return Reason(
+        "rolling-back", f"Rolling back {whose(canary)} progress deadline exceeded {text}", PODS_TODO, Fault.CLUSTER
+    )
 
 
 def failed(canary: Canary) -> Reason:
@@ -312,7 +325,10 @@ def failed_but_serving(canary: Canary, percent: int) -> Reason:
 def promotion_failed(canary: Canary, text: str) -> Reason:
     """The primary does not come up with the new template."""
     return Reason(
-        "promotion-failed", f"Promotion of {target(canary)} failed, primary not ready: {text}", "", Fault.CLUSTER
+        "promotion-failed",
+        f"Promotion of {target(canary)} failed, primary not ready: {text}",
+        "Look at the primary's pods; a new revision mends it, and the canary serves until then.",
+        Fault.CLUSTER,
     )
 
 

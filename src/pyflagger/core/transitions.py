@@ -20,11 +20,13 @@ Called by every module here that writes a status; a transition that is not in th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyflagger.api.canary import CanaryStatus, Condition, Phase
 from pyflagger.api.durations import stamp
+from pyflagger.api.facts import Fault
+from pyflagger.core.decision import Reason
 
 ALLOWED: Mapping[Phase, frozenset[Phase]] = {
     Phase.NEW: frozenset({Phase.INITIALIZING, Phase.TERMINATING}),
@@ -54,6 +56,20 @@ ALLOWED: Mapping[Phase, frozenset[Phase]] = {
 
 PROMOTED = "Promoted"
 BLOCKED = "Blocked"
+"""True while something has to be mended before the canary is worked on at all."""
+
+HALTED = "Halted"
+"""True from a round that failed until one that passes or a new run; after a rollback it says what it was for."""
+
+WHOSE: Mapping[Fault | None, str] = {
+    Fault.MANIFEST: "Manifest",
+    Fault.CLUSTER: "Cluster",
+    Fault.PROVIDER: "MetricProvider",
+    Fault.HOOK: "Hook",
+    Fault.US: "Flagger",
+    None: "Revision",
+}
+"""The reason of these two conditions: whose doing it is. None: the new revision is not what was asked for."""
 
 # Status and message of the Promoted condition, by phase; `{kind}` is the target's.
 CONDITIONS: Mapping[Phase, tuple[str, str]] = {
@@ -106,17 +122,23 @@ def _promoted(status: CanaryStatus, verdict: str, phase: Phase, message: str, ti
     )
 
 
-def block(status: CanaryStatus, text: str, now: float) -> CanaryStatus:
-    """The status with a condition that names what keeps the canary from being worked on; `""` takes it away."""
-    old = next((c for c in status.conditions if c.type == BLOCKED), None)
+def stand(status: CanaryStatus, kind: str, told: Sequence[Reason], now: float) -> CanaryStatus:
+    """The status with a condition of this kind that says whose doing it is, what, and what to do; or without it."""
+    text = "; ".join(reason.whole for reason in told)
+    old = next((c for c in status.conditions if c.type == kind), None)
     if (old.message if old is not None else "") == text:
         return status
-    others = tuple(c for c in status.conditions if c.type != BLOCKED)
+    others = tuple(c for c in status.conditions if c.type != kind)
     if not text:
         return status.but(conditions=others)
     time = stamp(now)
     since = old.last_transition_time if old is not None else time
-    blocked = Condition(
-        type=BLOCKED, status="True", reason="Problem", message=text, last_update_time=time, last_transition_time=since
+    standing = Condition(
+        type=kind,
+        status="True",
+        reason=WHOSE[told[0].fault],
+        message=text,
+        last_update_time=time,
+        last_transition_time=since,
     )
-    return status.but(conditions=(*others, blocked))
+    return status.but(conditions=(*others, standing))

@@ -25,6 +25,7 @@ BUILTIN = frozenset({SUCCESS_RATE, DURATION})
 
 Source: TypeAlias = Literal["builtin", "query", "template"]
 
+BAD_TODO = "Mend the new version, or correct the metric's thresholds."
 UNUSABLE = "Metric query failed for no usable metrics template and query were configured"
 
 # What a failed check's text begins with when it is whole already: it is about something else than the query.
@@ -62,7 +63,8 @@ def judge(canary: Canary, provider: str, metric: Metric, source: Source, result:
     """Why a check fails; None when it passes. `provider` names the dialect of the built-in queries."""
     if isinstance(result, QueryFailed):
         problem = result.problem
-        return Reason("metric-error", _failure(metric, source, problem.text), problem.todo, problem.fault)
+        todo = problem.todo or (reasons.PROVIDER_TODO if problem.fault is Fault.PROVIDER else "")
+        return Reason("metric-error", _failure(metric, source, problem.text), todo, problem.fault)
     if isinstance(result, Value) and math.isfinite(result.value):
         return _bounds(canary, metric, source, result.value)
     if isinstance(result, Value):
@@ -97,7 +99,7 @@ def _bounds(canary: Canary, metric: Metric, source: Source, value: float) -> Rea
     for bound, sign, outside in ((low, "<", operator.lt), (high, ">", operator.gt)):
         if bound is not None and outside(value, bound):
             text = _shown(metric, source, value, sign, bound, outside)
-            return Reason("metric-bad", f"Halt {reasons.whose(canary)} advancement {text}")
+            return Reason("metric-bad", f"Halt {reasons.whose(canary)} advancement {text}", BAD_TODO)
     return None
 
 
