@@ -1,4 +1,4 @@
-"""The demo's four stories, for real: how they end, who saw what, and what they print."""
+"""The demo's stories, for real: how they end, who saw what, and what they print."""
 
 from __future__ import annotations
 
@@ -40,6 +40,37 @@ def test_a_good_release_and_a_bad_one() -> None:
         assert abs(share["percent"] - share["weight"]) <= SHARE_POINTS_MAX
     assert max(bad["weights"]) < 50
     assert bad["requests"]["failed"] > 0
+
+
+@pytest.mark.parametrize("scenario", ["traefik", "gatewayapi"])
+def test_routes_of_other_kinds(scenario: str) -> None:
+    """A TraefikService and an HTTPRoute: the shares are right at each weight, and nobody is left on the canary."""
+    _, (good, bad) = told(scenario)
+    assert (good["outcome"], bad["outcome"]) == ("Succeeded", "Failed")
+    assert good["weights"] == [15, 30, 45] and good["requests"]["failed"] == 0
+    assert [share["weight"] for share in good["shares"]] == good["weights"]
+    for share in good["shares"]:
+        assert share["requests"] >= 500
+        assert abs(share["percent"] - share["weight"]) <= SHARE_POINTS_MAX
+    assert good["missing"] == bad["missing"] == []
+
+
+def test_who_met_the_new_version_stays_with_it() -> None:
+    """Of those who keep cookies more and more are there, and none is led away; the others come by their share."""
+    _, (good,) = told("session-affinity")
+    assert good["outcome"] == "Succeeded" and good["requests"]["failed"] == 0
+    regulars, others = good["visitors"]["regulars"], good["visitors"]["passers-by"]
+    assert regulars["strayed"] == 0 and regulars["canary"] > 100
+    assert regulars["canary"] / regulars["total"] > 1.3 * others["canary"] / others["total"]
+
+
+def test_a_scaled_object_is_paused_and_resumed() -> None:
+    """Resumed for each release, paused after it, and copied for the primary; whether it ended so is in the summary."""
+    records, releases = told("keda")
+    assert [release["outcome"] for release in releases] == ["Succeeded", "Failed"]
+    assert [release["missing"] for release in releases] == [[], []]
+    told_of = [record["message"] for record in records if "ScaledObject podinfo is paused" in record.get("message", "")]
+    assert [text.rpartition(" ")[2] for text in told_of] == ["0", "None", "0", "None", "0"]
 
 
 def test_only_insiders_see_the_new_version() -> None:

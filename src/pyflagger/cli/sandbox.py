@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyflagger import goflags, logs
-from pyflagger.cli.stage import Broken, Interrupted, Staged, interruptible, meshed, staged, while_whole
+from pyflagger.cli.stage import Broken, Interrupted, Staged, interruptible, meshed, routed, staged, while_whole
 from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag, Flag, boolean, duration
 from pyflagger.operator.options import Options
@@ -54,6 +54,7 @@ def read(argv: Sequence[str]) -> Asked:
         kubeconfig=Path(said["kubeconfig"]) if said["kubeconfig"] else None,
         prometheus=said["prometheus"],
         mesh=meshed(said["mesh_provider"]),
+        family=routed(said["mesh_provider"]),
     )
     options = Options(mesh_provider=said["mesh_provider"], min_interval=said["min_interval"])
     return Asked(setup, None if said["no_operator"] else options, said["json"], said["log_level"])

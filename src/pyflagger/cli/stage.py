@@ -23,6 +23,7 @@ from pyflagger.operator.http import AiohttpHttp
 from pyflagger.operator.options import Options
 from pyflagger.operator.run import Onlooker, Operator
 from pyflagger.sandbox.cluster import Cluster, Setup, kept_environment
+from pyflagger.sandbox.network.routes import FAMILIES, Family
 
 Outcome = TypeVar("Outcome")
 MESHES = ("linkerd", "smi")
@@ -31,6 +32,11 @@ MESHES = ("linkerd", "smi")
 def meshed(provider: str) -> bool:
     """Whether a traffic provider needs the sandbox's mesh."""
     return provider.partition(":")[0] in MESHES
+
+
+def routed(provider: str) -> Family | None:
+    """What the sandbox's ingress has to read beside Ingresses for a traffic provider."""
+    return FAMILIES.get(provider.partition(":")[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from pyflagger.sandbox.mesh import TRAFFIC_SPLITS, Mesh
 from pyflagger.sandbox.network.ingress import Access, Traefik
 from pyflagger.sandbox.network.names import Address, Names
 from pyflagger.sandbox.network.proxy import ForwardProxy
+from pyflagger.sandbox.network.routes import SCALED_OBJECTS, Family
 from pyflagger.sandbox.targets import pod_targets
 from pyflagger.sandbox.trouble import CannotStart
 from pyflagger.wire import Http
@@ -59,7 +60,7 @@ class Setup:
     """What to bring up.
 
     `prometheus`: `embedded`, `auto` (a real one when on PATH), or the path of one. `mesh`: Services are reached through
-    a mesh that splits by TrafficSplits.
+    a mesh that splits by TrafficSplits. `family`: routes that the ingress reads beside Ingresses.
     """
 
     kinds: Sequence[Obj] = ()
@@ -67,6 +68,7 @@ class Setup:
     prometheus: str = "embedded"
     scrape_seconds: float = 1.0
     mesh: bool = False
+    family: Family | None = None
 
 
 class Cluster:
@@ -79,7 +81,7 @@ class Cluster:
         self._claim = claim()
         self._services = Addresses(self._claim.services)
         self.server = ApiServer(clock, allocate=self._address, logs=self._logs)
-        self._traefik = Traefik(clock, kept_environment())
+        self._traefik = Traefik(clock, kept_environment(), setup.family)
         ingress = Address("127.0.0.1", self._traefik.web_port)
         self.names = Names(self._get, self._list, ingress, meshed=setup.mesh)
         self._mesh = Mesh(Names(self._get, self._list), self._list, clock, self._claim) if setup.mesh else None
@@ -118,8 +120,7 @@ class Cluster:
         later(self._traefik.stop)
         front = await enter(HttpFront(self.server, token=self._token))
         self.api = front.url
-        for obj in (*self._setup.kinds, *((TRAFFIC_SPLITS,) if self._mesh else ()), INGRESS_CLASS):
-            await self._create(obj)
+        await self._furnish()
         if self._mesh:
             later(self._mesh.stop)
             await self._mesh.start()
@@ -139,10 +140,21 @@ class Cluster:
         """Wait until a child process ends that should not; which one, and the end of its log."""
         return await self._ended.get()
 
+    async def _furnish(self) -> None:
+        """Kinds and objects that a cluster has before anybody uses it."""
+        family = self._setup.family
+        kinds = (*self._setup.kinds, SCALED_OBJECTS, *((TRAFFIC_SPLITS,) if self._mesh else ()))
+        for kind in (*kinds, *(family.kinds if family else ())):
+            await self._create(kind)
+        for obj in (INGRESS_CLASS, *(family.objects(self._traefik.web_port) if family else ())):
+            await self._create(obj)
+
     async def _create(self, obj: Obj) -> None:
         resource = self.server.registry.of_kind(obj["apiVersion"], obj["kind"])
         assert resource is not None
-        path = f"/apis/{obj['apiVersion']}/{resource.plural}"
+        namespace = obj["metadata"].get("namespace")
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        path = f"/apis/{obj['apiVersion']}{scope}/{resource.plural}"
         request = ApiRequest("POST", path, body=json.dumps(obj).encode())
         answer = await self.transport("sandbox").call(request)
         if answer.status >= 300:

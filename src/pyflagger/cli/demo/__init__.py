@@ -15,7 +15,7 @@ from pyflagger import goflags, logs
 from pyflagger.cli.demo.play import Player, Stuck, Told
 from pyflagger.cli.demo.scenario import DEFAULT, Scenario, UnknownScenario, load, names
 from pyflagger.cli.demo.views import JsonLines, Lines, Picture, View
-from pyflagger.cli.stage import Broken, Interrupted, interruptible, meshed, staged, while_whole
+from pyflagger.cli.stage import Broken, Interrupted, interruptible, meshed, routed, staged, while_whole
 from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag, Flag, boolean
 from pyflagger.operator.options import Options
@@ -63,7 +63,7 @@ async def play(asked: Asked, scenario: Scenario) -> list[Told]:
     options = Options(mesh_provider=scenario.provider, min_interval=MIN_INTERVAL_SECONDS)
     with view:
         player = Player(scenario, clock, view.show)
-        setup = Setup(prometheus=asked.prometheus, mesh=meshed(scenario.provider))
+        setup = Setup(prometheus=asked.prometheus, mesh=meshed(scenario.provider), family=routed(scenario.provider))
         async with staged(setup, options, clock, player) as stage:
             told = await while_whole(player.play(stage), stage.cluster)
         view.show({"kind": "summary", "releases": [each.document() for each in told]})

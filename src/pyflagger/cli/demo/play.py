@@ -23,9 +23,9 @@ from pyflagger.core.decision import Decision
 from pyflagger.core.situation import CallHook, CheckMetric, Need, NoData, QueryFailed, Refused, Result, Value
 from pyflagger.core.verdict import DURATION, SUCCESS_RATE, accepted
 from pyflagger.kube.cache import Cache, Change
-from pyflagger.kube.client import Client
-from pyflagger.kube.resources import CANARIES, DEPLOYMENTS, EVENTS
-from pyflagger.objects import Obj, Patch, Resource
+from pyflagger.kube.client import Client, NotFound
+from pyflagger.kube.resources import CANARIES, DEPLOYMENTS, EVENTS, learn
+from pyflagger.objects import Obj, Patch, Ref, Resource, merge_apply, ref_of
 from pyflagger.operator.desk import Key
 from pyflagger.operator.run import Onlooker
 from pyflagger.wire import HttpFailure, HttpRequest
@@ -34,6 +34,8 @@ READY_SECONDS_MAX = 60.0
 RELEASE_SECONDS_MAX = 150.0
 PRESS_AFTER_SECONDS = 3.0
 TRAFFIC_SECONDS = 1.0
+FAILED_ONE_IN = 100
+"""Of the visitors of a good release: one that fails in so many may be the machine's fault, more are ours."""
 LOOK_SECONDS = 0.05
 REASON_SECONDS = 0.4
 UNITS = {SUCCESS_RATE: "%", DURATION: "ms"}
@@ -58,11 +60,15 @@ class Told:
     seconds: float
     weights: tuple[int, ...]
     tally: Tally
+    missing: tuple[str, ...] = ()
+    """What should be there at its end and is not."""
 
     @property
     def right(self) -> bool:
-        """Whether it ended as the scenario says."""
-        return self.phase is self.release.outcome
+        """Whether it ended as the scenario says, kept those whom it should, and was a good one to visitors if it is."""
+        count = self.tally.all
+        spoilt = self.release.outcome is Phase.SUCCEEDED and count.failed * FAILED_ONE_IN > count.total
+        return self.phase is self.release.outcome and not (self.missing or count.strayed or spoilt)
 
     def document(self) -> dict[str, Any]:
         """For the summary."""
@@ -71,7 +77,7 @@ class Told:
             for weight, count in sorted(self.tally.weights.items())
             if weight in self.weights
         ]
-        groups = {name: count.document() for name, count in self.tally.groups.items()}
+        groups = {name: {**count.document(), "strayed": count.strayed} for name, count in self.tally.groups.items()}
         return {
             "revision": self.release.revision,
             "outcome": self.phase.value,
@@ -81,6 +87,7 @@ class Told:
             "requests": self.tally.all.document(),
             "shares": shares,
             "visitors": groups,
+            "missing": list(self.missing),
         }
 
 
@@ -130,8 +137,17 @@ class Player(Onlooker):
             return
         if change.resource == CANARIES:
             self._canary(obj.get("status") or {})
+        elif change.resource != EVENTS:
+            self._field(change)
         elif obj["involvedObject"]["kind"] == "Canary":
             self._tell("event", type=obj["type"], reason=obj["reason"], message=obj["message"])
+
+    def _field(self, change: Change) -> None:
+        for shown in self._scenario.shows:
+            if shown.ref == change.ref:
+                before, now = (_at(obj, shown.field) for obj in (change.old, change.new))
+                if before != now:
+                    self._tell("event", type="Normal", reason="Demo", message=f"{shown.about} {now}")
 
     def _canary(self, status: Obj) -> None:
         seen = ("phase", "canaryWeight", "iterations", "failedChecks")
@@ -165,7 +181,8 @@ class Player(Onlooker):
         client = Client(stage.cluster.transport("demo"), self._clock)
         cache = Cache(client, self._clock)
         cache.subscribe(self._changed)
-        for resource in (CANARIES, EVENTS):
+        learn(_served(stage, ref) for ref in map(ref_of, self._scenario.objects) if ref.kind != "Namespace")
+        for resource in {CANARIES, EVENTS, *(_served(stage, shown.ref) for shown in self._scenario.shows)}:
             await cache.wait(resource)
         for obj in (*self._scenario.objects, self._scenario.canary):
             await client.create(obj, NAMESPACES if obj["kind"] == "Namespace" else None)
@@ -210,7 +227,17 @@ class Player(Onlooker):
         await self._clock.sleep(TRAFFIC_SECONDS)
         crowd.done(tally)
         await crowd.finish()
-        return Told(release, phase, seconds, tuple(self._weights), tally)
+        missing = [str(ref_of(part)) for part in release.leaves if not await self._holds(stage, client, part)]
+        return Told(release, phase, seconds, tuple(self._weights), tally, tuple(missing))
+
+    async def _holds(self, stage: Staged, client: Client, part: Obj) -> bool:
+        """Whether an object is there and has all that this part of it has."""
+        ref = ref_of(part)
+        try:
+            live = await client.get(_served(stage, ref), ref.namespace, ref.name)
+        except NotFound:
+            return False
+        return bool(merge_apply(live, part) == live)
 
     def _image(self, release: Release) -> Patch:
         """What `kubectl set image` sends, as a merge patch of the whole list of containers."""
@@ -253,6 +280,20 @@ class Player(Onlooker):
 
     def _weight(self) -> int:
         return int(self._status.get("canaryWeight", 0))
+
+
+def _served(stage: Staged, ref: Ref) -> Resource:
+    """A kind as the sandbox's API server has it."""
+    found = stage.cluster.server.registry.of_kind(ref.api_version, ref.kind)
+    assert found is not None, f"the sandbox does not serve {ref.kind} of {ref.api_version}"
+    group, _, version = ref.api_version.rpartition("/")
+    return Resource(group, version, found.plural, ref.kind, found.namespaced)
+
+
+def _at(obj: Obj | None, path: Iterable[str]) -> Any:
+    for key in path:
+        obj = (obj or {}).get(key)
+    return obj
 
 
 async def _answers(stage: Staged, request: HttpRequest) -> bool:

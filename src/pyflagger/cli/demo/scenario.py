@@ -13,10 +13,11 @@ from typing import Any
 import yaml
 
 from pyflagger.api.canary import Phase
-from pyflagger.objects import Obj, merge_apply
+from pyflagger.objects import Obj, Ref, merge_apply, ref_of
 
 _FOLDER = files(__package__) / "scenarios"
 _COMMON = "common.yaml"
+_HOST = "podinfo.local"
 
 
 class UnknownScenario(LookupError):
@@ -25,11 +26,16 @@ class UnknownScenario(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Visitors:
-    """A group of people who visit through the ingress: `rate` requests a second, each with these headers."""
+    """A group who visits through the ingress: `rate` requests a second, each with these headers.
+
+    `people`, unless 0: how many they are. Each keeps the cookies that they are given, and may not be led away from a
+    version that a cookie holds them at.
+    """
 
     name: str
     rate: int
     headers: Mapping[str, str]
+    people: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,8 @@ class Release:
     outcome: Phase
     about: str
     presses: tuple[Press, ...] = ()
+    leaves: tuple[Obj, ...] = ()
+    """Parts of objects that have to be there when it has ended."""
 
     @property
     def revision(self) -> str:
@@ -58,8 +66,17 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A field of an object that is told of whenever it changes; `about` is said before its value."""
+
+    ref: Ref
+    field: tuple[str, ...]
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
-    """A story. `objects` are applied before the canary, which is applied last."""
+    """A story. `objects` are applied before the canary, which is applied last. Visitors come to `host`."""
 
     name: str
     about: str
@@ -67,6 +84,8 @@ class Scenario:
     canary: Obj
     visitors: tuple[Visitors, ...]
     releases: tuple[Release, ...]
+    host: str
+    shows: tuple[Shown, ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -88,12 +107,6 @@ class Scenario:
         """Its manifest."""
         return next(o for o in self.objects if o["kind"] == "Deployment" and o["metadata"]["name"] == self.target)
 
-    @property
-    def host(self) -> str:
-        """The host name under which visitors come."""
-        ingress = next(obj for obj in self.objects if obj["kind"] == "Ingress")
-        return str(ingress["spec"]["rules"][0]["host"])
-
 
 def names() -> list[str]:
     """All scenarios, the default one first."""
@@ -106,10 +119,22 @@ def load(name: str) -> Scenario:
     if name not in names():
         raise UnknownScenario(f"there is no scenario {name!r}; there are {', '.join(names())}")
     doc = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text())
-    changes = doc.get("changes", ())
-    objects = tuple(_changed(obj, changes) for obj in yaml.safe_load_all((_FOLDER / _COMMON).read_text()))
-    visitors = tuple(Visitors(each["name"], each["rate"], each.get("headers", {})) for each in doc["visitors"])
-    return Scenario(name, doc["about"], objects, doc["canary"], visitors, tuple(map(_release, doc["releases"])))
+    common = yaml.safe_load_all((_FOLDER / _COMMON).read_text())
+    kept = (obj for obj in common if obj["kind"] not in doc.get("without", ()))
+    objects = tuple(_changed(obj, doc.get("changes", ())) for obj in kept)
+    return Scenario(
+        name,
+        doc["about"],
+        (*objects, *doc.get("objects", ())),
+        doc["canary"],
+        tuple(
+            Visitors(each["name"], each["rate"], each.get("headers", {}), each.get("people", 0))
+            for each in doc["visitors"]
+        ),
+        tuple(map(_release, doc["releases"])),
+        _HOST,
+        tuple(Shown(ref_of(each["of"]), tuple(each["field"]), each["about"]) for each in doc.get("shows", ())),
+    )
 
 
 def _changed(obj: Obj, changes: Iterable[Obj]) -> Obj:
@@ -125,7 +150,7 @@ def _release(doc: Mapping[str, Any]) -> Release:
         Press(Phase(each["phase"]), each["path"], each["about"], each.get("weight", 0))
         for each in doc.get("presses", ())
     )
-    return Release(doc["image"], Phase(doc["outcome"]), doc["about"], presses)
+    return Release(doc["image"], Phase(doc["outcome"]), doc["about"], presses, tuple(doc.get("leaves", ())))
 
 
 DEFAULT = "nginx-canary"

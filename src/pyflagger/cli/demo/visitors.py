@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from itertools import cycle
 
 import aiohttp
 
@@ -28,12 +30,15 @@ class Count:
     total: int = 0
     failed: int = 0
     canary: int = 0
+    strayed: int = 0
+    """Of those who hold a cookie of the canary's: led elsewhere."""
 
-    def add(self, failed: bool, canary: bool) -> None:
+    def add(self, failed: bool, canary: bool, strayed: bool = False) -> None:
         """One more."""
         self.total += 1
         self.failed += failed
         self.canary += canary
+        self.strayed += strayed
 
     @property
     def share(self) -> float:
@@ -53,12 +58,34 @@ class Tally:
     groups: dict[str, Count] = field(default_factory=dict)
     weights: dict[int, Count] = field(default_factory=dict)
 
-    def add(self, group: str, weight: int | None, failed: bool, canary: bool) -> None:
+    def add(self, group: str, weight: int | None, failed: bool, canary: bool, strayed: bool = False) -> None:
         """One more request; `weight` is None when it had not settled."""
-        self.all.add(failed, canary)
-        self.groups.setdefault(group, Count()).add(failed, canary)
+        self.all.add(failed, canary, strayed)
+        self.groups.setdefault(group, Count()).add(failed, canary, strayed)
         if weight is not None:
             self.weights.setdefault(weight, Count()).add(failed, canary)
+
+
+@dataclass(slots=True)
+class Person:
+    """Somebody who keeps cookies. `marks`: those that were given with an answer of the canary's, by name."""
+
+    jar: dict[str, str] = field(default_factory=dict)
+    marks: set[str] = field(default_factory=set)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What is sent."""
+        return {"Cookie": "; ".join(f"{name}={value}" for name, value in self.jar.items())} if self.jar else {}
+
+    def take(self, cookies: SimpleCookie, canary: bool) -> None:
+        """Keep what was given, throw away what was taken."""
+        for name, morsel in cookies.items():
+            self.jar.pop(name, None)
+            self.marks.discard(name)
+            if not morsel["max-age"].startswith(("-", "0")):
+                self.jar[name] = morsel.value
+                self.marks |= {name} if canary else set()
 
 
 class Crowd:
@@ -70,6 +97,7 @@ class Crowd:
         self._url, self._host, self._target = url, host, target
         self._groups, self._clock, self._weight = groups, clock, weight
         self._last, self._since = 0, float("-inf")
+        self._people = {group.name: cycle([Person() for _ in range(group.people or 1)]) for group in groups}
         self._under_way: set[asyncio.Task[None]] = set()
         self.tallies: list[Tally] = []
 
@@ -118,16 +146,21 @@ class Crowd:
     async def _visit(
         self, session: aiohttp.ClientSession, group: Visitors, weight: int | None, tallies: Iterable[Tally]
     ) -> None:
-        failed, canary = True, False
+        failed, canary, strayed = True, False, False
+        person = next(self._people[group.name])
+        marked, headers = bool(person.marks), {**group.headers, **person.headers, "Host": self._host}
         try:
-            async with session.get(self._url, headers={**group.headers, "Host": self._host}) as answer:
+            async with session.get(self._url, headers=headers) as answer:
                 await answer.read()
                 failed = answer.status != 200
                 canary = self._is_canary(answer.headers.get(SERVED_BY, ""))
+                if group.people:
+                    strayed = marked and not canary and bool(weight) and self._settled() == weight
+                    person.take(answer.cookies, canary)
         except (aiohttp.ClientError, TimeoutError, OSError):
             pass
         for tally in tallies:
-            tally.add(group.name, weight, failed, canary)
+            tally.add(group.name, weight, failed, canary, strayed)
 
     def _is_canary(self, pod: str) -> bool:
         return bool(pod) and not pod.startswith(f"{self._target}-primary-")

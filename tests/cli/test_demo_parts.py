@@ -1,0 +1,83 @@
+"""The demo's visitors who keep cookies, and what makes a release one that ended as its scenario says."""
+
+from __future__ import annotations
+
+from http.cookies import SimpleCookie
+from pathlib import Path
+
+import pytest
+
+from pyflagger.api.canary import Phase
+from pyflagger.cli.demo.play import Told
+from pyflagger.cli.demo.scenario import Release, load
+from pyflagger.cli.demo.visitors import Person, Tally
+from pyflagger.cli.stage import meshed, routed
+from pyflagger.sandbox.network.ingress import Access, arguments
+from pyflagger.sandbox.network.routes import GATEWAY_API, TRAEFIK
+
+
+def given(text: str) -> SimpleCookie:
+    """A Set-Cookie header."""
+    found: SimpleCookie = SimpleCookie()
+    found.load(text)
+    return found
+
+
+def test_a_person_keeps_cookies_until_they_are_taken() -> None:
+    """The canary's mark them; one that is out of date is thrown away."""
+    person = Person()
+    assert person.headers == {}
+    person.take(given("stay=a; Max-Age=5; Path=/"), canary=False)
+    person.take(given("seen=b; Max-Age=600"), canary=True)
+    assert person.headers == {"Cookie": "stay=a; seen=b"} and person.marks == {"seen"}
+    person.take(given("seen=b; Max-Age=-1"), canary=False)
+    assert person.headers == {"Cookie": "stay=a"} and person.marks == set()
+
+
+GOOD, BAD = Release("app:2", Phase.SUCCEEDED, "good"), Release("app:3", Phase.FAILED, "bad")
+
+
+def tally(*, total: int = 1000, failed: int = 0, strayed: int = 0) -> Tally:
+    """Visitors of a release."""
+    found = Tally()
+    for at in range(total):
+        found.add("all", None, at < failed, False, at < strayed)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("release", "phase", "visits", "missing", "right"),
+    [
+        (GOOD, Phase.SUCCEEDED, tally(), (), True),
+        (GOOD, Phase.FAILED, tally(), (), False),
+        (GOOD, Phase.SUCCEEDED, tally(failed=11), (), False),
+        (GOOD, Phase.SUCCEEDED, tally(strayed=1), (), False),
+        (GOOD, Phase.SUCCEEDED, tally(), ("scaledobject app.demo",), False),
+        (BAD, Phase.FAILED, tally(failed=500), (), True),
+        (BAD, Phase.SUCCEEDED, tally(), (), False),
+    ],
+)
+def test_what_ended_as_it_should(
+    release: Release, phase: Phase, visits: Tally, missing: tuple[str, ...], right: bool
+) -> None:
+    """The phase alone is not enough: visitors of a good one are answered, those with a cookie kept, traces left."""
+    assert Told(release, phase, 1.0, (), visits, missing).right is right
+
+
+@pytest.mark.parametrize(
+    ("scenario", "family"),
+    [("traefik", TRAEFIK), ("gatewayapi", GATEWAY_API), ("session-affinity", GATEWAY_API), ("keda", None)],
+)
+def test_the_ingress_is_told_to_read_what_a_scenario_writes(scenario: str, family: object) -> None:
+    """By the provider's name; nothing else is read."""
+    provider = load(scenario).provider
+    assert routed(provider) is family and not meshed(provider)
+
+
+def test_a_family_is_read_from_the_same_server_with_the_same_token() -> None:
+    """And a Gateway is there on the port that visitors use."""
+    told = arguments(Access("http://api:1", "t"), Path("/token"), 80, 81, GATEWAY_API)
+    assert "--providers.kubernetesGateway.endpoint=http://api:1" in told
+    assert "--providers.kubernetesGateway.token=/token" in told
+    assert [obj["kind"] for obj in GATEWAY_API.objects(80)] == ["GatewayClass", "Gateway"] and not TRAEFIK.objects(80)
+    assert GATEWAY_API.objects(8080)[1]["spec"]["listeners"][0]["port"] == 8080
