@@ -1,8 +1,9 @@
 """`python -m bench [COUNT…] [--idle COUNT] [--out FILE]`: the operator measured on a real control plane.
 
 For each count: canaries brought up, left in peace, released at once; with 1000 of them, released once more with a crash
-in between. `--idle`: so many that are only left in peace. Prints a table and writes it as a fragment of
-`docs/benchmarks.md`; every phase is bounded. Exit status 1 when a figure is worse than what it is held to.
+in between. `--idle`: so many that are only left in peace. Prints figures as they come and writes a table, a fragment of
+`docs/benchmarks.md`, after each size; every phase is bounded. Exit status 1 when a
+figure is worse than what it is held to.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from signal import SIGTERM
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+import uvloop
 from e2e.parts import NoPart
 
 from bench import report
-from bench.fleet import Late
 from bench.report import Figure
 from bench.trial import trial
 
 COUNTS = (20, 200, 1000)
 CRASH_FROM = 1000
-IDLE, IDLE_SECONDS = 5000, 120.0
+IDLE, IDLE_SECONDS = 5000, 60.0
+SECONDS_MAX = 17.5 * 60
+"""For everything: what has not been measured by then is left out, and said to be."""
 
 
 class Figures(list[Figure]):
@@ -45,7 +48,8 @@ async def released(count: int, figures: Figures, notes: list[str]) -> None:
         figures.tell(*report.rest(rest))
         done = await made.release("2")
         figures.tell(*report.release(done))
-        notes.append("a release of " + report.verbs(count, done.requests, count))
+        notes += ["a release of " + report.verbs(count, done.requests, count), report.shares(done)]
+        print(notes[-1], flush=True)
         if count >= CRASH_FROM:
             figures.tell(*report.restart(await made.crash("3")))
         made.operator.stop()
@@ -61,20 +65,32 @@ async def idle(count: int, figures: Figures, notes: list[str]) -> None:
         notes.append(f"{IDLE_SECONDS:g} s of rest of " + report.verbs(count, rest.requests, 1))
 
 
-async def main(counts: Sequence[int], at_rest: int) -> tuple[str, bool]:
-    """Measure and print; the table, and whether everything holds. SIGTERM ends it and every child of it."""
-    this = asyncio.current_task()
+async def main(counts: Sequence[int], at_rest: int, out: Path | None) -> bool:
+    """Measure, print, and write what is known after each size; whether everything holds.
+
+    SIGTERM ends it and every child of it.
+    """
+    this, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert this is not None
-    asyncio.get_running_loop().add_signal_handler(SIGTERM, this.cancel)
-    figures = Figures()
-    notes: list[str] = []
+    loop.add_signal_handler(SIGTERM, this.cancel)
+    figures, notes, end = Figures(), list[str](), loop.time() + SECONDS_MAX
     for count, measure in [*((each, released) for each in counts), *([(at_rest, idle)] if at_rest else [])]:
         try:
-            await measure(count, figures, notes)
-        except (Late, AssertionError, OSError) as error:
-            notes.append(f"{count} canaries: **{error}**")
-    failed = any("**" in note for note in notes)
-    return report.table(figures, notes), all(figure.holds for figure in figures) and not failed
+            async with asyncio.timeout_at(end):
+                await measure(count, figures, notes)
+        except TimeoutError:
+            notes.append(f"{count} canaries: **not measured to the end within {SECONDS_MAX / 60:g} minutes**")
+        except Exception as error:
+            notes.append(f"{count} canaries: **{type(error).__name__}: {error}**")
+        print(notes[-1], flush=True)
+        _write(out, report.table(figures, notes))
+    return all(figure.holds for figure in figures) and not any("**" in note for note in notes)
+
+
+def _write(out: Path | None, text: str) -> None:
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text)
 
 
 if __name__ == "__main__":
@@ -84,13 +100,9 @@ if __name__ == "__main__":
     reader.add_argument("--out", type=Path)
     asked = reader.parse_args()
     try:
-        text, holds = asyncio.run(main(asked.counts, asked.idle))
+        holds = uvloop.run(main(asked.counts, asked.idle, asked.out))
     except NoPart as missing:
         sys.exit(f"bench: {missing}")
     except asyncio.CancelledError:
         sys.exit("bench: stopped")
-    print(text)
-    if asked.out is not None:
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(text)
     sys.exit(0 if holds else 1)

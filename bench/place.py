@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -69,6 +70,11 @@ class Place:
             self.folder / "operator.log",
             environ,
         )
+
+    def pids(self) -> dict[str, int]:
+        """The processes that share the machine with the operator, the bench's own with its nodes and metric server."""
+        plane = self.plane
+        return {**{each.name: each.pid for each in (plane.api, plane.etcd, plane.controllers)}, "bench": os.getpid()}
 
     async def create(self, path: str, obj: Obj) -> Obj:
         """Create an object as the administrator."""

@@ -34,8 +34,7 @@ class Watched:
     @property
     def cpu_seconds(self) -> float:
         """CPU time so far, in user and kernel mode."""
-        fields = (self._folder / "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+        return cpu_seconds(self.pid)
 
     @property
     def memory_mib(self) -> float:
@@ -60,6 +59,12 @@ class Watched:
     def _memory(self, name: str) -> float:
         lines = (self._folder / "status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process so far, in user and kernel mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
 def python(*words: str) -> list[str]:

@@ -82,6 +82,12 @@ def verbs(count: int, requests: Counter[str], per: float) -> str:
     return f"{count} canaries: {told or 'nothing'}"
 
 
+def shares(found: Release) -> str:
+    """One line of who had the machine while everything was released."""
+    told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in found.machine.items())
+    return f"{found.canaries} canaries released: seconds of CPU of {told}"
+
+
 def table(figures: Iterable[Figure], notes: Sequence[str]) -> str:
     """The whole fragment."""
     cpu = next((x.partition(": ")[2] for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x), "")

@@ -10,7 +10,15 @@ import logging
 import sys
 from typing import Any, TextIO
 
-import structlog
+# structlog draws tracebacks by rich where it finds it; lines of JSON need none of its 3 MiB.
+_hidden = "rich" not in sys.modules
+if _hidden:
+    sys.modules["rich"] = None  # type: ignore[assignment]
+try:
+    import structlog
+finally:
+    if _hidden:
+        del sys.modules["rich"]
 
 _LEVELS = {"debug": 10, "info": 20, "warn": 30, "warning": 30, "error": 40, "fatal": 50, "panic": 50}
 

@@ -7,6 +7,7 @@ them, through `kube`. Nothing here knows what a canary is.
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -117,6 +118,59 @@ def part(obj: Mapping[str, Any], key: str) -> Obj:
     """A nested object; empty when it is not there or is none."""
     value: Any = obj.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def share(new: Obj, old: Mapping[str, Any]) -> Obj:
+    """`new`, changed in place: each part that equals the same part of `old` is that part, so it is held once.
+
+    Within lists a number counts as equal to the truth value of its worth, as everywhere in Python.
+    """
+    for key, value in new.items():
+        before = old.get(key)
+        if before == value and type(before) is type(value):
+            new[key] = before
+        elif isinstance(value, dict) and isinstance(before, dict):
+            share(value, before)
+    return new
+
+
+class Pool:
+    """Holds equal parts of different objects once: of a thousand Services, the ports are all the same.
+
+    Whoever has been given an object must not change it. Forgets what it knows when that has become `most` parts.
+    """
+
+    def __init__(self, most: int = 4096) -> None:
+        self._most = most
+        self._parts: dict[tuple[object, ...], Any] = {}
+
+    def one(self, obj: Obj) -> Obj:
+        """The object, changed in place, its parts those that are known already."""
+        if len(self._parts) > self._most:
+            self._parts.clear()
+        for key, value in obj.items():
+            obj[key] = self._known(value)
+        return obj
+
+    def _known(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return sys.intern(value)
+        if isinstance(value, dict):
+            self.one(value)
+            marks = [mark for key, inner in value.items() for mark in (key, _mark(inner))]
+        elif isinstance(value, list):
+            value[:] = map(self._known, value)
+            marks = [None, *map(_mark, value)]
+        else:
+            return value
+        return self._parts.setdefault(tuple(marks), value)
+
+
+def _mark(part: Any) -> object:
+    """Tells a part apart: known ones by where they are, so that nothing is compared twice; `1` is not `true`."""
+    if isinstance(part, dict | list):
+        return (id(part),)
+    return part if isinstance(part, str) else (type(part), part)
 
 
 def merge_diff(live: Any, desired: Any) -> Any:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from manifests import GOOD, analysed, good
 
 from pyflagger.api.facts import Fault
-from pyflagger.api.parse import Invalid, parse_alert_provider, parse_canary, parse_metric_template
+from pyflagger.api.parse import Invalid, parse_alert_provider, parse_canary, parse_metric_template, unchanged_spec
 from pyflagger.objects import merge_apply
 
 
@@ -242,3 +242,44 @@ def test_whatever_comes_the_outcome_is_a_model_or_invalid(
 def test_the_manifests_that_fuzzing_starts_from_are_good(parser: Any, base: Any) -> None:
     """What is fuzzed is accepted as it is."""
     parser(base)
+
+
+# A spec that was read before ----------------------------------------------------------------------------------------
+
+
+def aged(generation: int = 3, **parts: Any) -> dict[str, Any]:
+    """A good Canary of a generation."""
+    obj: dict[str, Any] = merge_apply(good(), {"metadata": {"uid": "u", "generation": generation}})
+    return merge_apply(obj, parts)
+
+
+def test_of_an_unchanged_spec_the_rest_is_read_anew() -> None:
+    """Status, labels and finalizers are the new ones; the spec is the very same."""
+    before = parse_canary(aged())
+    now = aged(
+        status={"phase": "Progressing", "canaryWeight": 20}, metadata={"finalizers": ["x"], "labels": {"a": "b"}}
+    )
+    found = unchanged_spec(now, before)
+    assert found == parse_canary(now)
+    assert found is not None and found.spec is before.spec
+    assert before.status.canary_weight == 0
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        aged(4),
+        aged(metadata={"uid": "another"}),
+        aged(metadata={"annotations": {"a": "b"}}),
+        aged(status={"phase": "Nonsense"}),
+    ],
+    ids=["another generation", "another object", "other annotations", "a status that is none"],
+)
+def test_a_spec_that_may_have_changed_is_read(now: dict[str, Any]) -> None:
+    """Nothing is taken over then."""
+    assert unchanged_spec(now, parse_canary(aged())) is None
+
+
+def test_without_generations_everything_is_read() -> None:
+    """A server that counts none says nothing by them."""
+    assert unchanged_spec(good(), parse_canary(good())) is None

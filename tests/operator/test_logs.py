@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 
 import pytest
 import structlog
@@ -58,3 +60,9 @@ def test_a_full_disk_costs_lines_and_nothing_else() -> None:
     finally:
         structlog.configure(**before)
     assert [word for word in ("first", "second", "third") if word in disk.getvalue()] == ["first", "third"]
+
+
+def test_logging_does_not_load_what_only_people_need() -> None:
+    """rich is for the commands of people: 3 MiB that an operator has no use for."""
+    code = "import sys; from pyflagger import logs; assert 'rich' not in sys.modules; import rich; rich.print"
+    subprocess.run([sys.executable, "-c", code], check=True)

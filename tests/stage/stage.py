@@ -13,6 +13,7 @@ from typing import Any
 from pyflagger.api.crds import crds
 from pyflagger.clock import Clock, LoopClock
 from pyflagger.kube.client import Client
+from pyflagger.kube.protocol import Transport
 from pyflagger.objects import Obj
 from pyflagger.operator.options import Options
 from pyflagger.operator.run import Operator
@@ -23,6 +24,7 @@ from pyflagger.sandbox.controllers.registry import CONTROLLERS
 from pyflagger.sandbox.kubelet.cluster import Workers, start
 from pyflagger.sandbox.kubelet.runtime import InstantRuntime
 from pyflagger.wire import HttpAnswer, HttpRequest
+from stage.meter import Meter, Unmetered
 
 MERGE = "application/merge-patch+json"
 OURS = crds()
@@ -125,8 +127,10 @@ class Stage(Hands):
         *,
         seed: int = 0,
         clock: Clock | None = None,
+        meter: Meter | None = None,
         **options: Any,
     ) -> None:
+        self._meter = meter
         self.clock = clock or LoopClock(seed=seed)
         self.audit: list[Audited] = []
         self.server = ApiServer(self.clock, audit=self.audit.append)
@@ -152,8 +156,12 @@ class Stage(Hands):
 
     async def start_operator(self) -> Operator:
         """A fresh operator, as after a crash: it remembers nothing."""
-        self.operator = Operator(self.options, InProcess(self.server, "flagger"), self.http, self.clock)
-        await self.operator.start()
+        way: Transport = InProcess(self.server, "flagger")
+        if self._meter is not None:
+            way = Unmetered(way, self._meter)
+        self.operator = Operator(self.options, way, self.http, self.clock)
+        begun = self.operator.start()
+        await (self._meter.run(begun) if self._meter is not None else begun)
         return self.operator
 
     async def stop_operator(self) -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pyflagger.api.base import Model
-from pyflagger.api.canary import AlertProvider, Canary, MetricTemplate
+from pyflagger.api.canary import AlertProvider, Canary, CanaryStatus, Meta, MetricTemplate
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.api.validate import validate
 
@@ -44,6 +44,23 @@ class Invalid(ValueError):
 def parse_canary(obj: Mapping[str, Any]) -> Canary:
     """A Canary. Raises Invalid."""
     return _parse(Canary, obj, "Canary")
+
+
+def unchanged_spec(obj: Mapping[str, Any], before: Canary) -> Canary | None:
+    """A Canary whose spec is that of an earlier state of it, as its generation says; None when it is not, or invalid.
+
+    Metadata and status are read anew, the spec is not. Annotations must be the same, for some providers read them.
+    """
+    meta, then = obj["metadata"], before.metadata
+    if not then.generation or (meta.get("generation"), meta.get("uid")) != (then.generation, then.uid):
+        return None
+    try:
+        now, status = Meta.model_validate(meta), CanaryStatus.model_validate(obj.get("status") or {})
+    except ValidationError:
+        return None
+    return (
+        before.model_copy(update={"metadata": now, "status": status}) if now.annotations == then.annotations else None
+    )
 
 
 def parse_metric_template(obj: Mapping[str, Any]) -> MetricTemplate:

@@ -5,10 +5,11 @@ Used by everything in this room and by the operator for its writes. Knows nothin
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import orjson
 
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
@@ -93,7 +94,7 @@ class Client:
         accept: str = "application/json",
     ) -> Obj:
         """One call with its retries. Raises ApiError."""
-        payload = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        payload = None if body is None else orjson.dumps(body)
         request = ApiRequest(method, path, query or {}, payload, content_type, accept)
         answer = await self._send(request)
         if answer.status >= 400:
@@ -124,7 +125,7 @@ class Client:
 def object_of(answer: ApiAnswer, method: str, path: str) -> Obj:
     """The object of a good answer. Raises ServerError for what no API server says, such as the page of a proxy."""
     try:
-        said = json.loads(answer.body) if answer.body else {}
+        said = orjson.loads(answer.body) if answer.body else {}
     except (ValueError, RecursionError):
         said = None
     if answer.status < 300 and isinstance(said, dict):

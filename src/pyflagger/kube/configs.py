@@ -91,7 +91,7 @@ class Configs(Generic[Key]):
 
     def learn(self, obj: Obj, ref: Ref) -> None:
         """An API call answered with this object."""
-        self._data[ref] = obj
+        self._data[ref] = _needed(obj)
         if self._cache.get(ref) is None:
             self._ahead.add(ref)
 
@@ -116,7 +116,7 @@ class Configs(Generic[Key]):
 
     async def _fetch(self, ref: Ref) -> None:
         try:
-            self._data[ref] = await self._client.get(resource_of(ref), ref.namespace, ref.name)
+            self._data[ref] = _needed(await self._client.get(resource_of(ref), ref.namespace, ref.name))
         except NotFound:
             self._data.pop(ref, None)
         except ApiError:
@@ -146,6 +146,11 @@ class Configs(Generic[Key]):
     def _tell(self, ref: Ref) -> None:
         for listener in self._listeners:
             listener(ref)
+
+
+def _needed(obj: Obj) -> Obj:
+    obj["metadata"].pop("managedFields", None)
+    return obj
 
 
 def _version(obj: Obj) -> int:

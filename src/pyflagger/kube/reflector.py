@@ -11,16 +11,17 @@ the kind, and it is asked for again after a pause, for as long as somebody needs
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from enum import StrEnum
 from typing import Any
+
+import orjson
 
 from pyflagger.clock import Clock
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import ApiError, Forbidden, Gone, NotFound, error_of, not_served
 from pyflagger.kube.protocol import ApiRequest, TransportError
-from pyflagger.objects import Obj, Resource
+from pyflagger.objects import Obj, Pool, Resource, share
 
 PAGE = 100
 """Objects read at once: a page is parsed whole, with the managed fields that are dropped after it."""
@@ -72,6 +73,7 @@ class Reflector:
         self._path = resource.path(namespace)
         self._accept = METADATA if metadata_only else OBJECTS
         self.store: Store = {}
+        self._pool = Pool()
         self.synced = asyncio.Event()
         self.state = State.LISTING
         self.garbage = 0
@@ -210,7 +212,7 @@ class Reflector:
     def _take(self, line: bytes) -> None:
         kind, obj = _event(line)
         if kind == "ERROR":
-            raise error_of("watch", self._path, _code(obj), json.dumps(obj).encode())
+            raise error_of("watch", self._path, _code(obj), orjson.dumps(obj))
         version = _rv(obj)
         if not version:
             raise Garbage(f"a watch event of {self._path} has no resource version")
@@ -235,16 +237,12 @@ class Reflector:
         obj["metadata"].pop("managedFields", None)
         obj.setdefault("apiVersion", self.resource.api_version)
         obj.setdefault("kind", self.resource.kind)
-        if before is not None:
-            for part in ("spec", "data", "metadata"):
-                if part in obj and obj[part] == before.get(part):
-                    obj[part] = before[part]
-        return obj
+        return self._pool.one(obj) if before is None else share(obj, before)
 
 
 def _event(line: bytes) -> tuple[str, dict[str, Any]]:
     try:
-        event = json.loads(line)
+        event = orjson.loads(line)
         kind, obj = event["type"], event["object"]
         if not isinstance(obj, dict) or (kind != "ERROR" and not isinstance(obj.get("metadata"), dict)):
             raise TypeError

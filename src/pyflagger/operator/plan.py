@@ -5,19 +5,19 @@ Made by `operator.observe` whenever a Canary changes; knows no other live object
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyflagger.api import defaults, names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Problem
-from pyflagger.api.parse import Invalid, parse_canary, validate
-from pyflagger.kube.resources import learn
-from pyflagger.objects import Obj, Ref
+from pyflagger.api.parse import Invalid, parse_canary, unchanged_spec, validate
+from pyflagger.kube.resources import UnknownKind, learn, resource_of
+from pyflagger.objects import Obj, Ref, Resource
 from pyflagger.operator.options import Options
 from pyflagger.routing.base import Options as RoutingOptions
-from pyflagger.routing.base import Router
+from pyflagger.routing.base import Router, Waits
 from pyflagger.routing.registry import known_providers, router_for
 from pyflagger.workloads import autoscalers
 from pyflagger.workloads.base import Workload
@@ -71,19 +71,26 @@ class Plan:
     others: tuple[Ref, ...]
     """Every object beside target and primary whose change may move this canary, ConfigMaps and Secrets aside."""
 
+    interest: frozenset[Ref]
+    """Target, primary and the others."""
+    followed: tuple[Resource, ...]
+    """Where all of them live."""
+    waits: Waits | None
+    """The router, if it hears from the data plane."""
+
     @property
     def capabilities(self) -> Capabilities:
         """What the provider can do."""
         return self.router.capabilities if self.router else Capabilities()
 
-    @cached_property
-    def interest(self) -> frozenset[Ref]:
-        """Every object whose change may move this canary, ConfigMaps and Secrets aside."""
-        return frozenset((self.target, self.primary, *self.others))
-
 
 def make_plan(raw: Obj, previous: Plan | None, settings: Settings) -> Plan:
-    """Compile a Canary. An invalid one keeps the last valid spec, idle, with the problems named."""
+    """Compile a Canary. An invalid one keeps the last valid spec, idle, with the problems named.
+
+    Of a Canary whose spec is that of the plan before, only metadata and status are read.
+    """
+    if previous is not None and not previous.problems and (known := unchanged_spec(raw, previous.canary)):
+        return replace(previous, canary=known)
     try:
         canary = parse_canary(raw)
         problems: tuple[Problem, ...] = ()
@@ -132,6 +139,9 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
     kind = None if isinstance(workload, Problem) else workload
     for part in (usable, kind):
         learn(part.kinds if part else ())
+    primary = target if isinstance(workload, Problem) else workload.primary(canary)
+    others = (*services, *scalers, *(usable.reads(canary, settings.routing) if usable else ()))
+    interest = frozenset((target, primary, *others))
     return Plan(
         canary=canary,
         provider=provider,
@@ -140,11 +150,25 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
         workload=kind,
         problems=found,
         target=target,
-        primary=target if isinstance(workload, Problem) else workload.primary(canary),
+        primary=primary,
         autoscaler=scalers[0] if scalers else None,
         primary_autoscaler=scalers[1] if scalers else None,
-        others=(*services, *scalers, *(usable.reads(canary, settings.routing) if usable else ())),
+        others=others,
+        interest=interest,
+        followed=kinds_of(interest),
+        waits=usable if isinstance(usable, Waits) else None,
     )
+
+
+def kinds_of(refs: Iterable[Ref]) -> tuple[Resource, ...]:
+    """Where objects live; a kind that nobody knows is left out, for it is told of as a problem."""
+    found = set()
+    for ref in refs:
+        try:
+            found.add(resource_of(ref))
+        except UnknownKind:
+            continue
+    return tuple(found)
 
 
 def _scalers(canary: Canary) -> tuple[Ref, ...]:

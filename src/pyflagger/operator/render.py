@@ -14,7 +14,8 @@ from pyflagger.core.decision import Part, SetRoute
 from pyflagger.kube.configs import Configs
 from pyflagger.objects import Delete, Obj, Unread, Write
 from pyflagger.operator.desk import Key
-from pyflagger.operator.observe import KUBERNETES, Eyes, Seen
+from pyflagger.operator.facts import KUBERNETES, live_routes, primary_of, service_writes
+from pyflagger.operator.observe import Seen
 from pyflagger.operator.plan import Settings
 from pyflagger.operator.world import World
 from pyflagger.routing import services
@@ -32,8 +33,8 @@ class Moved(Exception):
 class Renderer:
     """Everything that can be written on behalf of a canary."""
 
-    def __init__(self, eyes: Eyes, world: World, configs: Configs[Key], settings: Settings, clock: Clock) -> None:
-        self._eyes, self._world, self._configs = eyes, world, configs
+    def __init__(self, world: World, configs: Configs[Key], settings: Settings, clock: Clock) -> None:
+        self._world, self._configs = world, configs
         self._settings, self._clock = settings, clock
         self._parts: Mapping[Part, Callable[[Seen], Writes]] = {
             Part.CANARY_SERVICE: lambda seen: self._service(seen, Role.CANARY),
@@ -52,7 +53,7 @@ class Renderer:
 
     def promotion(self, seen: Seen, revision: str) -> Writes:
         """Configs first, then the template. Raises Moved when the target is not at that revision any more."""
-        target, primary, tracked = self._target(seen), self._eyes.primary(seen.plan), self._tracked(seen)
+        target, primary, tracked = self._target(seen), primary_of(seen.plan, self._world.get), self._tracked(seen)
         kind = seen.plan.workload
         if kind is None or primary is None or kind.revision(target) != revision:
             raise Moved
@@ -78,7 +79,7 @@ class Renderer:
             return services.reconcile(plan.canary, Role.APEX, selector, ports, live, to_canary=turned)
         if plan.router is None:
             return ()
-        seen_now, options = self._eyes.live(plan), self._settings.routing
+        seen_now, options = live_routes(plan, self._settings, self._world.get), self._settings.routing
         return plan.router.set(plan.canary, seen_now, route, options, everyone=action.everyone)
 
     def scale(self, seen: Seen, replicas: int | None) -> Writes:
@@ -94,7 +95,11 @@ class Renderer:
         plan = seen.plan
         if thing == "routing":
             return (
-                plan.router.finalize(plan.canary, self._eyes.live(plan), self._settings.routing) if plan.router else ()
+                plan.router.finalize(
+                    plan.canary, live_routes(plan, self._settings, self._world.get), self._settings.routing
+                )
+                if plan.router
+                else ()
             )
         target = self._world.get(plan.target)
         if target is None or plan.workload is None:
@@ -103,15 +108,18 @@ class Renderer:
             selector = seen.facts.selector
             live = self._world.get(services.ref(plan.canary, Role.APEX))
             return services.finalize_apex(plan.canary, selector, live) if isinstance(selector, Selector) else ()
-        scaler, primary = self._world.get(plan.autoscaler) if plan.autoscaler else None, self._eyes.primary(plan)
+        scaler, primary = (
+            self._world.get(plan.autoscaler) if plan.autoscaler else None,
+            primary_of(plan, self._world.get),
+        )
         owned = None if isinstance(primary, Problem) else primary
         return plan.workload.restore(plan.canary, target, owned, scaler)
 
     def _service(self, seen: Seen, role: Role) -> Writes:
-        return self._eyes.service_writes(seen.plan, role, self._selector(seen))
+        return service_writes(seen.plan, role, self._selector(seen), self._settings, self._world.get)
 
     def _create_primary(self, seen: Seen) -> Writes:
-        kind, tracked, there = seen.plan.workload, self._tracked(seen), self._eyes.primary(seen.plan)
+        kind, tracked, there = seen.plan.workload, self._tracked(seen), primary_of(seen.plan, self._world.get)
         if kind is None or there is not None:
             return there if isinstance(there, Problem) else ()
         made = self._copies(seen, tracked)
@@ -137,7 +145,9 @@ class Renderer:
         plan = seen.plan
         if plan.router is None:
             return ()
-        return plan.router.reconcile(plan.canary, self._eyes.live(plan), self._settings.routing)
+        return plan.router.reconcile(
+            plan.canary, live_routes(plan, self._settings, self._world.get), self._settings.routing
+        )
 
     def _target(self, seen: Seen) -> Obj:
         target = self._world.get(seen.plan.target)

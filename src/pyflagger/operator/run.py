@@ -94,7 +94,7 @@ class Operator:
         world, interests, rivals = World(cache, clock), Interests(), Rivals()
         self._eyes = eyes = Eyes(world, self.configs, interests, rivals, settings, clock, self._follow)
         teller = Teller(self._events, self._hooks, log)
-        render = Renderer(eyes, world, self.configs, settings, clock)
+        render = Renderer(world, self.configs, settings, clock)
         hands = Hands(client, world, self.configs, render, teller, self.telemetry)
         lookups = Lookups(template=self._template, secret=self._secret)
         self._checks = Checks(http, clock, lookups, options, self.telemetry.analysis, identity)

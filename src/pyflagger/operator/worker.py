@@ -8,7 +8,7 @@ with backoff, and never touches another canary.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -146,22 +146,21 @@ class Worker(Generic[Seen]):
         desk.stop_gathering()
         if desk.began is None:
             desk.began = self._clock.monotonic()
-        desk.gathering = asyncio.get_running_loop().create_task(self._ask(key, desk, seen, decision.needs[0]))
+        desk.gathering = asyncio.get_running_loop().create_task(self._ask(key, desk, seen, decision.needs))
 
-    async def _ask(self, key: Key, desk: Desk, seen: Seen, need: Need) -> None:
+    async def _ask(self, key: Key, desk: Desk, seen: Seen, needs: Sequence[Need]) -> None:
         """Gather one need after the other, as long as the answers so far leave the decision wanting more."""
-        wanted: Need | None = need
-        while wanted is not None:
-            desk.asking = wanted
+        while needs:
+            desk.asking = needs[0]
             try:
-                desk.evidence[wanted] = await self._limbs.gather(seen, wanted)
+                desk.evidence[needs[0]] = await self._limbs.gather(seen, needs[0])
             except Exception as error:
                 self._log.exception("a check failed", canary=str(key))
                 desk.asking = desk.gathering = None
                 self._failed(key, desk, _ours(error))
                 return
-            decision = decide(replace(seen.situation, evidence=dict(desk.evidence)))
-            wanted = decision.needs[0] if decision.needs else None
+            # After the last of them the look that follows decides.
+            needs = decide(replace(seen.situation, evidence=dict(desk.evidence))).needs if needs[1:] else ()
         desk.asking = desk.gathering = None
         self.scheduler.poke(key)
 

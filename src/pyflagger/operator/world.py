@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pyflagger.clock import Clock
 from pyflagger.kube.cache import Cache, Change
-from pyflagger.objects import Obj, Ref, ref_of
+from pyflagger.objects import Obj, Ref, ref_of, share
 
 AHEAD_SECONDS_MAX = 30.0
 """How long our own word is worth more than the cache's. A watch that lags longer is stale and relists."""
@@ -62,9 +62,10 @@ class World:
 
     def learn(self, obj: Obj) -> None:
         """An API call answered with this object."""
-        meta = obj["metadata"]
+        meta, ref = obj["metadata"], ref_of(obj)
         gone = "deletionTimestamp" in meta and not meta.get("finalizers")
-        self._put(ref_of(obj), None if gone else obj, version(obj))
+        meta.pop("managedFields", None)
+        self._put(ref, None if gone else share(obj, self.get(ref) or {}), version(obj))
 
     def unlearn(self, ref: Ref) -> None:
         """An API call deleted this object."""

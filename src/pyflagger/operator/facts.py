@@ -1,0 +1,283 @@
+"""What follows from live objects whatever the time: revisions, the state of generated objects, the route.
+
+Worked out by `operator.observe` at each look; each part only when something that it is made of has changed. Objects are
+looked up by a function, which `operator.render` points at the newest ones. Reads no API and knows no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from pyflagger.api import names
+from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
+from pyflagger.core.situation import Generated, Sync
+from pyflagger.objects import Obj, Ref, Write
+from pyflagger.operator.memo import Memo
+from pyflagger.operator.plan import Plan, Settings
+from pyflagger.routing import services
+from pyflagger.routing.services import Role, Selector
+from pyflagger.workloads import autoscalers
+from pyflagger.workloads.configs import NOTHING, Tracked, references
+
+KUBERNETES = "kubernetes"
+
+Get: TypeAlias = Callable[[Ref], Obj | None]
+"""Looks an object up."""
+
+
+class Copies(NamedTuple):
+    """What is wrong with our copies of configs: those that nobody uses, those that the primary's pods lack."""
+
+    stale: frozenset[Ref]
+    lost: frozenset[Ref]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What follows from live objects whatever the time. `selector` and `tracked` are what `render` needs too."""
+
+    selector: Selector | Problem | None
+    tracked: Tracked | Problem
+    revision: str
+    matches: bool
+    restored_replicas: int
+    copies: Copies
+    route: Route | Problem | None = None
+    generated: Generated = field(default_factory=Generated)
+
+
+class Surroundings(NamedTuple):
+    """What one look works with. `owned`: our copies of configs."""
+
+    plan: Plan
+    get: Get
+    tracked: Tracked | Problem
+    owned: frozenset[Ref]
+    settings: Settings
+
+
+def facts_of(around: Surroundings, memo: Memo) -> Facts:
+    """All facts; the same object as long as nothing that they are made of has changed."""
+    plan, get = around.plan, around.get
+    meta = plan.canary.metadata
+    made_of = (
+        (_asked(plan), _owed(plan), plan.problems, meta.finalizers, meta.deletion_timestamp),
+        (_size(get(plan.target)), _size(get(plan.primary))),
+        (_content(plan, get(plan.target)), _content(plan, get(plan.primary))),
+        around.tracked,
+        around.owned,
+        [version_of(get(ref)) for ref in plan.others],
+    )
+    return memo.of("facts", made_of, lambda: _work_out(around, memo))
+
+
+def _asked(plan: Plan) -> object:
+    """What the manifest asks for."""
+    canary = plan.canary
+    return canary.spec, canary.metadata.uid, canary.metadata.annotations
+
+
+def _owed(plan: Plan) -> object:
+    """What routes and Services follow of a status: a weight that is owed, and cookies."""
+    status = plan.canary.status
+    return (
+        status.canary_weight,
+        status.last_applied_spec,
+        status.session_affinity_cookie,
+        status.primary_session_affinity_cookie,
+        status.previous_session_affinity_cookie,
+    )
+
+
+def version_of(obj: Obj | None) -> object:
+    """What two states of an object differ in."""
+    return obj["metadata"].get("resourceVersion") if obj else ""
+
+
+def _content(plan: Plan, workload: Obj | None) -> object:
+    """What a workload is, apart from its size and from pods that come and go, which change its status alone.
+
+    A kind that keeps both versions in one object tells in its status which they are.
+    """
+    if workload is None or plan.primary == plan.target or "generation" not in workload["metadata"]:
+        return version_of(workload)
+    meta, spec = workload["metadata"], workload.get("spec") or {}
+    what = [item for item in spec.items() if item[0] != "replicas"]
+    return what, meta.get("uid"), meta.get("labels"), meta.get("annotations"), meta.get("ownerReferences")
+
+
+def _size(workload: Obj | None) -> object:
+    return (workload.get("spec") or {}).get("replicas") if workload else None
+
+
+def _work_out(around: Surroundings, memo: Memo) -> Facts:
+    plan, tracked, kind = around.plan, around.tracked, around.plan.workload
+    target, found = around.get(plan.target), primary_of(plan, around.get)
+    primary = None if isinstance(found, Problem) else found
+    options, known = around.settings.workloads, tracked if isinstance(tracked, Tracked) else NOTHING
+    scaler = around.get(plan.autoscaler) if plan.autoscaler else None
+    theirs, ours = _content(plan, target), _content(plan, primary)
+    copies = memo.of("copies", (theirs, ours, around.owned, known), lambda: _copies(around, known, primary))
+    selector = _selector(plan, target, around.settings)
+    revision, matches, replicas = "", False, 1
+    if kind and target:
+        revision = memo.of("revision", (theirs,), lambda: kind.revision(target))
+        replicas = kind.restored_replicas(plan.canary, target, primary, scaler)
+    if kind and target and primary:
+        compared = (plan.canary.spec, theirs, ours, known)
+        matches = memo.of("matches", compared, lambda: bool(kind.matches(plan.canary, target, primary, known, options)))
+    return Facts(
+        selector=selector,
+        tracked=tracked,
+        revision=revision,
+        matches=matches,
+        restored_replicas=replicas,
+        copies=copies,
+        route=_route(around, selector),
+        generated=_generated(around, memo, selector, copies)
+        if kind and target
+        else Generated(finalizer=_finalizer(plan)),
+    )
+
+
+# Workloads ----------------------------------------------------------------------------------------------------------
+
+
+def primary_of(plan: Plan, get: Get) -> Obj | Problem | None:
+    """The primary; None before it exists, a Problem when its name is taken."""
+    found = get(plan.primary)
+    if found is None or plan.workload is None:
+        return None
+    claimed = plan.workload.is_primary(plan.canary, found)
+    return claimed if isinstance(claimed, Problem) else found if claimed else None
+
+
+def missing_target(plan: Plan) -> Problem:
+    """There is no target."""
+    ref = plan.target
+    kind = ref.kind.lower()
+    group = f".{ref.api_version.partition('/')[0]}" if "/" in ref.api_version else ""
+    text = f'{kind} {ref.name}.{ref.namespace} get query error: {kind}s{group} "{ref.name}" not found'
+    return Problem(Fault.MANIFEST, text, f"Create {kind} {ref.name}, or correct spec.targetRef.", "spec.targetRef")
+
+
+def _selector(plan: Plan, target: Obj | None, settings: Settings) -> Selector | Problem | None:
+    if target is None or plan.workload is None:
+        return missing_target(plan)
+    found = plan.workload.selector(plan.canary, target, settings.workloads)
+    return found if found is None or isinstance(found, Problem) else Selector(*found)
+
+
+def _copies(around: Surroundings, tracked: Tracked, primary: Obj | None) -> Copies:
+    """Our copies that neither the primary's pods nor the target's next ones use; those that its pods use and lack."""
+    if primary is None:
+        return Copies(frozenset(), frozenset())
+    namespace, owned = around.plan.canary.metadata.namespace, around.owned
+    pod = ((primary.get("spec") or {}).get("template") or {}).get("spec") or {}
+    used = frozenset(ref.ref(namespace) for ref in references(pod))
+    wanted = frozenset(ref.copy_ref(namespace) for ref in tracked.refs.values())
+    return Copies(stale=owned - used - wanted, lost=(used & wanted) - owned)
+
+
+# Routes and generated objects ---------------------------------------------------------------------------------------
+
+
+def live_routes(plan: Plan, settings: Settings, get: Get) -> dict[Ref, Obj | None]:
+    """The routing objects as they are."""
+    reads = plan.router.reads(plan.canary, settings.routing) if plan.router else ()
+    return {ref: get(ref) for ref in reads}
+
+
+def _route(around: Surroundings, selector: Selector | Problem | None) -> Route | Problem | None:
+    plan, settings, get = around.plan, around.settings, around.get
+    if plan.provider == KUBERNETES and isinstance(selector, Selector):
+        apex = get(services.ref(plan.canary, Role.APEX))
+        return ALL_CANARY if services.serves_canary(apex, selector) else ALL_PRIMARY
+    if plan.router is None:
+        return None
+    return plan.router.read(plan.canary, live_routes(plan, settings, get), settings.routing)
+
+
+def _generated(around: Surroundings, memo: Memo, selector: Selector | Problem | None, copies: Copies) -> Generated:
+    plan, get = around.plan, around.get
+    scaler = get(plan.autoscaler) if plan.autoscaler else None
+    primary_scaler = get(plan.primary_autoscaler) if plan.primary_autoscaler else None
+    scaled = autoscalers.primary_autoscaler(plan.canary, scaler, primary_scaler, around.settings.workloads)
+    stuck = primary_scaler is None or bool(autoscalers.stuck(primary_scaler))
+    return Generated(
+        canary_service=_service(around, memo, Role.CANARY, selector),
+        primary_service=_service(around, memo, Role.PRIMARY, selector),
+        apex_service=_service(around, memo, Role.APEX, selector),
+        primary_workload=_primary_sync(around),
+        primary_autoscaler=_sync(scaled, stuck),
+        target_autoscaler_paused=autoscalers.paused(scaler),
+        routing=_routing(around, memo),
+        finalizer=_finalizer(plan),
+        stale_configs="drift" if copies.stale else "ok",
+        primary_configs="missing" if copies.lost else "ok",
+    )
+
+
+def _routing(around: Surroundings, memo: Memo) -> Sync:
+    plan, settings, router = around.plan, around.settings, around.plan.router
+    if router is None:
+        return "ok"
+    live = live_routes(plan, settings, around.get)
+    made_of = (_asked(plan), _owed(plan), [version_of(obj) for obj in live.values()])
+    return memo.of("routing", made_of, lambda: _sync(router.reconcile(plan.canary, live, settings.routing)))
+
+
+def _service(around: Surroundings, memo: Memo, role: Role, selector: Selector | Problem | None) -> Sync:
+    if isinstance(selector, Problem):
+        return "ok"
+    plan, get, target = around.plan, around.get, around.get(around.plan.target)
+    made_of = (
+        (_asked(plan), plan.canary.status.canary_weight == 100),
+        _content(plan, target) if selector else version_of(target),
+        selector,
+        version_of(get(services.ref(plan.canary, role))),
+    )
+    return memo.of(role.value, made_of, lambda: _sync(service_writes(plan, role, selector, around.settings, get)))
+
+
+def service_writes(
+    plan: Plan, role: Role, selector: Selector | None, settings: Settings, get: Get
+) -> tuple[Write, ...] | Problem:
+    """What brings one Service into shape; an apex that was turned to the canary stays turned."""
+    live, target, kind = get(services.ref(plan.canary, role)), get(plan.target), plan.workload
+    if selector is None:
+        if kind is None or target is None or role is not Role.CANARY:
+            return ()
+        return kind.service(plan.canary, target, live, settings.workloads)
+    ports = kind.ports(plan.canary, target) if kind and target else ()
+    turned = role is Role.APEX and plan.provider == KUBERNETES and services.serves_canary(live, selector)
+    turned = turned and plan.canary.status.canary_weight == 100
+    return services.reconcile(plan.canary, role, selector, ports, live, to_canary=turned)
+
+
+def _finalizer(plan: Plan) -> Sync:
+    meta = plan.canary.metadata
+    if plan.problems or meta.deletion_timestamp is not None:
+        return "ok"
+    return "ok" if plan.canary.spec.revert_on_deletion == (names.FINALIZER in meta.finalizers) else "drift"
+
+
+def _sync(writes: tuple[Write, ...] | Problem, missing: bool = False) -> Sync:
+    if isinstance(writes, Problem):
+        return writes
+    if not writes:
+        return "ok"
+    return "missing" if missing else "drift"
+
+
+def _primary_sync(around: Surroundings) -> Sync:
+    plan, tracked, primary = around.plan, around.tracked, primary_of(around.plan, around.get)
+    if primary is not None:
+        return primary if isinstance(primary, Problem) else "ok"
+    if not isinstance(tracked, Problem):
+        return "missing"
+    where = tracked.text.partition(" get query error")[0]
+    text = f"createPrimary{plan.target.kind} failed: GetTargetConfigs failed: {where} get query error: {tracked.text}"
+    return Problem(tracked.fault, text, tracked.todo, tracked.path)
