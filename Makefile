@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-real e2e e2e-faults e2e-oracle lint bench mutate fuzz docs clean soak
+.PHONY: help demo sandbox test test-real e2e e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs clean soak
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ $(VENV)/.e2e: $(READY)
 
 e2e: $(VENV)/.e2e ## the operator on a real control plane, ingress and Prometheus (the first time builds: 10 minutes)
 	SHOWN=tests/docs/shown.json $(BIN)/python -m e2e -m 'not long' e2e
+
+e2e-istio: $(VENV)/.e2e ## the same behind Istio's own control plane and an Envoy as its gateway (the first time builds: 15 minutes)
+	$(BIN)/python -m e2e.istio.parts
+	SHOWN=tests/docs/shown.json $(BIN)/python -m e2e e2e/istio
 
 e2e-faults: $(VENV)/.e2e ## every fault by every kind of release on the real control plane; writes docs/faults.md
 	FAULTS_DOC=docs/faults.md $(BIN)/python -m e2e e2e/faults/test_faults.py

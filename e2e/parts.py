@@ -112,13 +112,13 @@ def prometheus() -> Path:
         return unpacked
     module = "github.com/prometheus/prometheus/cmd"
     packages = (f"{module}/{command}@{PROMETHEUS}" for command in ("prometheus", "promtool"))
-    return _installed(f"prometheus-{PROMETHEUS}", "-tags", PROMETHEUS_TAGS, *packages) / "prometheus"
+    return installed(f"prometheus-{PROMETHEUS}", "-tags", PROMETHEUS_TAGS, *packages) / "prometheus"
 
 
 def contour() -> Path:
     """Contour, of its Go module. Raises NoPart."""
     package = f"github.com/projectcontour/contour/cmd/contour@{CONTOUR}"
-    return _installed(f"contour-{CONTOUR}", "-ldflags=-s -w", package) / "contour"
+    return installed(f"contour-{CONTOUR}", "-ldflags=-s -w", package) / "contour"
 
 
 def envoy() -> Path:
@@ -152,7 +152,7 @@ def _debian(package: str, into: Path) -> bool:
         return got and bool(files) and subprocess.run(["dpkg", "-x", str(files[0]), str(into)]).returncode == 0
 
 
-def _installed(name: str, *words: str) -> Path:
+def installed(name: str, *words: str) -> Path:
     """The folder of the cache with commands of Go modules, built if it is not there; it appears in one step."""
     folder = cache() / name
     if folder.exists():

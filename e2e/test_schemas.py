@@ -16,6 +16,7 @@ from e2e.apps import ingress
 from e2e.definitions import definitions
 from e2e.place import Place
 from e2e.stage import Stage
+from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem, Route
 from pyflagger.api.parse import parse_canary
@@ -39,9 +40,23 @@ NEEDS: Mapping[str, Obj] = {
     "gatewayapi:v1": {"service": {**GATEWAY, "timeout": "15s"}},
     "gatewayapi:v1beta1": {"service": GATEWAY},
     "istio": {"service": {"hosts": ["web.example"], "timeout": "15s", "retries": RETRIES}},
+    "knative": {"targetRef": {"apiVersion": "serving.knative.dev/v1", "kind": "Service"}},
     "skipper": {"ingressRef": {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web"}},
     "nginx": {"ingressRef": {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web"}},
 }
+TARGETS: Mapping[str, Obj] = {
+    "knative": {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "annotations": {names.PRIMARY_REVISION: "web-00001"}},
+        "spec": {
+            "template": {"spec": {"containers": [{"image": "web"}]}},
+            "traffic": [{"latestRevision": True, "percent": 100, "tag": "candidate"}],
+        },
+    },
+}
+"""Targets that are routed to by themselves."""
+
 SHAPES: Mapping[str, tuple[str, Obj]] = {
     "weights": ("weights", {"analysis": STEPS}),
     "a-b": ("ab", {"analysis": RULED}),
@@ -74,7 +89,7 @@ class Held:
         self.options, self.written, self.ruled = Options(), 0, "match" in shape.get("analysis", {})
         serve(place.stage, *(kind.full_name for kind in self.router.kinds))
         self._kinds = {(kind.api_version, kind.kind): kind for kind in (*self.router.kinds, INGRESSES, CANARIES)}
-        place.apply(ingress("web"))
+        place.apply(ingress("web"), *(obj for name, obj in TARGETS.items() if name == provider))
         spec = merge_apply(
             {
                 "provider": provider,

@@ -18,7 +18,10 @@ ANSWER_SECONDS_MAX = 10.0
 
 
 class Visitors:
-    """Visits of one host while the block runs, some a second, with headers of their own."""
+    """Visits of one host while the block runs, some a second, with headers of their own.
+
+    `ingress` is the URL of the way in; its path is where they go.
+    """
 
     def __init__(
         self,
@@ -28,7 +31,8 @@ class Visitors:
         threads: int = 4,
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self._place, self._headers = urlsplit(ingress).netloc, {"Host": host, **headers}
+        at = urlsplit(ingress)
+        self._place, self._path, self._headers = at.netloc, at.path or "/", {"Host": host, **headers}
         self._pause, self._gone = threads / per_second, threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._visit, daemon=True) for _ in range(threads)]
@@ -56,7 +60,7 @@ class Visitors:
         connection = http.client.HTTPConnection(self._place, timeout=ANSWER_SECONDS_MAX)
         while not self._gone.wait(self._pause):
             try:
-                connection.request("GET", "/", headers=self._headers)
+                connection.request("GET", self._path, headers=self._headers)
                 answer = connection.getresponse()
                 body = answer.read()
                 self._note(json.loads(body)["version"] if answer.status == 200 else "", str(answer.status))

@@ -69,7 +69,8 @@ def release_of(cast: Place, proxies: Proxies, gates: Gates, figure: Callable[[st
     def made(name: str) -> Release:
         cast.wait(name, "Initialized", 120)
         urls = {"traefik": proxies.traefik, "envoy": proxies.envoy, "ingress": cast.stage.places["ingress"]}
-        return Release(name, cast, urls[CAST[name].way.proxy], gates, figure)
+        way = CAST[name].way
+        return Release(name, cast, urls[way.proxy], gates, figure, chance=way.chance)
 
     return made
 

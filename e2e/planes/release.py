@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from e2e import apps
 from e2e.place import Place, until
-from e2e.planes.cast import CAST, NEW, OLD, host
+from e2e.planes.cast import NEW, OLD, host
 from e2e.planes.gates import Gates
 from e2e.visitors import ANSWER_SECONDS_MAX, Visitors
 from pyflagger.objects import Obj
@@ -35,8 +35,10 @@ PER_SECOND, FAST = 40.0, 10000.0
 class Release:
     """The releases of one app of the cast."""
 
-    def __init__(self, name: str, place: Place, proxy: str, gates: Gates, figure: Callable[[str], None]) -> None:
-        self.name, self.place, self.way, self._proxy = name, place, CAST[name].way, proxy
+    def __init__(
+        self, name: str, place: Place, proxy: str, gates: Gates, figure: Callable[[str], None], *, chance: bool
+    ) -> None:
+        self.name, self.place, self.proxy, self._chance = name, place, proxy, chance
         self._gates, self._figure = gates, figure
 
     @property
@@ -46,7 +48,7 @@ class Release:
 
     def visitors(self, headers: Mapping[str, str] = NOBODY) -> Visitors:
         """Some that come all the time."""
-        return Visitors(self._proxy, host(self.name), PER_SECOND, 2, headers)
+        return Visitors(self.proxy, host(self.name), PER_SECOND, 2, headers)
 
     def begin(self, tag: str = NEW) -> None:
         """A new image, and its pods ready to be judged."""
@@ -88,7 +90,7 @@ class Release:
 
     def count(self, visits: int = CERTAIN, headers: Mapping[str, str] = NOBODY) -> Counter[str]:
         """So many visits, or some more, by the version that answered; none may fail."""
-        with Visitors(self._proxy, host(self.name), FAST, 2, headers) as crowd:
+        with Visitors(self.proxy, host(self.name), FAST, 2, headers) as crowd:
             until(lambda: crowd.count().total() >= visits or crowd.failed, lambda: str(crowd.count()))
         assert not crowd.failed, crowd.failed[:5]
         return crowd.count()
@@ -96,7 +98,7 @@ class Release:
     def share(self, weight: int, headers: Mapping[str, str] = NOBODY) -> Counter[str]:
         """As many visitors as the weight says meet the new version."""
         enough = 1e4 * (weight / 100) * (1 - weight / 100) * (DEVIATIONS / SHARE_POINTS_MAX) ** 2
-        seen = self.count(max(VISITS_MIN, int(enough)) if self.way.chance else VISITS_MIN, headers)
+        seen = self.count(max(VISITS_MIN, int(enough)) if self._chance else VISITS_MIN, headers)
         share = 100 * seen[NEW] / seen.total()
         self._figure(f"{self.name}: weight {weight:3}: {share:5.2f} % of {seen.total()} visits met the new version")
         assert set(seen) <= {OLD, NEW} and abs(share - weight) <= SHARE_POINTS_MAX
@@ -104,15 +106,19 @@ class Release:
 
     def copies(self) -> int:
         """Requests that the canary's pods got at `/` so far, whoever sent them."""
-        pods = json.loads(self.place.kubectl("get", "pods", "-l", f"app={self.name}", "-o", "json"))["items"]
-        return sum(_requests(pod["status"]["podIP"]) for pod in pods if pod["status"].get("podIP"))
+        return self.requests(f"app={self.name}", "root")
+
+    def requests(self, pods: str, path: str) -> int:
+        """Requests that the pods of a selector got so far at a path, as podinfo calls it."""
+        found = json.loads(self.place.kubectl("get", "pods", "-l", pods, "-o", "json"))["items"]
+        return sum(_requests(pod["status"]["podIP"], path) for pod in found if pod["status"].get("podIP"))
 
     def cookies(self, version: str, sent: str = "") -> list[str]:
         """What an answer of a version sets, to a visitor who sends a cookie."""
         return until(lambda: next((cookies for met, cookies in [self._visit(sent)] if met == version), None))
 
     def _visit(self, cookie: str) -> tuple[str, list[str]]:
-        connection = http.client.HTTPConnection(urlsplit(self._proxy).netloc, timeout=ANSWER_SECONDS_MAX)
+        connection = http.client.HTTPConnection(urlsplit(self.proxy).netloc, timeout=ANSWER_SECONDS_MAX)
         try:
             connection.request("GET", "/", headers={"Host": host(self.name), **({"Cookie": cookie} if cookie else {})})
             answer = connection.getresponse()
@@ -126,12 +132,12 @@ def settle() -> None:
     threading.Event().wait(SETTLE_SECONDS)
 
 
-def _requests(address: str) -> int:
+def _requests(address: str, path: str) -> int:
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"http://{address}:9898/metrics") as page:
         lines = page.read().decode().splitlines()
     counts = [
         line.rpartition(" ")[2]
         for line in lines
-        if line.startswith("http_request_duration_seconds_count") and 'path="root"' in line
+        if line.startswith("http_request_duration_seconds_count") and f'path="{path}"' in line
     ]
     return sum(int(float(text)) for text in counts)

@@ -1,0 +1,307 @@
+"""Releases behind Istio's gateway: what the operator writes is what Istio's control plane makes of it, in requests."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from e2e.apps import IMAGE
+from e2e.istio.cast import PLACE, own
+from e2e.istio.mesh import GATEWAY, Mesh
+from e2e.istio.visits import asked, connections
+from e2e.place import Place, until
+from e2e.planes.cast import BAD, LABELS, NEW, OLD, host
+from e2e.planes.conftest import AtOnce, ReleaseOf
+from e2e.planes.release import DEVIATIONS, SHARE_POINTS_MAX, Release, settle
+from e2e.visitors import Visitors
+
+pytestmark = pytest.mark.long
+
+WEIGHTS = {"istio": range(10, 51, 10), "istio-adopted": (20,)}
+TESTERS: Mapping[str, Mapping[str, str]] = {
+    "istio-header": {"x-canary": "insider"},
+    "istio-cookie": {"Cookie": "a=b;type=insider;c=d"},
+}
+OTHERS = {"x-canary": "outsider", "Cookie": "a=b;type=outsider"}
+
+
+def shown(*abilities: str) -> pytest.MarkDecorator:
+    """What a test shows of the provider."""
+    return pytest.mark.shows("istio", *abilities)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param("istio", marks=shown("weights")), pytest.param("istio-adopted", marks=shown("adopt"))]
+)
+def test_a_good_release(name: str, at_once: AtOnce) -> None:
+    """Promoted: at each weight its share of the visits, and no visit failed."""
+
+    def play(release: Release) -> None:
+        with release.visitors() as visitors:
+            release.begin()
+            for weight in WEIGHTS[release.name]:
+                release.step(weight)
+                release.share(weight)
+            release.let()
+            release.promoted()
+        assert not visitors.failed
+
+    at_once(play)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=shown("ab")) for name in TESTERS])
+def test_testers_alone_meet_the_canary(name: str, at_once: AtOnce) -> None:
+    """A/B: all who bear the mark, and nobody else; promoted with nobody lost."""
+
+    def play(release: Release) -> None:
+        with release.visitors(TESTERS[release.name]) as testers, release.visitors() as visitors:
+            release.begin()
+            release.iterated()
+            assert set(release.count(headers=TESTERS[release.name])) == {NEW}
+            assert set(release.count(headers=OTHERS)) == set(release.count()) == {OLD}
+            release.let()
+            release.promoted()
+        assert not testers.failed and not visitors.failed
+
+    at_once(play)
+
+
+def test_a_bad_release(release_of: ReleaseOf) -> None:
+    """Taken back by what the gateway counted: the old version alone answers, and well."""
+    release = release_of("istio-bad")
+    with release.visitors():
+        release.begin(BAD)
+        release.step(30)
+        release.ended("Failed")
+    assert set(release.count()) == {OLD}
+    assert "failed checks threshold reached" in release.place.said(release.name)
+
+
+@shown("testers")
+def test_testers_beside_weights(release_of: ReleaseOf) -> None:
+    """All of them meet the canary while others meet it by its weight; the old version again when it is taken back."""
+    release, marked = release_of("istio-testers"), TESTERS["istio-header"]
+    with release.visitors() as visitors:
+        release.begin()
+        release.step(20)
+        assert set(release.count(headers=marked)) == {NEW}
+        release.share(20, OTHERS)
+        release.image(OLD)
+        release.ended("Initialized")
+        assert set(release.count(headers=marked)) == {OLD}
+    assert not visitors.failed
+
+
+@shown("blue_green")
+def test_blue_green(release_of: ReleaseOf) -> None:
+    """Nobody meets the new version before it is promoted, and everybody after."""
+    release = release_of("istio-blue")
+    with release.visitors() as visitors:
+        release.begin()
+        release.iterated()
+        assert set(release.count()) == {OLD}
+        release.let()
+        release.promoted()
+    assert not visitors.failed
+
+
+@shown("affinity")
+def test_a_visitor_stays_with_a_version(release_of: ReleaseOf) -> None:
+    """Session affinity: who has a version's cookie meets that version only; afterwards the cookie is taken away."""
+    release = release_of("istio-sticky")
+    with release.visitors() as visitors:
+        release.begin()
+        release.step(10)
+        release.share(10)
+        for version, status in ((NEW, "sessionAffinityCookie"), (OLD, "primarySessionAffinityCookie")):
+            cookie = release.status[status]
+            assert {text.partition(";")[0] for text in release.cookies(version)} == {cookie}
+            assert set(release.count(headers={"Cookie": f"a=b; {cookie}"})) == {version}
+        release.let()
+        release.promoted()
+        previous = release.status["previousSessionAffinityCookie"]
+        assert [text for text in release.cookies(NEW, previous) if text.startswith(f"{previous}; Max-Age=-1;")]
+    assert not visitors.failed
+
+
+@shown("mirror_steps")
+def test_copies_beside_weights(release_of: ReleaseOf) -> None:
+    """A mirror first: the old version answers everybody, the canary gets a copy of each request; then its share."""
+    release = release_of("istio-mirror")
+    with release.visitors() as visitors:
+        release.begin()
+        release.let()
+        release.until(lambda: mirrored(release))
+        settle()
+        assert copied(release, visitors, lambda: old_only(release, 500)) >= 100 - SHARE_POINTS_MAX
+        release.step(20)
+        assert not mirrored(release)
+        assert abs(copied(release, visitors, lambda: release.share(20)) - 20) <= SHARE_POINTS_MAX
+        release.let()
+        release.promoted()
+    assert not visitors.failed
+
+
+@shown("mirror")
+def test_copies_of_blue_green(release_of: ReleaseOf, figure: Callable[[str], None]) -> None:
+    """The canary gets copies of as many as asked for, and answers nobody before it is approved."""
+    release, enough = release_of("istio-mirror-blue"), int(2500 * (DEVIATIONS / SHARE_POINTS_MAX) ** 2)
+    with release.visitors() as visitors:
+        release.begin()
+        release.iterated()
+        share = copied(release, visitors, lambda: old_only(release, enough))
+        figure(f"{release.name}: mirrorWeight 50: {share:.2f} % of {enough} visits copied, none answered by the canary")
+        assert abs(share - 50) <= SHARE_POINTS_MAX
+        release.let()
+        release.promoted()
+    assert not visitors.failed
+
+
+def mirrored(release: Release) -> bool:
+    """Whether the route says so."""
+    return any("mirror" in rule for rule in release.place.get("virtualservice", release.name)["spec"]["http"])
+
+
+def old_only(release: Release, visits: int) -> Counter[str]:
+    """Visits that only the old version answers."""
+    seen = release.count(visits)
+    assert set(seen) == {OLD}
+    return seen
+
+
+def copied(release: Release, visitors: Visitors, count: Callable[[], Counter[str]]) -> float:
+    """Percent of all visits, while some are counted, that the canary's pods saw."""
+    before, came = release.copies(), visitors.count().total()
+    seen = count().total() + visitors.count().total() - came
+    return 100 * (release.copies() - before) / seen
+
+
+def test_a_delegated_route(release_of: ReleaseOf) -> None:
+    """The user's root has host, gateway, path and rewrite; what is behind it is split by ours, which has no host."""
+    release = release_of("istio-delegated")
+    spec = release.place.get("virtualservice", release.name)["spec"]
+    assert "hosts" not in spec and "gateways" not in spec
+    release.proxy += "/podinfo"
+    with release.visitors() as visitors:
+        release.begin()
+        for weight in (10, 30):
+            release.step(weight)
+            release.share(weight)
+        release.let()
+        release.promoted()
+    assert not visitors.failed
+    assert asked(release.proxy, host(release.name), "/other").status == 404
+
+
+def test_a_skipped_analysis(release_of: ReleaseOf) -> None:
+    """Promoted at once; a version that does not start is not, and the primary goes on with the good one."""
+    release = release_of("istio-skipped")
+    with release.visitors() as visitors:
+        release.image(NEW)
+        release.promoted()
+        release.image(f"{OLD}-unready")
+        release.ended("Failed")
+        assert set(release.count()) == {NEW}
+    assert not visitors.failed
+    primary = release.place.get("deployment", f"{release.name}-primary")
+    assert primary["spec"]["replicas"] == primary["status"]["readyReplicas"] == 1
+
+
+@shown("revert")
+def test_a_canary_is_deleted(release_of: ReleaseOf, meshed: Place) -> None:
+    """Service and route that were the user's are as they were, and lead to the target; nobody is lost on the way."""
+    release = release_of("istio-reverted")
+    with release.visitors() as visitors:
+        release.begin()
+        release.step(20)
+        meshed.kubectl("delete", "canary", release.name, "--timeout=60s")
+        service, route = own(release.name)
+        found = meshed.get("virtualservice", release.name)["spec"]
+        assert found == route["spec"]
+        assert meshed.get("service", release.name)["spec"]["selector"] == service["spec"]["selector"]
+        until(lambda: set(release.count()) == {NEW})
+    assert not visitors.failed
+    assert asked(release.proxy, f"www.{host(release.name)}", "/version").status == 200
+
+
+def test_what_the_route_says_is_done(release_of: ReleaseOf, mesh: Mesh, figure: Callable[[str], None]) -> None:
+    """Timeout, retries, CORS, headers and the traffic policy, for both versions."""
+    release = release_of("istio-rendered")
+    release.begin()
+    release.step(20)
+    name, way = release.name, (release.proxy, host(release.name))
+    late = asked(*way, "/delay/5")
+    assert late.status == 504 and "timeout" in late.body
+    pods = f"app in ({name},{name}-primary)"
+    before = release.requests(pods, "status")
+    assert asked(*way, "/status/503").status == 503
+    tried = release.requests(pods, "status") - before
+    figure(f"{name}: one request for an error came {tried} times, 504 after a timeout of 2 s")
+    assert tried == 4
+    wish = {"Origin": "https://shop.example", "Access-Control-Request-Method": "PUT"}
+    granted = asked(*way, "/", "OPTIONS", wish).headers
+    assert granted["access-control-allow-origin"] == wish["Origin"] and granted["access-control-max-age"] == "86400"
+    assert (
+        "access-control-allow-origin" not in asked(*way, "/", "OPTIONS", wish | {"Origin": "https://x.example"}).headers
+    )
+    echo = asked(*way, "/headers")
+    assert json.loads(echo.body)["X-From"] == ["gateway"] and echo.headers["x-to"] == "visitor"
+    for service in (f"{name}-primary", f"{name}-canary"):
+        cluster = mesh.cluster(f"outbound|80||{service}.{PLACE}.svc.cluster.local")
+        assert cluster["circuit_breakers"]["thresholds"][0]["max_pending_requests"] == 321
+    release.let()
+    release.promoted()
+
+
+def test_connections_that_nobody_looks_into(release_of: ReleaseOf, figure: Callable[[str], None]) -> None:
+    """With `appProtocol: tcp` connections are split by weight, and what goes through them is nobody's business."""
+    release = release_of("istio-connections")
+    assert "http" not in release.place.get("virtualservice", release.name)["spec"]
+    release.begin()
+    release.step(20)
+    seen = connections(release.proxy, 3000)
+    share = 100 * seen[NEW] / seen.total()
+    figure(f"{release.name}: weight 20: {share:.2f} % of {seen.total()} connections met the new version")
+    assert set(seen) == {OLD, NEW} and abs(share - 20) <= SHARE_POINTS_MAX
+    release.let()
+    release.ended("Succeeded")
+    until(lambda: set(connections(release.proxy, 20)) == {NEW})
+
+
+def test_what_the_objects_bear(meshed: Place) -> None:
+    """What `spec.service.apex` says, the primary behind the apex, and ports where they are discovered."""
+    meshed.wait("istio", "Succeeded")
+    for field, words in LABELS.items():
+        for kind in ("virtualservice", "service"):
+            assert words.items() <= meshed.get(kind, "istio")["metadata"][field].items()
+    assert meshed.get("service", "istio")["spec"]["selector"] == {"app": "istio-primary"}
+    spec = meshed.get("virtualservice", "istio")["spec"]
+    assert spec["gateways"] == [GATEWAY] and spec["hosts"] == [host("istio"), "istio"]
+    assert [each["destination"]["port"]["number"] for each in spec["http"][0]["route"]] == [9898, 9898]
+
+
+def test_the_services_port_changes(meshed: Place, mesh: Mesh) -> None:
+    """After a release by weights: another port, and blue/green from then on."""
+    meshed.wait("istio", "Succeeded")
+    service = {"port": 80, "portName": "http-podinfo", "portDiscovery": None}
+    analysis = {"stepWeight": None, "maxWeight": None, "iterations": 5, "metrics": None, "webhooks": None}
+    change = json.dumps({"spec": {"service": service, "analysis": analysis}})
+    meshed.kubectl("patch", "canary", "istio", "--type=merge", "-p", change)
+    until(lambda: meshed.get("service", "istio")["spec"]["ports"][0]["port"] == 80)
+    until(lambda: "port" not in meshed.get("virtualservice", "istio")["spec"]["http"][0]["route"][0]["destination"])
+    settle()
+    with Visitors(mesh.url, host("istio")) as visitors:
+        meshed.kubectl("set", "image", "deployment/istio", f"web={IMAGE}:{OLD}")
+        meshed.wait("istio", "Progressing")
+        meshed.wait("istio", "Succeeded")
+        before = visitors.count()[OLD]
+        until(lambda: visitors.count()[OLD] > before)
+    assert not visitors.failed
+
+
+def test_nothing_was_refused(meshed: Place) -> None:
+    """The rules of `kustomize/namespaced` are enough for all of it."""
+    assert meshed.refused() == []
