@@ -20,6 +20,10 @@ from pyflagger.sandbox.apiserver.transport import InProcess
 pytestmark = pytest.mark.looptime
 
 
+Told = tuple[str, str | None]
+"""The name of an object and its version; None when it was deleted."""
+
+
 class Place:
     """A server, somebody who writes to it, and a cache that follows."""
 
@@ -30,6 +34,7 @@ class Place:
         self.cache = Cache(Client(InProcess(self.server, "cache"), self.clock), self.clock, namespace)
         self.changes: list[Change] = []
         self.cache.subscribe(self.changes.append)
+        self.written: list[Told] = []
 
     async def begin(self) -> Place:
         """With namespaces, and ConfigMaps followed."""
@@ -43,13 +48,28 @@ class Place:
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"value": value}}
         path = CONFIG_MAPS.path(namespace, name)
         if any(o["metadata"]["name"] == name for o in (await self.live(namespace))):
-            await self.client.call("PATCH", path, {"data": {"value": value}}, "application/merge-patch+json")
+            made = await self.client.call("PATCH", path, {"data": {"value": value}}, "application/merge-patch+json")
         else:
-            await self.client.call("POST", CONFIG_MAPS.path(namespace), body)
+            made = await self.client.call("POST", CONFIG_MAPS.path(namespace), body)
+        self.written.append((name, made["metadata"]["resourceVersion"]))
 
     async def drop(self, name: str, namespace: str = "test") -> None:
         """Delete a ConfigMap."""
         await self.client.call("DELETE", CONFIG_MAPS.path(namespace, name))
+        self.written.append((name, None))
+
+    @property
+    def told(self) -> list[Told]:
+        """What the cache told of the test's namespace; each change begins where the one before of its object ended."""
+        told: list[Told] = []
+        last: dict[str, str | None] = {}
+        for change in self.changes:
+            if change.ref.namespace == "test":
+                old, new = (obj and obj["metadata"]["resourceVersion"] for obj in (change.old, change.new))
+                assert old == last.get(change.ref.name)
+                last[change.ref.name] = new
+                told.append((change.ref.name, new))
+        return told
 
     async def live(self, namespace: str = "test") -> list[Any]:
         """What the server has."""
@@ -185,25 +205,35 @@ async def test_troubles_are_told_and_go() -> None:
 
 
 async def test_a_day() -> None:
-    """Twenty-four hours of writes with watches that end, cuts and compactions: never listed but after a compaction."""
+    """Twenty-four hours of writes with watches that end, cuts and compactions: every change is told, in order.
+
+    All but those that a compaction took from the history while no watch was open, of which the last one is told; and
+    nothing is listed but after a compaction.
+    """
     asked: list[Any] = []
     place = Place(kept=64)
     place.server.audit = asked.append
     await place.begin()
     chance = random.Random(7)
-    compactions = 0
+    compactions, lost = 0, list[Told]()
     for hour in range(24):
         for _ in range(20):
             name = f"c{chance.randrange(10)}"
+            if chance.random() < 0.1 and place.seen(name) is not None:
+                await place.drop(name)
             await place.put(name, str(chance.random()))
             await place.clock.sleep(chance.uniform(0, 300))
         if hour % 5 == 4:
             place.server.break_watches("ConfigMap")
+            for number in range(5):
+                await place.put("c1", f"{hour}-{number}")
         if hour % 6 == 5:
             compactions += 1
             place.server.break_watches("ConfigMap")
             place.server.store.forget_all()
-            await place.put("c0", f"compacted {hour}")
+            await place.put("c0", f"lost {hour}")
+            lost.append(place.written[-1])
+            await place.put("c0", f"kept {hour}")
             place.server.store.forget_all()
         await place.matches()
     lists = [a for a in asked if a.agent == "cache" and a.verb == "get"]
@@ -211,6 +241,8 @@ async def test_a_day() -> None:
     assert compactions <= len(lists) - 1 <= 2 * compactions
     assert 24 * 3600 / 300 / 2 <= len(watches) <= 24 * 3600 / 300 * 2
     assert place.cache.watch(CONFIG_MAPS).garbage == 0
+    assert len(place.written) > 500
+    assert place.told == [each for each in place.written if each not in lost]
     await place.end()
 
 
@@ -244,14 +276,6 @@ async def test_a_bad_day(seed: int) -> None:
     place.server.faults.rules.clear()
     await place.matches(seconds=120)
     # What was told adds up to what is there.
-    held: dict[str, str] = {}
-    for change in place.changes:
-        if change.ref.namespace != "test":
-            continue
-        assert (change.old and change.old["metadata"]["resourceVersion"]) == held.get(change.ref.name)
-        if change.new is None:
-            del held[change.ref.name]
-        else:
-            held[change.ref.name] = change.new["metadata"]["resourceVersion"]
+    held = {name: version for name, version in dict(place.told).items() if version}
     assert held == {o["metadata"]["name"]: o["metadata"]["resourceVersion"] for o in await place.live()}
     await place.end()
