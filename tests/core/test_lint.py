@@ -79,3 +79,9 @@ def test_an_autoscaler_of_what_has_no_replicas(version: str, kind: str, paths: l
     assert found(GOOD, targetRef=target, autoscalerRef=SCALER) == paths
     assert found(GOOD, targetRef=target, autoscalerRef=SCALER, skipAnalysis=True) == paths
     assert found(GOOD, targetRef=target) == []
+
+
+def test_a_route_of_the_whole_cluster_that_would_outlive_its_canary() -> None:
+    """Nobody can own it: only our finalizer takes it away."""
+    assert found(GOOD, "kuma") == ["spec.revertOnDeletion"]
+    assert found(GOOD, "kuma", revertOnDeletion=True) == found(GOOD, "istio") == []

@@ -100,5 +100,5 @@ def theirs(api_version: str, kind: str, spec: Obj) -> Obj:
 def find(obj: Any, key: str) -> list[Any]:
     """Every value of a key, wherever in an object."""
     if isinstance(obj, dict):
-        return [obj[key]] * (key in obj) + [hit for value in obj.values() for hit in find(value, key)]
+        return ([obj[key]] if key in obj else []) + [hit for value in obj.values() for hit in find(value, key)]
     return [hit for value in obj for hit in find(value, key)] if isinstance(obj, list) else []

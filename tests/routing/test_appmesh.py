@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from splits import Way, made
+from splits import Way, find, made
 
 from pyflagger.objects import Obj
 
@@ -138,3 +138,14 @@ def test_ab_by_priority() -> None:
     assert ruled["httpRoute"]["match"] == {"prefix": "/", "headers": [{"name": "x", "match": {"suffix": "y"}}]}
     assert (ruled["priority"], everybody["priority"]) == (10, 20) and ruled["name"] != everybody["name"]
     assert [each["weight"] for each in everybody["httpRoute"]["action"]["weightedTargets"]] == [0, 100]
+
+
+@pytest.mark.parametrize("provider", ["appmesh", "appmesh:v1beta2"])
+def test_retries_in_words_of_app_mesh(provider: str) -> None:
+    """Connections have a list of their own; words of Envoy are told with those there are."""
+    service = {"meshName": "global", "retries": {"attempts": 2, "retryOn": "server-error,connection-error"}}
+    one = made(Way(provider, {"service": service}))
+    found = find(one.main, "retryPolicy")[0]
+    assert (found["httpRetryEvents"], found["tcpRetryEvents"]) == (["server-error"], ["connection-error"])
+    wrong = Way(provider, {"service": {**service, "retries": {"attempts": 2, "retryOn": "5xx,server-error"}}}).problem()
+    assert wrong.path == "spec.service.retries.retryOn" and "5xx" in wrong.text and "gateway-error" in wrong.todo

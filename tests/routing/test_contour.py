@@ -94,3 +94,9 @@ def test_headers_come_in_one_order() -> None:
         analysis = {"stepWeight": None, "maxWeight": None, "iterations": 2, "match": match}
         made_of.append(made(Way("contour", {"analysis": analysis}), 100).main["spec"])
     assert made_of[0] == made_of[1]
+
+
+def test_retries_that_contour_has_no_word_for() -> None:
+    """Its definition would refuse the whole object."""
+    wrong = Way("contour", {"service": {"retries": {"attempts": 2, "retryOn": "5xx,server-error"}}}).problem()
+    assert wrong.path == "spec.service.retries.retryOn" and "server-error" in wrong.text and "5xx" not in wrong.text

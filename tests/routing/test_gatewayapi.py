@@ -467,3 +467,20 @@ def test_a_rollback_without_a_route_is_nothing_to_do() -> None:
     """And a promotion is the only other thing that needs one."""
     assert ROUTER.set(gated(), {OURS: None}, ALL_PRIMARY, Options()) == ()
     assert ROUTER.set(gated(), {OURS: None}, ALL_CANARY, Options()) != ()
+
+
+@pytest.mark.parametrize(
+    ("policy", "path"),
+    [
+        ({"allowOrigins": [{"exact": "https://a.example"}, {"regex": "https://.*"}]}, "allowOrigins[1]"),
+        ({"allowOrigins": [{"prefix": "https://a"}]}, "allowOrigins[0]"),
+        ({"allowOrigin": ["*"], "maxAge": "a day"}, "maxAge"),
+    ],
+)
+def test_a_cors_policy_without_words_for_it_is_told(policy: dict[str, Any], path: str) -> None:
+    """An origin that is left out would lock its users out without a word; the route stays as it is."""
+    found = mesh(gated(service={"corsPolicy": {"allowOrigins": [{"exact": "https://a.example"}]}}))
+    assert {"allowOrigins": ["https://a.example"]} in [each.get("cors") for each in rules(found)[0]["filters"]]
+    found.respec(gated, service={"corsPolicy": policy})
+    told = found.problem()
+    assert told.fault is Fault.MANIFEST and told.path == f"spec.service.corsPolicy.{path}" and told.todo

@@ -54,7 +54,7 @@ async def accept(stage: Stage, route: Obj) -> None:
     """What a Gateway does with an HTTPRoute that it serves."""
     generation = route["metadata"].get("generation", 1)
     told = {"type": "Accepted", "status": "True", "observedGeneration": generation}
-    parents = [{"parentRef": {"name": "gw"}, "conditions": [told]}]
+    parents = [{"parentRef": ref, "conditions": [told]} for ref in route["spec"]["parentRefs"]]
     if (route.get("status") or {}).get("parents") != parents:
         meta, version = route["metadata"], route["apiVersion"].rpartition("/")[2]
         path = main_kind(f"gatewayapi:{version}").path(meta["namespace"], meta["name"], "status")

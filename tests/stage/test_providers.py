@@ -6,7 +6,6 @@ NGINX, plain Services and Knative have stories of their own, and so have cookies
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,13 @@ import yaml
 
 from pyflagger.objects import Obj, Resource
 from pyflagger.routing.registry import PROVIDERS
-from pyflagger.wire import HttpAnswer, HttpRequest
 from stage import manifests
-from stage.stage import Stage, healthy, vector
-from stage.twins import definition
+from stage.routes import shares
+from stage.story import Story
 
 RULES = Path(__file__).resolve().parents[2] / "kustomize" / "base" / "rules.yaml"
 TOLD_ELSEWHERE = ("nginx", "kubernetes", "knative", "istio", "gatewayapi:*")
 NAMES = [name for name in PROVIDERS if not any(fnmatch(name, told) for told in TOLD_ELSEWHERE)]
-BUILT_IN = ("", "networking.k8s.io")
 WEIGHTS = "zalando.org/backend-weights"
 MINE = Resource("apisix.apache.org", "v2", "apisixroutes", "ApisixRoute")
 MY_ROUTE: Obj = {
@@ -35,77 +32,27 @@ MY_ROUTE: Obj = {
 }
 
 
-def shares(obj: Any) -> Iterator[tuple[str, int]]:
-    """(primary or canary, weight) of each backend, wherever an object holds it."""
-    if isinstance(obj, list):
-        obj = dict(enumerate(obj))
-    if isinstance(obj, dict):
-        if "weight" in obj:
-            yield "primary" if "primary" in json.dumps(obj) else "canary", int(obj["weight"])
-        for value in obj.values():
-            yield from shares(value)
-
-
-class Story:
-    """One release by a provider; `seen` has the weight of the canary each time that it changed."""
+class Told(Story):
+    """A story of one of these providers; each has its own idea of where weights are."""
 
     def __init__(self, provider: str, *, bad: bool) -> None:
-        self.bad = bad
-        self.provider = provider
-        self.kinds = PROVIDERS[provider].kinds
-        self.seen: list[int] = []
-        self.stage = Stage(self._answer)
-
-    async def _answer(self, request: HttpRequest) -> HttpAnswer:
-        if self.bad and "/api/v1/query" in request.url and "vector" not in request.url:
-            return HttpAnswer(200, vector("50"))
-        return await healthy(request)
-
-    async def begin(self) -> None:
-        """To Initialized, with everybody on the primary."""
-        stage = self.stage
-        crds = [
-            definition(kind.group, kind.version, kind.kind, kind.plural, cluster=not kind.namespaced)
-            for kind in self.kinds
-            if kind.group not in BUILT_IN
-        ]
-        await stage.start(definitions=crds)
-        await stage.namespace("test")
-        if MINE in self.kinds:
-            await stage.client.call("POST", MINE.path("test"), MY_ROUTE)
-        for make in (manifests.ingress, manifests.settings, manifests.deployment, self._canary):
-            await stage.create(make("shop"))
-        await self.until("Initialized")
-
-    def _canary(self, name: str) -> Obj:
-        made = manifests.canary(name, provider=self.provider)
-        if self.provider != "skipper":
-            del made["spec"]["ingressRef"]
-        if MINE in self.kinds:
-            made["spec"]["routeRef"] = {"apiVersion": MINE.api_version, "kind": MINE.kind, "name": "mine"}
-        if self.provider == "kuma":
+        more: Obj = {}
+        if provider == "skipper":
+            more["ingressRef"] = manifests.canary("shop")["spec"]["ingressRef"]
+        if provider == "apisix":
+            more["routeRef"] = {"apiVersion": MINE.api_version, "kind": MINE.kind, "name": "mine"}
+        if provider == "kuma":
             # A TrafficRoute is of the whole cluster, so no Canary can own it: only a finalizer takes it away.
-            made["spec"]["revertOnDeletion"] = True
-        if self.provider == "appmesh":
-            made["spec"]["service"] |= {"meshName": "global"}
-        return made
+            more["revertOnDeletion"] = True
+        if provider == "appmesh":
+            more["service"] = {"port": 80, "targetPort": 8080, "meshName": "global"}
+        super().__init__(provider, bad=bad, **more)
 
-    async def until(self, phase: str) -> None:
-        """Look every second."""
-        now = ""
-        for _ in range(400):
-            await self.stage.clock.sleep(1.0)
-            await self._look()
-            if (now := (await self.stage.status("shop")).get("phase", "")) == phase:
-                return
-        raise AssertionError(f"{self.provider}: {now}, never {phase}; seen {self.seen}")
-
-    async def _look(self) -> None:
-        found = dict(pair for obj in await self.routed() for pair in self.split(obj))
-        if found:
-            weight = found.get("canary", 0)
-            assert found["primary"] == 100 - weight
-            self.seen += [weight] if self.seen[-1:] != [weight] else []
+    async def begin(self, *more: Obj, **parts: Any) -> None:
+        """With the user's Ingress, and route where one is copied."""
+        await super().begin(
+            manifests.ingress("shop"), *([MY_ROUTE] if self.provider == "apisix" else []), *more, **parts
+        )
 
     def split(self, obj: Obj) -> list[tuple[str, int]]:
         """What an object leads to, when it leads to both."""
@@ -119,15 +66,10 @@ class Story:
         """App Mesh has one more for the canary, which leads nobody there who did not ask for it."""
         return obj["metadata"]["name"] in ("shop", "shop.test", "mine-shop-canary")
 
-    async def routed(self) -> list[Obj]:
-        """The objects of the kind that holds the weights."""
-        listed = await self.stage.client.call("GET", self.kinds[0].path("test"))
-        return list(listed["items"])
-
     async def left(self) -> list[str]:
         """Names of all objects of the provider's kinds that the user did not make."""
         found = []
-        for kind in self.kinds:
+        for kind in PROVIDERS[self.provider].kinds:
             listed = await self.stage.client.call("GET", kind.path("test"))
             found += [f"{kind.kind} {obj['metadata']['name']}" for obj in listed["items"]]
         users = ("ApisixRoute mine", "Ingress shop", "Service shop")
@@ -139,11 +81,11 @@ class Story:
 @pytest.mark.parametrize("provider", NAMES)
 async def test_a_release(provider: str, bad: bool) -> None:
     """Each weight is seen in the provider's object, none other; at its end nobody is on the canary; nothing is left."""
-    story = Story(provider.rstrip(":"), bad=bad)
+    story = Told(provider.rstrip(":"), bad=bad)
     await story.begin()
     assert story.seen == [0]
     assert await story.left()
-    await story.stage.set_image("shop", "shop", manifests.image("shop", "2"))
+    await story.change()
     await story.until("Failed" if bad else "Succeeded")
     assert story.seen == ([0, 25, 0] if bad else [0, 25, 50, 0])
     await story.stage.delete("Canary", "shop")
@@ -151,21 +93,21 @@ async def test_a_release(provider: str, bad: bool) -> None:
     assert await story.left() == []
     refused = [entry for entry in story.stage.audit if entry.status in (403, 422)]
     assert refused == []
-    await story.stage.stop()
+    await story.end()
 
 
 @pytest.mark.looptime
 @pytest.mark.parametrize("provider", ["appmesh", "appmesh:v1beta2"])
 async def test_the_mesh_knows_its_nodes_before_there_are_pods(provider: str) -> None:
     """A pod of the primary that started before would have no sidecar."""
-    story = Story(provider, bad=False)
+    story = Told(provider, bad=False)
     await story.begin()
     audit = story.stage.audit
     made = [entry.path for entry in audit if entry.verb == "post" and entry.agent.startswith("flagger")]
     nodes = [index for index, path in enumerate(made) if path.endswith("/virtualnodes")]
     primary = [index for index, path in enumerate(made) if path.endswith("/deployments")]
     assert nodes and primary and max(nodes) < min(primary)
-    await story.stage.stop()
+    await story.end()
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -20,7 +20,7 @@ UNSCALED = ("DaemonSet", "Service")
 def lint(canary: Canary, *, provider: str, capabilities: Capabilities, interval: float) -> tuple[Problem, ...]:
     """Every warning of a valid Canary. `interval` is the effective one, in seconds."""
     analysis = canary.spec.analysis
-    scaling = tuple(_scaling(canary))
+    scaling = (*_scaling(canary), *_deletion(canary, provider))
     if analysis is None or canary.spec.skip_analysis:
         return scaling
     return (
@@ -42,6 +42,13 @@ def _scaling(canary: Canary) -> Iterator[Problem]:
     if canary.spec.autoscaler_ref and target.kind in UNSCALED:
         text = f"A {target.kind} has no replicas: the autoscaler in spec.autoscalerRef has nothing to scale"
         yield Problem(Fault.MANIFEST, text, "Remove spec.autoscalerRef.", "spec.autoscalerRef")
+
+
+def _deletion(canary: Canary, provider: str) -> Iterator[Problem]:
+    """What nobody takes away when the Canary is deleted."""
+    if provider == "kuma" and not canary.spec.revert_on_deletion:
+        text = "Without revertOnDeletion the TrafficRoute, which is of the whole cluster, outlives the Canary"
+        yield Problem(Fault.MANIFEST, text, "Set it, or delete the TrafficRoute by hand.", "spec.revertOnDeletion")
 
 
 def _provider(analysis: Analysis, provider: str, capabilities: Capabilities) -> Iterator[Problem]:

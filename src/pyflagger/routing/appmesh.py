@@ -23,15 +23,18 @@ from pyflagger.routing.split import (
     aligned,
     entries,
     prefix_of,
+    retry_words,
     selector_of,
     services_of,
     shared_out,
+    unknown_retries,
 )
 
 GROUP = "appmesh.k8s.aws"
 GATEWAY = "gateway.appmesh.k8s.aws"
 ACCESS_LOG = "appmesh.flagger.app/accesslog"
 RETRY_MS = 250
+HTTP_RETRIES, TCP_RETRIES = ("server-error", "gateway-error", "client-error", "stream-error"), ("connection-error",)
 
 
 class AppMesh(Split):
@@ -60,6 +63,8 @@ class AppMesh(Split):
 
     def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
         """The nodes first: routes name them."""
+        if problem := unknown_retries(canary, HTTP_RETRIES + TCP_RETRIES):
+            return problem
         service = canary.spec.service
         if service is None or (self._old and not service.mesh_name):
             return Problem(
@@ -157,19 +162,25 @@ class AppMesh(Split):
         match: Obj = {("metadata" if grpc else "headers"): headers or None}
         if not grpc:
             match["prefix"] = prefix_of(canary)
-        made: Obj = {"match": match, "action": {"weightedTargets": targets}, "retryPolicy": self._retry(service)}
+        made: Obj = {
+            "match": match,
+            "action": {"weightedTargets": targets},
+            "retryPolicy": self._retry(canary, service),
+        }
         if not self._old:
             per_request = _milliseconds(service.timeout)
             made["timeout"] = {"perRequest": per_request} if per_request else None
         return made
 
-    def _retry(self, service: Service) -> Obj | None:
+    def _retry(self, canary: Canary, service: Service) -> Obj | None:
         if service.retries is None:
             return None
         each = _milliseconds(service.retries.per_try_timeout) or {"unit": "ms", "value": RETRY_MS}
-        events = [word.strip() for word in service.retries.retry_on.split(",") if word.strip()]
+        words = retry_words(canary) or [HTTP_RETRIES[1]]
+        events = {"httpRetryEvents": [word for word in words if word in HTTP_RETRIES] or None}
+        events |= {"tcpRetryEvents": [word for word in words if word in TCP_RETRIES] or None}
         timeout = {"perRetryTimeoutMillis": each["value"]} if self._old else {"perRetryTimeout": each}
-        return {**timeout, "maxRetries": service.retries.attempts or 1, "httpRetryEvents": events or ["gateway-error"]}
+        return {**timeout, "maxRetries": service.retries.attempts or 1, **events}
 
 
 def _wire(service: Service) -> str:

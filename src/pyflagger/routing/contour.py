@@ -15,10 +15,16 @@ from pyflagger.objects import Obj, Resource, part
 from pyflagger.routing.base import Live, Options
 from pyflagger.routing.generated import make
 from pyflagger.routing.matching import Condition, routed
-from pyflagger.routing.split import Rule, Split, aligned, entries, prefix_of, shared_out
+from pyflagger.routing.split import Rule, Split, aligned, entries, prefix_of, retry_words, shared_out, unknown_retries
 
 PROXIES = Resource("projectcontour.io", "v1", "httpproxies", "HTTPProxy")
 IDLE = "5m"
+RETRIES = (
+    *("5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "envoy-ratelimited", "retriable-4xx"),
+    *("refused-stream", "retriable-status-codes", "retriable-headers", "http3-post-connect-failure"),
+    *("cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"),
+)
+"""What an HTTPProxy may try again, as its definition lists it."""
 
 
 class Contour(Split):
@@ -29,7 +35,7 @@ class Contour(Split):
 
     def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
         """One proxy without a virtual host."""
-        routes = routed(rules, lambda rule, asked: _route(canary, rule, asked))
+        routes = unknown_retries(canary, RETRIES) or routed(rules, lambda rule, asked: _route(canary, rule, asked))
         if isinstance(routes, Problem):
             return routes
         there = live.get(self.main(canary)) or {}
@@ -78,5 +84,5 @@ def _policies(canary: Canary) -> Obj:
     retry: Obj | None = None
     if retries is not None:
         retry = {"count": retries.attempts, "perTryTimeout": retries.per_try_timeout or None}
-        retry["retryOn"] = [word.strip() for word in retries.retry_on.split(",") if word.strip()] or None
+        retry["retryOn"] = retry_words(canary) or None
     return {"timeoutPolicy": {"response": timeout, "idle": IDLE} if timeout else None, "retryPolicy": retry}

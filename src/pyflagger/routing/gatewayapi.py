@@ -127,8 +127,9 @@ def _parents(service: Service, port: int) -> list[Obj]:
 
 
 def _unusable(canary: Canary) -> Problem | None:
-    if canary.spec.service is None or canary.spec.service.gateway_refs:
-        return None
+    service = canary.spec.service
+    if service is None or service.gateway_refs:
+        return httproutes.unsayable(service) if service else None
     text = "GatewayRefs must be specified when using Gateway API as a provider."
     return Problem(Fault.MANIFEST, text, "Name your Gateway in spec.service.gatewayRefs.", "spec.service.gatewayRefs")
 

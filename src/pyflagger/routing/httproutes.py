@@ -7,7 +7,6 @@ reference, HTTPRouteRule.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 from pyflagger.api import durations, names
@@ -146,6 +145,22 @@ def service_filters(service: Service) -> Iterator[Obj]:
         yield {"type": "CORS", "cors": cors}
 
 
+def unsayable(service: Service) -> Problem | None:
+    """What a CORS policy in Istio's words says that the Gateway API has no words for; never left out."""
+    policy, path = service.cors_policy or {}, "spec.service.corsPolicy"
+    for at, how in enumerate(policy.get("allowOrigins") or ()):
+        if not isinstance(how, dict) or not how.get("exact"):
+            where = f"{path}.allowOrigins[{at}]"
+            text = f"{where} cannot be expressed by the Gateway API: only whole origins can"
+            return Problem(Fault.MANIFEST, text, "Use exact, or allowOrigin with * for a part of a name.", where)
+    try:
+        durations.parse(policy.get("maxAge") or "0s")
+    except ValueError:
+        text = f"{path}.maxAge is {policy['maxAge']!r}, which is no duration"
+        return Problem(Fault.MANIFEST, text, "Write it like 24h or 90s.", f"{path}.maxAge")
+    return None
+
+
 def _header_change(change: Obj) -> Obj:
     made: Obj = {}
     for verb in ("add", "set"):
@@ -168,16 +183,14 @@ def _rewrite(service: Service) -> Obj:
 
 
 def _cors(policy: Obj) -> Obj:
-    """Istio's words in those of the Gateway API; origins by regex have none there."""
-    origins = policy.get("allowOrigin") or [
-        how["exact"] for how in policy.get("allowOrigins") or () if how.get("exact")
-    ]
+    """Istio's words in those of the Gateway API."""
+    origins = policy.get("allowOrigin") or [how["exact"] for how in policy.get("allowOrigins") or ()]
     made = {"allowOrigins": list(origins)} if origins else {}
     made |= {key: policy[key] for key in ("allowMethods", "allowHeaders", "exposeHeaders") if policy.get(key)}
     if policy.get("allowCredentials"):
         made["allowCredentials"] = True  # type: ignore[assignment]
-    with suppress(ValueError):
-        made["maxAge"] = int(durations.parse(policy.get("maxAge") or ""))  # type: ignore[assignment]
+    if policy.get("maxAge"):
+        made["maxAge"] = int(durations.parse(policy["maxAge"]))  # type: ignore[assignment]
     return made
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -219,6 +219,22 @@ def prefix_of(canary: Canary) -> str:
     matches = canary.spec.service.match if canary.spec.service else ()
     found = part(matches[0], "uri").get("prefix") if matches else None
     return found if isinstance(found, str) and found else "/"
+
+
+def retry_words(canary: Canary) -> list[str]:
+    """What is tried again: the words of `service.retries.retryOn`."""
+    retries = canary.spec.service.retries if canary.spec.service else None
+    return [word.strip() for word in retries.retry_on.split(",") if word.strip()] if retries else []
+
+
+def unknown_retries(canary: Canary, known: Collection[str]) -> Problem | None:
+    """A word of `service.retries.retryOn` that the provider's API would refuse."""
+    strange = [word for word in retry_words(canary) if word not in known]
+    if not strange:
+        return None
+    path = "spec.service.retries.retryOn"
+    text = f"{path}: {', '.join(strange)} cannot be expressed by this traffic provider"
+    return Problem(Fault.MANIFEST, text, f"Use some of: {', '.join(known)}.", path)
 
 
 SERVICES = Resource("", "v1", "services", "Service")
