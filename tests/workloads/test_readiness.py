@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from targets import canary, target
 
-from pyflagger.api.durations import epoch
+from pyflagger.api.canary import Canary, Phase
+from pyflagger.api.durations import epoch, stamp
 from pyflagger.objects import Obj
 from pyflagger.workloads.deployment import Deployment
-from pyflagger.workloads.readiness import WAITING, deployment
+from pyflagger.workloads.readiness import SETTLE_SECONDS, WAITING, deployment
 
 SINCE = "2026-01-01T00:00:00Z"
 NOW = epoch(SINCE) + 100
@@ -117,3 +118,51 @@ def test_whose_it_is(role: str, text: str) -> None:
     of = canary(analysis={"primaryReadyThreshold": 100, "canaryReadyThreshold": 50})
     found = Deployment().readiness(of, rollout(availableReplicas=1), role, NOW)
     assert found.text.startswith(text)
+
+
+def in_phase(phase: Phase) -> Canary:
+    """A Canary that is there."""
+    found = canary()
+    return found.model_copy(update={"status": found.status.but(phase=phase)})
+
+
+def available(seconds: float) -> Obj:
+    """A condition that turned true so many seconds before NOW."""
+    return {"type": "Available", "status": "True", "lastTransitionTime": stamp(NOW - seconds)}
+
+
+def progressed(seconds: float) -> Obj:
+    """A condition that tells of progress so many seconds before NOW."""
+    return {**PROGRESSING, "reason": "NewReplicaSetAvailable", "lastUpdateTime": stamp(NOW - seconds)}
+
+
+SETTLING: dict[str, tuple[tuple[Obj, ...], float | None]] = {
+    "just now": ((available(1),), NOW - 1 + SETTLE_SECONDS),
+    "the last pod just now": ((available(60), progressed(2)), NOW - 2 + SETTLE_SECONDS),
+    "scaled up just now": ((available(0), progressed(60)), NOW + SETTLE_SECONDS),
+    "by a clock that is a little ahead": ((available(-1),), NOW + 1 + SETTLE_SECONDS),
+    "long enough ago": ((available(SETTLE_SECONDS), progressed(60)), None),
+    "by a clock that is an hour ahead": ((available(-3600),), None),
+    "nobody knows when": ((), None),
+    "no time that can be read": (({**available(1), "lastTransitionTime": "soon"},), None),
+}
+
+
+@pytest.mark.parametrize("case", SETTLING)
+def test_others_learn_of_new_pods_before_they_are_judged(case: str) -> None:
+    """A canary whose pods became available just now waits a moment, silently; a primary and an ended run never do."""
+    conditions, again = SETTLING[case]
+    obj, kind = rollout(3, *conditions), Deployment()
+    found = kind.readiness(in_phase(Phase.PROGRESSING), obj, "canary", NOW)
+    assert (found.ready, found.settling, found.look_again) == (again is None, again is not None, again)
+    assert found.retriable
+    assert kind.readiness(in_phase(Phase.PROGRESSING), obj, "primary", NOW).ready
+    for phase in set(Phase) - {Phase.PROGRESSING}:
+        assert kind.readiness(in_phase(phase), obj, "canary", NOW).ready
+
+
+def test_pods_that_are_missing_are_told_whenever_they_came() -> None:
+    """Settling hides no reason."""
+    obj = rollout(3, available(1), availableReplicas=1)
+    found = Deployment().readiness(in_phase(Phase.PROGRESSING), obj, "canary", NOW)
+    assert not found.ready and not found.settling and "1 of 3" in found.text

@@ -32,6 +32,10 @@ class Deployment(Templated):
         """By its own conditions."""
         return readiness.deployment(obj, threshold, canary.spec.progress_deadline_seconds, now)
 
+    def available_since(self, obj: Obj) -> float | None:
+        """By the times of its conditions."""
+        return readiness.available_since(obj)
+
     def at_zero(self, obj: Obj) -> bool:
         """Told to run no replica; nothing said means one."""
         return bool(part(obj, "spec").get("replicas", 1) == 0)

@@ -9,6 +9,9 @@ from pyflagger.api.facts import READY, Readiness
 from pyflagger.objects import Obj
 
 WAITING = "waiting for rollout to finish: "
+SETTLE_SECONDS = 3.0
+"""What EndpointSlices and proxies have to learn where new pods are. The controller of EndpointSlices alone may take a
+second more than that of Deployments, and times of the API are cut to seconds."""
 
 
 def deployment(obj: Obj, threshold: int, deadline: float, now: float) -> Readiness:
@@ -34,6 +37,32 @@ def daemonset(obj: Obj, threshold: int, deadline: float, began: float | None, no
     if began is None or now < began + deadline:
         return until(None if began is None else began + deadline, now, WAITING + text)
     return Readiness(False, f"exceeded its progressDeadlineSeconds: {deadline:g}, {text}", retriable=False)
+
+
+def settled(since: float | None, now: float, text: str) -> Readiness:
+    """Ready once others had time to learn what is true `since` then; None: for long, as far as anybody knows.
+
+    Who set the time may have another clock: one that is far off says nothing, and nobody waits for it.
+    """
+    if since is None or abs(now - since) >= SETTLE_SECONDS:
+        return READY
+    return Readiness(False, text, settling=True, look_again=since + SETTLE_SECONDS)
+
+
+def available_since(obj: Obj) -> float | None:
+    """When the last pod that a Deployment speaks of became available; None when it does not say so."""
+    conditions = {condition.get("type"): condition for condition in (obj.get("status") or {}).get("conditions") or ()}
+    available = _epoch((conditions.get("Available") or {}).get("lastTransitionTime"))
+    progressed = _epoch((conditions.get("Progressing") or {}).get("lastUpdateTime"))
+    return max((found for found in (available, progressed) if found is not None), default=None)
+
+
+def _epoch(stamp: Any) -> float | None:
+    """A time of a status; None where there is none, or none that can be read."""
+    try:
+        return epoch(stamp or "")
+    except ValueError:
+        return None
 
 
 def _missing(status: Obj, threshold: int) -> str:
@@ -71,7 +100,5 @@ def _expires(conditions: dict[Any, Obj], deadline: float) -> float | None:
     short = available.get("status") == "False" and available.get("reason") == "MinimumReplicasUnavailable"
     if "Progressing" not in conditions or not short:
         return None
-    try:
-        return epoch(available.get("lastUpdateTime") or "") + deadline
-    except ValueError:
-        return None
+    since = _epoch(available.get("lastUpdateTime"))
+    return None if since is None else since + deadline

@@ -17,12 +17,11 @@ from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
 from pyflagger.workloads.configs import Tracked
 from pyflagger.workloads.metadata import whose
 from pyflagger.workloads.options import Options, unmarked
+from pyflagger.workloads.readiness import settled
 from pyflagger.workloads.revision import pruned, revision
 from pyflagger.workloads.unscaled import Unscaled
 
 WORD = "service"
-SETTLE_SECONDS = 3.0
-"""What EndpointSlices and proxies have to follow a new selector, before anything of the canary is judged."""
 COPIED = (
     "allocateLoadBalancerNodePorts",
     "externalName",
@@ -56,10 +55,7 @@ class Service(Unscaled):
         status = canary.status
         if role != "canary" or status.phase is not Phase.PROGRESSING or not status.last_transition_time:
             return READY
-        settled = epoch(status.last_transition_time) + SETTLE_SECONDS
-        if now >= settled:
-            return READY
-        return Readiness(False, f"{WORD} {whose(obj)} leads elsewhere just now", settling=True, look_again=settled)
+        return settled(epoch(status.last_transition_time), now, f"{WORD} {whose(obj)} leads elsewhere just now")
 
     def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
         """The canary's copy is what the target is."""

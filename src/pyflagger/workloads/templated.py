@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from pyflagger.api import names
-from pyflagger.api.canary import Analysis, Canary, Service
+from pyflagger.api.canary import Analysis, Canary, Phase, Service
 from pyflagger.api.facts import Fault, Problem, Readiness
 from pyflagger.objects import Create, Obj, Patch, Ref, Resource, merge_diff, part, ref_of
 from pyflagger.workloads import affinity, configs, metadata, ports
@@ -19,6 +19,7 @@ from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
 from pyflagger.workloads.configs import ConfigRef, Tracked
 from pyflagger.workloads.metadata import whose
 from pyflagger.workloads.options import Options, unmarked
+from pyflagger.workloads.readiness import settled
 from pyflagger.workloads.revision import pruned, revision
 
 RESTART_MARK = "flagger-id"
@@ -49,6 +50,10 @@ class Templated:
     def rollout(self, canary: Canary, obj: Obj, threshold: int, now: float) -> Readiness:
         """Whether it runs what it was told to; `threshold` in percent of its pods."""
         raise NotImplementedError
+
+    def available_since(self, obj: Obj) -> float | None:
+        """When the last of its pods became available; None: for long, or it does not say."""
+        return None
 
     def size(self, canary: Canary, target: Obj, primary: Obj | None) -> Obj:
         """The fields of the primary's spec that say how many pods it has, as far as the target decides them."""
@@ -173,10 +178,12 @@ class Templated:
         return ()
 
     def readiness(self, canary: Canary, obj: Obj, role: str, now: float, live: Live = NOTHING_ELSE) -> Readiness:
-        """By the rollout's status, with the prefix that says whose it is."""
+        """By the rollout's status, with the prefix that says whose it is; of what is judged others must know, too."""
         analysis = canary.spec.analysis or Analysis()
         thresholds = {"primary": analysis.primary_ready_threshold, "canary": analysis.canary_ready_threshold}
         found = self.rollout(canary, obj, thresholds[role], now)
+        if found.ready and role == "canary" and canary.status.phase is Phase.PROGRESSING:
+            found = settled(self.available_since(obj), now, "its pods became available just now")
         return found if found.ready else replace(found, text=f"{self.prefix[role]}{whose(obj)} not ready: {found.text}")
 
     def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
