@@ -41,6 +41,7 @@ def test_values_are_read_as_go_does(argv: list[str], attribute: str, value: obje
         (["-enable-leader-election=maybe"], "not a boolean"),
         (["-min-interval", "10"], "not a duration"),
         (["-selector-labels", " , "], "at least one label"),
+        (["-kubeconfig-service-mesh=/x"], "a second cluster are not there yet"),
     ],
 )
 def test_a_wrong_command_line_says_which_flag_and_why(argv: list[str], complaint: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -70,8 +71,12 @@ def container(objects: Sequence[Obj], name: str = "") -> Obj:
     return found
 
 
+KUBECONFIG = os.environ.get("SHIPPING_KUBECONFIG", "")
+"""Of a real API server that is to take what is rendered, without keeping it."""
+
+
 class Cluster:
-    """An embedded API server that takes objects strictly."""
+    """An embedded API server that takes objects strictly, or a real one."""
 
     def __init__(self) -> None:
         self._server = ApiServer(LoopClock())
@@ -91,10 +96,22 @@ class Cluster:
 
     async def install(self, objects: Sequence[Obj], *namespaces: str) -> None:
         """Create the objects in order, the namespaces before them; kinds of others are left out."""
+        objects = [obj for obj in objects if not obj["apiVersion"].startswith(OTHERS)]
+        if KUBECONFIG:
+            taken(objects, *namespaces)
+            return
         there = {obj["metadata"]["name"] for obj in objects if obj["kind"] == "Namespace"}
         for name in {*namespaces} - there:
             await self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         first = [obj for obj in objects if obj["kind"] == "Namespace"]
         for obj in [*first, *(obj for obj in objects if obj["kind"] != "Namespace")]:
-            if not obj["apiVersion"].startswith(OTHERS):
-                await self.create(obj)
+            await self.create(obj)
+
+
+def taken(objects: Sequence[Obj], *namespaces: str) -> None:
+    """A real API server takes the objects, strictly, and does all but keep them."""
+    words = ("--kubeconfig", KUBECONFIG, "apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-")
+    first = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in namespaces]
+    for some, more in ((first, ()), (objects, ("--dry-run=server",))):
+        done = tool("kubectl", *words, *more, said=json.dumps({"apiVersion": "v1", "kind": "List", "items": some}))
+        assert done.returncode == 0, done.stderr

@@ -40,7 +40,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("master", "", "address of the API server; overrides the kubeconfig's"),
     Flag("kubeconfig-qps", 100.0, "accepted for compatibility; requests in flight are bounded instead", float),
     Flag("kubeconfig-burst", 250, "accepted for compatibility; requests in flight are bounded instead", integer),
-    Flag("kubeconfig-service-mesh", "", "kubeconfig of the cluster that holds the routing objects"),
+    Flag("kubeconfig-service-mesh", "", "a second cluster for routing objects: not there yet, so it is refused"),
     Flag("metrics-server", "http://prometheus:9090", "base URL of Prometheus for built-in and in-line checks"),
     Flag("control-loop-interval", 10.0, "accepted for compatibility; changes are acted on as they are seen", duration),
     Flag("log-level", "debug", "debug, info, warning, error, fatal or panic"),
@@ -133,6 +133,8 @@ class Options:
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     """Options from a command line and the environment. Raises goflags.BadFlag."""
     values: dict[str, Any] = goflags.parse((*FLAGS, *IGNORED), argv, environ)
+    if values["kubeconfig_service_mesh"]:
+        raise goflags.BadFlag("-kubeconfig-service-mesh: routing objects in a second cluster are not there yet")
     return Options(**{field.name: values[field.name] for field in fields(Options)})
 
 
