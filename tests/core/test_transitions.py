@@ -143,6 +143,25 @@ def test_both_standing_conditions_are_kept_apart() -> None:
     assert stand(both, BLOCKED, (), LATER) == halted
 
 
+@pytest.mark.parametrize("kind", [BLOCKED, HALTED])
+def test_a_standing_condition_is_found_among_others(kind: str) -> None:
+    """Wherever it stands: said again it changes nothing."""
+    others = tuple(Condition(type=name, status="True", reason="x", message="m") for name in ("Accepted", "Ready"))
+    said = stand(CanaryStatus(conditions=others), kind, (A,), NOW)
+    turned = said.but(conditions=tuple(reversed(said.conditions)))
+    for status in (said, turned):
+        assert stand(status, kind, (A,), LATER) is status
+        changed = stand(status, kind, (B,), LATER)
+        assert [c.last_transition_time for c in changed.conditions if c.type == kind] == ["2023-11-14T22:13:20Z"]
+
+
+def test_of_several_the_first_says_whose_it_is() -> None:
+    """The others are in its message."""
+    told = (Reason("x", "a", "", Fault.CLUSTER), Reason("x", "b", "", Fault.US))
+    (said,) = stand(CanaryStatus(), BLOCKED, told, NOW).conditions
+    assert (said.reason, said.message) == ("Cluster", "a; b")
+
+
 @pytest.mark.parametrize("fault", [None, *Fault])
 def test_a_standing_condition_says_whose_and_what_to_do(fault: Fault | None) -> None:
     """Its reason is a word of one's own for each; its message is the text and what to do."""
