@@ -10,6 +10,7 @@ import pytest
 from pyflagger.objects import Obj
 from stage.manifests import analysis, image
 from stage.routes import everybody
+from stage.stage import MERGE
 from stage.story import Story
 
 pytestmark = pytest.mark.looptime
@@ -153,4 +154,20 @@ async def test_setting_the_image_back_after_a_failure_and_a_good_one_after_that(
     await story.until("Progressing")
     assert await story.until("Succeeded", "Failed") == "Succeeded"
     assert story.seen == [0, 25, 0, 25, 50, 0]
+    await story.end()
+
+
+async def test_routes_follow_a_status_that_somebody_mends() -> None:
+    """What is remembered of a route holds as long as the status that it follows: here a cookie, put back by hand."""
+    story = Story("gatewayapi:v1", analysis=analysis(sessionAffinity={"cookieName": "ck"}))
+    await story.begin()
+    await story.change()
+    while 25 not in story.seen:
+        await story.until("Progressing")
+    await story.stage.clock.sleep(1)
+    path = "/apis/flagger.app/v1beta1/namespaces/test/canaries/shop/status"
+    await story.stage.client.call("PATCH", path, {"status": {"sessionAffinityCookie": "ck=theirs"}}, content_type=MERGE)
+    await story.stage.clock.sleep(1)
+    assert "ck=theirs" in str((await story.route())["spec"]["rules"])
+    await story.until("Succeeded")
     await story.end()
