@@ -18,14 +18,20 @@ PATIENT, STRICT = 20, 3
 """Failed checks that end a release: series take seconds to come; a bad version is to be told soon."""
 
 LEAVE_SECONDS = 3
+ADMIN = "admin"
+PORTS = ({"name": ADMIN, "port": 81, "targetPort": 9898},)
+"""Further ports; the same server answers at all of them."""
+
 INSIDER = {"headers": {"x-canary": {"exact": "insider"}}}
+TEAM = {"headers": {"x-canary": {"exact": "insider"}, "x-team": {"exact": "blue"}}}
+CHIEFS = {"headers": {"x-canary": {"regex": "chief-.+"}}}
 TESTER = {"headers": {"cookie": {"exact": "tester"}}}
 LABELS = {"labels": {"shown-by": "e2e"}, "annotations": {"shown-by": "e2e"}}
 
 
-def host(name: str) -> str:
-    """Where visitors of an app go."""
-    return f"{name}.{PLACE}.example"
+def host(name: str, port: str = "") -> str:
+    """Where visitors of an app go; of a further port, by its name."""
+    return f"{port or 'www'}.{name}.{PLACE}.example"
 
 
 def traefik_route(name: str) -> tuple[Obj, ...]:
@@ -88,6 +94,22 @@ def both(name: str) -> tuple[tuple[str, int], tuple[str, int]]:
     return (f"{name}-primary", 100), (f"{name}-canary", 0)
 
 
+def traefik_ports(name: str) -> tuple[Obj, ...]:
+    """Ways in to the TraefikServices of both ports."""
+    (route,) = traefik_route(name)
+    services = [{"name": f"{name}-{ADMIN}", "kind": "TraefikService"}]
+    further = {"match": f"Host(`{host(name, ADMIN)}`)", "kind": "Rule", "services": services}
+    return ({**route, "spec": {**route["spec"], "routes": [*route["spec"]["routes"], further]}},)
+
+
+def ingress_ports(name: str) -> tuple[Obj, ...]:
+    """An Ingress that leads to both ports of the Service, by host."""
+    (made,) = ingress(name)
+    backend = {"service": {"name": name, "port": {"number": PORTS[0]["port"]}}}
+    rule = {"host": host(name, ADMIN), "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
+    return ({**made, "spec": {**made["spec"], "rules": [*made["spec"]["rules"], rule]}},)
+
+
 @dataclass(frozen=True)
 class Way:
     """One provider on one proxy. `chance`: the proxy draws lots for each request, others deal them out in turn."""
@@ -121,6 +143,7 @@ class App:
     way: Way
     analysis: Mapping[str, Any] = field(default_factory=dict)
     spec: Mapping[str, Any] = field(default_factory=dict)
+    service: Mapping[str, Any] = field(default_factory=dict)
 
 
 def steps(*weights: int, **more: Any) -> dict[str, Any]:
@@ -143,25 +166,32 @@ STICKY = {"cookieName": "canary-flagger-cookie", "primaryCookieName": "primary-f
 CAST: Mapping[str, App] = {
     "traefik": App(TRAEFIK, {"stepWeight": 10, "maxWeight": 60}),
     "traefik-bad": App(TRAEFIK, steps(30, 60, **BY_STRICT)),
+    "traefik-robbed": App(TRAEFIK, steps(20)),
     "traefik-blue": App(TRAEFIK, ruled(metrics=[])),
-    "traefik-adopted": App(TRAEFIK_OWN, steps(20), adopting("traefik.io/v1alpha1", "TraefikService")),
+    "traefik-adopted": App(TRAEFIK_OWN, steps(20, 100), adopting("traefik.io/v1alpha1", "TraefikService")),
+    "traefik-ports": App(Way("traefik", "traefik", traefik_ports), steps(20), service={"ports": PORTS}),
     "gateway": App(GATEWAY, {"stepWeight": 10, "maxWeight": 50}),
     "gateway-bad": App(GATEWAY, steps(30, 60, **BY_STRICT)),
-    "gateway-ab": App(GATEWAY, ruled(INSIDER)),
+    "gateway-ab": App(GATEWAY, ruled(TEAM, CHIEFS)),
     "gateway-testers": App(GATEWAY, steps(20, testers=[INSIDER])),
     "gateway-sticky": App(GATEWAY, steps(20, sessionAffinity=STICKY)),
+    "gateway-robbed": App(GATEWAY, steps(20)),
     "gateway-blue": App(GATEWAY, ruled(metrics=[])),
     "gateway-closed": App(CLOSED, steps(20, metrics=[])),
-    "gateway-adopted": App(GATEWAY_OWN, steps(20), adopting("gateway.networking.k8s.io/v1", "HTTPRoute")),
+    "gateway-adopted": App(GATEWAY_OWN, steps(20, 100), adopting("gateway.networking.k8s.io/v1", "HTTPRoute")),
+    "gateway-beta": App(Way("gatewayapi:v1beta1", "traefik", gateway="traefik"), steps(20, 40)),
     "contour": App(CONTOUR, steps(10, 30)),
     "contour-bad": App(CONTOUR, steps(30, 60, metrics=[DURATION], **BY_STRICT)),
-    "contour-ab": App(CONTOUR, ruled(INSIDER)),
+    "contour-ab": App(CONTOUR, ruled(TEAM, CHIEFS)),
     "contour-testers": App(CONTOUR, steps(20, testers=[INSIDER])),
+    "contour-robbed": App(CONTOUR, steps(20)),
     "contour-blue": App(CONTOUR, ruled(metrics=[])),
-    "contour-adopted": App(CONTOUR_OWN, steps(20), adopting("projectcontour.io/v1", "HTTPProxy")),
+    "contour-adopted": App(CONTOUR_OWN, steps(20, 100), adopting("projectcontour.io/v1", "HTTPProxy")),
     "mirror": App(GATEWAY_ENVOY, steps(20, mirror=True, metrics=[])),
     "mirror-blue": App(GATEWAY_ENVOY, ruled(mirror=True)),
     "nginx": App(NGINX, steps(20)),
+    "nginx-life": App(NGINX, steps(20, threshold=2)),
+    "nginx-ports": App(Way("nginx", "ingress", ingress_ports), steps(20), service={"ports": PORTS}),
     "nginx-testers": App(NGINX, steps(20, testers=[INSIDER])),
     "nginx-header": App(NGINX, ruled(INSIDER)),
     "nginx-cookie": App(NGINX, ruled(TESTER)),
@@ -190,10 +220,9 @@ def canary(name: str, app: App, gates: str) -> Obj:
     """Judged by the built-in check on what the provider's own proxy counted."""
     way, weighted = app.way, "iterations" not in app.analysis
     gate = {"name": "gate", "type": f"confirm-{'traffic-increase' if weighted else 'promotion'}", "url": gates}
-    refs = (
-        {"gatewayRefs": [{"name": way.gateway, "namespace": NAMESPACE}], "hosts": [host(name)]} if way.gateway else {}
-    )
-    service = {"port": 80, "targetPort": 9898, "apex": LABELS, **refs}
+    service = {"port": 80, "targetPort": 9898, "apex": LABELS, **app.service}
+    if way.gateway:
+        service |= {"gatewayRefs": [{"name": way.gateway, "namespace": NAMESPACE}], "hosts": [host(name)]}
     analysis = {"threshold": PATIENT, "metrics": [SUCCESS], **app.analysis, "webhooks": [gate]}
     made = apps.canary(name, way.provider, service=service, **app.spec)
     made["spec"]["analysis"] = {"interval": "1s", **analysis}

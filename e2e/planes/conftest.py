@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from e2e.place import Place
 from e2e.planes.cast import CAST, PLACE, objects
@@ -99,3 +100,8 @@ def at_once(request: pytest.FixtureRequest, plays: Plays, release_of: ReleaseOf)
 
 def _play(play: Callable[[Release], None], release_of: ReleaseOf, name: str) -> None:
     play(release_of(name))
+
+
+def shows(ability: str, names: Iterable[str]) -> list[ParameterSet]:
+    """Apps as parameters, with what the test shows of their providers."""
+    return [pytest.param(name, marks=pytest.mark.shows(CAST[name].way.provider, ability)) for name in names]

@@ -8,6 +8,7 @@ import threading
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping
+from copy import copy
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -39,6 +40,7 @@ class Release:
         self, name: str, place: Place, proxy: str, gates: Gates, figure: Callable[[str], None], *, chance: bool
     ) -> None:
         self.name, self.place, self.proxy, self._chance = name, place, proxy, chance
+        self._host = host(name)
         self._gates, self._figure = gates, figure
 
     @property
@@ -46,9 +48,15 @@ class Release:
         """The canary's."""
         return self.place.status(self.name)
 
+    def at_port(self, port: str) -> Release:
+        """The same release, for visitors of a further port."""
+        found = copy(self)
+        found._host = host(self.name, port)
+        return found
+
     def visitors(self, headers: Mapping[str, str] = NOBODY) -> Visitors:
         """Some that come all the time."""
-        return Visitors(self.proxy, host(self.name), PER_SECOND, 2, headers)
+        return Visitors(self.proxy, self._host, PER_SECOND, 2, headers)
 
     def begin(self, tag: str = NEW) -> None:
         """A new image, and its pods ready to be judged."""
@@ -90,19 +98,25 @@ class Release:
 
     def count(self, visits: int = CERTAIN, headers: Mapping[str, str] = NOBODY) -> Counter[str]:
         """So many visits, or some more, by the version that answered; none may fail."""
-        with Visitors(self.proxy, host(self.name), FAST, 2, headers) as crowd:
+        with Visitors(self.proxy, self._host, FAST, 2, headers) as crowd:
             until(lambda: crowd.count().total() >= visits or crowd.failed, lambda: str(crowd.count()))
         assert not crowd.failed, crowd.failed[:5]
         return crowd.count()
 
     def share(self, weight: int, headers: Mapping[str, str] = NOBODY) -> Counter[str]:
-        """As many visitors as the weight says meet the new version."""
+        """As many visitors as the weight says meet the new version; at 100 all of them."""
         enough = 1e4 * (weight / 100) * (1 - weight / 100) * (DEVIATIONS / SHARE_POINTS_MAX) ** 2
         seen = self.count(max(VISITS_MIN, int(enough)) if self._chance else VISITS_MIN, headers)
         share = 100 * seen[NEW] / seen.total()
-        self._figure(f"{self.name}: weight {weight:3}: {share:5.2f} % of {seen.total()} visits met the new version")
-        assert set(seen) <= {OLD, NEW} and abs(share - weight) <= SHARE_POINTS_MAX
+        self._figure(f"{self._host}: weight {weight:3}: {share:5.2f} % of {seen.total()} visits met the new version")
+        assert set(seen) <= {OLD, NEW} and abs(share - weight) <= (SHARE_POINTS_MAX if weight < 100 else 0)
         return seen
+
+    def none_lost(self, *crowds: Visitors) -> None:
+        """Of those who came all the time."""
+        came = sum(crowd.count().total() for crowd in crowds)
+        self._figure(f"{self._host}: {came} visits besides, {sum(len(crowd.failed) for crowd in crowds)} failed")
+        assert [failure for crowd in crowds for failure in crowd.failed] == []
 
     def copies(self) -> int:
         """Requests that the canary's pods got at `/` so far, whoever sent them."""
@@ -120,7 +134,7 @@ class Release:
     def _visit(self, cookie: str) -> tuple[str, list[str]]:
         connection = http.client.HTTPConnection(urlsplit(self.proxy).netloc, timeout=ANSWER_SECONDS_MAX)
         try:
-            connection.request("GET", "/", headers={"Host": host(self.name), **({"Cookie": cookie} if cookie else {})})
+            connection.request("GET", "/", headers={"Host": self._host, **({"Cookie": cookie} if cookie else {})})
             answer = connection.getresponse()
             return json.loads(answer.read())["version"], answer.headers.get_all("Set-Cookie") or ["none"]
         finally:

@@ -1,0 +1,134 @@
+"""Good releases are promoted with nobody lost, bad ones taken back; everybody else goes on as before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from e2e.place import Place, until
+from e2e.planes.cast import ADMIN, BAD, CAST, OLD, SLOW
+from e2e.planes.conftest import AtOnce, ReleaseOf, shows
+from e2e.planes.release import Release, settle
+
+WEIGHTS: Mapping[str, Sequence[int]] = {
+    "traefik": range(10, 61, 10),
+    "gateway": range(10, 51, 10),
+    "contour": (10, 30),
+    "gateway-beta": (20, 40),
+    "nginx": (20,),
+    "traefik-adopted": (20, 100),
+    "gateway-adopted": (20, 100),
+    "contour-adopted": (20, 100),
+}
+FAULTY = {"traefik-bad": BAD, "gateway-bad": BAD, "contour-bad": SLOW}
+BLUE_GREEN = ("traefik-blue", "gateway-blue", "contour-blue", "nginx-blue", "services-blue")
+
+
+def adopts(name: str) -> bool:
+    """Whether the route is the user's own."""
+    return "routeRef" in CAST[name].spec
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *shows("weights", (name for name in WEIGHTS if not adopts(name))),
+        *shows("adopt", (name for name in WEIGHTS if adopts(name))),
+    ],
+)
+def test_a_good_release(name: str, at_once: AtOnce) -> None:
+    """Promoted: at each weight its share of the visits, and no visit failed."""
+
+    def play(release: Release) -> None:
+        with release.visitors() as visitors:
+            release.begin()
+            for weight in WEIGHTS[release.name]:
+                release.step(weight)
+                release.share(weight)
+            release.let()
+            release.promoted()
+        release.none_lost(visitors)
+
+    at_once(play)
+
+
+@pytest.mark.parametrize("name", shows("ports", ("traefik-ports", "nginx-ports")))
+def test_further_ports(name: str, at_once: AtOnce) -> None:
+    """Each port of the Service has the weight."""
+
+    def play(release: Release) -> None:
+        further = release.at_port(ADMIN)
+        with release.visitors() as visitors, further.visitors() as others:
+            release.begin()
+            release.step(20)
+            release.share(20)
+            further.share(20)
+            release.let()
+            release.promoted()
+            further.promoted()
+        release.none_lost(visitors, others)
+
+    at_once(play)
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_a_bad_release(name: str, at_once: AtOnce) -> None:
+    """Taken back by what the proxy's own counters say: the old version alone answers, and well."""
+
+    def play(release: Release) -> None:
+        with release.visitors():
+            release.begin(FAULTY[release.name])
+            release.step(30)
+            release.ended("Failed")
+        assert set(release.count()) == {OLD}
+
+    at_once(play)
+
+
+def test_a_life(release_of: ReleaseOf) -> None:
+    """Bad, back to what is promoted, bad again, good at last: each told apart, the primary touched by the last only."""
+    release = release_of("nginx-life")
+    with release.visitors():
+        for _ in range(2):
+            release.begin(BAD)
+            release.step(20)
+            release.ended("Failed")
+            release.image(OLD)
+            settle()
+            assert release.status["phase"] == "Failed" and set(release.count()) == {OLD}
+        release.begin()
+        release.step(20)
+        release.share(20)
+        release.let()
+        release.promoted()
+
+
+@pytest.mark.parametrize("name", shows("blue_green", BLUE_GREEN))
+def test_blue_green(name: str, at_once: AtOnce) -> None:
+    """Nobody meets the new version before it is promoted, and everybody after."""
+
+    def play(release: Release) -> None:
+        with release.visitors() as visitors:
+            release.begin()
+            release.iterated()
+            assert set(release.count()) == {OLD}
+            release.let()
+            release.promoted()
+        release.none_lost(visitors)
+
+    at_once(play)
+
+
+@pytest.mark.shows("nginx", "revert")
+def test_a_canary_is_deleted(cast: Place, release_of: ReleaseOf) -> None:
+    """With `revertOnDeletion` the target serves again, what it served before, and nobody is lost on the way."""
+    release = release_of("nginx-reverted")
+    with release.visitors() as visitors:
+        until(visitors.count)
+        cast.kubectl("delete", "canary", release.name, "--timeout=60s")
+        assert cast.get("deployment", release.name)["status"]["readyReplicas"] == 1
+        settle()
+        assert set(release.count()) == {OLD}
+        assert f"{release.name}-canary" not in cast.kubectl("get", "ingresses", "-o", "name")
+    release.none_lost(visitors)
