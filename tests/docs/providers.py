@@ -38,6 +38,8 @@ version when it is promoted.
 - *weights*: `stepWeight`, `stepWeights`, `maxWeight`.
 - *A/B*: `iterations` with `match`. *testers*: `analysis.testers`, pinned to the canary while the weight ramps.
 - *mirror*: `analysis.mirror` of blue/green releases; *mirror beside weights*: of weighted ones.
+  On an HTTPRoute the Gateway has to know the filter `RequestMirror`: Traefik 3.7 does not, accepts the route all
+  the same, and answers everybody with 500.
 - *session affinity*: `analysis.sessionAffinity`. *further ports*: `service.ports`.
 - *adopt*: `routeRef` names a route of your own, of which only the weights are set.
 

@@ -36,7 +36,7 @@ def read(canary: Canary, live: Obj | None, backends: Backends) -> Route | Proble
 
 def reconcile(canary: Canary, live: Obj | None, kind: str, backends: Backends) -> Writes | Problem:
     """Every rule of ours at one split; what the route lacks is a problem that says what to add."""
-    if problem := _unsayable(canary):
+    if problem := unsayable(canary):
         return problem
     route = read(canary, live, backends)
     return _written(canary, live, kind, route if isinstance(route, Route) else owed(canary), backends)
@@ -68,13 +68,11 @@ def finalize(canary: Canary, live: Obj | None, backends: Backends) -> Writes:
 
 def _written(canary: Canary, live: Obj | None, kind: str, route: Route, backends: Backends) -> Writes | Problem:
     if live is None:
-        name = canary.spec.route_ref.name if canary.spec.route_ref else ""
-        text = f"{kind} {name}.{canary.metadata.namespace} not found"
-        return Problem(Fault.MANIFEST, text, f"Create {kind} {name}, or correct spec.routeRef.", "spec.routeRef")
+        return absent(canary, kind)
     made = copy.deepcopy(live)
     pairs = list(_pairs(canary, made, backends))
     if not pairs:
-        return _lacking(canary, live, kind)
+        return lacking(canary, kind)
     before = [[backend.get("weight") for backend in pair] for pair in pairs]
     for stable, new in pairs:
         stable["weight"], new["weight"] = route.primary, route.canary
@@ -96,14 +94,21 @@ def _pairs(canary: Canary, route: Obj, backends: Backends) -> Iterator[tuple[Obj
             yield old[0], new[0]
 
 
-def _lacking(canary: Canary, live: Obj, kind: str) -> Problem:
+def absent(canary: Canary, kind: str) -> Problem:
+    """The route that is named is not there."""
+    text = f"{kind} {_name(canary)} not found"
+    return Problem(Fault.MANIFEST, text, f"Create {kind} {_name(canary)}, or correct spec.routeRef.", "spec.routeRef")
+
+
+def lacking(canary: Canary, kind: str) -> Problem:
+    """It has no rule that could be split."""
     primary, other = names.primary_service(canary), names.canary_service(canary)
-    text = f"{kind} {live['metadata']['name']} has no rule with exactly the Services {primary} and {other}"
+    text = f"{kind} {_name(canary)} has no rule with the Services {primary} and {other} alone"
     todo = f"Let a rule send to {primary} with weight 100 and to {other} with weight 0."
     return Problem(Fault.MANIFEST, text, todo, "spec.routeRef")
 
 
-def _unsayable(canary: Canary) -> Problem | None:
+def unsayable(canary: Canary) -> Problem | None:
     """Only weights are ours in a route of the user's own."""
     analysis = canary.spec.analysis
     if analysis is None:
@@ -132,8 +137,12 @@ def _stored(text: str, count: int) -> list[list[Any]]:
 
 
 def _where(canary: Canary) -> str:
+    return f"route {_name(canary)}"
+
+
+def _name(canary: Canary) -> str:
     name = canary.spec.route_ref.name if canary.spec.route_ref else ""
-    return f"route {name}.{canary.metadata.namespace}"
+    return f"{name}.{canary.metadata.namespace}"
 
 
 def _annotations(live: Obj) -> Obj:

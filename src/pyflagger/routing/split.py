@@ -18,6 +18,7 @@ from pyflagger.api.canary import Canary, Match
 from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
 from pyflagger.objects import Obj, Ref, Resource, merge_diff, part, ref_of
+from pyflagger.routing import adopted
 from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import OTHERS, brought_about, overlay, owed, patch
 
@@ -164,19 +165,15 @@ class Split(ABC):
 
     def _reweighed(self, canary: Canary, live: Live, route: Route) -> Writes | Problem:
         """The user's own object with the weights of the route in every rule that leads to both Services."""
-        ref = self.main(canary)
-        if strategy(canary) == "ab-testing" or (canary.spec.analysis and canary.spec.analysis.testers):
-            text = f"{ref} is adopted by spec.routeRef: its rules are yours, and only weights are set"
-            return Problem(Fault.MANIFEST, text, "Remove match and testers, or routeRef.", "spec.routeRef")
-        obj = live.get(ref)
+        kind = self.kinds[0].kind
+        if problem := adopted.unsayable(canary):
+            return problem
+        obj = live.get(self.main(canary))
         if obj is None:
-            text = f"{ref} does not exist"
-            return Problem(Fault.MANIFEST, text, f"Create {ref}, or correct spec.routeRef.", "spec.routeRef")
+            return adopted.absent(canary, kind)
         changed = copy.deepcopy(obj)
-        share = dict(shared_out(canary, route))
-        if not self.reweigh(canary, changed, share):
-            text = f"{ref} has no rule with both {' and '.join(share)} as backends"
-            return Problem(Fault.MANIFEST, text, "Name both Services, with weights 100 and 0.", "spec.routeRef")
+        if not self.reweigh(canary, changed, dict(shared_out(canary, route))):
+            return adopted.lacking(canary, kind)
         body = merge_diff(obj, changed)
         return (patch(obj, body),) if body else ()
 
