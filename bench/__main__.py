@@ -49,9 +49,10 @@ async def released(count: int, figures: Figures, notes: list[str]) -> None:
         done = await made.release("2")
         figures.tell(*report.release(done))
         notes += ["a release of " + report.verbs(count, done.requests, count), report.shares(done)]
-        print(notes[-1], flush=True)
         if count >= CRASH_FROM:
-            figures.tell(*report.restart(await made.crash("3")))
+            crashed = await made.crash("3")
+            figures.tell(*report.restart(crashed))
+            notes += report.astray(crashed)
         made.operator.stop()
         figures.tell(Figure("CPU of the bare I/O of a tick, ms", count, await made.bare_io()))
 
@@ -75,6 +76,7 @@ async def main(counts: Sequence[int], at_rest: int, out: Path | None) -> bool:
     loop.add_signal_handler(SIGTERM, this.cancel)
     figures, notes, end = Figures(), list[str](), loop.time() + SECONDS_MAX
     for count, measure in [*((each, released) for each in counts), *([(at_rest, idle)] if at_rest else [])]:
+        told = len(notes)
         try:
             async with asyncio.timeout_at(end):
                 await measure(count, figures, notes)
@@ -82,7 +84,7 @@ async def main(counts: Sequence[int], at_rest: int, out: Path | None) -> bool:
             notes.append(f"{count} canaries: **not measured to the end within {SECONDS_MAX / 60:g} minutes**")
         except Exception as error:
             notes.append(f"{count} canaries: **{type(error).__name__}: {error}**")
-        print(notes[-1], flush=True)
+        print("\n".join(notes[told:]), flush=True)
         _write(out, report.table(figures, notes))
     return all(figure.holds for figure in figures) and not any("**" in note for note in notes)
 

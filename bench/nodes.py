@@ -25,8 +25,9 @@ ROLLED_OUT = {"Available": "MinimumReplicasAvailable", "Progressing": "NewReplic
 REPLACED: Sequence[str] = (
     *("deployment-controller", "replicaset-controller", "endpoints-controller"),
     *("endpointslice-controller", "endpointslice-mirroring-controller"),
+    *("garbage-collector-controller", "resourcequota-controller"),
 )
-"""The controllers that have nothing to do, or must do nothing, beside `Workloads`."""
+"""The controllers that have nothing to do, or must do nothing, beside `Workloads`; the last two watch everything."""
 
 
 class Nodes:

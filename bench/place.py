@@ -45,6 +45,9 @@ RULES: Sequence[Mapping[str, Any]] = (
 )
 """What the witness sees: every request of the operator, and what it wrote where steps can be told from it."""
 
+GOGC = "400"
+"""Go's parts may have five times what they hold: memory is not scarce here, and two cores are for what is measured."""
+
 IN_A_POD = 'mount -t tmpfs tmpfs /run && mkdir -p "$1" && cp "$0"/* "$1" && shift && exec "$@"'
 ACCOUNT_FOLDER = "/run/secrets/kubernetes.io/serviceaccount"
 
@@ -59,7 +62,8 @@ class Place:
     metrics: str
 
     def operator(self, port: int) -> Watched:
-        """`flagger run` in a pod of its own; /metrics is on the port."""
+        """`flagger run` in a pod of its own, with a token of its own; /metrics is on the port."""
+        self._issue_token()
         command = python("-m", "pyflagger.cli.main", "run", f"-metrics-server={self.metrics}", f"-port={port}")
         environ = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(self.plane.port)}
         return Watched(
@@ -70,6 +74,12 @@ class Place:
             self.folder / "operator.log",
             environ,
         )
+
+    def _issue_token(self) -> None:
+        """The audit log names the token of each request: so it tells a process from the one that it follows."""
+        path = f"/api/v1/namespaces/{ACCOUNT_NAMESPACE}/serviceaccounts/{ACCOUNT}/token"
+        answer = self.plane.ask("POST", path, {"spec": {"expirationSeconds": 24 * 3600}})
+        (self.folder / "account" / "token").write_text(answer["status"]["token"])
 
     def pids(self) -> dict[str, int]:
         """The processes that share the machine with the operator, the bench's own with its nodes and metric server."""
@@ -88,6 +98,8 @@ async def place(without: Sequence[str] = ()) -> AsyncIterator[Place]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flagger-bench-")))
         plane = ControlPlane(await asyncio.to_thread(parts), folder, rules=RULES, without=without)
         stack.callback(plane.stop)
+        for part in (plane.etcd, plane.api, plane.controllers):
+            part.environ["GOGC"] = GOGC
         await asyncio.to_thread(plane.start)
         clock = SystemClock()
         transport = AiohttpTransport(await find(str(folder / "kubeconfig-admin"), "", clock), "bench")
@@ -99,7 +111,7 @@ async def place(without: Sequence[str] = ()) -> AsyncIterator[Place]:
 
 
 def _install(plane: ControlPlane, folder: Path) -> None:
-    """Kinds, rules and account of our manifests, and the account's token as a pod would find it."""
+    """Kinds, rules and account of our manifests, and the folder in which a pod finds its account."""
     plane.ask("POST", "/api/v1/namespaces", {"metadata": {"name": ACCOUNT_NAMESPACE}})
     for obj in manifests("cluster"):
         if obj["kind"] in ("Deployment", "Namespace"):
@@ -108,10 +120,7 @@ def _install(plane: ControlPlane, folder: Path) -> None:
         root = f"/apis/{group}" if "/" in group else f"/api/{group}"
         space = obj["metadata"].get("namespace")
         plane.ask("POST", f"{root}{f'/namespaces/{space}' if space else ''}/{plural}", obj)
-    path = f"/api/v1/namespaces/{ACCOUNT_NAMESPACE}/serviceaccounts/{ACCOUNT}/token"
-    answer = plane.ask("POST", path, {"spec": {"expirationSeconds": 24 * 3600}})
     folder.mkdir()
-    (folder / "token").write_text(answer["status"]["token"])
     (folder / "ca.crt").write_bytes(plane.authority.read_bytes())
 
 

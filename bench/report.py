@@ -15,6 +15,7 @@ IDLE_MAX, REQUESTS_MAX, CPU_MS_MAX, LAG_P99_MS_MAX = 0.1, 25.0, 5.0, 250.0
 MEMORY_MIB_MAX = {20: 65.0, 200: 75.0, 1000: 130.0}
 OF_IDEAL_MAX = {20: 1.15, 1000: 1.25}
 FIRST_STEP_SECONDS_MAX = 10.0
+ASTRAY_MAX = 8
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,15 @@ def verbs(count: int, requests: Counter[str], per: float) -> str:
     """One line of what was asked, by verb and resource."""
     told = ", ".join(f"{kind} {number / per:.3g}" for kind, number in requests.most_common())
     return f"{count} canaries: {told or 'nothing'}"
+
+
+def astray(found: Restart) -> list[str]:
+    """The steps of some canaries that went wrong, with the answers; an error may be a dead client's."""
+    lines = []
+    for name in sorted(found.crooked)[:ASTRAY_MAX]:
+        asked = [each for each in found.heard if each.canary == name and each.asked_weight is not None]
+        lines.append(f"{name}: " + ", ".join(f"{each.asked_weight} % ({each.status})" for each in asked))
+    return lines
 
 
 def shares(found: Release) -> str:

@@ -19,7 +19,7 @@ from bench.fleet import Fleet, Late
 from bench.nodes import REPLACED, pods, workloads
 from bench.place import Place, place
 from bench.process import ROOT, Watched, cpu_seconds, python, quantile, scrape
-from bench.witness import Witness, bill, crooked, first_step, gaps
+from bench.witness import Request, Witness, bill, crooked, first_step, gaps
 from pyflagger.clock import SystemClock
 from pyflagger.sandbox.network.ingress import free_port
 from stage.fleet import IDEAL_SECONDS, INTERVAL, STEPS
@@ -31,7 +31,7 @@ PODS_MAX = 200
 """Up to so many canaries pods are played one by one; more of them leave two cores nothing for the operator."""
 
 REST_SECONDS = 45.0
-CREATED_SECONDS_MAX, RELEASED_SECONDS_MAX = 330.0, 150.0
+CREATED_SECONDS_MAX, RELEASED_SECONDS_MAX = 420.0, 150.0
 TAIL_SECONDS = 5.0
 """For what is written after the last phase has changed: events, and pods that go."""
 
@@ -101,6 +101,7 @@ class Restart:
     first_step: float | None
     released_after: float
     crooked: Mapping[str, Sequence[int]]
+    heard: Sequence[Request]
 
 
 class Trial:
@@ -163,13 +164,16 @@ class Trial:
         self._witness.hear()
         asked = await self._fleet.release(version)
         await asyncio.sleep(CRASH_AFTER)
+        before = self._witness.hear()
         self.operator.stop(SIGKILL)
         began = self._clock.now()
         self._start()
         took = await self._released(asked)
         await asyncio.sleep(TAIL_SECONDS)
         heard = self._witness.hear()
-        return Restart(self.canaries, first_step(heard, began), max(took), crooked(heard, STEPS))
+        old = {each.token for each in before}
+        first = first_step((each for each in heard if each.token not in old), began)
+        return Restart(self.canaries, first, max(took), crooked([*before, *heard], STEPS), [*before, *heard])
 
     async def bare_io(self) -> float:
         """Milliseconds of CPU that the bare I/O of a tick takes on this place, the operator at rest."""

@@ -10,18 +10,23 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from bench.place import OPERATOR
 
 WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
+TOKEN = "authentication.kubernetes.io/credential-id"
 CANARY_SUFFIX = "-canary"
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request of the operator. `at`: seconds since the epoch when it came; `body` where the policy keeps it."""
+    """One request of the operator. `at`: seconds since the epoch when it came; `body` where the policy keeps it.
+
+    `token` names the credential, so the process.
+    """
 
     at: float
     verb: str
@@ -29,13 +34,23 @@ class Request:
     name: str
     status: int
     body: Any
+    token: str = ""
 
     @property
     def weight(self) -> int | None:
         """The canary's new share, if this request set one."""
+        return self.asked_weight if self.status < 300 else None
+
+    @property
+    def asked_weight(self) -> int | None:
+        """The canary's new share, if this request was to set one."""
         notes = ((self.body or {}).get("metadata") or {}).get("annotations") or {}
-        ours = self.resource == "ingresses" and self.status < 300 and WEIGHT in notes
-        return int(notes[WEIGHT] or 0) if ours else None
+        return int(notes[WEIGHT] or 0) if self.resource == "ingresses" and WEIGHT in notes else None
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the answer leaves open what came of it."""
+        return self.status == 0 or self.status >= 500
 
     @property
     def canary(self) -> str:
@@ -70,7 +85,8 @@ def _requests(lines: Iterable[bytes]) -> Iterator[Request]:
         resource = "/".join(filter(None, (about.get("resource", "-"), about.get("subresource"))))
         at = datetime.fromisoformat(event["requestReceivedTimestamp"]).timestamp()
         status = (event.get("responseStatus") or {}).get("code", 0)
-        yield Request(at, event["verb"], resource, about.get("name", ""), status, event.get("requestObject"))
+        token = str((event["user"].get("extra") or {}).get(TOKEN))
+        yield Request(at, event["verb"], resource, about.get("name", ""), status, event.get("requestObject"), token)
 
 
 def bill(requests: Iterable[Request]) -> Counter[str]:
@@ -79,12 +95,23 @@ def bill(requests: Iterable[Request]) -> Counter[str]:
 
 
 def walks(requests: Iterable[Request]) -> dict[str, list[int]]:
-    """The weights that each canary was given, in order."""
-    found = defaultdict(list)
+    """The weights that each canary was given, in order.
+
+    Of a request whose client died the API server says that it failed, whether it was carried out or not. When the next
+    one asks for something else, it was: an operator asks again for what did not come about.
+    """
+    asked: defaultdict[str, list[Request]] = defaultdict(list)
     for each in requests:
-        if each.weight is not None:
-            found[each.canary].append(each.weight)
-    return dict(found)
+        if each.asked_weight is not None and (each.status < 300 or each.is_unsure):
+            asked[each.canary].append(each)
+    return {name: list(_carried_out(steps)) for name, steps in asked.items()}
+
+
+def _carried_out(steps: Sequence[Request]) -> Iterator[int]:
+    for step, following in zip_longest(steps, steps[1:]):
+        repeated = following is not None and following.asked_weight == step.asked_weight
+        if step.asked_weight is not None and not (step.is_unsure and repeated):
+            yield step.asked_weight
 
 
 def gaps(requests: Iterable[Request]) -> list[float]:

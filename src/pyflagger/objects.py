@@ -140,7 +140,7 @@ class Pool:
     Whoever has been given an object must not change it. Forgets what it knows when that has become `most` parts.
     """
 
-    def __init__(self, most: int = 4096) -> None:
+    def __init__(self, most: int = 1024) -> None:
         self._most = most
         self._parts: dict[tuple[object, ...], Any] = {}
 

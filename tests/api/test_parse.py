@@ -11,8 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from manifests import GOOD, analysed, good
 
+from pyflagger.api import parse
 from pyflagger.api.facts import Fault
-from pyflagger.api.parse import Invalid, parse_alert_provider, parse_canary, parse_metric_template, unchanged_spec
+from pyflagger.api.parse import (
+    PARTS_MAX,
+    Invalid,
+    parse_alert_provider,
+    parse_canary,
+    parse_metric_template,
+    unchanged_spec,
+)
 from pyflagger.objects import merge_apply
 
 
@@ -283,3 +291,24 @@ def test_a_spec_that_may_have_changed_is_read(now: dict[str, Any]) -> None:
 def test_without_generations_everything_is_read() -> None:
     """A server that counts none says nothing by them."""
     assert unchanged_spec(good(), parse_canary(good())) is None
+
+
+# Equal parts --------------------------------------------------------------------------------------------------------
+
+
+def test_canaries_of_one_template_share_its_analysis() -> None:
+    """The very same where they are equal, each its own where they are not, and what was asked for in both cases."""
+    one, two = parse_canary(good()), parse_canary(merge_apply(good(), {"metadata": {"name": "two"}}))
+    assert one.spec.analysis is two.spec.analysis
+    assert one.spec.service is two.spec.service
+    other = parse_canary(analysed(threshold=77))
+    assert other.spec.analysis is not None and other.spec.analysis.threshold == 77
+    assert other.spec.analysis is not one.spec.analysis
+
+
+def test_parts_are_forgotten() -> None:
+    """However many different ones there are, so many are known."""
+    for number in range(3 * PARTS_MAX):
+        found = parse_canary(analysed(threshold=number + 1)).spec.analysis
+        assert found is not None and found.threshold == number + 1
+        assert len(parse._parts) <= PARTS_MAX + 1

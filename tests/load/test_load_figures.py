@@ -93,6 +93,22 @@ def test_refused_writes_are_no_steps() -> None:
     assert crooked([step(0, 20), step(1, 40, status=409), *(step(2, each) for each in (40, 60, 0))], STEPS) == {}
 
 
+@pytest.mark.parametrize(
+    ("asked", "well"),
+    [
+        (((20, 200), (40, 500), (60, 200), (0, 200)), True),
+        (((20, 200), (40, 0), (40, 200), (60, 200), (0, 200)), True),
+        (((20, 200), (40, 409), (60, 200), (0, 200)), False),
+        (((20, 200), (40, 500), (20, 200), (40, 200), (60, 200), (0, 200)), False),
+    ],
+    ids=["carried out for it", "not carried out and asked again", "refused and left out", "restarted"],
+)
+def test_what_a_dead_client_asked_for(asked: tuple[tuple[int, int], ...], well: bool) -> None:
+    """The server says that it failed, whatever came of it; what comes next tells."""
+    walk = [step(10.0 * number, weight, status=status) for number, (weight, status) in enumerate(asked)]
+    assert (crooked(walk, STEPS) == {}) is well
+
+
 def test_gaps_are_of_one_canary_and_end_with_it() -> None:
     """Seconds between steps of the same canary; the way back to zero is no step."""
     steps = [step(0, 20), step(1, 20, "app-2-canary"), step(10, 40), step(11.5, 40, "app-2-canary"), step(20, 0)]

@@ -32,8 +32,13 @@ def steps() -> dict[str, object]:
     return {**common, "stepWeights": list(STEPS)}
 
 
-async def settle(stage: Stage, fleet: Iterable[str], phase: str, seconds: float) -> dict[str, float]:
-    """Wait until every canary is in a phase; after how many seconds each one was. Raises AssertionError when late."""
+async def settle(
+    stage: Stage, fleet: Iterable[str], phase: str, seconds: float, every: float = 0.25
+) -> dict[str, float]:
+    """Wait until every canary is in a phase; after how many seconds each one was. Raises AssertionError when late.
+
+    Looks `every` so many seconds.
+    """
     began, found = stage.clock.now(), dict[str, float]()
     wanted = set(fleet)
     while wanted:
@@ -44,7 +49,7 @@ async def settle(stage: Stage, fleet: Iterable[str], phase: str, seconds: float)
         wanted -= done
         left = {name: now.get(name) for name in sorted(wanted)[:3]}
         assert stage.clock.now() - began < seconds, f"{len(wanted)} never {phase}: {left}"
-        await stage.clock.sleep(0.25)
+        await stage.clock.sleep(every)
     return found
 
 
@@ -73,10 +78,10 @@ class Bill:
 
 
 class Fleet:
-    """So many canaries on one stage."""
+    """So many canaries on one stage, looked at `every` so many seconds while they are released."""
 
-    def __init__(self, count: int, stage: Stage) -> None:
-        self.stage, self.names = stage, names(count)
+    def __init__(self, count: int, stage: Stage, every: float = 0.25) -> None:
+        self.stage, self.names, self._every = stage, names(count), every
         self._mark = 0
 
     async def begin(self) -> None:
@@ -93,8 +98,8 @@ class Fleet:
         self.mark()
         for name in self.names:
             await self.stage.set_image(name, name, image(name, version), NAMESPACE)
-        begun = await settle(self.stage, self.names, "Progressing", IDEAL_SECONDS)
-        ended = await settle(self.stage, self.names, phase, 4 * IDEAL_SECONDS)
+        begun = await settle(self.stage, self.names, "Progressing", IDEAL_SECONDS, self._every)
+        ended = await settle(self.stage, self.names, phase, 4 * IDEAL_SECONDS, self._every)
         seconds = {name: max(begun.values()) + after for name, after in ended.items()}
         await self.stage.clock.sleep(5)
         return Bill(len(self.names), self.asked(), seconds)

@@ -36,7 +36,7 @@ async def soak(canaries: int, rounds: int) -> AsyncIterator[Size]:
     """Release so many canaries so many times; the sizes after each round."""
     stage = Stage()
     await stage.start()
-    fleet = Fleet(canaries, stage)
+    fleet = Fleet(canaries, stage, every=2.0)
     await fleet.begin()
     for number in range(1, rounds + 1):
         await fleet.release(f"v{number}")

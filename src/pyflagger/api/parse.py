@@ -21,6 +21,10 @@ from pyflagger.api.validate import validate
 __all__ = ["Invalid", "parse_alert_provider", "parse_canary", "parse_metric_template", "validate"]
 
 Kind = TypeVar("Kind", bound=Model)
+Part = TypeVar("Part", bound=Model | None)
+
+PARTS_MAX = 128
+_parts: dict[str, Model] = {}
 
 _TEXTS = {
     "missing": "is required",
@@ -43,7 +47,19 @@ class Invalid(ValueError):
 
 def parse_canary(obj: Mapping[str, Any]) -> Canary:
     """A Canary. Raises Invalid."""
-    return _parse(Canary, obj, "Canary")
+    canary = _parse(Canary, obj, "Canary")
+    held = {"analysis": _held_once(canary.spec.analysis), "service": _held_once(canary.spec.service)}
+    return canary.model_copy(update={"spec": canary.spec.model_copy(update=held)})
+
+
+def _held_once(part: Part) -> Part:
+    """The part, or an equal one that is there already: a thousand Canaries of one template have one analysis."""
+    if part is None:
+        return part
+    if len(_parts) >= PARTS_MAX:
+        _parts.clear()
+    known: Any = _parts.setdefault(repr(part), part)
+    return known  # type: ignore[no-any-return]
 
 
 def unchanged_spec(obj: Mapping[str, Any], before: Canary) -> Canary | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from typing import Any
 
 from pyflagger.api.durations import stamp
@@ -20,7 +19,7 @@ from pyflagger.objects import Obj, Patch
 
 COMPONENT, REASON = "flagger", "Synced"
 SAME_SECONDS = 3600.0
-QUEUE_MAX, REMEMBERED_MAX = 10_000, 20_000
+QUEUE_MAX, REMEMBERED_MAX = 10_000, 10_000
 NAME_MAX, MESSAGE_MAX = 253, 1024
 WRITERS = 8
 
@@ -31,7 +30,7 @@ class Events:
     def __init__(self, client: Client, clock: Clock, log: Any) -> None:
         self._client, self._clock, self._log = client, clock, log
         self._queues: list[asyncio.Queue[tuple[Obj, str, str, float]]] = []
-        self._known: OrderedDict[bytes, tuple[str, int, float]] = OrderedDict()
+        self._known: dict[bytes, tuple[str, int, float]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.dropped = 0
 
@@ -87,10 +86,10 @@ class Events:
             self._remember(key, made["metadata"]["name"], 1, at)
 
     def _remember(self, key: bytes, name: str, count: int, at: float) -> None:
+        self._known.pop(key, None)
         self._known[key] = (name, count, at)
-        self._known.move_to_end(key)
         while len(self._known) > REMEMBERED_MAX:
-            self._known.popitem(last=False)
+            del self._known[next(iter(self._known))]
 
     def _event(self, who: Obj, type_: str, text: str, at: float) -> Obj:
         suffix = f".{self._clock.unique().replace('-', '')[:16]}"

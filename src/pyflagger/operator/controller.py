@@ -75,7 +75,7 @@ class Controller:
         if change.resource == CANARIES:
             self._canary_changed(change, ours)
         elif change.resource != METRIC_TEMPLATES and not ours:
-            for key in tuple(self._interests.of(change.ref)):
+            for key in self._interests.of(change.ref):
                 self._poke(key)
 
     def _canary_changed(self, change: Change, ours: bool) -> None:

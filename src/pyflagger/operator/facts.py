@@ -56,6 +56,17 @@ class Surroundings(NamedTuple):
     tracked: Tracked | Problem
     owned: frozenset[Ref]
     settings: Settings
+    theirs: object
+    ours: object
+    """What the target and the primary are, size and status aside."""
+
+
+def surroundings(
+    plan: Plan, get: Get, tracked: Tracked | Problem, owned: frozenset[Ref], settings: Settings
+) -> Surroundings:
+    """What there is around one canary."""
+    theirs, ours = _content(plan, get(plan.target)), _content(plan, get(plan.primary))
+    return Surroundings(plan, get, tracked, owned, settings, theirs, ours)
 
 
 def facts_of(around: Surroundings, memo: Memo) -> Facts:
@@ -65,7 +76,7 @@ def facts_of(around: Surroundings, memo: Memo) -> Facts:
     made_of = (
         (_asked(plan), _owed(plan), plan.problems, meta.finalizers, meta.deletion_timestamp),
         (_size(get(plan.target)), _size(get(plan.primary))),
-        (_content(plan, get(plan.target)), _content(plan, get(plan.primary))),
+        (around.theirs, around.ours),
         around.tracked,
         around.owned,
         [version_of(get(ref)) for ref in plan.others],
@@ -104,8 +115,9 @@ def _content(plan: Plan, workload: Obj | None) -> object:
     if workload is None or plan.primary == plan.target or "generation" not in workload["metadata"]:
         return version_of(workload)
     meta, spec = workload["metadata"], workload.get("spec") or {}
-    what = [item for item in spec.items() if item[0] != "replicas"]
-    return what, meta.get("uid"), meta.get("labels"), meta.get("annotations"), meta.get("ownerReferences")
+    names = tuple(name for name in spec if name != "replicas")
+    told = (meta.get(name) for name in ("uid", "labels", "annotations", "ownerReferences"))
+    return names, *map(spec.get, names), *told
 
 
 def _size(workload: Obj | None) -> object:
@@ -118,7 +130,7 @@ def _work_out(around: Surroundings, memo: Memo) -> Facts:
     primary = None if isinstance(found, Problem) else found
     options, known = around.settings.workloads, tracked if isinstance(tracked, Tracked) else NOTHING
     scaler = around.get(plan.autoscaler) if plan.autoscaler else None
-    theirs, ours = _content(plan, target), _content(plan, primary)
+    theirs, ours = around.theirs, around.ours
     copies = memo.of("copies", (theirs, ours, around.owned, known), lambda: _copies(around, known, primary))
     selector = _selector(plan, target, around.settings)
     revision, matches, replicas = "", False, 1
@@ -235,7 +247,7 @@ def _service(around: Surroundings, memo: Memo, role: Role, selector: Selector | 
     plan, get, target = around.plan, around.get, around.get(around.plan.target)
     made_of = (
         (_asked(plan), plan.canary.status.canary_weight == 100),
-        _content(plan, target) if selector else version_of(target),
+        around.theirs if selector else version_of(target),
         selector,
         version_of(get(services.ref(plan.canary, role))),
     )

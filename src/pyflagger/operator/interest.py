@@ -5,7 +5,6 @@ Filled by `observe` with what each canary looked at; asked by `controller` for e
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Set
 
 from pyflagger.objects import Ref
@@ -13,11 +12,11 @@ from pyflagger.operator.desk import Key
 
 
 class Interests:
-    """A two-way index of canaries and the objects they look at, existing or not."""
+    """A two-way index of canaries and the objects they look at, existing or not. Most are looked at by one of them."""
 
     def __init__(self) -> None:
         self._refs: dict[Key, Set[Ref]] = {}
-        self._keys: defaultdict[Ref, set[Key]] = defaultdict(set)
+        self._keys: dict[Ref, tuple[Key, ...]] = {}
 
     def put(self, key: Key, refs: Set[Ref]) -> None:
         """The canary looks at exactly these."""
@@ -27,7 +26,7 @@ class Interests:
         for ref in before - refs:
             self._discard(ref, key)
         for ref in refs - before:
-            self._keys[ref].add(key)
+            self._keys[ref] = (*self.of(ref), key)
         self._refs[key] = refs
 
     def drop(self, key: Key) -> None:
@@ -35,12 +34,13 @@ class Interests:
         for ref in self._refs.pop(key, frozenset()):
             self._discard(ref, key)
 
-    def of(self, ref: Ref) -> Set[Key]:
+    def of(self, ref: Ref) -> tuple[Key, ...]:
         """The canaries that look at an object."""
-        return self._keys.get(ref, frozenset())
+        return self._keys.get(ref, ())
 
     def _discard(self, ref: Ref, key: Key) -> None:
-        keys = self._keys[ref]
-        keys.discard(key)
-        if not keys:
+        left = tuple(other for other in self._keys[ref] if other != key)
+        if left:
+            self._keys[ref] = left
+        else:
             del self._keys[ref]

@@ -19,7 +19,7 @@ from pyflagger.kube.errors import Forbidden, NotFound
 from pyflagger.kube.resources import CANARIES
 from pyflagger.objects import Obj, Ref, Resource, Unread
 from pyflagger.operator.desk import Desk, Key
-from pyflagger.operator.facts import Facts, Surroundings, facts_of, live_routes, missing_target, primary_of
+from pyflagger.operator.facts import Facts, facts_of, live_routes, missing_target, primary_of, surroundings
 from pyflagger.operator.interest import Interests
 from pyflagger.operator.memo import Memo
 from pyflagger.operator.plan import Plan, Settings, kinds_of, make_plan
@@ -96,7 +96,7 @@ class Eyes:
         rival = self._rivals.problem(key)
         if rival is not None:
             plan = replace(plan, problems=(*plan.problems, rival))
-        facts = facts_of(Surroundings(plan, live.get, tracked, owned, self._settings), known.memo)
+        facts = facts_of(surroundings(plan, live.get, tracked, owned, self._settings), known.memo)
         return Seen(plan, self._situation(plan, live, facts, desk, unread), raw, facts)
 
     def last_plan(self, key: Key) -> Plan | None:
