@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
-from routed import Cluster, canary
+from routed import Cluster, Routed, canary
 
 from pyflagger.api.canary import Canary
 from pyflagger.api.cookies import changes
 from pyflagger.api.facts import Problem, Route
-from pyflagger.objects import Obj, Ref, merge_apply, ref_of
+from pyflagger.objects import Obj, merge_apply, ref_of
 from pyflagger.routing.base import Options, Router
 
 AFFINITY = {"cookieName": "ck", "primaryCookieName": "pk"}
@@ -21,24 +20,16 @@ def status(**found: Any) -> dict[str, Any]:
     return {"phase": "Progressing", "lastAppliedSpec": "r1", **found}
 
 
-class Mesh:
+class Mesh(Routed):
     """A cluster with some objects, routed for a canary."""
 
     def __init__(self, router: Router, of: Canary, *objects: Obj) -> None:
         self.router, self.canary, self.cluster = router, of, Cluster(*objects)
         self.options = Options()
 
-    @property
-    def live(self) -> dict[Ref, Obj | None]:
-        """What the router sees."""
-        return self.cluster.live(self.router.reads(self.canary, self.options))
-
     def reconcile(self) -> int:
-        """Bring it into shape, which changes nothing that the router is shown and leaves nothing to do."""
-        before = copy.deepcopy(self.live)
-        writes = self.router.reconcile(self.canary, self.live, self.options)
-        assert self.live == before
-        count = self.cluster.write(writes)
+        """Bring it into shape, which leaves nothing to do."""
+        count = super().reconcile()
         assert self.router.reconcile(self.canary, self.live, self.options) == ()
         return count
 
@@ -52,10 +43,6 @@ class Mesh:
         assert self.read() == route
         assert self.router.reconcile(self.canary, self.live, self.options) == (), "what was set is in shape"
         return count
-
-    def read(self) -> Route | Problem | None:
-        """The split as it is."""
-        return self.router.read(self.canary, self.live, self.options)
 
     def problem(self) -> Problem:
         """What keeps it from being rendered."""

@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from pyflagger.api.canary import Canary
+from pyflagger.api.facts import Problem, Route
 from pyflagger.api.parse import parse_canary
-from pyflagger.objects import Obj, merge_apply
+from pyflagger.objects import Obj, Ref, merge_apply
+from pyflagger.routing.base import Options
 from pyflagger.testing import Cluster
 
-__all__ = ["Cluster", "backend", "canary", "ingress", "split_by"]
+__all__ = ["Cluster", "Routed", "backend", "canary", "ingress", "split_by"]
+
+
+class Routed:
+    """A cluster in which a canary is routed, and what a router sees and does there."""
+
+    router: Any
+    canary: Canary
+    cluster: Cluster
+    options: Options
+
+    @property
+    def live(self) -> dict[Ref, Obj | None]:
+        """What the router sees."""
+        return self.cluster.live(self.router.reads(self.canary, self.options))
+
+    def reconcile(self) -> int:
+        """Bring it into shape; how many writes that took. What the router was shown must be as it was."""
+        before = copy.deepcopy(self.live)
+        writes = self.router.reconcile(self.canary, self.live, self.options)
+        assert self.live == before
+        return self.cluster.write(writes)
+
+    def read(self) -> Route | Problem | None:
+        """The split as it is."""
+        found: Route | Problem | None = self.router.read(self.canary, self.live, self.options)
+        return found
 
 
 def canary(status: dict[str, Any] | None = None, **spec: Any) -> Canary:

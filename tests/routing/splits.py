@@ -6,18 +6,18 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from routed import Cluster, canary
+from routed import Cluster, Routed, canary
 
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem, Route
-from pyflagger.objects import Obj, Ref
+from pyflagger.objects import Obj
 from pyflagger.routing.base import Options
 from pyflagger.routing.registry import PROVIDERS
 from pyflagger.routing.split import Split
 
 
 @dataclass
-class Way:
+class Way(Routed):
     """A cluster in which a canary is routed by a provider."""
 
     provider: str
@@ -33,28 +33,12 @@ class Way:
         self.canary: Canary = canary(self.status, **{"provider": self.provider, "ingressRef": None} | self.spec)
         self.cluster = Cluster(*copy.deepcopy(self.objects))
 
-    @property
-    def live(self) -> dict[Ref, Obj | None]:
-        """What the router sees."""
-        return self.cluster.live(self.router.reads(self.canary, self.options))
-
-    def reconcile(self) -> int:
-        """Bring it into shape; how many writes that took. What the router was shown must be as it was."""
-        before = copy.deepcopy(self.live)
-        writes = self.router.reconcile(self.canary, self.live, self.options)
-        assert self.live == before
-        return self.cluster.write(writes)
-
     def set(self, weight: int, *, everyone: bool = False) -> int:
         """Split traffic."""
         before = copy.deepcopy(self.live)
         writes = self.router.set(self.canary, self.live, Route(100 - weight, weight), self.options, everyone=everyone)
         assert self.live == before
         return self.cluster.write(writes)
-
-    def read(self) -> Route | Problem | None:
-        """The split as it is."""
-        return self.router.read(self.canary, self.live, self.options)
 
     def problem(self, weight: int | None = None) -> Problem:
         """What keeps it from being rendered, or from being set to a weight."""
