@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from pyflagger.routing.base import Router
 from pyflagger.routing.registry import PROVIDERS
 
 HELD = Path(__file__).parent / "providers.yaml"
-GRADES = ("real traffic", "real schema", "objects only")
+SHOWN = Path(__file__).parent / "shown.json"
+TRAFFIC, SCHEMA, OBJECTS = GRADES = ("real traffic", "real schema", "objects only")
+"""The best first."""
+
 NAMES = sorted(name for name in PROVIDERS if not name.endswith(":"))
 COLUMNS = {
     "weights": "weights",
@@ -26,14 +30,24 @@ COLUMNS = {
     "ports": "further ports",
     "adopt": "adopt",
 }
+EVERYWHERE = {"blue_green": "blue/green", "revert": "given back"}
+"""What every provider does."""
+
+CELLS = {TRAFFIC: "**traffic**", SCHEMA: "schema", OBJECTS: "objects"}
 INTRO = """\
 # Traffic providers
 
-Written by `make docs` from what the routers declare and from `tests/docs/providers.yaml`.
+Written by `make docs` from what the routers declare, from what the tests on a real control plane have shown
+(`tests/docs/shown.json`, which `make e2e` and `make e2e-istio` write) and from `tests/docs/providers.yaml`.
 
-What `spec.provider` can name, and what a Canary can ask for there; what asks for a `-` is told
-so in the reasons of the Canary. Blue/green is there for every provider: with `iterations` and no `match`, users meet a
-version when it is promoted.
+What `spec.provider` can name, and what a Canary can ask for there; what asks for a `-` is told so in the reasons of the
+Canary. A word says what the ability was held to:
+
+- **traffic**: a real proxy served it, on a real control plane, and requests were counted.
+- schema: the project's own types in a real API server, which accepted each object.
+- objects: rendered objects, and whole releases on them in virtual time (`tests/routing`, `tests/stage`).
+
+The abilities:
 
 - *weights*: `stepWeight`, `stepWeights`, `maxWeight`.
 - *A/B*: `iterations` with `match`. *testers*: `analysis.testers`, pinned to the canary while the weight ramps.
@@ -41,21 +55,24 @@ version when it is promoted.
   On an HTTPRoute the Gateway has to know the filter `RequestMirror`: Traefik 3.7 does not, accepts the route all
   the same, and answers everybody with 500.
 - *session affinity*: `analysis.sessionAffinity`. *further ports*: `service.ports`.
-- *adopt*: `routeRef` names a route of your own, of which only the weights are set.
+- *adopt*: `routeRef` names a route of your own, of which only the weights are set. Of a list in a TraefikService the
+  canary's entry is taken out while it gets nothing: without endpoints it would spoil the list.
+- *blue/green*: with `iterations` and no `match`, users meet a version when it is promoted.
+- *given back*: with `revertOnDeletion` what was there before serves again.
 
 A name may go on after `gloo:`, `smi:v1alpha1:`, `smi:v1alpha2:` and `smi:v1alpha3:`.
 """
 BETWEEN = """
-## What each was held to
-
-Every router has tests of its own on rendered objects, and whole releases are played on its objects in virtual time
-(`tests/stage`). Beyond those:
-
-- *real traffic*: a real proxy served it and requests were counted.
-- *real schema*: the project's own types in a real API server, which accepted each object.
-- *objects only*: rendered objects on an API server without the types; the reason is beside it.
+## What was not had, and what is not possible
 
 *Deleted*: what becomes of the routing when the Canary is deleted.
+"""
+TESTS = """
+## What was counted on real traffic
+
+Each is a test that says so, and that passed in the run that wrote the record. At each weight at least 500 visits were
+counted and their share was within 3 points of the weight; where the proxy draws lots, so many were counted that this is
+four standard deviations.
 """
 SIZES = """
 ## The size of a provider
@@ -70,9 +87,18 @@ def held() -> dict[str, dict[str, Any]]:
     return found
 
 
+def shown() -> dict[tuple[str, str], dict[str, list[str]]]:
+    """The tests of each grade, by provider and ability."""
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for provider, ability, grade, test in json.loads(SHOWN.read_text()):
+        found.setdefault((provider, ability), {}).setdefault(grade, []).append(test)
+    return found
+
+
 def page() -> str:
     """All of it."""
-    return INTRO + "\n" + _abilities() + BETWEEN + "\n" + _held() + SIZES + "\n" + _sizes()
+    parts = (INTRO, _abilities(), BETWEEN, _held(), TESTS, _tests(), SIZES, _sizes())
+    return "".join(text if at % 2 else text + "\n" for at, text in enumerate(parts))
 
 
 def unable(capabilities: Capabilities) -> list[str]:
@@ -91,19 +117,34 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _abilities() -> str:
-    rows = []
-    for name in NAMES:
-        can = PROVIDERS[name].capabilities
-        rows.append([f"`{name}`", *("yes" if getattr(can, one) else "-" for one in COLUMNS), "yes"])
-    return _table(["provider", *COLUMNS.values(), "blue/green"], rows)
+    titles = COLUMNS | EVERYWHERE
+    return _table(
+        ["provider", *titles.values()], [[f"`{name}`", *(_cell(name, one) for one in titles)] for name in NAMES]
+    )
+
+
+def _cell(name: str, ability: str) -> str:
+    if not getattr(PROVIDERS[name].capabilities, ability, ability in EVERYWHERE):
+        return "-"
+    grades = shown().get((name, ability), {})
+    return CELLS[next((grade for grade in GRADES if grade in grades), OBJECTS)]
 
 
 def _held() -> str:
-    rows = []
-    for name, said in sorted(held().items()):
-        grade = said["held"] + (f": {said['why']}" if "why" in said else "")
-        rows.append([f"`{name}`", grade, f"`{said['by']}`", said["gone"], said.get("not", "")])
-    return _table(["provider", "held to", "by", "deleted", "why `-`"], rows)
+    rows = [
+        [f"`{name}`", said.get("why", ""), said["gone"], said.get("not", "")] for name, said in sorted(held().items())
+    ]
+    return _table(["provider", "why no more than objects", "deleted", "why `-`"], rows)
+
+
+def _tests() -> str:
+    titles = COLUMNS | EVERYWHERE
+    rows = [
+        [f"`{provider}`", titles[ability], ", ".join(f"`{test}`" for test in grades[TRAFFIC])]
+        for (provider, ability), grades in sorted(shown().items())
+        if TRAFFIC in grades
+    ]
+    return _table(["provider", "ability", "test"], rows)
 
 
 def module_of(router: Router) -> Path:
