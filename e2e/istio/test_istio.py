@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -13,9 +12,10 @@ from e2e.istio.cast import PLACE, own
 from e2e.istio.mesh import GATEWAY, Mesh
 from e2e.istio.visits import asked, connections
 from e2e.place import Place, until
+from e2e.planes import plays
 from e2e.planes.cast import BAD, LABELS, NEW, OLD, host
 from e2e.planes.conftest import AtOnce, ReleaseOf
-from e2e.planes.release import DEVIATIONS, SHARE_POINTS_MAX, Release, settle
+from e2e.planes.release import SHARE_POINTS_MAX, Release, settle
 from e2e.visitors import Visitors
 
 pytestmark = pytest.mark.long
@@ -38,145 +38,59 @@ def shown(*abilities: str) -> pytest.MarkDecorator:
 )
 def test_a_good_release(name: str, at_once: AtOnce) -> None:
     """Promoted: at each weight its share of the visits, and no visit failed."""
-
-    def play(release: Release) -> None:
-        with release.visitors() as visitors:
-            release.begin()
-            for weight in WEIGHTS[release.name]:
-                release.step(weight)
-                release.share(weight)
-            release.let()
-            release.promoted()
-        assert not visitors.failed
-
-    at_once(play)
+    at_once(lambda release: plays.good(release, WEIGHTS[release.name]))
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=shown("ab")) for name in TESTERS])
 def test_testers_alone_meet_the_canary(name: str, at_once: AtOnce) -> None:
-    """A/B: all who bear the mark, and nobody else; promoted with nobody lost."""
-
-    def play(release: Release) -> None:
-        with release.visitors(TESTERS[release.name]) as testers, release.visitors() as visitors:
-            release.begin()
-            release.iterated()
-            assert set(release.count(headers=TESTERS[release.name])) == {NEW}
-            assert set(release.count(headers=OTHERS)) == set(release.count()) == {OLD}
-            release.let()
-            release.promoted()
-        assert not testers.failed and not visitors.failed
-
-    at_once(play)
+    """A/B: by a header and by a cookie among others."""
+    at_once(lambda release: plays.testers_alone(release, [TESTERS[release.name]], [OTHERS, {}]))
 
 
 def test_a_bad_release(release_of: ReleaseOf) -> None:
-    """Taken back by what the gateway counted: the old version alone answers, and well."""
+    """Taken back by what the gateway counted."""
     release = release_of("istio-bad")
-    with release.visitors():
-        release.begin(BAD)
-        release.step(30)
-        release.ended("Failed")
-    assert set(release.count()) == {OLD}
-    assert "failed checks threshold reached" in release.place.said(release.name)
+    plays.bad(release, BAD)
+    told = release.place.said(release.name)
+    assert "failed checks threshold reached" in told and " < 99" in told
 
 
 @shown("testers")
 def test_testers_beside_weights(release_of: ReleaseOf) -> None:
-    """All of them meet the canary while others meet it by its weight; the old version again when it is taken back."""
-    release, marked = release_of("istio-testers"), TESTERS["istio-header"]
-    with release.visitors() as visitors:
-        release.begin()
-        release.step(20)
-        assert set(release.count(headers=marked)) == {NEW}
-        release.share(20, OTHERS)
-        release.image(OLD)
-        release.ended("Initialized")
-        assert set(release.count(headers=marked)) == {OLD}
-    assert not visitors.failed
+    """By a header, while the weight is 20."""
+    plays.testers_beside_weights(release_of("istio-testers"), TESTERS["istio-header"], OTHERS)
 
 
 @shown("blue_green")
 def test_blue_green(release_of: ReleaseOf) -> None:
     """Nobody meets the new version before it is promoted, and everybody after."""
-    release = release_of("istio-blue")
-    with release.visitors() as visitors:
-        release.begin()
-        release.iterated()
-        assert set(release.count()) == {OLD}
-        release.let()
-        release.promoted()
-    assert not visitors.failed
+    plays.blue_green(release_of("istio-blue"))
 
 
 @shown("affinity")
 def test_a_visitor_stays_with_a_version(release_of: ReleaseOf) -> None:
-    """Session affinity: who has a version's cookie meets that version only; afterwards the cookie is taken away."""
-    release = release_of("istio-sticky")
-    with release.visitors() as visitors:
-        release.begin()
-        release.step(10)
-        release.share(10)
-        for version, status in ((NEW, "sessionAffinityCookie"), (OLD, "primarySessionAffinityCookie")):
-            cookie = release.status[status]
-            assert {text.partition(";")[0] for text in release.cookies(version)} == {cookie}
-            assert set(release.count(headers={"Cookie": f"a=b; {cookie}"})) == {version}
-        release.let()
-        release.promoted()
-        previous = release.status["previousSessionAffinityCookie"]
-        assert [text for text in release.cookies(NEW, previous) if text.startswith(f"{previous}; Max-Age=-1;")]
-    assert not visitors.failed
+    """Both cookies."""
+    plays.sticky(release_of("istio-sticky"), 10)
 
 
 @shown("mirror_steps")
 def test_copies_beside_weights(release_of: ReleaseOf) -> None:
-    """A mirror first: the old version answers everybody, the canary gets a copy of each request; then its share."""
+    """Of all requests, and then none."""
     release = release_of("istio-mirror")
-    with release.visitors() as visitors:
-        release.begin()
-        release.let()
-        release.until(lambda: mirrored(release))
-        settle()
-        assert copied(release, visitors, lambda: old_only(release, 500)) >= 100 - SHARE_POINTS_MAX
-        release.step(20)
-        assert not mirrored(release)
-        assert abs(copied(release, visitors, lambda: release.share(20)) - 20) <= SHARE_POINTS_MAX
-        release.let()
-        release.promoted()
-    assert not visitors.failed
+    plays.copies_beside_weights(release, lambda: mirrored(release))
 
 
 @shown("mirror")
 def test_copies_of_blue_green(release_of: ReleaseOf, figure: Callable[[str], None]) -> None:
-    """The canary gets copies of as many as asked for, and answers nobody before it is approved."""
-    release, enough = release_of("istio-mirror-blue"), int(2500 * (DEVIATIONS / SHARE_POINTS_MAX) ** 2)
-    with release.visitors() as visitors:
-        release.begin()
-        release.iterated()
-        share = copied(release, visitors, lambda: old_only(release, enough))
-        figure(f"{release.name}: mirrorWeight 50: {share:.2f} % of {enough} visits copied, none answered by the canary")
-        assert abs(share - 50) <= SHARE_POINTS_MAX
-        release.let()
-        release.promoted()
-    assert not visitors.failed
+    """Of as many requests as asked for."""
+    release = release_of("istio-mirror-blue")
+    share = plays.copies_of_blue_green(release, 50)
+    figure(f"{release.name}: mirrorWeight 50: {share:.2f} % of the visits were copied, none was answered by the canary")
 
 
 def mirrored(release: Release) -> bool:
     """Whether the route says so."""
     return any("mirror" in rule for rule in release.place.get("virtualservice", release.name)["spec"]["http"])
-
-
-def old_only(release: Release, visits: int) -> Counter[str]:
-    """Visits that only the old version answers."""
-    seen = release.count(visits)
-    assert set(seen) == {OLD}
-    return seen
-
-
-def copied(release: Release, visitors: Visitors, count: Callable[[], Counter[str]]) -> float:
-    """Percent of all visits, while some are counted, that the canary's pods saw."""
-    before, came = release.copies(), visitors.count().total()
-    seen = count().total() + visitors.count().total() - came
-    return 100 * (release.copies() - before) / seen
 
 
 def test_a_delegated_route(release_of: ReleaseOf) -> None:
@@ -185,14 +99,7 @@ def test_a_delegated_route(release_of: ReleaseOf) -> None:
     spec = release.place.get("virtualservice", release.name)["spec"]
     assert "hosts" not in spec and "gateways" not in spec
     release.proxy += "/podinfo"
-    with release.visitors() as visitors:
-        release.begin()
-        for weight in (10, 30):
-            release.step(weight)
-            release.share(weight)
-        release.let()
-        release.promoted()
-    assert not visitors.failed
+    plays.good(release, (10, 30))
     assert asked(release.proxy, host(release.name), "/other").status == 404
 
 
