@@ -6,6 +6,7 @@ import pytest
 
 from core.world import KUBERNETES, MESH, PLAIN, Pods, World, canary, hook, ready_world
 from pyflagger.api.canary import Phase
+from pyflagger.api.defaults import HEARD_SECONDS
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
 from pyflagger.core.decision import Ensure, Part, PauseAutoscaler, Promote, Remember, ScaleTarget, SetRoute
 from pyflagger.core.strategy import next_weight
@@ -302,7 +303,7 @@ def test_copying_something_newer_than_was_judged_does_nothing() -> None:
 def test_a_change_while_promoting_moves_traffic_home_and_waits_its_turn(analysis: dict[str, int]) -> None:
     """Unvetted pods lose the rest of the traffic at once; what was copied is what is promoted; then the next run."""
     world = ready_world(analysis).change("v1:r2").until(Phase.PROMOTING)
-    world.fresh_record().change("v1:r3").run(4)
+    world.fresh_record().change("v1:r3").run(4 + HEARD_SECONDS)
     assert world.weights == [0]
     ends = [status for status in world.statuses if status.phase is Phase.SUCCEEDED]
     assert [status.last_promoted_spec for status in ends] == ["v1:r2"]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from core.world import MESH, World, canary, hook, ready_world
 from pyflagger.api.canary import CanaryStatus, Phase
+from pyflagger.api.defaults import HEARD_SECONDS
 from pyflagger.api.facts import ALL_PRIMARY, READY, Fault, Problem, Readiness, Route
 from pyflagger.core.decision import PauseAutoscaler, ReleaseFinalizer, Revert
 from pyflagger.core.revision import Change, checksum, idle_change, running_change
@@ -320,6 +321,18 @@ def test_deletion_waits_for_the_target_for_as_long_as_it_takes() -> None:
     assert Revert("apex-service") not in world.actions
     world.target.failing = ""
     world.run(20)
+    assert world.gone
+
+
+def test_what_served_stays_until_proxies_have_heard_of_the_end() -> None:
+    """Handed back at once, gone a moment later, also when another process goes on with it."""
+    world = ready_world(spec=REVERTING)
+    world.delete().run(HEARD_SECONDS - 0.5)
+    assert Revert("routing") in world.actions and not world.gone
+    world.restart()
+    world.run(HEARD_SECONDS - 0.5)
+    assert not world.gone
+    world.run(1)
     assert world.gone
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from core.world import KUBERNETES, MESH, PLAIN, World, canary, hook, ready_world
 from pyflagger.api.canary import Phase
-from pyflagger.api.facts import Route
+from pyflagger.api.defaults import HEARD_SECONDS
+from pyflagger.api.facts import ALL_PRIMARY, Route
 from pyflagger.core.decision import Ensure, Part, PauseAutoscaler, ScaleTarget
 
 
@@ -192,11 +193,31 @@ def test_a_good_release_tells_and_counts() -> None:
 
 
 def test_a_release_takes_its_steps_and_little_more() -> None:
-    """Three weights held for an interval each, and the time pods take: the first comes as soon as they are ready."""
+    """Three weights held for an interval each, the time pods take, and a moment for proxies at the end."""
     world = ready_world({"stepWeight": 10, "maxWeight": 30}, rollout=1.5)
     began = world.now
     world.change("v1:r2").until(Phase.SUCCEEDED)
-    assert world.now - began == pytest.approx(33, abs=0.6)
+    assert world.now - began == pytest.approx(33 + HEARD_SECONDS, abs=1)
+
+
+@pytest.mark.parametrize("analysis", [{"stepWeight": 20, "maxWeight": 20}, {"iterations": 1, "mirror": True}])
+def test_pods_stay_until_proxies_have_heard_of_the_route(analysis: dict[str, Any]) -> None:
+    """All traffic is the primary's, and the canary's pods are there for a moment more; then they go."""
+    world = ready_world(analysis, **MESH).change("v1:r2").until(Phase.FINALISING)
+    began = world.now
+    assert world.route == ALL_PRIMARY and world.target.replicas > 0
+    world.run(HEARD_SECONDS - 1)
+    assert world.target.replicas > 0 and world.status.phase is Phase.FINALISING
+    world.until(Phase.SUCCEEDED)
+    assert world.target.replicas == 0 and world.now - began <= HEARD_SECONDS
+
+
+def test_where_nothing_is_routed_nobody_has_to_hear_of_it() -> None:
+    """Blue/green by Services: the pods go at once."""
+    world = ready_world({"iterations": 1}, **KUBERNETES).change("v1:r2").until(Phase.PROMOTING)
+    began = world.now
+    world.until(Phase.SUCCEEDED)
+    assert world.now - began <= world.rollout
 
 
 def test_from_the_first_look_to_success() -> None:

@@ -10,6 +10,8 @@ from pyflagger.api.canary import Analysis, Canary
 INTERVAL_SECONDS = 60.0
 INTERVAL_SECONDS_MIN = 10.0
 KUBERNETES_ITERATIONS = 10
+HEARD_SECONDS = 2.0
+"""What proxies have to hear of a route before pods that it does not lead to any more may go. Measured: 0.2 to 1.1 s."""
 
 Strategy: TypeAlias = Literal["canary", "ab-testing", "blue-green"]
 

@@ -7,12 +7,13 @@ deletion timestamp and our finalizer.
 
 from __future__ import annotations
 
+from pyflagger.api import defaults
 from pyflagger.api.canary import Phase
 from pyflagger.core import reasons
 from pyflagger.core.case import Case, Step
 from pyflagger.core.decision import Decision, PauseAutoscaler, ReleaseFinalizer, Remember, Revert
 
-REVERTED = "target-reverted"
+REVERTED, HANDED = "target-reverted", "users-handed-back"
 
 
 def begin(case: Case) -> Decision | None:
@@ -46,10 +47,20 @@ def pods(case: Case) -> Decision | None:
     return case.hold(reasons.handing_back_holds(readiness.text), wake=wake)
 
 
+def hand_back(case: Case) -> Decision | None:
+    """Users go back to the target, and what served them stays until proxies have heard of it."""
+    handed = case.situation.memory.said.get(HANDED)
+    if handed is None:
+        told = Remember(said=((HANDED, str(case.now)),))
+        return case.act(reasons.HANDING_BACK, Revert("apex-service"), Revert("routing"), told)
+    by = float(handed) + defaults.HEARD_SECONDS
+    return Decision(reasons=(reasons.HANDING_BACK,), wake=by) if case.now < by else None
+
+
 def release(case: Case) -> Decision:
-    """Users go back to the target, and the object may go."""
+    """The object may go, and with it whatever is its own."""
     reason = reasons.terminated(case.canary)
-    return case.act(reason, Revert("apex-service"), Revert("routing"), case.say(reason), ReleaseFinalizer())
+    return case.act(reason, case.say(reason), ReleaseFinalizer())
 
 
-STEPS: tuple[Step, ...] = (begin, unread, target, pods, release)
+STEPS: tuple[Step, ...] = (begin, unread, target, pods, hand_back, release)

@@ -6,7 +6,9 @@ promotion has failed and the canary keeps serving. What the canary's pods do by 
 
 from __future__ import annotations
 
+from pyflagger.api import defaults
 from pyflagger.api.canary import Phase
+from pyflagger.api.durations import epoch
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Route
 from pyflagger.core import reasons, rollback
 from pyflagger.core.case import Case, Step, no_progress
@@ -144,6 +146,15 @@ def _stepped_to(case: Case, share: int) -> Decision:
     )
 
 
+def heard(case: Case) -> Decision | None:
+    """Proxies hear of the route a moment after its object has it: as long the canary's pods serve on."""
+    since = case.status.last_transition_time
+    if case.virtual or case.exposed or not since:
+        return None
+    by = epoch(since) + defaults.HEARD_SECONDS
+    return Decision(reasons=(reasons.ROUTING_TO_PRIMARY,), wake=by) if case.now < by else None
+
+
 def scale_down(case: Case) -> Decision | None:
     """The canary's pods go, once no traffic reaches them."""
     sleep = case.put_to_sleep()
@@ -194,4 +205,4 @@ PROMOTING: tuple[Step, ...] = (
     scale_down,
     finish,
 )
-FINALISING: tuple[Step, ...] = (give_up, rebase, done, primary_ready, scale_down, finish)
+FINALISING: tuple[Step, ...] = (give_up, rebase, done, primary_ready, heard, scale_down, finish)
