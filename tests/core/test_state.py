@@ -327,7 +327,7 @@ def test_deletion_waits_for_the_target_for_as_long_as_it_takes() -> None:
 def test_what_served_stays_until_proxies_have_heard_of_the_end() -> None:
     """Handed back at once, gone a moment later, also when another process goes on with it."""
     world = ready_world(spec=REVERTING)
-    world.delete().run(HEARD_SECONDS - 0.5)
+    world.delete().run(world.rollout + HEARD_SECONDS - 0.5)
     assert Revert("routing") in world.actions and not world.gone
     world.restart()
     world.run(HEARD_SECONDS - 0.5)

@@ -271,6 +271,11 @@ class Case:
         """Wait, and say once why."""
         return Decision(actions=self.once(reason, warn=warn), reasons=(reason,), wake=wake)
 
+    def until_heard(self, since: float, reason: Reason) -> Decision | None:
+        """Wait until proxies have heard of what was routed then; a time that is to come was told by another clock."""
+        by = since + defaults.HEARD_SECONDS
+        return Decision(reasons=(reason,), wake=by) if since <= self.now < by else None
+
     def act(self, reason: Reason, *actions: Action) -> Decision:
         """Do something now."""
         return Decision(actions=actions, reasons=(reason,))

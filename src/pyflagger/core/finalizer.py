@@ -7,7 +7,6 @@ deletion timestamp and our finalizer.
 
 from __future__ import annotations
 
-from pyflagger.api import defaults
 from pyflagger.api.canary import Phase
 from pyflagger.core import reasons
 from pyflagger.core.case import Case, Step
@@ -53,8 +52,7 @@ def hand_back(case: Case) -> Decision | None:
     if handed is None:
         told = Remember(said=((HANDED, str(case.now)),))
         return case.act(reasons.HANDING_BACK, Revert("apex-service"), Revert("routing"), told)
-    by = float(handed) + defaults.HEARD_SECONDS
-    return Decision(reasons=(reasons.HANDING_BACK,), wake=by) if case.now < by else None
+    return case.until_heard(float(handed), reasons.HANDING_BACK)
 
 
 def release(case: Case) -> Decision:

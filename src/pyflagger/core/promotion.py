@@ -6,7 +6,6 @@ promotion has failed and the canary keeps serving. What the canary's pods do by 
 
 from __future__ import annotations
 
-from pyflagger.api import defaults
 from pyflagger.api.canary import Phase
 from pyflagger.api.durations import epoch
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Route
@@ -151,8 +150,7 @@ def heard(case: Case) -> Decision | None:
     since = case.status.last_transition_time
     if case.virtual or case.exposed or not since:
         return None
-    by = epoch(since) + defaults.HEARD_SECONDS
-    return Decision(reasons=(reasons.ROUTING_TO_PRIMARY,), wake=by) if case.now < by else None
+    return case.until_heard(epoch(since), reasons.ROUTING_TO_PRIMARY)
 
 
 def scale_down(case: Case) -> Decision | None:
