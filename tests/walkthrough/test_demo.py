@@ -15,6 +15,18 @@ pytestmark = pytest.mark.real
 
 FLAGGER = (sys.executable, "-m", "pyflagger.cli.main", "demo")
 SHARE_POINTS_MAX = 3.0
+FIELDS: dict[str, tuple[set[str], ...]] = {
+    "status": ({"phase", "weight", "iterations", "failed", "reason"},),
+    "event": ({"type", "reason", "message"}, {"type", "reason", "message", "revision"}),
+    "check": (
+        {"name", "value", "unit", "min", "max", "passed", "text"},
+        {"name", "hook", "passed", "text"},
+    ),
+    "traffic": ({"total", "failed", "canary", "share", "visitors", "weight"},),
+}
+"""What docs/commands.md says of each kind of record."""
+
+SUMMARY = {"revision", "outcome", "expected", "seconds", "weights", "requests", "shares", "visitors"}
 
 
 def told(scenario: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -25,6 +37,11 @@ def told(scenario: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     assert last["kind"] == "summary"
     assert {record["kind"] for record in records} == {"status", "event", "traffic", "check"}
     assert all(record["t"] >= 0 for record in records)
+    for record in records:
+        assert record.keys() - {"t", "kind"} in FIELDS[record["kind"]], record
+    assert last.keys() == {"kind", "releases"}
+    assert all(release.keys() == SUMMARY for release in last["releases"])
+    assert all(release["requests"].keys() == {"total", "failed", "canary"} for release in last["releases"])
     return records, last["releases"]
 
 
