@@ -89,7 +89,7 @@ CAST: Mapping[str, App] = {
         {"iterations": 1, "metrics": []}, spec={"skipAnalysis": True, "progressDeadlineSeconds": 15}, gated=False
     ),
     "istio-rendered": App(
-        steps(20),
+        steps(20, metrics=[]),
         {"timeout": "2s", "retries": RETRIES, "corsPolicy": CORS, "headers": ADDED, "trafficPolicy": POLICY},
     ),
     "istio-connections": App(steps(20, metrics=[]), {"appProtocol": "tcp"}, raw=True),
