@@ -199,9 +199,10 @@ async def test_our_own_writes_are_known_at_once() -> None:
     """Before any watch event has brought them back."""
     place = await Place().begin()
     place.configs.want("web", {A, B})
-    made = await place.create(B, {"x": "mine"})
+    owner = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "web", "uid": "u1", "controller": True}
+    made = await place.create(B, {"x": "mine"}, ownerReferences=[owner])
     place.configs.learn(made, B)
-    assert data(place.configs.find(B)) == {"x": "mine"}
+    assert data(place.configs.find(B)) == {"x": "mine"} and place.configs.owned("u1") == {B}
     await place.clock.sleep(1)
     assert data(place.configs.find(B)) == {"x": "mine"} and place.reads() == 0
     await place.end()

@@ -10,15 +10,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pyflagger.api.defaults import HEARD_SECONDS
 from pyflagger.kube.resources import EVENTS
 from pyflagger.objects import Obj
 from pyflagger.operator.run import Operator
 from pyflagger.wire import HttpAnswer, HttpRequest
+from pyflagger.workloads.readiness import SETTLE_SECONDS
 from stage.manifests import INTERVAL, MAX, STEP, canary, deployment, image, ingress, settings
 from stage.stage import Stage, healthy, vector
 
 IDEAL_SECONDS = INTERVAL * MAX / STEP
-PROMPT_SECONDS = IDEAL_SECONDS + 5
+PROMPT_SECONDS = IDEAL_SECONDS + SETTLE_SECONDS + HEARD_SECONDS + 3
 
 ADVISING = "create correct delete install label look mend name send set use write cannot make put try check wrap"
 ADVICE = rf"(?i)\b({'|'.join(ADVISING.split())}|must be|scrapes?|aggregate)\b"
@@ -161,6 +163,7 @@ class Pair:
         await self.phase("calm", "Succeeded")
         assert self.stage.clock.now() - self.began <= PROMPT_SECONDS + 2 * self.pods_take, await self.told("calm")
         assert not [text for text in await self.told("calm") if "Halt" in text or "sick" in text]
+        assert not [text for text in await self.told() if "bug of flagger" in text], "whatever happened was foreseen"
 
     @property
     def operator(self) -> Operator:

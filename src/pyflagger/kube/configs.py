@@ -94,6 +94,9 @@ class Configs(Generic[Key]):
         self._data[ref] = _needed(obj)
         if self._cache.get(ref) is None:
             self._ahead.add(ref)
+        owner = controller_of(obj)
+        if owner:
+            self._owned[owner["uid"]] |= {ref}
 
     def unlearn(self, ref: Ref) -> None:
         """An API call deleted this object."""
