@@ -121,6 +121,7 @@ async def test_what_people_made(kind: str, name: str, moment: str) -> None:
         await pair.stage.clock.sleep(1)
         assert await weight(pair) <= max(before, MAX)
     await pair.calm_is_prompt()
+    await pair.was_foreseen()
     await restore(pair, kept)
     await ends_well(pair, moment)
 
@@ -136,6 +137,7 @@ async def test_what_is_ours(kind: str, name: str, moment: str) -> None:
         await pair.stage.clock.sleep(1)
         assert await weight(pair) <= max(before, MAX)
     await pair.calm_is_prompt()
+    await pair.was_foreseen()
     if (kind, name) == ("Deployment", "sick-primary") and not await is_there(pair, kind, name):
         await pair.tells(r"sick-primary\.sick (does not exist|not ready: it does not exist)")
         await pair.stage.set_image("sick", "sick", image("sick", "1"), "sick")
@@ -154,6 +156,7 @@ async def test_the_canary_itself(moment: str) -> None:
     kept: dict[str, Any] = await pair.stage.get("Canary", "sick", "sick")
     await pair.stage.delete("Canary", "sick", "sick")
     await pair.calm_is_prompt()
+    await pair.was_foreseen()
     for kind, name in OURS:
         if (kind, name) != ("Service", "sick"):
             assert not await is_there(pair, kind, name), name
