@@ -26,7 +26,7 @@ FIELDS: dict[str, tuple[set[str], ...]] = {
 }
 """What docs/commands.md says of each kind of record."""
 
-SUMMARY = {"revision", "outcome", "expected", "seconds", "weights", "requests", "shares", "visitors"}
+SUMMARY = {"revision", "outcome", "expected", "seconds", "weights", "requests", "shares", "visitors", "missing"}
 
 
 def told(scenario: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -133,7 +133,8 @@ def test_the_list_of_scenarios() -> None:
     """`--list` names each with what it shows; an unknown one is refused with the list."""
     listed = subprocess.run([*FLAGGER, "--list"], capture_output=True, text=True, timeout=30, check=True)
     names = [line.split()[0] for line in listed.stdout.splitlines()]
-    assert names == ["nginx-canary", "blue-green", "gates", "linkerd-canary", "nginx-ab"]
+    others = ["blue-green", "gates", "gatewayapi", "keda", "linkerd-canary", "nginx-ab", "session-affinity", "traefik"]
+    assert names == ["nginx-canary", *others]
     refused = subprocess.run([*FLAGGER, "nginx-canry"], capture_output=True, text=True, timeout=30)
     assert refused.returncode == 2
     assert "nginx-canary" in refused.stderr
