@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from typing import Any
 
 import pytest
 
+from pyflagger.cli.demo import SIGNALLED
 from walkthrough.sandboxed import ROOT
 
 pytestmark = pytest.mark.real
@@ -138,3 +140,12 @@ def test_the_list_of_scenarios() -> None:
     refused = subprocess.run([*FLAGGER, "nginx-canry"], capture_output=True, text=True, timeout=30)
     assert refused.returncode == 2
     assert "nginx-canary" in refused.stderr
+
+
+def test_a_demo_that_nobody_reads_any_more_ends() -> None:
+    """As when its terminal is closed, with nothing left behind."""
+    with subprocess.Popen([*FLAGGER, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as demo:
+        assert demo.stdout is not None and demo.stderr is not None
+        assert json.loads(demo.stdout.readline())
+        demo.stdout.close()
+        assert demo.wait(30) == SIGNALLED + signal.SIGHUP, demo.stderr.read()

@@ -6,13 +6,15 @@ Exit status 0 only when each release ended as its scenario says.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pyflagger import goflags, logs
-from pyflagger.cli.demo.play import Player, Stuck, Told
+from pyflagger.cli.demo.play import Player, Show, Stuck, Told
 from pyflagger.cli.demo.scenario import DEFAULT, Scenario, UnknownScenario, load, names
 from pyflagger.cli.demo.views import JsonLines, Lines, Picture, View
 from pyflagger.cli.stage import Broken, Interrupted, interruptible, meshed, routed, staged, while_whole
@@ -57,16 +59,30 @@ def view_of(asked: Asked, scenario: Scenario) -> View:
     return Picture(f"{scenario.name}: {scenario.about}") if sys.stdout.isatty() else Lines()
 
 
+def read_by_somebody(show: Show) -> Show:
+    """Show records; once nobody reads them any more, the demo ends as when its terminal is closed."""
+
+    def showing(record: dict[str, Any]) -> None:
+        try:
+            show(record)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            signal.raise_signal(signal.SIGHUP)
+
+    return showing
+
+
 async def play(asked: Asked, scenario: Scenario) -> list[Told]:
     """Play on a fresh sandbox and show the summary. Raises Stuck, Broken, and what a sandbox raises."""
     clock, view = SystemClock(), view_of(asked, scenario)
     options = Options(mesh_provider=scenario.provider, min_interval=MIN_INTERVAL_SECONDS)
     with view:
-        player = Player(scenario, clock, view.show)
+        show = read_by_somebody(view.show)
+        player = Player(scenario, clock, show)
         setup = Setup(prometheus=asked.prometheus, mesh=meshed(scenario.provider), family=routed(scenario.provider))
         async with staged(setup, options, clock, player) as stage:
             told = await while_whole(player.play(stage), stage.cluster)
-        view.show({"kind": "summary", "releases": [each.document() for each in told]})
+        show({"kind": "summary", "releases": [each.document() for each in told]})
     return told
 
 
