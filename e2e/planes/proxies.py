@@ -16,7 +16,7 @@ from e2e.parts import contour, envoy
 from e2e.place import until
 from e2e.stage import Stage
 from pyflagger.objects import Obj
-from pyflagger.sandbox.network.ingress import find, free_port
+from pyflagger.sandbox.network.ingress import OBSERVED, find, free_port
 
 HOST = "127.0.0.1"
 NAMESPACE = "gateways"
@@ -82,15 +82,7 @@ class Proxies:
             f"--entryPoints.metrics.address={HOST}:{self._traefik_metrics}",
             "--providers.kubernetesCRD=true",
             "--providers.kubernetesGateway=true",
-            "--providers.providersThrottleDuration=100ms",
-            "--metrics.prometheus=true",
-            "--metrics.prometheus.entryPoint=metrics",
-            "--metrics.prometheus.addServicesLabels=true",
-            "--ping=true",
-            "--ping.entryPoint=metrics",
-            "--global.sendAnonymousUsage=false",
-            "--global.checkNewVersion=false",
-            "--log.level=WARN",
+            *OBSERVED,
         ]
         return self._child("traefik", argv)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from e2e.place import Place, until
+from e2e.planes import plays
 from e2e.planes.cast import ADMIN, BAD, CAST, OLD, SLOW
 from e2e.planes.conftest import AtOnce, ReleaseOf, shows
 from e2e.planes.release import Release, settle
@@ -39,18 +40,7 @@ def adopts(name: str) -> bool:
 )
 def test_a_good_release(name: str, at_once: AtOnce) -> None:
     """Promoted: at each weight its share of the visits, and no visit failed."""
-
-    def play(release: Release) -> None:
-        with release.visitors() as visitors:
-            release.begin()
-            for weight in WEIGHTS[release.name]:
-                release.step(weight)
-                release.share(weight)
-            release.let()
-            release.promoted()
-        release.none_lost(visitors)
-
-    at_once(play)
+    at_once(lambda release: plays.good(release, WEIGHTS[release.name]))
 
 
 @pytest.mark.parametrize("name", shows("ports", ("traefik-ports", "nginx-ports")))
@@ -75,15 +65,7 @@ def test_further_ports(name: str, at_once: AtOnce) -> None:
 @pytest.mark.parametrize("name", FAULTY)
 def test_a_bad_release(name: str, at_once: AtOnce) -> None:
     """Taken back by what the proxy's own counters say: the old version alone answers, and well."""
-
-    def play(release: Release) -> None:
-        with release.visitors():
-            release.begin(FAULTY[release.name])
-            release.step(30)
-            release.ended("Failed")
-        assert set(release.count()) == {OLD}
-
-    at_once(play)
+    at_once(lambda release: plays.bad(release, FAULTY[release.name]))
 
 
 def test_a_life(release_of: ReleaseOf) -> None:
@@ -107,17 +89,7 @@ def test_a_life(release_of: ReleaseOf) -> None:
 @pytest.mark.parametrize("name", shows("blue_green", BLUE_GREEN))
 def test_blue_green(name: str, at_once: AtOnce) -> None:
     """Nobody meets the new version before it is promoted, and everybody after."""
-
-    def play(release: Release) -> None:
-        with release.visitors() as visitors:
-            release.begin()
-            release.iterated()
-            assert set(release.count()) == {OLD}
-            release.let()
-            release.promoted()
-        release.none_lost(visitors)
-
-    at_once(play)
+    at_once(plays.blue_green)
 
 
 @pytest.mark.shows("nginx", "revert")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
-from e2e.planes.cast import NEW, OLD
+from e2e.planes import plays
 from e2e.planes.conftest import AtOnce, ReleaseOf, shows
-from e2e.planes.release import SHARE_POINTS_MAX, Release, settle
-from e2e.visitors import Visitors
+from e2e.planes.release import Release
 
 INSIDER = {"x-canary": "insider"}
 TEAM, CHIEF = {**INSIDER, "x-team": "blue"}, {"x-canary": "chief-cook"}
@@ -34,19 +32,7 @@ NO_TESTERS: Sequence[Mapping[str, str]] = (
 @pytest.mark.parametrize("name", shows("testers", ("gateway-testers", "contour-testers", "nginx-testers")))
 def test_testers_beside_weights(name: str, at_once: AtOnce) -> None:
     """All of them meet the canary while others meet it by its weight; the old version again when it is taken back."""
-
-    def play(release: Release) -> None:
-        with release.visitors() as visitors:
-            release.begin()
-            release.step(20)
-            assert set(release.count(headers=INSIDER)) == {NEW}
-            release.share(20, {"x-canary": "outsider"})
-            release.image(OLD)
-            release.ended("Initialized")
-            assert set(release.count(headers=INSIDER)) == {OLD}
-        release.none_lost(visitors)
-
-    at_once(play)
+    at_once(lambda release: plays.testers_beside_weights(release, INSIDER, {"x-canary": "outsider"}))
 
 
 @pytest.mark.parametrize("name", shows("ab", TESTERS))
@@ -55,16 +41,7 @@ def test_testers_alone_meet_the_canary(name: str, at_once: AtOnce) -> None:
 
     def play(release: Release) -> None:
         meant = TESTERS[release.name]
-        with release.visitors(meant[0]) as testers, release.visitors() as visitors:
-            release.begin()
-            release.iterated()
-            for headers in meant:
-                assert set(release.count(headers=headers)) == {NEW}
-            for headers in NO_TESTERS:
-                assert headers in meant or set(release.count(headers=headers)) == {OLD}, headers
-            release.let()
-            release.promoted()
-        release.none_lost(testers, visitors)
+        plays.testers_alone(release, meant, (headers for headers in NO_TESTERS if headers not in meant))
 
     at_once(play)
 
@@ -72,69 +49,23 @@ def test_testers_alone_meet_the_canary(name: str, at_once: AtOnce) -> None:
 @pytest.mark.shows("gatewayapi:v1", "affinity")
 def test_a_visitor_stays_with_a_version(release_of: ReleaseOf) -> None:
     """Session affinity: who has a version's cookie meets that version only; afterwards the cookie is taken away."""
-    release = release_of("gateway-sticky")
-    with release.visitors() as visitors:
-        release.begin()
-        release.step(20)
-        release.share(20)
-        for version, status in ((NEW, "sessionAffinityCookie"), (OLD, "primarySessionAffinityCookie")):
-            cookie = release.status[status]
-            given = {text.partition(";")[0] for text in release.cookies(version)}
-            assert given == {cookie}
-            assert set(release.count(headers={"Cookie": f"a=b; {cookie}"})) == {version}
-        release.let()
-        release.promoted()
-        previous = release.status["previousSessionAffinityCookie"]
-        assert [text for text in release.cookies(NEW, previous) if text.startswith(f"{previous}; Max-Age=-1;")]
-    release.none_lost(visitors)
+    plays.sticky(release_of("gateway-sticky"), 20)
 
 
 @pytest.mark.shows("gatewayapi:v1", "mirror_steps")
 def test_copies_beside_weights(release_of: ReleaseOf) -> None:
     """A mirror first: the old version answers everybody, the canary gets a copy of each request; then its share."""
     release = release_of("mirror")
-    with release.visitors() as visitors:
-        release.begin()
-        release.let()
-        release.until(lambda: mirrored(release))
-        settle()
-        assert copied(release, visitors, lambda: old_only(release)) >= 100 - SHARE_POINTS_MAX
-        release.step(20)
-        assert not mirrored(release)
-        assert abs(copied(release, visitors, lambda: release.share(20)) - 20) <= SHARE_POINTS_MAX
-        release.let()
-        release.promoted()
-    release.none_lost(visitors)
+    plays.copies_beside_weights(release, lambda: mirrored(release))
 
 
 @pytest.mark.shows("gatewayapi:v1", "mirror")
 def test_copies_of_blue_green(release_of: ReleaseOf) -> None:
     """The canary gets copies all the while, and answers nobody before it is approved."""
-    release = release_of("mirror-blue")
-    with release.visitors() as visitors:
-        release.begin()
-        release.iterated()
-        assert copied(release, visitors, lambda: old_only(release)) >= 100 - SHARE_POINTS_MAX
-        release.let()
-        release.promoted()
-    release.none_lost(visitors)
+    plays.copies_of_blue_green(release_of("mirror-blue"))
 
 
 def mirrored(release: Release) -> bool:
     """Whether the route says so."""
     rules = release.place.get("httproute", release.name)["spec"]["rules"]
     return any(one["type"] == "RequestMirror" for rule in rules for one in rule.get("filters", ()))
-
-
-def old_only(release: Release) -> Counter[str]:
-    """Visits that only the old version answers."""
-    seen = release.count()
-    assert set(seen) == {OLD}
-    return seen
-
-
-def copied(release: Release, visitors: Visitors, count: Callable[[], Counter[str]]) -> float:
-    """Percent of all visits, while some are counted, that the canary's pods saw."""
-    before, came = release.copies(), visitors.count().total()
-    seen = count().total() + visitors.count().total() - came
-    return 100 * (release.copies() - before) / seen

@@ -68,3 +68,17 @@ def canary(name: str, **more: Any) -> Obj:
         "analysis": analysis(),
     }
     return {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "metadata": {"name": name}, "spec": spec | more}
+
+
+def scaler(name: str) -> Obj:
+    """A HorizontalPodAutoscaler of a Deployment."""
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": name},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "minReplicas": 2,
+            "maxReplicas": 4,
+        },
+    }

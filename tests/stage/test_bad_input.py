@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pyflagger.objects import Obj
-from stage.manifests import analysis, canary, deployment, ingress, settings
+from stage.manifests import analysis, canary, deployment, ingress, scaler, settings
 from stage.trouble import Pair
 
 pytestmark = pytest.mark.looptime
@@ -114,16 +114,6 @@ def cleared(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 SCALER = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "sick"}
-SCALING: Obj = {
-    "apiVersion": "autoscaling/v2",
-    "kind": "HorizontalPodAutoscaler",
-    "metadata": {"name": "sick"},
-    "spec": {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "sick"},
-        "minReplicas": 2,
-        "maxReplicas": 4,
-    },
-}
 
 # What is missing, what is told of it, and what brings the canary to its feet.
 MISSING: dict[str, tuple[Obj, tuple[str, ...], str, Obj]] = {
@@ -135,7 +125,12 @@ MISSING: dict[str, tuple[Obj, tuple[str, ...], str, Obj]] = {
     ),
     "Ingress": (canary("sick"), ("Ingress",), r"ingress sick\.sick get query error.*not found", ingress("sick")),
     "ConfigMap": (canary("sick"), ("ConfigMap",), r"sick-env.*not found", settings("sick")),
-    "autoscaler": (canary("sick", autoscalerRef=SCALER), (), r"HorizontalPodAutoscaler sick.*not found", SCALING),
+    "autoscaler": (
+        canary("sick", autoscalerRef=SCALER),
+        (),
+        r"HorizontalPodAutoscaler sick.*not found",
+        scaler("sick"),
+    ),
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pyflagger.kube.errors import NotFound
 from pyflagger.objects import Obj
-from stage.manifests import MAX, STEP, analysis, canary, image
+from stage.manifests import MAX, STEP, analysis, canary, image, scaler
 from stage.trouble import Pair
 
 pytestmark = pytest.mark.looptime
@@ -23,16 +23,6 @@ TEMPLATE: Obj = {
     "kind": "MetricTemplate",
     "metadata": {"name": "errors"},
     "spec": {"provider": {"type": "prometheus", "address": "http://prometheus.sick"}, "query": "errors"},
-}
-SCALER: Obj = {
-    "apiVersion": "autoscaling/v2",
-    "kind": "HorizontalPodAutoscaler",
-    "metadata": {"name": "sick"},
-    "spec": {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "sick"},
-        "minReplicas": 2,
-        "maxReplicas": 4,
-    },
 }
 THEIRS = (
     ("Ingress", "sick"),
@@ -60,7 +50,7 @@ async def begun(moment: str) -> Pair:
     scaled = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "sick"}
     pair = Pair(pods_take=POD_SECONDS)
     await pair.begin(spoilt=canary("sick", analysis=analysis(metrics=[metric], threshold=9), autoscalerRef=scaled))
-    for obj in (TEMPLATE, SCALER):
+    for obj in (TEMPLATE, scaler("sick")):
         await pair.stage.create(obj, "sick")
     await pair.phase("sick", "Initialized")
     if moment == "Failed":

@@ -52,6 +52,20 @@ def reserved(host: str = "127.0.0.1") -> socket.socket:
     return held
 
 
+OBSERVED = (
+    "--providers.providersThrottleDuration=100ms",
+    "--metrics.prometheus=true",
+    "--metrics.prometheus.entryPoint=metrics",
+    "--metrics.prometheus.addServicesLabels=true",
+    "--ping=true",
+    "--ping.entryPoint=metrics",
+    "--global.sendAnonymousUsage=false",
+    "--global.checkNewVersion=false",
+    "--log.level=WARN",
+)
+"""What any Traefik of ours is told: to follow routes at once, to measure at `metrics`, to phone nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """How Traefik gets to its API server. `authority`: a file of certificates, None where it speaks plain HTTP."""
@@ -81,15 +95,7 @@ def arguments(
         f"{provider}.httpEntryPoint=web",
         f"{provider}.allowSnippetAnnotations=true",
         *(family.flags(api.url, str(token_file)) if family else ()),
-        "--providers.providersThrottleDuration=100ms",
-        "--metrics.prometheus=true",
-        "--metrics.prometheus.entryPoint=metrics",
-        "--metrics.prometheus.addServicesLabels=true",
-        "--ping=true",
-        "--ping.entryPoint=metrics",
-        "--global.sendAnonymousUsage=false",
-        "--global.checkNewVersion=false",
-        "--log.level=WARN",
+        *OBSERVED,
     ]
 
 
