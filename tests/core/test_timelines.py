@@ -14,7 +14,7 @@ import pytest
 from core.world import KUBERNETES, MESH, PLAIN, World, canary, hook, ready_world
 from pyflagger.api.canary import Phase
 from pyflagger.api.defaults import HEARD_SECONDS
-from pyflagger.api.facts import ALL_PRIMARY, Route
+from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Route
 from pyflagger.core.decision import Ensure, Part, PauseAutoscaler, ScaleTarget
 
 
@@ -210,6 +210,61 @@ def test_pods_stay_until_proxies_have_heard_of_the_route(analysis: dict[str, Any
     assert world.target.replicas > 0 and world.status.phase is Phase.FINALISING
     world.until(Phase.SUCCEEDED)
     assert world.target.replicas == 0 and world.now - began <= HEARD_SECONDS
+
+
+@pytest.mark.parametrize("ending", ["failed checks", "deadline", "revert", "skip"])
+@pytest.mark.parametrize("restart", [False, True])
+def test_however_a_run_ends_its_pods_stay_until_proxies_have_heard(ending: str, restart: bool) -> None:
+    """Visitors are led away at once and told of at once; no new process in between makes it shorter."""
+    world = ready_world({"metrics": [RATE], "threshold": 1, "stepWeight": 20}).change("v1:r2").run(10)
+    assert world.route is not None and world.route.canary == 20
+    if ending == "failed checks":
+        world.metrics[RATE["name"]] = 1
+    elif ending == "deadline":
+        world.target.failing = "deadline"
+    elif ending == "revert":
+        world.change("v1:r1")
+    else:
+        world.spec(skip_analysis=True)
+    world.fresh_record()
+    while world.route != ALL_PRIMARY:
+        world.run(0.5)
+    assert world.left is not None
+    began, pods = world.left, world.target.replicas
+    if ending != "skip":
+        assert any(text.startswith(("Canary failed!", "Promoted revision is back!")) for text in world.texts)
+    world.run(began + HEARD_SECONDS - 0.5 - world.now)
+    assert world.target.replicas == pods > 0
+    if restart:
+        world.restart()
+        world.run(1)
+        assert world.target.replicas == pods
+    world.until(Phase.FAILED, Phase.INITIALIZED, Phase.SUCCEEDED)
+    assert world.target.replicas == 0 and world.routes == [ALL_PRIMARY]
+    assert world.now - began <= (3 * HEARD_SECONDS if restart else world.rollout + HEARD_SECONDS)
+
+
+def test_at_the_beginning_the_target_serves_until_proxies_have_heard_of_the_primary() -> None:
+    """The apex Service leads to the primary from now on; who has not heard of it still finds pods."""
+    world = World(canary())
+    while world.parts[Part.APEX_SERVICE] != "ok":
+        world.run(0.5)
+    world.run(HEARD_SECONDS - 1)
+    assert world.target.replicas > 0 and world.status.phase is Phase.INITIALIZING
+    world.run(1)
+    assert world.target.replicas == 0 and world.status.phase is Phase.INITIALIZED
+
+
+def test_a_canary_that_served_everybody_by_its_service_stays_until_that_is_heard_of() -> None:
+    """Provider kubernetes splits nothing, but after a failed promotion its Service leads to the canary."""
+    world = ready_world({"iterations": 1}, fate={"v1:r2": "deadline"}, **KUBERNETES)
+    world.change("v1:r2").until(Phase.FAILED)
+    assert world.route == ALL_CANARY
+    world.change("v1:r3").until(Phase.FINALISING)
+    began = world.now
+    assert world.route == ALL_PRIMARY
+    world.until(Phase.SUCCEEDED)
+    assert world.now - began == pytest.approx(HEARD_SECONDS, abs=0.5)
 
 
 def test_where_nothing_is_routed_nobody_has_to_hear_of_it() -> None:

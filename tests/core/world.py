@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pyflagger.api.canary import Canary, CanaryStatus, Phase
+from pyflagger.api.defaults import HEARD_SECONDS
 from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Problem, Readiness, Route
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import (
@@ -152,6 +153,8 @@ class World:
     routes: list[Route] = field(default_factory=list)
     statuses: list[CanaryStatus] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
+    left: float | None = None
+    """When visitors were last led away from the target's pods; None: nobody ever was."""
     kill_after: int | None = None
     """Die once so many more actions were applied."""
     after: Callable[[World], None] | None = None
@@ -370,6 +373,8 @@ class World:
         before = self.route or ALL_PRIMARY
         ready = self.primary is not None and self.primary.replicas > 0 and not self.primary.failing
         assert ready or route.primary <= before.primary, "more traffic to a primary that is not ready"
+        if before != ALL_PRIMARY == route:
+            self.left = self.now
         self.route = route
         self.routes.append(route)
 
@@ -379,6 +384,8 @@ class World:
             self.primary_configs = self.configs
         if part is Part.ROUTING and self.provider != "kubernetes":
             self.route = self.route or ALL_PRIMARY
+        if part is Part.APEX_SERVICE:
+            self.left = self.now
         self.parts[part] = "ok"
 
     def _promote(self, revision: str) -> bool:
@@ -398,6 +405,8 @@ class World:
     def _scale(self, replicas: int) -> None:
         if replicas == 0:
             assert (self.route or ALL_PRIMARY).canary == 0, "a canary with traffic loses its pods"
+            heard = self.left is None or self.now - self.left >= HEARD_SECONDS
+            assert heard, "pods are gone before proxies have heard of it"
         else:
             self.target.ready_at = self.now + self.rollout
         self.target.replicas = replicas

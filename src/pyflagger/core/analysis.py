@@ -56,12 +56,15 @@ def _restart(case: Case, rescued: bool) -> Decision:
 
 def _cancel(case: Case) -> Decision:
     reason = reasons.cancelled(case.canary)
-    return case.act(
-        reason,
+    actions = (
         *case.route_to(ALL_PRIMARY),
-        case.say(reason, phase=Phase.INITIALIZED, checksum=case.pending),
+        *case.once(reason, phase=Phase.INITIALIZED, checksum=case.pending),
+    )
+    if actions:
+        return case.act(reason, *actions)
+    return case.sleep(reason, led=not case.virtual) or case.act(
+        reason,
         Alert("info", reasons.ALERT_CANCELLED),
-        *case.put_to_sleep(),
         case.clean_slate(case.now),
         case.write(Phase.INITIALIZED, message=reasons.CONDITION_CANCELLED, **no_progress(), **case.take_revision()),
     )

@@ -75,10 +75,7 @@ def handover(case: Case) -> Decision | None:
     """From here on the primary serves: its autoscaler, the apex Service, then the target to zero."""
     made = case.situation.generated
     ensured = _ensure(case, (Part.PRIMARY_AUTOSCALER, made.primary_autoscaler), (Part.APEX_SERVICE, made.apex_service))
-    if ensured is not None:
-        return ensured
-    sleep = case.put_to_sleep()
-    return case.act(reasons.SCALING_DOWN, *sleep) if sleep else None
+    return ensured or case.sleep(reasons.SCALING_DOWN)
 
 
 def routing(case: Case) -> Decision | None:

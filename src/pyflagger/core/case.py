@@ -38,6 +38,9 @@ NO_TARGET = Target(revision="", configs=None, readiness=READY, at_zero=False, sc
 
 KUBERNETES = "kubernetes"
 
+LEFT = "canary-left"
+"""The key of memory for when visitors were led away from the target's pods."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -202,9 +205,11 @@ class Case:
         of = self.status.phase if phase is None else phase
         return Say("Warning" if warn else "Normal", reason, of.value, checksum or self.running)
 
-    def once(self, reason: Reason, *, warn: bool = False, phase: Phase | None = None) -> tuple[Action, ...]:
+    def once(
+        self, reason: Reason, *, warn: bool = False, phase: Phase | None = None, checksum: str = ""
+    ) -> tuple[Action, ...]:
         """An event, unless it stands said for this phase and revision already."""
-        said = self.say(reason, warn=warn, phase=phase)
+        said = self.say(reason, warn=warn, phase=phase, checksum=checksum)
         mark = f"{said.phase} {said.checksum}: {reason.text}"
         if self.remembers(reason.code, mark):
             return ()
@@ -221,11 +226,36 @@ class Case:
         )
 
     def route_to(self, route: Route) -> tuple[Action, ...]:
-        """Split traffic so, unless it is."""
-        return () if self.route == route else (SetRoute(route),)
+        """Split traffic so, unless it is. Of the target's pods it is noted when all of it left them."""
+        if self.route == route:
+            return ()
+        return (SetRoute(route), self.leave()) if route == ALL_PRIMARY else (SetRoute(route),)
 
-    def put_to_sleep(self) -> tuple[Action, ...]:
-        """Scale the target to zero, its autoscaler first, as far as it is not."""
+    def leave(self) -> Remember:
+        """Visitors are led away from the target's pods now."""
+        return Remember(said=((LEFT, str(self.now)),))
+
+    def sleep(self, reason: Reason, *, led: bool = True) -> Decision | None:
+        """Scale the target to zero, as far as it is not; the one way to do so.
+
+        Proxies hear of a route a moment after its object has it: as long the pods serve on. When visitors left them
+        nobody knows after a restart: they did just now. `led` is false where none were, unless memory knows better.
+        """
+        actions = self._put_to_sleep()
+        if not actions:
+            return None
+        left = self.situation.memory.said.get(LEFT)
+        if left is None and led:
+            return self.act(reason, self.leave())
+        return (left and self.until_heard(float(left), reason)) or self.act(reason, *actions)
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether the target runs nothing, and nobody is about to wake it up."""
+        return self.target_asleep and not self._put_to_sleep()
+
+    def _put_to_sleep(self) -> tuple[Action, ...]:
+        """Its autoscaler first."""
         pause: tuple[Action, ...] = ()
         if self.situation.generated.target_autoscaler_paused is False:
             pause = (PauseAutoscaler(True),)

@@ -7,7 +7,6 @@ promotion has failed and the canary keeps serving. What the canary's pods do by 
 from __future__ import annotations
 
 from pyflagger.api.canary import Phase
-from pyflagger.api.durations import epoch
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Route
 from pyflagger.core import reasons, rollback
 from pyflagger.core.case import Case, Step, no_progress
@@ -99,7 +98,7 @@ def go_home(case: Case) -> Decision | None:
     if _stepped(case):
         return None
     if case.skip:
-        return case.act(reasons.ROUTING_TO_PRIMARY, SetRoute(ALL_PRIMARY)) if case.exposed else None
+        return case.act(reasons.ROUTING_TO_PRIMARY, *case.route_to(ALL_PRIMARY)) if case.exposed else None
     reason = reasons.ROUTING_TO_PRIMARY
     told = () if case.virtual else (case.say(reason),)
     return case.act(
@@ -145,20 +144,11 @@ def _stepped_to(case: Case, share: int) -> Decision:
     )
 
 
-def heard(case: Case) -> Decision | None:
-    """Proxies hear of the route a moment after its object has it: as long the canary's pods serve on."""
-    since = case.status.last_transition_time
-    if case.virtual or case.exposed or not since:
-        return None
-    return case.until_heard(epoch(since), reasons.ROUTING_TO_PRIMARY)
-
-
 def scale_down(case: Case) -> Decision | None:
     """The canary's pods go, once no traffic reaches them."""
-    sleep = case.put_to_sleep()
     if case.exposed:
-        return case.act(reasons.ROUTING_TO_PRIMARY, SetRoute(ALL_PRIMARY))
-    return case.act(reasons.SCALING_DOWN, *sleep) if sleep else None
+        return case.act(reasons.ROUTING_TO_PRIMARY, *case.route_to(ALL_PRIMARY))
+    return case.sleep(reasons.SCALING_DOWN, led=not case.virtual)
 
 
 def finish(case: Case) -> Decision:
@@ -184,7 +174,7 @@ def finish(case: Case) -> Decision:
 
 def done(case: Case) -> Decision | None:
     """With the canary scaled down nothing is left that could go wrong: the primary is not asked again."""
-    return finish(case) if case.target_asleep and not case.exposed and not case.put_to_sleep() else None
+    return finish(case) if case.sleeps and not case.exposed else None
 
 
 def done_skipping(case: Case) -> Decision | None:
@@ -203,4 +193,4 @@ PROMOTING: tuple[Step, ...] = (
     scale_down,
     finish,
 )
-FINALISING: tuple[Step, ...] = (give_up, rebase, done, primary_ready, heard, scale_down, finish)
+FINALISING: tuple[Step, ...] = (give_up, rebase, done, primary_ready, scale_down, finish)

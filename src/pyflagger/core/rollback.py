@@ -63,12 +63,10 @@ def carry_on(case: Case) -> Decision | None:
     if case.exposed and not case.primary_readiness.ready:
         return _no_way_back(case)
     reason = reasons.failed(case.canary)
-    actions = (
-        *case.route_to(ALL_PRIMARY),
-        *case.once(reason, warn=True, phase=Phase.FAILED),
-        *case.put_to_sleep(),
-    )
-    return case.act(reason, *actions) if actions else fail(case, reason, 0)
+    actions = (*case.route_to(ALL_PRIMARY), *case.once(reason, warn=True, phase=Phase.FAILED))
+    if actions:
+        return case.act(reason, *actions)
+    return case.sleep(reason, led=not case.virtual) or fail(case, reason, 0)
 
 
 def _no_way_back(case: Case) -> Decision:

@@ -51,8 +51,8 @@ def tidy(case: Case) -> Decision | None:
         return case.act(reasons.STRAY_TRAFFIC, *case.route_to(ALL_PRIMARY))
     if case.situation.generated.stale_configs != "ok":
         return case.act(reasons.CLEANING, Ensure(Part.STALE_CONFIGS))
-    if case.situation.reassert_zero and not case.exposed and case.put_to_sleep():
-        return case.act(reasons.SCALING_DOWN, *case.put_to_sleep())
+    if case.situation.reassert_zero and not case.exposed:
+        return case.sleep(reasons.SCALING_DOWN, led=not case.virtual)
     return None
 
 
