@@ -75,6 +75,14 @@ class Place:
             await self.clock.sleep(0.1)
         return self.clock.now() - began
 
+    async def followed(self, a: Elector, b: Elector) -> asyncio.Task[None]:
+        """The first leads, the second has waited for half a minute; the first one's task."""
+        task = self.run(a)
+        await self.until(a)
+        self.run(b)
+        await self.clock.sleep(30)
+        return task
+
     async def end(self) -> None:
         """Stop everybody."""
         for task in self.tasks:
@@ -124,10 +132,7 @@ async def test_a_dead_leader_is_followed_by_another() -> None:
     """After its lease, and not before."""
     place = await Place().begin()
     a, b = place.candidate("a"), place.candidate("b")
-    task = place.run(a)
-    await place.until(a)
-    place.run(b)
-    await place.clock.sleep(30)
+    task = await place.followed(a, b)
     task.cancel()
     assert TIMING.lease - TIMING.retry <= await place.until(b) <= LATEST
     spec = await place.lease()
@@ -139,10 +144,7 @@ async def test_a_leader_that_goes_in_good_order_is_followed_at_once() -> None:
     """It gives the lease back."""
     place = await Place().begin()
     a, b = place.candidate("a"), place.candidate("b")
-    task = place.run(a)
-    await place.until(a)
-    place.run(b)
-    await place.clock.sleep(30)
+    task = await place.followed(a, b)
     task.cancel()
     await a.release()
     assert not a.leading
@@ -157,10 +159,7 @@ async def test_a_stopped_and_continued_leader_does_not_write() -> None:
     place = await Place().begin()
     clock = Sleeper()
     a, b = place.candidate("a", clock), place.candidate("b")
-    task = place.run(a)
-    await place.until(a)
-    place.run(b)
-    await place.clock.sleep(30)
+    task = await place.followed(a, b)
     clock.stopped = asyncio.Event()
     await place.until(b)
     assert not a.leading

@@ -60,6 +60,12 @@ class Way(Routed):
         return self.router.backends(self.main)[-1]
 
 
+def selecting(name: str, **selector: str) -> Obj:
+    """A Service that is there."""
+    meta = {"name": name, "namespace": "test", "resourceVersion": "1"}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": selector}}
+
+
 def made(way: Way, weight: int = 0) -> Way:
     """With its objects made and a weight set."""
     way.reconcile()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from splits import Way, find, made
+from splits import Way, find, made, selecting
 
 from pyflagger.objects import Obj
 
@@ -73,14 +73,8 @@ def test_a_virtual_service_that_was_lost_is_made_again() -> None:
 
 def test_nodes_stand_for_the_pods_of_the_services() -> None:
     """By the selectors that these have, whatever the label."""
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "web-primary", "namespace": "test", "resourceVersion": "1"},
-        "spec": {"selector": {"app.kubernetes.io/name": "web-primary"}},
-    }
-    one = made(Way("appmesh:v1beta2", objects=(service,)))
     labels = {"app.kubernetes.io/name": "web-primary"}
+    one = made(Way("appmesh:v1beta2", objects=(selecting("web-primary", **labels),)))
     assert of(one, "VirtualNode", "web-primary")["podSelector"] == {"matchLabels": labels}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from splits import Way, made
+from splits import Way, made, selecting
 
 from pyflagger.api.facts import Fault
 from pyflagger.objects import Obj
@@ -54,13 +54,7 @@ def test_an_ab_table_has_a_route_for_everybody_else() -> None:
 
 def test_upstreams_select_what_the_services_do() -> None:
     """As soon as these are there, and when they change."""
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "web-canary", "namespace": "test", "resourceVersion": "1"},
-        "spec": {"selector": {"app": "web"}},
-    }
-    one = made(Way("gloo", objects=(service,)))
+    one = made(Way("gloo", objects=(selecting("web-canary", app="web"),)))
     kube = {"serviceName": "web-canary", "serviceNamespace": "test", "servicePort": 80, "selector": {"app": "web"}}
     assert upstream(one, "canary")["spec"] == {"kube": kube}
     assert "selector" not in upstream(one, "primary")["spec"]["kube"]

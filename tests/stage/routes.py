@@ -11,8 +11,8 @@ from typing import Any
 from pyflagger.kube.errors import ApiError
 from pyflagger.objects import Obj, Resource
 from pyflagger.routing.registry import PROVIDERS
+from pyflagger.sandbox.network.routes import definition
 from stage.stage import MERGE, Stage
-from stage.twins import definition
 
 BUILT_IN = ("", "networking.k8s.io")
 APPLY = "application/apply-patch+yaml"
@@ -21,7 +21,7 @@ APPLY = "application/apply-patch+yaml"
 def definitions(provider: str) -> list[Obj]:
     """Open definitions of the kinds that a provider's router declares and no API server has by itself."""
     return [
-        definition(kind.group, kind.version, kind.kind, kind.plural, cluster=not kind.namespaced)
+        definition(kind.group, kind.kind, kind.plural, (kind.version,), cluster=not kind.namespaced)
         for kind in PROVIDERS[provider].kinds
         if kind.group not in BUILT_IN
     ]

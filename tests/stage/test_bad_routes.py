@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from pyflagger.objects import Obj
+from pyflagger.sandbox.network.routes import definition
 from stage.manifests import canary
 from stage.routes import Else, accept, definitions, everybody, main_kind, shares
 from stage.trouble import Pair
-from stage.twins import definition
 
 pytestmark = pytest.mark.looptime
 
@@ -245,7 +245,7 @@ async def test_a_definition_that_is_not_installed(provider: str) -> None:
 async def test_only_an_old_version_of_a_definition() -> None:
     """The version that there is, is in the text; naming its provider mends it."""
     pair = Routed("gatewayapi:v1")
-    old = definition("gateway.networking.k8s.io", "v1beta1", "HTTPRoute", "httproutes")
+    old = definition("gateway.networking.k8s.io", "HTTPRoute", "httproutes", ("v1beta1",))
     await pair.begin(definitions=(old,))
     text = await pair.tells(r"does not serve httproutes\.gateway\.networking\.k8s\.io in version v1:")
     assert "of group gateway.networking.k8s.io there is v1beta1" in text

@@ -14,29 +14,10 @@ from pyflagger.sandbox.controllers.client import RESOURCES, Resource
 from pyflagger.sandbox.controllers.manager import Controller
 from pyflagger.sandbox.controllers.outcome import NOTHING, Outcome
 from pyflagger.sandbox.controllers.owned import itself
+from pyflagger.sandbox.network.routes import definition
 from pyflagger.workloads.knative import REVISIONS as REVISION
 from stage.stage import Stage
 
-OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-
-
-def definition(group: str, version: str, kind: str, plural: str, *, cluster: bool = False) -> Obj:
-    """A kind that may hold anything."""
-    served = {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": OPEN}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Cluster" if cluster else "Namespaced",
-            "names": {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()},
-            "versions": [served | {"subresources": {"status": {}}}],
-        },
-    }
-
-
-SCALED_OBJECTS = definition("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects")
 RESOURCES["ScaledObject"] = Resource("keda.sh/v1alpha1", "scaledobjects")
 
 
@@ -64,8 +45,8 @@ def _scalers(view: View, workload: Obj) -> Iterable[tuple[str, str]]:
 KEDA = Controller("keda", {"ScaledObject": itself, "Deployment": _scalers}, scale)
 
 
-KNATIVE_SERVICES = definition("serving.knative.dev", "v1", "Service", "services")
-REVISIONS = definition("serving.knative.dev", "v1", "Revision", "revisions")
+KNATIVE_SERVICES = definition("serving.knative.dev", "Service", "services", ("v1",))
+REVISIONS = definition("serving.knative.dev", "Revision", "revisions", ("v1",))
 SERVICE = Kind("serving.knative.dev", "v1", "services", "Service")
 
 

@@ -62,14 +62,14 @@ class Family:
         )
 
 
-def _definition(group: str, kind: str, plural: str, versions: Iterable[str], *, cluster: bool = False) -> Obj:
-    schema: Obj = {"type": "object", "properties": {"spec": _OPEN, "status": _OPEN}}
+def definition(group: str, kind: str, plural: str, versions: Iterable[str], *, cluster: bool = False) -> Obj:
+    """A kind that may hold anything, in these versions; the first is stored."""
     served: list[Any] = [
         {
             "name": name,
             "served": True,
             "storage": at == 0,
-            "schema": {"openAPIV3Schema": schema},
+            "schema": {"openAPIV3Schema": _OPEN},
             "subresources": {"status": {}},
         }
         for at, name in enumerate(versions)
@@ -90,7 +90,7 @@ def _definition(group: str, kind: str, plural: str, versions: Iterable[str], *, 
 TRAEFIK = Family(
     "kubernetesCRD",
     tuple(
-        _definition(_TRAEFIK, kind, f"{kind.lower()}s", ("v1alpha1",))
+        definition(_TRAEFIK, kind, f"{kind.lower()}s", ("v1alpha1",))
         for kind in (
             "IngressRoute",
             "IngressRouteTCP",
@@ -109,19 +109,19 @@ TRAEFIK = Family(
 GATEWAY_API = Family(
     "kubernetesGateway",
     (
-        _definition(_GATEWAY, "GatewayClass", "gatewayclasses", ("v1", "v1beta1"), cluster=True),
-        _definition(_GATEWAY, "Gateway", "gateways", ("v1", "v1beta1")),
-        _definition(_GATEWAY, "HTTPRoute", "httproutes", ("v1", "v1beta1")),
-        _definition(_GATEWAY, "GRPCRoute", "grpcroutes", ("v1",)),
-        _definition(_GATEWAY, "ReferenceGrant", "referencegrants", ("v1", "v1beta1")),
-        _definition(_GATEWAY, "BackendTLSPolicy", "backendtlspolicies", ("v1", "v1alpha3")),
-        _definition(_GATEWAY, "ListenerSet", "listenersets", ("v1",)),
-        _definition(_GATEWAY, "TLSRoute", "tlsroutes", ("v1", "v1alpha2")),
+        definition(_GATEWAY, "GatewayClass", "gatewayclasses", ("v1", "v1beta1"), cluster=True),
+        definition(_GATEWAY, "Gateway", "gateways", ("v1", "v1beta1")),
+        definition(_GATEWAY, "HTTPRoute", "httproutes", ("v1", "v1beta1")),
+        definition(_GATEWAY, "GRPCRoute", "grpcroutes", ("v1",)),
+        definition(_GATEWAY, "ReferenceGrant", "referencegrants", ("v1", "v1beta1")),
+        definition(_GATEWAY, "BackendTLSPolicy", "backendtlspolicies", ("v1", "v1alpha3")),
+        definition(_GATEWAY, "ListenerSet", "listenersets", ("v1",)),
+        definition(_GATEWAY, "TLSRoute", "tlsroutes", ("v1", "v1alpha2")),
     ),
 )
 
 FAMILIES = {"traefik": TRAEFIK, "gatewayapi": GATEWAY_API}
 """By the traffic provider's name, up to a colon."""
 
-SCALED_OBJECTS = _definition("keda.sh", "ScaledObject", "scaledobjects", ("v1alpha1",))
+SCALED_OBJECTS = definition("keda.sh", "ScaledObject", "scaledobjects", ("v1alpha1",))
 """KEDA's kind, for releases beside it; nobody here scales by it."""
