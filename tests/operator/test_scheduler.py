@@ -31,9 +31,15 @@ class Diary:
 
 
 @pytest.fixture
-async def diary() -> Diary:
+def clock() -> LoopClock:
+    """The loop's own time."""
+    return LoopClock()
+
+
+@pytest.fixture
+async def diary(clock: LoopClock) -> Diary:
     """A diary whose looks take two seconds."""
-    return Diary(LoopClock(), seconds=2.0)
+    return Diary(clock, seconds=2.0)
 
 
 @pytest.fixture
@@ -62,6 +68,29 @@ async def test_pokes_during_a_look_make_one_more_look(scheduler: Scheduler[str],
     await diary.clock.sleep(5)
     assert [at for _, at in diary.began] == [0.0, 2.0]
     assert diary.overlaps == 0
+
+
+async def test_what_a_look_has_seen_needs_no_other_look(clock: LoopClock) -> None:
+    """A poke before it sees is answered by it; one after that is not."""
+    began: list[float] = []
+
+    async def look(key: str) -> None:
+        began.append(clock.monotonic())
+        await clock.sleep(2)
+        scheduler.seen(key)
+        await clock.sleep(2)
+
+    scheduler = Scheduler[str](clock, look)
+    scheduler.poke("a")
+    await clock.sleep(1)
+    scheduler.poke("a")
+    await clock.sleep(5)
+    assert began == [0.0]
+    scheduler.poke("a")
+    await clock.sleep(3)
+    scheduler.poke("a")
+    await clock.sleep(10)
+    assert began == [0.0, 6.0, 10.0]
 
 
 async def test_alarms_ring_in_their_order(scheduler: Scheduler[str], diary: Diary) -> None:

@@ -7,11 +7,14 @@ from itertools import pairwise
 import pytest
 
 from pyflagger.api.defaults import HEARD_SECONDS
+from pyflagger.core.decision import Decision
+from pyflagger.operator.desk import Key
+from pyflagger.operator.run import Onlooker
 from pyflagger.wire import HttpAnswer, HttpRequest
 from pyflagger.workloads.readiness import SETTLE_SECONDS
-from stage.fleet import IDEAL_SECONDS, STEPS, Fleet
+from stage.fleet import IDEAL_SECONDS, NAMESPACE, STEPS, Fleet
 from stage.meter import Meter
-from stage.stage import Stage, healthy, vector
+from stage.stage import MERGE, Stage, healthy, path_of, vector
 
 pytestmark = pytest.mark.looptime
 
@@ -20,6 +23,9 @@ REQUESTS_A_RELEASE = 25
 WRITES_A_STEP = 3
 LATE_SECONDS = 1.0
 TICKS = len(STEPS) + 1
+DECISIONS_A_RELEASE = 30
+"""Those with which a look ends included: ten of them do something, three ask."""
+
 CPU_MS_GOAL = 5.0
 """On a machine with nothing else to do; what is ten times as much is a fault on any machine."""
 
@@ -82,4 +88,56 @@ async def test_a_bad_version_of_all_of_them() -> None:
     bill = await fleet.release(phase="Failed")
     assert not bill.reads
     assert bill.a_release <= REQUESTS_A_RELEASE
+    await stage.stop()
+
+
+class Counted(Onlooker):
+    """Counts decisions."""
+
+    count = 0
+
+    def decided(self, key: Key, decision: Decision) -> None:
+        """One more."""
+        self.count += 1
+
+
+@pytest.mark.parametrize("name", ["app-000", "app-000-primary"])
+async def test_pods_that_change_no_fact_are_not_looked_at(name: str) -> None:
+    """A status that makes nothing ready or unready decides nothing; one that does is looked at, as is the way back."""
+    stage = Stage()
+    stage.onlooker = counted = Counted()
+    await stage.start()
+    await Fleet(1, stage).begin()
+    await stage.clock.sleep(5)
+    before = counted.count
+    for number in range(10):
+        conditions = [{"type": "Progressing", "status": "True", "reason": "x", "message": str(number)}]
+        await stage.client.call("PATCH", status_of(name), {"status": {"conditions": conditions}}, MERGE)
+        await stage.clock.sleep(1)
+    assert counted.count == before
+    there = (await stage.get("Deployment", name, NAMESPACE))["status"].get("observedGeneration")
+    for generation in (0, there):
+        await stage.client.call("PATCH", status_of(name), {"status": {"observedGeneration": generation}}, MERGE)
+        await stage.clock.sleep(1)
+        assert counted.count > before
+        before = counted.count
+    await stage.stop()
+
+
+def status_of(name: str) -> str:
+    """Where a Deployment's status is."""
+    return f"{path_of('Deployment', NAMESPACE, name)}/status"
+
+
+async def test_a_release_takes_few_looks() -> None:
+    """Our own writes coming back, and what pods do on the way, are no reason to look again."""
+    stage = Stage()
+    stage.onlooker = counted = Counted()
+    await stage.start()
+    fleet = Fleet(20, stage)
+    await fleet.begin()
+    counted.count = 0
+    await fleet.release()
+    print(f"{counted.count / 20:.1f} decisions a release")
+    assert counted.count / 20 <= DECISIONS_A_RELEASE
     await stage.stop()

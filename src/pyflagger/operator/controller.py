@@ -76,7 +76,8 @@ class Controller:
             self._canary_changed(change, ours)
         elif change.resource != METRIC_TEMPLATES and not ours:
             for key in self._interests.of(change.ref):
-                self._poke(key)
+                if not self._eyes.unmoved(key, change):
+                    self._poke(key)
 
     def _canary_changed(self, change: Change, ours: bool) -> None:
         key = Key(change.ref.namespace, change.ref.name)

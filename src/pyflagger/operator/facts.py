@@ -16,6 +16,7 @@ from pyflagger.core.situation import Generated, Sync
 from pyflagger.objects import Obj, Ref, Write
 from pyflagger.operator.memo import Memo
 from pyflagger.operator.plan import Plan, Settings
+from pyflagger.operator.shown import content, size, version_of
 from pyflagger.routing import services
 from pyflagger.routing.services import Role, Selector
 from pyflagger.workloads import autoscalers
@@ -65,7 +66,7 @@ def surroundings(
     plan: Plan, get: Get, tracked: Tracked | Problem, owned: frozenset[Ref], settings: Settings
 ) -> Surroundings:
     """What there is around one canary."""
-    theirs, ours = _content(plan, get(plan.target)), _content(plan, get(plan.primary))
+    theirs, ours = content(plan, get(plan.target)), content(plan, get(plan.primary))
     return Surroundings(plan, get, tracked, owned, settings, theirs, ours)
 
 
@@ -75,7 +76,7 @@ def facts_of(around: Surroundings, memo: Memo) -> Facts:
     meta = plan.canary.metadata
     made_of = (
         (_asked(plan), _owed(plan), plan.problems, meta.finalizers, meta.deletion_timestamp),
-        (_size(get(plan.target)), _size(get(plan.primary))),
+        (size(get(plan.target)), size(get(plan.primary))),
         (around.theirs, around.ours),
         around.tracked,
         around.owned,
@@ -100,28 +101,6 @@ def _owed(plan: Plan) -> object:
         status.primary_session_affinity_cookie,
         status.previous_session_affinity_cookie,
     )
-
-
-def version_of(obj: Obj | None) -> object:
-    """What two states of an object differ in."""
-    return obj["metadata"].get("resourceVersion") if obj else ""
-
-
-def _content(plan: Plan, workload: Obj | None) -> object:
-    """What a workload is, apart from its size and from pods that come and go, which change its status alone.
-
-    A kind that keeps both versions in one object tells in its status which they are.
-    """
-    if workload is None or plan.primary == plan.target or "generation" not in workload["metadata"]:
-        return version_of(workload)
-    meta, spec = workload["metadata"], workload.get("spec") or {}
-    names = tuple(name for name in spec if name != "replicas")
-    told = (meta.get(name) for name in ("uid", "labels", "annotations", "ownerReferences"))
-    return names, *map(spec.get, names), *told
-
-
-def _size(workload: Obj | None) -> object:
-    return (workload.get("spec") or {}).get("replicas") if workload else None
 
 
 def _work_out(around: Surroundings, memo: Memo) -> Facts:

@@ -14,6 +14,7 @@ from pyflagger.api import names
 from pyflagger.api.facts import Problem
 from pyflagger.clock import Clock
 from pyflagger.core.situation import Primary, Situation, Target
+from pyflagger.kube.cache import Change
 from pyflagger.kube.configs import Configs
 from pyflagger.kube.errors import Forbidden, NotFound
 from pyflagger.kube.resources import CANARIES
@@ -24,8 +25,8 @@ from pyflagger.operator.interest import Interests
 from pyflagger.operator.memo import Memo
 from pyflagger.operator.plan import Plan, Settings, kinds_of, make_plan
 from pyflagger.operator.rivals import Rivals
+from pyflagger.operator.shown import Shown, show
 from pyflagger.operator.world import World
-from pyflagger.workloads import autoscalers
 from pyflagger.workloads.configs import NOTHING, ConfigRef, Tracked, track
 
 
@@ -60,6 +61,8 @@ class Known:
     version: str = ""
     plan: Plan | None = None
     memo: Memo = field(default_factory=Memo)
+    shown: Mapping[str, Shown] = field(default_factory=dict)
+    """What the last look saw of target and primary; empty when it did not get as far."""
 
 
 class Eyes:
@@ -85,6 +88,7 @@ class Eyes:
         if raw is None:
             return None
         known = self._known.setdefault(key, Known())
+        known.shown = {}
         plan = self._plan(known, raw)
         live = {ref: self._world.get(ref) for ref in plan.interest}
         target = live[plan.target]
@@ -97,7 +101,24 @@ class Eyes:
         if rival is not None:
             plan = replace(plan, problems=(*plan.problems, rival))
         facts = facts_of(surroundings(plan, live.get, tracked, owned, self._settings), known.memo)
-        return Seen(plan, self._situation(plan, live, facts, desk, unread), raw, facts)
+        known.shown = _shown(plan, live, self._clock.now())
+        return Seen(plan, self._situation(plan, live, facts, known.shown, desk, unread), raw, facts)
+
+    def unmoved(self, key: Key, change: Change) -> bool:
+        """Whether a change shows nothing that the last look has not seen: what pods do changes mostly no fact.
+
+        Tells only of targets and primaries that are objects of their own.
+        """
+        known, obj = self._known.get(key), change.new
+        plan = known.plan if known else None
+        if known is None or plan is None or plan.workload is None or obj is None or plan.target == plan.primary:
+            return False
+        role = {plan.target: "canary", plan.primary: "primary"}.get(change.ref, "")
+        before = known.shown.get(role)
+        if before is None or plan.workload.reads(plan.canary, obj):
+            return False
+        live = {ref: self._world.get(ref) for ref in (plan.primary_autoscaler,) if ref is not None}
+        return show(plan, plan.workload, role, obj, live, self._clock.now()) == before
 
     def last_plan(self, key: Key) -> Plan | None:
         """The plan of the last look."""
@@ -150,7 +171,9 @@ class Eyes:
 
     # The situation ---------------------------------------------------------------------------------------------------
 
-    def _situation(self, plan: Plan, live: Live, facts: Facts, desk: Desk, unread: tuple[Problem, ...]) -> Situation:
+    def _situation(
+        self, plan: Plan, live: Live, facts: Facts, shown: Mapping[str, Shown], desk: Desk, unread: tuple[Problem, ...]
+    ) -> Situation:
         now = self._clock.now()
         desk.keep_time(now - self._clock.monotonic())
         meta, settings = plan.canary.metadata, self._settings
@@ -160,8 +183,8 @@ class Eyes:
             interval=plan.interval,
             provider=plan.provider,
             capabilities=plan.capabilities,
-            target=_target(plan, live, facts, now, settings.options.enable_config_tracking),
-            primary=_primary(plan, live, facts, now),
+            target=_target(plan, live, facts, shown.get("canary"), settings.options.enable_config_tracking),
+            primary=_primary(plan, live, facts, shown.get("primary")),
             route=facts.route,
             generated=facts.generated,
             problems=plan.problems,
@@ -185,13 +208,20 @@ def _uses(refs: tuple[ConfigRef, ...], namespace: str) -> Uses:
     return Uses(refs, frozenset(originals | {ref.copy_ref(namespace) for ref in refs}))
 
 
-def _target(plan: Plan, live: Live, facts: Facts, now: float, tracking: bool) -> Target | Problem:
+def _shown(plan: Plan, live: Live, now: float) -> dict[str, Shown]:
+    kind, both = plan.workload, {"canary": live[plan.target], "primary": live[plan.primary]}
+    return (
+        {role: show(plan, kind, role, obj, live, now) for role, obj in both.items() if obj is not None} if kind else {}
+    )
+
+
+def _target(plan: Plan, live: Live, facts: Facts, shown: Shown | None, tracking: bool) -> Target | Problem:
     found = live[plan.target]
     if found is None:
         return missing_target(plan)
     if isinstance(facts.selector, Problem):
         return facts.selector
-    if plan.workload is None:
+    if plan.workload is None or shown is None:
         return plan.problems[0]
     if (refused := plan.workload.refuses(found)) is not None:
         return refused
@@ -201,23 +231,21 @@ def _target(plan: Plan, live: Live, facts: Facts, now: float, tracking: bool) ->
     return Target(
         revision=facts.revision,
         configs=checksums if tracking else None,
-        readiness=plan.workload.readiness(plan.canary, found, "canary", now, live),
+        readiness=shown.readiness,
         at_zero=plan.workload.at_zero(found),
         restored_replicas=facts.restored_replicas,
         scalable=plan.workload.scalable,
     )
 
 
-def _primary(plan: Plan, live: Live, facts: Facts, now: float) -> Primary | Problem | None:
+def _primary(plan: Plan, live: Live, facts: Facts, shown: Shown | None) -> Primary | Problem | None:
     found = primary_of(plan, live.get)
     if found is None or isinstance(found, Problem):
         return found
-    if plan.workload is None:
+    if plan.workload is None or shown is None:
         return None
-    readiness = plan.workload.readiness(plan.canary, found, "primary", now, live)
-    scaler = live[plan.primary_autoscaler] if plan.primary_autoscaler else None
     return Primary(
-        readiness=autoscalers.floor(plan.canary, found, scaler, now) if readiness.ready else readiness,
+        readiness=shown.readiness,
         at_zero=plan.workload.at_zero(found) and plan.autoscaler is None,
         matches_target=facts.matches,
     )

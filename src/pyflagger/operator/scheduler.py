@@ -43,6 +43,10 @@ class Scheduler(Generic[Key]):
         else:
             self._start(key)
 
+    def seen(self, key: Key) -> None:
+        """What the pokes so far were about is known to the look that is under way: none is owed for them any more."""
+        self._again.discard(key)
+
     def alarm(self, key: Key, after: float) -> None:
         """Look at this key `after` seconds from now, in place of its earlier alarm."""
         due = math.ceil((self._clock.monotonic() + max(0.0, after)) * TICKS_PER_SECOND) / TICKS_PER_SECOND

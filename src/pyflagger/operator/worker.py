@@ -106,6 +106,7 @@ class Worker(Generic[Seen]):
 
     async def _steps(self, key: Key, desk: Desk) -> Decision | None:
         for _ in range(STEPS_MAX):
+            self.scheduler.seen(key)
             seen = self._limbs.observe(key, desk)
             if seen is None:
                 self.forget(key)

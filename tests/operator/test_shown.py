@@ -1,0 +1,99 @@
+"""Which changes of a workload there is nothing to see in: the less is looked at, the more canaries one operator has."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pyflagger.objects import Obj
+from pyflagger.operator.options import Options
+from pyflagger.operator.plan import Plan, make_plan, settings_of
+from pyflagger.operator.shown import ROLLOUTS, Shown, show
+
+NOW = 1_700_000_000.0
+SCALER = {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "web-primary"}, "spec": {"minReplicas": 3}}
+TWO = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 2)
+READY: Obj = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "web", "namespace": "test", "uid": "1", "resourceVersion": "7", "generation": 4},
+    "spec": {"replicas": 2, "template": {"spec": {"containers": [{"name": "web", "image": "web:1"}]}}},
+    "status": {"observedGeneration": 4, **TWO},
+}
+
+
+def plan(**spec: Any) -> Plan:
+    """The plan of a canary of a Deployment."""
+    manifest = {
+        "apiVersion": "flagger.app/v1beta1",
+        "kind": "Canary",
+        "metadata": {"name": "web", "namespace": "test", "uid": "u", "generation": 1},
+        "spec": {
+            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "service": {"port": 80},
+            "analysis": {"interval": "10s", "threshold": 2, "stepWeight": 10},
+            **spec,
+        },
+    }
+    return make_plan(manifest, None, settings_of(Options(mesh_provider="kubernetes")))
+
+
+def seen(obj: Obj, of: Plan, role: str = "canary", scaler: Obj | None = None) -> Shown:
+    """What is shown of an object."""
+    assert of.workload is not None
+    live = {} if of.primary_autoscaler is None else {of.primary_autoscaler: scaler}
+    return show(of, of.workload, role, obj, live, NOW)
+
+
+def changed(change: Callable[[Obj], object]) -> Obj:
+    """The object, otherwise."""
+    obj = copy.deepcopy(READY)
+    obj["metadata"]["resourceVersion"] = "8"
+    change(obj)
+    return obj
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda obj: obj["status"].update(readyReplicas=1),
+        lambda obj: obj["status"].update(conditions=[{"type": "Progressing", "status": "True", "message": "well"}]),
+        lambda obj: obj["metadata"].update(annotations={ROLLOUTS: "3"}),
+        lambda obj: obj["metadata"].update(generation=5) or obj["status"].update(observedGeneration=5),
+    ],
+    ids=["pods that count for nothing", "a condition that says nothing", "rollouts counted", "taken up at once"],
+)
+def test_what_changes_no_fact_shows_nothing(change: Callable[[Obj], object]) -> None:
+    """Of the status only the readiness counts, and the controller's own note is status in all but name."""
+    assert seen(changed(change), plan()) == seen(READY, plan())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda obj: obj["status"].update(availableReplicas=1),
+        lambda obj: obj["metadata"].update(generation=5),
+        lambda obj: obj["spec"].update(replicas=3),
+        lambda obj: obj["spec"]["template"]["spec"]["containers"][0].update(image="web:2"),
+        lambda obj: obj["metadata"].update(labels={"team": "b"}),
+        lambda obj: obj["metadata"].update(annotations={"team": "b"}),
+        lambda obj: obj["metadata"].update(uid="2"),
+        lambda obj: obj["spec"].update(paused=True),
+    ],
+    ids=["a pod lost", "not taken up", "scaled", "another image", "a label", "a note", "made anew", "a new field"],
+)
+def test_what_changes_a_fact_shows(change: Callable[[Obj], object]) -> None:
+    """What a decision or a generated object may follow from is never passed over."""
+    assert seen(changed(change), plan()) != seen(READY, plan())
+
+
+def test_a_primary_has_the_pods_that_its_autoscaler_promises() -> None:
+    """Fewer is not ready, and says so; the target's pods are no business of that autoscaler."""
+    scaled = plan(autoscalerRef={"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "web"})
+    found = seen(READY, scaled, "primary", SCALER).readiness
+    assert not found.ready and "2 of at least 3" in found.text
+    assert seen(READY, scaled, "primary", None).readiness.ready
+    assert seen(READY, scaled, "canary", SCALER).readiness.ready
