@@ -78,3 +78,9 @@ def whole(name: str, provider: str = "nginx", **spec: Any) -> tuple[Obj, ...]:
     """An app with everything around it, and its Canary last."""
     way_in = (ingress(name),) if provider == "nginx" else ()
     return (settings(name), app(name), *way_in, canary(name, provider, **spec))
+
+
+def smoke(namespace: str, host: str, version: str) -> Obj:
+    """A hook: before anybody meets a version the load tester of `kustomize/tester` looks whether it is at a host."""
+    task = {"type": "bash", "cmd": f"curl -sf http://{host}/version | grep -F '{version}'"}
+    return {"name": "smoke", "type": "pre-rollout", "url": f"http://flagger-loadtester.{namespace}/", "metadata": task}

@@ -180,3 +180,12 @@ def test_the_server_takes_every_object(place: Place, provider: str, shape: str, 
         figure(f"schema: {provider} {shape}: {held.written} objects written, all valid")
     finally:
         held.clear()
+
+
+def test_a_service_for_a_parent(place: Place) -> None:
+    """As Linkerd has it: a route of a mesh, whose parent is the Service itself."""
+    parent = {"group": "core", "kind": "Service", "name": "web", "port": 80}
+    held = Held(place, "gatewayapi:v1beta1", {"analysis": STEPS, "service": {"gatewayRefs": [parent], "hosts": None}})
+    assert held.reconcile() == 1 and held.set(30) == 1
+    (route,) = held.live().values()
+    assert route is not None and route["spec"]["parentRefs"] == [parent] and "hostnames" not in route["spec"]

@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from e2e.apps import IMAGE
+from e2e.apps import IMAGE, smoke
 from e2e.istio.cast import PLACE, own
 from e2e.istio.mesh import GATEWAY, Mesh
 from e2e.istio.visits import asked, connections
 from e2e.place import Place, until
 from e2e.planes import plays
 from e2e.planes.cast import BAD, LABELS, NEW, OLD, host
-from e2e.planes.conftest import AtOnce, ReleaseOf
+from e2e.planes.conftest import AtOnce
+from e2e.planes.house import ReleaseOf
 from e2e.planes.release import SHARE_POINTS_MAX, Release, settle
 from e2e.visitors import Visitors
+from pyflagger.objects import Obj
 
 pytestmark = pytest.mark.long
 
@@ -192,10 +194,11 @@ def test_what_the_objects_bear(meshed: Place) -> None:
 
 
 def test_the_services_port_changes(meshed: Place, mesh: Mesh) -> None:
-    """After a release by weights: another port, and blue/green from then on."""
+    """After a release by weights: another port, and blue/green from then on, after a smoke test of the canary's."""
     meshed.wait("istio", "Succeeded")
     service = {"port": 80, "portName": "http-podinfo", "portDiscovery": None}
-    analysis = {"stepWeight": None, "maxWeight": None, "iterations": 5, "metrics": None, "webhooks": None}
+    analysis: Obj = {"stepWeight": None, "maxWeight": None, "iterations": 5, "metrics": None}
+    analysis["webhooks"] = [smoke(PLACE, "istio-canary", OLD)]
     change = json.dumps({"spec": {"service": service, "analysis": analysis}})
     meshed.kubectl("patch", "canary", "istio", "--type=merge", "-p", change)
     until(lambda: meshed.get("service", "istio")["spec"]["ports"][0]["port"] == 80)
@@ -207,6 +210,7 @@ def test_the_services_port_changes(meshed: Place, mesh: Mesh) -> None:
         meshed.wait("istio", "Succeeded")
         before = visitors.count()[OLD]
         until(lambda: visitors.count()[OLD] > before)
+    assert "Pre-rollout check smoke passed" in meshed.said("istio")
     assert visitors.failed == []
 
 

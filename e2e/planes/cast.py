@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from e2e import apps
-from e2e.planes.proxies import NAMESPACE
+from e2e.planes.proxies import ADMIN_PORT, NAMESPACE
 from pyflagger.objects import Obj
 
 PLACE = "planes"
-OLD, NEW, BAD, SLOW = "6.0.0", "6.0.1", "6.0.2-errors", "6.0.2-slow"
+OLD, NEW, BAD, SLOW, OTHER = "6.0.0", "6.0.1", "6.0.2-errors", "6.0.2-slow", "6.0.3"
 SUCCESS = {"name": "request-success-rate", "interval": "5s", "thresholdRange": {"min": 99}}
 DURATION = {"name": "request-duration", "interval": "5s", "thresholdRange": {"max": 500}}
+ERRORS = {"name": "errors", "templateRef": {"name": "error-rate"}, "interval": "5s", "thresholdRange": {"max": 1}}
+LATENCY = {"name": "latency", "templateRef": {"name": "latency"}, "interval": "5s", "thresholdRange": {"max": 500}}
 PATIENT, STRICT = 20, 3
 """Failed checks that end a release: series take seconds to come; a bad version is to be told soon."""
 
 LEAVE_SECONDS = 3
-ADMIN = "admin"
-PORTS = ({"name": ADMIN, "port": 81, "targetPort": 9898},)
+ADMIN, SMOKE = "admin", "smoke"
+PORTS = ({"name": ADMIN, "port": ADMIN_PORT, "targetPort": 9898},)
 """Further ports; the same server answers at all of them."""
 
 INSIDER = {"headers": {"x-canary": {"exact": "insider"}}}
 TEAM = {"headers": {"x-canary": {"exact": "insider"}, "x-team": {"exact": "blue"}}}
 CHIEFS = {"headers": {"x-canary": {"regex": "chief-.+"}}}
 TESTER = {"headers": {"cookie": {"exact": "tester"}}}
+SHARED, PRIVATE = "shared.example/", "private.example/"
+"""Prefixes of labels that primaries have of their targets, and of others."""
+
 LABELS = {"labels": {"shown-by": "e2e"}, "annotations": {"shown-by": "e2e"}}
 
 
@@ -61,6 +66,26 @@ def service_and_ingress(name: str) -> tuple[Obj, ...]:
     """A Service of the user's, which the Canary takes over, and the way in to it."""
     spec = {"selector": {"app": name}, "ports": [{"name": "http", "port": 80, "targetPort": 9898}]}
     return ({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}, *ingress(name))
+
+
+def another_service(name: str) -> str:
+    """A Service that is not called as its app."""
+    return f"{name}-svc"
+
+
+def service_besides(name: str) -> tuple[Obj, ...]:
+    """A Service of the user's under a name of its own, and ways in to it and to the canary's."""
+    service, (made,) = another_service(name), ingress(name)
+    spec = {"selector": {"app": name}, "ports": [{"name": "http", "port": 9898, "targetPort": 9898}]}
+    rules = [led(host(name), service, name="http"), led(host(name, SMOKE), f"{service}-canary", name="http")]
+    theirs = bearing({"apiVersion": "v1", "kind": "Service", "metadata": {"name": service}, "spec": spec})
+    return theirs, {**made, "spec": {**made["spec"], "rules": rules}}
+
+
+def led(host: str, service: str, **port: Any) -> Obj:
+    """A rule of an Ingress; `port` by its name or its number."""
+    backend = {"service": {"name": service, "port": port}}
+    return {"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
 
 
 def traefik_weighted(name: str) -> tuple[Obj, ...]:
@@ -105,9 +130,8 @@ def traefik_ports(name: str) -> tuple[Obj, ...]:
 def ingress_ports(name: str) -> tuple[Obj, ...]:
     """An Ingress that leads to both ports of the Service, by host."""
     (made,) = ingress(name)
-    backend = {"service": {"name": name, "port": {"number": PORTS[0]["port"]}}}
-    rule = {"host": host(name, ADMIN), "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
-    return ({**made, "spec": {**made["spec"], "rules": [*made["spec"]["rules"], rule]}},)
+    rules = [*made["spec"]["rules"], led(host(name, ADMIN), name, number=ADMIN_PORT)]
+    return ({**made, "spec": {**made["spec"], "rules": rules}},)
 
 
 @dataclass(frozen=True)
@@ -120,6 +144,9 @@ class Way:
     """What the user has there, for the name of the app."""
 
     gateway: str = ""
+    section: str = ""
+    """The listener of the Gateway; those of further ports are found by their numbers."""
+
     chance: bool = False
 
 
@@ -130,7 +157,7 @@ CLOSED = Way("gatewayapi:v1", "traefik", gateway="closed")
 GATEWAY_ENVOY = Way("gatewayapi:v1", "envoy", gateway="contour", chance=True)
 NGINX = Way("nginx", "ingress", ingress)
 NGINX_OWN = Way("nginx", "ingress", service_and_ingress)
-SERVICES = Way("kubernetes", "ingress", ingress)
+SERVICES = Way("kubernetes", "ingress", service_besides)
 TRAEFIK_OWN = Way("traefik", "traefik", traefik_weighted)
 GATEWAY_OWN = Way("gatewayapi:v1", "traefik", http_route)
 CONTOUR_OWN = Way("contour", "envoy", contour_weighted, chance=True)
@@ -144,6 +171,8 @@ class App:
     analysis: Mapping[str, Any] = field(default_factory=dict)
     spec: Mapping[str, Any] = field(default_factory=dict)
     service: Mapping[str, Any] = field(default_factory=dict)
+    smoke: str = ""
+    """Where a smoke test finds the canary's Service; empty: there is none."""
 
 
 def steps(*weights: int, **more: Any) -> dict[str, Any]:
@@ -170,13 +199,16 @@ CAST: Mapping[str, App] = {
     "traefik-blue": App(TRAEFIK, ruled(metrics=[])),
     "traefik-adopted": App(TRAEFIK_OWN, steps(20, 100), adopting("traefik.io/v1alpha1", "TraefikService")),
     "traefik-ports": App(Way("traefik", "traefik", traefik_ports), steps(20), service={"ports": PORTS}),
-    "gateway": App(GATEWAY, {"stepWeight": 10, "maxWeight": 50}),
+    "gateway-ports": App(
+        Way("gatewayapi:v1", "traefik", gateway="traefik", section="http"), steps(20), service={"ports": PORTS}
+    ),
+    "gateway": App(GATEWAY, {"stepWeight": 10, "maxWeight": 50, "metrics": [ERRORS, LATENCY]}),
     "gateway-bad": App(GATEWAY, steps(30, 60, **BY_STRICT)),
     "gateway-ab": App(GATEWAY, ruled(TEAM, CHIEFS)),
     "gateway-testers": App(GATEWAY, steps(20, testers=[INSIDER])),
     "gateway-sticky": App(GATEWAY, steps(20, sessionAffinity=STICKY)),
     "gateway-robbed": App(GATEWAY, steps(20)),
-    "gateway-blue": App(GATEWAY, ruled(metrics=[])),
+    "gateway-blue": App(GATEWAY, ruled(metrics=[], **BY_STRICT), smoke="gateway-blue-canary"),
     "gateway-closed": App(CLOSED, steps(20, metrics=[])),
     "gateway-adopted": App(GATEWAY_OWN, steps(20, 100), adopting("gateway.networking.k8s.io/v1", "HTTPRoute")),
     "gateway-beta": App(Way("gatewayapi:v1beta1", "traefik", gateway="traefik"), steps(20, 40)),
@@ -197,19 +229,46 @@ CAST: Mapping[str, App] = {
     "nginx-cookie": App(NGINX, ruled(TESTER)),
     "nginx-reverted": App(NGINX_OWN, ruled(metrics=[]), {"revertOnDeletion": True}),
     "nginx-blue": App(NGINX, ruled(metrics=[])),
-    "services-blue": App(SERVICES, ruled(metrics=[])),
+    "services-blue": App(
+        SERVICES,
+        ruled(metrics=[], **BY_STRICT),
+        service={"name": another_service("services-blue"), "portDiscovery": True},
+        smoke=host("services-blue", SMOKE),
+    ),
 }
 
 
 def objects(name: str, gates: str) -> tuple[Obj, ...]:
     """An app with everything around it; `gates` is asked before each step and before promotion."""
     app = CAST[name]
-    return apps.settings(name), deployment(name), *app.way.theirs(name), canary(name, app, gates)
+    return bearing(apps.settings(name)), deployment(name), *app.way.theirs(name), canary(name, app, gates)
+
+
+def templates(prometheus: str) -> Iterator[Obj]:
+    """Checks of the user's own, by the name that metrics refer to: errors in percent, and the 99th percentile in ms."""
+    pods = 'kubernetes_namespace="{{ namespace }}", kubernetes_pod_name=~"{{ target }}-[0-9a-z]+-[0-9a-z]+"'
+    seconds = "http_request_duration_seconds"
+    failed, came = (
+        f"sum(rate({seconds}_count{{{pods}{more}}}[{{{{ interval }}}}]))" for more in (', status=~"5.*"', "")
+    )
+    buckets = f"sum(rate({seconds}_bucket{{{pods}}}[{{{{ interval }}}}])) by (le)"
+    queries = {
+        "error-rate": f"100 * ({failed} or vector(0)) / {came}",
+        "latency": f"1000 * histogram_quantile(0.99, {buckets})",
+    }
+    for name, query in queries.items():
+        spec = {"provider": {"type": "prometheus", "address": prometheus}, "query": query}
+        yield {"apiVersion": "flagger.app/v1beta1", "kind": "MetricTemplate", "metadata": {"name": name}, "spec": spec}
+
+
+def bearing(obj: Obj) -> Obj:
+    """With labels that go to copies, and labels that do not."""
+    return obj | {"metadata": obj["metadata"] | {"labels": {f"{SHARED}team": "blue", f"{PRIVATE}team": "blue"}}}
 
 
 def deployment(name: str) -> Obj:
     """The target; Prometheus scrapes its pods, which serve on until proxies have heard of their end."""
-    made = apps.app(name, OLD)
+    made = bearing(apps.app(name, OLD))
     template = made["spec"]["template"]
     template["metadata"]["annotations"] = {"prometheus.io/scrape": "true"}
     template["spec"]["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": LEAVE_SECONDS}}}
@@ -222,8 +281,11 @@ def canary(name: str, app: App, gates: str) -> Obj:
     gate = {"name": "gate", "type": f"confirm-{'traffic-increase' if weighted else 'promotion'}", "url": gates}
     service = {"port": 80, "targetPort": 9898, "apex": LABELS, **app.service}
     if way.gateway:
-        service |= {"gatewayRefs": [{"name": way.gateway, "namespace": NAMESPACE}], "hosts": [host(name)]}
-    analysis = {"threshold": PATIENT, "metrics": [SUCCESS], **app.analysis, "webhooks": [gate]}
+        section = {"sectionName": way.section} if way.section else {}
+        parent = {"name": way.gateway, "namespace": NAMESPACE, **section}
+        service |= {"gatewayRefs": [parent], "hosts": [host(name)]}
+    first = [apps.smoke(PLACE, app.smoke, NEW)] if app.smoke else []
+    analysis = {"threshold": PATIENT, "metrics": [SUCCESS], **app.analysis, "webhooks": [*first, gate]}
     made = apps.canary(name, way.provider, service=service, **app.spec)
     made["spec"]["analysis"] = {"interval": "1s", **analysis}
     if "routeRef" in app.spec:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,14 +10,15 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from e2e.place import Place
-from e2e.planes.cast import CAST, PLACE, objects
+from e2e.planes.cast import CAST, PLACE, SHARED, objects, templates
 from e2e.planes.gates import Gates
+from e2e.planes.house import Figure, ReleaseOf, Visited, peopled, releases, running
 from e2e.planes.proxies import Proxies
 from e2e.planes.release import Release
 from e2e.stage import Stage
 
-ReleaseOf = Callable[[str], Release]
-AtOnce = Callable[[Callable[[Release], None]], None]
+Play = Callable[[Release], object]
+AtOnce = Callable[[Play], None]
 TOGETHER = 3
 """Releases that are played at the same time."""
 
@@ -32,15 +32,10 @@ class Plays:
 
 
 @pytest.fixture(scope="session")
-def proxies(stage: Stage, figure: Callable[[str], None]) -> Iterator[Proxies]:
+def proxies(stage: Stage, figure: Figure) -> Iterator[Proxies]:
     """Traefik, and Contour with Envoy."""
-    made, began = Proxies(stage), time.monotonic()
-    try:
-        made.start()
-        figure(f"the proxies were ready after {time.monotonic() - began:.1f} s")
+    with running(Proxies(stage), "the proxies were", figure) as made:
         yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture(scope="session")
@@ -54,26 +49,22 @@ def gates() -> Iterator[Gates]:
 @pytest.fixture(scope="session")
 def cast(stage: Stage, proxies: Proxies, gates: Gates) -> Iterator[Place]:
     """All apps with their canaries."""
-    place = Place(stage, PLACE)
-    try:
-        place.operator("-min-interval", "1s", "-ingress-class", "contour")
-        place.apply(*(obj for name in CAST for obj in objects(name, gates.url)))
+    apps = (obj for name in CAST for obj in objects(name, gates.url))
+    flags = ("-ingress-class", "contour", "-include-label-prefix", SHARED)
+    with peopled(stage, PLACE, (*templates(stage.places["metrics"]), *apps), *flags) as place:
         yield place
-    finally:
-        place.close()
 
 
 @pytest.fixture
-def release_of(cast: Place, proxies: Proxies, gates: Gates, figure: Callable[[str], None]) -> ReleaseOf:
+def release_of(cast: Place, proxies: Proxies, gates: Gates, figure: Figure) -> ReleaseOf:
     """The release of an app, once the app is initialised."""
+    urls = {"traefik": proxies.traefik, "envoy": proxies.envoy, "ingress": cast.stage.places["ingress"]}
 
-    def made(name: str) -> Release:
-        cast.wait(name, "Initialized", 120)
-        urls = {"traefik": proxies.traefik, "envoy": proxies.envoy, "ingress": cast.stage.places["ingress"]}
+    def visited(name: str) -> Visited:
         way = CAST[name].way
-        return Release(name, cast, urls[way.proxy], gates, figure, chance=way.chance)
+        return Visited(urls[way.proxy], way.chance, proxies.admin if way.gateway else "")
 
-    return made
+    return releases(cast, visited, gates, figure)
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +79,7 @@ def at_once(request: pytest.FixtureRequest, plays: Plays, release_of: ReleaseOf)
     """Plays a release of every app that this test is asked for, and answers for the one it is asked for now."""
     test, name = request.function.__name__, str(request.node.callspec.params["name"])
 
-    def run(play: Callable[[Release], None]) -> None:
+    def run(play: Play) -> None:
         if test not in plays.futures:
             items = (item for item in request.session.items if isinstance(item, pytest.Function))
             names = [str(item.callspec.params["name"]) for item in items if item.originalname == test]
@@ -98,7 +89,7 @@ def at_once(request: pytest.FixtureRequest, plays: Plays, release_of: ReleaseOf)
     return run
 
 
-def _play(play: Callable[[Release], None], release_of: ReleaseOf, name: str) -> None:
+def _play(play: Play, release_of: ReleaseOf, name: str) -> None:
     play(release_of(name))
 
 

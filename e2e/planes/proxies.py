@@ -21,6 +21,9 @@ from pyflagger.sandbox.network.ingress import OBSERVED, find, free_port
 HOST = "127.0.0.1"
 NAMESPACE = "gateways"
 START_SECONDS_MAX = 60.0
+ADMIN_PORT = 81
+"""A further port of Services; the Gateway `traefik` has a listener of this number, which its proxy listens at."""
+
 ENVOY_PORTS_OVER = 8000
 """Contour has Envoy listen this much over the port of a Gateway's listener."""
 
@@ -29,13 +32,17 @@ NOT_FOR_CONTOUR = ("tlsroutes", "grpcroutes", "tcproutes", "backendtlspolicies")
 
 
 class Proxies:
-    """`traefik` and `envoy` are base URLs for visitors; each serves what its Gateway of that name gets, too."""
+    """`traefik` and `envoy` are base URLs for visitors; each serves what its Gateway of that name gets, too.
+
+    `admin` is that of the other listener of the Gateway `traefik`.
+    """
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._web, self._traefik_metrics, self._envoy, self._stats, self._health, self._xds = (
             free_port() for _ in range(6)
         )
+        self.admin = f"http://{HOST}:{ADMIN_PORT}"
         self.traefik, self.envoy = (f"http://{HOST}:{port}" for port in (self._web, self._envoy))
         self._children = [self._traefik_child(), self._contour_child()]
 
@@ -43,8 +50,10 @@ class Proxies:
         """The kinds, the Gateways, and the processes, until they answer. Raises NoPart, AssertionError."""
         self._stage.define(*of_proxies())
         self._stage.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-        self._stage.apply(*_gateway("traefik", "traefik.io", self._web))
-        self._stage.apply(_gateway("traefik", "traefik.io", self._web, "closed", hostname="elsewhere.example")[1])
+        self._stage.apply(*_gateway("traefik", "traefik.io", self._web, admin=ADMIN_PORT))
+        closed = _gateway("traefik", "traefik.io", self._web, "closed")[1]
+        closed["spec"]["listeners"][0]["hostname"] = "elsewhere.example"
+        self._stage.apply(closed)
         self._stage.apply(*_gateway("contour", "projectcontour.io", self._envoy - ENVOY_PORTS_OVER))
         traefik, contour_child = self._children
         for child in self._children:
@@ -79,6 +88,8 @@ class Proxies:
             find("traefik"),
             f"--entryPoints.web.address={HOST}:{self._web}",
             "--entryPoints.web.transport.lifeCycle.graceTimeOut=1s",
+            f"--entryPoints.admin.address={HOST}:{ADMIN_PORT}",
+            "--entryPoints.admin.transport.lifeCycle.graceTimeOut=1s",
             f"--entryPoints.metrics.address={HOST}:{self._traefik_metrics}",
             "--providers.kubernetesCRD=true",
             "--providers.kubernetesGateway=true",
@@ -141,10 +152,13 @@ class Proxies:
         return Child(name, argv, self._stage.folder / f"plane-{name}.log", environ)
 
 
-def _gateway(kind: str, controller: str, port: int, name: str = "", **more: str) -> tuple[Obj, Obj]:
+def _gateway(kind: str, controller: str, port: int, name: str = "", **further: int) -> tuple[Obj, Obj]:
     """A class and a Gateway of it, of the same name unless told, which takes routes from everywhere."""
     group, everywhere = "gateway.networking.k8s.io/v1", {"namespaces": {"from": "All"}}
-    listener = {"name": "http", "protocol": "HTTP", "port": port, "allowedRoutes": everywhere, **more}
+    listeners = [
+        {"name": each, "protocol": "HTTP", "port": number, "allowedRoutes": everywhere}
+        for each, number in {"http": port, **further}.items()
+    ]
     return (
         {
             "apiVersion": group,
@@ -156,6 +170,6 @@ def _gateway(kind: str, controller: str, port: int, name: str = "", **more: str)
             "apiVersion": group,
             "kind": "Gateway",
             "metadata": {"name": name or kind, "namespace": NAMESPACE},
-            "spec": {"gatewayClassName": kind, "listeners": [listener]},
+            "spec": {"gatewayClassName": kind, "listeners": listeners},
         },
     )

@@ -37,10 +37,18 @@ class Release:
     """The releases of one app of the cast."""
 
     def __init__(
-        self, name: str, place: Place, proxy: str, gates: Gates, figure: Callable[[str], None], *, chance: bool
+        self,
+        name: str,
+        place: Place,
+        proxy: str,
+        gates: Gates,
+        figure: Callable[[str], None],
+        *,
+        chance: bool,
+        further: str = "",
     ) -> None:
         self.name, self.place, self.proxy, self._chance = name, place, proxy, chance
-        self._host = host(name)
+        self._host, self._further = host(name), further
         self._gates, self._figure = gates, figure
 
     @property
@@ -51,7 +59,10 @@ class Release:
     def at_port(self, port: str) -> Release:
         """The same release, for visitors of a further port."""
         found = copy(self)
-        found._host = host(self.name, port)
+        if self._further:
+            found.proxy = self._further
+        else:
+            found._host = host(self.name, port)
         return found
 
     def visitors(self, headers: Mapping[str, str] = NOBODY) -> Visitors:
@@ -114,9 +125,9 @@ class Release:
 
     def none_lost(self, *crowds: Visitors) -> None:
         """Of those who came all the time."""
-        came = sum(crowd.count().total() for crowd in crowds)
-        self._figure(f"{self._host}: {came} visits besides, {sum(len(crowd.failed) for crowd in crowds)} failed")
-        assert [failure for crowd in crowds for failure in crowd.failed] == []
+        came, lost = sum(crowd.count().total() for crowd in crowds), [text for crowd in crowds for text in crowd.failed]
+        self._figure(f"{self._host}: {came} visits besides, {len(lost)} failed")
+        assert not lost, lost
 
     def copies(self) -> int:
         """Requests that the canary's pods got at `/` so far, whoever sent them."""

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from e2e.history import History
 from e2e.place import Place, until
 from e2e.planes import plays
-from e2e.planes.cast import ADMIN, BAD, CAST, OLD, SLOW
-from e2e.planes.conftest import AtOnce, ReleaseOf, shows
+from e2e.planes.cast import ADMIN, BAD, CAST, NEW, OLD, SLOW
+from e2e.planes.conftest import AtOnce, shows
+from e2e.planes.house import ReleaseOf
 from e2e.planes.release import Release, settle
+from pyflagger.objects import Obj, part
 
 WEIGHTS: Mapping[str, Sequence[int]] = {
     "traefik": range(10, 61, 10),
@@ -23,7 +26,14 @@ WEIGHTS: Mapping[str, Sequence[int]] = {
     "contour-adopted": (20, 100),
 }
 FAULTY = {"traefik-bad": BAD, "gateway-bad": BAD, "contour-bad": SLOW}
-BLUE_GREEN = ("traefik-blue", "gateway-blue", "contour-blue", "nginx-blue", "services-blue")
+BLUE_GREEN = ("traefik-blue", "contour-blue", "nginx-blue")
+PREFIX = "nginx.ingress.kubernetes.io"
+
+
+@pytest.fixture(scope="module")
+def ingresses(cast: Place) -> History:
+    """What becomes of all Ingresses."""
+    return History(cast, "ingresses")
 
 
 def adopts(name: str) -> bool:
@@ -43,7 +53,7 @@ def test_a_good_release(name: str, at_once: AtOnce) -> None:
     at_once(lambda release: plays.good(release, WEIGHTS[release.name]))
 
 
-@pytest.mark.parametrize("name", shows("ports", ("traefik-ports", "nginx-ports")))
+@pytest.mark.parametrize("name", shows("ports", ("traefik-ports", "gateway-ports", "nginx-ports")))
 def test_further_ports(name: str, at_once: AtOnce) -> None:
     """Each port of the Service has the weight."""
 
@@ -68,9 +78,13 @@ def test_a_bad_release(name: str, at_once: AtOnce) -> None:
     at_once(lambda release: plays.bad(release, FAULTY[release.name]))
 
 
-def test_a_life(release_of: ReleaseOf) -> None:
-    """Bad, back to what is promoted, bad again, good at last: each told apart, the primary touched by the last only."""
-    release = release_of("nginx-life")
+def test_a_life(cast: Place, release_of: ReleaseOf, ingresses: History) -> None:
+    """Bad, back to what is promoted, bad again, good at last: each told apart, the primary touched by the last only.
+
+    The Ingress beside the user's is marked as a canary's at any time, so ingress-nginx's admission would let both be,
+    and the user may apply his own again.
+    """
+    release, besides = release_of("nginx-life"), "nginx-life-canary"
     with release.visitors():
         for _ in range(2):
             release.begin(BAD)
@@ -84,6 +98,18 @@ def test_a_life(release_of: ReleaseOf) -> None:
         release.share(20)
         release.let()
         release.promoted()
+    assert ingresses.of(besides, marked) == [("true", weight) for weight in ("0", "20", "0", "20", "0", "20", "0")]
+    before = cast.get("ingress", besides)
+    cast.apply(*CAST[release.name].way.theirs(release.name))
+    settle()
+    assert cast.get("ingress", besides) == before and set(release.count()) == {NEW}
+    assert ingresses.of(release.name, marked) == [(None, None)]
+
+
+def marked(ingress: Obj) -> tuple[str | None, str | None]:
+    """What ingress-nginx knows a canary's Ingress by; without it, it refuses a second one of the same host and path."""
+    annotations = part(ingress["metadata"], "annotations")
+    return annotations.get(f"{PREFIX}/canary"), annotations.get(f"{PREFIX}/canary-weight")
 
 
 @pytest.mark.parametrize("name", shows("blue_green", BLUE_GREEN))
@@ -93,7 +119,7 @@ def test_blue_green(name: str, at_once: AtOnce) -> None:
 
 
 @pytest.mark.shows("nginx", "revert")
-def test_a_canary_is_deleted(cast: Place, release_of: ReleaseOf) -> None:
+def test_a_canary_is_deleted(cast: Place, release_of: ReleaseOf, ingresses: History) -> None:
     """With `revertOnDeletion` the target serves again, what it served before, and nobody is lost on the way."""
     release = release_of("nginx-reverted")
     with release.visitors() as visitors:
@@ -103,4 +129,5 @@ def test_a_canary_is_deleted(cast: Place, release_of: ReleaseOf) -> None:
         settle()
         assert set(release.count()) == {OLD}
         assert f"{release.name}-canary" not in cast.kubectl("get", "ingresses", "-o", "name")
+        assert {mark for mark, _ in ingresses.of(f"{release.name}-canary", marked)} == {"true"}
     release.none_lost(visitors)

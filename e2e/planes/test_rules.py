@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
 from e2e.planes import plays
-from e2e.planes.conftest import AtOnce, ReleaseOf, shows
+from e2e.planes.conftest import AtOnce, shows
 from e2e.planes.release import Release
 
 INSIDER = {"x-canary": "insider"}
@@ -19,6 +19,7 @@ TESTERS: Mapping[str, Sequence[Mapping[str, str]]] = {
     "nginx-header": (INSIDER,),
     "nginx-cookie": (COOKIE,),
 }
+SHOWN = {"gateway-sticky": "affinity", "mirror": "mirror_steps", "mirror-blue": "mirror"}
 NO_TESTERS: Sequence[Mapping[str, str]] = (
     {},
     {"x-canary": "outsider", "Cookie": "tester=never"},
@@ -46,26 +47,20 @@ def test_testers_alone_meet_the_canary(name: str, at_once: AtOnce) -> None:
     at_once(play)
 
 
-@pytest.mark.shows("gatewayapi:v1", "affinity")
-def test_a_visitor_stays_with_a_version(release_of: ReleaseOf) -> None:
-    """Session affinity: who has a version's cookie meets that version only; afterwards the cookie is taken away."""
-    plays.sticky(release_of("gateway-sticky"), 20)
-
-
-@pytest.mark.shows("gatewayapi:v1", "mirror_steps")
-def test_copies_beside_weights(release_of: ReleaseOf) -> None:
-    """A mirror first: the old version answers everybody, the canary gets a copy of each request; then its share."""
-    release = release_of("mirror")
-    plays.copies_beside_weights(release, lambda: mirrored(release))
-
-
-@pytest.mark.shows("gatewayapi:v1", "mirror")
-def test_copies_of_blue_green(release_of: ReleaseOf) -> None:
-    """The canary gets copies all the while, and answers nobody before it is approved."""
-    plays.copies_of_blue_green(release_of("mirror-blue"))
+@pytest.mark.parametrize("name", [case for name, ability in SHOWN.items() for case in shows(ability, (name,))])
+def test_cookies_and_copies(name: str, at_once: AtOnce) -> None:
+    """Who has a version's cookie meets that version only; the canary gets copies and answers nobody, or its share."""
+    at_once(lambda release: PLAYS[release.name](release))
 
 
 def mirrored(release: Release) -> bool:
     """Whether the route says so."""
     rules = release.place.get("httproute", release.name)["spec"]["rules"]
     return any(one["type"] == "RequestMirror" for rule in rules for one in rule.get("filters", ()))
+
+
+PLAYS: Mapping[str, Callable[[Release], object]] = {
+    "gateway-sticky": lambda release: plays.sticky(release, 20),
+    "mirror": lambda release: plays.copies_beside_weights(release, lambda: mirrored(release)),
+    "mirror-blue": plays.copies_of_blue_green,
+}

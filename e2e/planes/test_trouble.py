@@ -8,7 +8,8 @@ import pytest
 
 from e2e.place import Place
 from e2e.planes.cast import CAST, LABELS
-from e2e.planes.conftest import AtOnce, ReleaseOf
+from e2e.planes.conftest import AtOnce
+from e2e.planes.house import ReleaseOf
 from e2e.planes.release import Release, settle
 
 ROUTES = {
@@ -72,3 +73,13 @@ def test_somebody_else_at_the_route(name: str, at_once: AtOnce) -> None:
 def uid(release: Release, kind: str) -> str:
     """Which object the route is; empty while there is none."""
     return release.place.kubectl("get", kind, release.name, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}")
+
+
+def test_who_says_that_it_knows_mirrors(cast: Place) -> None:
+    """Traefik says of its class what it knows, and mirrors are not in it; Contour says nothing, and knows them."""
+    listed = {
+        name: {one["name"] for one in cast.get("gatewayclass", name)["status"].get("supportedFeatures") or ()}
+        for name in ("traefik", "contour")
+    }
+    assert "HTTPRoutePathRewrite" in listed["traefik"] and "HTTPRouteRequestMirror" not in listed["traefik"]
+    assert listed["contour"] == set()

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import pytest
 
 from e2e.definitions import definitions
+from e2e.history import History
 from e2e.place import Place
 from e2e.stage import Stage
 from e2e.targets.cast import KINDS, STORIES, house
-from e2e.targets.history import History
 from e2e.targets.knative import Controller
 
 DEFINED = ("scaledobjects.keda.sh", "services.serving.knative.dev", "revisions.serving.knative.dev")

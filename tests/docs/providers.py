@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from docs.tables import table
 from pyflagger.api.facts import Capabilities
 from pyflagger.routing.base import Router
 from pyflagger.routing.registry import PROVIDERS
@@ -52,8 +53,8 @@ The abilities:
 - *weights*: `stepWeight`, `stepWeights`, `maxWeight`.
 - *A/B*: `iterations` with `match`. *testers*: `analysis.testers`, pinned to the canary while the weight ramps.
 - *mirror*: `analysis.mirror` of blue/green releases; *mirror beside weights*: of weighted ones.
-  On an HTTPRoute the Gateway has to know the filter `RequestMirror`: Traefik 3.7 does not, accepts the route all
-  the same, and answers everybody with 500.
+  On an HTTPRoute the Gateway has to know the filter `RequestMirror`: Traefik 3.7 does not (`HTTPRouteRequestMirror` is
+  not in its GatewayClass's `status.supportedFeatures`), accepts the route all the same, and answers everybody with 500.
 - *session affinity*: `analysis.sessionAffinity`. *further ports*: `service.ports`.
 - *adopt*: `routeRef` names a route of your own, of which only the weights are set. Of a list in a TraefikService the
   canary's entry is taken out while it gets nothing: without endpoints it would spoil the list.
@@ -111,14 +112,9 @@ def unnamed() -> list[str]:
     return [field.name for field in fields(Capabilities) if field.name not in COLUMNS]
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
 def _abilities() -> str:
     titles = COLUMNS | EVERYWHERE
-    return _table(
+    return table(
         ["provider", *titles.values()], [[f"`{name}`", *(_cell(name, one) for one in titles)] for name in NAMES]
     )
 
@@ -134,7 +130,7 @@ def _held() -> str:
     rows = [
         [f"`{name}`", said.get("why", ""), said["gone"], said.get("not", "")] for name, said in sorted(held().items())
     ]
-    return _table(["provider", "why no more than objects", "deleted", "why `-`"], rows)
+    return table(["provider", "why no more than objects", "deleted", "why `-`"], rows)
 
 
 def _tests() -> str:
@@ -144,7 +140,7 @@ def _tests() -> str:
         for (provider, ability), grades in sorted(shown().items())
         if TRAFFIC in grades
     ]
-    return _table(["provider", "ability", "test"], rows)
+    return table(["provider", "ability", "test"], rows)
 
 
 def module_of(router: Router) -> Path:
@@ -160,4 +156,4 @@ def _sizes() -> str:
         [f"`{path.name}`", str(len(path.read_text().splitlines())), ", ".join(names)]
         for path, names in sorted(users.items())
     ]
-    return _table(["module", "lines", "providers"], rows)
+    return table(["module", "lines", "providers"], rows)
