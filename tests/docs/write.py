@@ -1,4 +1,4 @@
-"""`make docs`: write what is generated of the docs and manifests: tables of fields, the providers, the CRDs."""
+"""`make docs`: write what is generated of the docs and manifests: tables of fields, providers, scenarios, the CRDs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from docs import providers
+from docs import providers, scenarios
 from docs.paths import table
 from pyflagger.api.crds import crds
 
@@ -33,6 +33,7 @@ def main() -> None:
     tables = iter([table(*which) + "\n" for which in TABLES])
     page.write_text(TABLE.sub(lambda _: next(tables), page.read_text()))
     (ROOT / "docs" / "providers.md").write_text(providers.page())
+    (ROOT / "docs" / "scenarios.md").write_text(scenarios.page())
     definitions = yaml.safe_dump_all(crds(), sort_keys=False)
     (ROOT / "kustomize" / "crds" / "crds.yaml").write_text(definitions)
     for source, copy in COPIES.items():
