@@ -191,7 +191,7 @@ class Worker(Generic[Seen]):
 
     def _retry(self, key: Key, desk: Desk) -> None:
         desk.evidence.clear()
-        delay = min(BACKOFF_MAX, BACKOFF_FIRST * 2**desk.failures)
+        delay = min(BACKOFF_MAX, BACKOFF_FIRST * 2.0 ** min(desk.failures, 10))
         desk.failures += 1
         self.scheduler.alarm(key, delay + self._clock.jitter(delay / 4))
 
