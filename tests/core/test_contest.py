@@ -130,6 +130,39 @@ def test_no_more_traffic_is_given_in_a_fight() -> None:
     assert world.status.canary_weight == held
 
 
+def test_what_follows_a_source_that_changes_is_no_fight() -> None:
+    """Each write is another one: it is made at once, nobody is accused, and the release goes on meanwhile."""
+    world, before = released(), 0
+    for second in range(60):
+        world.parts[Part.ROUTING], world.wanted[Part.ROUTING] = "drift", f"copied from version {second}"
+        world.run(1.0)
+        assert mendings(world) == before + 1 and blocked(world) == ""
+        before = mendings(world)
+    assert world.status.phase is Phase.SUCCEEDED and CONTESTED not in world.texts
+
+
+def test_a_fight_for_labels_holds_no_traffic() -> None:
+    """It is told and damped like any other, with the field that ends it; the release takes all of its steps."""
+    world, times = released(), list[float]()
+    world.manager = Managed("cloud-controller", "service web.test")
+    while world.status.phase is not Phase.SUCCEEDED:
+        before = world.actions.count(Ensure(Part.APEX_SERVICE))
+        world.parts[Part.APEX_SERVICE] = "untidy"
+        world.run(1.0)
+        times += [world.now] * (world.actions.count(Ensure(Part.APEX_SERVICE)) - before)
+    assert world.now < times[0] + 60 and len(times) <= 6
+    assert "spec.service.unmanagedMetadata" in blocked(world)
+
+
+def test_one_fight_does_not_put_off_the_mending_of_another_part() -> None:
+    """Each part has its own pauses."""
+    world = released()
+    fight(world, 120, Part.APEX_SERVICE)
+    world.parts[Part.APEX_SERVICE] = world.parts[Part.CANARY_SERVICE] = "drift"
+    world.look()
+    assert world.parts[Part.CANARY_SERVICE] == "ok" and world.parts[Part.APEX_SERVICE] == "drift"
+
+
 def test_weights_that_are_reset_each_time_are_no_hot_loop() -> None:
     """The steps are taken again, ever more seldom, and it is told who takes them back."""
     world = released()

@@ -129,6 +129,8 @@ class World:
     route: Route | None = None
     paused: bool | None = None
     parts: dict[Part, Sync] = field(default_factory=dict)
+    wanted: dict[Part, str] = field(default_factory=dict)
+    """What mending would write."""
     reassert_zero: bool = False
     route_waiting: str = ""
     problems: tuple[Problem, ...] = ()
@@ -205,6 +207,7 @@ class World:
             generated=Generated(
                 **{part.name.lower(): sync for part, sync in self.parts.items()},
                 target_autoscaler_paused=self.paused,
+                wanted=self.wanted,
             ),
             problems=self.problems,
             unread=self.unread,

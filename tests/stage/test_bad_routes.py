@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from pyflagger.objects import Obj
 from pyflagger.sandbox.network.routes import definition
 from stage.manifests import canary
 from stage.routes import Else, accept, definitions, everybody, main_kind, shares
-from stage.trouble import Pair
+from stage.trouble import PROMPT_SECONDS, Pair
 
 pytestmark = pytest.mark.looptime
 
@@ -200,6 +201,40 @@ def _writes(pair: Routed) -> int:
     """What flagger has written to the route so far."""
     path = main_kind(pair.provider).path("sick", "sick")
     return sum(entry.path == path and entry.verb == "patch" and entry.agent == "flagger" for entry in pair.stage.audit)
+
+
+THEIRS = (("Canary", ""), ("Deployment", ""), ("Deployment", "-primary"), ("Ingress", ""), ("Ingress", "-canary"))
+OURS = (("Service", ""), ("Service", "-primary"), ("Service", "-canary"))
+
+
+@pytest.mark.parametrize("edited", [THEIRS[3:4], THEIRS, THEIRS + OURS], ids=["source", "sources", "everything"])
+async def test_somebody_who_annotates_each_second_holds_no_release(edited: tuple[tuple[str, str], ...]) -> None:
+    """Our Ingress follows the user's at once, Services are tidied ever more seldom, and the release takes its steps."""
+    pair = Pair()
+    await pair.begin()
+    await pair.phase("sick", "Initialized")
+    await pair.release("calm", "sick")
+
+    async def edit() -> None:
+        for number in itertools.count():
+            for kind, suffix in edited:
+                body = {"metadata": {"annotations": {"example/edit": str(number)}}}
+                await pair.stage.patch(kind, f"sick{suffix}", body, "sick")
+                await pair.stage.clock.sleep(0.1)
+            await pair.stage.clock.sleep(1)
+
+    editor = asyncio.ensure_future(edit())
+    await pair.phase("sick", "Succeeded", seconds=PROMPT_SECONDS + 3)
+    editor.cancel()
+    await pair.stage.clock.sleep(1)
+    ours, theirs = [(await pair.stage.get("Ingress", name, "sick"))["metadata"] for name in ("sick-canary", "sick")]
+    assert ours["annotations"]["example/edit"] == theirs["annotations"]["example/edit"]
+    told = [text for text in await pair.told() if "each time" in text]
+    assert [text for text in told if "Services" not in text] == [] and len(told) == (edited[-1:] == OURS[-1:])
+    tidied = [each for each in pair.stage.audit if "/sick/services/" in each.path and each.agent == "flagger"]
+    assert sum(each.verb == "patch" for each in tidied) <= 20
+    await pair.calm_is_prompt()
+    await pair.end()
 
 
 async def test_a_fight_at_rest() -> None:

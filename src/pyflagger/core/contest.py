@@ -1,26 +1,33 @@
 """Somebody else who writes to our routes and Services: what is written is undone, and written again ever more seldom.
 
-The same write for the same revision, once more soon after the last time, is a repetition. Before it the API server is
-asked who manages the object besides us; whoever it is, is named until the write has stood for a while. Called by
-`decide` for every decision, by `guards` before it mends, and by `strategy` before it steps.
+The same write for the same revision, once more soon after the last time, is a repetition; another one, because what
+ours is copied from has changed, is none. Before it the API server is asked who manages the object besides us; whoever it
+is, is named until the write has stood for a while. Called by `decide` for every decision, by `guards` before it mends,
+and by `strategy` before it steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from pyflagger.api.facts import Problem
 from pyflagger.core import reasons
 from pyflagger.core.case import Case
 from pyflagger.core.decision import Action, Decision, Ensure, Part, Reason, Remember, SetRoute
-from pyflagger.core.situation import Contest, FindManager, Managed
+from pyflagger.core.situation import Contest, FindManager, Generated, Managed, Sync
 
 PAUSE_FIRST, PAUSE_MAX = 5.0, 300.0
 NAMED, UNNAMED = 2, 4
 """How often the same is written before somebody is blamed: whom the API server names, and whom it does not."""
 
-ROUTED = frozenset({Part.ROUTING, Part.CANARY_SERVICE, Part.PRIMARY_SERVICE, Part.APEX_SERVICE})
+ROUTED: Mapping[Part, Callable[[Generated], Sync]] = {
+    Part.ROUTING: lambda made: made.routing,
+    Part.CANARY_SERVICE: lambda made: made.canary_service,
+    Part.PRIMARY_SERVICE: lambda made: made.primary_service,
+    Part.APEX_SERVICE: lambda made: made.apex_service,
+}
+"""What visitors are led by, and so what others may contest."""
 
 
 def manager(case: Case) -> Managed | None:
@@ -36,52 +43,60 @@ def ask() -> Decision:
 
 def problems(case: Case) -> tuple[Problem, ...]:
     """Who undoes what we write, told for as long as the last time is not long ago."""
-    found = (reasons.contested(each.by) for each in _standing(case).values() if _told(each))
+    found = (_problem(each) for each in _standing(case).values() if _told(each))
     return tuple(dict.fromkeys(found))
 
 
-def rests(case: Case, *actions: Action) -> bool:
+def rests(case: Case, action: Action) -> bool:
     """Whether this very write has to wait, as it was undone the last time."""
-    found = _standing(case).get(_mark(case, actions))
-    return found is not None and case.now < _due(found)
+    standing = _standing(case)
+    return any(mark in standing and case.now < _due(standing[mark]) for mark in _marks(case, (action,)))
 
 
 def holds(case: Case) -> Reason | None:
     """Why no more traffic is given to the canary: what was written last may be undone any moment."""
-    found = (each for each in _standing(case).values() if _told(each) and case.now < _due(each))
-    return next((reasons.blocked(reasons.contested(each.by)) for each in found), None)
+    found = (each for each in _standing(case).values() if _told(each) and not each.harmless and case.now < _due(each))
+    return next((reasons.blocked(_problem(each)) for each in found), None)
 
 
 def damped(case: Case, decision: Decision) -> Decision:
     """The decision, unless it writes what was undone only just now."""
-    mark = _mark(case, decision.actions)
-    if not mark:
+    marks, standing = _marks(case, decision.actions), _standing(case)
+    if not marks:
         return _awake(case, decision)
-    found = _standing(case).get(mark)
-    if found is None:
-        return _noted(case, decision, mark, Contest(1, case.now))
-    if case.now < _due(found):
-        return _awake(case, Decision(reasons=(reasons.blocked(reasons.contested(found.by)),)))
+    again = [standing[mark] for mark in marks if mark in standing]
+    early = [each for each in again if case.now < _due(each)]
+    if early:
+        return _awake(case, Decision(reasons=(reasons.blocked(_problem(early[0])),)))
     by = manager(case)
-    return ask() if by is None else _noted(case, decision, mark, Contest(found.times + 1, case.now, by))
+    if again and by is None:
+        return ask()
+    once = {mark: Contest(1, case.now, harmless=harmless) for mark, harmless in marks.items()}
+    more = {mark: _once_more(standing[mark], case.now, by) for mark in marks if mark in standing and by is not None}
+    return _noted(decision, {**standing, **once, **more})
 
 
-def _mark(case: Case, actions: Iterable[Action]) -> str:
-    """What is written, and for which revision; empty when nothing of it can be contested."""
-    found: list[str] = []
+def _once_more(contest: Contest, now: float, by: Managed) -> Contest:
+    return replace(contest, times=contest.times + 1, at=now, by=by)
+
+
+def _marks(case: Case, actions: Iterable[Action]) -> Mapping[str, bool]:
+    """What is written that can be contested, and for which revision; and whether that is a harmless thing."""
+    found: dict[str, bool] = {}
+    made = case.situation.generated
+    whose = f"{case.canary.metadata.generation} {case.running}"
     for action in actions:
         if isinstance(action, SetRoute):
-            found.append(f"{action.route} {action.everyone}")
+            found[f"{whose} {action.route} {action.everyone}"] = False
         elif isinstance(action, Ensure) and action.part in ROUTED:
-            found.append(action.part.value)
-    return f"{case.canary.metadata.generation} {case.running} {' '.join(found)}" if found else ""
+            found[f"{whose} {action.part} {made.wanted.get(action.part, '')}"] = ROUTED[action.part](made) == "untidy"
+    return found
 
 
-def _noted(case: Case, decision: Decision, mark: str, contest: Contest) -> Decision:
+def _noted(decision: Decision, contests: Mapping[str, Contest]) -> Decision:
     """With a note right after the last write: a status write that fails must not make us forget it."""
-    kept = {key: each for key, each in _standing(case).items() if key != mark}
-    note = Remember(contests={**kept, mark: contest})
     last = max(at for at, action in enumerate(decision.actions) if isinstance(action, SetRoute | Ensure))
+    note = Remember(contests=contests)
     return replace(decision, actions=(*decision.actions[: last + 1], note, *decision.actions[last + 1 :]))
 
 
@@ -99,6 +114,10 @@ def _standing(case: Case) -> Mapping[str, Contest]:
     """What was written lately, by its mark."""
     found = case.situation.memory.contests.items()
     return {mark: each for mark, each in found if case.now < _until(case, each)}
+
+
+def _problem(contest: Contest) -> Problem:
+    return reasons.contested(contest.by, contest.harmless)
 
 
 def _told(contest: Contest) -> bool:

@@ -112,10 +112,11 @@ def repair(case: Case) -> Decision | None:
     ensure = tuple(Ensure(part) for part, want in wanted if want)
     if not ensure:
         return None
-    if contest.rests(case, *ensure):
+    due = tuple(each for each in ensure if not contest.rests(case, each))
+    if not due:
         # With weights that are known there is more to do meanwhile; without, this waits its turn and all else with it.
         return None if isinstance(case.situation.route, Route) else case.act(reasons.REPAIRING, *ensure)
-    return _mend(case, ensure) if made.routing != "ok" else case.act(reasons.REPAIRING, *ensure)
+    return _mend(case, due) if Ensure(Part.ROUTING) in due else case.act(reasons.REPAIRING, *due)
 
 
 def _mend(case: Case, ensure: tuple[Ensure, ...]) -> Decision:

@@ -147,11 +147,13 @@ def awaited(problem: Problem) -> Reason:
 WRITERS = "Find out who that is, and let it leave the object alone; it is mended meanwhile, ever more seldom."
 
 
-def contested(by: Managed) -> Problem:
-    """What we write is undone each time."""
+def contested(by: Managed, harmless: bool) -> Problem:
+    """What we write is undone each time; `harmless` if that is labels and annotations of Services."""
     if not by.named:
-        return Problem(Fault.CLUSTER, "routes are changed again each time that flagger has set them", WRITERS)
-    todo = f"Take {by.what} out of what {by.by} manages; it is mended meanwhile, ever more seldom."
+        what = "labels or annotations of Services" if harmless else "routes"
+        return Problem(Fault.CLUSTER, f"{what} are changed again each time that flagger has set them", WRITERS)
+    theirs = ", or list what is theirs in spec.service.unmanagedMetadata" if harmless else ""
+    todo = f"Take {by.what} out of what {by.by} manages{theirs}; it is mended meanwhile, ever more seldom."
     return Problem(Fault.CLUSTER, f"{by.what} is changed by {by.by} each time that flagger has set it", todo)
 
 

@@ -13,10 +13,12 @@ from typing import Literal, TypeAlias
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Problem, Readiness, Route
 
-Sync: TypeAlias = Literal["ok", "drift", "missing"] | Problem
+Sync: TypeAlias = Literal["ok", "untidy", "drift", "missing"] | Problem
 """A generated object: as wanted, to be written, to be created, or impossible to render.
 
-Only for the primary's autoscaler does it matter which of the two middle ones it is: one that is there is changed during
+"untidy" is a Service whose labels and annotations alone are to be written: that leads nobody elsewhere.
+
+Only for the primary's autoscaler does it matter whether it is to be written or to be created: one that is there is changed during
 promotion alone, a missing one is created at any time.
 """
 
@@ -57,7 +59,9 @@ class Generated:
     """The state of each object that we generate. A part that does not apply to a canary is "ok".
 
     `primary_configs`: the copies that the primary's pods use; "missing" when one was deleted.
-    `target_autoscaler_paused` is None where there is none, or none that can be paused.
+    `target_autoscaler_paused` is None where there is none, or none that can be paused. `wanted` has a digest, by
+    `decision.Part`, of what is to be written to each of the routes and Services that are not "ok": what somebody undoes is
+    the same each time, what follows a source that changes is not.
     """
 
     canary_service: Sync = "ok"
@@ -70,6 +74,7 @@ class Generated:
     finalizer: Sync = "ok"
     primary_configs: Sync = "ok"
     stale_configs: Sync = "ok"
+    wanted: Mapping[str, str] = field(default_factory=dict)
 
 
 # Checks and their results -------------------------------------------------------------------------------------------
@@ -163,11 +168,15 @@ Result: TypeAlias = Passed | Refused | Value | NoData | QueryFailed | Managed
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """How often in a row the same was written, when last (seconds since the epoch), and who had undone it."""
+    """How often in a row the same was written, when last (seconds since the epoch), and who had undone it.
+
+    `harmless`: whoever undoes it leads no visitor elsewhere.
+    """
 
     times: int
     at: float
     by: Managed = Managed()
+    harmless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

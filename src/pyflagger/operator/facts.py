@@ -6,14 +6,17 @@ looked up by a function, which `operator.render` points at the newest ones. Read
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from pyflagger.api import names
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
+from pyflagger.core.decision import Part
 from pyflagger.core.situation import Generated, Sync
-from pyflagger.objects import Obj, Ref, Write
+from pyflagger.objects import Create, Obj, Patch, Ref, Write, part
 from pyflagger.operator.memo import Memo
 from pyflagger.operator.plan import Plan, Settings
 from pyflagger.operator.shown import content, size, version_of
@@ -23,6 +26,10 @@ from pyflagger.workloads import autoscalers
 from pyflagger.workloads.configs import NOTHING, Tracked, references
 
 KUBERNETES = "kubernetes"
+
+SERVICES = {Part.CANARY_SERVICE: Role.CANARY, Part.PRIMARY_SERVICE: Role.PRIMARY, Part.APEX_SERVICE: Role.APEX}
+
+Writes: TypeAlias = tuple[Write, ...] | Problem
 
 Get: TypeAlias = Callable[[Ref], Obj | None]
 """Looks an object up."""
@@ -195,34 +202,37 @@ def _generated(around: Surroundings, memo: Memo, selector: Selector | Problem | 
     plan, get = around.plan, around.get
     scaler = get(plan.autoscaler) if plan.autoscaler else None
     primary_scaler = get(plan.primary_autoscaler) if plan.primary_autoscaler else None
+    made: dict[Part, Writes] = {each: _service(around, memo, role, selector) for each, role in SERVICES.items()}
+    made[Part.ROUTING] = _routing(around, memo)
     scaled = autoscalers.primary_autoscaler(plan.canary, scaler, primary_scaler, around.settings.workloads)
     stuck = primary_scaler is None or bool(autoscalers.stuck(primary_scaler))
     return Generated(
-        canary_service=_service(around, memo, Role.CANARY, selector),
-        primary_service=_service(around, memo, Role.PRIMARY, selector),
-        apex_service=_service(around, memo, Role.APEX, selector),
+        canary_service=_of_service(made[Part.CANARY_SERVICE]),
+        primary_service=_of_service(made[Part.PRIMARY_SERVICE]),
+        apex_service=_of_service(made[Part.APEX_SERVICE]),
         primary_workload=_primary_sync(around),
         primary_autoscaler=_sync(scaled, stuck),
         target_autoscaler_paused=autoscalers.paused(scaler),
-        routing=_routing(around, memo),
+        routing=_sync(made[Part.ROUTING]),
         finalizer=_finalizer(plan),
         stale_configs="drift" if copies.stale else "ok",
         primary_configs="missing" if copies.lost else "ok",
+        wanted={each: _digest(writes) for each, writes in made.items() if writes and not isinstance(writes, Problem)},
     )
 
 
-def _routing(around: Surroundings, memo: Memo) -> Sync:
+def _routing(around: Surroundings, memo: Memo) -> Writes:
     plan, settings, router = around.plan, around.settings, around.plan.router
     if router is None:
-        return "ok"
+        return ()
     live = live_routes(plan, settings, around.get)
     made_of = (_asked(plan), _owed(plan), [version_of(obj) for obj in live.values()])
-    return memo.of("routing", made_of, lambda: _sync(router.reconcile(plan.canary, live, settings.routing)))
+    return memo.of("routing", made_of, lambda: router.reconcile(plan.canary, live, settings.routing))
 
 
-def _service(around: Surroundings, memo: Memo, role: Role, selector: Selector | Problem | None) -> Sync:
+def _service(around: Surroundings, memo: Memo, role: Role, selector: Selector | Problem | None) -> Writes:
     if isinstance(selector, Problem):
-        return "ok"
+        return ()
     plan, get, target = around.plan, around.get, around.get(around.plan.target)
     made_of = (
         (_asked(plan), plan.canary.status.canary_weight == 100),
@@ -230,12 +240,12 @@ def _service(around: Surroundings, memo: Memo, role: Role, selector: Selector | 
         selector,
         version_of(get(services.ref(plan.canary, role))),
     )
-    return memo.of(role.value, made_of, lambda: _sync(service_writes(plan, role, selector, around.settings, get)))
+    return memo.of(role.value, made_of, lambda: service_writes(plan, role, selector, around.settings, get))
 
 
 def service_writes(
     plan: Plan, role: Role, selector: Selector | None, settings: Settings, get: Get
-) -> tuple[Write, ...] | Problem:
+) -> Writes:
     """What brings one Service into shape; an apex that was turned to the canary stays turned."""
     live, target, kind = get(services.ref(plan.canary, role)), get(plan.target), plan.workload
     if selector is None:
@@ -255,12 +265,23 @@ def _finalizer(plan: Plan) -> Sync:
     return "ok" if plan.canary.spec.revert_on_deletion == (names.FINALIZER in meta.finalizers) else "drift"
 
 
-def _sync(writes: tuple[Write, ...] | Problem, missing: bool = False) -> Sync:
+def _sync(writes: Writes, missing: bool = False) -> Sync:
     if isinstance(writes, Problem):
         return writes
     if not writes:
         return "ok"
     return "missing" if missing else "drift"
+
+
+def _of_service(writes: Writes) -> Sync:
+    tidying = isinstance(writes, tuple) and all(isinstance(each, Patch) and not part(each.body, "spec") for each in writes)
+    return "untidy" if writes and tidying else _sync(writes)
+
+
+def _digest(writes: tuple[Write, ...]) -> str:
+    """What would be written, in short. Which state it is written to is no part of it."""
+    said = [write.obj if isinstance(write, Create) else (write.ref, getattr(write, "body", None)) for write in writes]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _primary_sync(around: Surroundings) -> Sync:

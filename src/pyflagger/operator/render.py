@@ -6,15 +6,15 @@ Used by `apply` alone. Returns writes or the Problem that keeps them from being 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from pyflagger.api.facts import ALL_CANARY, Problem
 from pyflagger.clock import Clock
 from pyflagger.core.decision import Part, SetRoute
 from pyflagger.kube.configs import Configs
-from pyflagger.objects import Delete, Obj, Unread, Write
+from pyflagger.objects import Delete, Obj, Unread
 from pyflagger.operator.desk import Key
-from pyflagger.operator.facts import KUBERNETES, live_routes, primary_of, service_writes
+from pyflagger.operator.facts import KUBERNETES, Writes, live_routes, primary_of, service_writes
 from pyflagger.operator.observe import Seen
 from pyflagger.operator.plan import Settings
 from pyflagger.operator.world import World
@@ -22,8 +22,6 @@ from pyflagger.routing import services
 from pyflagger.routing.services import Role, Selector
 from pyflagger.workloads.autoscalers import pause, primary_autoscaler
 from pyflagger.workloads.configs import Tracked, copies
-
-Writes: TypeAlias = tuple[Write, ...] | Problem
 
 
 class Moved(Exception):
