@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from core.world import World, ready_world
+from core.world import World, canary, hook, ready_world
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_PRIMARY, Fault, Problem, Route
 from pyflagger.core.decision import Ensure, Part, SetRoute
@@ -161,6 +161,25 @@ def test_one_fight_does_not_put_off_the_mending_of_another_part() -> None:
     world.parts[Part.APEX_SERVICE] = world.parts[Part.CANARY_SERVICE] = "drift"
     world.look()
     assert world.parts[Part.CANARY_SERVICE] == "ok" and world.parts[Part.APEX_SERVICE] == "drift"
+
+
+@pytest.mark.parametrize(("phase", "least", "most"), [(Phase.PROGRESSING, 20, 31), (Phase.FAILED, 100, 301)])
+def test_how_long_a_bad_version_keeps_visitors(phase: Phase, least: float, most: float) -> None:
+    """However long somebody has sent them there again, half a minute while it runs; longer where nothing runs."""
+    world = released(hooks={"no": True})
+    analysis = {**STEPS, "interval": "10s", "webhooks": [hook("rollback", "no")]}
+    world.canary = canary(analysis).model_copy(update={"status": world.status})
+    if phase is Phase.FAILED:
+        world.until(phase)
+    times: list[float] = []
+    for _ in range(2400):
+        if world.route != Route(90, 10):
+            times.append(world.now)
+            world.route = Route(90, 10)
+        world.run(0.5)
+    gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
+    assert world.status.phase is phase and blocked(world).startswith(CONTESTED)
+    assert least < max(gaps) <= most
 
 
 def test_weights_that_are_reset_each_time_are_no_hot_loop() -> None:

@@ -1,9 +1,9 @@
 """Somebody else who writes to our routes and Services: what is written is undone, and written again ever more seldom.
 
 The same write for the same revision, once more soon after the last time, is a repetition; another one, because what
-ours is copied from has changed, is none. Before it the API server is asked who manages the object besides us; whoever it
-is, is named until the write has stood for a while. Called by `decide` for every decision, by `guards` before it mends,
-and by `strategy` before it steps.
+ours is copied from has changed, is none. Before it the API server is asked who manages the object besides us; whoever
+it is, is named until the write has stood for a while. Called by `decide` for every decision, by `guards` before it
+mends, and by `strategy` before it steps.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pyflagger.core.case import Case
 from pyflagger.core.decision import Action, Decision, Ensure, Part, Reason, Remember, SetRoute
 from pyflagger.core.situation import Contest, FindManager, Generated, Managed, Sync
 
-PAUSE_FIRST, PAUSE_MAX = 5.0, 300.0
+PAUSE_FIRST, PAUSE_MAX, PAUSE_MAX_URGENT = 5.0, 300.0, 30.0
 NAMED, UNNAMED = 2, 4
 """How often the same is written before somebody is blamed: whom the API server names, and whom it does not."""
 
@@ -68,28 +68,34 @@ def damped(case: Case, decision: Decision) -> Decision:
     early = [each for each in again if case.now < _due(each)]
     if early:
         return _awake(case, Decision(reasons=(reasons.blocked(_problem(early[0])),)))
-    by = manager(case)
-    if again and by is None:
+    if again and manager(case) is None:
         return ask()
-    once = {mark: Contest(1, case.now, harmless=harmless) for mark, harmless in marks.items()}
-    more = {mark: _once_more(standing[mark], case.now, by) for mark in marks if mark in standing and by is not None}
-    return _noted(decision, {**standing, **once, **more})
+    return _noted(
+        decision, {**standing, **{mark: _once_more(case, new, standing.get(mark)) for mark, new in marks.items()}}
+    )
 
 
-def _once_more(contest: Contest, now: float, by: Managed) -> Contest:
-    return replace(contest, times=contest.times + 1, at=now, by=by)
+def _once_more(case: Case, new: Contest, old: Contest | None) -> Contest:
+    by = manager(case)
+    return (
+        replace(new, at=case.now)
+        if old is None or by is None
+        else replace(new, times=old.times + 1, at=case.now, by=by)
+    )
 
 
-def _marks(case: Case, actions: Iterable[Action]) -> Mapping[str, bool]:
-    """What is written that can be contested, and for which revision; and whether that is a harmless thing."""
-    found: dict[str, bool] = {}
+def _marks(case: Case, actions: Iterable[Action]) -> Mapping[str, Contest]:
+    """What is written that can be contested, and for which revision; and what sort of thing that is."""
+    found: dict[str, Contest] = {}
     made = case.situation.generated
     whose = f"{case.canary.metadata.generation} {case.running}"
     for action in actions:
         if isinstance(action, SetRoute):
-            found[f"{whose} {action.route} {action.everyone}"] = False
+            urgent = action.route.canary == 0 and not case.target_asleep
+            found[f"{whose} {action.route} {action.everyone}"] = Contest(urgent=urgent)
         elif isinstance(action, Ensure) and action.part in ROUTED:
-            found[f"{whose} {action.part} {made.wanted.get(action.part, '')}"] = ROUTED[action.part](made) == "untidy"
+            tidying = ROUTED[action.part](made) == "untidy"
+            found[f"{whose} {action.part} {made.wanted.get(action.part, '')}"] = Contest(harmless=tidying)
     return found
 
 
@@ -126,7 +132,8 @@ def _told(contest: Contest) -> bool:
 
 def _pause(contest: Contest) -> float:
     least = NAMED if contest.by.named else UNNAMED
-    return min(PAUSE_MAX, PAUSE_FIRST * 2.0 ** min(contest.times - least, 10)) if _told(contest) else 0.0
+    most = PAUSE_MAX_URGENT if contest.urgent else PAUSE_MAX
+    return min(most, PAUSE_FIRST * 2.0 ** min(contest.times - least, 10)) if _told(contest) else 0.0
 
 
 def _due(contest: Contest) -> float:

@@ -18,8 +18,8 @@ Sync: TypeAlias = Literal["ok", "untidy", "drift", "missing"] | Problem
 
 "untidy" is a Service whose labels and annotations alone are to be written: that leads nobody elsewhere.
 
-Only for the primary's autoscaler does it matter whether it is to be written or to be created: one that is there is changed during
-promotion alone, a missing one is created at any time.
+Only for the primary's autoscaler does it matter whether it is to be written or to be created: one that is there is
+changed during promotion alone, a missing one is created at any time.
 """
 
 
@@ -60,8 +60,8 @@ class Generated:
 
     `primary_configs`: the copies that the primary's pods use; "missing" when one was deleted.
     `target_autoscaler_paused` is None where there is none, or none that can be paused. `wanted` has a digest, by
-    `decision.Part`, of what is to be written to each of the routes and Services that are not "ok": what somebody undoes is
-    the same each time, what follows a source that changes is not.
+    `decision.Part`, of what is to be written to each of the routes and Services that are not "ok": what somebody undoes
+    is the same each time, what follows a source that changes is not.
     """
 
     canary_service: Sync = "ok"
@@ -170,13 +170,15 @@ Result: TypeAlias = Passed | Refused | Value | NoData | QueryFailed | Managed
 class Contest:
     """How often in a row the same was written, when last (seconds since the epoch), and who had undone it.
 
-    `harmless`: whoever undoes it leads no visitor elsewhere.
+    `harmless`: whoever undoes it leads no visitor elsewhere. `urgent`: it takes visitors away from a version that runs,
+    and is not put off for long.
     """
 
-    times: int
-    at: float
+    times: int = 1
+    at: float = 0.0
     by: Managed = Managed()
     harmless: bool = False
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pyflagger.api import names
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
 from pyflagger.core.decision import Part
 from pyflagger.core.situation import Generated, Sync
-from pyflagger.objects import Create, Obj, Patch, Ref, Write, part
+from pyflagger.objects import Create, Obj, Patch, Ref, Write
 from pyflagger.operator.memo import Memo
 from pyflagger.operator.plan import Plan, Settings
 from pyflagger.operator.shown import content, size, version_of
@@ -243,9 +243,7 @@ def _service(around: Surroundings, memo: Memo, role: Role, selector: Selector | 
     return memo.of(role.value, made_of, lambda: service_writes(plan, role, selector, around.settings, get))
 
 
-def service_writes(
-    plan: Plan, role: Role, selector: Selector | None, settings: Settings, get: Get
-) -> Writes:
+def service_writes(plan: Plan, role: Role, selector: Selector | None, settings: Settings, get: Get) -> Writes:
     """What brings one Service into shape; an apex that was turned to the canary stays turned."""
     live, target, kind = get(services.ref(plan.canary, role)), get(plan.target), plan.workload
     if selector is None:
@@ -274,8 +272,9 @@ def _sync(writes: Writes, missing: bool = False) -> Sync:
 
 
 def _of_service(writes: Writes) -> Sync:
-    tidying = isinstance(writes, tuple) and all(isinstance(each, Patch) and not part(each.body, "spec") for each in writes)
-    return "untidy" if writes and tidying else _sync(writes)
+    if isinstance(writes, Problem) or not writes:
+        return _sync(writes)
+    return "untidy" if all(isinstance(each, Patch) and "spec" not in each.body for each in writes) else "drift"
 
 
 def _digest(writes: tuple[Write, ...]) -> str:
