@@ -13,7 +13,7 @@ import pytest
 
 from core.world import KUBERNETES, MESH, PLAIN, World, canary, hook, ready_world
 from pyflagger.api.canary import Phase
-from pyflagger.api.defaults import HEARD_SECONDS
+from pyflagger.api.defaults import HEARD_SECONDS, SETTLE_SECONDS
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Route
 from pyflagger.core.decision import Ensure, Part, PauseAutoscaler, ScaleTarget
 
@@ -242,6 +242,28 @@ def test_however_a_run_ends_its_pods_stay_until_proxies_have_heard(ending: str, 
     world.until(Phase.FAILED, Phase.INITIALIZED, Phase.SUCCEEDED)
     assert world.target.replicas == 0 and world.routes == [ALL_PRIMARY]
     assert world.now - began <= (3 * HEARD_SECONDS if restart else world.rollout + HEARD_SECONDS)
+
+
+def test_pods_that_do_not_say_since_when_are_given_time_from_when_they_are_seen() -> None:
+    """No visitor before proxies know where they are; once more after they were away or the operator was."""
+    world = ready_world(**MESH)
+    world.target.undated = True
+    began = world.change("v1:r2").now
+    world.run(world.rollout + SETTLE_SECONDS - 0.5)
+    assert world.routes == [] and world.decision.wake == began + world.rollout + SETTLE_SECONDS
+    world.target.failing = "busy"
+    world.run(0.2)
+    world.target.failing = ""
+    world.run(SETTLE_SECONDS - 0.5)
+    assert world.routes == []
+    world.run(0.5)
+    assert world.weights == [20]
+    world.run(9)
+    world.restart()
+    world.run(SETTLE_SECONDS - 0.5)
+    assert world.weights == [20]
+    world.until(Phase.SUCCEEDED)
+    assert world.weights == [20, 40, 0]
 
 
 def test_at_the_beginning_the_target_serves_until_proxies_have_heard_of_the_primary() -> None:

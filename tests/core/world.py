@@ -75,6 +75,8 @@ class Pods:
     ready_at: float = 0.0
     failing: str = ""
     """Set: never ready. `deadline`: and past saving; `settling`: not worth a word; anything else: for now."""
+    undated: bool = False
+    """Nobody says since when they are ready."""
 
     def readiness(self, who: str, now: float) -> Readiness:
         """As `workloads` would tell it."""
@@ -84,7 +86,7 @@ class Pods:
             return Readiness(False, f"{who} not ready: {self.failing}", retriable=self.failing != "deadline")
         if now < self.ready_at:
             return Readiness(False, f"{who} not ready: rolling", look_again=self.ready_at)
-        return Readiness(True)
+        return Readiness(True, undated=self.undated)
 
 
 def canary(analysis: Mapping[str, Any] | None = None, *, name: str = "shop", **spec: Any) -> Canary:

@@ -6,12 +6,11 @@ from itertools import pairwise
 
 import pytest
 
-from pyflagger.api.defaults import HEARD_SECONDS
+from pyflagger.api.defaults import HEARD_SECONDS, SETTLE_SECONDS
 from pyflagger.core.decision import Decision
 from pyflagger.operator.desk import Key
 from pyflagger.operator.run import Onlooker
 from pyflagger.wire import HttpAnswer, HttpRequest
-from pyflagger.workloads.readiness import SETTLE_SECONDS
 from stage.fleet import IDEAL_SECONDS, NAMESPACE, STEPS, Fleet
 from stage.meter import Meter
 from stage.stage import MERGE, Stage, healthy, path_of, vector

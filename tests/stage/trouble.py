@@ -10,12 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyflagger.api.defaults import HEARD_SECONDS
+from pyflagger.api.defaults import HEARD_SECONDS, SETTLE_SECONDS
 from pyflagger.kube.resources import EVENTS
 from pyflagger.objects import Obj
 from pyflagger.operator.run import Operator
 from pyflagger.wire import HttpAnswer, HttpRequest
-from pyflagger.workloads.readiness import SETTLE_SECONDS
 from stage.manifests import INTERVAL, MAX, STEP, canary, deployment, image, ingress, settings
 from stage.stage import Stage, healthy, vector
 

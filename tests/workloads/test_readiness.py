@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from targets import canary, target
 
 from pyflagger.api.canary import Canary, Phase
+from pyflagger.api.defaults import SETTLE_SECONDS
 from pyflagger.api.durations import epoch, stamp
 from pyflagger.objects import Obj
 from pyflagger.workloads.deployment import Deployment
-from pyflagger.workloads.readiness import SETTLE_SECONDS, WAITING, deployment
+from pyflagger.workloads.readiness import WAITING, deployment
 
 SINCE = "2026-01-01T00:00:00Z"
 NOW = epoch(SINCE) + 100

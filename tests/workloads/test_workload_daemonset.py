@@ -140,6 +140,25 @@ def test_by_counts(case: str) -> None:
     assert (found.ready, found.text) == (not text, prefix + text if text else "")
 
 
+def test_what_no_node_runs_is_not_judged() -> None:
+    """In a run it is not ready, and says what to do, until its time is up; a primary and a target at rest are fine."""
+    of = of_phase(Phase.PROGRESSING, SINCE)
+    found = KIND.readiness(of, rollout(0), "canary", NOW - 50)
+    assert not found.ready and found.retriable and found.look_again == NOW - 40
+    assert found.text.startswith("canary daemonset web.test not ready: waiting for rollout to finish: no node fits its")
+    assert not KIND.readiness(of, rollout(0), "canary", NOW).retriable, "its deadline is over"
+    assert KIND.readiness(of, rollout(0), "primary", NOW).ready
+    for phase in set(Phase) - {Phase.PROGRESSING}:
+        assert KIND.readiness(of_phase(phase, SINCE), rollout(0), "canary", NOW).ready
+
+
+def test_in_a_run_nobody_says_since_when_its_pods_are_available() -> None:
+    """Whoever routes to them has to count from when that was first seen."""
+    assert KIND.readiness(of_phase(Phase.PROGRESSING, SINCE), rollout(), "canary", NOW).undated
+    assert not KIND.readiness(of_phase(Phase.INITIALIZED, SINCE), rollout(), "canary", NOW).undated
+    assert not KIND.readiness(of_phase(Phase.PROGRESSING, SINCE), rollout(), "primary", NOW).undated
+
+
 def test_a_spec_that_has_not_been_seen_yet() -> None:
     """Settling: not worth an event."""
     obj = copy.deepcopy(rollout())

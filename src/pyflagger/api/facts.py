@@ -41,7 +41,8 @@ class Readiness:
 
     `text` is the reason it is not ready (docs: readiness). `retriable` is false once a deadline has passed.
     `look_again` is the time (seconds since the epoch) at which a waiting workload would run out of time. `settling`:
-    its controller has not even looked at the last change, so there is nothing to tell yet.
+    its controller has not even looked at the last change, so there is nothing to tell yet. `undated`: it is ready, and
+    nobody says since when.
     """
 
     ready: bool
@@ -49,6 +50,7 @@ class Readiness:
     retriable: bool = True
     look_again: float | None = None
     settling: bool = False
+    undated: bool = False
 
 
 READY = Readiness(ready=True)

@@ -22,6 +22,7 @@ from pyflagger.core.verdict import checks, judge, unusable
 
 ROLLBACK_ASKED = "rollback-asked"
 PRE_ROLLOUT = "pre-rollout"
+SEEN_READY = "seen-ready"
 
 # What is seen at once -----------------------------------------------------------------------------------------------
 
@@ -87,9 +88,21 @@ def canary_pods(case: Case) -> Decision | None:
     if case.target_asleep:
         return case.act(reasons.SCALING_UP, *case.wake_up())
     readiness = case.target.readiness
+    if readiness.undated:
+        return _settled(case)
+    if SEEN_READY in case.situation.memory.said:
+        return case.act(reasons.SETTLING, Remember(said=((SEEN_READY, None),)))
     if readiness.ready:
         return None
     return hold_for_canary(case) if readiness.retriable else rollback.by_deadline(case)
+
+
+def _settled(case: Case) -> Decision | None:
+    """Pods of which nobody says since when they are available are so since they were first seen to be."""
+    seen = case.situation.memory.said.get(SEEN_READY)
+    if seen is None:
+        return case.act(reasons.SETTLING, Remember(said=((SEEN_READY, str(case.now)),)))
+    return case.until_settled(float(seen), reasons.SETTLING)
 
 
 def skipped(case: Case) -> Decision | None:

@@ -303,7 +303,14 @@ class Case:
 
     def until_heard(self, since: float, reason: Reason) -> Decision | None:
         """Wait until proxies have heard of what was routed then; a time that is to come was told by another clock."""
-        by = since + defaults.HEARD_SECONDS
+        return self._pause(since, defaults.HEARD_SECONDS, reason)
+
+    def until_settled(self, since: float, reason: Reason) -> Decision | None:
+        """Wait until proxies have learned of pods that became available then."""
+        return self._pause(since, defaults.SETTLE_SECONDS, reason)
+
+    def _pause(self, since: float, seconds: float, reason: Reason) -> Decision | None:
+        by = since + seconds
         return Decision(reasons=(reason,), wake=by) if since <= self.now < by else None
 
     def act(self, reason: Reason, *actions: Action) -> Decision:

@@ -48,6 +48,7 @@ RECORDED = Reason("recorded", "Traffic was ahead of the status; the status catch
 ASKING = Reason("asking", "Checks are being run.")
 INTERVAL = Reason("interval", "The current step is held until the interval is over.")
 CLEANING = Reason("cleaning", "Configs that the primary no longer uses are removed.")
+SETTLING = Reason("settling", "The target's pods became available just now; proxies learn where they are.")
 SCALING_DOWN = Reason("scaling-down", "The target is scaled to zero.")
 SCALING_UP = Reason("scaling-up", "The target is scaled up again, as a run needs it.")
 STRAY_TRAFFIC = Reason("stray-traffic", "Traffic goes back to the primary: the canary has no pods.")

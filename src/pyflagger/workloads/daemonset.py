@@ -14,6 +14,7 @@ from pyflagger.workloads.templated import Templated
 
 ZERO = "flagger.app/scale-to-zero"
 """A key of the pod template's nodeSelector; its value is `true`."""
+NO_NODE = "no node fits its node selector, affinity and tolerations; change them, or add a node"
 
 
 class DaemonSet(Templated):
@@ -47,6 +48,12 @@ class DaemonSet(Templated):
         """Its status knows no time: the deadline counts from the beginning of what the Canary is about."""
         deadline = canary.spec.progress_deadline_seconds
         return readiness.daemonset(obj, threshold, deadline, rollouts.began(canary), now)
+
+    def served(self, canary: Canary, obj: Obj, now: float) -> Readiness:
+        """What no node runs can be judged by nobody. Its status does not say since when its pods are available."""
+        if part(obj, "status").get("desiredNumberScheduled", 0) > 0:
+            return Readiness(True, undated=True)
+        return readiness.until(rollouts.expires(canary), now, readiness.WAITING + NO_NODE)
 
     def at_zero(self, obj: Obj) -> bool:
         """Whether it has the mark."""

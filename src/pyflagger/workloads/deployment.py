@@ -32,9 +32,9 @@ class Deployment(Templated):
         """By its own conditions."""
         return readiness.deployment(obj, threshold, canary.spec.progress_deadline_seconds, now)
 
-    def available_since(self, obj: Obj) -> float | None:
+    def served(self, canary: Canary, obj: Obj, now: float) -> Readiness:
         """By the times of its conditions."""
-        return readiness.available_since(obj)
+        return readiness.settled(readiness.available_since(obj), now, "its pods became available just now")
 
     def at_zero(self, obj: Obj) -> bool:
         """Told to run no replica; nothing said means one."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyflagger.api.defaults import SETTLE_SECONDS
 from pyflagger.api.durations import epoch
 from pyflagger.api.facts import READY, Readiness
 from pyflagger.objects import Obj
 
 WAITING = "waiting for rollout to finish: "
-SETTLE_SECONDS = 3.0
-"""What EndpointSlices and proxies have to learn where new pods are. The controller of EndpointSlices alone may take a
-second more than that of Deployments, and times of the API are cut to seconds."""
 
 
 def deployment(obj: Obj, threshold: int, deadline: float, now: float) -> Readiness:

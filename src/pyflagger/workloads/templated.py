@@ -19,7 +19,6 @@ from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
 from pyflagger.workloads.configs import ConfigRef, Tracked
 from pyflagger.workloads.metadata import whose
 from pyflagger.workloads.options import Options, unmarked
-from pyflagger.workloads.readiness import settled
 from pyflagger.workloads.revision import pruned, revision
 
 RESTART_MARK = "flagger-id"
@@ -51,9 +50,9 @@ class Templated:
         """Whether it runs what it was told to; `threshold` in percent of its pods."""
         raise NotImplementedError
 
-    def available_since(self, obj: Obj) -> float | None:
-        """When the last of its pods became available; None: for long, or it does not say."""
-        return None
+    def served(self, canary: Canary, obj: Obj, now: float) -> Readiness:
+        """Whether others know of the pods of a rollout that is done and about to be judged."""
+        raise NotImplementedError
 
     def size(self, canary: Canary, target: Obj, primary: Obj | None) -> Obj:
         """The fields of the primary's spec that say how many pods it has, as far as the target decides them."""
@@ -183,7 +182,7 @@ class Templated:
         thresholds = {"primary": analysis.primary_ready_threshold, "canary": analysis.canary_ready_threshold}
         found = self.rollout(canary, obj, thresholds[role], now)
         if found.ready and role == "canary" and canary.status.phase is Phase.PROGRESSING:
-            found = settled(self.available_since(obj), now, "its pods became available just now")
+            found = self.served(canary, obj, now)
         return found if found.ready else replace(found, text=f"{self.prefix[role]}{whose(obj)} not ready: {found.text}")
 
     def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
