@@ -19,6 +19,7 @@ from pyflagger.routing.nginx import Nginx
 
 ROUTER, OPTIONS = Nginx(), Options()
 OURS = Ref("networking.k8s.io/v1", "Ingress", "test", "web-canary")
+SOURCE = Ref("networking.k8s.io/v1", "Ingress", "test", "web")
 P = "nginx.ingress.kubernetes.io"
 
 
@@ -147,6 +148,50 @@ def test_a_weight_is_read_back(weight: int) -> None:
     assert road.read() == Route(100 - weight, weight)
     assert road.set(weight) == 0
     assert road.reconcile() == 0, "repairing keeps the weight"
+
+
+def divided(total: str) -> Obj:
+    """The user's Ingress, that names how many parts traffic is divided in."""
+    return ingress(annotations={f"{P}/canary-weight-total": total})
+
+
+@pytest.mark.parametrize("total, raw", [("1000", "300"), ("100", "30"), ("50", "30"), ("0", "30"), ("many", "30")])
+def test_a_weight_is_its_share_of_the_total_that_the_user_names(total: str, raw: str) -> None:
+    """Where each percentage is a whole number of parts; else it is percent, as with no total, and no total is left."""
+    road = Road(source=divided(total))
+    road.reconcile()
+    road.set(30)
+    named = {f"{P}/canary-weight-total": total} if total == "1000" else {}
+    assert road.annotations == {f"{P}/canary": "true", f"{P}/canary-weight": raw, **named}
+    assert road.read() == Route(70, 30) and road.reconcile() == 0 and road.set(30) == 0
+
+
+def test_another_total_in_the_middle_of_a_release_moves_nobody() -> None:
+    """The weight is written anew as another number of parts, in the same write."""
+    road = Road()
+    road.reconcile()
+    road.set(30)
+    for total, raw in (("1000", "300"), ("10000", "3000"), (None, "30")):
+        road.cluster.objects[SOURCE]["metadata"]["annotations"] = {f"{P}/canary-weight-total": total} if total else {}
+        assert road.reconcile() == 1 and road.read() == Route(70, 30)
+        assert road.annotations[f"{P}/canary-weight"] == raw
+        assert road.annotations.get(f"{P}/canary-weight-total") == total
+        assert road.reconcile() == 0
+
+
+def test_a_total_that_somebody_gave_to_ours_is_read_as_it_is_and_taken_away() -> None:
+    """30 of 1000 parts are what visitors get by then: three percent, which are kept."""
+    road = Road()
+    road.reconcile()
+    road.set(30)
+    road.ours["metadata"]["annotations"][f"{P}/canary-weight-total"] = "1000"
+    assert road.read() == Route(97, 3)
+    assert road.reconcile() == 1 and road.read() == Route(97, 3)
+    assert f"{P}/canary-weight-total" not in road.annotations
+    road.ours["metadata"]["annotations"] |= {f"{P}/canary-weight-total": "1000", f"{P}/canary-weight": "305"}
+    found = road.read()
+    assert isinstance(found, Problem) and "'305', which is not a whole percentage of 1000" in found.text
+    assert road.reconcile() == 1 and road.read() == ALL_PRIMARY
 
 
 def test_only_annotations_change() -> None:

@@ -12,12 +12,15 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary, Match
 from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
-from pyflagger.objects import Create, Obj, Ref, Resource
+from pyflagger.objects import Create, Obj, Ref, Resource, part
 from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import OTHERS, patch
 from pyflagger.routing.ingresses import INGRESSES, changes, ingress_ref, led_to, shadow, source_of
 
 COOKIE = "cookie"
+PERCENT = 100
+"""In how many parts traffic is divided when nobody says."""
+TOTAL = "canary-weight-total"
 
 
 class Nginx:
@@ -46,11 +49,13 @@ class Nginx:
         text = annotations.get(f"{prefix}/canary-weight")
         if text is None or annotations.get(f"{prefix}/canary") != "true":
             return ALL_PRIMARY
-        if not text.isascii() or not text.isdigit() or int(text) > 100:
-            where = f"ingress {ingress['metadata']['name']}.{canary.metadata.namespace}"
-            what = f"{where}: annotation {prefix}/canary-weight is {text!r}, which is not a number from 0 to 100"
+        weight = _percent(ingress, prefix)
+        if weight is None:
+            where, total = f"ingress {ingress['metadata']['name']}.{canary.metadata.namespace}", _total(ingress, prefix)
+            wanted = "a number from 0 to 100" if total == PERCENT else f"a whole percentage of {total}"
+            what = f"{where}: annotation {prefix}/canary-weight is {text!r}, which is not {wanted}"
             return Problem(Fault.CLUSTER, what, OTHERS)
-        return Route(100 - int(text), int(text))
+        return Route(100 - weight, weight)
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
         """Ours is a copy of the user's with the canary's Service behind it."""
@@ -58,14 +63,18 @@ class Nginx:
         if isinstance(source, Problem):
             return source
         ours = live.get(ingress_ref(canary, "-canary"))
-        wanted = _render(canary, source, options)
+        prefix, wanted = options.annotation_prefix, _render(canary, source, options)
+        total = _wished(source, prefix)
         if ours is None:
-            wanted["metadata"]["annotations"] |= _weight_annotations(options, _owed(canary))
+            wanted["metadata"]["annotations"] |= _weight_annotations(prefix, _owed(canary), total)
             return (Create(wanted),)
-        body = _changes(ours, wanted, f"{options.annotation_prefix}/canary")
-        if isinstance(self.read(canary, live, options), Problem):
+        body = _changes(ours, wanted, f"{prefix}/canary")
+        unusable = isinstance(self.read(canary, live, options), Problem)
+        if unusable or _total(ours, prefix) != total:
+            weight = None if unusable else _percent(ours, prefix)
             annotations = body.setdefault("metadata", {}).setdefault("annotations", {})
-            annotations |= _weight_annotations(options, _owed(canary))
+            annotations |= {f"{prefix}/{TOTAL}": None}
+            annotations |= _weight_annotations(prefix, _owed(canary) if weight is None else weight, total)
         return (patch(ours, body),) if body else ()
 
     def set(
@@ -77,7 +86,8 @@ class Nginx:
             if route == ALL_PRIMARY:
                 return ()
             return Problem(Fault.CLUSTER, f"ingress {names.ingress(canary)}-canary is not there", "It is made again.")
-        wanted = _annotations(canary, route, options, everyone)
+        total = _wished(live.get(ingress_ref(canary)), options.annotation_prefix)
+        wanted = _annotations(canary, route, options.annotation_prefix, total, everyone)
         if isinstance(wanted, Problem):
             return wanted
         stem = f"{options.annotation_prefix}/canary"
@@ -98,9 +108,30 @@ def _is_canary(key: str, stem: str) -> bool:
     return key == stem or key.startswith(f"{stem}-")
 
 
-def _weight_annotations(options: Options, weight: int) -> dict[str, str]:
-    prefix = options.annotation_prefix
-    return {f"{prefix}/canary": "true", f"{prefix}/canary-weight": str(weight)}
+def _weight_annotations(prefix: str, weight: int, total: int) -> dict[str, str]:
+    """`weight` in percent, as its share of `total`."""
+    divided = {f"{prefix}/{TOTAL}": str(total)} if total != PERCENT else {}
+    return {f"{prefix}/canary": "true", f"{prefix}/canary-weight": str(weight * total // PERCENT), **divided}
+
+
+def _total(ingress: Obj | None, prefix: str) -> int:
+    """In how many parts an Ingress divides traffic; what is no number means what nothing does, as in ingress-nginx."""
+    text = str(part(part(ingress or {}, "metadata"), "annotations").get(f"{prefix}/{TOTAL}", ""))
+    return (int(text) if text.isascii() and text.isdigit() else 0) or PERCENT
+
+
+def _wished(source: Obj | None, prefix: str) -> int:
+    """The parts that the user's Ingress names, when each percentage is a whole number of them."""
+    total = _total(source, prefix)
+    return total if total % PERCENT == 0 else PERCENT
+
+
+def _percent(ours: Obj, prefix: str) -> int | None:
+    """The weight; None when it is no whole percentage."""
+    text, total = part(part(ours, "metadata"), "annotations").get(f"{prefix}/canary-weight", "0"), _total(ours, prefix)
+    if not text.isascii() or not text.isdigit() or int(text) > total or int(text) * PERCENT % total:
+        return None
+    return int(text) * PERCENT // total
 
 
 def _owed(canary: Canary) -> int:
@@ -108,16 +139,19 @@ def _owed(canary: Canary) -> int:
     return 0 if strategy(canary) == "ab-testing" else canary.status.canary_weight
 
 
-def _annotations(canary: Canary, route: Route, options: Options, everyone: bool) -> dict[str, str] | Problem:
+def _annotations(canary: Canary, route: Route, prefix: str, total: int, everyone: bool) -> dict[str, str] | Problem:
     analysis = canary.spec.analysis
+    weighted = _weight_annotations(prefix, route.canary, total)
     if route.canary == 0 or everyone or analysis is None:
-        return _weight_annotations(options, route.canary)
+        return weighted
     ab = strategy(canary) == "ab-testing"
     if not ab and not analysis.testers:
-        return _weight_annotations(options, route.canary)
+        return weighted
     field, matches = ("match", analysis.match) if ab else ("testers", analysis.testers)
-    rules = _match_annotations(matches, f"spec.analysis.{field}", options.annotation_prefix)
-    return rules if isinstance(rules, Problem) else {**_weight_annotations(options, 0 if ab else route.canary), **rules}
+    rules = _match_annotations(matches, f"spec.analysis.{field}", prefix)
+    if isinstance(rules, Problem):
+        return rules
+    return {**(_weight_annotations(prefix, 0, total) if ab else weighted), **rules}
 
 
 def _match_annotations(matches: Sequence[Match], where: str, prefix: str) -> dict[str, str] | Problem:
