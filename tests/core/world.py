@@ -135,6 +135,7 @@ class World:
     """What mending would write."""
     reassert_zero: bool = False
     route_waiting: str = ""
+    leftovers: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     unread: tuple[Problem, ...] = ()
     refused: Problem | None = None
@@ -218,6 +219,7 @@ class World:
             deleting=self.deleting,
             reassert_zero=self.reassert_zero,
             route_waiting=self.route_waiting,
+            left=self.leftovers,
         )
 
     @property

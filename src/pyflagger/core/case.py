@@ -220,10 +220,9 @@ class Case:
         return self.situation.memory.said.get(code) == mark
 
     def clean_slate(self, tick: float | None = None) -> Remember:
-        """Forget everything that was said; the next round is due, unless the last one was at `tick`."""
-        return Remember(
-            tick=DUE if tick is None else tick, said=tuple((code, None) for code in self.situation.memory.said)
-        )
+        """Forget everything that was said of a run; the next round is due, unless the last one was at `tick`."""
+        said = (code for code in self.situation.memory.said if code != reasons.LEFT_BEHIND)
+        return Remember(tick=DUE if tick is None else tick, said=tuple((code, None) for code in said))
 
     def route_to(self, route: Route) -> tuple[Action, ...]:
         """Split traffic so, unless it is. Of the target's pods it is noted when all of it left them."""

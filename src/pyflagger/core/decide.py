@@ -23,6 +23,7 @@ GUARDS: tuple[Step, ...] = (
     guards.begun,
     guards.blocked,
     guards.repair,
+    guards.left_behind,
 )
 
 PHASES: Mapping[Phase, tuple[Step, ...]] = {

@@ -148,6 +148,20 @@ def _restore(case: Case) -> Decision | None:
     return case.hold(reason)
 
 
+def left_behind(case: Case) -> Decision | None:
+    """What an earlier spec had made is named, once the new is there. It is not touched: visitors may come by it."""
+    if bootstrap.under_way(case):
+        return None
+    left = case.situation.left
+    reason = reasons.left_behind(case.canary, left)
+    said = case.situation.memory.said.get(reasons.LEFT_BEHIND)
+    if (said or "") == (reason.text if left else ""):
+        return None
+    if not left:
+        return case.act(reasons.CLEANED, Remember(said=((reasons.LEFT_BEHIND, None),)))
+    return case.act(reason, case.say(reason, warn=True), Remember(said=((reasons.LEFT_BEHIND, reason.text),)))
+
+
 def _as_promoted(case: Case) -> bool:
     """Whether the target's configs are those that the primary runs with: in a run, nobody knows."""
     idle = case.status.phase in (Phase.INITIALIZED, Phase.SUCCEEDED)

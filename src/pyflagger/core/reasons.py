@@ -6,6 +6,8 @@ Canary, `target` and `primary` are the workloads' names with the namespace. Call
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Fault, Problem
@@ -48,6 +50,7 @@ RECORDED = Reason("recorded", "Traffic was ahead of the status; the status catch
 ASKING = Reason("asking", "Checks are being run.")
 INTERVAL = Reason("interval", "The current step is held until the interval is over.")
 CLEANING = Reason("cleaning", "Configs that the primary no longer uses are removed.")
+CLEANED = Reason("cleaned", "Nothing is left from an earlier spec.")
 SETTLING = Reason("settling", "The target's pods became available just now; proxies learn where they are.")
 SCALING_DOWN = Reason("scaling-down", "The target is scaled to zero.")
 SCALING_UP = Reason("scaling-up", "The target is scaled up again, as a run needs it.")
@@ -122,6 +125,22 @@ def terminating(canary: Canary) -> Reason:
 def terminated(canary: Canary) -> Reason:
     """Deletion is done."""
     return Reason("terminated", f"Terminated canary {whose(canary)}")
+
+
+def left_asleep(canary: Canary) -> Reason:
+    """The Canary is gone, and its target runs nothing."""
+    text = f"Canary {whose(canary)} is gone and {target(canary)} runs no pods: scale it up"
+    return Reason("left-asleep", text, "Set spec.revertOnDeletion before, and it is handed back.", Fault.MANIFEST)
+
+
+LEFT_BEHIND = "left-behind"
+
+
+def left_behind(canary: Canary, left: Iterable[str]) -> Reason:
+    """An earlier spec had other names: what was made then stays, and stands still."""
+    text = f"{', '.join(left)} of {whose(canary)}: left from an earlier spec and not followed any more"
+    todo = "Lead those who still use them to the new ones, then delete them; they go with the Canary."
+    return Reason(LEFT_BEHIND, text, todo, Fault.MANIFEST)
 
 
 # What holds ---------------------------------------------------------------------------------------------------------

@@ -207,7 +207,8 @@ class Situation:
     Problem when they cannot be read, and `primary` is None before it exists. `provider` is the effective provider
     name. `deleting` is set once the object has a deletion timestamp and our finalizer. For provider `kubernetes` the
     route is what the apex Service selects. `reassert_zero`: scale a target that was scaled up while idle back to zero.
-    `route_waiting` says why the data plane does not serve the route as it is yet.
+    `route_waiting` says why the data plane does not serve the route as it is yet. `left` are objects of the Canary's
+    own that its spec does not name any more, by kind and name.
     """
 
     canary: Canary
@@ -226,3 +227,4 @@ class Situation:
     deleting: bool = False
     reassert_zero: bool = False
     route_waiting: str = ""
+    left: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from pyflagger.kube.configs import Configs
 from pyflagger.kube.resources import CANARIES, METRIC_TEMPLATES
 from pyflagger.objects import Ref, Resource
 from pyflagger.operator.desk import Key
+from pyflagger.operator.farewell import Farewell
 from pyflagger.operator.interest import Interests
 from pyflagger.operator.observe import Eyes, Seen
 from pyflagger.operator.rivals import Rivals
@@ -36,9 +37,10 @@ class Controller:
         eyes: Eyes,
         worker: Worker[Seen],
         telemetry: Telemetry,
+        farewell: Farewell,
     ) -> None:
         self._configs, self._interests, self._rivals, self._eyes = configs, interests, rivals, eyes
-        self._worker, self._telemetry = worker, telemetry
+        self._worker, self._telemetry, self._farewell = worker, telemetry, farewell
         self._keys: set[Key] = set()
         self._acting = False
         self._task: asyncio.Task[None] | None = None
@@ -85,6 +87,8 @@ class Controller:
             plan = self._eyes.last_plan(key)
             if plan:
                 self._telemetry.forget(plan.canary)
+            if plan and change.old and self._acting:
+                self._farewell.tell(plan, change.old)
             self._keys.discard(key)
             self._eyes.forget(key)
             self._worker.forget(key)

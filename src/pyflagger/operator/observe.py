@@ -23,6 +23,7 @@ from pyflagger.operator.desk import Desk, Key
 from pyflagger.operator.facts import Facts, facts_of, live_routes, missing_target, primary_of, surroundings
 from pyflagger.operator.interest import Interests
 from pyflagger.operator.memo import Memo
+from pyflagger.operator.owned import Owned
 from pyflagger.operator.plan import Plan, Settings, kinds_of, make_plan
 from pyflagger.operator.rivals import Rivals
 from pyflagger.operator.shown import Shown, show
@@ -79,6 +80,7 @@ class Eyes:
         follow: Callable[[Resource], NotFound | Forbidden | bool],
     ) -> None:
         self._world, self._configs, self._interests, self._rivals = world, configs, interests, rivals
+        self._owned = Owned(world.cache)
         self._settings, self._clock, self._follow = settings, clock, follow
         self._known: dict[Key, Known] = {}
 
@@ -94,7 +96,8 @@ class Eyes:
         target = live[plan.target]
         more = plan.workload.reads(plan.canary, target) if plan.workload and target else ()
         live.update((ref, self._world.get(ref)) for ref in more)
-        unread = self._look_around(key, plan, more)
+        left = self._owned.left(key, plan.interest.union(more))
+        unread = self._look_around(key, plan, more, left)
         tracked = self._tracked(key, plan, target, known.memo)
         owned = self._configs.owned(plan.canary.metadata.uid)
         rival = self._rivals.problem(key)
@@ -102,7 +105,8 @@ class Eyes:
             plan = replace(plan, problems=(*plan.problems, rival))
         facts = facts_of(surroundings(plan, live.get, tracked, owned, self._settings), known.memo)
         known.shown = _shown(plan, live, self._clock.now())
-        return Seen(plan, self._situation(plan, live, facts, known.shown, desk, unread), raw, facts)
+        situation = self._situation(plan, live, facts, known.shown, desk, unread)
+        return Seen(plan, replace(situation, left=_named(left)) if left else situation, raw, facts)
 
     def unmoved(self, key: Key, change: Change) -> bool:
         """Whether a change shows nothing that the last look has not seen: what pods do changes mostly no fact.
@@ -137,12 +141,12 @@ class Eyes:
             known.version, known.plan = version, make_plan(raw, known.plan, self._settings)
         return known.plan
 
-    def _look_around(self, key: Key, plan: Plan, more: tuple[Ref, ...]) -> tuple[Problem, ...]:
+    def _look_around(self, key: Key, plan: Plan, more: tuple[Ref, ...], left: frozenset[Ref]) -> tuple[Problem, ...]:
         """Follow every kind that the canary needs; why some cannot be. Raises NotYet.
 
         On deletion a kind that is not served counts as one without objects: what is gone needs no handing back.
         """
-        self._interests.put(key, plan.interest | frozenset(more) if more else plan.interest)
+        self._interests.put(key, plan.interest.union(more, left) if more or left else plan.interest)
         followed = [self._follow(resource) for resource in (*plan.followed, *kinds_of(more))]
         if not all(followed):
             raise NotYet
@@ -195,6 +199,10 @@ class Eyes:
             reassert_zero=settings.options.idle_at_zero,
             route_waiting=_route_waiting(plan, live, settings),
         )
+
+
+def _named(refs: frozenset[Ref]) -> tuple[str, ...]:
+    return tuple(sorted(f"{ref.kind} {ref.name}" for ref in refs))
 
 
 def _route_waiting(plan: Plan, live: Live, settings: Settings) -> str:

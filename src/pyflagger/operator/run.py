@@ -36,6 +36,7 @@ from pyflagger.operator.checks import Checks, Lookups
 from pyflagger.operator.complain import Complaints
 from pyflagger.operator.controller import Controller
 from pyflagger.operator.desk import Desk, Key
+from pyflagger.operator.farewell import Farewell
 from pyflagger.operator.hooks import EventHooks
 from pyflagger.operator.identity import Identity
 from pyflagger.operator.interest import Interests
@@ -109,7 +110,8 @@ class Operator:
             late=self.telemetry.lag,
         )
         worker: Worker[Seen] = Worker(limbs, clock, log)
-        self.controller = Controller(world, self.configs, interests, rivals, eyes, worker, self.telemetry)
+        farewell = Farewell(world, teller)
+        self.controller = Controller(world, self.configs, interests, rivals, eyes, worker, self.telemetry, farewell)
 
     async def start(self) -> None:
         """Fill the caches and begin to act."""
