@@ -33,12 +33,13 @@ def bad(release: Release, tag: str) -> None:
     assert set(release.count()) == {OLD}
 
 
-def blue_green(release: Release) -> None:
-    """Nobody meets the new version before it is promoted, and everybody after."""
+def blue_green(release: Release, look: Callable[[], object] = bool) -> None:
+    """Nobody meets the new version before it is promoted, and everybody after; `look` before that is let."""
     with release.visitors() as visitors:
         release.begin()
         release.iterated()
         assert set(release.count()) == {OLD}
+        look()
         release.let()
         release.promoted()
     release.none_lost(visitors)

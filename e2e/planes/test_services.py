@@ -16,9 +16,10 @@ SMOKED = ("services-blue", "gateway-blue")
 
 @pytest.mark.parametrize("name", shows("blue_green", SMOKED))
 def test_a_smoke_test_before_blue_green(name: str, at_once: AtOnce) -> None:
-    """The load tester asks the canary's Service: what it refuses nobody meets; the next version passes it."""
+    """The load tester asks the canary's pods alone: what it refuses nobody meets; the next version passes it."""
 
     def play(release: Release) -> None:
+        asked: list[int] = []
         fresh = (f"{prefix}since=promotion" for prefix in (SHARED, PRIVATE))
         release.place.kubectl("label", "deployment", release.name, *fresh)
         with release.visitors() as visitors:
@@ -27,8 +28,10 @@ def test_a_smoke_test_before_blue_green(name: str, at_once: AtOnce) -> None:
             assert "pre-rollout check smoke failed" in release.place.said(release.name)
             assert set(visitors.count()) == {OLD}
         release.none_lost(visitors)
-        plays.blue_green(release)
+        pods = [f"app={release.name}{end}" for end in ("", "-primary")]
+        plays.blue_green(release, lambda: asked.extend(release.requests(each, "version") for each in pods))
         assert "Pre-rollout check smoke passed" in release.place.said(release.name)
+        assert asked[0] >= 1 and asked[1] == 0
 
     at_once(play)
 
