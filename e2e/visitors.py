@@ -10,8 +10,9 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from email.message import Message
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 ANSWER_SECONDS_MAX = 10.0
@@ -75,3 +76,25 @@ class Visitors:
                 self.seen[version] += 1
             else:
                 self.failed.append(otherwise)
+
+
+class Answer(NamedTuple):
+    """What one visitor got."""
+
+    status: int
+    body: str
+    headers: Message
+
+
+def asked(
+    way: str, host: str, path: str = "", method: str = "GET", headers: Mapping[str, str] = MappingProxyType({})
+) -> Answer:
+    """One request on a connection of its own; of no path, to that of the way in. Raises OSError, HTTPException."""
+    at = urlsplit(way)
+    connection = http.client.HTTPConnection(at.netloc, timeout=ANSWER_SECONDS_MAX)
+    try:
+        connection.request(method, path or at.path or "/", headers={"Host": host, **headers})
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.read().decode(), answer.headers)
+    finally:
+        connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -10,14 +11,13 @@ import pytest
 from e2e.apps import IMAGE, smoke
 from e2e.istio.cast import PLACE, own
 from e2e.istio.mesh import GATEWAY, Mesh
-from e2e.istio.visits import asked, connections
 from e2e.place import Place, until
 from e2e.planes import plays
 from e2e.planes.cast import BAD, LABELS, NEW, OLD, host
 from e2e.planes.conftest import AtOnce
 from e2e.planes.house import ReleaseOf
 from e2e.planes.release import SHARE_POINTS_MAX, Release, settle
-from e2e.visitors import Visitors
+from e2e.visitors import Visitors, asked
 from pyflagger.objects import Obj
 
 pytestmark = pytest.mark.long
@@ -164,6 +164,11 @@ def test_what_the_route_says_is_done(release_of: ReleaseOf, mesh: Mesh, figure: 
         assert cluster["circuit_breakers"]["thresholds"][0]["max_pending_requests"] == 321
     release.let()
     release.promoted()
+
+
+def connections(way: str, count: int) -> Counter[str]:
+    """So many connections, by the version at their end."""
+    return Counter(json.loads(asked(way, "anybody").body)["version"] for _ in range(count))
 
 
 def test_connections_that_nobody_looks_into(release_of: ReleaseOf, figure: Callable[[str], None]) -> None:

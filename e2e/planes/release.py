@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import threading
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping
 from copy import copy
+from http import HTTPStatus
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from e2e import apps
 from e2e.place import Place, until
 from e2e.planes.cast import NEW, OLD, host
 from e2e.planes.gates import Gates
-from e2e.visitors import ANSWER_SECONDS_MAX, Visitors
+from e2e.visitors import Visitors, asked
 from pyflagger.objects import Obj
 
 NOBODY: Mapping[str, str] = MappingProxyType({})
@@ -66,7 +65,8 @@ class Release:
         return found
 
     def visitors(self, headers: Mapping[str, str] = NOBODY) -> Visitors:
-        """Some that come all the time."""
+        """Some that come all the time. A proxy hears of the way after the app is initialised: none till then."""
+        self.until(lambda: asked(self.proxy, self._host).status == HTTPStatus.OK)
         return Visitors(self.proxy, self._host, PER_SECOND, 2, headers)
 
     def begin(self, tag: str = NEW) -> None:
@@ -143,13 +143,8 @@ class Release:
         return until(lambda: next((cookies for met, cookies in [self._visit(sent)] if met == version), None))
 
     def _visit(self, cookie: str) -> tuple[str, list[str]]:
-        connection = http.client.HTTPConnection(urlsplit(self.proxy).netloc, timeout=ANSWER_SECONDS_MAX)
-        try:
-            connection.request("GET", "/", headers={"Host": self._host, **({"Cookie": cookie} if cookie else {})})
-            answer = connection.getresponse()
-            return json.loads(answer.read())["version"], answer.headers.get_all("Set-Cookie") or ["none"]
-        finally:
-            connection.close()
+        answer = asked(self.proxy, self._host, headers={"Cookie": cookie} if cookie else NOBODY)
+        return json.loads(answer.body)["version"], answer.headers.get_all("Set-Cookie") or ["none"]
 
 
 def settle() -> None:
