@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pyflagger.objects import Obj
+from pyflagger.operator.memo import Memo
 from pyflagger.operator.options import Options
 from pyflagger.operator.plan import Plan, make_plan, settings_of
 from pyflagger.operator.shown import ROLLOUTS, Shown, show
@@ -45,7 +46,7 @@ def seen(obj: Obj, of: Plan, role: str = "canary", scaler: Obj | None = None) ->
     """What is shown of an object."""
     assert of.workload is not None
     live = {} if of.primary_autoscaler is None else {of.primary_autoscaler: scaler}
-    return show(of, of.workload, role, obj, live, NOW)
+    return show(of, of.workload, role, obj, live, NOW, Memo())
 
 
 def changed(change: Callable[[Obj], object]) -> Obj:

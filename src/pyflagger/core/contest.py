@@ -43,8 +43,7 @@ def ask() -> Decision:
 
 def problems(case: Case) -> tuple[Problem, ...]:
     """Who undoes what we write, told for as long as the last time is not long ago."""
-    found = (_problem(each) for each in _standing(case).values() if _told(each))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(_problem(each) for each in _troubles(case)))
 
 
 def rests(case: Case, action: Action) -> bool:
@@ -55,15 +54,16 @@ def rests(case: Case, action: Action) -> bool:
 
 def holds(case: Case) -> Reason | None:
     """Why no more traffic is given to the canary: what was written last may be undone any moment."""
-    found = (each for each in _standing(case).values() if _told(each) and not each.harmless and case.now < _due(each))
+    found = (each for each in _troubles(case) if not each.harmless and case.now < _due(each))
     return next((reasons.blocked(_problem(each)) for each in found), None)
 
 
 def damped(case: Case, decision: Decision) -> Decision:
     """The decision, unless it writes what was undone only just now."""
-    marks, standing = _marks(case, decision.actions), _standing(case)
+    marks = _marks(case, decision.actions)
     if not marks:
         return _awake(case, decision)
+    standing = _standing(case)
     again = [standing[mark] for mark in marks if mark in standing]
     early = [each for each in again if case.now < _due(each)]
     if early:
@@ -110,8 +110,7 @@ def _awake(case: Case, decision: Decision) -> Decision:
     """With a look in time when a pause is over, or when what was told is not so any more."""
     if decision.actions or decision.needs:
         return decision
-    told = [each for each in _standing(case).values() if _told(each)]
-    moments = [moment for each in told for moment in (_due(each), _until(case, each)) if moment > case.now]
+    moments = [moment for each in _troubles(case) for moment in (_due(each), _until(case, each)) if moment > case.now]
     wakes = [*moments, *([] if decision.wake is None else [decision.wake])]
     return replace(decision, wake=min(wakes)) if wakes else decision
 
@@ -120,6 +119,11 @@ def _standing(case: Case) -> Mapping[str, Contest]:
     """What was written lately, by its mark."""
     found = case.situation.memory.contests.items()
     return {mark: each for mark, each in found if case.now < _until(case, each)}
+
+
+def _troubles(case: Case) -> list[Contest]:
+    """Of these the ones that somebody is blamed for."""
+    return [each for each in case.situation.memory.contests.values() if _told(each) and case.now < _until(case, each)]
 
 
 def _problem(contest: Contest) -> Problem:

@@ -18,11 +18,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 
 from pyflagger.api.canary import CanaryStatus, Phase
 from pyflagger.core.situation import Target
 
 OURS = "v1:"
+DIGESTS_MAX = 1024
+"""Checksums that are kept: they are asked for at nearly every decision."""
 
 
 class Change(StrEnum):
@@ -38,6 +41,11 @@ class Change(StrEnum):
 
 def checksum(revision: str, configs: Mapping[str, str] | None) -> str:
     """What hooks are told: differs when either input differs, and is otherwise stable."""
+    return _digest(revision, None if configs is None else tuple(configs.items()))
+
+
+@lru_cache(maxsize=DIGESTS_MAX)
+def _digest(revision: str, configs: tuple[tuple[str, str], ...] | None) -> str:
     text = json.dumps([revision, None if configs is None else dict(configs)], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

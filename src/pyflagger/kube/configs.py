@@ -56,7 +56,7 @@ class Configs(Generic[Key]):
     def want(self, key: Key, refs: Set[Ref]) -> None:
         """Track these for a canary, in place of its earlier ones."""
         before = self._wanted.get(key, frozenset())
-        if before == refs:
+        if before is refs or before == refs:
             return
         self._wanted[key] = refs
         for ref in refs:

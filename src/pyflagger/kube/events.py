@@ -115,6 +115,8 @@ class Events:
 
 def shown(text: str) -> str:
     """A text without what a terminal would obey; lines stay lines."""
+    if text.isprintable():
+        return text
     return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 

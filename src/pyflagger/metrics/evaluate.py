@@ -6,6 +6,7 @@ Called by `operator.checks`, which runs the exchanges; sees a Canary, never a co
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal
 
 from pyflagger.api import durations, names
@@ -17,6 +18,9 @@ from pyflagger.metrics.template import Variables, render
 
 INTERVAL = "1m"
 """The window of a metric that has none of its own."""
+
+QUERIES_MAX = 1024
+"""Queries of built-in checks that are kept as they were rendered: the same ones are asked at each round."""
 
 BuiltinName = Literal["request-success-rate", "request-duration"]
 
@@ -53,7 +57,7 @@ def builtin(provider: Provider, dialect: Dialect, check: str, named: Variables, 
     length = durations.parse(named.interval)
 
     def ask(template: str) -> Exchange[float]:
-        return provider.query(Question(render(template, named), length, now))
+        return provider.query(Question(_query(template, named), length, now))
 
     if check == DURATION:
         value = yield from ask(dialect.duration)
@@ -68,6 +72,11 @@ def builtin(provider: Provider, dialect: Dialect, check: str, named: Variables, 
             raise
         value = 0.0
     return value
+
+
+@lru_cache(maxsize=QUERIES_MAX)
+def _query(template: str, named: Variables) -> str:
+    return render(template, named)
 
 
 def cause_of_silence(provider: Provider, dialect: Dialect, named: Variables) -> Exchange[str]:

@@ -34,7 +34,7 @@ class Variables:
     ingress: str
     route: str
     interval: str
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 NAMES = frozenset(entry.name for entry in fields(Variables))

@@ -19,7 +19,7 @@ from pyflagger.core.situation import Generated, Sync
 from pyflagger.objects import Create, Obj, Patch, Ref, Write
 from pyflagger.operator.memo import Memo
 from pyflagger.operator.plan import Plan, Settings
-from pyflagger.operator.shown import content, size, version_of
+from pyflagger.operator.shown import size, version_of
 from pyflagger.routing import services
 from pyflagger.routing.services import Role, Selector
 from pyflagger.workloads import autoscalers
@@ -66,15 +66,7 @@ class Surroundings(NamedTuple):
     settings: Settings
     theirs: object
     ours: object
-    """What the target and the primary are, size and status aside."""
-
-
-def surroundings(
-    plan: Plan, get: Get, tracked: Tracked | Problem, owned: frozenset[Ref], settings: Settings
-) -> Surroundings:
-    """What there is around one canary."""
-    theirs, ours = content(plan, get(plan.target)), content(plan, get(plan.primary))
-    return Surroundings(plan, get, tracked, owned, settings, theirs, ours)
+    """What the target and the primary are, size and status aside: `shown.content`."""
 
 
 def facts_of(around: Surroundings, memo: Memo) -> Facts:

@@ -21,7 +21,7 @@ class Interests:
     def put(self, key: Key, refs: Set[Ref]) -> None:
         """The canary looks at exactly these."""
         before = self._refs.get(key, frozenset())
-        if before == refs:
+        if before is refs or before == refs:
             return
         for ref in before - refs:
             self._discard(ref, key)

@@ -18,15 +18,15 @@ from pyflagger.kube.cache import Change
 from pyflagger.kube.configs import Configs
 from pyflagger.kube.errors import Forbidden, NotFound
 from pyflagger.kube.resources import CANARIES
-from pyflagger.objects import Obj, Ref, Resource, Unread
+from pyflagger.objects import UNREAD, Found, Obj, Ref, Resource, Unread
 from pyflagger.operator.desk import Desk, Key
-from pyflagger.operator.facts import Facts, facts_of, live_routes, missing_target, primary_of, surroundings
+from pyflagger.operator.facts import Facts, Surroundings, facts_of, live_routes, missing_target, primary_of
 from pyflagger.operator.interest import Interests
 from pyflagger.operator.memo import Memo
 from pyflagger.operator.owned import Owned
 from pyflagger.operator.plan import Plan, Settings, kinds_of, make_plan
 from pyflagger.operator.rivals import Rivals
-from pyflagger.operator.shown import Shown, show
+from pyflagger.operator.shown import NOTHING_SHOWN, Shown, show
 from pyflagger.operator.world import World
 from pyflagger.workloads.configs import NOTHING, ConfigRef, Tracked, track
 
@@ -83,6 +83,8 @@ class Eyes:
         self._owned = Owned(world.cache)
         self._settings, self._clock, self._follow = settings, clock, follow
         self._known: dict[Key, Known] = {}
+        self._news = 0
+        world.cache.on_sync(self._learned)
 
     def observe(self, key: Key, desk: Desk) -> Seen | None:
         """The canary's situation; None when it is gone. Raises NotYet."""
@@ -97,14 +99,16 @@ class Eyes:
         more = plan.workload.reads(plan.canary, target) if plan.workload and target else ()
         live.update((ref, self._world.get(ref)) for ref in more)
         left = self._owned.left(key, plan.interest.union(more))
-        unread = self._look_around(key, plan, more, left)
+        unread = self._look_around(key, plan, more, left, known.memo)
         tracked = self._tracked(key, plan, target, known.memo)
         owned = self._configs.owned(plan.canary.metadata.uid)
         rival = self._rivals.problem(key)
         if rival is not None:
             plan = replace(plan, problems=(*plan.problems, rival))
-        facts = facts_of(surroundings(plan, live.get, tracked, owned, self._settings), known.memo)
-        known.shown = _shown(plan, live, self._clock.now())
+        shown = _shown(plan, live, known.memo, self._clock.now())
+        theirs, ours = (shown.get(role, NOTHING_SHOWN).content for role in ("canary", "primary"))
+        facts = facts_of(Surroundings(plan, live.get, tracked, owned, self._settings, theirs, ours), known.memo)
+        known.shown = shown
         situation = self._situation(plan, live, facts, known.shown, desk, unread)
         return Seen(plan, replace(situation, left=_named(left)) if left else situation, raw, facts)
 
@@ -122,7 +126,7 @@ class Eyes:
         if before is None or plan.workload.reads(plan.canary, obj):
             return False
         live = {ref: self._world.get(ref) for ref in (plan.primary_autoscaler,) if ref is not None}
-        return show(plan, plan.workload, role, obj, live, self._clock.now()) == before
+        return show(plan, plan.workload, role, obj, live, self._clock.now(), known.memo) == before
 
     def last_plan(self, key: Key) -> Plan | None:
         """The plan of the last look."""
@@ -141,12 +145,20 @@ class Eyes:
             known.version, known.plan = version, make_plan(raw, known.plan, self._settings)
         return known.plan
 
-    def _look_around(self, key: Key, plan: Plan, more: tuple[Ref, ...], left: frozenset[Ref]) -> tuple[Problem, ...]:
-        """Follow every kind that the canary needs; why some cannot be. Raises NotYet.
+    def _learned(self, _: Resource) -> None:
+        """A kind has been read, is refused, or is not refused any more."""
+        self._news += 1
 
-        On deletion a kind that is not served counts as one without objects: what is gone needs no handing back.
-        """
+    def _look_around(
+        self, key: Key, plan: Plan, more: tuple[Ref, ...], left: frozenset[Ref], memo: Memo
+    ) -> tuple[Problem, ...]:
+        """Follow every kind that the canary needs; why some cannot be. Raises NotYet."""
         self._interests.put(key, plan.interest.union(more, left) if more or left else plan.interest)
+        made_of = (self._news, plan.followed, more, plan.canary.metadata.deletion_timestamp)
+        return memo.of("unread", made_of, lambda: self._unread(plan, more))
+
+    def _unread(self, plan: Plan, more: tuple[Ref, ...]) -> tuple[Problem, ...]:
+        """On deletion a kind that is not served counts as one without objects: what is gone needs no handing back."""
         followed = [self._follow(resource) for resource in (*plan.followed, *kinds_of(more))]
         if not all(followed):
             raise NotYet
@@ -163,15 +175,8 @@ class Eyes:
         uses = memo.of("uses", (target.get("spec"),), lambda: _uses(kind.config_refs(target), namespace))
         self._configs.want(key, uses.all_of_them)
         live = {ref: self._configs.find(ref) for ref in uses.all_of_them}
-        refs = uses.refs
-        found = memo.of("tracked", (refs, list(live.values())), lambda: track(refs, namespace, live.__getitem__))
-        if isinstance(found, Unread):
-            raise NotYet
-        if isinstance(found, Tracked) and any(
-            isinstance(live[ref.copy_ref(namespace)], Unread) for ref in found.refs.values()
-        ):
-            raise NotYet
-        return found
+        made_of = (uses.refs, list(live.values()))
+        return memo.of("tracked", made_of, lambda: _track(uses.refs, namespace, live.__getitem__))
 
     # The situation ---------------------------------------------------------------------------------------------------
 
@@ -211,16 +216,26 @@ def _route_waiting(plan: Plan, live: Live, settings: Settings) -> str:
     return plan.waits.waiting(plan.canary, live_routes(plan, settings, live.get), settings.routing)
 
 
+def _track(refs: tuple[ConfigRef, ...], namespace: str, find: Callable[[Ref], Found]) -> Tracked | Problem:
+    """What is followed of a target's configs, once it and the primary's copies of it have been read. Raises NotYet."""
+    found = track(refs, namespace, find)
+    if isinstance(found, Tracked) and any(find(ref.copy_ref(namespace)) is UNREAD for ref in found.refs.values()):
+        raise NotYet
+    if isinstance(found, Unread):
+        raise NotYet
+    return found
+
+
 def _uses(refs: tuple[ConfigRef, ...], namespace: str) -> Uses:
     originals = {ref.ref(namespace) for ref in refs}
     return Uses(refs, frozenset(originals | {ref.copy_ref(namespace) for ref in refs}))
 
 
-def _shown(plan: Plan, live: Live, now: float) -> dict[str, Shown]:
+def _shown(plan: Plan, live: Live, memo: Memo, now: float) -> dict[str, Shown]:
     kind, both = plan.workload, {"canary": live[plan.target], "primary": live[plan.primary]}
-    return (
-        {role: show(plan, kind, role, obj, live, now) for role, obj in both.items() if obj is not None} if kind else {}
-    )
+    if kind is None:
+        return {}
+    return {role: show(plan, kind, role, obj, live, now, memo) for role, obj in both.items() if obj is not None}
 
 
 def _target(plan: Plan, live: Live, facts: Facts, shown: Shown | None, tracking: bool) -> Target | Problem:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pyflagger.api.facts import Readiness
+from pyflagger.api.facts import READY, Readiness
 from pyflagger.objects import Obj
+from pyflagger.operator.memo import Memo
 from pyflagger.operator.plan import Plan
 from pyflagger.workloads import autoscalers
 from pyflagger.workloads.base import Live, Workload
@@ -26,12 +27,18 @@ class Shown(NamedTuple):
     readiness: Readiness
 
 
-def show(plan: Plan, kind: Workload, role: str, obj: Obj, live: Live, now: float) -> Shown:
+NOTHING_SHOWN = Shown("", None, READY)
+"""What is not there."""
+
+
+def show(plan: Plan, kind: Workload, role: str, obj: Obj, live: Live, now: float, memo: Memo) -> Shown:
     """What is to be seen at `now`; a primary has the least pods that its autoscaler gives it, or it is not ready."""
     found = kind.readiness(plan.canary, obj, role, now, live)
     if role == "primary" and found.ready and plan.primary_autoscaler is not None:
         found = autoscalers.floor(plan.canary, obj, live[plan.primary_autoscaler], now)
-    return Shown(content(plan, obj), size(obj), found)
+    return Shown(
+        memo.of(f"content of {role}", (plan.target, plan.primary, obj), lambda: content(plan, obj)), size(obj), found
+    )
 
 
 def version_of(obj: Obj | None) -> object:
