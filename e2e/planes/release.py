@@ -64,9 +64,13 @@ class Release:
             found._host = host(self.name, port)
         return found
 
-    def visitors(self, headers: Mapping[str, str] = NOBODY) -> Visitors:
-        """Some that come all the time. A proxy hears of the way after the app is initialised: none till then."""
+    def led(self) -> None:
+        """Wait until the proxy knows the way: it hears of it after the app is initialised, or its route made again."""
         self.until(lambda: asked(self.proxy, self._host).status == HTTPStatus.OK)
+
+    def visitors(self, headers: Mapping[str, str] = NOBODY) -> Visitors:
+        """Some that come all the time, once there is a way."""
+        self.led()
         return Visitors(self.proxy, self._host, PER_SECOND, 2, headers)
 
     def begin(self, tag: str = NEW) -> None:

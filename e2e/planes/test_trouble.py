@@ -62,6 +62,7 @@ def test_somebody_else_at_the_route(name: str, at_once: AtOnce) -> None:
             before = uid(release, kind)
             release.place.kubectl("delete", kind, release.name)
             release.until(lambda: uid(release, kind) not in ("", before))
+            release.led()
             settle()
             release.share(50)
             release.let()
