@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyflagger.objects import Obj
-from stage.manifests import ingress
+from stage.manifests import deployment, ingress, settings
 from stage.trouble import Pair
 
 pytestmark = pytest.mark.looptime
@@ -109,4 +109,33 @@ async def test_a_canary_that_goes_while_it_is_served_by_its_target_is_not_worth_
     await pair.stage.delete("Canary", "sick", "sick")
     await pair.stage.clock.sleep(30)
     assert not [text for text in await pair.told() if "is gone" in text]
+    await pair.end()
+
+
+async def test_another_provider_leaves_its_routes_behind() -> None:
+    """By Services alone from now on: the Ingress beside the user's stays as it was."""
+    pair = await rested()
+    before = await pair.stage.get("Ingress", "sick-canary", "sick")
+    await pair.edit(provider="kubernetes")
+    await pair.tells("^Warning Ingress sick-canary of sick.sick: ")
+    after = await pair.stage.get("Ingress", "sick-canary", "sick")
+    assert (after["spec"], after["metadata"]["annotations"]) == (before["spec"], before["metadata"]["annotations"])
+    await pair.release("sick")
+    await pair.phase("sick", "Succeeded")
+    await pair.end()
+
+
+async def test_another_target_takes_nothing_over_before_it_has_a_primary_that_was_promoted() -> None:
+    """The old primary and the Services that lead to it stay as they are, and that is told."""
+    pair = await rested()
+    for obj in (settings("shop"), deployment("shop")):
+        await pair.stage.create(obj, "sick")
+    services = ("sick", "sick-primary", "sick-canary")
+    before = [await spec(pair, "Service", name) for name in services]
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}
+    await pair.edit(targetRef=reference, service={"name": "sick", "port": 80, "targetPort": 8080})
+    await pair.tells("shop-primary")
+    await pair.stage.clock.sleep(60)
+    assert [await spec(pair, "Service", name) for name in services] == before
+    assert (await spec(pair, "Deployment", "sick-primary"))["replicas"] == 2
     await pair.end()

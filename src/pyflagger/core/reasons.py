@@ -218,7 +218,8 @@ def not_restorable(canary: Canary) -> Reason:
     return Reason(
         "primary-missing",
         f"{primary(canary)} does not exist and {target(canary)} is not the promoted revision",
-        f"Put the promoted revision back into {names.target(canary)}, or restore {names.primary(canary)}.",
+        f"Put the promoted revision back into {names.target(canary)}, or restore {names.primary(canary)}; "
+        "or put spec.targetRef back, if that was changed.",
         Fault.CLUSTER,
     )
 
