@@ -5,10 +5,12 @@ Reads flags, finds the API server, and hands over to `operator.run`. Never impor
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import uvloop
 
@@ -22,6 +24,10 @@ from pyflagger.operator.run import serve
 
 COLLECT_AFTER = (20_000, 20, 20)
 """How many new objects make Python look for cycles: a page of a list is thousands, none of them in a cycle."""
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+LARGE, KEPT = 64 << 10, 128 << 10
+"""Bytes from which on a piece of memory is the system's again once it is free, and how much else may lie about."""
 
 
 async def operate(options: Options) -> int:
@@ -52,7 +58,19 @@ def main(argv: Sequence[str]) -> int:
     logs.configure(options.log_level, options.zap_encoding)
     try:
         gc.set_threshold(*COLLECT_AFTER)
+        give_back_memory()
         return uvloop.run(operate(options))
     except (NoCluster, OSError) as error:
         print(f"flagger: {error}", file=sys.stderr)
         return 1
+
+
+def give_back_memory() -> None:
+    """Keep the bounds of glibc's allocator: by itself it raises them by the first page of a list, for good.
+
+    Another C library has no such bounds, and is left alone.
+    """
+    with suppress(OSError, AttributeError):
+        bound = ctypes.CDLL(None).mallopt
+        bound(M_MMAP_THRESHOLD, LARGE)
+        bound(M_TRIM_THRESHOLD, KEPT)
