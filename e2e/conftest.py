@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections import Counter, defaultdict
@@ -22,8 +23,12 @@ NUMBERS = count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Room for the figures, and for what is shown of providers where SHOWN names the file."""
+    """Room for the figures, and for what is shown of providers where SHOWN names the file.
+
+    Whoever ends the run with SIGTERM, as CI does, ends its control plane with it, as Ctrl-C does.
+    """
     config.stash[FIGURES] = []
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if os.environ.get("SHOWN"):
         config.pluginmanager.register(Recorder(Path(os.environ["SHOWN"])))
 

@@ -172,7 +172,7 @@ def _go(binary: Path, *argv: str, folder: Path) -> None:
     """Run the Go tool with `{}` as the place of its result, which then takes the place of `binary` in one step."""
     if not shutil.which("go"):
         raise NoPart(f"{binary.name} is built with Go, which is not on PATH")
-    fresh = binary.with_suffix(".new")
+    fresh = binary.with_name(f"{binary.name}.new")
     words = ["go", *(word.replace("{}", str(fresh)) for word in argv)]
     print(f"building {binary.name}; the first time takes minutes", flush=True)
     if subprocess.run(words, cwd=folder).returncode:
