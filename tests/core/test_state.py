@@ -390,3 +390,36 @@ def test_readiness_of_the_model() -> None:
 def test_routes_of_a_fresh_world() -> None:
     """All traffic on the primary once it is initialized."""
     assert ready_world().route == ALL_PRIMARY == Route(100, 0)
+
+
+# What an earlier spec left ------------------------------------------------------------------------------------------
+
+OLD = ("Ingress web-canary", "Service web-primary")
+TOLD = "Ingress web-canary, Service web-primary of shop.test: left from an earlier spec and not followed any more"
+
+
+def test_what_is_left_is_named_once_and_stops_nothing() -> None:
+    """Through a whole release; another list is told anew, none is silent, and a new process tells again."""
+    world = ready_world(STEPS)
+    world.leftovers = OLD
+    world.change("v1:r2").until(Phase.SUCCEEDED).run(60)
+    assert world.texts.count(TOLD) == 1 and world.texts[0] == TOLD
+    assert [kind for _, kind, *_, text in world.said if text == TOLD] == ["W"]
+    world.leftovers = OLD[:1]
+    assert world.fresh_record().run(60).texts == [f"{OLD[0]}{TOLD.removeprefix(', '.join(OLD))}"]
+    world.leftovers = ()
+    assert world.fresh_record().run(60).texts == []
+    world.leftovers = OLD
+    world.run(10).restart()
+    assert world.run(10).texts == [TOLD, TOLD]
+
+
+def test_nothing_is_named_before_the_new_is_there() -> None:
+    """While there is something to mend or to make, what is left may still be all that serves."""
+    world = World(canary(STEPS), leftovers=OLD)
+    assert TOLD not in world.until(Phase.INITIALIZING).texts
+    world.until(Phase.INITIALIZED).run(10)
+    assert world.texts[-1] == TOLD
+    world = ready_world(STEPS)
+    world.leftovers, world.problems = OLD, (Problem(Fault.MANIFEST, "spec.service.port is missing"),)
+    assert TOLD not in world.run(60).texts
