@@ -139,7 +139,7 @@ class Trial:
     async def release(self, version: str) -> Release:
         """Release everything at once. Raises Late."""
         self._witness.hear()
-        spent, lag = self._cpu(), await self._scrape()
+        lag, spent = await self._scrape(), self._cpu()
         took = await self._released(await self._fleet.release(version))
         await asyncio.sleep(TAIL_SECONDS)
         machine = {name: seconds - spent[name] for name, seconds in self._cpu().items()}
