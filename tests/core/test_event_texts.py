@@ -15,6 +15,7 @@ import pytest
 
 from core.world import KUBERNETES, MESH, World, canary, hook, ready_world
 from pyflagger.api.facts import Fault, Problem
+from pyflagger.core import reasons
 from pyflagger.core.situation import NoData, QueryFailed
 
 STEP = {"stepWeight": 20, "maxWeight": 20}
@@ -278,3 +279,10 @@ def test_nothing_else_is_said(playing: str) -> None:
 def test_every_playing_is_in_the_table() -> None:
     """And the other way round."""
     assert {row.said_in for row in TABLE} == set(PLAYINGS)
+
+
+def test_what_is_told_once_the_canary_is_gone() -> None:
+    """Nobody decides any more, so no playing says it: both names, and what would have spared it."""
+    reason = reasons.left_asleep(canary())
+    assert reason.text == "Canary shop.test is gone and web.test runs no pods: scale it up"
+    assert "spec.revertOnDeletion" in reason.todo and reason.fault is Fault.MANIFEST

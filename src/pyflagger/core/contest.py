@@ -70,18 +70,16 @@ def damped(case: Case, decision: Decision) -> Decision:
         return _awake(case, Decision(reasons=(reasons.blocked(_problem(early[0])),)))
     if again and manager(case) is None:
         return ask()
-    return _noted(
-        decision, {**standing, **{mark: _once_more(case, new, standing.get(mark)) for mark, new in marks.items()}}
-    )
+    written = {mark: _counted(case, new, standing.get(mark)) for mark, new in marks.items()}
+    return _noted(decision, {**standing, **written})
 
 
-def _once_more(case: Case, new: Contest, old: Contest | None) -> Contest:
+def _counted(case: Case, new: Contest, old: Contest | None) -> Contest:
+    """Written now: for the first time, or once more."""
     by = manager(case)
-    return (
-        replace(new, at=case.now)
-        if old is None or by is None
-        else replace(new, times=old.times + 1, at=case.now, by=by)
-    )
+    if old is None or by is None:
+        return replace(new, at=case.now)
+    return replace(new, times=old.times + 1, at=case.now, by=by)
 
 
 def _marks(case: Case, actions: Iterable[Action]) -> Mapping[str, Contest]:
