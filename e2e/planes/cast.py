@@ -211,7 +211,7 @@ CAST: Mapping[str, App] = {
     "gateway-blue": App(GATEWAY, ruled(metrics=[], **BY_STRICT), smoke="gateway-blue-canary"),
     "gateway-closed": App(CLOSED, steps(20, metrics=[])),
     "gateway-adopted": App(GATEWAY_OWN, steps(20, 100), adopting("gateway.networking.k8s.io/v1", "HTTPRoute")),
-    "gateway-beta": App(Way("gatewayapi:v1beta1", "traefik", gateway="traefik"), steps(20, 40)),
+    "gateway-beta": App(Way("gatewayapi:v1beta1", "traefik", gateway="traefik"), steps(20, 40, mirror=True)),
     "contour": App(CONTOUR, steps(10, 30)),
     "contour-bad": App(CONTOUR, steps(30, 60, metrics=[DURATION], **BY_STRICT)),
     "contour-ab": App(CONTOUR, ruled(TEAM, CHIEFS)),

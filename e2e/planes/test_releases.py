@@ -49,8 +49,14 @@ def adopts(name: str) -> bool:
     ],
 )
 def test_a_good_release(name: str, at_once: AtOnce) -> None:
-    """Promoted: at each weight its share of the visits, and no visit failed."""
-    at_once(lambda release: plays.good(release, WEIGHTS[release.name]))
+    """Promoted: at each weight its share of the visits, none failed; a mirror that the proxy would break on is left."""
+
+    def play(release: Release) -> None:
+        plays.good(release, WEIGHTS[release.name])
+        told = "Traffic mirroring is not supported" in release.place.said(release.name)
+        assert told == bool(CAST[release.name].analysis.get("mirror"))
+
+    at_once(play)
 
 
 @pytest.mark.parametrize("name", shows("ports", ("traefik-ports", "gateway-ports", "nginx-ports")))

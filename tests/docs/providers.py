@@ -54,7 +54,8 @@ The abilities:
 - *A/B*: `iterations` with `match`. *testers*: `analysis.testers`, pinned to the canary while the weight ramps.
 - *mirror*: `analysis.mirror` of blue/green releases; *mirror beside weights*: of weighted ones.
   On an HTTPRoute the Gateway has to know the filter `RequestMirror`: Traefik 3.7 does not (`HTTPRouteRequestMirror` is
-  not in its GatewayClass's `status.supportedFeatures`), accepts the route all the same, and answers everybody with 500.
+  not in its GatewayClass's `status.supportedFeatures`), accepts the route all the same, and answers everybody
+  with 500. Who serves a route is in its status; where that is Traefik, it is told and gone on without the mirror.
 - *session affinity*: `analysis.sessionAffinity`. *further ports*: `service.ports`.
 - *adopt*: `routeRef` names a route of your own, of which only the weights are set. Of a list in a TraefikService the
   canary's entry is taken out while it gets nothing: without endpoints it would spoil the list.

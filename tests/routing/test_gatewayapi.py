@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -394,6 +395,24 @@ def test_waits_for_each_parent_to_accept_the_current_generation(parents: list[Ob
     text = ROUTER.waiting(found.canary, found.live, Options())
     assert bool(text) is told
     assert not told or text.startswith("HTTPRoute web: parent Gateway gw is not ready")
+
+
+@pytest.mark.parametrize(
+    ("controllers", "able"),
+    [
+        ([], True),
+        (["projectcontour.io/gateway-controller"], True),
+        (["traefik.io/gateway-controller"], False),
+        (["projectcontour.io/gateway-controller", "traefik.io/gateway-controller"], False),
+    ],
+)
+def test_no_mirrors_for_a_controller_that_breaks_on_them(controllers: list[str], able: bool) -> None:
+    """Each parent gets every request, so one without mirrors is enough; all else can be asked for as before."""
+    found = mesh()
+    found.edit(route_of(found), status={"parents": [{**parent(), "controllerName": name} for name in controllers]})
+    told = ROUTER.able(found.canary, found.live, Options())
+    assert (told.mirror, told.mirror_steps) == (able, able)
+    assert replace(told, mirror=True, mirror_steps=True) == ROUTER.capabilities
 
 
 # Others' routes -----------------------------------------------------------------------------------------------------

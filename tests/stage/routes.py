@@ -50,11 +50,12 @@ def shares(obj: Any) -> Iterator[tuple[str, int]]:
             yield from shares(value)
 
 
-async def accept(stage: Stage, route: Obj) -> None:
-    """What a Gateway does with an HTTPRoute that it serves."""
+async def accept(stage: Stage, route: Obj, controller: str = "example.net/gateway") -> None:
+    """What a Gateway does with an HTTPRoute that it serves; its controller tells who it is."""
     generation = route["metadata"].get("generation", 1)
     told = {"type": "Accepted", "status": "True", "observedGeneration": generation}
-    parents = [{"parentRef": ref, "conditions": [told]} for ref in route["spec"]["parentRefs"]]
+    of_it = {"controllerName": controller, "conditions": [told]}
+    parents = [{"parentRef": ref, **of_it} for ref in route["spec"]["parentRefs"]]
     if (route.get("status") or {}).get("parents") != parents:
         meta, version = route["metadata"], route["apiVersion"].rpartition("/")[2]
         path = main_kind(f"gatewayapi:{version}").path(meta["namespace"], meta["name"], "status")

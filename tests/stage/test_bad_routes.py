@@ -31,9 +31,11 @@ class Routed(Pair):
 
     def __init__(self, provider: str) -> None:
         super().__init__()
-        self.provider, self.accepting = provider, True
+        self.provider, self.accepting, self.controller = provider, True, "example.net/gateway"
         self.seen: list[int] = []
         """The canary's weight for everybody, each time that it was another one."""
+        self.routes: list[Obj] = []
+        """What each look saw of the routes."""
 
     async def begin(self, **more: Any) -> None:
         """With the provider's kinds, and to Initialized."""
@@ -70,10 +72,11 @@ class Routed(Pair):
         while True:
             listed = await self.stage.client.call("GET", main_kind(self.provider).path("sick"))
             for route in listed["items"]:
+                self.routes.append(route["spec"])
                 weight = dict(shares(everybody(route))).get("canary", 0)
                 self.seen += [weight] if self.seen[-1:] != [weight] else []
                 if self.accepting and self.provider.startswith("gatewayapi"):
-                    await accept(self.stage, route)
+                    await accept(self.stage, route, self.controller)
             await self.stage.clock.sleep(0.5)
 
 
@@ -308,6 +311,26 @@ async def test_a_gateway_that_never_accepts() -> None:
     pair.accepting = True
     await pair.promoted()
     assert pair.seen == [0, 25, 50, 0]
+    await pair.end()
+
+
+STEPS = {"stepWeight": 25, "maxWeight": 50}
+
+
+@pytest.mark.parametrize("provider", ["gatewayapi:v1", "gatewayapi:v1beta1"])
+@pytest.mark.parametrize(("by", "seen"), [(STEPS, [0, 25, 50, 0]), ({"iterations": 2}, [0, 100, 0])])
+async def test_a_gateway_that_would_break_on_mirrors(provider: str, by: Obj, seen: list[int]) -> None:
+    """It accepts them and answers visitors with an error, so none is written: told once, and gone on without."""
+    pair = Routed(provider)
+    pair.controller = "traefik.io/gateway-controller"
+    analysis = {key: value for key, value in sick(provider)["spec"]["analysis"].items() if key not in STEPS}
+    await pair.begin(spoilt=sick(provider, analysis={**analysis, "mirror": True, **by}))
+    await pair.phase("sick", "Initialized")
+    await pair.release("calm", "sick")
+    await pair.tells(f"Warning Traffic mirroring is not supported by provider {provider}, going on without it")
+    await pair.calm_is_prompt()
+    await pair.promoted()
+    assert pair.seen == seen and "RequestMirror" not in str(pair.routes)
     await pair.end()
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 from pyflagger.api import names
-from pyflagger.api.facts import Problem
+from pyflagger.api.facts import Capabilities, Problem
 from pyflagger.clock import Clock
 from pyflagger.core.situation import Primary, Situation, Target
 from pyflagger.kube.cache import Change
@@ -191,7 +191,7 @@ class Eyes:
             now=now,
             interval=plan.interval,
             provider=plan.provider,
-            capabilities=plan.capabilities,
+            capabilities=_capabilities(plan, live, settings),
             target=_target(plan, live, facts, shown.get("canary"), settings.options.enable_config_tracking),
             primary=_primary(plan, live, facts, shown.get("primary")),
             route=facts.route,
@@ -208,6 +208,12 @@ class Eyes:
 
 def _named(refs: frozenset[Ref]) -> tuple[str, ...]:
     return tuple(sorted(f"{ref.kind} {ref.name}" for ref in refs))
+
+
+def _capabilities(plan: Plan, live: Live, settings: Settings) -> Capabilities:
+    if plan.learns is None:
+        return plan.capabilities
+    return plan.learns.able(plan.canary, live_routes(plan, settings, live.get), settings.routing)
 
 
 def _route_waiting(plan: Plan, live: Live, settings: Settings) -> str:

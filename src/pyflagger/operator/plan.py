@@ -16,8 +16,8 @@ from pyflagger.api.parse import Invalid, parse_canary, unchanged_spec, validate
 from pyflagger.kube.resources import UnknownKind, learn, resource_of
 from pyflagger.objects import Obj, Ref, Resource
 from pyflagger.operator.options import Options
+from pyflagger.routing.base import Learns, Router, Waits
 from pyflagger.routing.base import Options as RoutingOptions
-from pyflagger.routing.base import Router, Waits
 from pyflagger.routing.registry import known_providers, router_for
 from pyflagger.workloads import autoscalers
 from pyflagger.workloads.base import Workload
@@ -76,7 +76,9 @@ class Plan:
     followed: tuple[Resource, ...]
     """Where all of them live."""
     waits: Waits | None
-    """The router, if it hears from the data plane."""
+    """The router, if it hears from the data plane whether that serves its routes."""
+    learns: Learns | None
+    """The router, if it hears from the data plane what that cannot do."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -157,6 +159,7 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
         interest=interest,
         followed=kinds_of(interest),
         waits=usable if isinstance(usable, Waits) else None,
+        learns=usable if isinstance(usable, Learns) else None,
     )
 
 

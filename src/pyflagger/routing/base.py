@@ -56,3 +56,11 @@ class Waits(Protocol):
 
     def waiting(self, canary: Canary, live: Live, options: Options) -> str:
         """Why it does not do so yet; empty when it does. Weights are not judged, and not raised, before."""
+
+
+@runtime_checkable
+class Learns(Protocol):
+    """A provider that hears from the data plane what it cannot do, though the API can say it."""
+
+    def able(self, canary: Canary, live: Live, options: Options) -> Capabilities:
+        """What can be asked of the data plane that serves the routes; all that the provider can while nobody does."""

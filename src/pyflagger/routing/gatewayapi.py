@@ -6,6 +6,7 @@ One code path for both versions. Knows the object; what is in its rules is `http
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,8 @@ from pyflagger.routing.generated import make, owed
 from pyflagger.routing.rules import fields_of, inconsistent, laid, refused, reverted, written
 
 GROUP = "gateway.networking.k8s.io"
+WITHOUT_MIRRORS = frozenset({"traefik.io/gateway-controller"})
+"""Controllers that accept the filter RequestMirror, and then answer visitors of the route with 500 (Traefik 3.7)."""
 
 
 class GatewayApi:
@@ -49,6 +52,13 @@ class GatewayApi:
         """Why the parents do not serve the routes as they are now; empty when they do."""
         found = (live.get(ref) for ref in self.reads(canary, options))
         return next((text for route in found if route for text in _unaccepted(route)), "")
+
+    def able(self, canary: Canary, live: Live, options: Options) -> Capabilities:
+        """No mirrors where a parent's controller has none. Its class may tell that, too, but belongs to the cluster."""
+        found = [part(live.get(ref) or {}, "status") for ref in self.reads(canary, options)]
+        told = {parent.get("controllerName") for status in found for parent in status.get("parents") or ()}
+        without = bool(told & WITHOUT_MIRRORS)
+        return replace(self.capabilities, mirror=False, mirror_steps=False) if without else self.capabilities
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
         """Rules, parents and hosts by the manifest, at the weights that are there."""
