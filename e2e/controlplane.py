@@ -66,9 +66,12 @@ class Child:
     log: Path
     environ: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    """The last time, in seconds since the epoch."""
 
     def start(self) -> None:
         """Run it; what it prints goes to the end of its log."""
+        self.started_at = time.time()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.argv,
@@ -134,6 +137,8 @@ class ControlPlane:
         self.authority = folder / "certs" / "apiserver.crt"
         self.etcd = Child("etcd", [*parts.etcd, *self._etcd_flags()], folder / "etcd.log")
         self.api = Child("kube-apiserver", [*parts.apiserver, *self._api_flags()], folder / "api.log")
+        self.unready: list[tuple[float, float]] = []
+        """From when to when an API server had started and did not know its rules yet, seconds since the epoch."""
         self.controllers = Child("controllers", [*parts.controllers, *self._controller_flags()], folder / "kcm.log")
 
     def start(self) -> None:
@@ -163,8 +168,9 @@ class ControlPlane:
         return ended
 
     def wait(self) -> None:
-        """Until the API server answers. Raises NotReady."""
+        """Until the API server is ready. Raises NotReady."""
         self._until(lambda: self._is_there("/readyz"), self.api)
+        self.unready.append((self.api.started_at, time.time()))
 
     def kubeconfig(self, name: str, token: str) -> Path:
         """Write a kubeconfig for a bearer token; its path."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 
+from e2e.evidence import epoch
 from e2e.faults.cast import INTERVAL, STEPS
 from pyflagger.objects import Obj
 
@@ -39,7 +39,7 @@ class Wrote:
 def written(audited: Iterable[Obj], namespace: str, account: str) -> list[Wrote]:
     """What a service account wrote in a namespace, Events and Leases aside, in the order of the server."""
     found = [
-        Wrote(_epoch(entry["stageTimestamp"]), _writer(entry), entry["objectRef"].get("name", ""), entry)
+        Wrote(epoch(entry["stageTimestamp"]), _writer(entry), entry["objectRef"].get("name", ""), entry)
         for entry in audited
         if entry["user"]["username"] == account
         and entry["verb"] in WRITES
@@ -52,10 +52,6 @@ def written(audited: Iterable[Obj], namespace: str, account: str) -> list[Wrote]
 
 def _writer(entry: Obj) -> str:
     return str((entry["user"].get("extra") or {}).get(CREDENTIAL, [""])[0])
-
-
-def _epoch(stamp: str) -> float:
-    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
 
 
 def turns(writes: Sequence[Wrote]) -> list[str]:
