@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,14 @@ from e2e.planted import TOKEN
 OURS = "system:serviceaccount:test:flagger"
 
 
-def entry(user: str, decision: str = "forbid", code: int = 403) -> dict[str, Any]:
+STARTING = (1_700_000_000.0, 1_700_000_003.0)
+"""When an API server had started and was not ready."""
+
+
+def entry(user: str, decision: str = "forbid", code: int = 403, at: float = 1_700_000_060.0) -> dict[str, Any]:
     """A line of an audit log."""
     return {
+        "requestReceivedTimestamp": f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
         "user": {"username": user},
         "verb": "list",
         "requestURI": "/api/v1/secrets",
@@ -28,13 +34,13 @@ def test_a_secret_fails_the_run(tmp_path: Path, name: str) -> None:
     """In a log of any part, in any folder, or in what was kept of a place that is gone."""
     evidence = Evidence(tmp_path)
     evidence.keep("events of test", "all is well")
-    assert evidence.judged([])[0] == []
+    assert evidence.judged([], [])[0] == []
     if name:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f"said {TOKEN}\n")
     else:
         evidence.keep("events of test", f"said {TOKEN}")
-    (wrong,), told = evidence.judged([])
+    (wrong,), told = evidence.judged([], [])
     assert TOKEN in wrong and told[0].startswith("secrets: 1 in ")
 
 
@@ -49,11 +55,14 @@ def test_a_secret_fails_the_run(tmp_path: Path, name: str) -> None:
         (entry("ctl"), 0),
         (entry(OURS, "allow"), 0),
         (entry(OURS, "allow", 200), 0),
+        (entry(OURS, at=STARTING[0] + 1), 0),
+        (entry(OURS, at=STARTING[0] - 1), 1),
+        (entry(OURS, at=STARTING[1] + 1), 1),
     ],
 )
 def test_a_refusal_fails_the_run(tmp_path: Path, asked: dict[str, Any], wrong: int) -> None:
-    """Of our accounts, unless a test took the right away; not of others, nor for want of a namespace."""
+    """Of our accounts, unless a test took the right away; not of others, nor for want of a namespace or of rules."""
     evidence = Evidence(tmp_path)
     evidence.lacking.add("system:serviceaccount:lacking:flagger")
-    found, told = evidence.judged([asked, entry(OURS, "allow", 200)])
+    found, told = evidence.judged([asked, entry(OURS, "allow", 200)], [STARTING])
     assert len(found) == wrong and told[1].startswith(f"requests refused by our rules: {wrong} of ")
