@@ -121,7 +121,7 @@ def _standing(case: Case) -> Mapping[str, Contest]:
 
 def _troubles(case: Case) -> list[Contest]:
     """Of these the ones that somebody is blamed for."""
-    return [each for each in case.situation.memory.contests.values() if _told(each) and case.now < _until(case, each)]
+    return [each for each in _standing(case).values() if _told(each)]
 
 
 def _problem(contest: Contest) -> Problem:
