@@ -13,6 +13,7 @@ from pyflagger.operator.memo import Memo
 from pyflagger.operator.options import Options
 from pyflagger.operator.plan import Plan, make_plan, settings_of
 from pyflagger.operator.shown import ROLLOUTS, Shown, show
+from stage.manifests import canary
 
 NOW = 1_700_000_000.0
 SCALER = {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "web-primary"}, "spec": {"minReplicas": 3}}
@@ -28,18 +29,9 @@ READY: Obj = {
 
 def plan(**spec: Any) -> Plan:
     """The plan of a canary of a Deployment."""
-    manifest = {
-        "apiVersion": "flagger.app/v1beta1",
-        "kind": "Canary",
-        "metadata": {"name": "web", "namespace": "test", "uid": "u", "generation": 1},
-        "spec": {
-            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
-            "service": {"port": 80},
-            "analysis": {"interval": "10s", "threshold": 2, "stepWeight": 10},
-            **spec,
-        },
-    }
-    return make_plan(manifest, None, settings_of(Options(mesh_provider="kubernetes")))
+    manifest = canary("web", **spec)
+    manifest["metadata"] |= {"namespace": "test", "uid": "u", "generation": 1}
+    return make_plan(manifest, None, settings_of(Options()))
 
 
 def seen(obj: Obj, of: Plan, role: str = "canary", scaler: Obj | None = None) -> Shown:
