@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from pyflagger.api.canary import Phase
-from pyflagger.cli.demo.play import Told
+from pyflagger.cli.demo.play import Told, carried
 from pyflagger.cli.demo.scenario import Release, load
-from pyflagger.cli.demo.visitors import Person, Tally
+from pyflagger.cli.demo.visitors import Crowd, Person, Tally
 from pyflagger.cli.stage import meshed, routed
+from pyflagger.clock import SystemClock
+from pyflagger.objects import Obj
 from pyflagger.sandbox.network.ingress import Access, arguments
 from pyflagger.sandbox.network.routes import GATEWAY_API, TRAEFIK
 
@@ -32,6 +34,30 @@ def test_a_person_keeps_cookies_until_they_are_taken() -> None:
     assert person.headers == {"Cookie": "stay=a; seen=b"} and person.marks == {"seen"}
     person.take(given("seen=b; Max-Age=-1"), canary=False)
     assert person.headers == {"Cookie": "stay=a"} and person.marks == set()
+
+
+def test_a_tally_ends_alone() -> None:
+    """Of two that have counted the same so far, such as nobody, the one that is meant."""
+    crowd = Crowd("http://127.0.0.1", "app.example.com", "app", (), SystemClock(), lambda: 0)
+    first, second = crowd.count(), crowd.count()
+    crowd.done(second)
+    assert len(crowd.tallies) == 1 and crowd.tallies[0] is first
+    crowd.done(first)
+    assert crowd.tallies == []
+
+
+@pytest.mark.parametrize(
+    ("status", "weight"),
+    [
+        ({}, 0),
+        ({"phase": "Progressing", "canaryWeight": 20}, 20),
+        ({"phase": "Progressing", "canaryWeight": 20, "rollback": "failed-checks"}, 0),
+        ({"phase": "Promoting", "canaryWeight": 100}, 100),
+    ],
+)
+def test_what_visitors_the_canary_has(status: Obj, weight: int) -> None:
+    """What the status says, but for a rollback, whose visitors are led away at once."""
+    assert carried(status) == weight
 
 
 GOOD, BAD = Release("app:2", Phase.SUCCEEDED, "good"), Release("app:3", Phase.FAILED, "bad")

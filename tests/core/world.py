@@ -33,6 +33,7 @@ from pyflagger.core.decision import (
 )
 from pyflagger.core.revision import checksum
 from pyflagger.core.situation import (
+    DUE,
     CallHook,
     FindManager,
     Generated,
@@ -360,7 +361,7 @@ class World:
 
     def _remember(self, action: Remember) -> None:
         said = {**self.memory.said, **dict(action.said)}
-        tick = self.memory.tick if action.tick is None else action.tick
+        tick = {None: self.memory.tick, "ended": self.now, "due": DUE}[action.tick]
         contests = self.memory.contests if action.contests is None else action.contests
         self.memory = Memory(said={k: v for k, v in said.items() if v is not None}, tick=tick, contests=contests)
 

@@ -14,6 +14,7 @@ from pyflagger.api.parse import parse_canary
 from pyflagger.clock import LoopClock
 from pyflagger.core.decision import Action, Decision, Promote, Remember, Say, ScaleTarget, SetRoute, WriteStatus
 from pyflagger.core.situation import (
+    DUE,
     CallHook,
     CheckMetric,
     Memory,
@@ -167,7 +168,7 @@ class Place:
                 canary = self.situation.canary.model_copy(update={"status": status})
                 self.situation = replace(self.situation, canary=canary)
             case Remember():
-                desk.remember(action)
+                desk.remember(action, self.clock.now())
             case ScaleTarget(replicas) if isinstance(self.situation.target, Target):
                 target = replace(self.situation.target, at_zero=not replicas)
                 self.situation = replace(self.situation, target=target)
@@ -403,7 +404,9 @@ async def test_stopping_leaves_everything_as_it_is() -> None:
 def test_memory_between_looks() -> None:
     """What was said, until it is taken back; when the last round was."""
     desk = Desk()
-    desk.remember(Remember(tick=5.0, said=(("a", "x"), ("b", "y"))))
-    desk.remember(Remember(said=(("a", None), ("c", None))))
+    desk.remember(Remember(tick="ended", said=(("a", "x"), ("b", "y"))), now=5.0)
+    desk.remember(Remember(said=(("a", None), ("c", None))), now=6.0)
     assert desk.memory() == Memory(said={"b": "y"}, tick=5.0)
+    desk.remember(Remember(tick="due"), now=7.0)
+    assert desk.memory().tick == DUE
     assert str(KEY) == "web.test"

@@ -33,7 +33,7 @@ def changed(case: Case) -> Decision | None:
     if change is Change.NONE:
         return None
     if change is Change.REBASE:
-        return case.act(reasons.REBASED, Remember(tick=case.now), case.write(**case.tick(**case.take_revision())))
+        return case.act(reasons.REBASED, Remember(tick="ended"), case.write(**case.tick(**case.take_revision())))
     stranded = case.exposed and not case.primary_readiness.ready
     if stranded and not (case.canary_carries_all and change is Change.NEW):
         return hold_for_primary(case)
@@ -50,7 +50,7 @@ def _restart(case: Case, rescued: bool) -> Decision:
         case.say(reason, checksum=case.pending),
         *(() if rescued else case.route_to(ALL_PRIMARY)),
         Alert("info", reasons.ALERT_RESTART, with_fields=True),
-        case.clean_slate(case.now if rescued else None),
+        case.clean_slate("ended" if rescued else "due"),
         case.write(Phase.PROGRESSING, **no_progress(100 if rescued else 0), **tick, **case.take_revision()),
     )
 
@@ -66,7 +66,7 @@ def _cancel(case: Case) -> Decision:
     return case.sleep(reason, led=not case.virtual) or case.act(
         reason,
         Alert("info", reasons.ALERT_CANCELLED),
-        case.clean_slate(case.now),
+        case.clean_slate("ended"),
         case.write(Phase.INITIALIZED, message=reasons.CONDITION_CANCELLED, **no_progress(), **case.take_revision()),
     )
 
@@ -125,7 +125,7 @@ def served(case: Case) -> Decision | None:
 def between_rounds(case: Case) -> Decision | None:
     """A step is judged only after it was held for an interval; when it began nobody knows, it begins now."""
     if case.last_tick is None:
-        return case.act(reasons.INTERVAL, Remember(tick=case.now))
+        return case.act(reasons.INTERVAL, Remember(tick="ended"))
     return Decision(reasons=(reasons.INTERVAL,), wake=case.due) if case.now < case.due else None
 
 
@@ -209,7 +209,7 @@ def _fail(case: Case, said: tuple[Action, ...], reason: Reason) -> Decision:
         reason,
         *said,
         case.say(reason, warn=True),
-        Remember(tick=case.now),
+        Remember(tick="ended"),
         case.write(halted=reason, **case.tick(failed_checks=case.status.failed_checks + 1)),
     )
 

@@ -24,14 +24,12 @@ from pyflagger.core.decision import (
     Say,
     ScaleTarget,
     SetRoute,
+    Tick,
     WriteStatus,
 )
 from pyflagger.core.revision import checksum
-from pyflagger.core.situation import Primary, Situation, Target
+from pyflagger.core.situation import DUE, Primary, Situation, Target
 from pyflagger.core.transitions import HALTED, move, stand
-
-DUE = 0.0
-"""A tick long ago: the next judging round may begin at once."""
 
 NO_TARGET = Target(revision="", configs=None, readiness=READY, at_zero=False, scalable=False)
 """Stands in for a target that does not exist, where only leaving it alone makes sense."""
@@ -219,10 +217,10 @@ class Case:
         """Whether memory holds this mark."""
         return self.situation.memory.said.get(code) == mark
 
-    def clean_slate(self, tick: float | None = None) -> Remember:
-        """Forget everything that was said of a run; the next round is due, unless the last one was at `tick`."""
+    def clean_slate(self, tick: Tick = "due") -> Remember:
+        """Forget everything that was said of a run."""
         said = (code for code in self.situation.memory.said if code != reasons.LEFT_BEHIND)
-        return Remember(tick=DUE if tick is None else tick, said=tuple((code, None) for code in said))
+        return Remember(tick=tick, said=tuple((code, None) for code in said))
 
     def route_to(self, route: Route) -> tuple[Action, ...]:
         """Split traffic so, unless it is. Of the target's pods it is noted when all of it left them."""

@@ -126,14 +126,19 @@ class Count:
     analysis: Literal["completed", "skipped"]
 
 
+Tick: TypeAlias = Literal["ended", "due"]
+"""A judging round ended at the time when this is carried out; or the next one may begin at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remember:
     """Change the operator's memory of the canary: the time of a judging round, or a standing text (None: forget it).
 
+    A round that ends is remembered after what it wrote, so that a slow write takes nothing from its interval.
     `contests`, unless None, are all the writes of lately that may be undone.
     """
 
-    tick: float | None = None
+    tick: Tick | None = None
     said: tuple[tuple[str, str | None], ...] = ()
     contests: Mapping[str, Contest] | None = None
 

@@ -20,7 +20,7 @@ def begin(case: Case) -> Decision | None:
     if case.status.phase is Phase.TERMINATING:
         return None
     reason = reasons.terminating(case.canary)
-    return case.act(reason, case.say(reason), case.clean_slate(case.now), case.write(Phase.TERMINATING, rollback=None))
+    return case.act(reason, case.say(reason), case.clean_slate("ended"), case.write(Phase.TERMINATING, rollback=None))
 
 
 def unread(case: Case) -> Decision | None:

@@ -125,7 +125,7 @@ def step_home(case: Case) -> Decision | None:
     if case.route.canary < case.status.canary_weight:
         return _stepped_to(case, case.route.primary)
     if case.last_tick is None:
-        return case.act(reasons.INTERVAL, Remember(tick=case.now))
+        return case.act(reasons.INTERVAL, Remember(tick="ended"))
     if case.now < case.due:
         return Decision(reasons=(reasons.INTERVAL,), wake=case.due)
     return _stepped_to(case, min(100, case.route.primary + case.analysis.step_weight_promotion))
@@ -139,7 +139,7 @@ def _stepped_to(case: Case, share: int) -> Decision:
         reason,
         *case.route_to(Route(share, 100 - share)),
         case.say(reason),
-        Remember(tick=case.now),
+        Remember(tick="ended"),
         case.write(Phase.FINALISING if share == 100 else None, **case.tick(**progress)),
     )
 
@@ -163,7 +163,7 @@ def finish(case: Case) -> Decision:
         case.say(reason, phase=Phase.SUCCEEDED),
         Alert("info", reasons.ALERT_SKIPPED if case.skip else reasons.ALERT_COMPLETED),
         Count("success", "skipped" if case.skip else "completed"),
-        case.clean_slate(case.now),
+        case.clean_slate("ended"),
         case.write(
             Phase.SUCCEEDED,
             **no_progress(),

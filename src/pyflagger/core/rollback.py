@@ -88,7 +88,7 @@ def fail(case: Case, reason: Reason, weight: int) -> Decision:
         reason,
         *told,
         Count("failure", "completed"),
-        case.clean_slate(case.now),
+        case.clean_slate("ended"),
         case.write(
             Phase.FAILED,
             message=message,

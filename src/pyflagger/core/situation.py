@@ -181,6 +181,10 @@ class Contest:
     urgent: bool = False
 
 
+DUE = 0.0
+"""A tick long ago: the next judging round may begin at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What the operator remembers of a canary between decisions but does not store; empty after a restart.

@@ -85,7 +85,7 @@ def retract(case: Case) -> Decision | None:
 def poll(case: Case) -> Decision | None:
     """A closed gate is asked again every interval."""
     if case.last_tick is None:
-        return case.act(reasons.INTERVAL, Remember(tick=case.now))
+        return case.act(reasons.INTERVAL, Remember(tick="ended"))
     return Decision(reasons=(reasons.INTERVAL,), wake=case.due) if case.now < case.due else None
 
 
@@ -120,14 +120,14 @@ def start(case: Case) -> Decision | None:
     hook = gate.stopped[0]
     reason = reasons.waiting(case.canary, "", hook.name)
     if case.status.phase is Phase.WAITING:
-        return case.act(reason, Remember(tick=case.now))
+        return case.act(reason, Remember(tick="ended"))
     alert = () if hook.mute_alert else (Alert("warn", reasons.ALERT_WAITING),)
     return case.act(
         reason,
         *passed,
         case.say(reason, warn=True, checksum=case.pending),
         *alert,
-        case.clean_slate(case.now),
+        case.clean_slate("ended"),
         case.write(Phase.WAITING, **case.tick()),
     )
 
@@ -145,7 +145,7 @@ def _go(case: Case, passed: tuple[Say, ...]) -> Decision:
         Alert("info", reasons.ALERT_NEW, with_fields=True),
         *home,
         *case.wake_up(),
-        case.clean_slate(case.now if rescued else None),
+        case.clean_slate("ended" if rescued else "due"),
         case.write(Phase.PROGRESSING, **no_progress(100 if rescued else 0), **tick, **case.take_revision()),
     )
 

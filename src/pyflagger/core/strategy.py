@@ -26,7 +26,7 @@ def advance(case: Case, said: tuple[Action, ...]) -> Decision:
     """Take the next step, or name what it waits for."""
     said += _remarks(case)
     if reason := contest.holds(case):
-        return case.act(reason, *said, Remember(tick=case.now))
+        return case.act(reason, *said, Remember(tick="ended"))
     if case.rescued and case.strategy != "canary":
         return _promote(case, said)
     return _STRATEGIES[case.strategy](case, said)
@@ -55,7 +55,7 @@ def record(case: Case) -> Decision | None:
     moved = reason.code == reasons.MOVED
     said = (case.say(reason, warn=moved),) if moved or reason.code == "advanced" else ()
     return Decision(
-        actions=(*said, Remember(tick=case.now), case.write(**case.tick(**changes))), reasons=(reasons.RECORDED,)
+        actions=(*said, Remember(tick="ended"), case.write(**case.tick(**changes))), reasons=(reasons.RECORDED,)
     )
 
 
@@ -87,7 +87,7 @@ def _weighted(case: Case, said: tuple[Action, ...]) -> Decision:
     if weight >= max_weight(case.analysis) or following == weight > 0:
         return _increase(case, said, _promote)
     if following == weight:
-        return case.act(reasons.NO_STEPS, *said, *case.once(reasons.NO_STEPS, warn=True), Remember(tick=case.now))
+        return case.act(reasons.NO_STEPS, *said, *case.once(reasons.NO_STEPS, warn=True), Remember(tick="ended"))
     if _mirrors(case) and weight == 0 and not case.route.mirrored:
         return _increase(case, said, lambda c, s: _step(c, s, reasons.weight(c.canary, 0), MIRROR, canary_weight=0))
     route = Route(100 - following, following)
@@ -124,7 +124,7 @@ def _switch(case: Case, said: tuple[Action, ...]) -> Decision:
         reason,
         *said,
         *told,
-        Remember(tick=case.now),
+        Remember(tick="ended"),
         case.write(Phase.PROGRESSING, **case.tick(iterations=case.iterations + 1)),
     )
 
@@ -135,7 +135,7 @@ def _step(case: Case, said: tuple[Action, ...], reason: Reason, route: Route, **
         *said,
         *case.route_to(route),
         case.say(reason),
-        Remember(tick=case.now),
+        Remember(tick="ended"),
         case.write(**case.tick(**progress)),
     )
 
@@ -167,7 +167,7 @@ def _increase(case: Case, said: tuple[Action, ...], then: Advance) -> Decision:
     if not case.remembers(reason.code, mark):
         alert = () if hook.mute_alert else (Alert("warn", reasons.ALERT_WAITING_INCREASE),)
         told = (*passed, case.say(reason, warn=True), *alert, Remember(said=((reason.code, mark),)))
-    return case.act(reason, *said, *told, Remember(tick=case.now))
+    return case.act(reason, *said, *told, Remember(tick="ended"))
 
 
 def _promote(case: Case, said: tuple[Action, ...]) -> Decision:
@@ -185,7 +185,7 @@ def _confirm(case: Case, said: tuple[Action, ...], then: Advance) -> Decision:
     hook = gate.stopped[0]
     reason = reasons.waiting(case.canary, "promotion ", hook.name)
     if case.status.phase is Phase.WAITING_PROMOTION:
-        return case.act(reason, *said, Remember(tick=case.now))
+        return case.act(reason, *said, Remember(tick="ended"))
     alert = () if hook.mute_alert else (Alert("warn", reasons.ALERT_WAITING_PROMOTION),)
     return case.act(
         reason,
@@ -193,7 +193,7 @@ def _confirm(case: Case, said: tuple[Action, ...], then: Advance) -> Decision:
         *passed,
         case.say(reason, warn=True),
         *alert,
-        Remember(tick=case.now),
+        Remember(tick="ended"),
         case.write(Phase.WAITING_PROMOTION, **case.tick()),
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pyflagger.api import names
 from pyflagger.api.facts import Problem
+from pyflagger.clock import Clock
 from pyflagger.core.decision import (
     Action,
     Alert,
@@ -53,9 +54,10 @@ class Hands:
         render: Renderer,
         teller: Teller,
         telemetry: Telemetry,
+        clock: Clock,
     ) -> None:
         self._client, self._world, self._configs = client, world, configs
-        self._render, self._teller, self._telemetry = render, teller, telemetry
+        self._render, self._teller, self._telemetry, self._clock = render, teller, telemetry, clock
         self._table: Mapping[type[Any], Callable[[Seen, Desk, Any], Awaitable[None]]] = {
             Ensure: self._ensure,
             Promote: self._promote,
@@ -132,7 +134,7 @@ class Hands:
         self._telemetry.finished(seen.plan.canary, action.outcome, action.analysis)
 
     async def _remember(self, _: Seen, desk: Desk, action: Remember) -> None:
-        desk.remember(action)
+        desk.remember(action, self._clock.now())
 
     async def _write_status(self, seen: Seen, _: Desk, action: WriteStatus) -> None:
         canary = seen.plan.canary

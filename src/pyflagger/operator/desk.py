@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pyflagger.api.facts import Problem
 from pyflagger.core.decision import Action, Remember
-from pyflagger.core.situation import Contest, Memory, Need, Result
+from pyflagger.core.situation import DUE, Contest, Memory, Need, Result
 
 STEP_SECONDS_MIN = 0.5
 """A wall clock that is off by less was slewed, not stepped."""
@@ -76,10 +76,10 @@ class Desk:
         if self.refused and self.refused[0] == _sort(action):
             self.refused = None
 
-    def remember(self, change: Remember) -> None:
-        """Carry a Remember out."""
+    def remember(self, change: Remember, now: float) -> None:
+        """Carry a Remember out, `now` (seconds since the epoch)."""
         if change.tick is not None:
-            self.tick = change.tick
+            self.tick = now if change.tick == "ended" else DUE
         if change.contests is not None:
             self.contests = change.contests
         for code, text in change.said:

@@ -96,7 +96,7 @@ class Operator:
         self._eyes = eyes = Eyes(world, self.configs, interests, rivals, settings, clock, self._follow)
         teller = Teller(self._events, self._hooks, log)
         render = Renderer(world, self.configs, settings, clock)
-        hands = Hands(client, world, self.configs, render, teller, self.telemetry)
+        hands = Hands(client, world, self.configs, render, teller, self.telemetry, clock)
         lookups = Lookups(template=self._template, secret=self._secret)
         self._checks = Checks(http, clock, lookups, options, self.telemetry.analysis, identity)
         complaints = Complaints(eyes, world, self._events, self.telemetry, log)

@@ -279,7 +279,12 @@ class Player(Onlooker):
         return Phase(self._status.get("phase", ""))
 
     def _weight(self) -> int:
-        return int(self._status.get("canaryWeight", 0))
+        return carried(self._status)
+
+
+def carried(status: Obj) -> int:
+    """Percent of visitors that the canary has. A rollback leads them away before its last write says so."""
+    return 0 if status.get("rollback") else int(status.get("canaryWeight", 0))
 
 
 def _served(stage: Staged, ref: Ref) -> Resource:

@@ -50,9 +50,9 @@ class Count:
         return {"total": self.total, "failed": self.failed, "canary": self.canary}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Tally:
-    """Counts: all, by group of visitors, and by weight once it had settled."""
+    """Counts: all, by group of visitors, and by weight once it had settled. Two are never one, whatever they count."""
 
     all: Count = field(default_factory=Count)
     groups: dict[str, Count] = field(default_factory=dict)
