@@ -1,4 +1,4 @@
-"""An API server that takes its time: a weight is held for a whole interval from when it is there, however late it came."""
+"""An API server that takes its time: a weight is held for a whole interval after it is there, however late."""
 
 from __future__ import annotations
 
