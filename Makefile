@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Compiled once, as in the image: where Python may not keep what it compiles, each process would do it anew and grow by it.
+INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable
 
 .DEFAULT_GOAL := help
 .PHONY: help demo sandbox test test-real e2e e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs clean soak
@@ -14,7 +16,8 @@ help: ## what can be made
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[sandbox,dev]'
+	$(INSTALL) '.[sandbox,dev]'
+	$(BIN)/python -m compileall -q src
 	@touch $(READY)
 
 demo: $(READY) ## a good release promoted and a bad one rolled back, on this machine (SCENARIO=nginx-canary)
@@ -31,7 +34,7 @@ test-real: $(READY) ## the tests that need real child processes: Traefik, kubect
 	$(BIN)/python -m pytest -m real tests
 
 $(VENV)/.e2e: $(READY)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[e2e]'
+	$(INSTALL) '.[e2e]'
 	@touch $@
 
 e2e: $(VENV)/.e2e ## the operator on a real control plane, ingress and Prometheus (the first time builds: 10 minutes)
@@ -54,8 +57,8 @@ lint: $(READY) ## style, types, layers, and the tidy rules
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/tidy
 
-bench: $(READY) ## what a release costs on a real control plane: requests, CPU a tick, memory, lag (20 minutes; COUNTS="20 --idle 0")
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[e2e]'
+bench: $(VENV)/.e2e ## what a release costs on a real control plane: requests, CPU a tick, memory, lag (20 minutes; COUNTS="20 --idle 0")
+	$(BIN)/python -m compileall -q src
 	$(BIN)/python -m bench $(COUNTS) --out build/bench.md
 
 soak: $(READY) ## ten thousand releases on virtual time: memory and series stay as they are (15 minutes)
@@ -65,11 +68,11 @@ docs: $(READY) ## write the generated parts of docs/ and kustomize/: tables of f
 	PYTHONPATH=tests $(BIN)/python -m docs.write
 
 mutate: $(READY) ## break the core in every small way and see which breakages no test notices
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[mutate]'
+	$(INSTALL) '.[mutate]'
 	$(BIN)/python -m bench.mutate
 
 fuzz: $(READY) ## feed anything to what reads bytes of others, a minute each (SECONDS=60)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[fuzz]'
+	$(INSTALL) '.[fuzz]'
 	cd tests && ../$(BIN)/python -m fuzz --seconds $(or $(SECONDS),60)
 
 clean: ## remove the virtual environment and caches
