@@ -74,9 +74,6 @@ def made(way: Way, weight: int = 0) -> Way:
     return way
 
 
-ADOPTED = {"routeRef": {"apiVersion": "any/v1", "kind": "Any", "name": "mine"}}
-
-
 def theirs(api_version: str, kind: str, spec: Obj) -> Obj:
     """A route of the user's own."""
     return {

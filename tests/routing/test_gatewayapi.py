@@ -442,46 +442,6 @@ def test_ours_is_not_given_back() -> None:
     assert ORIGINAL not in route_of(found)["metadata"]["annotations"] and found.finalize() == 0
 
 
-BOTH = {"backendRefs": [{"name": "web"}, {"name": "web-canary", "weight": 0}], "filters": [{"type": "Z"}]}
-MINE = {"apiVersion": V1, "kind": "HTTPRoute", "name": "mine"}
-
-
-def adopting(**more: Any) -> Canary:
-    """A Canary that names the user's own route."""
-    return gated(routeRef=MINE, service={"gatewayRefs": None}, **more)
-
-
-def test_only_weights_of_an_adopted_route_are_changed() -> None:
-    """In every rule with both Services; on deletion it has those of before, even where there were none."""
-    before = theirs(BOTH, TO_APEX, {**BOTH, "matches": [ROOT]}, name="mine")
-    found = mesh(adopting(), before)
-    for weight in (0, 30, 100):
-        found.set(weight)
-        now = found.cluster.objects[Ref(V1, "HTTPRoute", "test", "mine")]
-        one, between, two = now["spec"]["rules"]
-        assert weights(one) == weights(two) == [100 - weight, weight]
-        assert between == TO_APEX and len(found.cluster.objects) == 1
-    found.finalize()
-    now = found.cluster.objects[Ref(V1, "HTTPRoute", "test", "mine")]
-    assert now["spec"] == before["spec"] and found.finalize() == 0
-
-
-def test_what_an_adopted_route_lacks_is_told() -> None:
-    """The route itself, and a rule with both Services: with what to add."""
-    assert "not found" in Mesh(ROUTER, adopting()).problem().text
-    told = Mesh(ROUTER, adopting(), theirs(TO_APEX, name="mine")).problem()
-    assert told.path == "spec.routeRef" and "web-canary with weight 0" in told.todo
-
-
-@pytest.mark.parametrize(
-    "analysis",
-    [{"testers": [INSIDER]}, {"sessionAffinity": AFFINITY}, {"mirror": True}, {"iterations": 2, "match": [INSIDER]}],
-)
-def test_only_weights_can_be_asked_of_an_adopted_route(analysis: Obj) -> None:
-    """All else would write into what is the user's."""
-    assert "spec.routeRef" in Mesh(ROUTER, adopting(analysis=analysis), theirs(BOTH, name="mine")).problem().text
-
-
 def test_a_rollback_without_a_route_is_nothing_to_do() -> None:
     """And a promotion is the only other thing that needs one."""
     assert ROUTER.set(gated(), {OURS: None}, ALL_PRIMARY, Options()) == ()

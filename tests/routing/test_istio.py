@@ -285,21 +285,15 @@ def test_ours_is_not_given_back() -> None:
     assert mesh().finalize() == 0
 
 
-def test_only_weights_of_an_adopted_virtual_service_are_changed() -> None:
-    """In every rule with both Services, by their full names too; on deletion it has those of before."""
-    both = {
-        "route": [
-            {"destination": {"host": "web.test.svc.cluster.local"}, "weight": 100},
-            {"destination": {"host": "web-canary"}},
-        ]
-    }
-    before = theirs(both, TO_APEX, name="mine")
-    ref = {"apiVersion": API, "kind": "VirtualService", "name": "mine"}
-    found = mesh(meshed(routeRef=ref), before)
-    for weight in (30, 100):
-        found.set(weight)
-        now = found.cluster.objects[Ref(API, "VirtualService", "test", "mine")]["spec"]["http"]
-        assert weights(now[0]) == [100 - weight, weight] and now[1] == TO_APEX and len(found.cluster.objects) == 1
+def test_an_adopted_virtual_service_may_use_full_names() -> None:
+    """Of Services, in rules for HTTP and for TCP."""
+    hosts = ("web.test.svc.cluster.local", "web-canary.test.svc.cluster.local")
+    route = [{"destination": {"host": host}, "weight": weight} for host, weight in zip(hosts, (100, 0), strict=True)]
+    before = theirs({"route": route}, TO_APEX, name="mine")
+    before["spec"]["tcp"] = [{"match": [{"port": 90}], "route": route}]
+    found = mesh(meshed(routeRef={"apiVersion": API, "kind": "VirtualService", "name": "mine"}), before)
+    found.set(30)
+    spec = found.cluster.objects[Ref(API, "VirtualService", "test", "mine")]["spec"]
+    assert weights(spec["http"][0]) == weights(spec["tcp"][0]) == [70, 30] and spec["http"][1] == TO_APEX
     found.finalize()
     assert found.cluster.objects[Ref(API, "VirtualService", "test", "mine")]["spec"] == before["spec"]
-    assert "not found" in Mesh(ROUTER, meshed(routeRef=ref)).problem().text

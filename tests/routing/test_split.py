@@ -1,4 +1,4 @@
-"""What holds for every provider whose objects are rendered whole: weights, drift, foreign fields, adopted routes."""
+"""What holds for every provider whose objects are rendered whole: weights, drift, foreign fields."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from splits import ADOPTED, Way, made, theirs
+from splits import Way, made, theirs
 
 from pyflagger.api.facts import ALL_PRIMARY, Fault, Problem, Route
 from pyflagger.objects import Obj, Write, merge_apply
 from pyflagger.routing.registry import PROVIDERS
 from pyflagger.testing import Scene, check_router
 
-SMI = "split.smi-spec.io"
 WAYS: dict[str, dict[str, Any]] = {
     "linkerd": {},
     "osm": {},
@@ -40,47 +39,6 @@ WAYS: dict[str, dict[str, Any]] = {
     },
 }
 AB = ("contour", "gloo", "appmesh", "appmesh:v1beta2")
-MINE: dict[str, Obj] = {
-    "linkerd": theirs(
-        f"{SMI}/v1alpha1",
-        "TrafficSplit",
-        {"service": "mine", "backends": [{"service": "web-primary", "weight": "1"}, {"service": "web-canary"}]},
-    ),
-    "smi:v1alpha3": theirs(
-        f"{SMI}/v1alpha3",
-        "TrafficSplit",
-        {
-            "service": "mine",
-            "matches": [{"kind": "HTTPRouteGroup", "name": "theirs"}],
-            "backends": [{"service": "web-primary", "weight": 100}, {"service": "web-canary", "weight": 0}],
-        },
-    ),
-    "traefik": theirs(
-        "traefik.io/v1alpha1",
-        "TraefikService",
-        {
-            "weighted": {
-                "sticky": {"cookie": {"name": "theirs"}},
-                "services": [
-                    {"name": "other", "port": 80, "weight": 3},
-                    {"name": "web-primary", "port": "http", "nativeLB": True},
-                ],
-            }
-        },
-    ),
-    "contour": theirs(
-        "projectcontour.io/v1",
-        "HTTPProxy",
-        {
-            "virtualhost": {"fqdn": "web.example"},
-            "routes": [
-                {"conditions": [{"prefix": "/a"}], "services": [{"name": "other", "port": 80}]},
-                {"services": [{"name": "web-primary", "port": 80, "weight": 1}, {"name": "web-canary", "port": 80}]},
-                {"services": [{"name": "web-canary", "port": 80, "weight": 5}, {"name": "web-primary", "port": 81}]},
-            ],
-        },
-    ),
-}
 every_provider = pytest.mark.parametrize("provider", WAYS)
 
 
@@ -239,50 +197,6 @@ def test_nothing_but_the_manifest_is_needed_to_be_gone(provider: str) -> None:
     one.cluster.write(one.router.finalize(one.canary, one.live, one.options))
     bare = way(provider)
     assert bare.cluster.write(bare.router.finalize(bare.canary, bare.live, bare.options)) == 0
-
-
-# Adopted routes -----------------------------------------------------------------------------------------------------
-
-
-def adopted(provider: str, obj: Obj | None = None, **spec: Any) -> Way:
-    """A provider that sets the weights of a route of the user's own."""
-    return Way(provider, spec={**ADOPTED, **spec}, objects=(obj or MINE[provider],))
-
-
-def test_adoption_is_told_by_capability() -> None:
-    """Every provider that can is in the table."""
-    can = {name for name in WAYS if PROVIDERS[name].capabilities.adopt}
-    assert MINE.keys() <= can and {name.partition(":")[0] for name in can} >= {name.partition(":")[0] for name in MINE}
-
-
-@pytest.mark.parametrize("provider", MINE)
-def test_only_weights_of_an_adopted_route_change(provider: str) -> None:
-    """Everything else is the user's, to the last key; nothing else is made."""
-    one = adopted(provider)
-    one.reconcile()
-    before = copy.deepcopy(one.main)
-    for weight in (10, 100, 0):
-        assert one.set(weight) == 1 and one.read() == Route(100 - weight, weight) and one.reconcile() == 0
-    after = copy.deepcopy(one.main)
-    assert "ownerReferences" not in after["metadata"] and "annotations" not in after["metadata"]
-    assert {**after, "metadata": 0} == {**before, "metadata": 0}
-    assert len(one.cluster.objects) == 1
-    assert one.router.finalize(one.canary, one.live, one.options) == ()
-
-
-@pytest.mark.parametrize("provider", MINE)
-def test_an_adopted_route_that_cannot_be_split(provider: str) -> None:
-    """Not there, without our Services, or with rules asked of it: told by its field, nothing written."""
-    empty = {**MINE[provider], "spec": {}}
-    match = {"stepWeight": None, "maxWeight": None, "iterations": 2, "match": [{"headers": {"x": {"exact": "y"}}}]}
-    for one, said, path in (
-        (Way(provider, spec=ADOPTED), "not found", "spec.routeRef"),
-        (adopted(provider, empty), "has no rule with the Services web-primary and web-canary", "spec.routeRef"),
-        (adopted(provider, analysis=match), "only weights of your own route are changed", "spec.analysis.match"),
-    ):
-        found = one.problem()
-        assert found.fault is Fault.MANIFEST and found.path == path
-        assert said in found.text and found.todo and ("mine.test" in found.text or path != "spec.routeRef")
 
 
 # A/B and testers ------------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary, Service
 from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Fault, Problem, Route
 from pyflagger.objects import Obj, Ref, Resource, part
-from pyflagger.routing import adopted, httproutes
+from pyflagger.routing import httproutes
+from pyflagger.routing.adopted import Adopted
 from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import make, owed
 from pyflagger.routing.rules import fields_of, inconsistent, laid, refused, reverted, written
@@ -37,16 +38,14 @@ class GatewayApi:
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
         """The HTTPRoute of each port, or the user's own."""
-        if canary.spec.route_ref:
-            return (self._routes.ref(canary.metadata.namespace, canary.spec.route_ref.name),)
+        if mine := self._adopted(canary):
+            return (mine.ref,)
         return tuple(self._routes.ref(canary.metadata.namespace, name) for name, _ in _ports(canary))
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
         """The last rule that has both Services; None as long as the route is not ours."""
-        route = live.get(self.reads(canary, options)[0])
-        if canary.spec.route_ref:
-            return adopted.read(canary, route, backends)
-        return _read(canary, route)
+        mine = self._adopted(canary)
+        return mine.read(live) if mine else _read(canary, live.get(self.reads(canary, options)[0]))
 
     def waiting(self, canary: Canary, live: Live, options: Options) -> str:
         """Why the parents do not serve the routes as they are now; empty when they do."""
@@ -62,8 +61,8 @@ class GatewayApi:
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
         """Rules, parents and hosts by the manifest, at the weights that are there."""
-        if canary.spec.route_ref:
-            return adopted.reconcile(canary, live.get(self.reads(canary, options)[0]), "HTTPRoute", backends)
+        if mine := self._adopted(canary):
+            return mine.reconcile(live)
         found = self.read(canary, live, options)
         route = None if isinstance(found, Problem) else found
         first = live.get(self.reads(canary, options)[0])
@@ -73,18 +72,21 @@ class GatewayApi:
         self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
     ) -> Writes | Problem:
         """Every port's rules for this split, in one step."""
-        if canary.spec.route_ref:
-            return adopted.set_weights(canary, live.get(self.reads(canary, options)[0]), "HTTPRoute", route, backends)
+        if mine := self._adopted(canary):
+            return mine.set(live, route)
         if route == ALL_PRIMARY and not any(live.get(ref) for ref in self.reads(canary, options)):
             return ()
         return self._routed(canary, live, route, everyone=everyone)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
         """A route that was the user's has its rules again; ours go with the Canary."""
+        if mine := self._adopted(canary):
+            return mine.finalize(live)
         found = [live.get(ref) for ref in self.reads(canary, options)]
-        if canary.spec.route_ref:
-            return adopted.finalize(canary, found[0], backends)
         return tuple(write for route in found for write in reverted(canary, route))
+
+    def _adopted(self, canary: Canary) -> Adopted | None:
+        return Adopted(canary, self._routes, _backends) if canary.spec.route_ref else None
 
     def _routed(self, canary: Canary, live: Live, route: Route, *, everyone: bool) -> Writes | Problem:
         service = canary.spec.service
@@ -111,7 +113,7 @@ class GatewayApi:
         return written(canary, live, make(canary, self._routes, name, spec), httproutes.owned_fields(service))
 
 
-def backends(route: Obj) -> Iterator[list[tuple[str, Obj]]]:
+def _backends(route: Obj) -> Iterator[list[tuple[str, Obj]]]:
     """The backends of each rule: (name of the Service, the object that holds its weight)."""
     for rule in part(route, "spec").get("rules") or ():
         yield [(ref.get("name", ""), ref) for ref in rule.get("backendRefs") or ()]

@@ -13,7 +13,8 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary, Service
 from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Fault, Problem, Route
 from pyflagger.objects import Obj, Ref, Resource, part
-from pyflagger.routing import adopted, virtualservices
+from pyflagger.routing import virtualservices
+from pyflagger.routing.adopted import Adopted
 from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import brought_about, make, owed
 from pyflagger.routing.rules import fields_of, inconsistent, laid, refused, reverted, written
@@ -34,24 +35,22 @@ class Istio:
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
         """The VirtualService and both DestinationRules, or the user's VirtualService alone."""
+        if mine := _adopted(canary):
+            return (mine.ref,)
         namespace = canary.metadata.namespace
-        if canary.spec.route_ref:
-            return (VIRTUAL.ref(namespace, canary.spec.route_ref.name),)
         rules = (DESTINATION.ref(namespace, name) for name in _services(canary))
         return VIRTUAL.ref(namespace, names.apex(canary)), *rules
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
         """The last rule that has both Services; None as long as the VirtualService is not ours."""
-        found = live.get(self.reads(canary, options)[0])
-        if canary.spec.route_ref:
-            return adopted.read(canary, found, backends)
-        return _read(canary, found)
+        mine = _adopted(canary)
+        return mine.read(live) if mine else _read(canary, live.get(self.reads(canary, options)[0]))
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
         """Rules, hosts, gateways and policies by the manifest, at the weights that are there."""
+        if mine := _adopted(canary):
+            return mine.reconcile(live)
         found = live.get(self.reads(canary, options)[0])
-        if canary.spec.route_ref:
-            return adopted.reconcile(canary, found, "VirtualService", backends)
         read, service = self.read(canary, live, options), canary.spec.service
         route = None if isinstance(read, Problem) else read
         if service is None:
@@ -65,20 +64,24 @@ class Istio:
         self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
     ) -> Writes | Problem:
         """All rules for this split, in one write."""
+        if mine := _adopted(canary):
+            return mine.set(live, route)
         found = live.get(self.reads(canary, options)[0])
-        if canary.spec.route_ref:
-            return adopted.set_weights(canary, found, "VirtualService", route, backends)
         if canary.spec.service is None or (found is None and route == ALL_PRIMARY):
             return ()
         return _routed(canary, canary.spec.service, found, route, everyone=everyone)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
         """A VirtualService that was the user's has its spec again; ours go with the Canary."""
-        found = live.get(self.reads(canary, options)[0])
-        return adopted.finalize(canary, found, backends) if canary.spec.route_ref else reverted(canary, found)
+        mine = _adopted(canary)
+        return mine.finalize(live) if mine else reverted(canary, live.get(self.reads(canary, options)[0]))
 
 
-def backends(found: Obj) -> Iterator[list[tuple[str, Obj]]]:
+def _adopted(canary: Canary) -> Adopted | None:
+    return Adopted(canary, VIRTUAL, _backends) if canary.spec.route_ref else None
+
+
+def _backends(found: Obj) -> Iterator[list[tuple[str, Obj]]]:
     """The destinations of each rule: (name of the Service, the object that holds its weight)."""
     spec = part(found, "spec")
     for rule in (*(spec.get("http") or ()), *(spec.get("tcp") or ())):

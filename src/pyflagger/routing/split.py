@@ -1,26 +1,25 @@
 """What most providers have in common: routing objects that hold two weights a rule, rendered whole for a split.
 
 Each provider's module fills in its shape. Everything else is here: reading both weights, keeping them while the rest is
-mended, the rules of A/B and of testers, and adopting a route of the user's own, of which only weights are touched.
+mended, and the rules of A/B and of testers. A route of the user's own, of which only weights are ours, is `adopted`'s.
 """
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import partial
 from typing import Any
 
 from pyflagger.api import names
 from pyflagger.api.canary import Canary, Match
 from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
-from pyflagger.objects import Obj, Ref, Resource, merge_diff, part, ref_of
-from pyflagger.routing import adopted
+from pyflagger.objects import Obj, Ref, Resource, part, ref_of
+from pyflagger.routing.adopted import Adopted
 from pyflagger.routing.base import Live, Options, Writes
-from pyflagger.routing.generated import OTHERS, brought_about, overlay, owed, patch
+from pyflagger.routing.generated import OTHERS, brought_about, overlay, owed
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,8 @@ class Split(ABC):
 
     capabilities: Capabilities
     kinds: tuple[Resource, ...]
+    adopting: type[Adopted] = Adopted
+    """What sets the weights of a route of the user's own."""
 
     # The shape of a provider -----------------------------------------------------------------------------------------
 
@@ -56,19 +57,9 @@ class Split(ABC):
         """A weight as the provider spells it."""
         return percent
 
-    def reweigh(self, canary: Canary, obj: Obj, share: Mapping[str, int]) -> bool:
-        """Set the weights of an adopted object, by Service, in every rule that leads to both; whether there is one."""
-        rules = [[(self.service_of(canary, backend), backend) for backend in rule] for rule in self.backends(obj)]
-        ours = [rule for rule in rules if share.keys() <= {name for name, _ in rule}]
-        for name, backend in chain.from_iterable(ours):
-            if name in share:
-                backend["weight"] = self.weight(share[name])
-        return bool(ours)
-
     def main(self, canary: Canary) -> Ref:
         """The object that holds the weights."""
-        adopted = self._adopted(canary)
-        return self.kinds[0].ref(canary.metadata.namespace, adopted or names.apex(canary))
+        return self.kinds[0].ref(canary.metadata.namespace, names.apex(canary))
 
     def others(self, canary: Canary) -> tuple[Ref, ...]:
         """Further objects that are rendered, or needed for it."""
@@ -77,16 +68,21 @@ class Split(ABC):
     # What is the same for all ----------------------------------------------------------------------------------------
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
-        """The object that holds the weights, and the others."""
-        return (*(() if self._adopted(canary) else self.others(canary)), self.main(canary))
+        """The object that holds the weights, and the others; or the user's own alone."""
+        mine = self._adopted(canary)
+        return (mine.ref,) if mine else (*self.others(canary), self.main(canary))
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
         """Both weights: of the first rule in A/B, else of the last, which is for everybody."""
+        if mine := self._adopted(canary):
+            return mine.read(live)
         obj = live.get(self.main(canary))
         return None if obj is None else self._read(canary, obj)
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
         """Everything but the weights is mended; weights that make no sense become what the release had reached."""
+        if mine := self._adopted(canary):
+            return mine.reconcile(live)
         obj = live.get(self.main(canary))
         route = None if obj is None else self._read(canary, obj)
         unruled = obj is not None and len(self._split(canary, obj)) == 1
@@ -97,6 +93,8 @@ class Split(ABC):
         self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
     ) -> Writes | Problem:
         """The weights of the route, and the rules that go with them."""
+        if mine := self._adopted(canary):
+            return mine.set(live, route)
         if live.get(self.main(canary)) is None:
             if route == ALL_PRIMARY:
                 return ()
@@ -104,21 +102,28 @@ class Split(ABC):
         return self._written(canary, live, route, options, everyone)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
-        """What we made goes with the Canary; what was adopted is left as it is."""
-        return ()
+        """What we made goes with the Canary; what was adopted is given back."""
+        mine = self._adopted(canary)
+        return mine.finalize(live) if mine else ()
 
     # ---------------------------------------------------------------------------------------------------------------
 
-    def _adopted(self, canary: Canary) -> str:
-        ref = canary.spec.route_ref
-        return ref.name if ref and self.capabilities.adopt else ""
+    def _adopted(self, canary: Canary) -> Adopted | None:
+        """The user's own route, where one is named and can be adopted."""
+        if not (self.capabilities.adopt and canary.spec.route_ref):
+            return None
+        return self.adopting(canary, self.kinds[0], partial(self._named, canary), self.weight)
+
+    def _named(self, canary: Canary, obj: Obj) -> Iterator[list[tuple[Any, Obj]]]:
+        """The backends of each rule by the Services that they stand for."""
+        for backends in self.backends(obj):
+            yield [(self.service_of(canary, backend), backend) for backend in backends]
 
     def _split(self, canary: Canary, obj: Obj) -> list[tuple[int, int] | Problem]:
         """(primary, canary) of each rule that leads to either."""
         pair = names.primary_service(canary), names.canary_service(canary)
         found: list[tuple[int, int] | Problem] = []
-        for backends in self.backends(obj):
-            by_name = [(self.service_of(canary, backend), backend) for backend in backends]
+        for by_name in self._named(canary, obj):
             if any(name in pair for name, _ in by_name):
                 weights = [_total([backend for name, backend in by_name if name == wanted]) for wanted in pair]
                 found.append(self._pair(canary, weights[0], weights[1]))
@@ -138,10 +143,6 @@ class Split(ABC):
         if not found:
             text = f"{self.main(canary)} leads neither to {names.primary_service(canary)} nor to the canary"
             return Problem(Fault.CLUSTER, text, OTHERS)
-        if self._adopted(canary):
-            wrong = [one for one in found if isinstance(one, Problem)]
-            if wrong or len(set(found)) > 1:
-                return wrong[0] if wrong else self._uneven(canary)
         ruled = strategy(canary) == "ab-testing" and len(found) > 1
         pair = found[0 if ruled else -1]
         if isinstance(pair, Problem):
@@ -151,31 +152,11 @@ class Split(ABC):
             return ALL_PRIMARY
         return Route(*pair)
 
-    def _uneven(self, canary: Canary) -> Problem:
-        text = f"{self.main(canary)} splits differently in different rules"
-        return Problem(Fault.CLUSTER, text, "All rules that lead to primary and canary are set alike.")
-
     def _written(self, canary: Canary, live: Live, route: Route, options: Options, everyone: bool) -> Writes | Problem:
-        if self._adopted(canary):
-            return self._reweighed(canary, live, route)
         wanted = self.render(canary, live, rules_of(canary, route, everyone=everyone), options)
         if isinstance(wanted, Problem):
             return wanted
         return tuple(write for obj in wanted for write in brought_about(live.get(ref_of(obj)), obj))
-
-    def _reweighed(self, canary: Canary, live: Live, route: Route) -> Writes | Problem:
-        """The user's own object with the weights of the route in every rule that leads to both Services."""
-        kind = self.kinds[0].kind
-        if problem := adopted.unsayable(canary):
-            return problem
-        obj = live.get(self.main(canary))
-        if obj is None:
-            return adopted.absent(canary, kind)
-        changed = copy.deepcopy(obj)
-        if not self.reweigh(canary, changed, dict(shared_out(canary, route))):
-            return adopted.lacking(canary, kind)
-        body = merge_diff(obj, changed)
-        return (patch(obj, body),) if body else ()
 
 
 def rules_of(canary: Canary, route: Route, *, everyone: bool = False) -> tuple[Rule, ...]:

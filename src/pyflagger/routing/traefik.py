@@ -8,22 +8,55 @@ entry only while it gets requests, in a list of the user's too. See Traefik's re
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Route
 from pyflagger.objects import Obj, Ref, Resource, part
+from pyflagger.routing.adopted import WEIGHTS, Adopted, notes, stable_services
 from pyflagger.routing.base import Live, Options
 from pyflagger.routing.generated import make, overlay
 from pyflagger.routing.split import Rule, Split, entries, port_names, shared_out
 
 SERVICES = Resource("traefik.io", "v1alpha1", "traefikservices", "TraefikService")
 
-
 PARKED = "flagger.app/canary-service"
-"""The canary's entry of an adopted list while it is out of it, where it says more than the primary's."""
+"""The canary's entry of an adopted list while it is out of it, where it says more than the stable one's.
+
+No part of the weights of before: those are written once, this is as the user has it each time that it is taken out.
+"""
+ABSENT = "absent"
+"""The weight of before of an entry that the user never wrote."""
+
+
+class AdoptedList(Adopted):
+    """A list of the user's, in which the canary's entry comes and goes with its weight."""
+
+    def opened(self, obj: Obj) -> Obj:
+        """The canary's entry is there: as it was parked, or as the stable one's."""
+        wanted: Obj = {"metadata": {"annotations": {PARKED: None}}} if PARKED in notes(obj) else {}
+        listed = _listed(obj)
+        if [_service(each) for each in listed] in ([name] for name in stable_services(self.canary)):
+            weight = self.weight(0) if WEIGHTS in notes(obj) else ABSENT
+            entry = {**(_parked(obj) or listed[0]), "name": names.canary_service(self.canary), "weight": weight}
+            wanted["spec"] = {"weighted": {"services": [*listed, entry]}}
+        return overlay(obj, wanted)  # type: ignore[no-any-return]
+
+    def closed(self, obj: Obj) -> Obj:
+        """Without the canary's entry when it gets nothing; it is parked."""
+        ((stable, new),) = self._pairs(obj)
+        if new["weight"] != self.weight(0):
+            return obj
+        alike = new == {**stable, "name": new["name"], "weight": new["weight"]}
+        parked = {} if alike else {"metadata": {"annotations": {PARKED: json.dumps(new)}}}
+        return overlay(obj, {**parked, "spec": {"weighted": {"services": [stable]}}})  # type: ignore[no-any-return]
+
+    def returned(self, obj: Obj) -> Obj:
+        """Without the canary's entry when the user wrote none."""
+        kept = [each for each in _listed(obj) if each.get("weight") != ABSENT]
+        return overlay(obj, {"spec": {"weighted": {"services": kept}}}) if kept else obj
 
 
 class Traefik(Split):
@@ -31,6 +64,7 @@ class Traefik(Split):
 
     capabilities = Capabilities(weights=True, ports=True, adopt=True)
     kinds: tuple[Resource, ...] = (SERVICES,)
+    adopting = AdoptedList
 
     def others(self, canary: Canary) -> tuple[Ref, ...]:
         """One for each further port."""
@@ -57,41 +91,24 @@ class Traefik(Split):
 
     def backends(self, obj: Obj) -> list[list[Obj]]:
         """One weighted list."""
-        return [entries(part(part(obj, "spec"), "weighted"), "services")]
-
-    def reweigh(self, canary: Canary, obj: Obj, share: Mapping[str, int]) -> bool:
-        """The canary's entry comes and goes with its weight; what the user wrote in it is kept."""
-        other = names.canary_service(canary)
-        (services,) = self.backends(obj)
-        mine, theirs = ([each for each in services if self.service_of(canary, each) == name] for name in share)
-        if not mine:
-            return False
-        alike = {**mine[0], "name": other}
-        found = theirs or [_parked(obj) or alike]
-        for each in (*mine, *found):
-            each["weight"] = share[each["name"]]
-        rest = [each for each in services if each not in theirs]
-        obj["spec"]["weighted"]["services"] = [*rest, *(found if share[other] else ())]
-        telling = {**found[0], "weight": 0} != {**alike, "weight": 0}
-        _park(obj, found[0] if telling and not share[other] else None)
-        return True
+        return [_listed(obj)]
 
     def service_of(self, canary: Canary, backend: Obj) -> Any:
         """Entries name Services, unless they name another TraefikService."""
-        return backend.get("name") if backend.get("kind", "Service") == "Service" else None
+        return _service(backend)
+
+
+def _service(backend: Obj) -> Any:
+    return backend.get("name") if backend.get("kind", "Service") == "Service" else None
+
+
+def _listed(obj: Obj) -> list[Obj]:
+    return entries(part(part(obj, "spec"), "weighted"), "services")
 
 
 def _parked(obj: Obj) -> Obj | None:
-    text = part(part(obj, "metadata"), "annotations").get(PARKED)
     try:
-        found = json.loads(text or "null")
+        found = json.loads(notes(obj).get(PARKED) or "null")
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
-
-
-def _park(obj: Obj, entry: Obj | None) -> None:
-    notes = part(obj["metadata"], "annotations")
-    notes.pop(PARKED, None)
-    if entry:
-        obj["metadata"]["annotations"] = {**notes, PARKED: json.dumps(entry)}
