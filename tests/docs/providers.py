@@ -57,8 +57,9 @@ The abilities:
   not in its GatewayClass's `status.supportedFeatures`), accepts the route all the same, and answers everybody
   with 500. Who serves a route is in its status; where that is Traefik, it is told and gone on without the mirror.
 - *session affinity*: `analysis.sessionAffinity`. *further ports*: `service.ports`.
-- *adopt*: `routeRef` names a route of your own, of which only the weights are set. Of a list in a TraefikService the
-  canary's entry is taken out while it gets nothing: without endpoints it would spoil the list.
+- *adopt*: `routeRef` names a route of your own, of which only the weights are set, and given back on deletion with
+  `revertOnDeletion`. Of a list in a TraefikService the canary's entry is taken out while it gets nothing: without
+  endpoints it would spoil the list.
 - *blue/green*: with `iterations` and no `match`, users meet a version when it is promoted.
 - *given back*: with `revertOnDeletion` what was there before serves again.
 
@@ -79,7 +80,8 @@ four standard deviations.
 SIZES = """
 ## The size of a provider
 
-A module is what one provider needs beyond what they share (`split.py`, `generated.py`, `matching.py`, `ingresses.py`).
+A module is what one provider needs beyond what they share (`split.py`, `adopted.py`, `generated.py`, `matching.py`,
+`ingresses.py`).
 """
 
 
