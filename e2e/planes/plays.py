@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from e2e.planes.cast import NEW, OLD
-from e2e.planes.release import CERTAIN, DEVIATIONS, SHARE_POINTS_MAX, VISITS_MIN, Release, settle
+from e2e.planes.release import DEVIATIONS, SHARE_POINTS_MAX, VISITS_MIN, Release, settle
 from e2e.visitors import Visitors
 
 Headers = Mapping[str, str]
@@ -108,7 +108,7 @@ def copies_beside_weights(release: Release, mirrored: Callable[[], bool]) -> Non
 
 def copies_of_blue_green(release: Release, share: int = 100) -> float:
     """The canary gets a share of copies (given back) all the while, and answers nobody before it is approved."""
-    enough = max(CERTAIN, int(1e4 * (share / 100) * (1 - share / 100) * (DEVIATIONS / SHARE_POINTS_MAX) ** 2))
+    enough = max(VISITS_MIN, int(1e4 * (share / 100) * (1 - share / 100) * (DEVIATIONS / SHARE_POINTS_MAX) ** 2))
     with release.visitors() as visitors:
         release.begin()
         release.iterated()
@@ -128,7 +128,7 @@ def old_only(release: Release, visits: int) -> Counter[str]:
 
 
 def copied(release: Release, visitors: Visitors, count: Callable[[], Counter[str]]) -> float:
-    """Percent of all visits, while some are counted, that the canary's pods saw."""
+    """Percent of all visits, while hundreds are counted, that the canary's pods saw: some copies come later."""
     before, came = release.copies(), visitors.count().total()
     seen = count().total() + visitors.count().total() - came
     return 100 * (release.copies() - before) / seen
