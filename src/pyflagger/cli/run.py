@@ -17,7 +17,8 @@ import uvloop
 from pyflagger import __version__, logs
 from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag
-from pyflagger.kube.http import AiohttpTransport, NoCluster, find
+from pyflagger.kube.http import AiohttpTransport, find
+from pyflagger.kube.kubeconfig import NoCluster
 from pyflagger.operator.http import AiohttpHttp
 from pyflagger.operator.options import Options, parse, usage
 from pyflagger.operator.run import serve

@@ -1,7 +1,6 @@
 """A Transport over aiohttp to a real API server, and how its address and credentials are found.
 
-In-cluster tokens are read again as they rotate; kubeconfig files and their auth plug-ins are the business of
-kubernetes_asyncio, imported only when one is used.
+In-cluster tokens are read again as they rotate, and the user of a kubeconfig is, once the API server refuses it.
 """
 
 from __future__ import annotations
@@ -9,43 +8,55 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import aiohttp
 
 from pyflagger import __version__
 from pyflagger.clock import Clock
+from pyflagger.kube.kubeconfig import Access, Login, NoCluster, access
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream, TransportError
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_SECONDS_MAX = 60.0
 CALLS_MAX = 64
 LINE_MAX = 8 << 20
+UNAUTHORIZED = 401
 BODY_MAX = 256 << 20
 """Bytes of one answer. A page of 500 large objects is far below; what is above is no API server."""
 
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
 
 
-class NoCluster(RuntimeError):
-    """There is no way to an API server; the text says what was tried."""
-
-
 async def _anonymous() -> Mapping[str, str]:
     return {}
 
 
+def _nothing() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An API server: base URL, TLS settings (None: plain http or the system's), headers made afresh for each call."""
+    """An API server: base URL, TLS settings (None: plain http or the system's), headers made afresh for each call.
+
+    `refused` is called when they were of nobody whom the server knows.
+    """
 
     url: str
     tls: ssl.SSLContext | None = None
     headers: Headers = field(default=_anonymous)
+    refused: Callable[[], None] = field(default=_nothing)
+
+    def heed(self, status: int) -> None:
+        """An answer's status."""
+        if status == UNAUTHORIZED:
+            self.refused()
 
 
 class AiohttpTransport:
@@ -90,6 +101,7 @@ class AiohttpTransport:
                     request.method, url, params=request.query, data=request.body, headers=headers, allow_redirects=False
                 ) as answer:
                     body = await _whole(answer)
+                    self._endpoint.heed(answer.status)
                     return ApiAnswer(answer.status, _lower(answer.headers), body)
         except TimeoutError:
             raise TransportError(f"no answer within {request.timeout:g} s") from None
@@ -105,6 +117,7 @@ class AiohttpTransport:
             async with asyncio.timeout(request.timeout):
                 answer = await self._open().get(url, params=request.query, headers=headers, allow_redirects=False)
                 body = await _whole(answer) if answer.status >= 300 else b""
+                self._endpoint.heed(answer.status)
         except TimeoutError:
             raise TransportError(f"no answer within {request.timeout:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -153,40 +166,25 @@ async def find(kubeconfig: str, master: str, clock: Clock) -> Endpoint:
     """The API server by kubeconfig, by address, or from within the cluster. Raises NoCluster."""
     kubeconfig = kubeconfig or ("" if master else os.environ.get("KUBECONFIG", ""))
     if kubeconfig:
-        endpoint = await _from_kubeconfig(kubeconfig)
-        return Endpoint(master.rstrip("/"), endpoint.tls, endpoint.headers) if master else endpoint
+        found = await access(kubeconfig)
+        login = Login(kubeconfig, found, clock)
+        return Endpoint(master.rstrip("/") or found.url, _tls(found), login.headers, login.refused)
     if master:
         return Endpoint(master.rstrip("/"))
     return _in_cluster(clock)
 
 
-async def _from_kubeconfig(path: str) -> Endpoint:
-    from kubernetes_asyncio.client import Configuration
-    from kubernetes_asyncio.config import ConfigException, load_kube_config
-
-    configuration: Any = Configuration()
-    try:
-        await load_kube_config(config_file=path, client_configuration=configuration)
-    except (ConfigException, OSError) as error:
-        raise NoCluster(f"kubeconfig {path}: {error}") from error
-
-    async def headers() -> Mapping[str, str]:
-        if configuration.refresh_api_key_hook is not None:
-            await configuration.refresh_api_key_hook(configuration)
-        token = configuration.api_key.get("BearerToken")
-        return {"Authorization": token if token.startswith("Bearer ") else f"Bearer {token}"} if token else {}
-
-    return Endpoint(configuration.host.rstrip("/"), _tls(configuration), headers)
-
-
-def _tls(configuration: Any) -> ssl.SSLContext | None:
-    if not configuration.host.startswith("https"):
+def _tls(found: Access) -> ssl.SSLContext | None:
+    if not found.url.startswith("https"):
         return None
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-    if not configuration.verify_ssl:
+    context = ssl.create_default_context(cadata=found.authority or None)
+    if not found.verify:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    if found.certificate:
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as both:
+            both.write(f"{found.certificate}\n{found.key}")
+            both.flush()
+            context.load_cert_chain(both.name)
     return context
 
 

@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 from pyflagger import goflags, logs
 from pyflagger.clock import Clock, SystemClock
 from pyflagger.kube.client import Client
-from pyflagger.kube.http import AiohttpTransport, NoCluster, find
+from pyflagger.kube.http import AiohttpTransport, find
+from pyflagger.kube.kubeconfig import NoCluster
 from pyflagger.listening import listen
 
 from .app import LoadTester

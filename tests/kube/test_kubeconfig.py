@@ -1,0 +1,194 @@
+"""How a kubeconfig is read: its files, its plug-ins, and again once the API server no longer knows its user."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from pyflagger.clock import LoopClock, SystemClock
+from pyflagger.kube.http import AiohttpTransport, find
+from pyflagger.kube.kubeconfig import RENEWED_SECONDS_MIN, Access, Login, NoCluster, access
+from pyflagger.kube.protocol import ApiRequest, TransportError
+
+FIRST = Access("https://api.example", True, "", "", "", "Bearer first")
+
+
+def kubeconfig(at: Path, server: str = "https://api.example:6443/", cluster: Any = None, user: Any = None) -> str:
+    """A file with one context."""
+    made = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": server, **(cluster or {})}}],
+        "users": [{"name": "u", "user": user or {}}],
+    }
+    (at / "config").write_text(json.dumps(made))
+    return str(at / "config")
+
+
+def plugin(at: Path) -> dict[str, Any]:
+    """A user whose token is another one each time that it is asked for: one more letter."""
+    script = at / "plugin.py"
+    script.write_text(
+        "import json, pathlib\n"
+        f"at = pathlib.Path({str(at / 'asked')!r})\n"
+        "at.write_text((at.read_text() if at.exists() else '') + 'x')\n"
+        "print(json.dumps({'apiVersion': 'client.authentication.k8s.io/v1', 'kind': 'ExecCredential',\n"
+        "                  'status': {'token': at.read_text()}}))\n"
+    )
+    words = {"apiVersion": "client.authentication.k8s.io/v1", "command": sys.executable, "args": [str(script)]}
+    return {"exec": words}
+
+
+def certificate(at: Path) -> None:
+    """One of its own making, and its key."""
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=me"
+    files = ("-keyout", "key.pem", "-out", "cert.pem")
+    subprocess.run(["openssl", *words.split(), *files], cwd=at, check=True, capture_output=True)
+
+
+class Reading:
+    """Counts how often the file is read; `answers` are what it says then, an exception among them."""
+
+    def __init__(self, *answers: Access | NoCluster) -> None:
+        self.answers, self.paths = list(answers), list[str]()
+
+    async def __call__(self, path: str) -> Access:
+        self.paths.append(path)
+        await asyncio.sleep(1)
+        answer = self.answers.pop(0)
+        if isinstance(answer, NoCluster):
+            raise answer
+        return answer
+
+
+@pytest.mark.looptime
+async def test_a_refused_user_is_asked_for_anew_once_a_minute_at_most() -> None:
+    """All calls of then wait for the one answer; without a refusal nothing is read, however long it takes."""
+    clock = LoopClock()
+    read = Reading(Access(**{**_fields(FIRST), "authorization": "Bearer second"}))
+    login = Login("file", FIRST, clock, read)
+    await clock.sleep(3600)
+    assert await login.headers() == {"Authorization": "Bearer first"} and read.paths == []
+    login.refused()
+    both = await asyncio.gather(login.headers(), login.headers())
+    assert both == [{"Authorization": "Bearer second"}] * 2 and read.paths == ["file"]
+    login.refused()
+    assert await login.headers() == {"Authorization": "Bearer second"} and read.paths == ["file"]
+
+
+@pytest.mark.looptime
+async def test_a_file_that_is_of_no_use_any_more() -> None:
+    """Each call of then fails and says why; it is read again after a minute."""
+    clock = LoopClock()
+    read = Reading(NoCluster("kubeconfig file: gone"), FIRST)
+    login = Login("file", FIRST, clock, read)
+    await clock.sleep(RENEWED_SECONDS_MIN)
+    login.refused()
+    with pytest.raises(TransportError, match="kubeconfig file: gone"):
+        await login.headers()
+    assert await login.headers() == {"Authorization": "Bearer first"} and len(read.paths) == 1
+    await clock.sleep(RENEWED_SECONDS_MIN)
+    await login.headers()
+    assert len(read.paths) == 2
+
+
+@pytest.mark.looptime
+async def test_a_user_without_a_name() -> None:
+    """One with a certificate, or nobody, has no header."""
+    login = Login("file", Access("http://api", True, "", "", "", ""), LoopClock(), Reading())
+    assert await login.headers() == {}
+
+
+def _fields(found: Access) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in Access.__slots__}
+
+
+# The program ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.real
+async def test_files_beside_it_are_read_with_it(tmp_path: Path) -> None:
+    """Paths are those of the file's folder; what comes back are texts, which make a TLS context."""
+    certificate(tmp_path)
+    user = {"client-certificate": "cert.pem", "client-key": "key.pem"}
+    path = kubeconfig(tmp_path, cluster={"certificate-authority": "cert.pem"}, user=user)
+    found = await access(path)
+    pem, key = (tmp_path / "cert.pem").read_text(), (tmp_path / "key.pem").read_text()
+    assert found == Access("https://api.example:6443", True, pem, pem, key, "")
+    endpoint = await find(path, "", SystemClock())
+    assert endpoint.tls is not None and endpoint.tls.verify_mode is ssl.CERT_REQUIRED
+    assert [each["subject"] for each in endpoint.tls.get_ca_certs()] == [((("commonName", "me"),),)]
+    assert (await find(path, "https://elsewhere/", SystemClock())).url == "https://elsewhere"
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("user", "header"),
+    [({"token": "t0"}, "Bearer t0"), ({"username": "me", "password": "pw"}, "Basic bWU6cHc="), ({}, "")],
+)
+async def test_who_one_is(user: dict[str, str], header: str, tmp_path: Path) -> None:
+    """A token, a name and a password, or nobody; a server whose certificate nobody is to look at."""
+    found = await access(kubeconfig(tmp_path, cluster={"insecure-skip-tls-verify": True}, user=user))
+    assert found == Access("https://api.example:6443", False, "", "", "", header)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("a: [", "while parsing"), ("{}", "current-context"), (None, "current-context"), ("[1]", "")],
+)
+async def test_a_file_that_is_none(text: str | None, told: str, tmp_path: Path) -> None:
+    """One line that names the file and what is wrong with it."""
+    path = tmp_path / "config"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(NoCluster) as raised:
+        await access(str(path))
+    said = str(raised.value)
+    assert said.startswith(f"kubeconfig {path}: ") and told in said and "\n" not in said and "Traceback" not in said
+
+
+@pytest.mark.real
+async def test_a_plugin_is_asked_again_when_its_token_is_refused(tmp_path: Path) -> None:
+    """By a server that knows only its second token: the call after the refusal has it."""
+
+    async def answer(request: web.Request) -> web.Response:
+        known = request.headers.get("Authorization") == "Bearer xx"
+        return web.json_response({}, status=200 if known else 401)
+
+    class Late(SystemClock):
+        """A clock on which each look is a minute after the last one."""
+
+        looks = 0
+
+        def monotonic(self) -> float:
+            self.looks += 1
+            return self.looks * RENEWED_SECONDS_MIN
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    transport = AiohttpTransport(
+        await find(
+            kubeconfig(tmp_path, server=f"http://127.0.0.1:{runner.addresses[0][1]}", user=plugin(tmp_path)), "", Late()
+        )
+    )
+    found = [(await transport.call(ApiRequest("GET", "/"))).status for _ in range(3)]
+    assert found == [401, 200, 200] and (tmp_path / "asked").read_text() == "xx"
+    async with transport.stream(ApiRequest("GET", "/")) as stream:
+        assert stream.status == 200
+    await transport.close()
+    await runner.cleanup()
