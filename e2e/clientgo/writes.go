@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	appsapply "k8s.io/client-go/applyconfigurations/apps/v1"
 	coreapply "k8s.io/client-go/applyconfigurations/core/v1"
 	metaapply "k8s.io/client-go/applyconfigurations/meta/v1"
@@ -22,6 +24,9 @@ const (
 	writers    = 8
 	increments = 10
 )
+
+// Some writer always gets through, so the others only have to ask often enough, however slow the machine.
+var patience = wait.Backoff{Steps: 1000, Duration: 5 * time.Millisecond, Factor: 1, Jitter: 1}
 
 func deployment(name string) *appsv1.Deployment {
 	wears, none := map[string]string{"app": name}, int32(0)
@@ -65,16 +70,14 @@ func conflicts(ctx context.Context, here *place) (facts, error) {
 		go func() {
 			defer group.Done()
 			for range increments {
-				err := retry.OnError(retry.DefaultBackoff, errors.IsConflict, func() error {
-					return retry.RetryOnConflict(retry.DefaultRetry, func() error {
-						err := increment(ctx, here)
-						if errors.IsConflict(err) {
-							lock.Lock()
-							refused++
-							lock.Unlock()
-						}
-						return err
-					})
+				err := retry.RetryOnConflict(patience, func() error {
+					err := increment(ctx, here)
+					if errors.IsConflict(err) {
+						lock.Lock()
+						refused++
+						lock.Unlock()
+					}
+					return err
 				})
 				if err != nil {
 					lock.Lock()
