@@ -11,11 +11,11 @@ from pyflagger.cli import run
 
 
 def test_the_bounds_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both of them: either one alone leaves the other where the library put it."""
+    """All of them: one alone leaves the others where the library put them."""
     told: dict[int, int] = {}
     monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(mallopt=told.__setitem__))
     run.give_back_memory()
-    assert told == {run.M_MMAP_THRESHOLD: run.LARGE, run.M_TRIM_THRESHOLD: run.KEPT}
+    assert told == {run.M_MMAP_THRESHOLD: run.LARGE, run.M_TRIM_THRESHOLD: run.KEPT, run.M_ARENA_MAX: 1}
 
 
 @pytest.mark.parametrize("error", [OSError, AttributeError])

@@ -26,7 +26,7 @@ from pyflagger.operator.run import serve
 COLLECT_AFTER = (20_000, 20, 20)
 """How many new objects make Python look for cycles: a page of a list is thousands, none of them in a cycle."""
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 LARGE, KEPT = 64 << 10, 128 << 10
 """Bytes from which on a piece of memory is the system's again once it is free, and how much else may lie about."""
 
@@ -69,9 +69,11 @@ def main(argv: Sequence[str]) -> int:
 def give_back_memory() -> None:
     """Keep the bounds of glibc's allocator: by itself it raises them by the first page of a list, for good.
 
+    One heap serves all threads: the few there are write /metrics and look up names; each would leave one of its own.
     Another C library has no such bounds, and is left alone.
     """
     with suppress(OSError, AttributeError):
         bound = ctypes.CDLL(None).mallopt
         bound(M_MMAP_THRESHOLD, LARGE)
         bound(M_TRIM_THRESHOLD, KEPT)
+        bound(M_ARENA_MAX, 1)

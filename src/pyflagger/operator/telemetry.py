@@ -115,8 +115,8 @@ class Telemetry:
                 self._weight.remove(workload, namespace)
 
     def expose(self, requests: Mapping[str, int]) -> bytes:
-        """The text of /metrics."""
-        for verb, count in requests.items():
+        """The text of /metrics; in any thread, while others count."""
+        for verb, count in tuple(requests.items()):
             self._requests.labels(verb).set(count)
         return generate_latest(self.registry)
 
