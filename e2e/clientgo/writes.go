@@ -26,7 +26,7 @@ const (
 )
 
 // Some writer always gets through, so the others only have to ask often enough, however slow the machine.
-var patience = wait.Backoff{Steps: 1000, Duration: 5 * time.Millisecond, Factor: 1, Jitter: 1}
+var contention = wait.Backoff{Steps: 1000, Duration: 5 * time.Millisecond, Factor: 1, Jitter: 1}
 
 func deployment(name string) *appsv1.Deployment {
 	wears, none := map[string]string{"app": name}, int32(0)
@@ -70,7 +70,7 @@ func conflicts(ctx context.Context, here *place) (facts, error) {
 		go func() {
 			defer group.Done()
 			for range increments {
-				err := retry.RetryOnConflict(patience, func() error {
+				err := retry.RetryOnConflict(contention, func() error {
 					err := increment(ctx, here)
 					if errors.IsConflict(err) {
 						lock.Lock()
