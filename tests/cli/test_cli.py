@@ -344,6 +344,7 @@ async def test_what_is_under_way_ends_with_the_sandbox() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_signal_ends_what_runs_and_waits_until_it_has_cleaned_up(number: int) -> None:
     """Whatever it was doing; a second signal does not cut the cleaning up short."""
+    before = signal.signal(number, signal.SIG_DFL)  # Under nohup the end of the terminal would be nothing.
     steps: list[str] = []
 
     async def work() -> None:
@@ -359,6 +360,7 @@ async def test_a_signal_ends_what_runs_and_waits_until_it_has_cleaned_up(number:
 
     with pytest.raises(Interrupted) as caught:
         await interruptible(work())
+    signal.signal(number, before)
     assert caught.value.number == number
     assert steps == ["begun", "done"]
 

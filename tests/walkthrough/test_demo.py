@@ -143,9 +143,9 @@ def test_the_list_of_scenarios() -> None:
 
 
 def test_a_demo_that_nobody_reads_any_more_ends() -> None:
-    """As when its terminal is closed, with nothing left behind."""
+    """As when it is told to, with nothing left behind."""
     with subprocess.Popen([*FLAGGER, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as demo:
         assert demo.stdout is not None and demo.stderr is not None
         assert json.loads(demo.stdout.readline())
         demo.stdout.close()
-        assert demo.wait(30) == SIGNALLED + signal.SIGHUP, demo.stderr.read()
+        assert demo.wait(30) == SIGNALLED + signal.SIGTERM, demo.stderr.read()

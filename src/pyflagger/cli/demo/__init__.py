@@ -60,14 +60,14 @@ def view_of(asked: Asked, scenario: Scenario) -> View:
 
 
 def read_by_somebody(show: Show) -> Show:
-    """Show records; once nobody reads them any more, the demo ends as when its terminal is closed."""
+    """Show records; once nobody reads them any more, the demo ends as when it is told to, under nohup as well."""
 
     def showing(record: dict[str, Any]) -> None:
         try:
             show(record)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGTERM)
 
     return showing
 
