@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from pyflagger.api.canary import Phase
-from pyflagger.cli.demo.play import Told, carried
+from pyflagger.cli.demo.play import Player, Told
 from pyflagger.cli.demo.scenario import Release, load
 from pyflagger.cli.demo.visitors import Crowd, Person, Tally
 from pyflagger.cli.stage import meshed, routed
 from pyflagger.clock import SystemClock
+from pyflagger.kube.cache import Change
+from pyflagger.kube.resources import CANARIES
 from pyflagger.objects import Obj
 from pyflagger.sandbox.network.ingress import Access, arguments
 from pyflagger.sandbox.network.routes import GATEWAY_API, TRAEFIK
@@ -57,7 +59,11 @@ def test_a_tally_ends_alone() -> None:
 )
 def test_what_visitors_the_canary_has(status: Obj, weight: int) -> None:
     """What the status says, but for a rollback, whose visitors are led away at once."""
-    assert carried(status) == weight
+    player = Player(load("nginx-canary"), SystemClock(), lambda record: None)
+    ref = CANARIES.ref("demo", "podinfo")
+    for now in ({"phase": "Progressing", "canaryWeight": 20}, status):
+        player.changed(Change(CANARIES, ref, None, {"status": now}))
+    assert player.weight() == weight
 
 
 GOOD, BAD = Release("app:2", Phase.SUCCEEDED, "good"), Release("app:3", Phase.FAILED, "bad")

@@ -131,7 +131,8 @@ class Player(Onlooker):
                 self._reason = self._heard
                 self._tell_status()
 
-    def _changed(self, change: Change) -> None:
+    def changed(self, change: Change) -> None:
+        """Something that is watched changed: tell of it."""
         obj = change.new
         if obj is None:
             return
@@ -151,12 +152,12 @@ class Player(Onlooker):
 
     def _canary(self, status: Obj) -> None:
         seen = ("phase", "canaryWeight", "iterations", "failedChecks")
-        if [status.get(key) for key in seen] == [self._status.get(key) for key in seen]:
+        before, self._status = self._status, status
+        if [status.get(key) for key in seen] == [before.get(key) for key in seen]:
             return
         weight = status.get("canaryWeight", 0)
         if weight and (not self._weights or self._weights[-1] != weight):
             self._weights.append(weight)
-        self._status = status
         self._reason, self._heard_at = "", self._clock.monotonic()
         self._tell_status()
 
@@ -180,7 +181,7 @@ class Player(Onlooker):
         """Play it to its end. Raises Stuck."""
         client = Client(stage.cluster.transport("demo"), self._clock)
         cache = Cache(client, self._clock)
-        cache.subscribe(self._changed)
+        cache.subscribe(self.changed)
         learn(_served(stage, ref) for ref in map(ref_of, self._scenario.objects) if ref.kind != "Namespace")
         for resource in {CANARIES, EVENTS, *(_served(stage, shown.ref) for shown in self._scenario.shows)}:
             await cache.wait(resource)
@@ -189,7 +190,7 @@ class Player(Onlooker):
         await self._until({Phase.INITIALIZED}, READY_SECONDS_MAX)
         await self._open(stage)
         story, url = self._scenario, stage.cluster.ingress
-        crowd = Crowd(url, story.host, story.target, story.visitors, self._clock, self._weight)
+        crowd = Crowd(url, story.host, story.target, story.visitors, self._clock, self.weight)
         beside = (crowd.run(), self._report(crowd), self._wait_with_it())
         visiting = [asyncio.ensure_future(each) for each in beside]
         try:
@@ -249,7 +250,7 @@ class Player(Onlooker):
 
     async def _press_all(self, stage: Staged, presses: Iterable[Press]) -> None:
         for press in presses:
-            while self._phase() is not press.phase or self._weight() < press.weight:
+            while self._phase() is not press.phase or self.weight() < press.weight:
                 await self._clock.sleep(LOOK_SECONDS)
             await self._clock.sleep(PRESS_AFTER_SECONDS)
             self._tell("event", type="Normal", reason="Demo", message=press.about)
@@ -273,18 +274,14 @@ class Player(Onlooker):
             crowd.done(tally)
             count = tally.all
             groups = {name: each.share for name, each in tally.groups.items()}
-            self._tell("traffic", weight=self._weight(), **count.document(), share=count.share, visitors=groups)
+            self._tell("traffic", weight=self.weight(), **count.document(), share=count.share, visitors=groups)
 
     def _phase(self) -> Phase:
         return Phase(self._status.get("phase", ""))
 
-    def _weight(self) -> int:
-        return carried(self._status)
-
-
-def carried(status: Obj) -> int:
-    """Percent of visitors that the canary has. A rollback leads them away before its last write says so."""
-    return 0 if status.get("rollback") else int(status.get("canaryWeight", 0))
+    def weight(self) -> int:
+        """Percent of visitors that the canary has. A rollback leads them away before its last write says so."""
+        return 0 if self._status.get("rollback") else int(self._status.get("canaryWeight", 0))
 
 
 def _served(stage: Staged, ref: Ref) -> Resource:
