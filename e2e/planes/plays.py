@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from e2e.planes.cast import NEW, OLD
-from e2e.planes.release import DEVIATIONS, SHARE_POINTS_MAX, VISITS_MIN, Release, settle
+from e2e.planes.release import SHARE_POINTS_MAX, VISITS_MIN, Release, enough, settle
 from e2e.visitors import Visitors
 
 Headers = Mapping[str, str]
@@ -108,11 +108,10 @@ def copies_beside_weights(release: Release, mirrored: Callable[[], bool]) -> Non
 
 def copies_of_blue_green(release: Release, share: int = 100) -> float:
     """The canary gets a share of copies (given back) all the while, and answers nobody before it is approved."""
-    enough = max(VISITS_MIN, int(1e4 * (share / 100) * (1 - share / 100) * (DEVIATIONS / SHARE_POINTS_MAX) ** 2))
     with release.visitors() as visitors:
         release.begin()
         release.iterated()
-        seen = copied(release, visitors, lambda: old_only(release, enough))
+        seen = copied(release, visitors, lambda: old_only(release, enough(share)))
         assert abs(seen - share) <= SHARE_POINTS_MAX
         release.let()
         release.promoted()

@@ -32,6 +32,11 @@ SETTLE_SECONDS = 1.0
 PER_SECOND, FAST = 40.0, 10000.0
 
 
+def enough(share: float) -> int:
+    """Visits to be counted where lots are drawn with this chance, in percent."""
+    return max(VISITS_MIN, int(1e4 * (share / 100) * (1 - share / 100) * (DEVIATIONS / SHARE_POINTS_MAX) ** 2))
+
+
 class Release:
     """The releases of one app of the cast."""
 
@@ -120,8 +125,7 @@ class Release:
 
     def share(self, weight: int, headers: Mapping[str, str] = NOBODY) -> Counter[str]:
         """As many visitors as the weight says meet the new version; at 100 all of them."""
-        enough = 1e4 * (weight / 100) * (1 - weight / 100) * (DEVIATIONS / SHARE_POINTS_MAX) ** 2
-        seen = self.count(max(VISITS_MIN, int(enough)) if self._chance else VISITS_MIN, headers)
+        seen = self.count(enough(weight) if self._chance else VISITS_MIN, headers)
         share = 100 * seen[NEW] / seen.total()
         self._figure(f"{self._host}: weight {weight:3}: {share:5.2f} % of {seen.total()} visits met the new version")
         assert set(seen) <= {OLD, NEW} and abs(share - weight) <= (SHARE_POINTS_MAX if weight < 100 else 0)

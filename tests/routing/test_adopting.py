@@ -30,6 +30,14 @@ def as_numbers(weights: dict[str, Any]) -> dict[str, int]:
     return {name: int(weight) for name, weight in weights.items()}
 
 
+def told_and_set_to(one: Mine, text: str, reached: Route) -> None:
+    """Weights that are no split are a problem with the cluster, until one write makes them what the release reached."""
+    found = one.read()
+    assert isinstance(found, Problem) and found.fault is Fault.CLUSTER and found.todo
+    assert text in found.text and "mine.test" in found.text
+    assert one.reconcile() == 1 and one.read() == reached and one.reconcile() == 0
+
+
 def test_the_table_has_every_kind_that_can_be_adopted() -> None:
     """Under each of its names."""
     assert {found.kinds[0].kind for found in ABLE.values()} == SHAPES.keys()
@@ -112,10 +120,7 @@ def test_weights_that_are_no_split_of_100(provider: str, wrong: tuple[Any, Any])
     one = taken(provider, weight=30, status={"phase": "Progressing", "canaryWeight": 10})
     for backend, weight in zip(one.listed(), wrong, strict=True):
         backend["weight"] = weight
-    found = one.read()
-    assert isinstance(found, Problem) and found.fault is Fault.CLUSTER and found.todo
-    assert "do not add up to 100" in found.text and "mine.test" in found.text
-    assert one.reconcile() == 1 and one.read() == Route(90, 10) and one.reconcile() == 0
+    told_and_set_to(one, "do not add up to 100", Route(90, 10))
 
 
 @with_rules
@@ -123,10 +128,7 @@ def test_uneven_rules_are_told(provider: str) -> None:
     """One of them would be wrong, whichever is taken for the split; all are set to what the release had reached."""
     one = taken(provider, BOTH, BOTH, weight=60, status={"phase": "Progressing", "canaryWeight": 30})
     one.listed(1)[0]["weight"], one.listed(1)[1]["weight"] = 100, 0
-    found = one.read()
-    assert isinstance(found, Problem) and found.fault is Fault.CLUSTER and found.todo
-    assert "splits differently in different rules" in found.text and "mine.test" in found.text
-    assert one.reconcile() == 1 and one.read() == Route(70, 30) and one.reconcile() == 0
+    told_and_set_to(one, "splits differently in different rules", Route(70, 30))
 
 
 @every_provider

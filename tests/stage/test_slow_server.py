@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
 
-from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream
+from pyflagger.kube.protocol import ApiAnswer, ApiRequest
 from pyflagger.operator.run import Operator
 from pyflagger.sandbox.apiserver.transport import InProcess
 from stage.manifests import INTERVAL, MAX, STEP, canary, deployment, image, ingress, settings
@@ -21,27 +19,19 @@ ANSWER_SECONDS = (0.0, 4.0)
 """Every other write to an Ingress is answered this much after it was asked for."""
 
 
-class Tardy:
+class Tardy(InProcess):
     """A Transport on which writes to Ingresses arrive late, every other one."""
 
     def __init__(self, stage: Stage) -> None:
-        self._inner, self._clock, self._count = InProcess(stage.server, "flagger"), stage.clock, 0
+        super().__init__(stage.server, "flagger")
+        self._clock, self._count = stage.clock, 0
 
     async def call(self, request: ApiRequest) -> ApiAnswer:
         """Carry out a call."""
         if request.method == "PATCH" and "/ingresses/" in request.path:
             self._count += 1
             await self._clock.sleep(ANSWER_SECONDS[self._count % 2])
-        return await self._inner.call(request)
-
-    @asynccontextmanager
-    async def stream(self, request: ApiRequest) -> AsyncIterator[ApiStream]:
-        """Open a watch."""
-        async with self._inner.stream(request) as stream:
-            yield stream
-
-    async def close(self) -> None:
-        """Nothing is held."""
+        return await super().call(request)
 
 
 async def test_a_weight_is_held_for_a_whole_interval_after_it_was_written() -> None:
