@@ -92,6 +92,7 @@ def told(obj: Obj) -> Any:
 STORIES = ("good", "bad", "deleted")
 
 
+@pytest.mark.long
 @pytest.mark.looptime
 @pytest.mark.parametrize("story", STORIES)
 @pytest.mark.parametrize("cast", CASTS, ids=lambda cast: cast.name)

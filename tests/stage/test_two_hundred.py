@@ -35,6 +35,7 @@ def steps_of(writes: list[str]) -> list[int]:
     return [after - before for before, after in pairwise(at)]
 
 
+@pytest.mark.long
 async def test_two_hundred_at_once() -> None:
     """From the first watch to the last promotion the operator reads nothing, and writes what the design allows."""
     meter = Meter()

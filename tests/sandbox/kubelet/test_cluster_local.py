@@ -23,6 +23,8 @@ from pyflagger.sandbox.kubelet.local import LocalRuntime
 from pyflagger.sandbox.kubelet.network import Addresses, OneAddress, claim
 from pyflagger.sandbox.kubelet.programs import builtin_images, spawn
 
+pytestmark = pytest.mark.xdist_group("pod addresses")
+
 APPS = "/apis/apps/v1/namespaces/test/deployments"
 MERGE = "application/merge-patch+json"
 PATIENCE_SECONDS = 30.0

@@ -16,7 +16,7 @@ from pyflagger.sandbox.kubelet.images import Entry, Images, Launch, NoSuchComman
 from pyflagger.sandbox.kubelet.local import LocalRuntime
 from pyflagger.sandbox.kubelet.network import OneAddress
 
-pytestmark = pytest.mark.looptime
+pytestmark = [pytest.mark.looptime, pytest.mark.xdist_group("pod addresses")]
 
 
 class Fake:

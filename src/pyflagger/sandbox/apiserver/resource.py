@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pyflagger.objects import Obj
@@ -28,7 +29,7 @@ class Column:
     priority: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resource:
     """A kind in one version. `model` names its type in the schema library; `schema` is a custom resource's own."""
 
@@ -50,12 +51,12 @@ class Resource:
     storage: str = ""
     scale: Mapping[str, Any] | None = None
 
-    @property
+    @cached_property
     def stored(self) -> str:
         """The `apiVersion` that its objects are kept in."""
         return self.storage or self.api_version
 
-    @property
+    @cached_property
     def api_version(self) -> str:
         """`apps/v1`, `v1`."""
         return f"{self.group}/{self.version}" if self.group else self.version
@@ -65,7 +66,7 @@ class Resource:
         """`deployments.apps`, `pods`."""
         return qualified(self.plural, self.group)
 
-    @property
+    @cached_property
     def shelf(self) -> str:
         """Where its objects are kept: one shelf for all versions of a resource."""
         return qualified(self.plural, self.stored.rpartition("/")[0])

@@ -5,11 +5,12 @@ Knows the kinds of a cluster by a table; raises ApiError for every answer that i
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from pyflagger.kube.protocol import ApiRequest, Transport
 from pyflagger.objects import Create, Delete, Obj, Patch, Ref, Write
@@ -135,11 +136,11 @@ class Api:
     async def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, kind: str = "application/json"
     ) -> Obj:
-        payload = None if body is None else json.dumps(body).encode()
+        payload = None if body is None else orjson.dumps(body)
         answer = await self._transport.call(ApiRequest(method, path, {}, payload, kind))
         if answer.status >= 300:
             raise _error(answer.status, answer.body)
-        said: Obj = json.loads(answer.body) if answer.body else {}
+        said: Obj = orjson.loads(answer.body) if answer.body else {}
         return said
 
 
@@ -150,7 +151,7 @@ def _lingers(meta: Mapping[str, Any]) -> bool:
 
 async def _events(lines: AsyncIterator[bytes]) -> AsyncIterator[tuple[str, Obj]]:
     async for line in lines:
-        event = json.loads(line)
+        event = orjson.loads(line)
         if event["type"] == "ERROR":
             code = int(event["object"].get("code", 500))
             if code == 410:
@@ -161,7 +162,7 @@ async def _events(lines: AsyncIterator[bytes]) -> AsyncIterator[tuple[str, Obj]]
 
 def _error(status: int, body: bytes) -> Exception:
     try:
-        said = json.loads(body)
+        said = orjson.loads(body)
     except ValueError:
         said = {}
     if status == 410:
