@@ -360,7 +360,7 @@ class World:
         return True
 
     def _remember(self, action: Remember) -> None:
-        said = {**self.memory.said, **dict(action.said)}
+        said = {**self.memory.said, **dict(action.said), **dict.fromkeys(action.stamped, str(self.now))}
         tick = {None: self.memory.tick, "ended": self.now, "due": DUE}[action.tick]
         contests = self.memory.contests if action.contests is None else action.contests
         self.memory = Memory(said={k: v for k, v in said.items() if v is not None}, tick=tick, contests=contests)

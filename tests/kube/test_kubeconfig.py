@@ -7,6 +7,8 @@ import json
 import ssl
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +51,27 @@ def plugin(at: Path) -> dict[str, Any]:
     return {"exec": words}
 
 
-def certificate(at: Path) -> None:
+def certificate(at: Path, names: str = "subjectAltName=DNS:me") -> None:
     """One of its own making, and its key."""
-    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=me"
+    words = f"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=me -addext {names}"
     files = ("-keyout", "key.pem", "-out", "cert.pem")
     subprocess.run(["openssl", *words.split(), *files], cwd=at, check=True, capture_output=True)
+
+
+@asynccontextmanager
+async def served(answer: Callable[[web.Request], Awaitable[web.Response]], tls: Any = None) -> AsyncIterator[int]:
+    """A server that answers every request so; its port."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    yield runner.addresses[0][1]
+    await runner.cleanup()
+
+
+async def _ok(_: web.Request) -> web.Response:
+    return web.json_response({})
 
 
 class Reading:
@@ -159,6 +177,48 @@ async def test_a_file_that_is_none(text: str | None, told: str, tmp_path: Path) 
 
 
 @pytest.mark.real
+async def test_a_server_under_another_name(tmp_path: Path) -> None:
+    """`tls-server-name`: its certificate is held to that name, whatever the URL says; without it, it is refused."""
+    certificate(tmp_path, "subjectAltName=DNS:api.internal")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    async with served(_ok, tls) as port:
+        cluster = {"certificate-authority": "cert.pem"}
+        for name, fits in (("api.internal", True), ("api.example", False), ("", False)):
+            more = {"tls-server-name": name} if name else {}
+            path = kubeconfig(tmp_path, server=f"https://127.0.0.1:{port}", cluster={**cluster, **more})
+            transport = AiohttpTransport(await find(path, "", SystemClock()))
+            if fits:
+                assert (await transport.call(ApiRequest("GET", "/"))).status == 200
+                async with transport.stream(ApiRequest("GET", "/")) as stream:
+                    assert stream.status == 200
+            else:
+                with pytest.raises(TransportError, match="certificate"):
+                    await transport.call(ApiRequest("GET", "/"))
+            await transport.close()
+
+
+@pytest.mark.real
+async def test_a_server_behind_a_proxy(tmp_path: Path) -> None:
+    """`proxy-url`: calls and watches go there, and nobody looks the server up."""
+    asked: list[str] = []
+
+    async def pass_on(request: web.Request) -> web.Response:
+        asked.append(str(request.url))
+        return web.json_response({})
+
+    async with served(pass_on) as port:
+        cluster = {"proxy-url": f"http://127.0.0.1:{port}"}
+        path = kubeconfig(tmp_path, server="http://api.nowhere.invalid:6443", cluster=cluster)
+        transport = AiohttpTransport(await find(path, "", SystemClock()))
+        assert (await transport.call(ApiRequest("GET", "/version"))).status == 200
+        async with transport.stream(ApiRequest("GET", "/watch")) as stream:
+            assert stream.status == 200
+        await transport.close()
+    assert asked == ["http://api.nowhere.invalid:6443/version", "http://api.nowhere.invalid:6443/watch"]
+
+
+@pytest.mark.real
 async def test_a_plugin_is_asked_again_when_its_token_is_refused(tmp_path: Path) -> None:
     """By a server that knows only its second token: the call after the refusal has it."""
 
@@ -175,20 +235,11 @@ async def test_a_plugin_is_asked_again_when_its_token_is_refused(tmp_path: Path)
             self.looks += 1
             return self.looks * RENEWED_SECONDS_MIN
 
-    app = web.Application()
-    app.router.add_get("/", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    transport = AiohttpTransport(
-        await find(
-            kubeconfig(tmp_path, server=f"http://127.0.0.1:{runner.addresses[0][1]}", user=plugin(tmp_path)), "", Late()
-        )
-    )
-    found = [(await transport.call(ApiRequest("GET", "/"))).status for _ in range(3)]
-    assert found == [401, 200, 200] and (tmp_path / "asked").read_text() == "xx"
-    async with transport.stream(ApiRequest("GET", "/")) as stream:
-        assert stream.status == 200
-    await transport.close()
-    await runner.cleanup()
+    async with served(answer) as port:
+        path = kubeconfig(tmp_path, server=f"http://127.0.0.1:{port}", user=plugin(tmp_path))
+        transport = AiohttpTransport(await find(path, "", Late()))
+        found = [(await transport.call(ApiRequest("GET", "/"))).status for _ in range(3)]
+        assert found == [401, 200, 200] and (tmp_path / "asked").read_text() == "xx"
+        async with transport.stream(ApiRequest("GET", "/")) as stream:
+            assert stream.status == 200
+        await transport.close()

@@ -78,11 +78,13 @@ class Seen(NamedTuple):
 
 @dataclass
 class Witness:
-    """What was seen from outside: the canary's weights at the ingress, images of the primary, and judged weights."""
+    """What was seen from outside: the canary's weights at the ingress, the primary's images, the target's replicas, and
+    judged weights."""
 
     stage: Stage
     weights: list[Seen] = field(default_factory=list)
     images: list[Seen] = field(default_factory=list)
+    scales: list[Seen] = field(default_factory=list)
     judged: list[Seen] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -110,6 +112,8 @@ class Witness:
             self._note(self.weights, revision, int(obj["metadata"]["annotations"].get(WEIGHT, "0")))
         elif change.resource == DEPLOYMENTS and name.endswith("-primary"):
             self._note(self.images, revision, image_of(obj))
+        elif change.resource == DEPLOYMENTS:
+            self._note(self.scales, revision, obj["spec"]["replicas"])
 
     def _note(self, seen: list[Seen], revision: int, what: int | str) -> None:
         if not seen or seen[-1].what != what:

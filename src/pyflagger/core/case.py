@@ -229,8 +229,8 @@ class Case:
         return (SetRoute(route), self.leave()) if route == ALL_PRIMARY else (SetRoute(route),)
 
     def leave(self) -> Remember:
-        """Visitors are led away from the target's pods now."""
-        return Remember(said=((LEFT, str(self.now)),))
+        """Visitors are led away from the target's pods, by what was written just before."""
+        return Remember(stamped=(LEFT,))
 
     def sleep(self, reason: Reason, *, led: bool = True) -> Decision | None:
         """Scale the target to zero, as far as it is not; the one way to do so.

@@ -134,12 +134,14 @@ Tick: TypeAlias = Literal["ended", "due"]
 class Remember:
     """Change the operator's memory of the canary: the time of a judging round, or a standing text (None: forget it).
 
-    A round that ends is remembered after what it wrote, so that a slow write takes nothing from its interval.
+    A round that ends is remembered after what it wrote, so that a slow write takes nothing from its interval. Likewise
+    `stamped`: standing texts that become the time at which this is carried out, in seconds since the epoch.
     `contests`, unless None, are all the writes of lately that may be undone.
     """
 
     tick: Tick | None = None
     said: tuple[tuple[str, str | None], ...] = ()
+    stamped: tuple[str, ...] = ()
     contests: Mapping[str, Contest] | None = None
 
 

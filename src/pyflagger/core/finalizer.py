@@ -50,7 +50,7 @@ def hand_back(case: Case) -> Decision | None:
     """Users go back to the target, and what served them stays until proxies have heard of it."""
     handed = case.situation.memory.said.get(HANDED)
     if handed is None:
-        told = Remember(said=((HANDED, str(case.now)),))
+        told = Remember(stamped=(HANDED,))
         return case.act(reasons.HANDING_BACK, Revert("apex-service"), Revert("routing"), told)
     return case.until_heard(float(handed), reasons.HANDING_BACK)
 

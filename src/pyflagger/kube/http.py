@@ -45,13 +45,16 @@ def _nothing() -> None:
 class Endpoint:
     """An API server: base URL, TLS settings (None: plain http or the system's), headers made afresh for each call.
 
-    `refused` is called when they were of nobody whom the server knows.
+    `server_name` is the name its certificate must have (None: that of the URL); `proxy` the URL of an HTTP proxy before
+    it. `refused` is called when they were of nobody whom the server knows.
     """
 
     url: str
     tls: ssl.SSLContext | None = None
     headers: Headers = field(default=_anonymous)
     refused: Callable[[], None] = field(default=_nothing)
+    server_name: str | None = None
+    proxy: str | None = None
 
     def heed(self, status: int) -> None:
         """An answer's status."""
@@ -75,6 +78,7 @@ class AiohttpTransport:
                 connector=aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=75),
                 timeout=aiohttp.ClientTimeout(total=None, connect=10),
                 headers={"User-Agent": self._agent},
+                proxy=self._endpoint.proxy,
                 read_bufsize=1 << 18,
                 max_line_size=LINE_MAX,
             )
@@ -86,23 +90,32 @@ class AiohttpTransport:
             await self._session.close()
 
     async def _headers(self, request: ApiRequest) -> dict[str, str]:
+        """Not on the call's time: somebody may have to be asked for a token."""
         headers = {"Accept": request.accept, **await self._endpoint.headers()}
         if request.body is not None:
             headers["Content-Type"] = request.content_type
         return headers
 
+    async def _ask(self, request: ApiRequest, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """Its body is still to be read, and it is to be released."""
+        answer = await self._open().request(
+            request.method,
+            self._endpoint.url + request.path,
+            params=request.query,
+            data=request.body,
+            headers=headers,
+            allow_redirects=False,
+            server_hostname=self._endpoint.server_name,
+        )
+        self._endpoint.heed(answer.status)
+        return answer
+
     async def call(self, request: ApiRequest) -> ApiAnswer:
         """Make a call. Raises TransportError when there is no answer."""
-        url = self._endpoint.url + request.path
+        headers = await self._headers(request)
         try:
-            async with self._slots, asyncio.timeout(request.timeout):
-                headers = await self._headers(request)
-                async with self._open().request(
-                    request.method, url, params=request.query, data=request.body, headers=headers, allow_redirects=False
-                ) as answer:
-                    body = await _whole(answer)
-                    self._endpoint.heed(answer.status)
-                    return ApiAnswer(answer.status, _lower(answer.headers), body)
+            async with self._slots, asyncio.timeout(request.timeout), await self._ask(request, headers) as answer:
+                return ApiAnswer(answer.status, _lower(answer.headers), await _whole(answer))
         except TimeoutError:
             raise TransportError(f"no answer within {request.timeout:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -111,13 +124,11 @@ class AiohttpTransport:
     @asynccontextmanager
     async def stream(self, request: ApiRequest) -> AsyncIterator[ApiStream]:
         """Open a watch."""
-        url = self._endpoint.url + request.path
+        headers = await self._headers(request)
         try:
-            headers = await self._headers(request)
             async with asyncio.timeout(request.timeout):
-                answer = await self._open().get(url, params=request.query, headers=headers, allow_redirects=False)
+                answer = await self._ask(request, headers)
                 body = await _whole(answer) if answer.status >= 300 else b""
-                self._endpoint.heed(answer.status)
         except TimeoutError:
             raise TransportError(f"no answer within {request.timeout:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -168,7 +179,8 @@ async def find(kubeconfig: str, master: str, clock: Clock) -> Endpoint:
     if kubeconfig:
         found = await access(kubeconfig)
         login = Login(kubeconfig, found, clock)
-        return Endpoint(master.rstrip("/") or found.url, _tls(found), login.headers, login.refused)
+        name, proxy = found.server_name or None, found.proxy or None
+        return Endpoint(master.rstrip("/") or found.url, _tls(found), login.headers, login.refused, name, proxy)
     if master:
         return Endpoint(master.rstrip("/"))
     return _in_cluster(clock)

@@ -31,7 +31,10 @@ class NoCluster(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """An API server and who one is there. PEM texts and the Authorization header are empty where there are none."""
+    """An API server, the way to it, and who one is there. Texts (PEM among them) are empty where there are none.
+
+    `server_name` is the name its certificate must have, if not that of the URL; `proxy` the URL of an HTTP proxy.
+    """
 
     url: str
     verify: bool
@@ -39,6 +42,8 @@ class Access:
     certificate: str
     key: str
     authorization: str
+    server_name: str = ""
+    proxy: str = ""
 
 
 Read: TypeAlias = Callable[[str], Awaitable[Access]]
@@ -105,6 +110,8 @@ async def _read(path: str) -> Access:
         certificate=_text(found.cert_file),
         key=_text(found.key_file),
         authorization=found.api_key.get("BearerToken", ""),
+        server_name=found.tls_server_name or "",
+        proxy=found.proxy or "",
     )
 
 

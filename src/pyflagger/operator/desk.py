@@ -87,6 +87,7 @@ class Desk:
                 self.said.pop(code, None)
             else:
                 self.said[code] = text
+        self.said.update(dict.fromkeys(change.stamped, str(now)))
 
     def turn_to(self, generation: int | None) -> None:
         """The spec is that of another generation now: what was asked by the old one answers nothing."""
