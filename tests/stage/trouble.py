@@ -86,8 +86,7 @@ class Pair:
     async def phase(self, name: str, *wanted: str, seconds: float = 300) -> float:
         """Wait for a phase; how many seconds it took."""
         began = self.stage.clock.now()
-        while (await self.stage.status(name, name)).get("phase") not in wanted:
-            status = await self.stage.status(name, name)
+        while (status := await self.stage.status(name, name)).get("phase") not in wanted:
             assert self.stage.clock.now() - began < seconds, f"{name} never {wanted}: {status}\n{await self.told(name)}"
             await self.stage.clock.sleep(0.25)
         return self.stage.clock.now() - began
