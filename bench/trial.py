@@ -31,7 +31,7 @@ PODS_MAX = 200
 """Up to so many canaries pods are played one by one; more of them leave two cores nothing for the operator."""
 
 REST_SECONDS = 45.0
-CREATED_SECONDS_MAX, RELEASED_SECONDS_MAX = 600.0, 150.0
+CREATED_SECONDS_MAX, RELEASED_SECONDS_MAX = 900.0, 150.0
 TAIL_SECONDS = 5.0
 """For what is written after the last phase has changed: events, and pods that go."""
 
