@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from pyflagger.clock import LoopClock, SystemClock
-from pyflagger.kube.http import AiohttpTransport, find
+from pyflagger.kube.http import AiohttpTransport, Endpoint, find
 from pyflagger.kube.kubeconfig import RENEWED_SECONDS_MIN, Access, Login, NoCluster, access
 from pyflagger.kube.protocol import ApiRequest, TransportError
 
@@ -129,6 +129,22 @@ async def test_a_user_without_a_name() -> None:
 
 def _fields(found: Access) -> dict[str, Any]:
     return {name: getattr(found, name) for name in Access.__slots__}
+
+
+@pytest.mark.looptime
+async def test_credentials_that_cannot_be_read_are_no_answer() -> None:
+    """Such as a pod's token whose file is away for a moment: a call and a watch fail as when the server is away."""
+
+    async def gone() -> dict[str, str]:
+        raise FileNotFoundError("token")
+
+    transport = AiohttpTransport(Endpoint("http://api.invalid", headers=gone))
+    with pytest.raises(TransportError, match="token"):
+        await transport.call(ApiRequest("GET", "/"))
+    with pytest.raises(TransportError, match="token"):
+        async with transport.stream(ApiRequest("GET", "/")):
+            pass
+    await transport.close()
 
 
 # The program ----------------------------------------------------------------------------------------------------------

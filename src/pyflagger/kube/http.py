@@ -112,8 +112,8 @@ class AiohttpTransport:
 
     async def call(self, request: ApiRequest) -> ApiAnswer:
         """Make a call. Raises TransportError when there is no answer."""
-        headers = await self._headers(request)
         try:
+            headers = await self._headers(request)
             async with self._slots, asyncio.timeout(request.timeout), await self._ask(request, headers) as answer:
                 return ApiAnswer(answer.status, _lower(answer.headers), await _whole(answer))
         except TimeoutError:
@@ -124,8 +124,8 @@ class AiohttpTransport:
     @asynccontextmanager
     async def stream(self, request: ApiRequest) -> AsyncIterator[ApiStream]:
         """Open a watch."""
-        headers = await self._headers(request)
         try:
+            headers = await self._headers(request)
             async with asyncio.timeout(request.timeout):
                 answer = await self._ask(request, headers)
                 body = await _whole(answer) if answer.status >= 300 else b""
