@@ -9,8 +9,8 @@ import asyncio
 import os
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -112,31 +112,34 @@ class AiohttpTransport:
 
     async def call(self, request: ApiRequest) -> ApiAnswer:
         """Make a call. Raises TransportError when there is no answer."""
-        try:
+        with _named(request):
             headers = await self._headers(request)
             async with self._slots, asyncio.timeout(request.timeout), await self._ask(request, headers) as answer:
                 return ApiAnswer(answer.status, _lower(answer.headers), await _whole(answer))
-        except TimeoutError:
-            raise TransportError(f"no answer within {request.timeout:g} s") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise TransportError(str(error) or type(error).__name__) from error
 
     @asynccontextmanager
     async def stream(self, request: ApiRequest) -> AsyncIterator[ApiStream]:
-        """Open a watch."""
-        try:
+        """Open a watch. Raises TransportError when there is no answer."""
+        with _named(request):
             headers = await self._headers(request)
             async with asyncio.timeout(request.timeout):
                 answer = await self._ask(request, headers)
                 body = await _whole(answer) if answer.status >= 300 else b""
-        except TimeoutError:
-            raise TransportError(f"no answer within {request.timeout:g} s") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise TransportError(str(error) or type(error).__name__) from error
         try:
             yield ApiStream(answer.status, _lower(answer.headers), lines_of(answer.content), body)
         finally:
             answer.close()
+
+
+@contextmanager
+def _named(request: ApiRequest) -> Iterator[None]:
+    """Whatever keeps an answer away, as TransportError."""
+    try:
+        yield
+    except TimeoutError:
+        raise TransportError(f"no answer within {request.timeout:g} s") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise TransportError(str(error) or type(error).__name__) from error
 
 
 async def _whole(answer: aiohttp.ClientResponse) -> bytes:
