@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-long test-real e2e e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs clean soak
+.PHONY: help demo sandbox test test-long test-real e2e e2e-parts e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs clean soak
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,13 +34,16 @@ test-long: $(READY) ## the stories on virtual time that take long: two hundred a
 	$(BIN)/python -m pytest -n 2 -m long tests
 
 test-real: $(READY) ## the tests that need real child processes: Traefik, kubectl, the demo
-	$(BIN)/python -m pytest -m real tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m real tests
 
 $(VENV)/.e2e: $(READY)
 	$(INSTALL) '.[e2e]'
 	@touch $@
 
-e2e: $(VENV)/.e2e ## the operator on a real control plane, ingress and Prometheus (the first time builds: 10 minutes)
+e2e-parts: $(VENV)/.e2e ## build what `make e2e` needs, where it is not yet (the first time: 10 minutes)
+	$(BIN)/python -m e2e --run true
+
+e2e: $(VENV)/.e2e ## the operator on a real control plane, ingress and Prometheus (the first time builds as e2e-parts does)
 	SHOWN=tests/docs/shown.json $(BIN)/python -m e2e -m 'not long' e2e
 
 e2e-istio: $(VENV)/.e2e ## the same behind Istio's own control plane and an Envoy as its gateway (the first time builds: 15 minutes)

@@ -14,7 +14,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
 from functools import cache as cache_of_calls
 from pathlib import Path
 
@@ -69,13 +72,11 @@ def control_plane() -> Path:
     seal = hashlib.sha256()
     for name in ("main.go", "go.mod", "go.sum"):
         seal.update((MODULE / name).read_bytes())
-    binary = cache() / f"controlplane-{KUBERNETES}-{seal.hexdigest()[:12]}"
-    if not binary.exists():
-        major, minor, _ = KUBERNETES.lstrip("v").split(".")
-        said = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
-        flags = " ".join(["-s", "-w", *(f"-X {VERSION}.{name}={value}" for name, value in said.items())])
-        _go(binary, "build", "-trimpath", "-ldflags", flags, "-o", "{}", ".", folder=MODULE)
-    return binary
+    major, minor, _ = KUBERNETES.lstrip("v").split(".")
+    said = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
+    flags = " ".join(["-s", "-w", *(f"-X {VERSION}.{name}={value}" for name, value in said.items())])
+    name = f"controlplane-{KUBERNETES}-{seal.hexdigest()[:12]}"
+    return _built(name, "-trimpath", "-ldflags", flags, folder=MODULE)
 
 
 def client_go() -> Path:
@@ -83,10 +84,7 @@ def client_go() -> Path:
     seal = hashlib.sha256()
     for source in sorted((*CLIENT_GO.glob("*.go"), *CLIENT_GO.glob("go.*"))):
         seal.update(source.read_bytes())
-    binary = cache() / f"clientgo-{seal.hexdigest()[:12]}"
-    if not binary.exists():
-        _go(binary, "build", "-o", "{}", ".", folder=CLIENT_GO)
-    return binary
+    return _built(f"clientgo-{seal.hexdigest()[:12]}", folder=CLIENT_GO)
 
 
 def etcd(assets: str | None) -> Path:
@@ -107,9 +105,9 @@ def prometheus() -> Path:
     found = shutil.which("prometheus")
     if found:
         return Path(found)
-    unpacked = cache() / "debian" / "usr" / "bin" / "prometheus"
-    if unpacked.exists() or _debian("prometheus", cache() / "debian"):
-        return unpacked
+    unpacked = _debian("prometheus")
+    if unpacked is not None:
+        return unpacked / "usr" / "bin" / "prometheus"
     module = "github.com/prometheus/prometheus/cmd"
     packages = (f"{module}/{command}@{PROMETHEUS}" for command in ("prometheus", "promtool"))
     return installed(f"prometheus-{PROMETHEUS}", "-tags", PROMETHEUS_TAGS, *packages) / "prometheus"
@@ -132,49 +130,70 @@ def envoy() -> Path:
 @cache_of_calls
 def faketime() -> str:
     """The library that shifts a process's wall clock, of Debian's package; empty where that is not to be had."""
-    found = [
-        path
-        for folder in (Path("/usr/lib"), cache() / "debian")
-        for path in folder.glob("**/faketime/libfaketimeMT.so.1")
-    ]
-    if not found and _debian("libfaketime", cache() / "debian"):
-        found = list((cache() / "debian").glob("**/faketime/libfaketimeMT.so.1"))
-    return str(found[0]) if found else ""
+
+    def among(folder: Path) -> str:
+        return next(map(str, folder.glob("**/faketime/libfaketimeMT.so.1")), "")
+
+    found = among(Path("/usr/lib"))
+    unpacked = None if found else _debian("libfaketime")
+    return among(unpacked) if unpacked is not None else found
 
 
-def _debian(package: str, into: Path) -> bool:
-    """Unpack a Debian package without installing it; whether that could be done."""
-    if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        return False
-    with tempfile.TemporaryDirectory() as name:
-        got = subprocess.run(["apt-get", "download", package], cwd=name, capture_output=True).returncode == 0
-        files = list(Path(name).glob("*.deb"))
-        return got and bool(files) and subprocess.run(["dpkg", "-x", str(files[0]), str(into)]).returncode == 0
+def _debian(package: str) -> Path | None:
+    """The cache's folder with a Debian package, unpacked without installing it; None where that cannot be done."""
+    folder = cache() / f"debian-{package}"
+    with _alone(folder.name):
+        if folder.exists():
+            return folder
+        if not (shutil.which("apt-get") and shutil.which("dpkg")):
+            return None
+        with tempfile.TemporaryDirectory(dir=cache(), ignore_cleanup_errors=True) as name:
+            fresh = Path(name) / "unpacked"
+            got = subprocess.run(["apt-get", "download", package], cwd=name, capture_output=True).returncode == 0
+            files = list(Path(name).glob("*.deb"))
+            if not (got and files and subprocess.run(["dpkg", "-x", str(files[0]), str(fresh)]).returncode == 0):
+                return None
+            fresh.rename(folder)
+    return folder
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """While no other process gets this part: who comes second finds it there."""
+    with (cache() / f"{name}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield
 
 
 def installed(name: str, *words: str) -> Path:
     """The folder of the cache with commands of Go modules, built if it is not there; it appears in one step."""
     folder = cache() / name
-    if folder.exists():
-        return folder
-    if not shutil.which("go"):
-        raise NoPart(f"{name} is built with Go, which is not on PATH")
-    print(f"building {name}; the first time takes minutes", flush=True)
-    with tempfile.TemporaryDirectory(dir=cache(), ignore_cleanup_errors=True) as fresh:
-        if subprocess.run(["go", "install", *words], env=os.environ | {"GOBIN": fresh}).returncode:
-            raise NoPart(f"{name}: go install {' '.join(words)} failed")
-        Path(fresh).chmod(0o755)
-        Path(fresh).rename(folder)
+    with _alone(name):
+        if not folder.exists():
+            _need_go(name)
+            with tempfile.TemporaryDirectory(dir=cache(), ignore_cleanup_errors=True) as fresh:
+                if subprocess.run(["go", "install", *words], env=os.environ | {"GOBIN": fresh}).returncode:
+                    raise NoPart(f"{name}: go install {' '.join(words)} failed")
+                Path(fresh).chmod(0o755)
+                Path(fresh).rename(folder)
     return folder
 
 
-def _go(binary: Path, *argv: str, folder: Path) -> None:
-    """Run the Go tool with `{}` as the place of its result, which then takes the place of `binary` in one step."""
+def _built(name: str, *flags: str, folder: Path) -> Path:
+    """The cache's binary of a Go module of ours, built if it is not there; it appears in one step."""
+    binary = cache() / name
+    with _alone(name):
+        if not binary.exists():
+            _need_go(name)
+            fresh = binary.with_name(f"{name}.new")
+            words = ["go", "build", *flags, "-o", str(fresh), "."]
+            if subprocess.run(words, cwd=folder).returncode:
+                raise NoPart(f"{' '.join(words)} failed in {folder}")
+            fresh.replace(binary)
+    return binary
+
+
+def _need_go(name: str) -> None:
     if not shutil.which("go"):
-        raise NoPart(f"{binary.name} is built with Go, which is not on PATH")
-    fresh = binary.with_name(f"{binary.name}.new")
-    words = ["go", *(word.replace("{}", str(fresh)) for word in argv)]
-    print(f"building {binary.name}; the first time takes minutes", flush=True)
-    if subprocess.run(words, cwd=folder).returncode:
-        raise NoPart(f"{' '.join(words)} failed in {folder}")
-    fresh.replace(binary)
+        raise NoPart(f"{name} is built with Go, which is not on PATH")
+    print(f"building {name}; the first time takes minutes", flush=True)
