@@ -34,7 +34,7 @@ SUMMARY = {"revision", "outcome", "expected", "seconds", "weights", "requests", 
 def told(scenario: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The records of a playing and the releases of its summary."""
     done = subprocess.run([*FLAGGER, scenario, "--json"], capture_output=True, text=True, timeout=240, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr}"
     *records, last = [json.loads(line) for line in done.stdout.splitlines()]
     assert last["kind"] == "summary"
     assert {record["kind"] for record in records} == {"status", "event", "traffic", "check"}
