@@ -15,6 +15,9 @@ from stage.trouble import Answer, Pair, body, nothing, value
 
 pytestmark = pytest.mark.looptime
 
+TOTALS = (("calm", 1.0), ("sick", 0.0))
+"""Canaries by namespace, when the sick one's is gone."""
+
 ERRORS = {"name": "errors", "interval": "1m", "thresholdRange": {"max": 1}}
 GATE = {"name": "gate", "type": "pre-rollout", "url": "http://hooks.sick/gate", "timeout": "5s"}
 
@@ -308,9 +311,10 @@ async def test_the_namespace_is_deleted(at: int) -> None:
     await pair.weight(at)
     await pair.stage.client.call("DELETE", "/api/v1/namespaces/sick")
     await pair.calm_is_prompt()
-    assert b'namespace="sick"' not in b"\n".join(
-        line for line in pair.operator.metrics().splitlines() if b"flagger_canary_status" in line
-    )
+    lines = pair.operator.metrics().decode().splitlines()
+    assert not [line for line in lines if "flagger_canary_status" in line and 'namespace="sick"' in line]
+    totals = [line for line in lines if line.startswith("flagger_canary_total{")]
+    assert sorted(totals) == [f'flagger_canary_total{{namespace="{name}"}} {count}' for name, count in TOTALS]
     await pair.end()
 
 

@@ -42,6 +42,7 @@ class Controller:
         self._configs, self._interests, self._rivals, self._eyes = configs, interests, rivals, eyes
         self._worker, self._telemetry, self._farewell = worker, telemetry, farewell
         self._keys: set[Key] = set()
+        self._counts: Counter[str] = Counter()
         self._acting = False
         self._task: asyncio.Task[None] | None = None
         world.subscribe(self._changed)
@@ -101,7 +102,8 @@ class Controller:
         for other in sorted(others):
             self._poke(other)
         if change.old is None or change.new is None:
-            self._telemetry.totals(Counter(key.namespace for key in self._keys))
+            self._counts[key.namespace] += 1 if change.old is None else -1
+            self._telemetry.total(key.namespace, self._counts[key.namespace])
 
     def _synced(self, _: Resource) -> None:
         for key in tuple(self._keys):

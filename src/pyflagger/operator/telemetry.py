@@ -55,12 +55,9 @@ class Telemetry:
         self._requests = Gauge("flagger_api_requests_total", "Calls to the API server", ("verb",), registry=registry)
         self._info.labels(version, provider).set(1)
 
-    def totals(self, counts: Mapping[str, int]) -> None:
-        """Canaries by namespace; a namespace that had some and has none any more reads 0."""
-        for (namespace,) in list(self._total._metrics):
-            self._total.labels(namespace).set(counts.get(namespace, 0))
-        for namespace, count in counts.items():
-            self._total.labels(namespace).set(count)
+    def total(self, namespace: str, count: int) -> None:
+        """How many canaries a namespace has; one that had some and has none any more reads 0."""
+        self._total.labels(namespace).set(count)
 
     def phase(self, canary: Canary, phase: Phase) -> None:
         """The status gauge: 0 Progressing, 2 Failed, 1 everything else."""
