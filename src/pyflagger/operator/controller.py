@@ -6,7 +6,6 @@ Started by `operator.run` once this replica leads; decides nothing.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 
 from pyflagger.kube.cache import Change
 from pyflagger.kube.configs import Configs
@@ -42,7 +41,6 @@ class Controller:
         self._configs, self._interests, self._rivals, self._eyes = configs, interests, rivals, eyes
         self._worker, self._telemetry, self._farewell = worker, telemetry, farewell
         self._keys: set[Key] = set()
-        self._counts: Counter[str] = Counter()
         self._acting = False
         self._task: asyncio.Task[None] | None = None
         world.subscribe(self._changed)
@@ -102,8 +100,7 @@ class Controller:
         for other in sorted(others):
             self._poke(other)
         if change.old is None or change.new is None:
-            self._counts[key.namespace] += 1 if change.old is None else -1
-            self._telemetry.total(key.namespace, self._counts[key.namespace])
+            self._telemetry.count(key.namespace, 1 if change.old is None else -1)
 
     def _synced(self, _: Resource) -> None:
         for key in tuple(self._keys):

@@ -55,9 +55,9 @@ class Telemetry:
         self._requests = Gauge("flagger_api_requests_total", "Calls to the API server", ("verb",), registry=registry)
         self._info.labels(version, provider).set(1)
 
-    def total(self, namespace: str, count: int) -> None:
-        """How many canaries a namespace has; one that had some and has none any more reads 0."""
-        self._total.labels(namespace).set(count)
+    def count(self, namespace: str, more: int) -> None:
+        """So many more canaries in a namespace, or fewer; one that had some and has none any more reads 0."""
+        self._total.labels(namespace).inc(more)
 
     def phase(self, canary: Canary, phase: Phase) -> None:
         """The status gauge: 0 Progressing, 2 Failed, 1 everything else."""
