@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from e2e.faults.cast import INTERVAL, KINDS
+from e2e.faults.cast import INTERVAL, KINDS, STUCK
 from e2e.faults.play import Fault, Play, encoded, restart
 from e2e.parts import faketime
 from e2e.place import until
@@ -134,6 +135,17 @@ def conflicts(play: Play) -> None:
     play.until_over(1.0, edit)
 
 
+def overlooked(play: Play) -> None:
+    """The primary's controller forgets that a rollout began, and counts no deadline.
+
+    It is so for good when somebody else writes to the Deployment between the new ReplicaSet and the note of it.
+    """
+    done = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
+    for primary in [f"{name}-primary" for name in play.apps]:
+        until(partial(play.rolls_out, primary))
+        play.patch("deployments", f"{primary}/status", {"status": {"conditions": [done]}})
+
+
 def no_metrics(play: Play) -> None:
     """Prometheus is away for three ticks."""
     play.metrics.deaf = True
@@ -228,6 +240,7 @@ def faults() -> list[Fault]:
         Fault("500 ms more for each call", slow),
         Fault("410 for every watch", lying),
         Fault("conflicting edits every second", conflicts),
+        Fault("a rollout that its controller overlooks", overlooked, kinds=(STUCK,)),
         Fault("Prometheus down for three ticks", no_metrics),
         *(stepped(seconds) for seconds in (HOUR, -HOUR) if faketime()),
         Fault("disk full for logs", disk_full, full=True),

@@ -262,6 +262,12 @@ class Play:
         meta = self.get("ingresses", f"{name}-canary").get("metadata") or {}
         return int((meta.get("annotations") or {}).get(record.WEIGHT, "0"))
 
+    def rolls_out(self, name: str) -> bool:
+        """Whether a Deployment has its new pods beside the old ones, and its controller has told so."""
+        status = self.get("deployments", name).get("status") or {}
+        reasons = {condition["reason"] for condition in status.get("conditions") or ()}
+        return "ReplicaSetUpdated" in reasons and status.get("replicas", 0) > status.get("updatedReplicas", 0) > 0
+
     def over(self) -> bool:
         """Whether every release is at its end."""
         return all(self.phase(name) == self.fault.ends.get(kind.name, kind.ends) for name, kind in self.apps.items())

@@ -15,6 +15,8 @@ from stage.trouble import Answer, Pair, body, nothing, value
 
 pytestmark = pytest.mark.looptime
 
+DEADLINE_SECONDS = 60
+
 TOTALS = (("calm", 1.0), ("sick", 0.0))
 """Canaries by namespace, when the sick one's is gone."""
 
@@ -182,6 +184,22 @@ async def test_a_primary_that_fails_in_its_promotion() -> None:
     await pair.stage.set_image("sick", "sick", image("sick", "4"), "sick")
     await pair.phase("sick", "Succeeded")
     assert (await pair.traffic())[0]["nginx.ingress.kubernetes.io/canary-weight"] == "0"
+    await pair.end()
+
+
+async def test_a_rollout_that_its_controller_overlooks() -> None:
+    """Somebody wrote to the primary just as its rollout began, so nobody else counts its deadline: we do."""
+    pair = Pair()
+    await pair.begin()
+    await pair.phase("sick", "Initialized")
+    await pair.release()
+    await pair.stage.set_image("sick", "sick", image("sick", "brokenprimary"), "sick")
+    await pair.tells(r"sick-primary\.sick not ready: waiting for rollout to finish: 1 out of 2")
+    status = (await pair.stage.get("Deployment", "sick-primary", "sick"))["status"]
+    before = [entry | {"reason": "NewReplicaSetAvailable"} for entry in status["conditions"]]
+    await pair.stage.patch("Deployment", "sick-primary/status", {"status": {"conditions": before}}, "sick")
+    await pair.phase("sick", "Failed", seconds=DEADLINE_SECONDS + 5)
+    assert (await pair.traffic())[0]["nginx.ingress.kubernetes.io/canary-weight"] == "100"
     await pair.end()
 
 

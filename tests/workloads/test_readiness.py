@@ -54,7 +54,7 @@ CASES: dict[str, tuple[Obj, int, str]] = {
 def test_by_counts(case: str) -> None:
     """In the words of `kubectl rollout status`."""
     obj, threshold, text = CASES[case]
-    found = deployment(obj, threshold, 60, NOW)
+    found = deployment(obj, threshold, 60, None, NOW)
     assert found.ready is (not text)
     assert found.text == (WAITING + text if text else "")
     assert found.retriable
@@ -64,14 +64,14 @@ def test_a_spec_that_has_not_been_seen_yet() -> None:
     """Its status is about the one before: settling, not worth an event."""
     obj = rollout()
     obj["metadata"]["generation"] = 3
-    found = deployment(obj, 100, 60, NOW)
+    found = deployment(obj, 100, 60, None, NOW)
     assert not found.ready and found.settling and "observed deployment generation less than desired" in found.text
 
 
 def test_the_controllers_own_deadline() -> None:
     """It is past saving."""
     exceeded = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
-    found = deployment(rollout(3, exceeded, availableReplicas=0), 100, 600, NOW)
+    found = deployment(rollout(3, exceeded, availableReplicas=0), 100, 600, None, NOW)
     assert not found.ready and not found.retriable
     assert found.text == 'deployment "web" exceeded its progress deadline'
 
@@ -93,17 +93,38 @@ DEADLINES: dict[str, tuple[tuple[Obj, ...], float, bool, float | None]] = {
 def test_our_own_deadline(case: str) -> None:
     """Counted while there are too few pods; until it passes the time to look again is known."""
     conditions, seconds, retriable, again = DEADLINES[case]
-    found = deployment(rollout(3, *conditions, availableReplicas=0), 100, seconds, NOW)
+    found = deployment(rollout(3, *conditions, availableReplicas=0), 100, seconds, None, NOW)
     assert not found.ready
     assert (found.retriable, found.look_again) == (retriable, again)
     assert again is None or again > NOW, "a time to look again that has passed would be looked at for ever"
+
+
+COMPLETED = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "lastUpdateTime": SINCE}
+ENOUGH = {**SHORT, "status": "True", "reason": "MinimumReplicasAvailable"}
+BEGAN = NOW - 50
+OVERLOOKED: dict[str, tuple[Obj, float | None, bool, float | None]] = {
+    "time is left": (rollout(1, COMPLETED, ENOUGH, replicas=2), BEGAN, True, BEGAN + 60),
+    "time is up": (rollout(1, COMPLETED, ENOUGH, replicas=2), BEGAN - 10, False, None),
+    "nothing was changed": (rollout(1, COMPLETED, ENOUGH, replicas=2), None, True, None),
+    "its controller counts": (rollout(1, PROGRESSING, ENOUGH, replicas=2), 0.0, True, None),
+    "more pods are asked for": (rollout(3, COMPLETED, ENOUGH, availableReplicas=2), 0.0, True, None),
+}
+
+
+@pytest.mark.parametrize("case", OVERLOOKED)
+def test_a_rollout_that_its_controller_overlooked(case: str) -> None:
+    """Old pods, and the condition tells of the rollout before: nobody counts its deadline but us."""
+    obj, began, retriable, again = OVERLOOKED[case]
+    found = deployment(obj, 100, 60, began, NOW)
+    assert not found.ready
+    assert (found.retriable, found.look_again) == (retriable, again)
 
 
 @given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 20), st.integers(0, 20), st.integers(0, 100))
 def test_ready_means_enough(desired: int, replicas: int, updated: int, available: int, threshold: int) -> None:
     """Whatever the counts: ready only if every pod is new and as many as asked for are available."""
     obj = rollout(desired, replicas=replicas, updatedReplicas=updated, availableReplicas=available)
-    if deployment(obj, threshold, 60, NOW).ready:
+    if deployment(obj, threshold, 60, None, NOW).ready:
         assert updated >= desired and replicas <= updated and available * 100 >= updated * threshold
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Readiness
 from pyflagger.objects import Obj, Patch, Resource, part, ref_of
-from pyflagger.workloads import readiness
+from pyflagger.workloads import readiness, rollouts
 from pyflagger.workloads.base import Writes
 from pyflagger.workloads.templated import Templated
 
@@ -29,8 +29,9 @@ class Deployment(Templated):
         return {"replicas": own} if own and canary.spec.autoscaler_ref is None else {}
 
     def rollout(self, canary: Canary, obj: Obj, threshold: int, now: float) -> Readiness:
-        """By its own conditions."""
-        return readiness.deployment(obj, threshold, canary.spec.progress_deadline_seconds, now)
+        """By its own conditions; where they miss a rollout, from the beginning of what the Canary is about."""
+        deadline = canary.spec.progress_deadline_seconds
+        return readiness.deployment(obj, threshold, deadline, rollouts.began(canary), now)
 
     def served(self, canary: Canary, obj: Obj, now: float) -> Readiness:
         """By the times of its conditions."""

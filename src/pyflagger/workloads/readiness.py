@@ -12,8 +12,11 @@ from pyflagger.objects import Obj
 WAITING = "waiting for rollout to finish: "
 
 
-def deployment(obj: Obj, threshold: int, deadline: float, now: float) -> Readiness:
-    """`threshold` in percent of the updated replicas, `deadline` in seconds without progress."""
+def deployment(obj: Obj, threshold: int, deadline: float, began: float | None, now: float) -> Readiness:
+    """`threshold` in percent of the updated replicas, `deadline` in seconds without progress.
+
+    `began`: when the rollout began, as far as the Canary knows; None: nothing rolls out.
+    """
     name, spec, status = obj["metadata"]["name"], obj.get("spec") or {}, obj.get("status") or {}
     if obj["metadata"].get("generation", 0) > status.get("observedGeneration", 0):
         return Readiness(False, f"{WAITING}observed deployment generation less than desired generation", settling=True)
@@ -21,7 +24,10 @@ def deployment(obj: Obj, threshold: int, deadline: float, now: float) -> Readine
     if (conditions.get("Progressing") or {}).get("reason") == "ProgressDeadlineExceeded":
         return Readiness(False, f'deployment "{name}" exceeded its progress deadline', retriable=False)
     text = _unfinished(spec, status, threshold)
-    return READY if not text else until(_expires(conditions, deadline), now, WAITING + text)
+    if not text:
+        return READY
+    since = began if _overlooked(status, conditions) else _short_since(conditions)
+    return until(None if since is None else since + deadline, now, WAITING + text)
 
 
 def daemonset(obj: Obj, threshold: int, deadline: float, began: float | None, now: float) -> Readiness:
@@ -83,8 +89,7 @@ def _unfinished(spec: Obj, status: Obj, threshold: int) -> str:
     desired, updated = spec.get("replicas"), status.get("updatedReplicas", 0)
     if desired is not None and updated < desired:
         return f"{updated} out of {desired} new replicas have been updated"
-    surplus = status.get("replicas", 0) - updated
-    if surplus > 0:
+    if (surplus := _surplus(status)) > 0:
         return f"{surplus} old replicas are pending termination"
     available, needed = status.get("availableReplicas", 0), -(-updated * threshold // 100)
     if available < needed:
@@ -92,11 +97,21 @@ def _unfinished(spec: Obj, status: Obj, threshold: int) -> str:
     return ""
 
 
-def _expires(conditions: dict[Any, Obj], deadline: float) -> float | None:
-    """When a rollout that has too few pods runs out of time; None while it has enough."""
+def _overlooked(status: Obj, conditions: dict[Any, Obj]) -> bool:
+    """Whether its controller still tells of the rollout before, though old pods are there: it counts no deadline then.
+
+    That is so for good where it could not write down that it began with the new one, as somebody else wrote meanwhile.
+    """
+    done = (conditions.get("Progressing") or {}).get("reason") == "NewReplicaSetAvailable"
+    return bool(done and _surplus(status) > 0)
+
+
+def _short_since(conditions: dict[Any, Obj]) -> float | None:
+    """Since when a rollout has too few pods; None while it has enough."""
     available = conditions.get("Available") or {}
     short = available.get("status") == "False" and available.get("reason") == "MinimumReplicasUnavailable"
-    if "Progressing" not in conditions or not short:
-        return None
-    since = _epoch(available.get("lastUpdateTime"))
-    return None if since is None else since + deadline
+    return _epoch(available.get("lastUpdateTime")) if short and "Progressing" in conditions else None
+
+
+def _surplus(status: Obj) -> int:
+    return int(status.get("replicas", 0) - status.get("updatedReplicas", 0))
