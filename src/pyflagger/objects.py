@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -120,17 +120,23 @@ def part(obj: Mapping[str, Any], key: str) -> Obj:
     return value if isinstance(value, dict) else {}
 
 
-def share(new: Obj, old: Mapping[str, Any]) -> Obj:
+_NESTED = (dict, list)
+
+
+def share(new: Obj, old: Mapping[str, Any], differing: Callable[[Any], Any] = lambda part: part) -> Obj:
     """`new`, changed in place: each part that equals the same part of `old` is that part, so it is held once.
 
-    Within lists a number counts as equal to the truth value of its worth, as everywhere in Python.
+    Within lists a number counts as equal to the truth value of its worth, as everywhere in Python. A part that equals
+    none, and is no object in both, becomes what `differing` makes of it.
     """
     for key, value in new.items():
         before = old.get(key)
         if before == value and type(before) is type(value):
             new[key] = before
         elif isinstance(value, dict) and isinstance(before, dict):
-            share(value, before)
+            share(value, before, differing)
+        else:
+            new[key] = differing(value)
     return new
 
 
@@ -145,32 +151,38 @@ class Pool:
         self._parts: dict[tuple[object, ...], Any] = {}
 
     def one(self, obj: Obj) -> Obj:
-        """The object, changed in place, its parts those that are known already."""
-        if len(self._parts) > self._most:
-            self._parts.clear()
-        for key, value in obj.items():
-            obj[key] = self._known(value)
+        """The object, changed in place, its parts those that are known already: for one that is seen first."""
+        self._make_room()
+        self._marks(obj)
         return obj
 
-    def _known(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return sys.intern(value)
-        if isinstance(value, dict):
-            self.one(value)
-            marks = [mark for key, inner in value.items() for mark in (key, _mark(inner))]
-        elif isinstance(value, list):
-            value[:] = map(self._known, value)
-            marks = [None, *map(_mark, value)]
-        else:
-            return value
-        return self._parts.setdefault(tuple(marks), value)
+    def update(self, new: Obj, old: Mapping[str, Any]) -> Obj:
+        """The object, changed in place: `old` was its state before, and what differs is as `one` has it."""
+        self._make_room()
+        return share(new, old, self._known)
 
+    def _make_room(self) -> None:
+        if len(self._parts) > self._most:
+            self._parts.clear()
 
-def _mark(part: Any) -> object:
-    """Tells a part apart: known ones by where they are, so that nothing is compared twice; `1` is not `true`."""
-    if isinstance(part, dict | list):
-        return (id(part),)
-    return part if isinstance(part, str) else (type(part), part)
+    def _known(self, part: Any) -> Any:
+        return self._parts.setdefault(self._marks(part), part) if isinstance(part, _NESTED) else part
+
+    def _marks(self, part: Any) -> tuple[object, ...]:
+        """What tells a part from others, its own parts known by now: these by where they are, so that nothing is
+        compared twice; `1` is not `true`, and no object is a list."""
+        marks: list[object] = [type(part)]
+        for key, inner in part.items() if isinstance(part, dict) else enumerate(part):
+            mark: object
+            if isinstance(inner, str):
+                part[key] = mark = sys.intern(inner)
+            elif isinstance(inner, _NESTED):
+                part[key] = known = self._known(inner)
+                mark = (id(known),)
+            else:
+                mark = (type(inner), inner)
+            marks += key, mark
+        return tuple(marks)
 
 
 def merge_diff(live: Any, desired: Any) -> Any:

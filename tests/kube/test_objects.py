@@ -30,6 +30,7 @@ def exact(value: Any) -> str:
 def test_sharing_changes_no_value(new: dict[str, Any], old: dict[str, Any]) -> None:
     """Whatever the two are: the new one reads as before, and the old one is left alone."""
     wanted, before = exact(new), exact(old)
+    assert exact(Pool().update(copy.deepcopy(new), old)) == wanted
     shared = share(new, old)
     assert (exact(shared), exact(old)) == (wanted, before)
 
@@ -70,9 +71,21 @@ def test_a_pool_holds_equal_parts_once() -> None:
     assert same is not one
 
 
+def test_what_changed_in_many_objects_alike_is_held_once() -> None:
+    """A thousand Deployments that became available in the same second tell so by one condition."""
+    pool = Pool()
+    told = {"status": {"conditions": [{"type": "Available"}], "replicas": 2}}
+    one, two = (pool.update(copy.deepcopy(told), {"status": {"replicas": number}}) for number in range(2))
+    assert one == two == told
+    assert one["status"]["conditions"] is two["status"]["conditions"]
+
+
 def test_a_pool_forgets() -> None:
     """What it knows is bounded, and what was handed out stays whole."""
     pool = Pool(most=8)
     kept = [pool.one({"a": {"number": number}, "b": {"same": "x"}}) for number in range(50)]
     assert len(pool._parts) <= 8 + 2
     assert [obj["a"]["number"] for obj in kept] == list(range(50))
+    later = [pool.update({"a": [number]}, {"a": []}) for number in range(50)]
+    assert len(pool._parts) <= 8 + 2
+    assert [obj["a"] for obj in later] == [[number] for number in range(50)]

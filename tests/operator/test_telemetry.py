@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pyflagger.api.canary import Canary
 from pyflagger.api.parse import parse_canary
-from pyflagger.operator.telemetry import Telemetry
+from pyflagger.operator.telemetry import BUCKETS, Telemetry
 
+DURATION = "flagger_canary_duration_seconds"
 EVIL = 'a"} 1\nflagger_canary_status{name="admin",namespace="prod"} 2\n\\'
 
 
@@ -52,3 +54,23 @@ def test_checks_that_are_gone_leave() -> None:
     assert checks(telemetry) == ["check-999", "errors"]
     telemetry.forget(now)
     assert checks(telemetry) == []
+
+
+SECONDS = (0.0, 0.004, 0.005, 0.3, 10.0, 61.0)
+
+
+def test_the_time_of_judging_is_a_histogram() -> None:
+    """As the library's own has it, name by name and number by number; and it leaves with its canary."""
+    telemetry, theirs = Telemetry("0", "nginx"), CollectorRegistry()
+    wanted = Histogram(DURATION, "Time spent judging", ("name", "namespace"), buckets=BUCKETS, registry=theirs)
+    for seconds in SECONDS:
+        telemetry.judged(canary(), seconds)
+        wanted.labels("shop", "test").observe(seconds)
+    assert durations(telemetry.expose({})) == durations(generate_latest(theirs)) != []
+    telemetry.forget(canary())
+    assert durations(telemetry.expose({})) == []
+
+
+def durations(page: bytes) -> list[str]:
+    """The series of the histogram; when each was created is told by the library alone, Go's tells nothing of it."""
+    return [line for line in page.decode().splitlines() if line.startswith(DURATION) and "_created" not in line]

@@ -24,7 +24,8 @@ from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream, TransportE
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_SECONDS_MAX = 60.0
-CALLS_MAX = 64
+CALLS_MAX = 24
+"""Calls at once, watches aside: more wait for each other at the API server, and each connection holds TLS buffers."""
 LINE_MAX = 8 << 20
 UNAUTHORIZED = 401
 BODY_MAX = 256 << 20

@@ -21,7 +21,7 @@ from pyflagger.clock import Clock
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import ApiError, Forbidden, Gone, NotFound, error_of, not_served
 from pyflagger.kube.protocol import ApiRequest, TransportError
-from pyflagger.objects import Obj, Pool, Resource, share
+from pyflagger.objects import Obj, Pool, Resource
 
 PAGE = 100
 """Objects read at once: a page is parsed whole, with the managed fields that are dropped after it."""
@@ -237,7 +237,7 @@ class Reflector:
         obj["metadata"].pop("managedFields", None)
         obj.setdefault("apiVersion", self.resource.api_version)
         obj.setdefault("kind", self.resource.kind)
-        return self._pool.one(obj) if before is None else share(obj, before)
+        return self._pool.one(obj) if before is None else self._pool.update(obj, before)
 
 
 def _event(line: bytes) -> tuple[str, dict[str, Any]]:

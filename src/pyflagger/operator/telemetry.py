@@ -5,19 +5,22 @@ Written by `operator.apply` and `operator.controller`; exposed by `operator.heal
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from pyflagger.api.canary import Canary, Phase
 from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import Route
 from pyflagger.api.names import primary
+from pyflagger.operator.histograms import Histograms
 
-_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -41,9 +44,8 @@ class Telemetry:
         self._analysis = Gauge(
             "flagger_canary_metric_analysis", "Last value of a metric check", (*canary, "metric"), registry=registry
         )
-        self._duration = Histogram(
-            "flagger_canary_duration_seconds", "Time spent judging", canary, buckets=_BUCKETS, registry=registry
-        )
+        self._duration = Histograms("flagger_canary_duration_seconds", "Time spent judging", canary, BUCKETS)
+        registry.register(self._duration)
         self._successes = Counter("flagger_canary_successes", "Releases promoted", outcome, registry=registry)
         self._failures = Counter("flagger_canary_failures", "Releases rolled back", outcome, registry=registry)
         self._lag = Histogram(
@@ -85,7 +87,7 @@ class Telemetry:
 
     def judged(self, canary: Canary, seconds: float) -> None:
         """A judging round took so long."""
-        self._duration.labels(*_labels(canary)).observe(seconds)
+        self._duration.observe(_labels(canary), seconds)
 
     def lag(self, seconds: float) -> None:
         """A round was judged so long after it was due."""
@@ -103,19 +105,30 @@ class Telemetry:
     def forget(self, canary: Canary) -> None:
         """Drop every series of a canary that is gone."""
         target, namespace = _labels(canary)
-        for metric in (self._status, self._analysis, self._duration, self._successes, self._failures, self._errors):
+        for metric in (self._status, self._analysis, self._successes, self._failures, self._errors):
             for labels in [key for key in metric._metrics if key[:2] == (target, namespace)]:
                 metric.remove(*labels)
+        self._duration.remove((target, namespace))
         self._routes.pop((target, namespace), None)
         for workload in (target, primary(canary)):
             if (workload, namespace) in self._weight._metrics:
                 self._weight.remove(workload, namespace)
 
     def expose(self, requests: Mapping[str, int]) -> bytes:
-        """The text of /metrics; in any thread, while others count."""
+        """The text of /metrics; in any thread, while others count. Family by family: all lines at once are a lot."""
         for verb, count in tuple(requests.items()):
             self._requests.labels(verb).set(count)
-        return generate_latest(self.registry)
+        return b"".join(generate_latest(_Only(family)) for family in self.registry.collect())
+
+
+@dataclass(frozen=True, slots=True)
+class _Only(Collector):
+    """A collector of one family."""
+
+    family: Metric
+
+    def collect(self) -> Iterable[Metric]:
+        return (self.family,)
 
 
 def _labels(canary: Canary) -> tuple[str, str]:
