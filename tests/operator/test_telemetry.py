@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pyflagger.api.canary import Canary
+from pyflagger.api.canary import Canary, Phase
+from pyflagger.api.facts import Route
 from pyflagger.api.parse import parse_canary
 from pyflagger.operator.telemetry import BUCKETS, Telemetry
 
@@ -69,6 +70,28 @@ def test_the_time_of_judging_is_a_histogram() -> None:
     assert durations(telemetry.expose({})) == durations(generate_latest(theirs)) != []
     telemetry.forget(canary())
     assert durations(telemetry.expose({})) == []
+
+
+def test_numbers_are_as_the_library_writes_them() -> None:
+    """Gauges that were set twice, counters that counted twice; of a canary that is gone nothing is left."""
+    telemetry, theirs, names = Telemetry("0", "nginx"), CollectorRegistry(), ("name", "namespace")
+    status = Gauge("flagger_canary_status", "0 running, 1 successful, 2 failed", names, registry=theirs)
+    weight = Gauge("flagger_canary_weight", "Traffic in percent", ("workload", "namespace"), registry=theirs)
+    ends = (*names, "deployment_strategy", "analysis_status")
+    failures = Counter("flagger_canary_failures", "Releases rolled back", ends, registry=theirs)
+    for phase, value in ((Phase.PROGRESSING, 0), (Phase.FAILED, 2)):
+        telemetry.phase(canary(), phase)
+        status.labels("shop", "test").set(value)
+        telemetry.route(canary(), Route(primary=100 - 5 * value, canary=5 * value))
+        weight.labels("shop-primary", "test").set(100 - 5 * value)
+        weight.labels("shop", "test").set(5 * value)
+        telemetry.finished(canary(), "failure", "completed")
+        failures.labels("shop", "test", "canary", "completed").inc()
+    wanted = {line for line in generate_latest(theirs).decode().splitlines() if "_created" not in line}
+    assert wanted <= set(telemetry.expose({}).decode().splitlines())
+    telemetry.failed("shop", "test", "cluster")
+    telemetry.forget(canary())
+    assert "shop" not in telemetry.expose({}).decode()
 
 
 def durations(page: bytes) -> list[str]:
