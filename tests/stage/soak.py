@@ -14,6 +14,7 @@ from pathlib import Path
 from types import AsyncGeneratorType, BuiltinFunctionType, CodeType, CoroutineType, FrameType, FunctionType, ModuleType
 
 from pyflagger.kube.resources import EVENTS
+from pyflagger.objects import Pool
 from pyflagger.operator.run import Operator
 from stage.fleet import NAMESPACE, Fleet
 from stage.stage import Stage
@@ -66,10 +67,11 @@ def _memory() -> float:
 def held_by(owner: object, apart: Iterable[object]) -> int:
     """How many containers can be reached from an object; code, and what is set apart, is left out.
 
-    So is what a coroutine has in hand: a watch has hold of the server in process.
+    So is what a coroutine has in hand: a watch has hold of the server in process. And what only a pool of parts holds:
+    it fills up to its bound, and then begins anew.
     """
     code = (ModuleType, FunctionType, BuiltinFunctionType, type, CodeType, FrameType, asyncio.AbstractEventLoop)
-    code += (CoroutineType, AsyncGeneratorType)
+    code += (CoroutineType, AsyncGeneratorType, Pool)
     seen, left = {id(owner), *map(id, apart)}, [owner]
     while left:
         for found in gc.get_referents(left.pop()):

@@ -44,9 +44,9 @@ class Telemetry:
         self._failures = Counters("flagger_canary_failures", "Releases rolled back", outcome)
         self._errors = Counters("flagger_canary_errors", "Decisions that could not be carried out", (*canary, "fault"))
         self._requests = Counters("flagger_api_requests", "Calls to the API server", ("verb",))
-        judging = (self._status, self._analysis, self._duration)
-        self._of_canaries = (*judging, self._successes, self._failures, self._errors)
-        for family in (*self._of_canaries, self._weight, self._requests):
+        ends = (self._successes, self._failures, self._errors)
+        self._of_canaries = (self._status, self._analysis, self._duration, *ends)
+        for family in (self._status, self._weight, self._analysis, self._duration, *ends, self._requests):
             registry.register(family)
         self._lag = Histogram(
             "flagger_canary_tick_lag_seconds", "Due to judged", buckets=_LAG_BUCKETS, registry=registry
