@@ -123,7 +123,7 @@ def part(obj: Mapping[str, Any], key: str) -> Obj:
 _NESTED = (dict, list)
 
 
-def share(new: Obj, old: Mapping[str, Any], differing: Callable[[Any], Any] = lambda part: part) -> Obj:
+def share(new: Obj, old: Mapping[str, Any], differing: Callable[[Any], Any] = lambda value: value) -> Obj:
     """`new`, changed in place: each part that equals the same part of `old` is that part, so it is held once.
 
     Within lists a number counts as equal to the truth value of its worth, as everywhere in Python. A part that equals

@@ -15,9 +15,8 @@ from typing import Generic, TypeAlias, TypeVar
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
-from prometheus_client.utils import floatToGoString
+from prometheus_client.utils import INF, floatToGoString
 
-INF = float("inf")
 T = TypeVar("T")
 Labels: TypeAlias = tuple[str, ...]
 """Values, in the order of the family's names."""
