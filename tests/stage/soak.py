@@ -22,6 +22,10 @@ from stage.stage import Stage
 SLACK = 0.02
 """How much a count may differ by chance: what is under way when it is taken."""
 
+CONTAINER = 1 << 14
+"""The flag of types whose values can hold others (`Py_TPFLAGS_HAVE_GC`). Asked of the type, for whether a tuple or dict
+is itself tracked depends on when the garbage collector last passed."""
+
 
 @dataclass(frozen=True)
 class Size:
@@ -75,7 +79,7 @@ def held_by(owner: object, apart: Iterable[object]) -> int:
     seen, left = {id(owner), *map(id, apart)}, [owner]
     while left:
         for found in gc.get_referents(left.pop()):
-            if gc.is_tracked(found) and id(found) not in seen and not isinstance(found, code):
+            if type(found).__flags__ & CONTAINER and id(found) not in seen and not isinstance(found, code):
                 seen.add(id(found))
                 left.append(found)
     return len(seen)
