@@ -14,12 +14,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
 from functools import cache as cache_of_calls
 from pathlib import Path
+from typing import Any
 
 KUBERNETES = "v1.34.4"
 PROMETHEUS = "v0.316.0"
@@ -141,59 +141,50 @@ def faketime() -> str:
 
 def _debian(package: str) -> Path | None:
     """The cache's folder with a Debian package, unpacked without installing it; None where that cannot be done."""
-    folder = cache() / f"debian-{package}"
-    with _alone(folder.name):
-        if folder.exists():
-            return folder
-        if not (shutil.which("apt-get") and shutil.which("dpkg")):
-            return None
-        with tempfile.TemporaryDirectory(dir=cache(), ignore_cleanup_errors=True) as name:
-            fresh = Path(name) / "unpacked"
-            got = subprocess.run(["apt-get", "download", package], cwd=name, capture_output=True).returncode == 0
-            files = list(Path(name).glob("*.deb"))
-            if not (got and files and subprocess.run(["dpkg", "-x", str(files[0]), str(fresh)]).returncode == 0):
-                return None
-            fresh.rename(folder)
-    return folder
 
+    def unpack(fresh: Path) -> None:
+        _run(package, "apt-get", "download", package, folder=fresh.parent, capture_output=True)
+        _run(package, "dpkg", "-x", *map(str, fresh.parent.glob("*.deb")), str(fresh))
 
-@contextmanager
-def _alone(name: str) -> Iterator[None]:
-    """While no other process gets this part: who comes second finds it there."""
-    with (cache() / f"{name}.lock").open("w") as lock:
-        flock(lock, LOCK_EX)
-        yield
+    try:
+        return _kept(f"debian-{package}", unpack)
+    except NoPart:
+        return None
 
 
 def installed(name: str, *words: str) -> Path:
-    """The folder of the cache with commands of Go modules, built if it is not there; it appears in one step."""
-    folder = cache() / name
-    with _alone(name):
-        if not folder.exists():
-            _need_go(name)
-            with tempfile.TemporaryDirectory(dir=cache(), ignore_cleanup_errors=True) as fresh:
-                if subprocess.run(["go", "install", *words], env=os.environ | {"GOBIN": fresh}).returncode:
-                    raise NoPart(f"{name}: go install {' '.join(words)} failed")
-                Path(fresh).chmod(0o755)
-                Path(fresh).rename(folder)
-    return folder
+    """The cache's folder with commands of Go modules. Raises NoPart."""
+
+    def install(fresh: Path) -> None:
+        _run(name, "go", "install", *words, env=os.environ | {"GOBIN": str(fresh)})
+
+    return _kept(name, install)
 
 
 def _built(name: str, *flags: str, folder: Path) -> Path:
-    """The cache's binary of a Go module of ours, built if it is not there; it appears in one step."""
-    binary = cache() / name
-    with _alone(name):
-        if not binary.exists():
-            _need_go(name)
-            fresh = binary.with_name(f"{name}.new")
-            words = ["go", "build", *flags, "-o", str(fresh), "."]
-            if subprocess.run(words, cwd=folder).returncode:
-                raise NoPart(f"{' '.join(words)} failed in {folder}")
-            fresh.replace(binary)
-    return binary
+    """The cache's binary of a Go module of ours. Raises NoPart."""
+    return _kept(name, lambda fresh: _run(name, "go", "build", *flags, "-o", str(fresh), ".", folder=folder))
 
 
-def _need_go(name: str) -> None:
-    if not shutil.which("go"):
-        raise NoPart(f"{name} is built with Go, which is not on PATH")
-    print(f"building {name}; the first time takes minutes", flush=True)
+def _kept(name: str, make: Callable[[Path], None]) -> Path:
+    """The file or folder of this name in the cache, made if it is not there: by one process at a time, and who comes
+    second finds it. It appears in one step, and nothing is left of what failed.
+
+    `make` is given the path to make it at, in a folder of its own. Raises what it raises.
+    """
+    part = cache() / name
+    with (cache() / f"{name}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        if not part.exists():
+            print(f"making {name}, once: this may take minutes", flush=True)
+            with tempfile.TemporaryDirectory(dir=cache(), ignore_cleanup_errors=True) as folder:
+                make(Path(folder) / name)
+                (Path(folder) / name).rename(part)
+    return part
+
+
+def _run(name: str, *words: str, folder: Path | None = None, **more: Any) -> None:
+    if not shutil.which(words[0]):
+        raise NoPart(f"{name} is made with {words[0]}, which is not on PATH")
+    if subprocess.run(words, cwd=folder, **more).returncode:
+        raise NoPart(f"{name}: {' '.join(words)} failed in {folder or Path.cwd()}")
