@@ -34,7 +34,7 @@ test-long: $(READY) ## the stories on virtual time that take long: two hundred a
 	$(BIN)/python -m pytest -n 2 -m long tests
 
 test-real: $(READY) ## the tests that need real child processes: Traefik, kubectl, the demo
-	$(BIN)/python -m pytest -m real tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m real tests
 
 $(VENV)/.e2e: $(READY)
 	$(INSTALL) '.[e2e]'
