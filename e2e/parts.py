@@ -176,15 +176,18 @@ def _kept(name: str, make: Callable[[Path], None]) -> Path:
     with (cache() / f"{name}.lock").open("w") as lock:
         flock(lock, LOCK_EX)
         if not part.exists():
-            print(f"making {name}, once: this may take minutes", flush=True)
             with tempfile.TemporaryDirectory(dir=cache(), ignore_cleanup_errors=True) as folder:
-                make(Path(folder) / name)
-                (Path(folder) / name).rename(part)
+                fresh = Path(folder) / name
+                make(fresh)
+                fresh.rename(part)
     return part
 
 
 def _run(name: str, *words: str, folder: Path | None = None, **more: Any) -> None:
+    """Run a command that makes a part. Raises NoPart where it is not on PATH, or fails."""
     if not shutil.which(words[0]):
         raise NoPart(f"{name} is made with {words[0]}, which is not on PATH")
+    command = " ".join(words)
+    print(f"{name}, once, which may take minutes: {command}", flush=True)
     if subprocess.run(words, cwd=folder, **more).returncode:
-        raise NoPart(f"{name}: {' '.join(words)} failed in {folder or Path.cwd()}")
+        raise NoPart(f"{name}: {command} failed in {folder or Path.cwd()}")
