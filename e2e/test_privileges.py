@@ -54,29 +54,31 @@ def without(place: Place, resource: str, *verbs: str) -> Callable[[], None]:
 
 
 MISSING = {
-    "reading": ("ingresses", ("get", "list", "watch"), "list"),
-    "making": ("ingresses", ("create",), "create"),
-    "changing": ("ingresses", ("patch",), "patch"),
+    "reading": ("networking.k8s.io", "ingresses", ("get", "list", "watch"), "list"),
+    "making": ("networking.k8s.io", "ingresses", ("create",), "create"),
+    "changing": ("networking.k8s.io", "ingresses", ("patch",), "patch"),
+    "tracking": ("", "secrets", ("list", "watch"), "list"),
+    "copying": ("", "secrets", ("get",), "get"),
 }
 
 
 @pytest.mark.parametrize("case", MISSING)
 def test_a_right_is_missing(place: Place, case: str) -> None:
     """One text names verb, resource and namespace, on that canary and in the log; others go on; it mends itself."""
-    resource, verbs, verb = MISSING[case]
+    group, resource, verbs, verb = MISSING[case]
     operator = place.operator(*FAST)
     put_back = without(place, resource, *verbs)
     operator.stop()
     operator.start()
     until(operator.ready, operator.tail, 30)
-    place.apply(*whole("shop"), *whole("plain", "kubernetes"))
+    place.apply(*with_secret("shop"), *whole("plain", "kubernetes"))
     place.wait("plain", "Initialized")
     release(place, "plain", "6.0.1")
     place.wait("plain", "Succeeded")
     if case == "changing":
         place.wait("shop", "Initialized")
         release(place, "shop", "6.0.1")
-    words = f'cannot {verb} resource "{resource}" in API group "networking.k8s.io" in the namespace "{place.namespace}"'
+    words = f'cannot {verb} resource "{resource}" in API group "{group}" in the namespace "{place.namespace}"'
     until(lambda: words in " ".join(messages(place, "shop")), lambda: place.said("shop"), 30)
     assert sum(words in message for message in messages(place, "shop")) == 1
     assert not [message for message in messages(place, "plain") if "cannot" in message]
@@ -86,6 +88,15 @@ def test_a_right_is_missing(place: Place, case: str) -> None:
     place.wait("shop", "Succeeded" if case == "changing" else "Initialized", 90)
     until(lambda: not blocked(place), lambda: blocked(place), 30)
     assert sum(words in message for message in messages(place, "shop")) == 1
+
+
+def with_secret(name: str) -> tuple[Obj, ...]:
+    """An app that reads a Secret, too."""
+    *around, canary = whole(name)
+    (app,) = (obj for obj in around if obj["kind"] == "Deployment")
+    app["spec"]["template"]["spec"]["containers"][0]["envFrom"].append({"secretRef": {"name": f"{name}-keys"}})
+    keys = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{name}-keys"}, "stringData": {"KEY": "none"}}
+    return (keys, *around, canary)
 
 
 def blocked(place: Place) -> str:

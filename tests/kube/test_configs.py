@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from pyflagger.clock import LoopClock
 from pyflagger.kube.cache import Cache
 from pyflagger.kube.client import Client
-from pyflagger.kube.configs import Configs
+from pyflagger.kube.configs import READS_MAX, Configs
 from pyflagger.kube.resources import CONFIG_MAPS, SECRETS
 from pyflagger.objects import UNREAD, Ref
+from pyflagger.sandbox.apiserver.errors import ApiError
 from pyflagger.sandbox.apiserver.faults import server_error
 from pyflagger.sandbox.apiserver.server import ApiServer
 from pyflagger.sandbox.apiserver.transport import InProcess
@@ -205,4 +207,58 @@ async def test_our_own_writes_are_known_at_once() -> None:
     assert data(place.configs.find(B)) == {"x": "mine"} and place.configs.owned("u1") == {B}
     await place.clock.sleep(1)
     assert data(place.configs.find(B)) == {"x": "mine"} and place.reads() == 0
+    await place.end()
+
+
+async def test_who_asks_when_told_of_a_failure_begins_a_new_read() -> None:
+    """Nobody has to ask twice: being told is enough to get there in the end."""
+    place = await Place().begin()
+    place.configs.want("web", {A})
+    place.server.faults.fail(lambda r: server_error(), lambda r: r.path.endswith("/configmaps/a"), times=10)
+    found: list[Any] = []
+
+    async def look() -> None:
+        found.append(place.configs.find(A))
+
+    looks = []
+    place.configs.subscribe(lambda ref: looks.append(asyncio.ensure_future(look())))
+    place.configs.find(A)
+    await place.clock.sleep(120)
+    assert data(found[-1]) == {"x": "1"}
+    await place.end()
+
+
+async def test_a_read_that_is_refused_says_so_until_it_is_not() -> None:
+    """In the API server's words; it is asked again without anybody's help."""
+    place = await Place().begin()
+    place.configs.want("web", {A})
+    refused = ApiError(403, "Forbidden", "no right to it", {})
+    place.server.faults.fail(lambda r: refused, lambda r: r.path.endswith("/configmaps/a"), times=3)
+    assert place.configs.find(A) is UNREAD and place.configs.refusal(A) is None
+    await place.clock.sleep(0.5)
+    assert A in place.told
+    said = place.configs.refusal(A)
+    assert said is not None and "no right to it" in said.text
+    for _ in range(100):
+        place.configs.find(A)
+        await place.clock.sleep(0.1)
+    assert place.configs.refusal(A) is None and data(place.configs.find(A)) == {"x": "1"}
+    assert place.reads() == 4, "three that were refused, seconds apart, and the one that was not"
+    await place.end()
+
+
+async def test_reads_leave_room_for_what_is_decided_meanwhile() -> None:
+    """However many are wanted, only some are under way."""
+    place = await Place().begin()
+    refs = {CONFIG_MAPS.ref("test", f"many-{number}") for number in range(5 * READS_MAX)}
+    for ref in refs:
+        await place.create(ref, {"x": "1"})
+    await place.clock.sleep(1)
+    place.server.faults.latency = 1.0
+    place.configs.want("web", refs)
+    for ref in refs:
+        place.configs.find(ref)
+    for second in range(1, 6):
+        await place.clock.sleep(1.01)
+        assert sum(place.configs.find(ref) is not UNREAD for ref in refs) == second * READS_MAX
     await place.end()

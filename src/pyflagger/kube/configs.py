@@ -11,15 +11,17 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Set
 from typing import Generic, TypeVar
 
+from pyflagger.api.facts import Problem
 from pyflagger.clock import Clock
 from pyflagger.kube.cache import Cache, Change
 from pyflagger.kube.client import Client
-from pyflagger.kube.errors import ApiError, NotFound
+from pyflagger.kube.errors import ApiError, Forbidden, NotFound
 from pyflagger.kube.resources import CONFIG_MAPS, SECRETS, resource_of
 from pyflagger.objects import UNREAD, Found, Obj, Ref, controller_of
 
 RETRY_SECONDS = 2.0
-
+READS_MAX = 8
+"""Reads at once, a third of all calls: after a start there are thousands, and what is decided must not wait for all."""
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -32,9 +34,11 @@ class Configs(Generic[Key]):
         self._wanted: dict[Key, Set[Ref]] = {}
         self._wanting: defaultdict[Ref, set[Key]] = defaultdict(set)
         self._data: dict[Ref, Obj] = {}
+        self._refusals: dict[Ref, Problem] = {}
         self._ahead: set[Ref] = set()
         self._owned: defaultdict[str, frozenset[Ref]] = defaultdict(frozenset)
         self._reading: dict[Ref, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(READS_MAX)
         self._listeners: list[Callable[[Ref], None]] = []
         cache.subscribe(self._changed)
 
@@ -85,6 +89,10 @@ class Configs(Generic[Key]):
         self._read(ref)
         return UNREAD
 
+    def refusal(self, ref: Ref) -> Problem | None:
+        """Why an object may not be read, although its kind may be listed."""
+        return self._refusals.get(ref)
+
     def owned(self, uid: str) -> frozenset[Ref]:
         """The ConfigMaps and Secrets that the object with this uid controls."""
         return self._owned.get(uid, frozenset())
@@ -110,21 +118,36 @@ class Configs(Generic[Key]):
         if not self._wanting[ref]:
             del self._wanting[ref]
             self._data.pop(ref, None)
+            self._refusals.pop(ref, None)
 
     def _read(self, ref: Ref) -> None:
         if ref not in self._reading:
-            task = asyncio.get_running_loop().create_task(self._fetch(ref))
-            self._reading[ref] = task
-            task.add_done_callback(lambda _: self._reading.pop(ref, None))
+            self._reading[ref] = asyncio.get_running_loop().create_task(self._fetch(ref))
 
     async def _fetch(self, ref: Ref) -> None:
+        """Read, and tell when it may be asked again: who asks at once begins a new read if this one has failed."""
         try:
-            self._data[ref] = _needed(await self._client.get(resource_of(ref), ref.namespace, ref.name))
+            await self._load(ref)
+        finally:
+            del self._reading[ref]
+        self._tell(ref)
+
+    async def _load(self, ref: Ref) -> None:
+        try:
+            async with self._slots:
+                found = await self._client.get(resource_of(ref), ref.namespace, ref.name)
+            self._data[ref] = _needed(found)
+            self._refusals.pop(ref, None)
         except NotFound:
             self._data.pop(ref, None)
-        except ApiError:
+        except ApiError as error:
+            self._refuse(ref, error)
             await self._clock.sleep(RETRY_SECONDS)
-        self._tell(ref)
+
+    def _refuse(self, ref: Ref, error: ApiError) -> None:
+        if isinstance(error, Forbidden) and ref not in self._refusals:
+            self._refusals[ref] = error.problem
+            self._tell(ref)
 
     def _changed(self, change: Change) -> None:
         if change.resource not in (CONFIG_MAPS, SECRETS):

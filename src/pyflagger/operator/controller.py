@@ -38,7 +38,7 @@ class Controller:
         telemetry: Telemetry,
         farewell: Farewell,
     ) -> None:
-        self._configs, self._interests, self._rivals, self._eyes = configs, interests, rivals, eyes
+        self._world, self._configs, self._interests, self._rivals, self._eyes = world, configs, interests, rivals, eyes
         self._worker, self._telemetry, self._farewell = worker, telemetry, farewell
         self._keys: set[Key] = set()
         self._acting = False
@@ -75,7 +75,7 @@ class Controller:
     def _changed(self, change: Change, ours: bool) -> None:
         if change.resource == CANARIES:
             self._canary_changed(change, ours)
-        elif change.resource != METRIC_TEMPLATES and not ours:
+        elif change.resource != METRIC_TEMPLATES and not ours and self._world.cache.synced(change.resource):
             for key in self._interests.of(change.ref):
                 if not self._eyes.unmoved(key, change):
                     self._poke(key)
@@ -102,8 +102,8 @@ class Controller:
         if change.old is None or change.new is None:
             self._telemetry.count(key.namespace, 1 if change.old is None else -1)
 
-    def _synced(self, _: Resource) -> None:
-        for key in tuple(self._keys):
+    def _synced(self, resource: Resource) -> None:
+        for key in self._eyes.waiting_for(resource):
             self._poke(key)
 
     def _config_changed(self, ref: Ref) -> None:

@@ -49,10 +49,14 @@ Live: TypeAlias = Mapping[Ref, Obj | None]
 
 
 class Uses(NamedTuple):
-    """The configs that a target's pods use. `all_of_them`: with the primary's copies."""
+    """The configs that a target's pods use. `all_of_them`: with the primary's copies; `kinds`: where these live."""
 
     refs: tuple[ConfigRef, ...]
     all_of_them: frozenset[Ref]
+    kinds: tuple[Resource, ...]
+
+
+NO_USES = Uses((), frozenset(), ())
 
 
 @dataclass(slots=True)
@@ -64,6 +68,8 @@ class Known:
     memo: Memo = field(default_factory=Memo)
     shown: Mapping[str, Shown] = field(default_factory=dict)
     """What the last look saw of target and primary; empty when it did not get as far."""
+    kinds: frozenset[Resource] = frozenset()
+    """Of which kinds the objects are that it needed when it was last looked at."""
 
 
 class Eyes:
@@ -99,8 +105,12 @@ class Eyes:
         more = plan.workload.reads(plan.canary, target) if plan.workload and target else ()
         live.update((ref, self._world.get(ref)) for ref in more)
         left = self._owned.left(key, plan.interest.union(more))
-        unread = self._look_around(key, plan, more, left, known.memo)
-        tracked = self._tracked(key, plan, target, known.memo)
+        self._interests.put(key, plan.interest.union(more, left) if more or left else plan.interest)
+        uses = self._uses(plan, target, known.memo)
+        known.kinds = known.memo.of("kinds", (plan.followed, more, uses.kinds), lambda: _kinds(plan, more, uses))
+        unread = self._unread(known.kinds, plan, known.memo)
+        self._configs.want(key, uses.all_of_them)
+        tracked = self._tracked(plan, uses, known.memo)
         owned = self._configs.owned(plan.canary.metadata.uid)
         rival = self._rivals.problem(key)
         if rival is not None:
@@ -133,6 +143,12 @@ class Eyes:
         known = self._known.get(key)
         return known.plan if known else None
 
+    def waiting_for(self, resource: Resource) -> list[Key]:
+        """Who needs this kind, which has been read now or is refused, and lacks no other one."""
+        needed = {known.kinds for known in self._known.values() if resource in known.kinds}
+        read = {kinds for kinds in needed if all(map(self._follow, kinds))}
+        return [key for key, known in self._known.items() if known.kinds in read]
+
     def forget(self, key: Key) -> None:
         """The canary is gone."""
         self._known.pop(key, None)
@@ -149,33 +165,36 @@ class Eyes:
         """A kind has been read, is refused, or is not refused any more."""
         self._news += 1
 
-    def _look_around(
-        self, key: Key, plan: Plan, more: tuple[Ref, ...], left: frozenset[Ref], memo: Memo
-    ) -> tuple[Problem, ...]:
+    def _unread(self, kinds: frozenset[Resource], plan: Plan, memo: Memo) -> tuple[Problem, ...]:
         """Follow every kind that the canary needs; why some cannot be. Raises NotYet."""
-        self._interests.put(key, plan.interest.union(more, left) if more or left else plan.interest)
-        made_of = (self._news, plan.followed, more, plan.canary.metadata.deletion_timestamp)
-        return memo.of("unread", made_of, lambda: self._unread(plan, more))
+        deleting = plan.canary.metadata.deletion_timestamp is not None
+        return memo.of("unread", (self._news, kinds, deleting), lambda: self._look_around(kinds, deleting))
 
-    def _unread(self, plan: Plan, more: tuple[Ref, ...]) -> tuple[Problem, ...]:
+    def _look_around(self, kinds: frozenset[Resource], deleting: bool) -> tuple[Problem, ...]:
         """On deletion a kind that is not served counts as one without objects: what is gone needs no handing back."""
-        followed = [self._follow(resource) for resource in (*plan.followed, *kinds_of(more))]
+        followed = list(map(self._follow, kinds))
         if not all(followed):
             raise NotYet
         refusals = [found for found in followed if not isinstance(found, bool)]
-        deleting = plan.canary.metadata.deletion_timestamp is not None
         wanted = {found.problem for found in refusals if isinstance(found, Forbidden) or not deleting}
         return tuple(sorted(wanted, key=lambda problem: problem.text))
 
-    def _tracked(self, key: Key, plan: Plan, target: Obj | None, memo: Memo) -> Tracked | Problem:
-        """The target's configs, and that the primary's copies of them have been read. Raises NotYet."""
+    def _uses(self, plan: Plan, target: Obj | None, memo: Memo) -> Uses:
         kind, namespace = plan.workload, plan.canary.metadata.namespace
         if not self._settings.options.enable_config_tracking or target is None or kind is None:
+            return NO_USES
+        return memo.of("uses", (target.get("spec"),), lambda: _uses(kind.config_refs(target), namespace))
+
+    def _tracked(self, plan: Plan, uses: Uses, memo: Memo) -> Tracked | Problem:
+        """The target's configs, and that the primary's copies of them have been read. Raises NotYet."""
+        if any(self._follow(resource) is not True for resource in uses.kinds):
             return NOTHING
-        uses = memo.of("uses", (target.get("spec"),), lambda: _uses(kind.config_refs(target), namespace))
-        self._configs.want(key, uses.all_of_them)
         live = {ref: self._configs.find(ref) for ref in uses.all_of_them}
+        refusals = [problem for ref in live if (problem := self._configs.refusal(ref)) is not None]
+        if refusals:
+            return min(refusals, key=lambda problem: problem.text)
         made_of = (uses.refs, list(live.values()))
+        namespace = plan.canary.metadata.namespace
         return memo.of("tracked", made_of, lambda: _track(uses.refs, namespace, live.__getitem__))
 
     # The situation ---------------------------------------------------------------------------------------------------
@@ -232,9 +251,14 @@ def _track(refs: tuple[ConfigRef, ...], namespace: str, find: Callable[[Ref], Fo
     return found
 
 
+def _kinds(plan: Plan, more: tuple[Ref, ...], uses: Uses) -> frozenset[Resource]:
+    return frozenset((*plan.followed, *kinds_of(more), *uses.kinds))
+
+
 def _uses(refs: tuple[ConfigRef, ...], namespace: str) -> Uses:
     originals = {ref.ref(namespace) for ref in refs}
-    return Uses(refs, frozenset(originals | {ref.copy_ref(namespace) for ref in refs}))
+    all_of_them = frozenset(originals | {ref.copy_ref(namespace) for ref in refs})
+    return Uses(refs, all_of_them, kinds_of(all_of_them))
 
 
 def _shown(plan: Plan, live: Live, memo: Memo, now: float) -> dict[str, Shown]:

@@ -13,7 +13,7 @@ from pyflagger.api import defaults, names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Problem
 from pyflagger.api.parse import Invalid, parse_canary, unchanged_spec, validate
-from pyflagger.kube.resources import UnknownKind, learn, resource_of
+from pyflagger.kube.resources import METRIC_TEMPLATES, UnknownKind, learn, resource_of
 from pyflagger.objects import Obj, Ref, Resource
 from pyflagger.operator.options import Options
 from pyflagger.routing.base import Learns, Router, Waits
@@ -74,7 +74,7 @@ class Plan:
     interest: frozenset[Ref]
     """Target, primary and the others."""
     followed: tuple[Resource, ...]
-    """Where all of them live."""
+    """Where all of them live, and MetricTemplates if a metric refers to one."""
     waits: Waits | None
     """The router, if it hears from the data plane whether that serves its routes."""
     learns: Learns | None
@@ -157,7 +157,7 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
         primary_autoscaler=scalers[1] if scalers else None,
         others=others,
         interest=interest,
-        followed=kinds_of(interest),
+        followed=kinds_of(interest) + ((METRIC_TEMPLATES,) if _asks_templates(canary) else ()),
         waits=usable if isinstance(usable, Waits) else None,
         learns=usable if isinstance(usable, Learns) else None,
     )
@@ -172,6 +172,11 @@ def kinds_of(refs: Iterable[Ref]) -> tuple[Resource, ...]:
         except UnknownKind:
             continue
     return tuple(found)
+
+
+def _asks_templates(canary: Canary) -> bool:
+    analysis = canary.spec.analysis
+    return analysis is not None and any(metric.template_ref is not None for metric in analysis.metrics)
 
 
 def _scalers(canary: Canary) -> tuple[Ref, ...]:

@@ -1,0 +1,102 @@
+"""A right to read is missing: the API server's own words are on the canary, its traffic stays, and it mends itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from pyflagger.objects import Obj
+from pyflagger.sandbox.apiserver.errors import ApiError
+from pyflagger.sandbox.apiserver.messages import Request
+from stage.manifests import STEP, analysis, canary
+from stage.trouble import Pair
+
+pytestmark = pytest.mark.looptime
+
+ALWAYS = 1_000_000
+TEMPLATE: Obj = {
+    "apiVersion": "flagger.app/v1beta1",
+    "kind": "MetricTemplate",
+    "metadata": {"name": "depth"},
+    "spec": {"provider": {"type": "prometheus", "address": "http://prometheus.sick"}, "query": "depth"},
+}
+ASKS_TEMPLATE = {"name": "depth", "interval": "1m", "thresholdRange": {"max": 1000}, "templateRef": {"name": "depth"}}
+
+
+@dataclass(frozen=True)
+class Denied:
+    """A path under which reading is refused, and the right's name. `spares_calm`: the calm canary does not need it."""
+
+    path: str
+    right: str
+    spares_calm: bool
+
+    def strikes(self, request: Request) -> bool:
+        """Whether it is the operator that asks for it."""
+        mine = request.agent == "flagger" and request.method == "GET"
+        return mine and request.path.partition("?")[0] == self.path
+
+    def error(self, request: Request) -> ApiError:
+        """What an authorizer says."""
+        return ApiError(403, "Forbidden", f'User "flagger" {self.right}', {})
+
+
+DENIED = {
+    "one ConfigMap": Denied(
+        "/api/v1/namespaces/sick/configmaps/sick-env",
+        'cannot get resource "configmaps" in API group "" in the namespace "sick"',
+        spares_calm=True,
+    ),
+    "all ConfigMaps": Denied(
+        "/api/v1/configmaps",
+        'cannot list resource "configmaps" in API group "" at the cluster scope',
+        spares_calm=False,
+    ),
+    "all MetricTemplates": Denied(
+        "/apis/flagger.app/v1beta1/metrictemplates",
+        'cannot list resource "metrictemplates" in API group "flagger.app" at the cluster scope',
+        spares_calm=True,
+    ),
+}
+
+
+async def amid_releases() -> Pair:
+    """Both canaries at their first weight; the sick one asks a MetricTemplate."""
+    pair = Pair()
+    await pair.begin(spoilt=canary("sick", analysis=analysis(metrics=[ASKS_TEMPLATE])))
+    await pair.stage.create(TEMPLATE, "sick")
+    await pair.phase("sick", "Initialized")
+    await pair.release("calm", "sick")
+    await pair.weight(STEP)
+    return pair
+
+
+@pytest.mark.parametrize("which", DENIED)
+async def test_a_right_to_read_is_missing(which: str) -> None:
+    """After a restart amid a release: told once, nothing moves until the right is back, then the release goes on."""
+    denied, pair = DENIED[which], await amid_releases()
+    await pair.stage.stop_operator()
+    before = await pair.traffic()
+    deny(pair, denied.strikes, denied.error)
+    await pair.stage.start_operator()
+    await pair.tells(denied.right, 10)
+    await pair.is_blocked("Cluster", denied.right)
+    if denied.spares_calm:
+        await pair.phase("calm", "Succeeded")
+    await pair.stage.clock.sleep(60)
+    assert await pair.traffic() == before
+    assert len([text for text in await pair.told() if denied.right in text]) == 1
+    pair.stage.server.faults.rules.clear()
+    await pair.phase("sick", "Succeeded")
+    assert await pair.blocked() is None
+    assert (await pair.stage.status("sick", "sick"))["failedChecks"] == 0
+    await pair.was_foreseen()
+    await pair.end()
+
+
+def deny(pair: Pair, strikes: Callable[[Request], bool], error: Callable[[Request], Any]) -> None:
+    """From now on."""
+    pair.stage.server.faults.fail(error, strikes, times=ALWAYS)
