@@ -234,15 +234,15 @@ async def test_a_read_that_is_refused_says_so_until_it_is_not() -> None:
     place.configs.want("web", {A})
     refused = ApiError(403, "Forbidden", "no right to it", {})
     place.server.faults.fail(lambda r: refused, lambda r: r.path.endswith("/configmaps/a"), times=3)
-    assert place.configs.find(A) is UNREAD and place.configs.refusal(A) is None
+    assert place.configs.find(A) is UNREAD and place.configs.refusal([A]) is None
     await place.clock.sleep(0.5)
     assert A in place.told
-    said = place.configs.refusal(A)
+    said = place.configs.refusal([A])
     assert said is not None and "no right to it" in said.text
     for _ in range(100):
         place.configs.find(A)
         await place.clock.sleep(0.1)
-    assert place.configs.refusal(A) is None and data(place.configs.find(A)) == {"x": "1"}
+    assert place.configs.refusal([A]) is None and data(place.configs.find(A)) == {"x": "1"}
     assert place.reads() == 4, "three that were refused, seconds apart, and the one that was not"
     await place.end()
 

@@ -11,7 +11,7 @@ import pytest
 from pyflagger.objects import Obj
 from pyflagger.sandbox.apiserver.errors import ApiError
 from pyflagger.sandbox.apiserver.messages import Request
-from stage.manifests import STEP, analysis, canary
+from stage.manifests import MAX, STEP, analysis, canary
 from stage.trouble import Pair
 
 pytestmark = pytest.mark.looptime
@@ -62,6 +62,12 @@ DENIED = {
     ),
 }
 
+COPY = Denied(
+    "/api/v1/namespaces/sick/configmaps/sick-env-primary",
+    'cannot get resource "configmaps" in API group "" in the namespace "sick"',
+    spares_calm=True,
+)
+
 
 async def amid_releases() -> Pair:
     """Both canaries at their first weight; the sick one asks a MetricTemplate."""
@@ -93,6 +99,27 @@ async def test_a_right_to_read_is_missing(which: str) -> None:
     await pair.phase("sick", "Succeeded")
     assert await pair.blocked() is None
     assert (await pair.stage.status("sick", "sick"))["failedChecks"] == 0
+    await pair.was_foreseen()
+    await pair.end()
+
+
+async def test_a_copy_that_may_not_be_read_holds_the_promotion() -> None:
+    """It is not needed before; until it may be read the primary is what it was, and visitors stay where they are."""
+    pair = await amid_releases()
+    await pair.stage.stop_operator()
+    template = (await pair.traffic())[2]
+    deny(pair, COPY.strikes, COPY.error)
+    await pair.stage.start_operator()
+    await pair.weight(MAX)
+    await pair.tells(COPY.right)
+    before = await pair.traffic()
+    await pair.stage.clock.sleep(60)
+    assert await pair.traffic() == before and before[2] == template
+    assert len([text for text in await pair.told() if COPY.right in text]) == 1
+    await pair.phase("calm", "Succeeded")
+    pair.stage.server.faults.rules.clear()
+    await pair.phase("sick", "Succeeded")
+    assert (await pair.traffic())[2] != template
     await pair.was_foreseen()
     await pair.end()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Set
+from collections.abc import Callable, Hashable, Iterable, Set
 from typing import Generic, TypeVar
 
 from pyflagger.api.facts import Problem
@@ -89,9 +89,9 @@ class Configs(Generic[Key]):
         self._read(ref)
         return UNREAD
 
-    def refusal(self, ref: Ref) -> Problem | None:
-        """Why an object may not be read, although its kind may be listed."""
-        return self._refusals.get(ref)
+    def refusal(self, refs: Iterable[Ref]) -> Problem | None:
+        """Why one of these may not be read, although its kind may be listed."""
+        return next((self._refusals[ref] for ref in refs if ref in self._refusals), None)
 
     def owned(self, uid: str) -> frozenset[Ref]:
         """The ConfigMaps and Secrets that the object with this uid controls."""

@@ -18,7 +18,7 @@ from pyflagger.kube.cache import Change
 from pyflagger.kube.configs import Configs
 from pyflagger.kube.errors import Forbidden, NotFound
 from pyflagger.kube.resources import CANARIES
-from pyflagger.objects import UNREAD, Found, Obj, Ref, Resource, Unread
+from pyflagger.objects import Found, Obj, Ref, Resource, Unread
 from pyflagger.operator.desk import Desk, Key
 from pyflagger.operator.facts import Facts, Surroundings, facts_of, live_routes, missing_target, primary_of
 from pyflagger.operator.interest import Interests
@@ -49,14 +49,15 @@ Live: TypeAlias = Mapping[Ref, Obj | None]
 
 
 class Uses(NamedTuple):
-    """The configs that a target's pods use. `all_of_them`: with the primary's copies; `kinds`: where these live."""
+    """The configs that a target's pods use, the same with the primary's copies of them, and of which kinds they are."""
 
     refs: tuple[ConfigRef, ...]
-    all_of_them: frozenset[Ref]
+    originals: tuple[Ref, ...]
+    with_copies: frozenset[Ref]
     kinds: tuple[Resource, ...]
 
 
-NO_USES = Uses((), frozenset(), ())
+NO_USES = Uses((), (), frozenset(), ())
 
 
 @dataclass(slots=True)
@@ -109,7 +110,7 @@ class Eyes:
         uses = self._uses(plan, target, known.memo)
         known.kinds = known.memo.of("kinds", (plan.followed, more, uses.kinds), lambda: _kinds(plan, more, uses))
         unread = self._unread(known.kinds, plan, known.memo)
-        self._configs.want(key, uses.all_of_them)
+        self._configs.want(key, uses.with_copies)
         tracked = self._tracked(plan, uses, known.memo)
         owned = self._configs.owned(plan.canary.metadata.uid)
         rival = self._rivals.problem(key)
@@ -186,13 +187,12 @@ class Eyes:
         return memo.of("uses", (target.get("spec"),), lambda: _uses(kind.config_refs(target), namespace))
 
     def _tracked(self, plan: Plan, uses: Uses, memo: Memo) -> Tracked | Problem:
-        """The target's configs, and that the primary's copies of them have been read. Raises NotYet."""
+        """The target's configs; the primary's copies are read when they are to be written. Raises NotYet."""
         if any(self._follow(resource) is not True for resource in uses.kinds):
             return NOTHING
-        live = {ref: self._configs.find(ref) for ref in uses.all_of_them}
-        refusals = [problem for ref in live if (problem := self._configs.refusal(ref)) is not None]
-        if refusals:
-            return min(refusals, key=lambda problem: problem.text)
+        live = {ref: self._configs.find(ref) for ref in uses.originals}
+        if refused := self._configs.refusal(live):
+            return refused
         made_of = (uses.refs, list(live.values()))
         namespace = plan.canary.metadata.namespace
         return memo.of("tracked", made_of, lambda: _track(uses.refs, namespace, live.__getitem__))
@@ -242,10 +242,8 @@ def _route_waiting(plan: Plan, live: Live, settings: Settings) -> str:
 
 
 def _track(refs: tuple[ConfigRef, ...], namespace: str, find: Callable[[Ref], Found]) -> Tracked | Problem:
-    """What is followed of a target's configs, once it and the primary's copies of it have been read. Raises NotYet."""
+    """What is followed of a target's configs. Raises NotYet."""
     found = track(refs, namespace, find)
-    if isinstance(found, Tracked) and any(find(ref.copy_ref(namespace)) is UNREAD for ref in found.refs.values()):
-        raise NotYet
     if isinstance(found, Unread):
         raise NotYet
     return found
@@ -256,9 +254,9 @@ def _kinds(plan: Plan, more: tuple[Ref, ...], uses: Uses) -> frozenset[Resource]
 
 
 def _uses(refs: tuple[ConfigRef, ...], namespace: str) -> Uses:
-    originals = {ref.ref(namespace) for ref in refs}
-    all_of_them = frozenset(originals | {ref.copy_ref(namespace) for ref in refs})
-    return Uses(refs, all_of_them, kinds_of(all_of_them))
+    originals = tuple(ref.ref(namespace) for ref in refs)
+    copies = (ref.copy_ref(namespace) for ref in refs)
+    return Uses(refs, originals, frozenset((*originals, *copies)), kinds_of(originals))
 
 
 def _shown(plan: Plan, live: Live, memo: Memo, now: float) -> dict[str, Shown]:

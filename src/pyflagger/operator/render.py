@@ -128,10 +128,16 @@ class Renderer:
         return created if isinstance(created, Problem) else (*made, *created)
 
     def _copies(self, seen: Seen, tracked: Tracked) -> Writes:
-        made = copies(seen.plan.canary, tracked, self._configs.find, self._settings.workloads)
-        if isinstance(made, Unread):
-            raise Moved
-        return made
+        """Raises Moved while those that are there have not been read, which begins by asking."""
+        canary = seen.plan.canary
+        refs = [ref.copy_ref(canary.metadata.namespace) for ref in tracked.refs.values()]
+        live = {ref: self._configs.find(ref) for ref in refs}
+        made = copies(canary, tracked, live.__getitem__, self._settings.workloads)
+        if not isinstance(made, Unread):
+            return made
+        if refused := self._configs.refusal(refs):
+            return refused
+        raise Moved
 
     def _autoscaler(self, seen: Seen) -> Writes:
         plan = seen.plan
