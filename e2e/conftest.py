@@ -73,7 +73,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, figure: Callable[[str], None
     with staged(tmp_path_factory.mktemp("stage")) as made:
         figure(f"the cluster was ready {time.monotonic() - began:.1f} s after its start")
         yield made
-        wrong, told = made.evidence.judged(made.plane.audited(), made.plane.unready)
+        wrong, told = made.evidence.judged(made.plane.audited(), made.plane.ready_at.items())
         for line in told:
             figure(line)
         assert wrong == []

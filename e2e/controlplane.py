@@ -137,8 +137,8 @@ class ControlPlane:
         self.authority = folder / "certs" / "apiserver.crt"
         self.etcd = Child("etcd", [*parts.etcd, *self._etcd_flags()], folder / "etcd.log")
         self.api = Child("kube-apiserver", [*parts.apiserver, *self._api_flags()], folder / "api.log")
-        self.unready: list[tuple[float, float]] = []
-        """From when to when an API server had started and did not know its rules yet, seconds since the epoch."""
+        self.ready_at: dict[float, float] = {}
+        """When the API server was ready and knew its rules, by when it was started; seconds since the epoch."""
         self.controllers = Child("controllers", [*parts.controllers, *self._controller_flags()], folder / "kcm.log")
 
     def start(self) -> None:
@@ -170,7 +170,7 @@ class ControlPlane:
     def wait(self) -> None:
         """Until the API server is ready. Raises NotReady."""
         self._until(lambda: self._is_there("/readyz"), self.api)
-        self.unready.append((self.api.started_at, time.time()))
+        self.ready_at.setdefault(self.api.started_at, time.time())
 
     def kubeconfig(self, name: str, token: str) -> Path:
         """Write a kubeconfig for a bearer token; its path."""

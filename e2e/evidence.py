@@ -6,7 +6,7 @@ the metrics of every operator, and the audit log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ class Evidence:
         return logs | self._said
 
     def judged(
-        self, audited: Iterable[Mapping[str, Any]], unready: Sequence[tuple[float, float]]
+        self, audited: Iterable[Mapping[str, Any]], unready: Collection[tuple[float, float]]
     ) -> tuple[list[str], list[str]]:
         """What is wrong, and lines that tell what was looked at.
 
@@ -54,7 +54,9 @@ class Evidence:
             f"secrets: {len(found)} in {len(texts)} logs, lists of events and pages of metrics ({size:.1f} MB)",
             f"requests refused by our rules: {len(wrong)} of {len(ours)}; {lacked} where a test took a right away",
         ]
-        return [*found, *(f"refused: {_user(entry)} {entry['verb']} {entry['requestURI']}" for entry in wrong)], told
+        unseen = ["no refusal was seen where a test took a right away"] if self.lacking and not lacked else []
+        refused = [f"refused: {_user(entry)} {entry['verb']} {entry['requestURI']}" for entry in wrong]
+        return [*found, *unseen, *refused], told
 
 
 def forbids(entry: Mapping[str, Any]) -> bool:

@@ -8,7 +8,10 @@ from e2e.stage import Stage
 
 
 def test_what_ended_is_there_again(stage: Stage, place: Place) -> None:
-    """Killed one after the other; each is named once, and a release goes on as if nothing had been."""
+    """Killed one after the other; each is named once, and a release goes on as if nothing had been.
+
+    Refusals are overlooked while an API server starts, and not a moment longer.
+    """
     for child in (stage.plane.etcd, stage.plane.api, stage.plane.controllers):
         assert child.process is not None
         child.process.kill()
@@ -21,6 +24,8 @@ def test_what_ended_is_there_again(stage: Stage, place: Place) -> None:
     stage.world.wait()
     (said,) = stage.mend()
     assert said.startswith("nodes and data plane ended with status 0")
+    spans = dict(stage.plane.ready_at)
+    assert stage.mend() == [] and stage.plane.ready_at == spans
     place.operator("-min-interval", "1s")
     place.apply(*whole("shop"))
     place.wait("shop", "Initialized")
