@@ -60,6 +60,13 @@ class Uses(NamedTuple):
 NO_USES = Uses((), (), frozenset(), ())
 
 
+class Around(NamedTuple):
+    """Of which kinds the objects are that a canary needs, and why some of these cannot be read."""
+
+    kinds: frozenset[Resource]
+    unread: tuple[Problem, ...]
+
+
 @dataclass(slots=True)
 class Known:
     """What is kept of one canary from look to look. `version` is the Canary's when `plan` was made of it."""
@@ -90,6 +97,8 @@ class Eyes:
         self._owned = Owned(world.cache)
         self._settings, self._clock, self._follow = settings, clock, follow
         self._known: dict[Key, Known] = {}
+        self._kinds: dict[frozenset[Resource], frozenset[Resource]] = {}
+        """Most canaries need the same ones: each set is held once."""
         self._news = 0
         world.cache.on_sync(self._learned)
 
@@ -108,8 +117,7 @@ class Eyes:
         left = self._owned.left(key, plan.interest.union(more))
         self._interests.put(key, plan.interest.union(more, left) if more or left else plan.interest)
         uses = self._uses(plan, target, known.memo)
-        known.kinds = known.memo.of("kinds", (plan.followed, more, uses.kinds), lambda: _kinds(plan, more, uses))
-        unread = self._unread(known.kinds, plan, known.memo)
+        known.kinds, unread = self._around(known, plan, more, uses)
         self._configs.want(key, uses.with_copies)
         tracked = self._tracked(plan, uses, known.memo)
         owned = self._configs.owned(plan.canary.metadata.uid)
@@ -166,19 +174,22 @@ class Eyes:
         """A kind has been read, is refused, or is not refused any more."""
         self._news += 1
 
-    def _unread(self, kinds: frozenset[Resource], plan: Plan, memo: Memo) -> tuple[Problem, ...]:
-        """Follow every kind that the canary needs; why some cannot be. Raises NotYet."""
-        deleting = plan.canary.metadata.deletion_timestamp is not None
-        return memo.of("unread", (self._news, kinds, deleting), lambda: self._look_around(kinds, deleting))
+    def _around(self, known: Known, plan: Plan, more: tuple[Ref, ...], uses: Uses) -> Around:
+        """Follow every kind that the canary needs. Raises NotYet."""
+        made_of = (self._news, plan.followed, more, uses.kinds, plan.canary.metadata.deletion_timestamp)
+        return known.memo.of("around", made_of, lambda: self._look_around(known, plan, more, uses))
 
-    def _look_around(self, kinds: frozenset[Resource], deleting: bool) -> tuple[Problem, ...]:
+    def _look_around(self, known: Known, plan: Plan, more: tuple[Ref, ...], uses: Uses) -> Around:
         """On deletion a kind that is not served counts as one without objects: what is gone needs no handing back."""
+        kinds = frozenset((*plan.followed, *kinds_of(more), *uses.kinds))
+        known.kinds = self._kinds.setdefault(kinds, kinds)
         followed = list(map(self._follow, kinds))
         if not all(followed):
             raise NotYet
         refusals = [found for found in followed if not isinstance(found, bool)]
+        deleting = plan.canary.metadata.deletion_timestamp is not None
         wanted = {found.problem for found in refusals if isinstance(found, Forbidden) or not deleting}
-        return tuple(sorted(wanted, key=lambda problem: problem.text))
+        return Around(known.kinds, tuple(sorted(wanted, key=lambda problem: problem.text)))
 
     def _uses(self, plan: Plan, target: Obj | None, memo: Memo) -> Uses:
         kind, namespace = plan.workload, plan.canary.metadata.namespace
@@ -247,10 +258,6 @@ def _track(refs: tuple[ConfigRef, ...], namespace: str, find: Callable[[Ref], Fo
     if isinstance(found, Unread):
         raise NotYet
     return found
-
-
-def _kinds(plan: Plan, more: tuple[Ref, ...], uses: Uses) -> frozenset[Resource]:
-    return frozenset((*plan.followed, *kinds_of(more), *uses.kinds))
 
 
 def _uses(refs: tuple[ConfigRef, ...], namespace: str) -> Uses:
