@@ -20,7 +20,7 @@ from pyflagger.kube.resources import CONFIG_MAPS, SECRETS, resource_of
 from pyflagger.objects import UNREAD, Found, Obj, Ref, controller_of
 
 RETRY_SECONDS = 2.0
-READS_MAX = 8
+READS_MAX = 4
 """Reads at once, a third of all calls: after a start there are thousands, and what is decided must not wait for all."""
 
 Key = TypeVar("Key", bound=Hashable)

@@ -24,7 +24,7 @@ from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream, TransportE
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_SECONDS_MAX = 60.0
-CALLS_MAX = 24
+CALLS_MAX = 12
 """Calls at once, watches aside: more wait for each other at the API server, and each connection holds TLS buffers."""
 LINE_MAX = 8 << 20
 UNAUTHORIZED = 401
