@@ -11,7 +11,7 @@ from e2e.evidence import Evidence
 from e2e.planted import TOKEN
 
 OURS = "system:serviceaccount:test:flagger"
-
+LACKING = "system:serviceaccount:lacking:flagger"
 
 STARTING = (1_700_000_000.0, 1_700_000_003.0)
 """When an API server had started and was not ready."""
@@ -50,7 +50,7 @@ def test_a_secret_fails_the_run(tmp_path: Path, name: str) -> None:
         (entry(OURS), 1),
         (entry("system:serviceaccount:test:flagger-loadtester"), 1),
         (entry("system:serviceaccount:flagger-system:flagger"), 1),
-        (entry("system:serviceaccount:lacking:flagger"), 0),
+        (entry(LACKING), 0),
         (entry("system:serviceaccount:test:default"), 0),
         (entry("ctl"), 0),
         (entry(OURS, "allow"), 0),
@@ -63,6 +63,16 @@ def test_a_secret_fails_the_run(tmp_path: Path, name: str) -> None:
 def test_a_refusal_fails_the_run(tmp_path: Path, asked: dict[str, Any], wrong: int) -> None:
     """Of our accounts, unless a test took the right away; not of others, nor for want of a namespace or of rules."""
     evidence = Evidence(tmp_path)
-    evidence.lacking.add("system:serviceaccount:lacking:flagger")
-    found, told = evidence.judged([asked, entry(OURS, "allow", 200)], [STARTING])
+    evidence.lacking.add(LACKING)
+    found, told = evidence.judged([asked, entry(LACKING), entry(OURS, "allow", 200)], [STARTING])
     assert len(found) == wrong and told[1].startswith(f"requests refused by our rules: {wrong} of ")
+
+
+def test_a_run_that_sees_no_refusal_where_there_was_one_is_blind(tmp_path: Path) -> None:
+    """A right that was taken away is one that somebody was refused."""
+    evidence = Evidence(tmp_path)
+    evidence.lacking.add(LACKING)
+    refused = entry(LACKING)
+    assert evidence.judged([refused], [])[0] == []
+    (blind,), _ = evidence.judged([refused], [(0.0, 2e9)])
+    assert blind == "no refusal was seen where a test took a right away"
