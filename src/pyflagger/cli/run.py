@@ -34,13 +34,13 @@ LARGE, KEPT = 64 << 10, 128 << 10
 async def operate(options: Options) -> int:
     """Connect and serve until stopped. Raises NoCluster, OSError (the port is taken)."""
     clock = SystemClock()
-    transport = AiohttpTransport(await find(options.kubeconfig, options.master, clock))
-    http = AiohttpHttp()
+    endpoint = await find(options.kubeconfig, options.master, clock)
+    transport, own, http = AiohttpTransport(endpoint), AiohttpTransport(endpoint), AiohttpHttp()
     try:
-        return await serve(options, transport, http, clock)
+        return await serve(options, transport, own, http, clock)
     finally:
-        await http.close()
-        await transport.close()
+        for each in (http, transport, own):
+            await each.close()
 
 
 def main(argv: Sequence[str]) -> int:

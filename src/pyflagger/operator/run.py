@@ -194,14 +194,17 @@ def own_namespace(environ: Mapping[str, str]) -> str:
         return environ.get("POD_NAMESPACE", "")
 
 
-async def serve(options: Options, transport: Transport, http: Http, clock: Clock | None = None) -> int:
-    """Run until a signal comes or the lease is lost; returns the exit status."""
+async def serve(options: Options, transport: Transport, own: Transport, http: Http, clock: Clock | None = None) -> int:
+    """Run until a signal comes or the lease is lost; returns the exit status.
+
+    The lease goes over `own`: behind the calls of a thousand releases it would be renewed too late.
+    """
     clock = clock or SystemClock()
     log = logs.logger()
     elector = None
     if options.enable_leader_election:
         namespace = lease_namespace(options, own_namespace(os.environ))
-        elector = Elector(Client(transport, clock), clock, namespace, identity(clock), Timing())
+        elector = Elector(Client(own, clock), clock, namespace, identity(clock), Timing())
     operator = Operator(options, transport, http, clock, elector)
     async with AsyncExitStack() as stack:
         app = health.application([operator.controller.wedged], [operator.unready], operator.metrics)
