@@ -36,7 +36,7 @@ class Place:
         self.asked: list[Any] = []
         self.server = ApiServer(self.clock, audit=self.asked.append)
         self.client = Client(InProcess(self.server, "events"), self.clock)
-        self.events = Events(self.client, self.clock, self.log)
+        self.events = Events(self.client, self.clock, self.log, "pod-1")
 
     async def begin(self) -> Place:
         """With a namespace, and the writers at work."""
@@ -49,6 +49,10 @@ class Place:
         """The Events there are, by time of writing."""
         items = (await self.client.call("GET", EVENTS.path(namespace)))["items"]
         return sorted(items, key=lambda e: int(e["metadata"]["resourceVersion"]))
+
+    async def listed(self, namespace: str = "test") -> list[Any]:
+        """The Events there are, as the server lists them."""
+        return list((await self.client.call("GET", EVENTS.path(namespace)))["items"])
 
 
 def canary(name: str = "web", uid: str = "u1") -> dict[str, Any]:
@@ -76,6 +80,33 @@ async def test_a_text_is_an_event() -> None:
     assert event["reason"] == "Synced"
     assert event["firstTimestamp"] == event["lastTimestamp"] == "2023-11-14T22:13:20Z"
     assert event["metadata"]["name"].startswith("web.")
+    assert event["eventTime"] == "2023-11-14T22:13:20.000000Z" and event["reportingInstance"] == "pod-1"
+
+
+async def test_events_of_one_second_are_listed_as_they_happened() -> None:
+    """Servers list by name and kubectl sorts by whole seconds: names rise, also in one microsecond."""
+    place = await Place().begin()
+    texts = [f"text {number}" for number in range(30)]
+    for text in texts:
+        place.events.record(canary(), "Normal", text)
+        await place.clock.sleep(0.3 if text.endswith("7") else 0)
+    await place.events.stop()
+    assert [event["message"] for event in await place.listed()] == texts
+    another = await Place().begin()
+    another.events.record(canary(), "Normal", "an operator that was started again")
+    await another.events.stop()
+    assert (await another.listed())[0]["metadata"]["name"] != (await place.listed())[0]["metadata"]["name"]
+
+
+async def test_a_text_that_comes_again_after_another_is_listed_after_it() -> None:
+    """Its count rises only while it is the newest: a count would pull an old name to the end of the list."""
+    place = await Place().begin()
+    for text in ("a", "a", "b", "b", "b", "a"):
+        place.events.record(canary(), "Warning", text)
+        place.events.record(canary("other", "u2"), "Warning", "of another object")
+    await place.events.stop()
+    told = [(e["message"], e["count"]) for e in await place.listed() if e["involvedObject"]["name"] == "web"]
+    assert told == [("a", 2), ("b", 3), ("a", 1)]
 
 
 async def test_fifty_texts_are_fifty_events_in_order() -> None:
@@ -137,9 +168,10 @@ async def test_long_texts_and_names_fit() -> None:
     place = await Place().begin()
     name = "a" * NAME_MAX
     place.events.record(canary(name), "Normal", "x" * 5000)
+    place.events.record(canary(name), "Normal", "ü" * 5000)
     await place.events.stop()
-    (event,) = await place.written()
-    assert len(event["message"]) == MESSAGE_MAX
+    event, wide = await place.written()
+    assert len(event["message"]) == len(wide["message"].encode()) == MESSAGE_MAX
     assert len(event["metadata"]["name"]) <= NAME_MAX and event["involvedObject"]["name"] == name
 
 

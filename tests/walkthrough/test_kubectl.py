@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import re
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from pyflagger.clock import SystemClock
+from pyflagger.kube.client import Client
+from pyflagger.kube.events import Events
+from pyflagger.kube.http import AiohttpTransport, find
+from pyflagger.kube.resources import CONFIG_MAPS
+from pyflagger.logs import logger
 from walkthrough.sandboxed import BIN, Sandbox, sandbox
 
 pytestmark = pytest.mark.real
@@ -48,6 +56,22 @@ kind: Service
 metadata: {name: web, namespace: shop}
 spec: {selector: {app: web}, ports: [{port: 80, targetPort: http}]}
 """
+
+
+async def tell(kubeconfig: str, texts: Sequence[str]) -> None:
+    """Write Events about the ConfigMap of the shop, as the operator does about a Canary."""
+    clock = SystemClock()
+    transport = AiohttpTransport(await find(kubeconfig, "", clock))
+    client = Client(transport, clock)
+    try:
+        about = await client.get(CONFIG_MAPS, "shop", "settings")
+        events = Events(client, clock, logger())
+        events.start()
+        for text in texts:
+            events.record({"apiVersion": "v1", "kind": "ConfigMap", **about}, "Normal", text)
+        await events.stop()
+    finally:
+        await transport.close()
 
 
 @pytest.fixture(scope="module")
@@ -267,3 +291,12 @@ def test_a_client_library(place: Sandbox) -> None:
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
     assert said == {"seen": ["ADDED", "MODIFIED", "DELETED"], "conflict": 409, "canaries": 0}
+
+
+def test_events_of_one_second_as_they_happened(place: Sandbox) -> None:
+    """By `describe`, `get events` and `events --for`; a text that comes again is the last one, not the first."""
+    texts = [f"text {number} of a release" for number in (*range(30), 3)]
+    asyncio.run(tell(place.places["kubeconfig"], texts))
+    for words in (("describe", "configmap", "settings"), ("get", "events"), ("events", "--for=configmap/settings")):
+        said = place.kubectl("-n", "shop", *words)
+        assert re.findall(r"text \d+ of a release", said) == texts, words

@@ -1,36 +1,53 @@
-"""Kubernetes Events: every text of a release readable in `kubectl describe`, each at most one request.
+"""Kubernetes Events: every text of a release readable in `kubectl describe`, in order, each at most one request.
 
-The same text again within an hour raises the count of its Event. Nothing is thinned out. Told by `operator.say`; writes
-from a bounded queue of its own, in order, and a failure is logged and forgotten: telling never holds a release up.
+`kubectl describe` sorts by `lastTimestamp`, which API servers cut to seconds, and `kubectl get events` does not sort:
+both show Events of one second by name. So a name carries its time in microseconds, as those of client-go carry
+nanoseconds, and a text raises the count of its Event only while no other text about the object came in between. Nothing
+is thinned out. Called by `operator.say`; writes from a bounded queue, in order. A failure is logged and forgotten: an
+Event never holds a release up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
-from pyflagger.api.durations import stamp
+from pyflagger.api.durations import precise_stamp, stamp
 from pyflagger.clock import Clock
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import ApiError, NotFound
 from pyflagger.kube.resources import EVENTS
 from pyflagger.objects import Obj, Patch
 
-COMPONENT, REASON = "flagger", "Synced"
+COMPONENT, REASON, ACTION = "flagger", "Synced", "Reconcile"
 SAME_SECONDS = 3600.0
 QUEUE_MAX, REMEMBERED_MAX = 10_000, 10_000
 NAME_MAX, MESSAGE_MAX = 253, 1024
 WRITERS = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The newest Event about an object: a digest of its text, its name, its count, and when it was last said."""
+
+    digest: bytes
+    name: str
+    count: int
+    at: float
+
+
 class Events:
     """Writes Events about objects. Those of one object go through the same writer, so their order stays."""
 
-    def __init__(self, client: Client, clock: Clock, log: Any) -> None:
-        self._client, self._clock, self._log = client, clock, log
+    def __init__(self, client: Client, clock: Clock, log: Any, instance: str = COMPONENT) -> None:
+        """`instance` names this process; API servers require a name in an Event that has a precise time."""
+        self._client, self._clock, self._log, self._instance = client, clock, log, instance
         self._queues: list[asyncio.Queue[tuple[Obj, str, str, float]]] = []
-        self._known: dict[bytes, tuple[str, int, float]] = {}
+        self._newest: dict[bytes, Written] = {}
+        self._micros = 0
         self._tasks: list[asyncio.Task[None]] = []
         self.dropped = 0
 
@@ -55,7 +72,7 @@ class Events:
         who = _named(about)
         queue = self._queues[_digest(who["uid"] or who["name"])[0] % WRITERS]
         try:
-            queue.put_nowait((who, type_, shown(text)[:MESSAGE_MAX], self._clock.now()))
+            queue.put_nowait((who, type_, _cut(shown(text)), self._clock.now()))
         except asyncio.QueueFull:
             self.dropped += 1
 
@@ -70,29 +87,27 @@ class Events:
                 queue.task_done()
 
     async def _write(self, who: Obj, type_: str, text: str, at: float) -> None:
-        key = _digest(who["uid"], type_, text)
-        known = self._known.get(key)
-        if known and at - known[2] < SAME_SECONDS:
-            name, count, _ = known
-            ref = EVENTS.ref(_namespace(who), name)
-            try:
-                await self._client.patch(Patch(ref, {"count": count + 1, "lastTimestamp": stamp(at)}))
-            except NotFound:
-                known = None
-            else:
-                self._remember(key, name, count + 1, at)
-        if not known or at - known[2] >= SAME_SECONDS:
-            made = await self._client.create(self._event(who, type_, text, at), EVENTS)
-            self._remember(key, made["metadata"]["name"], 1, at)
+        about, digest = _digest(who["uid"], _namespace(who), who["name"]), _digest(type_, text)
+        last = self._newest.get(about)
+        if last and last.digest == digest and at - last.at < SAME_SECONDS:
+            again = Written(digest, last.name, last.count + 1, at)
+            body = {"count": again.count, "lastTimestamp": stamp(at)}
+            with suppress(NotFound):
+                await self._client.patch(Patch(EVENTS.ref(_namespace(who), last.name), body))
+                self._remember(about, again)
+                return
+        made = await self._client.create(self._event(who, type_, text, at), EVENTS)
+        self._remember(about, Written(digest, made["metadata"]["name"], 1, at))
 
-    def _remember(self, key: bytes, name: str, count: int, at: float) -> None:
-        self._known.pop(key, None)
-        self._known[key] = (name, count, at)
-        while len(self._known) > REMEMBERED_MAX:
-            del self._known[next(iter(self._known))]
+    def _remember(self, about: bytes, written: Written) -> None:
+        self._newest.pop(about, None)
+        self._newest[about] = written
+        while len(self._newest) > REMEMBERED_MAX:
+            del self._newest[next(iter(self._newest))]
 
     def _event(self, who: Obj, type_: str, text: str, at: float) -> Obj:
-        suffix = f".{self._clock.unique().replace('-', '')[:16]}"
+        self._micros = max(int(at * 1e6), self._micros + 1)
+        suffix = f".{self._micros:013x}{self._clock.unique()[:3]}"
         return {
             "apiVersion": "v1",
             "kind": "Event",
@@ -107,9 +122,11 @@ class Events:
             "count": 1,
             "firstTimestamp": stamp(at),
             "lastTimestamp": stamp(at),
+            "eventTime": precise_stamp(at),
+            "action": ACTION,
             "source": {"component": COMPONENT},
             "reportingComponent": COMPONENT,
-            "reportingInstance": "",
+            "reportingInstance": self._instance,
         }
 
 
@@ -118,6 +135,11 @@ def shown(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+def _cut(text: str) -> str:
+    """As much of a text as API servers take: they count bytes."""
+    return text.encode()[:MESSAGE_MAX].decode(errors="ignore")
 
 
 def _named(about: Obj) -> Obj:

@@ -89,7 +89,7 @@ class Operator:
         self.telemetry = Telemetry(__version__, options.mesh_provider)
         self.cache = cache = Cache(client, clock, options.namespace)
         self.configs: Configs[Key] = Configs(cache, client, clock)
-        self._events = Events(client, clock, log)
+        self._events = Events(client, clock, log, socket.gethostname())
         identity = Identity(options.hook_token_file, options.hook_token_urls, clock)
         self._hooks = EventHooks(http, clock, log, options.event_webhook, identity=identity)
         world, interests, rivals = World(cache, clock), Interests(), Rivals()

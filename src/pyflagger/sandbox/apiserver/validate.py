@@ -19,6 +19,15 @@ _DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _IMMUTABLE = "field is immutable"
+_EVENT_NEEDS = {
+    "reportingComponent": "reportingController",
+    "reportingInstance": "reportingInstance",
+    "action": "action",
+    "reason": "reason",
+}
+"""What an Event with `eventTime` must have, and the API server's name for it."""
+
+_EVENT_MESSAGE_MAX = 1024
 
 
 def _same(new: Obj, old: Obj | None, path: str) -> Iterator[Cause]:
@@ -258,6 +267,12 @@ def _event(obj: Obj, old: Obj | None) -> Iterator[Cause]:
     where = about.get("namespace") or "default"
     if old is None and where != obj["metadata"].get("namespace") and about.get("namespace") is not None:
         yield wrong("involvedObject.namespace", about.get("namespace", ""), "does not match event.namespace")
+    if obj.get("eventTime"):
+        for key, field in _EVENT_NEEDS.items():
+            if not obj.get(key):
+                yield required(field)
+        if len(obj.get("message", "").encode()) > _EVENT_MESSAGE_MAX:
+            yield wrong("message", "", f"can have at most {_EVENT_MESSAGE_MAX} characters")
 
 
 def _lease(obj: Obj, old: Obj | None) -> Iterator[Cause]:
