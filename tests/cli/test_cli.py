@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 import yaml
+from click.shell_completion import ShellComplete
 
-from pyflagger.cli import crds, demo, lint, sandbox
+from pyflagger.cli import demo, lint, sandbox
 from pyflagger.cli.demo.scenario import UnknownScenario, load, names
 from pyflagger.cli.demo.views import Lines, check, line, summary
 from pyflagger.cli.demo.visitors import Tally
-from pyflagger.cli.main import COMMANDS, main
+from pyflagger.cli.main import COMMANDS, COMPLETING, SERVICES, command_line, main
+from pyflagger.cli.people import Commands
 from pyflagger.cli.stage import Broken, Interrupted, interruptible, while_whole
-from pyflagger.goflags import BadFlag
 from pyflagger.sandbox.cluster import replaceable
 from pyflagger.sandbox.trouble import MissingExtra
 
@@ -32,6 +36,81 @@ def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> 
     assert main([]) == 0
     said = capsys.readouterr().out
     assert all(name in said for name in COMMANDS)
+
+
+def test_without_a_word_a_pod_runs_the_operator() -> None:
+    """As the reference's image does; at a terminal there is help."""
+    assert command_line([], {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == ["run"]
+    assert command_line([], {}) == ["--help"]
+
+
+@pytest.mark.parametrize("argv, words", [(["help"], ["--help"]), (["help", "lint"], ["lint", "--help"]),
+                                         (["-h"], ["--help"]), (["--version"], ["version"]),
+                                         (["-version"], ["run", "-version"]), (["lint", "a"], ["lint", "a"]),
+                                         (["-port", "1"], ["run", "-port", "1"])])  # fmt: skip
+def test_what_the_first_words_mean(argv: list[str], words: list[str]) -> None:
+    """`help COMMAND` is `COMMAND --help`; a flag means the operator."""
+    assert command_line(argv, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == words
+
+
+@pytest.mark.parametrize(
+    "argv, said",
+    [
+        (["sandbox", "-mesh-provider", "nope"], ("--mesh-provider", "'nope' is not a known traffic provider", "nginx")),
+        (["sandbox", "-log-level=loud"], ("'--log-level': 'loud' is not one of 'debug'",)),
+        (["sandbox", "-min-interval=soon"], ("'soon' is not a duration such as 10s",)),
+        (["sandbox", "more"], ("unexpected extra argument (more)",)),
+        (["demo", "green"], ("there is no scenario 'green'; there are nginx-canary,",)),
+        (["demo", "--jsno"], ("No such option '--jsno'", "--json")),
+        (["lint"], ("Missing argument",)),
+        (["crds", "now"], ("unexpected extra argument (now)",)),
+        (["help", "nothing"], ("No such command 'nothing'",)),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_is_one_line(
+    argv: list[str], said: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names the flag and what it takes; where to read more comes after it; the status is 2."""
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    first, hint = err.splitlines()
+    assert not out and all(text in first for text in said) and hint.startswith("Try `flagger")
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in SERVICES])
+def test_a_command_is_listed_as_it_describes_itself(command: str) -> None:
+    """The table needs no import of the module, so it could say something else."""
+    found = Commands(COMMANDS).get_command(click.Context(click.Command("x")), command)
+    assert found is not None and found.help
+
+
+@pytest.mark.parametrize("typed, offered", [("", set(COMMANDS)), ("sandbox --no", {"--no-operator"}),
+                                            ("sandbox --mesh-provider lin", {"linkerd"}),
+                                            ("demo ga", {"gates", "gatewayapi"}),
+                                            ("completion z", {"zsh"})])  # fmt: skip
+def test_a_shell_completes(
+    typed: str, offered: set[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Commands, options, and the values that are known."""
+    *words, last = typed.split(" ")
+    completion = ShellComplete(Commands(COMMANDS), {}, "flagger", COMPLETING)
+    assert {item.value for item in completion.get_completions(words, last)} == offered
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_of_a_shell_is_printed(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It calls `flagger` with the variable that `main` looks for."""
+    assert main(["completion", shell]) == 0
+    assert f"{COMPLETING}={shell}_complete" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_services_never_load_what_only_people_use(service: str) -> None:
+    """Their memory is what a cluster pays for."""
+    code = f"import sys, pyflagger.cli.main as m; m.main(['{service}', '-help']); print('click' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
 
 
 def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,10 +146,10 @@ def test_the_operator_says_when_there_is_no_cluster(
 
 def test_the_definitions_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """Three documents of YAML."""
-    assert crds.main([]) == 0
+    assert main(["crds"]) == 0
     kinds = [doc["spec"]["names"]["kind"] for doc in yaml.safe_load_all(capsys.readouterr().out)]
     assert kinds == ["Canary", "MetricTemplate", "AlertProvider"]
-    assert crds.main(["more"]) == 2
+    assert main(["crds", "more"]) == 2
 
 
 # lint ---------------------------------------------------------------------------------------------------------------
@@ -166,19 +245,24 @@ def test_lists_and_strangers_are_looked_through(tmp_path: Path, capsys: pytest.C
 # sandbox and demo ---------------------------------------------------------------------------------------------------
 
 
+def read(argv: list[str]) -> sandbox.Asked:
+    """What a command line of `flagger sandbox` asks for. Raises click.UsageError."""
+    return sandbox.asked(**sandbox.command.make_context("flagger sandbox", argv).params)
+
+
 def test_the_sandbox_reads_its_flags(tmp_path: Path) -> None:
     """Defaults are those of the docs; each flag does what it says."""
-    asked = sandbox.read([])
+    asked = read([])
     assert asked.options is not None
     assert (asked.options.mesh_provider, asked.options.min_interval) == ("nginx", 10.0)
     assert (asked.setup.prometheus, asked.setup.kubeconfig, asked.as_json) == ("embedded", None, False)
-    asked = sandbox.read(["--json", f"--kubeconfig={tmp_path}/c", "--min-interval", "1s", "-mesh-provider=kubernetes"])
+    asked = read(["--json", f"--kubeconfig={tmp_path}/c", "--min-interval", "1s", "-mesh-provider=kubernetes"])
     assert asked.options is not None
     assert (asked.options.mesh_provider, asked.options.min_interval) == ("kubernetes", 1.0)
     assert asked.setup.kubeconfig == tmp_path / "c"
-    assert sandbox.read(["-no-operator"]).options is None
-    with pytest.raises(BadFlag, match="min-interval"):
-        sandbox.read(["-min-interval=soon"])
+    assert read(["-no-operator"]).options is None
+    with pytest.raises(click.UsageError, match="soon"):
+        read(["-min-interval=soon"])
 
 
 def test_a_missing_part_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,16 +285,16 @@ def test_a_missing_part_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pyt
                                             (["gates", "--prometheus", "auto", "--json"], "gates")])  # fmt: skip
 def test_the_scenario_may_stand_anywhere(argv: list[str], scenario: str) -> None:
     """Before or behind the flags; the default is the NGINX canary."""
-    asked = demo.read(argv)
-    assert asked.scenario == scenario
-    assert asked.as_json == ("--json" in argv)
-    assert asked.prometheus == ("auto" if "auto" in argv else "embedded")
+    asked = demo.command.make_context("flagger demo", argv).params
+    assert asked["scenario"].name == scenario
+    assert asked["json"] == ("--json" in argv)
+    assert asked["prometheus"] == ("auto" if "auto" in argv else "embedded")
 
 
 def test_two_scenarios_are_one_too_many() -> None:
     """The second one is named."""
-    with pytest.raises(BadFlag, match="unexpected argument 'blue-green'"):
-        demo.read(["gates", "blue-green"])
+    with pytest.raises(click.UsageError, match="blue-green"):
+        demo.command.make_context("flagger demo", ["gates", "blue-green"])
 
 
 def test_every_scenario_can_be_loaded() -> None:

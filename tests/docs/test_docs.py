@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 from docs.paths import fields, table
 from pyflagger.api.meaning import MEANING
 from pyflagger.api.status import Phase
-from pyflagger.cli import demo, sandbox
-from pyflagger.cli.main import COMMANDS
+from pyflagger.cli.main import COMMANDS, SERVICES
 from pyflagger.core import reasons
 from pyflagger.core.decision import Reason
 from pyflagger.core.transitions import ALLOWED
@@ -48,12 +49,29 @@ def test_the_tables_of_fields_are_those_of_the_kinds(kind: str, part: str) -> No
 
 @pytest.mark.parametrize(
     "command, flags",
-    [("run", OPERATOR), ("loadtester", LOADTESTER), ("sandbox", sandbox.FLAGS), ("demo", demo.FLAGS)],
+    [("run", OPERATOR), ("loadtester", LOADTESTER)],
 )
 def test_every_flag_is_explained(command: str, flags: tuple[Flag, ...]) -> None:
     """Each flag has a row with its help text in the section of its command."""
     section = page("commands.md").partition(f"## `flagger {command}`")[2].partition("\n## ")[0]
     assert [flag.name for flag in flags if f"| `-{flag.name}` |" not in section or flag.help not in section] == []
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in SERVICES])
+def test_every_option_is_explained(name: str) -> None:
+    """The same for the commands that people type."""
+    command = importlib.import_module(COMMANDS[name][0]).command
+    section = page("commands.md").partition(f"## `flagger {name}`")[2].partition("\n## ")[0]
+    options = [param for param in command.params if isinstance(param, click.Option)]
+    rows = [f"| `{option.opts[-1]}` | {shown_default(option)} | {option.help} |" for option in options]
+    assert [row for row in rows if row not in section] == []
+
+
+def shown_default(option: click.Option) -> str:
+    """A default as the tables show it."""
+    if option.is_flag:
+        return "false"
+    return f"`{option.default}`" if isinstance(option.default, str) else ""
 
 
 def test_every_command_has_a_section() -> None:

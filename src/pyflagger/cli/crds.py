@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+import click
 import yaml
 
 from pyflagger.api.crds import crds
+from pyflagger.cli.people import Words
 
 
-def main(argv: Sequence[str]) -> int:
-    """Print them; no options."""
-    if argv:
-        print("usage: flagger crds")
-        return 0 if argv[0] in ("-h", "--help") else 2
-    print(yaml.safe_dump_all(crds(), sort_keys=False), end="")
-    return 0
+@click.command(cls=Words)
+def command() -> None:
+    """Print the CustomResourceDefinitions as YAML, for `kubectl apply -f -`."""
+    click.echo(yaml.safe_dump_all(crds(), sort_keys=False), nl=False)

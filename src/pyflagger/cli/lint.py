@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import yaml
 
 from pyflagger.api import defaults, names
@@ -19,6 +20,7 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem
 from pyflagger.api.parse import Invalid, parse_alert_provider, parse_canary, parse_metric_template
 from pyflagger.api.validate import validate
+from pyflagger.cli.people import Words, call
 from pyflagger.core.lint import lint
 from pyflagger.objects import Obj
 from pyflagger.routing.ingresses import port_mismatch
@@ -34,7 +36,6 @@ DEFAULT_PROVIDER = "nginx"
 """Taken for a Canary that names none: the operator's own default is not known here."""
 
 INTERVAL_FLOOR_SECONDS = 10.0
-USAGE = "usage: flagger lint FILE…   (- reads standard input)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +138,15 @@ def _load_misses_the_ingress(canary: Canary) -> Iterator[str]:
             )
 
 
-def main(argv: Sequence[str]) -> int:
-    """Check files; 1 when something will not work or cannot be read, 2 when the command line is wrong."""
-    if not argv or any(word in ("-h", "-help", "--help") for word in argv):
-        print(USAGE, file=sys.stdout if argv else sys.stderr)
-        return 0 if argv else 2
+@click.command(cls=Words)
+@click.argument("files", nargs=-1, required=True)
+def command(files: tuple[str, ...]) -> int:
+    """Check manifests before they reach a cluster. `-` reads standard input.
+
+    The exit status is 1 when something will not work or a file cannot be read.
+    """
     try:
-        found = list(read(argv))
+        found = list(read(files))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         print(f"flagger lint: {error}", file=sys.stderr)
         return 1
@@ -154,3 +157,8 @@ def main(argv: Sequence[str]) -> int:
     for line in (*wrong, *notes(found)):
         print(line)
     return 1 if wrong else 0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Check files; 1 when something will not work or cannot be read, 2 when the command line is wrong."""
+    return call(command, argv, "flagger lint")

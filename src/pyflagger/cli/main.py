@@ -1,14 +1,15 @@
 """`flagger`: which command runs. Services take Go-style flags, the rest is for people.
 
-A first word that is a flag means `run`, so that the image's entry point is a drop-in for the reference's. Commands are
-imported when chosen: the operator never pays for what only people use.
+A first word that is a flag means `run`, and so does no word at all in a pod, so that the image's entry point is a
+drop-in for the reference's. Commands are imported when chosen: the operator never pays for what only people use.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pyflagger import __version__
 
@@ -19,32 +20,40 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lint": ("pyflagger.cli.lint", "check manifests before they reach a cluster"),
     "sandbox": ("pyflagger.cli.sandbox", "a small cluster on this machine, until Ctrl-C"),
     "demo": ("pyflagger.cli.demo", "play a release on the sandbox and watch it"),
+    "completion": ("pyflagger.cli.completion", "print the completion script of a shell"),
 }
+SERVICES = ("run", "loadtester")
+COMPLETING = "_FLAGGER_COMPLETE"
+"""The variable by which a shell asks for completions."""
+
+HELP = ("-h", "-help", "--help")
 
 
-def usage() -> str:
-    """What can be said to `flagger`."""
-    lines = ["usage: flagger COMMAND [OPTIONS]", ""]
-    lines += [f"  {name:<12}{text}" for name, (_, text) in COMMANDS.items()]
-    return "\n".join([*lines, "", "`flagger COMMAND --help` says more."])
+def command_line(argv: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """The words of a command with its name first; `--help` and `version` may stand alone."""
+    words = list(argv)
+    if not words:
+        return ["run" if environ.get("KUBERNETES_SERVICE_HOST") else "--help"]
+    if words[0] == "help":
+        return [*words[1:2], "--help"]
+    if words[0] in HELP:
+        return ["--help"]
+    if words[0] == "--version":
+        return ["version"]
+    return ["run", *words] if words[0].startswith("-") else words
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status (2: the command line is wrong)."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help", "-help", "help"):
-        print(usage())
-        return 0
-    if words[0] in ("version", "--version"):
+    words = command_line(sys.argv[1:] if argv is None else argv, os.environ)
+    if words[0] == "version":
         print(f"Flagger version {__version__} revision  unknown")
         return 0
-    if words[0].startswith("-"):
-        words.insert(0, "run")
-    if words[0] not in COMMANDS:
-        print(f"flagger: unknown command {words[0]!r}\n\n{usage()}", file=sys.stderr)
-        return 2
-    command = importlib.import_module(COMMANDS[words[0]][0])
-    return int(command.main(words[1:]))
+    if words[0] in SERVICES and COMPLETING not in os.environ:
+        return int(importlib.import_module(COMMANDS[words[0]][0]).main(words[1:]))
+    from pyflagger.cli.people import Commands, call
+
+    return call(Commands(COMMANDS), words, "flagger")
 
 
 if __name__ == "__main__":

@@ -12,29 +12,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pyflagger import goflags, logs
+import click
+
+from pyflagger import logs
+from pyflagger.cli.people import LEVELS, Duration, Provider, Words, call
 from pyflagger.cli.stage import Broken, Interrupted, Staged, interruptible, meshed, routed, staged, while_whole
 from pyflagger.clock import SystemClock
-from pyflagger.goflags import BadFlag, Flag, boolean, duration
 from pyflagger.operator.options import Options
 from pyflagger.sandbox.cluster import Setup
 from pyflagger.sandbox.trouble import CannotStart
 
-FLAGS: tuple[Flag, ...] = (
-    Flag("json", False, "when ready, print one JSON line: kubeconfig, api, ingress, metrics, operator", boolean),
-    Flag("kubeconfig", "", "where to write the kubeconfig; empty: a temporary file"),
-    Flag(
-        "min-interval",
-        10.0,
-        "shortest analysis interval of the operator; lower it to watch a release go faster",
-        duration,
-    ),
-    Flag("no-operator", False, "run the cluster without an operator, for another one to be run on it", boolean),
-    Flag("prometheus", "embedded", "embedded, auto (a real one when on PATH), or the path of a real one"),
-    Flag("mesh-provider", "nginx", "the operator's default traffic provider"),
-    Flag("log-level", "warning", "level of the operator's log on standard error"),
-)
+FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +37,21 @@ class Asked:
     log_level: str
 
 
-def read(argv: Sequence[str]) -> Asked:
-    """The command line. Raises BadFlag."""
-    said = goflags.parse(FLAGS, argv, {})
+def asked(
+    json: bool,
+    kubeconfig: Path | None,
+    min_interval: float,
+    no_operator: bool,
+    prometheus: str,
+    mesh_provider: str,
+    log_level: str,
+) -> Asked:
+    """What the options mean together."""
     setup = Setup(
-        kubeconfig=Path(said["kubeconfig"]) if said["kubeconfig"] else None,
-        prometheus=said["prometheus"],
-        mesh=meshed(said["mesh_provider"]),
-        family=routed(said["mesh_provider"]),
+        kubeconfig=kubeconfig, prometheus=prometheus, mesh=meshed(mesh_provider), family=routed(mesh_provider)
     )
-    options = Options(mesh_provider=said["mesh_provider"], min_interval=said["min_interval"])
-    return Asked(setup, None if said["no_operator"] else options, said["json"], said["log_level"])
+    options = Options(mesh_provider=mesh_provider, min_interval=min_interval)
+    return Asked(setup, None if no_operator else options, json, log_level)
 
 
 def places(stage: Staged) -> dict[str, str]:
@@ -79,29 +73,52 @@ def text(stage: Staged) -> str:
     return "\n".join(["The sandbox is ready; Ctrl-C ends it.", "", *lines, "", hint])
 
 
-async def serve(asked: Asked) -> None:
+async def serve(wanted: Asked) -> None:
     """Run until cancelled. Raises Broken, CannotStart, OSError."""
-    async with staged(asked.setup, asked.options, SystemClock()) as stage:
-        print(json.dumps(places(stage)) if asked.as_json else text(stage), flush=True)
+    async with staged(wanted.setup, wanted.options, SystemClock()) as stage:
+        print(json.dumps(places(stage)) if wanted.as_json else text(stage), flush=True)
         await while_whole(asyncio.Event().wait(), stage.cluster)
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run a sandbox; 1 when it cannot be brought up, 2 when the command line is wrong."""
-    if any(word in ("-h", "-help", "--help") for word in argv):
-        print(goflags.usage("flagger sandbox", FLAGS))
-        return 0
+def run(wanted: Asked) -> int:
+    """Run a sandbox until a signal; 1 when it cannot be brought up or a part of it ends by itself."""
+    logs.configure(wanted.log_level, "console")
     try:
-        asked = read(argv)
-    except BadFlag as error:
-        print(error, file=sys.stderr)
-        return 2
-    logs.configure(asked.log_level, "console")
-    try:
-        asyncio.run(interruptible(serve(asked)))
+        asyncio.run(interruptible(serve(wanted)))
     except (Broken, CannotStart, OSError) as error:
         print(f"flagger sandbox: {error}", file=sys.stderr)
         return 1
     except (Interrupted, KeyboardInterrupt):
         pass
     return 0
+
+
+@click.command(cls=Words)
+@click.option(
+    "--json", is_flag=True, help="when ready, print one JSON line: kubeconfig, api, ingress, metrics, operator"
+)
+@click.option("--kubeconfig", type=FILE, help="where to write the kubeconfig; without it: a temporary file")
+@click.option(
+    "--min-interval",
+    type=Duration(),
+    default="10s",
+    help="shortest analysis interval of the operator; lower it to watch a release go faster",
+)
+@click.option(
+    "--no-operator", is_flag=True, help="run the cluster without an operator, for another one to be run on it"
+)
+@click.option(
+    "--prometheus", default="embedded", help="embedded, auto (a real one when on PATH), or the path of a real one"
+)
+@click.option("--mesh-provider", type=Provider(), default="nginx", help="the operator's default traffic provider")
+@click.option(
+    "--log-level", type=click.Choice(LEVELS), default="warning", help="level of the operator's log on standard error"
+)
+def command(**said: Any) -> int:
+    """A small cluster on this machine until Ctrl-C, with the operator on it."""
+    return run(asked(**said))
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command; 1 when it cannot be brought up, 2 when the command line is wrong."""
+    return call(command, argv, "flagger sandbox")

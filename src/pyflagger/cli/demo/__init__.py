@@ -13,23 +13,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyflagger import goflags, logs
+import click
+
+from pyflagger import logs
 from pyflagger.cli.demo.play import Player, Show, Stuck, Told
 from pyflagger.cli.demo.scenario import DEFAULT, Scenario, UnknownScenario, load, names
 from pyflagger.cli.demo.views import JsonLines, Lines, Picture, View
+from pyflagger.cli.people import LEVELS, Words, call
 from pyflagger.cli.stage import Broken, Interrupted, interruptible, meshed, routed, staged, while_whole
 from pyflagger.clock import SystemClock
-from pyflagger.goflags import BadFlag, Flag, boolean
 from pyflagger.operator.options import Options
 from pyflagger.sandbox.cluster import Setup
 from pyflagger.sandbox.trouble import CannotStart
 
-FLAGS: tuple[Flag, ...] = (
-    Flag("list", False, "say which scenarios there are", boolean),
-    Flag("json", False, "a JSON object a line, the last one a summary", boolean),
-    Flag("prometheus", "embedded", "embedded, auto (a real one when on PATH), or the path of a real one"),
-    Flag("log-level", "error", "level of the operator's log on standard error"),
-)
 MIN_INTERVAL_SECONDS = 1.0
 SIGNALLED = 128
 """A shell's exit status of what a signal ended, without the signal's number."""
@@ -39,21 +35,15 @@ SIGNALLED = 128
 class Asked:
     """What the command line asks for."""
 
-    scenario: str
-    listing: bool
+    scenario: Scenario
     as_json: bool
     prometheus: str
     log_level: str
 
 
-def read(argv: Sequence[str]) -> Asked:
-    """The command line: flags, and at most one scenario anywhere among them. Raises BadFlag."""
-    said = goflags.parse(FLAGS, argv, {}, bare="scenario")
-    return Asked(said["scenario"] or DEFAULT, said["list"], said["json"], said["prometheus"], said["log_level"])
-
-
-def view_of(asked: Asked, scenario: Scenario) -> View:
+def view_of(asked: Asked) -> View:
     """JSON when asked for, a picture in a terminal, lines elsewhere."""
+    scenario = asked.scenario
     if asked.as_json:
         return JsonLines()
     return Picture(f"{scenario.name}: {scenario.about}") if sys.stdout.isatty() else Lines()
@@ -72,9 +62,9 @@ def read_by_somebody(show: Show) -> Show:
     return showing
 
 
-async def play(asked: Asked, scenario: Scenario) -> list[Told]:
+async def play(asked: Asked) -> list[Told]:
     """Play on a fresh sandbox and show the summary. Raises Stuck, Broken, and what a sandbox raises."""
-    clock, view = SystemClock(), view_of(asked, scenario)
+    clock, view, scenario = SystemClock(), view_of(asked), asked.scenario
     options = Options(mesh_provider=scenario.provider, min_interval=MIN_INTERVAL_SECONDS)
     with view:
         show = read_by_somebody(view.show)
@@ -86,23 +76,11 @@ async def play(asked: Asked, scenario: Scenario) -> list[Told]:
     return told
 
 
-def main(argv: Sequence[str]) -> int:
-    """Play a scenario; 1 when it did not end as it says or could not be played, 2 for a wrong command line."""
-    if any(word in ("-h", "-help", "--help") for word in argv):
-        print(goflags.usage("flagger demo [SCENARIO]", FLAGS))
-        return 0
-    try:
-        asked = read(argv)
-        if asked.listing:
-            print("\n".join(f"{name:<18}{load(name).about}" for name in names()))
-            return 0
-        scenario = load(asked.scenario)
-    except (BadFlag, UnknownScenario) as error:
-        print(f"flagger demo: {error}", file=sys.stderr)
-        return 2
+def run(asked: Asked) -> int:
+    """Play a scenario; 1 when it did not end as it says or could not be played."""
     logs.configure(asked.log_level, "console")
     try:
-        told = asyncio.run(interruptible(play(asked, scenario)))
+        told = asyncio.run(interruptible(play(asked)))
     except (Broken, Stuck, CannotStart, OSError) as error:
         print(f"flagger demo: {error}", file=sys.stderr)
         return 1
@@ -111,3 +89,46 @@ def main(argv: Sequence[str]) -> int:
     except Interrupted as interrupted:
         return SIGNALLED + interrupted.number
     return 0 if all(each.right for each in told) else 1
+
+
+def found(ctx: click.Context, param: click.Parameter, name: str) -> Scenario:
+    """The scenario of a name."""
+    try:
+        return load(name)
+    except UnknownScenario as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def listed(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    """Print the scenarios and end."""
+    if wanted:
+        click.echo("\n".join(f"{name:<18}{load(name).about}" for name in names()))
+        ctx.exit()
+
+
+def completed(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Scenarios that begin so."""
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+@click.command(cls=Words)
+@click.argument("scenario", default=DEFAULT, callback=found, shell_complete=completed)
+@click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=listed, help="list the scenarios")
+@click.option("--json", is_flag=True, help="a JSON object a line, the last one a summary")
+@click.option(
+    "--prometheus", default="embedded", help="embedded, auto (a real one when on PATH), or the path of a real one"
+)
+@click.option(
+    "--log-level", type=click.Choice(LEVELS), default="error", help="level of the operator's log on standard error"
+)
+def command(scenario: Scenario, json: bool, prometheus: str, log_level: str) -> int:
+    """Play a release on a sandbox, with visitors coming in all along.
+
+    The exit status is 0 only when each release ended as its scenario says.
+    """
+    return run(Asked(scenario, json, prometheus, log_level))
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command; 1 when a release ended otherwise, 2 for a wrong command line."""
+    return call(command, argv, "flagger demo")

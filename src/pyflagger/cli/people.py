@@ -1,0 +1,107 @@
+"""The commands that people type, on click: help, completion, suggestions, errors of one line.
+
+A command's module holds `command`, a click.Command whose callback returns the exit status. `flagger run` and `flagger
+loadtester` never import this: they take Go-style flags, and the operator's memory is measured.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from pyflagger.api import durations
+from pyflagger.api.facts import Problem
+from pyflagger.api.names import resolve_provider
+from pyflagger.routing.registry import known_providers, router_for
+
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class Words(click.Command):
+    """A command whose long options also take one dash, as in Go: `flagger sandbox -mesh-provider linkerd`."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **{"context_settings": SETTINGS} | more)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give long options their second dash."""
+        known = {name for param in self.get_params(ctx) for name in param.opts if name.startswith("--")}
+        return super().parse_args(ctx, [f"-{word}" if f"-{word.partition('=')[0]}" in known else word for word in args])
+
+
+class Commands(click.Group):
+    """Every command of `flagger`, from a table of module and short help by name. A module is imported when chosen."""
+
+    def __init__(self, table: Mapping[str, tuple[str, str]]) -> None:
+        super().__init__("flagger", context_settings=SETTINGS, help="Progressive delivery for Kubernetes.")
+        self.table = table
+        self.epilog = "`flagger help COMMAND` explains a command. `flagger -FLAG…` means `flagger run -FLAG…`."
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The order of the table."""
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """A command of people; None for a service, too."""
+        if name not in self.table:
+            return None
+        return getattr(importlib.import_module(self.table[name][0]), "command", None)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The short helps, without an import."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in self.table.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names of commands, without an import."""
+        return [
+            CompletionItem(name, help=about) for name, (_, about) in self.table.items() if name.startswith(incomplete)
+        ]
+
+
+class Duration(click.ParamType[float]):
+    """A Go duration such as `10s` or `1m30s`, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Refuses what is no duration."""
+        try:
+            return value if isinstance(value, float) else durations.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Provider(click.ParamType[str]):
+    """The name of a traffic provider, as people write it."""
+
+    name = "provider"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuses a name that no router has, and names the known ones."""
+        found = router_for(resolve_provider(value))
+        if isinstance(found, Problem):
+            self.fail(f"{found.text}. {found.todo}", param, ctx)
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The known names."""
+        return [CompletionItem(name) for name in known_providers() if name.startswith(incomplete)]
+
+
+def call(command: click.Command, argv: Sequence[str], name: str) -> int:
+    """Run a command; its exit status, 2 with one line on standard error when the command line is wrong."""
+    try:
+        return int(command.main(list(argv), name, standalone_mode=False) or 0)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else name
+        print(f"{path}: {error.format_message()}\nTry `{path} --help`.", file=sys.stderr)
+        return error.exit_code
+    except click.Abort:
+        return 130
