@@ -15,6 +15,7 @@ NGINX = Capabilities(weights=True, ab=True)
 KNATIVE = {"apiVersion": "serving.knative.dev/v1", "kind": "Service"}
 MATCH = [{"headers": {"x-user": {"exact": "insider"}}}]
 LONG = "a" * 250
+METRIC = {"name": "m", "query": "q"}
 
 
 def problems(
@@ -214,14 +215,15 @@ def test_all_problems_come_at_once_and_nothing_else() -> None:
         analysed(stepWeight=None, stepWeights=[1, 50, 100]),
         analysed(stepWeight=100, maxWeight=100, interval="1s"),
         analysed(stepWeight=None, iterations=10, match=MATCH),
-        analysed(interval="1m30s", metrics=[{"name": "m", "interval": "500ms"}], webhooks=[hook(timeout="1.5s")]),
-        analysed(metrics=[{"name": "m", "thresholdRange": {"min": 1, "max": 1}}]),
+        analysed(interval="1m30s", metrics=[{**METRIC, "interval": "500ms"}], webhooks=[hook(timeout="1.5s")]),
+        analysed(metrics=[{**METRIC, "thresholdRange": {"min": 1, "max": 1}}]),
         analysed(metrics=[{"name": "m", "templateRef": {"name": "t", "namespace": "test"}}]),
-        good(targetRef={"name": "a" * 245}, service={"name": "b" * 55}),
+        good(targetRef={"name": "a" * 234}, service={"name": "b" * 55}),
+        good(targetRef={"kind": "DaemonSet", "name": "a" * 245}, service={"name": "b" * 55}),
         good(skipAnalysis=True, analysis={"stepWeight": None}),
         good(analysis=None),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_what_makes_sense_is_not_complained_about(manifest: dict[str, Any]) -> None:
     """The edges of every rule are inside."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pyflagger.kube.errors import NotFound
 from pyflagger.objects import Obj
 from stage.manifests import analysis, canary, deployment, ingress, scaler, settings
 from stage.trouble import Pair
@@ -43,6 +44,20 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "a range the wrong way round": (
         with_analysis(metrics=[{**METRIC, "query": "x", "thresholdRange": {"min": 5, "max": 1}}]),
         r"metrics\[0\]\.thresholdRange",
+    ),
+    "a cookie's pattern, which no annotation can hold": (
+        with_analysis(
+            stepWeight=None, maxWeight=None, iterations=3, match=[{"headers": {"cookie": {"regex": "^(.*?;)?a=1$"}}}]
+        ),
+        r"spec\.analysis\.match\[0\]\.headers\.cookie cannot be expressed",
+    ),
+    "a gate that is a file": (
+        with_analysis(webhooks=[{"name": "gate", "type": "confirm-rollout", "url": "file:///gate/check"}]),
+        r"webhooks\[0\]\.url is no URL that begins with http",
+    ),
+    "alerts, which nobody would get": (
+        with_analysis(alerts=[{"name": "all", "providerRef": {"name": "slack"}}]),
+        r"spec\.analysis\.alerts cannot be used",
     ),
 }
 
@@ -87,6 +102,34 @@ async def test_an_invalid_edit_in_the_middle_of_a_release(wrong: str) -> None:
     await pair.end()
 
 
+LONG = "customer-notification-preferences-service-production-eu-west"
+
+
+def labelled(value: str) -> Obj:
+    """The sick target with another value of the label that it selects by."""
+    target = deployment("sick")
+    target["spec"]["selector"]["matchLabels"] = target["spec"]["template"]["metadata"]["labels"] = {"app": value}
+    return target
+
+
+async def test_a_label_that_the_primary_would_make_too_long() -> None:
+    """Nothing is written and the path and the limit are named; a shorter label is initialized."""
+    pair = Pair()
+    await pair.begin(without=("Deployment",))
+    await pair.stage.create(labelled(LONG), "sick")
+    pattern = r"spec\.selector\.matchLabels\.app: with -primary.* has 68 characters, 63 at most"
+    await pair.tells(pattern)
+    await pair.is_blocked("Manifest", pattern)
+    for kind, name in (("Service", "sick-primary"), ("Service", "sick-canary"), ("Deployment", "sick-primary")):
+        with pytest.raises(NotFound):
+            await pair.stage.get(kind, name, "sick")
+    await pair.stage.delete("Deployment", "sick", "sick")
+    await pair.stage.create(labelled(LONG[:55]), "sick")
+    await pair.phase("sick", "Initialized")
+    assert await pair.blocked() is None
+    await pair.end()
+
+
 async def test_an_invalid_edit_at_rest() -> None:
     """The last valid one stays as it is, idle: a new image starts nothing until the spec is mended, and then does."""
     pair = Pair()
@@ -109,7 +152,8 @@ async def test_an_invalid_edit_at_rest() -> None:
 
 def cleared(spec: dict[str, Any]) -> dict[str, Any]:
     """A merge patch that also takes away what other cases set."""
-    empty = {"stepWeight": None, "stepWeights": None, "iterations": None, "match": None, "webhooks": None}
+    fields = ("stepWeight", "stepWeights", "iterations", "match", "webhooks", "alerts")
+    empty = dict.fromkeys(fields)
     return {key: {**empty, **part} if key == "analysis" else part for key, part in spec.items()}
 
 

@@ -302,3 +302,12 @@ def test_copies_that_nobody_needs(before: list[str], owner: str | None, deleted:
     shop = Shop(config("a-primary", {"x": "1"}, meta={"ownerReferences": owners}))
     writes = stale_copies(canary(), before, NOTHING, shop.find)
     assert list(writes) == ([Delete(COPY)] if deleted else [])
+
+
+def test_a_copy_has_room_for_the_suffix() -> None:
+    """245 characters and -primary fit into a name; one more is told."""
+    fits, long = config("a" * 245), config("b" * 246)
+    shop = Shop(fits, long)
+    assert isinstance(shop.track(ConfigRef("ConfigMap", "a" * 245)), Tracked)
+    found = shop.track(ConfigRef("ConfigMap", "b" * 246))
+    assert isinstance(found, Problem) and "has 254 characters, 253 at most" in found.text and found.todo

@@ -6,25 +6,13 @@ Called after parsing, by `operator.plan` and `flagger lint`; sees one Canary and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
-from pyflagger.api import durations, names
+from pyflagger.api import checked, derived, durations, names
 from pyflagger.api.canary import Analysis, Canary
 from pyflagger.api.facts import Capabilities, Fault, Problem
+from pyflagger.api.rule import Context, wrong
 
-NAME_MAX, SERVICE_NAME_MAX = 253, 63
 INTERVAL, INTERVAL_SECONDS_MIN = "spec.analysis.interval", 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a rule may look at."""
-
-    canary: Canary
-    provider: str
-    capabilities: Capabilities
-    known_providers: Sequence[str]
-    no_cross_namespace: bool
 
 
 def validate(
@@ -40,17 +28,13 @@ def validate(
     return tuple(problem for rule in _RULES for problem in rule(context))
 
 
-def _wrong(path: str, what: str, todo: str = "") -> Problem:
-    return Problem(Fault.MANIFEST, f"{path} {what}", todo or f"Correct {path}.", path)
-
-
 def _provider(context: Context) -> Iterator[Problem]:
     if context.known_providers and context.provider not in context.known_providers:
         heads = {known.partition(":")[0] for known in context.known_providers if known.endswith(":")}
         if context.provider.partition(":")[0] not in heads:
             known = ", ".join(sorted(context.known_providers))
             where = "spec.provider" if context.canary.spec.provider else "-mesh-provider"
-            yield _wrong(where, f"{context.provider!r} is not a known traffic provider", f"Use one of: {known}.")
+            yield wrong(where, f"{context.provider!r} is not a known traffic provider", f"Use one of: {known}.")
 
 
 def _cross_namespace(context: Context) -> Iterator[Problem]:
@@ -85,7 +69,7 @@ def _knative(context: Context) -> Iterator[Problem]:
 
 def _service(context: Context) -> Iterator[Problem]:
     if context.canary.spec.service is None and not names.is_knative(context.canary):
-        yield _wrong("spec.service", "is required", "Give spec.service.port, the port that users call.")
+        yield wrong("spec.service", "is required", "Give spec.service.port, the port that users call.")
 
 
 def _service_target(context: Context) -> Iterator[Problem]:
@@ -95,7 +79,7 @@ def _service_target(context: Context) -> Iterator[Problem]:
         return
     if service.name not in ("", ref.name):
         text = f"is {service.name!r}: with a Service as target it must be empty or {ref.name!r}"
-        yield _wrong("spec.service.name", text, "Remove it.")
+        yield wrong("spec.service.name", text, "Remove it.")
     if context.provider == "nginx":
         text = "can't use nginx provider with Service as target: the Ingress leads to the target itself"
         yield Problem(
@@ -118,14 +102,14 @@ def _bounds(context: Context) -> Iterator[Problem]:
     }
     for name, (value, most) in limits.items():
         if not 0 <= value <= most:
-            yield _wrong(f"spec.analysis.{name}", f"is {value}, which is not between 0 and {most}")
+            yield wrong(f"spec.analysis.{name}", f"is {value}, which is not between 0 and {most}")
     for index, weight in enumerate(analysis.step_weights):
         if not 0 < weight <= 100:
             text = f"is {weight}: weights are percentages over 0" + (", 100 at most" if weight > 0 else "")
-            yield _wrong(f"spec.analysis.stepWeights[{index}]", text)
+            yield wrong(f"spec.analysis.stepWeights[{index}]", text)
     for index, (one, two) in enumerate(zip(analysis.step_weights, analysis.step_weights[1:], strict=False), 1):
         if two <= one:
-            yield _wrong(f"spec.analysis.stepWeights[{index}]", f"is {two}, which does not rise from {one}")
+            yield wrong(f"spec.analysis.stepWeights[{index}]", f"is {two}, which does not rise from {one}")
 
 
 def _ranges(context: Context) -> Iterator[Problem]:
@@ -135,7 +119,7 @@ def _ranges(context: Context) -> Iterator[Problem]:
         found = metric.threshold_range
         if found and found.min is not None and found.max is not None and found.min > found.max:
             path = f"spec.analysis.metrics[{index}].thresholdRange"
-            yield _wrong(path, f"has min {found.min:g} over max {found.max:g}: no value can pass")
+            yield wrong(path, f"has min {found.min:g} over max {found.max:g}: no value can pass")
 
 
 def _strategy(context: Context) -> Iterator[Problem]:
@@ -145,27 +129,27 @@ def _strategy(context: Context) -> Iterator[Problem]:
     steps = analysis.iterations > 0 or analysis.step_weight > 0 or bool(analysis.step_weights)
     if not steps and context.provider != "kubernetes":
         todo = "Set one of stepWeight, stepWeights, iterations."
-        yield _wrong("spec.analysis", "has no steps, so a release would never advance", todo)
+        yield wrong("spec.analysis", "has no steps, so a release would never advance", todo)
     ab = analysis.match and analysis.iterations > 0 and context.provider != "kubernetes"
     if ab and not context.capabilities.ab:
         text = f"cannot be used: provider {context.provider} does not route by header or cookie"
-        yield _wrong(
+        yield wrong(
             "spec.analysis.match", text, "Remove match, or use a provider that does (nginx, istio, gatewayapi:v1)."
         )
     if analysis.testers:
         yield from _testers(context, analysis)
     if analysis.session_affinity and not context.capabilities.affinity:
         text = f"cannot be used: provider {context.provider} has no session affinity"
-        yield _wrong("spec.analysis.sessionAffinity", text, "Remove it, or use istio or gatewayapi:v1.")
+        yield wrong("spec.analysis.sessionAffinity", text, "Remove it, or use istio or gatewayapi:v1.")
 
 
 def _testers(context: Context, analysis: Analysis) -> Iterator[Problem]:
     path = "spec.analysis.testers"
     if not context.capabilities.testers:
         text = f"cannot be used: provider {context.provider} does not pin requests beside weights"
-        yield _wrong(path, text, "Remove testers, or use a provider that does (nginx, istio, gatewayapi:v1).")
+        yield wrong(path, text, "Remove testers, or use a provider that does (nginx, istio, gatewayapi:v1).")
     elif analysis.iterations > 0:
-        yield _wrong(path, "goes with weights, not with iterations", "Use match, or stepWeight instead of iterations.")
+        yield wrong(path, "goes with weights, not with iterations", "Use match, or stepWeight instead of iterations.")
 
 
 def _ports(context: Context) -> Iterator[Problem]:
@@ -174,14 +158,14 @@ def _ports(context: Context) -> Iterator[Problem]:
         return
     if not context.capabilities.ports:
         text = f"cannot be used: provider {context.provider} does not route several ports alike"
-        yield _wrong("spec.service.ports", text, "Remove it, or use another provider.")
+        yield wrong("spec.service.ports", text, "Remove it, or use another provider.")
     names, numbers = {service.port_name}, {service.port}
     for index, port in enumerate(service.ports):
         path = f"spec.service.ports[{index}]"
         if port.name in names:
-            yield _wrong(f"{path}.name", f"is {port.name}, which another port has")
+            yield wrong(f"{path}.name", f"is {port.name}, which another port has")
         if port.port in numbers:
-            yield _wrong(f"{path}.port", f"is {port.port}, which another port has")
+            yield wrong(f"{path}.port", f"is {port.port}, which another port has")
         names.add(port.name)
         numbers.add(port.port)
 
@@ -208,22 +192,9 @@ def _durations(context: Context) -> Iterator[Problem]:
         except ValueError:
             usable = False
         if not usable:
-            yield _wrong(path, f"is {text!r}, which is not a duration such as 10s, 1m or 1m30s")
+            yield wrong(path, f"is {text!r}, which is not a duration such as 10s, 1m or 1m30s")
         elif path == INTERVAL and durations.parse(text) < INTERVAL_SECONDS_MIN:
-            yield _wrong(path, f"is {text!r}: no step can be judged in less than a second")
-
-
-def _lengths(context: Context) -> Iterator[Problem]:
-    canary = context.canary
-    derived: tuple[tuple[Callable[[Canary], str], int, str], ...] = (
-        (names.primary, NAME_MAX, "spec.targetRef.name"),
-        (names.primary_service, SERVICE_NAME_MAX, "spec.service.name"),
-        (names.primary_autoscaler, NAME_MAX, "spec.autoscalerRef.name"),
-    )
-    for name_of, most, path in derived:
-        name = name_of(canary)
-        if len(name) > most:
-            yield _wrong(path, f"is too long: the derived name {name[:40]}… has {len(name)} characters of {most}")
+            yield wrong(path, f"is {text!r}: no step can be judged in less than a second")
 
 
 _RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
@@ -238,5 +209,6 @@ _RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     _strategy,
     _cookies,
     _durations,
-    _lengths,
+    *derived.RULES,
+    *checked.RULES,
 )

@@ -21,6 +21,7 @@ from pyflagger.operator.memo import Memo
 from pyflagger.operator.plan import Plan, Settings
 from pyflagger.operator.shown import size, version_of
 from pyflagger.routing import services
+from pyflagger.routing.rehearsal import unsayable
 from pyflagger.routing.services import Role, Selector
 from pyflagger.workloads import autoscalers
 from pyflagger.workloads.configs import NOTHING, Tracked, references
@@ -54,6 +55,7 @@ class Facts:
     copies: Copies
     route: Route | Problem | None = None
     generated: Generated = field(default_factory=Generated)
+    unsayable: tuple[Problem, ...] = ()
 
 
 class Surroundings(NamedTuple):
@@ -129,6 +131,7 @@ def _work_out(around: Surroundings, memo: Memo) -> Facts:
         generated=_generated(around, memo, selector, copies)
         if kind and target
         else Generated(finalizer=_finalizer(plan)),
+        unsayable=_unsayable(around, memo),
     )
 
 
@@ -222,6 +225,16 @@ def _routing(around: Surroundings, memo: Memo) -> Writes:
     return memo.of("routing", made_of, lambda: router.reconcile(plan.canary, live, settings.routing))
 
 
+def _unsayable(around: Surroundings, memo: Memo) -> tuple[Problem, ...]:
+    """What the routes of a release could not say. It follows from the manifest, and from which routes are there."""
+    plan, settings, router = around.plan, around.settings, around.plan.router
+    if router is None or plan.problems or plan.canary.metadata.deletion_timestamp is not None:
+        return ()
+    live = live_routes(plan, settings, around.get)
+    made_of = (_asked(plan), [obj is not None for obj in live.values()])
+    return memo.of("unsayable", made_of, lambda: unsayable(router, plan.canary, live, settings.routing))
+
+
 def _service(around: Surroundings, memo: Memo, role: Role, selector: Selector | Problem | None) -> Writes:
     if isinstance(selector, Problem):
         return ()
@@ -281,6 +294,8 @@ def _primary_sync(around: Surroundings) -> Sync:
         return primary if isinstance(primary, Problem) else "ok"
     if not isinstance(tracked, Problem):
         return "missing"
+    if " get query error" not in tracked.text:
+        return tracked
     where = tracked.text.partition(" get query error")[0]
     text = f"createPrimary{plan.target.kind} failed: GetTargetConfigs failed: {where} get query error: {tracked.text}"
     return Problem(tracked.fault, text, tracked.todo, tracked.path)

@@ -226,7 +226,7 @@ class Eyes:
             primary=_primary(plan, live, facts, shown.get("primary")),
             route=facts.route,
             generated=facts.generated,
-            problems=plan.problems,
+            problems=(*plan.problems, *facts.unsayable),
             unread=unread,
             evidence=dict(desk.evidence),
             memory=desk.memory(),

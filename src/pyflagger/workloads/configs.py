@@ -18,6 +18,7 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.api.names import owner_reference
 from pyflagger.objects import UNREAD, Create, Delete, Found, Obj, Patch, Ref, Unread, Write, controller_of, merge_diff
+from pyflagger.workloads import limits
 from pyflagger.workloads.options import Options
 
 TRACKING = "flagger.app/config-tracking"
@@ -124,6 +125,8 @@ def track(refs: Iterable[ConfigRef], namespace: str, find: Finder) -> Tracked | 
             if not ref.optional:
                 return _missing(ref, namespace)
         elif not isinstance(obj, Unread) and _followed(ref, obj):
+            if unfit := limits.config_copy(ref.kind, ref.name):
+                return unfit
             followed[ref.key], objects[ref.key] = ref, obj
     return Tracked(followed, objects)
 

@@ -14,7 +14,7 @@ from pyflagger.api import names
 from pyflagger.api.canary import Analysis, Canary, Phase, Service
 from pyflagger.api.facts import Fault, Problem, Readiness
 from pyflagger.objects import Create, Obj, Patch, Ref, Resource, merge_diff, part, ref_of
-from pyflagger.workloads import affinity, configs, metadata, ports
+from pyflagger.workloads import affinity, configs, limits, metadata, ports
 from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
 from pyflagger.workloads.configs import ConfigRef, Tracked
 from pyflagger.workloads.metadata import whose
@@ -65,7 +65,10 @@ class Templated:
         labels = part(part(target, "spec"), "selector").get("matchLabels") or {}
         for label in options.selector_labels:
             if isinstance(labels.get(label), str):
-                return label, labels[label]
+                return limits.primary_label(f"{self.word} {whose(target)}", label, labels[label]) or (
+                    label,
+                    labels[label],
+                )
         wanted = " ".join(options.selector_labels)
         text = f"{self.word} {whose(target)} spec.selector.matchLabels must contain one of [{wanted}]"
         todo = f"Select the {target['kind']}'s pods by one of these labels, or name yours with -selector-labels."

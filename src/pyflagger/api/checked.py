@@ -1,0 +1,114 @@
+"""Rules about single fields whose text has a form of its own: addresses, patterns, headers, cookies, times.
+
+Also what is not built yet: a field that would be accepted and do nothing is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from pyflagger.api import durations, shapes
+from pyflagger.api.canary import Analysis, Match, StringMatch
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.api.rule import Context, wrong
+
+WAYS = ("exact", "prefix", "suffix", "regex")
+TIMES = {"spec.service.timeout": "timeout", "spec.service.backendTimeout": "backend_timeout"}
+
+
+def _analysis(context: Context) -> Analysis:
+    return context.canary.spec.analysis or Analysis()
+
+
+def _addresses(context: Context) -> Iterator[Problem]:
+    """Addresses that nothing can be asked at would look like a gate that is closed, or like a failing check."""
+    fields = {"spec.metricsServer": context.canary.spec.metrics_server}
+    fields |= {f"spec.analysis.webhooks[{at}].url": hook.url for at, hook in enumerate(_analysis(context).webhooks)}
+    for path, text in fields.items():
+        if text and (what := shapes.url(text)):
+            yield wrong(path, what, f"Write {path} like http://host:port/path.")
+
+
+def _alerts(context: Context) -> Iterator[Problem]:
+    """No alert would be sent, which its author would learn when one is missed."""
+    if _analysis(context).alerts:
+        todo = "Remove spec.analysis.alerts, or use a webhook of type event: it is told of everything that happens."
+        yield wrong("spec.analysis.alerts", "cannot be used: flagger does not send alerts yet", todo)
+
+
+def _matches(context: Context) -> Iterator[Problem]:
+    """Conditions of A/B and of testers."""
+    analysis = _analysis(context)
+    for field, matches in (("match", analysis.match), ("testers", analysis.testers)):
+        yield from _conditions(f"spec.analysis.{field}", matches)
+
+
+def _conditions(where: str, matches: Sequence[Match]) -> Iterator[Problem]:
+    for at, match in enumerate(matches):
+        if not (match.headers or match.query_params or match.source_labels):
+            yield wrong(f"{where}[{at}]", "has no condition: it would match everybody", "Name a header.")
+        for name, how in match.headers.items():
+            path = f"{where}[{at}].headers.{name}"
+            if what := shapes.token(name):
+                yield wrong(path, what)
+            yield from _text(path, how)
+        for name, how in match.query_params.items():
+            yield from _text(f"{where}[{at}].queryParams.{name}", how)
+
+
+def _text(path: str, how: StringMatch) -> Iterator[Problem]:
+    given = [way for way in WAYS if getattr(how, way) is not None]
+    if len(given) > 1:
+        yield wrong(path, f"has {' and '.join(given)}: only one of them can hold", "Keep one.")
+    if how.regex and (what := shapes.regex(how.regex)):
+        yield wrong(f"{path}.regex", what)
+
+
+def _cookies(context: Context) -> Iterator[Problem]:
+    affinity = _analysis(context).session_affinity
+    if affinity is None:
+        return
+    for field, name in (("cookieName", affinity.cookie_name), ("primaryCookieName", affinity.primary_cookie_name)):
+        if name and (what := shapes.token(name)):
+            yield wrong(f"spec.analysis.sessionAffinity.{field}", what)
+
+
+def _times(context: Context) -> Iterator[Problem]:
+    service = context.canary.spec.service
+    if service is None:
+        return
+    fields = {path: getattr(service, name) for path, name in TIMES.items()}
+    if service.retries:
+        fields["spec.service.retries.perTryTimeout"] = service.retries.per_try_timeout
+    for path, text in fields.items():
+        if text and not _is_time(text):
+            yield wrong(path, f"is {text!r}, which is not a duration such as 15s or 1m30s")
+    if service.retries and service.retries.attempts < 0:
+        yield wrong("spec.service.retries.attempts", f"is {service.retries.attempts}, which is under 0")
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return durations.parse(text) >= 0
+    except ValueError:
+        return False
+
+
+def _metrics(context: Context) -> Iterator[Problem]:
+    """A metric that asks nothing fails each check."""
+    builtin = ("request-success-rate", "request-duration")
+    for at, metric in enumerate(_analysis(context).metrics):
+        if metric.name not in builtin and not metric.query and metric.template_ref is None:
+            text = f"spec.analysis.metrics[{at}] ({metric.name}) asks nothing"
+            todo = f"Give it a query or a templateRef, or use one of {', '.join(builtin)}."
+            yield Problem(Fault.MANIFEST, text, todo, f"spec.analysis.metrics[{at}]")
+
+
+RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
+    _addresses,
+    _alerts,
+    _matches,
+    _cookies,
+    _times,
+    _metrics,
+)

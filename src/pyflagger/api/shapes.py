@@ -1,0 +1,123 @@
+"""Shapes that the API server demands of names, labels and ports, and what is wrong with a text that has another.
+
+Each function returns what is wrong as the rest of a sentence ("has 71 characters, 63 at most"); empty means nothing.
+Source: the Kubernetes documentation, "Object Names and IDs" and "Labels and Selectors".
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from urllib.parse import urlsplit
+
+LABEL_MAX, SUBDOMAIN_MAX, PORT_NAME_MAX, PORT_MAX = 63, 253, 15, 65535
+
+_SERVICE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
+_WORD = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+")
+_HOST = re.compile(r"[A-Za-z0-9_]([-A-Za-z0-9_]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([-A-Za-z0-9_]*[A-Za-z0-9_])?)*\.?")
+
+
+def service_name(text: str) -> str:
+    """A Service's name (RFC 1035 label)."""
+    rule = "must have only lowercase letters, digits and '-', begin with a letter and not end with '-'"
+    return too_long(text, LABEL_MAX) or _of(_SERVICE, text, rule)
+
+
+def dns_label(text: str) -> str:
+    """The name of a Service's port (RFC 1123 label)."""
+    rule = "must have only lowercase letters, digits and '-', and begin and end with a letter or digit"
+    return too_long(text, LABEL_MAX) or _of(_LABEL, text, rule)
+
+
+def subdomain(text: str, most: int = SUBDOMAIN_MAX) -> str:
+    """The name of most objects (RFC 1123 subdomain)."""
+    rule = "must have only lowercase letters, digits, '-' and '.', and begin and end with a letter or digit"
+    return too_long(text, most) or _of(_SUBDOMAIN, text, rule)
+
+
+def port_name(text: str) -> str:
+    """The name of a container's port (IANA service name)."""
+    rule = "must have only lowercase letters, digits and single '-', and at least one letter"
+    usable = _LABEL.fullmatch(text) and "--" not in text and any(map(str.isalpha, text))
+    return too_long(text, PORT_NAME_MAX) or ("" if usable else rule)
+
+
+def label_value(text: str) -> str:
+    """A label's value; empty is one."""
+    rule = "must have only letters, digits, '-', '_' and '.', and begin and end with a letter or digit"
+    return too_long(text, LABEL_MAX) or (_of(_WORD, text, rule) if text else "")
+
+
+def qualified_name(text: str) -> str:
+    """The key of a label or annotation: `name` or `prefix.example/name`."""
+    prefix, slash, name = text.rpartition("/")
+    rule = "must be like name or example.com/name, of letters, digits, '-', '_' and '.'"
+    if slash and subdomain(prefix):
+        return rule
+    return too_long(name, LABEL_MAX) or _of(_WORD, name, rule)
+
+
+def token(text: str) -> str:
+    """The name of an HTTP header or cookie."""
+    return _of(_TOKEN, text, 'is no name of a header or cookie: it must have no spaces and none of ()<>@,;:\\"/[]?={}')
+
+
+def url(text: str) -> str:
+    """An address that can be called over HTTP."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        return f"is no URL: {error}".replace("Port out of range 0-65535", "its port is over 65535")
+    if parts.scheme not in ("http", "https"):
+        return "is no URL that begins with http:// or https://"
+    if any(character <= " " or character == "\x7f" for character in text):
+        return "has a space or control character, which no URL has"
+    if port == 0:
+        return "has port 0: ports are 1 to 65535"
+    if ":" in host or _is_host(host):
+        return ""
+    return f"has {host!r} as host, which is no host name" if host else "has no host"
+
+
+def _is_host(text: str) -> bool:
+    try:
+        plain = text.encode("idna").decode()
+    except UnicodeError:
+        return False
+    return len(plain) <= SUBDOMAIN_MAX and bool(_HOST.fullmatch(plain))
+
+
+def regex(text: str) -> str:
+    """A pattern. Only what no dialect of regular expressions takes is wrong: data planes have different ones."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(text)
+    except re.error as error:
+        if error.msg.startswith(_EVERYWHERE_WRONG):
+            return f"is no regular expression: {error.msg}"
+    except (OverflowError, RecursionError):
+        return "is too large for a regular expression"
+    return ""
+
+
+_EVERYWHERE_WRONG = (
+    "missing )",
+    "unbalanced paren",
+    "unterminated character set",
+    "nothing to repeat",
+    "bad character",
+)
+
+
+def too_long(text: str, most: int) -> str:
+    """A text of more than `most` characters."""
+    return f"has {len(text)} characters, {most} at most" if len(text) > most else ""
+
+
+def _of(shape: re.Pattern[str], text: str, rule: str) -> str:
+    return "" if shape.fullmatch(text) else rule

@@ -1,0 +1,66 @@
+"""What a router could not say at the steps of a release, found by letting it render them before the release begins.
+
+Each provider's own rendering is the judge: the routing objects are brought about in memory, and then each split that a
+release may ask for. Called by `operator.facts` and by `flagger lint`. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyflagger.api.canary import Analysis, Canary
+from pyflagger.api.defaults import strategy
+from pyflagger.api.facts import ALL_CANARY, Fault, Problem, Route
+from pyflagger.objects import Create, Delete, Obj, Ref, merge_apply, ref_of
+from pyflagger.routing.base import Live, Options, Router, Writes
+from pyflagger.routing.limits import beyond
+
+HALF, COPIED = Route(50, 50), Route(100, 0, mirrored=True)
+
+
+def unsayable(router: Router, canary: Canary, live: Live, options: Options) -> tuple[Problem, ...]:
+    """Every part of the manifest that a route of this provider cannot express, each once.
+
+    Nothing when `reconcile` has a problem already: whoever brings the routes about tells that.
+    """
+    made = router.reconcile(canary, live, options)
+    if isinstance(made, Problem):
+        return ()
+    found = dict.fromkeys(_limits(made))
+    there = after(live, made)
+    for route in splits(canary):
+        writes = router.set(canary, there, route, options)
+        if not isinstance(writes, Problem):
+            found |= dict.fromkeys(_limits(writes))
+        elif writes.fault is Fault.MANIFEST:
+            found[writes] = None
+    return tuple(found)
+
+
+def splits(canary: Canary) -> Iterator[Route]:
+    """One of each kind that a release of this Canary asks for."""
+    analysis = canary.spec.analysis or Analysis()
+    if strategy(canary) == "canary":
+        yield HALF
+    if analysis.mirror:
+        yield COPIED
+    yield ALL_CANARY
+
+
+def after(live: Live, writes: Writes) -> dict[Ref, Obj | None]:
+    """The objects as they would be after some writes."""
+    there: dict[Ref, Obj | None] = dict(live)
+    for write in writes:
+        if isinstance(write, Create):
+            there[ref_of(write.obj)] = write.obj
+        elif isinstance(write, Delete):
+            there[write.ref] = None
+        else:
+            there[write.ref] = merge_apply(there.get(write.ref), write.body)
+    return there
+
+
+def _limits(writes: Writes) -> Iterator[Problem]:
+    for write in writes:
+        if not isinstance(write, Delete):
+            yield from beyond(write.obj if isinstance(write, Create) else {"kind": write.ref.kind, **write.body})
