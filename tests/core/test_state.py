@@ -423,3 +423,15 @@ def test_nothing_is_named_before_the_new_is_there() -> None:
     world = ready_world(STEPS)
     world.leftovers, world.problems = OLD, (Problem(Fault.MANIFEST, "spec.service.port is missing"),)
     assert TOLD not in world.run(60).texts
+
+
+def test_a_primary_with_a_short_selector_is_named_once_and_stops_nothing() -> None:
+    """A selector is immutable: it serves on, and the text says how to replace it. Nobody is told before it serves."""
+    told = "web-primary.test does not select its pods by tier, zone, as web.test does"
+    world = World(canary(STEPS), unselected=("tier", "zone"))
+    assert not [text for text in world.until(Phase.INITIALIZING).texts if told in text]
+    world.until(Phase.INITIALIZED)
+    world.change("v1:r2").until(Phase.SUCCEEDED).run(60)
+    assert len([text for text in world.texts if text.startswith(told)]) == 1
+    world.fresh_record().restart()
+    assert len([text for text in world.run(60).texts if text.startswith(told)]) == 1

@@ -137,6 +137,7 @@ class World:
     reassert_zero: bool = False
     route_waiting: str = ""
     leftovers: tuple[str, ...] = ()
+    unselected: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     unread: tuple[Problem, ...] = ()
     refused: Problem | None = None
@@ -190,6 +191,7 @@ class World:
             self.primary.readiness("web-primary.test", self.now),
             at_zero=self.primary.replicas == 0,
             matches_target=self.matches,
+            unselected=self.unselected,
         )
         target = Target(
             revision=self.target.revision,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from routed import Cluster, canary
 
 from pyflagger.api.facts import Fault, Problem
+from pyflagger.api.selectors import Selector
 from pyflagger.objects import Obj
 from pyflagger.routing import services
-from pyflagger.routing.services import LAST_APPLIED, Role, Selector
+from pyflagger.routing.services import LAST_APPLIED, Role
 
-APP = Selector("app", "web")
+APP = Selector("app", {"app": "web"}, {"app": "web-primary"})
 
 
 def made(role: Role = Role.APEX, ports: tuple[Obj, ...] = (), to_canary: bool = False, **service: Any) -> Obj:
@@ -246,6 +248,48 @@ def test_turned_to_the_canary() -> None:
     assert not services.serves_canary(made(), APP)
     assert not services.serves_canary(None, APP)
     assert services.serves_canary(made(Role.CANARY), APP)
+
+
+EAST = Selector("app", {"app": "web", "of": "east"}, {"app": "web-primary"}, {"of": "east"})
+
+
+@pytest.mark.parametrize(
+    "role, wanted",
+    [
+        (Role.APEX, {"app": "web-primary", "of": "east"}),
+        (Role.PRIMARY, {"app": "web-primary", "of": "east"}),
+        (Role.CANARY, {"app": "web", "of": "east"}),
+    ],
+)
+def test_services_select_by_every_label(role: Role, wanted: dict[str, str]) -> None:
+    """Those of an earlier version, which selected by one, join once all pods have the others."""
+    cluster, of = Cluster(), canary()
+    short = made(role)
+    short["spec"]["selector"] = {"app": wanted["app"]}
+    rolling = replace(EAST, rolled=False)
+    kept = services.reconcile(of, role, rolling, (), short)
+    assert (kept == ()) is (role is not Role.CANARY)
+    cluster = Cluster(short)
+    cluster.write(services.reconcile(of, role, EAST, (), short))
+    after = cluster.objects[services.ref(of, role)]
+    assert after["spec"]["selector"] == wanted and after["metadata"]["labels"]["app"] == after["metadata"]["name"]
+    assert services.reconcile(of, role, rolling, (), after) == ()
+
+
+@pytest.mark.parametrize(
+    "selects, turned",
+    [
+        ({"app": "web", "of": "east"}, True),
+        ({"app": "web"}, True),
+        ({"app": "web-primary"}, False),
+        ({"app": "web", "of": "west"}, False),
+        ({"of": "east"}, False),
+        ({}, False),
+    ],
+)
+def test_turned_by_an_earlier_version(selects: dict[str, str], turned: bool) -> None:
+    """An apex that was turned to the canary with one label is still known to be."""
+    assert services.serves_canary({"spec": {"selector": selects}}, EAST) is turned
 
 
 def test_further_ports_are_on_all_three() -> None:

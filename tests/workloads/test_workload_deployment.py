@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from targets import POD, canary, images, target
 
 from pyflagger.api.facts import Fault, Problem
+from pyflagger.api.selectors import Selector
 from pyflagger.objects import Obj, Patch, merge_apply
 from pyflagger.workloads.base import Workload
 from pyflagger.workloads.configs import NOTHING, ConfigRef, Tracked
@@ -67,9 +68,10 @@ def test_the_label_that_selects(case: str) -> None:
     labels, wanted = SELECTORS[case]
     of = target()
     of["spec"]["selector"] = {"matchLabels": labels} if labels is not None else {}
-    found = KIND.selector(canary(), of, OPTIONS)
+    found = KIND.selector(canary(), of, None, OPTIONS)
     if wanted:
-        assert found == wanted
+        assert isinstance(found, Selector) and (found.label, found.canary[found.label]) == wanted
+        assert found.canary == labels and found.primary == {**found.canary, wanted[0]: f"{wanted[1]}-primary"}
         return
     assert isinstance(found, Problem) and found.fault is Fault.MANIFEST
     assert "deployment web.test spec.selector.matchLabels must contain one of" in found.text
@@ -82,7 +84,8 @@ def test_the_label_that_selects(case: str) -> None:
 def test_labels_of_ones_own() -> None:
     """As -selector-labels says."""
     of = target(spec={"selector": {"matchLabels": {"service": "web"}}})
-    assert KIND.selector(canary(), of, Options(selector_labels=("service",))) == ("service", "web")
+    found = KIND.selector(canary(), of, None, Options(selector_labels=("service",)))
+    assert isinstance(found, Selector) and (found.label, found.canary) == ("service", {"app": "web", "service": "web"})
 
 
 # The primary --------------------------------------------------------------------------------------------------------
@@ -314,7 +317,7 @@ def test_a_target_that_is_hardly_one() -> None:
     assert KIND.revision(bare) == KIND.revision({**bare, "spec": {}})
     assert KIND.config_refs(bare) == () and KIND.ports(canary(), bare) == ()
     assert not KIND.at_zero(bare)
-    assert isinstance(KIND.selector(canary(), bare, OPTIONS), Problem)
+    assert isinstance(KIND.selector(canary(), bare, None, OPTIONS), Problem)
 
 
 # Scale --------------------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def made(of: Obj, **more: Any) -> Obj:
 def test_it_is_a_workload_that_is_never_scaled() -> None:
     """It has nothing to scale, is always ready and has no Services made for it."""
     assert isinstance(KIND, Workload) and not KIND.scalable and not KIND.at_zero(service())
-    assert KIND.selector(canary(), service(), OPTIONS) is None
+    assert KIND.selector(canary(), service(), None, OPTIONS) is None
     assert KIND.scale(service(), None) == () == KIND.restore(canary(), service(), None, None)
     assert KIND.readiness(canary(), service(), "canary", 0).ready
 

@@ -219,7 +219,7 @@ class Case:
 
     def clean_slate(self, tick: Tick = "due") -> Remember:
         """Forget everything that was said of a run."""
-        said = (code for code in self.situation.memory.said if code != reasons.LEFT_BEHIND)
+        said = (code for code in self.situation.memory.said if code not in reasons.STANDING)
         return Remember(tick=tick, said=tuple((code, None) for code in said))
 
     def route_to(self, route: Route) -> tuple[Action, ...]:

@@ -24,6 +24,7 @@ GUARDS: tuple[Step, ...] = (
     guards.blocked,
     guards.repair,
     guards.left_behind,
+    guards.narrow,
 )
 
 PHASES: Mapping[Phase, tuple[Step, ...]] = {

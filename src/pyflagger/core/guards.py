@@ -162,6 +162,17 @@ def left_behind(case: Case) -> Decision | None:
     return case.act(reason, case.say(reason, warn=True), Remember(said=((reasons.LEFT_BEHIND, reason.text),)))
 
 
+def narrow(case: Case) -> Decision | None:
+    """A primary with a selector of fewer labels than its target's is told of once. It serves on."""
+    labels = case.primary.unselected if case.primary else ()
+    if not labels or bootstrap.under_way(case):
+        return None
+    reason = reasons.narrow(case.canary, labels)
+    if case.remembers(reason.code, reason.text):
+        return None
+    return case.act(reason, case.say(reason, warn=True), Remember(said=((reason.code, reason.text),)))
+
+
 def _as_promoted(case: Case) -> bool:
     """Whether the target's configs are those that the primary runs with: in a run, nobody knows."""
     idle = case.status.phase in (Phase.INITIALIZED, Phase.SUCCEEDED)

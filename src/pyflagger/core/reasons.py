@@ -143,6 +143,21 @@ def left_behind(canary: Canary, left: Iterable[str]) -> Reason:
     return Reason(LEFT_BEHIND, text, todo, Fault.MANIFEST)
 
 
+NARROW = "narrow-selector"
+STANDING = frozenset({LEFT_BEHIND, NARROW})
+"""Said of what is there, whatever is released: a new run does not repeat it."""
+
+
+def narrow(canary: Canary, labels: Iterable[str]) -> Reason:
+    """A primary that was made with one label in its selector. It works: its Services select by all of them."""
+    text = (
+        f"{primary(canary)} does not select its pods by {', '.join(labels)}, as {target(canary)} does, and a selector "
+        "is immutable: it keeps working, as its Services select by all labels"
+    )
+    todo = "To replace it, set spec.revertOnDeletion, delete the Canary between two releases, and apply it again."
+    return Reason(NARROW, text, todo, Fault.CLUSTER)
+
+
 # What holds ---------------------------------------------------------------------------------------------------------
 
 

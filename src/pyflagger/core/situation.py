@@ -47,11 +47,13 @@ class Primary:
 
     `matches_target`: its template and its copies of configs are what promotion of the target, as it is now, would
     write; true for kinds that have nothing to copy. `at_zero`: it is told to run nothing, and not by an autoscaler.
+    `unselected` are labels of the target's selector that its own, which is immutable, does not have.
     """
 
     readiness: Readiness
     at_zero: bool = False
     matches_target: bool = False
+    unselected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ CANARIES = Resource("flagger.app", "v1beta1", "canaries", "Canary")
 METRIC_TEMPLATES = Resource("flagger.app", "v1beta1", "metrictemplates", "MetricTemplate")
 ALERT_PROVIDERS = Resource("flagger.app", "v1beta1", "alertproviders", "AlertProvider")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
+DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
 SERVICES = Resource("", "v1", "services", "Service")
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 SECRETS = Resource("", "v1", "secrets", "Secret")
@@ -32,7 +33,7 @@ _TABLE = {
         SECRETS,
         EVENTS,
         LEASES,
-        Resource("apps", "v1", "daemonsets", "DaemonSet"),
+        DAEMON_SETS,
         Resource("networking.k8s.io", "v1", "ingresses", "Ingress"),
         Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
         Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject"),

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from pyflagger.api import names
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
+from pyflagger.api.selectors import Selector
 from pyflagger.core.decision import Part
 from pyflagger.core.situation import Generated, Sync
 from pyflagger.objects import Create, Obj, Patch, Ref, Write
@@ -22,7 +23,7 @@ from pyflagger.operator.plan import Plan, Settings
 from pyflagger.operator.shown import size, version_of
 from pyflagger.routing import services
 from pyflagger.routing.rehearsal import unsayable
-from pyflagger.routing.services import Role, Selector
+from pyflagger.routing.services import Role
 from pyflagger.workloads import autoscalers
 from pyflagger.workloads.configs import NOTHING, Tracked, references
 
@@ -74,8 +75,9 @@ class Surroundings(NamedTuple):
 def facts_of(around: Surroundings, memo: Memo) -> Facts:
     """All facts; the same object as long as nothing that they are made of has changed."""
     plan, get = around.plan, around.get
-    meta = plan.canary.metadata
+    meta, selector = plan.canary.metadata, _selector(plan, get, around.settings)
     made_of = (
+        selector,
         (_asked(plan), _owed(plan), plan.problems, meta.finalizers, meta.deletion_timestamp),
         (size(get(plan.target)), size(get(plan.primary))),
         (around.theirs, around.ours),
@@ -83,7 +85,7 @@ def facts_of(around: Surroundings, memo: Memo) -> Facts:
         around.owned,
         [version_of(get(ref)) for ref in plan.others],
     )
-    return memo.of("facts", made_of, lambda: _work_out(around, memo))
+    return memo.of("facts", made_of, lambda: _work_out(around, memo, selector))
 
 
 def _asked(plan: Plan) -> object:
@@ -104,7 +106,7 @@ def _owed(plan: Plan) -> object:
     )
 
 
-def _work_out(around: Surroundings, memo: Memo) -> Facts:
+def _work_out(around: Surroundings, memo: Memo, selector: Selector | Problem | None) -> Facts:
     plan, tracked, kind = around.plan, around.tracked, around.plan.workload
     target, found = around.get(plan.target), primary_of(plan, around.get)
     primary = None if isinstance(found, Problem) else found
@@ -112,7 +114,6 @@ def _work_out(around: Surroundings, memo: Memo) -> Facts:
     scaler = around.get(plan.autoscaler) if plan.autoscaler else None
     theirs, ours = around.theirs, around.ours
     copies = memo.of("copies", (theirs, ours, around.owned, known), lambda: _copies(around, known, primary))
-    selector = _selector(plan, target, around.settings)
     revision, matches, replicas = "", False, 1
     if kind and target:
         revision = memo.of("revision", (theirs,), lambda: kind.revision(target))
@@ -156,11 +157,12 @@ def missing_target(plan: Plan) -> Problem:
     return Problem(Fault.MANIFEST, text, f"Create {kind} {ref.name}, or correct spec.targetRef.", "spec.targetRef")
 
 
-def _selector(plan: Plan, target: Obj | None, settings: Settings) -> Selector | Problem | None:
+def _selector(plan: Plan, get: Get, settings: Settings) -> Selector | Problem | None:
+    target, primary = get(plan.target), primary_of(plan, get)
     if target is None or plan.workload is None:
         return missing_target(plan)
-    found = plan.workload.selector(plan.canary, target, settings.workloads)
-    return found if found is None or isinstance(found, Problem) else Selector(*found)
+    ours = None if isinstance(primary, Problem) else primary
+    return plan.workload.selector(plan.canary, target, ours, settings.workloads)
 
 
 def _copies(around: Surroundings, tracked: Tracked, primary: Obj | None) -> Copies:

@@ -38,6 +38,10 @@ class Interests:
         """The canaries that look at an object."""
         return self._keys.get(ref, ())
 
+    def refs(self, key: Key) -> Set[Ref]:
+        """What a canary looks at."""
+        return self._refs.get(key, frozenset())
+
     def _discard(self, ref: Ref, key: Key) -> None:
         left = tuple(other for other in self._keys[ref] if other != key)
         if left:

@@ -12,17 +12,19 @@ from typing import NamedTuple, TypeAlias
 
 from pyflagger.api import names
 from pyflagger.api.facts import Capabilities, Problem
+from pyflagger.api.selectors import Selector
 from pyflagger.clock import Clock
 from pyflagger.core.situation import Primary, Situation, Target
 from pyflagger.kube.cache import Change
 from pyflagger.kube.configs import Configs
 from pyflagger.kube.errors import Forbidden, NotFound
 from pyflagger.kube.resources import CANARIES
-from pyflagger.objects import Found, Obj, Ref, Resource, Unread
+from pyflagger.objects import Found, Obj, Ref, Resource, Unread, ref_of
 from pyflagger.operator.desk import Desk, Key
 from pyflagger.operator.facts import Facts, Surroundings, facts_of, live_routes, missing_target, primary_of
 from pyflagger.operator.interest import Interests
 from pyflagger.operator.memo import Memo
+from pyflagger.operator.neighbours import mixed, neighbours
 from pyflagger.operator.owned import Owned
 from pyflagger.operator.plan import Plan, Settings, kinds_of, make_plan
 from pyflagger.operator.rivals import Rivals
@@ -128,8 +130,20 @@ class Eyes:
         theirs, ours = (shown.get(role, NOTHING_SHOWN).content for role in ("canary", "primary"))
         facts = facts_of(Surroundings(plan, live.get, tracked, owned, self._settings, theirs, ours), known.memo)
         known.shown = shown
-        situation = self._situation(plan, live, facts, known.shown, desk, unread)
+        situation = self._apart(key, self._situation(plan, live, facts, known.shown, desk, unread), plan, facts)
         return Seen(plan, replace(situation, left=_named(left)) if left else situation, raw, facts)
+
+    def _apart(self, key: Key, situation: Situation, plan: Plan, facts: Facts) -> Situation:
+        """With a problem for each other workload whose pods would get the visitors of this canary; it is followed."""
+        if not isinstance(facts.selector, Selector):
+            return situation
+        selector = facts.selector
+        others = tuple(neighbours(plan, selector, self._world.cache))
+        if not others:
+            return situation
+        self._interests.put(key, self._interests.refs(key) | frozenset(map(ref_of, others)))
+        told = tuple(mixed(plan.target, selector, other) for other in others)
+        return replace(situation, problems=(*situation.problems, *told))
 
     def unmoved(self, key: Key, change: Change) -> bool:
         """Whether a change shows nothing that the last look has not seen: what pods do changes mostly no fact.
@@ -306,4 +320,5 @@ def _primary(plan: Plan, live: Live, facts: Facts, shown: Shown | None) -> Prima
         readiness=shown.readiness,
         at_zero=plan.workload.at_zero(found) and plan.autoscaler is None,
         matches_target=facts.matches,
+        unselected=tuple(facts.selector.further) if isinstance(facts.selector, Selector) else (),
     )

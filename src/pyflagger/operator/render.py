@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from pyflagger.api.facts import ALL_CANARY, Problem
+from pyflagger.api.selectors import Selector
 from pyflagger.clock import Clock
 from pyflagger.core.decision import Part, SetRoute
 from pyflagger.kube.configs import Configs
@@ -19,7 +20,7 @@ from pyflagger.operator.observe import Seen
 from pyflagger.operator.plan import Settings
 from pyflagger.operator.world import World
 from pyflagger.routing import services
-from pyflagger.routing.services import Role, Selector
+from pyflagger.routing.services import Role
 from pyflagger.workloads.autoscalers import pause, primary_autoscaler
 from pyflagger.workloads.configs import Tracked, copies
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from pyflagger.api import names
 from pyflagger.api.canary import Canary, CustomMetadata, Service
 from pyflagger.api.facts import Fault, Problem
+from pyflagger.api.selectors import Selector
 from pyflagger.objects import Create, Obj, Patch, Ref, Write, controller_of, ref_of
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -27,18 +27,6 @@ class Role(StrEnum):
     APEX = "apex"
     PRIMARY = "primary"
     CANARY = "canary"
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """The label by which the target's pods are found, and its value; the primary's value has a suffix."""
-
-    label: str
-    value: str
-
-    def of(self, primary: bool) -> dict[str, str]:
-        """The selector of a Service."""
-        return {self.label: f"{self.value}-primary" if primary else self.value}
 
 
 def ref(canary: Canary, role: Role) -> Ref:
@@ -54,7 +42,9 @@ def reconcile(
     if canary.spec.service is None:
         text = "spec.service is required"
         return Problem(Fault.MANIFEST, text, "Give spec.service.port, the port that users call.", "spec.service")
-    wanted = _desired(canary, canary.spec.service, role, selector.of(role is not Role.CANARY and not to_canary), ports)
+    theirs = role is Role.CANARY or to_canary
+    selected = selector.of_canary() if theirs else selector.of_primary(_selected(live))
+    wanted = _desired(canary, canary.spec.service, role, selector.label, selected, ports)
     if live is None:
         return (Create(wanted),)
     body = _changes(canary, live, wanted)
@@ -63,10 +53,16 @@ def reconcile(
 
 def serves_canary(live: Obj | None, selector: Selector) -> bool:
     """Whether a Service selects the canary's pods."""
-    return live is not None and (live.get("spec") or {}).get("selector") == selector.of(primary=False)
+    return selector.selects_canary(_selected(live))
 
 
-def _desired(canary: Canary, service: Service, role: Role, selector: Mapping[str, str], ports: tuple[Obj, ...]) -> Obj:
+def _selected(live: Obj | None) -> Mapping[str, str]:
+    return ((live or {}).get("spec") or {}).get("selector") or {}
+
+
+def _desired(
+    canary: Canary, service: Service, role: Role, label: str, selected: Mapping[str, str], ports: tuple[Obj, ...]
+) -> Obj:
     custom: CustomMetadata = getattr(service, role.value) or CustomMetadata()
     name = ref(canary, role).name
     main: Obj = {
@@ -77,12 +73,11 @@ def _desired(canary: Canary, service: Service, role: Role, selector: Mapping[str
     }
     if service.app_protocol:
         main["appProtocol"] = service.app_protocol
-    spec: Obj = {"type": "ClusterIP", "selector": dict(selector), "ports": [main, *_further(service), *ports]}
+    spec: Obj = {"type": "ClusterIP", "selector": dict(selected), "ports": [main, *_further(service), *ports]}
     if service.headless:
         spec["clusterIP"] = "None"
     if service.traffic_distribution:
         spec["trafficDistribution"] = service.traffic_distribution
-    label = next(iter(selector))
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -174,7 +169,7 @@ def finalize_apex(canary: Canary, selector: Selector, live: Obj | None) -> tuple
     owner = controller_of(live) if live is not None else None
     if live is None or (owner is not None and owner.get("kind") == "Canary"):
         return ()
-    wanted = _applied_selector(live) or selector.of(primary=False)
+    wanted = _applied_selector(live) or selector.of_canary()
     now = (live.get("spec") or {}).get("selector") or {}
     if now == wanted:
         return ()

@@ -8,21 +8,27 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from pyflagger.api.selectors import SUFFIX
 from pyflagger.objects import Obj
 
-SUFFIX = "-primary"
 
+def repointed(pod: Obj, label: str, value: str, labels: Collection[str], name: str) -> Obj:
+    """Rewrite, in place, selectors that mean the target's pods by its name or by the value of its label.
 
-def repointed(pod: Obj, labels: Collection[str], values: Collection[str]) -> Obj:
-    """Rewrite, in place, selectors on one of `labels` with one of `values` (the target's name and label value)."""
+    Only `label` has another value at the primary's pods. A selector that means the target by another one of `labels`
+    gets it in addition: as it is it would mean the pods of both.
+    """
+    meant = {name, value}
     for selector in _selectors(pod):
         exact = selector.get("matchLabels") or {}
-        for key, value in exact.items():
-            if key in labels and value in values:
-                exact[key] = value + SUFFIX
+        others = any(key in labels and found in meant for key, found in exact.items())
+        if exact.get(label) in meant:
+            exact[label] += SUFFIX
+        elif others and label not in exact:
+            exact[label] = value + SUFFIX
         for expression in selector.get("matchExpressions") or ():
-            if expression.get("key") in labels and expression.get("values"):
-                expression["values"] = [v + SUFFIX if v in values else v for v in expression["values"]]
+            if expression.get("key") == label and expression.get("values"):
+                expression["values"] = [found + SUFFIX if found in meant else found for found in expression["values"]]
     return pod
 
 

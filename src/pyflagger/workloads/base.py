@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem, Readiness
+from pyflagger.api.selectors import Selector
 from pyflagger.objects import Obj, Ref, Resource, Write
 from pyflagger.workloads.configs import ConfigRef, Tracked
 from pyflagger.workloads.options import Options
@@ -28,8 +29,8 @@ class Workload(Protocol):
     def refuses(self, target: Obj) -> Problem | None:
         """What of a target keeps it from being released."""
 
-    def selector(self, canary: Canary, target: Obj, options: Options) -> tuple[str, str] | Problem | None:
-        """The label by which Services find the target's pods, and its value; None for a kind that brings its own."""
+    def selector(self, canary: Canary, target: Obj, primary: Obj | None, options: Options) -> Selector | Problem | None:
+        """How Services find the pods of both; None for a kind that brings its own. `primary` is the live one."""
 
     def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
         """What brings the canary's Service into shape, for a kind without a selector; `live` is the Service."""

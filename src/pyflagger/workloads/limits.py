@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pyflagger.api import shapes
 from pyflagger.api.facts import Fault, Problem
-
-SUFFIX = "-primary"
+from pyflagger.api.selectors import SUFFIX
 
 
 def primary_label(whose: str, label: str, value: str) -> Problem | None:

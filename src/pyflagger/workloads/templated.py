@@ -12,9 +12,10 @@ from typing import ClassVar
 
 from pyflagger.api import names
 from pyflagger.api.canary import Analysis, Canary, Phase, Service
-from pyflagger.api.facts import Fault, Problem, Readiness
+from pyflagger.api.facts import Problem, Readiness
+from pyflagger.api.selectors import Selector
 from pyflagger.objects import Create, Obj, Patch, Ref, Resource, merge_diff, part, ref_of
-from pyflagger.workloads import affinity, configs, limits, metadata, ports
+from pyflagger.workloads import affinity, configs, metadata, ports, selectors
 from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
 from pyflagger.workloads.configs import ConfigRef, Tracked
 from pyflagger.workloads.metadata import whose
@@ -60,19 +61,12 @@ class Templated:
 
     # The target -----------------------------------------------------------------------------------------------------
 
-    def selector(self, canary: Canary, target: Obj, options: Options) -> tuple[str, str] | Problem:
-        """The first of the selector labels that the target selects by."""
-        labels = part(part(target, "spec"), "selector").get("matchLabels") or {}
-        for label in options.selector_labels:
-            if isinstance(labels.get(label), str):
-                return limits.primary_label(f"{self.word} {whose(target)}", label, labels[label]) or (
-                    label,
-                    labels[label],
-                )
-        wanted = " ".join(options.selector_labels)
-        text = f"{self.word} {whose(target)} spec.selector.matchLabels must contain one of [{wanted}]"
-        todo = f"Select the {target['kind']}'s pods by one of these labels, or name yours with -selector-labels."
-        return Problem(Fault.MANIFEST, text, todo, "spec.selector.matchLabels")
+    def selector(self, canary: Canary, target: Obj, primary: Obj | None, options: Options) -> Selector | Problem:
+        """All labels of the target's selector; the first of the selector labels among them is renamed."""
+        found = selectors.of(self.word, target, primary, options)
+        if isinstance(found, Problem) or primary is None or not found.further:
+            return found
+        return replace(found, rolled=self.rollout(canary, primary, 0, 0.0).ready)
 
     def revision(self, target: Obj) -> str:
         """Digest of the pod template."""
@@ -109,10 +103,14 @@ class Templated:
         self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
     ) -> Obj | Problem:
         """A workload of its own that runs the target's pods."""
-        found = self.selector(canary, target, options)
+        return self._built(canary, target, None, tracked, options, unique)
+
+    def _built(
+        self, canary: Canary, target: Obj, primary: Obj | None, tracked: Tracked, options: Options, unique: str
+    ) -> Obj | Problem:
+        found = selectors.of(self.word, target, primary, options)
         if isinstance(found, Problem):
             return found
-        label, value = found
         spec, meta = part(target, "spec"), target["metadata"]
         return {
             "apiVersion": target["apiVersion"],
@@ -120,21 +118,21 @@ class Templated:
             "metadata": {
                 "name": names.primary(canary),
                 "namespace": meta.get("namespace", ""),
-                "labels": {**options.included(meta.get("labels")), label: f"{value}-primary"},
+                "labels": {**options.included(meta.get("labels")), **selectors.own(found)},
                 "annotations": options.included(meta.get("annotations")),
                 "ownerReferences": [names.owner_reference(canary)],
             },
             "spec": {
                 **{key: copy.deepcopy(spec[key]) for key in self.copied if key in spec},
                 **self.size(canary, target, None),
-                "selector": {"matchLabels": {label: f"{value}-primary"}},
+                "selector": {"matchLabels": dict(found.primary)},
                 "template": self._rendered(canary, target, tracked, options, found, unique),
             },
         }
 
     def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options) -> bool:
         """Whether the rendered template is the live one, its restart mark aside."""
-        found = self.selector(canary, target, options)
+        found = selectors.of(self.word, target, primary, options)
         if isinstance(found, Problem):
             return False
         live = part(part(primary, "spec"), "template")
@@ -148,7 +146,7 @@ class Templated:
         self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options, unique: str
     ) -> Writes | Problem:
         """A patch with the target's template and rollout settings."""
-        built = self.build_primary(canary, target, tracked, options, unique)
+        built = self._built(canary, target, primary, tracked, options, unique)
         if isinstance(built, Problem):
             return built
         if isinstance(found := self.is_primary(canary, primary), Problem):
@@ -161,16 +159,16 @@ class Templated:
         return (Patch(ref_of(primary), body, primary["metadata"].get("resourceVersion", "")),)
 
     def _rendered(
-        self, canary: Canary, target: Obj, tracked: Tracked, options: Options, found: tuple[str, str], unique: str
+        self, canary: Canary, target: Obj, tracked: Tracked, options: Options, found: Selector, unique: str
     ) -> Obj:
-        (label, value), template = found, self.template(target)
+        template, value = self.template(target), found.canary[found.label]
         meta, pod = part(template, "metadata"), configs.renamed(part(template, "spec"), tracked)
         return {
             "metadata": {
-                "labels": {**unmarked(meta.get("labels")), label: f"{value}-primary"},
+                "labels": {**unmarked(meta.get("labels")), **selectors.own(found), **found.primary},
                 "annotations": {**unmarked(meta.get("annotations")), RESTART_MARK: unique},
             },
-            "spec": affinity.repointed(pod, options.selector_labels, {names.target(canary), value}),
+            "spec": affinity.repointed(pod, found.label, value, options.selector_labels, names.target(canary)),
         }
 
     # Readiness ------------------------------------------------------------------------------------------------------

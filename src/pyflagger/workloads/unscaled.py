@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem
+from pyflagger.api.selectors import Selector
 from pyflagger.objects import Obj, Ref
 from pyflagger.workloads.base import Writes
 from pyflagger.workloads.configs import ConfigRef
@@ -19,7 +20,7 @@ class Unscaled:
         """Every target can be released."""
         return None
 
-    def selector(self, canary: Canary, target: Obj, options: Options) -> tuple[str, str] | Problem | None:
+    def selector(self, canary: Canary, target: Obj, primary: Obj | None, options: Options) -> Selector | Problem | None:
         """The kind brings its own Services."""
         return None
 
