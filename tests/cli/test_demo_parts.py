@@ -48,12 +48,15 @@ def test_a_tally_ends_alone() -> None:
     assert crowd.tallies == []
 
 
+ROLLING_BACK = {"type": "RollingBack", "status": "True", "reason": "FailedChecks"}
+
+
 @pytest.mark.parametrize(
     ("status", "weight"),
     [
         ({}, 0),
         ({"phase": "Progressing", "canaryWeight": 20}, 20),
-        ({"phase": "Progressing", "canaryWeight": 20, "rollback": "failed-checks"}, 0),
+        ({"phase": "Progressing", "canaryWeight": 20, "conditions": [ROLLING_BACK]}, 0),
         ({"phase": "Promoting", "canaryWeight": 100}, 100),
     ],
 )

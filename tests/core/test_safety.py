@@ -224,7 +224,7 @@ def test_a_rollback_waits_for_a_primary_that_is_only_late() -> None:
 
     world.after = late
     world.run(20)
-    assert world.status.rollback == "failed-checks" and world.route == Route(80, 20)
+    assert world.status.rollback == "FailedChecks" and world.route == Route(80, 20)
     assert world.decision.reasons[0].code == "rollback-holds"
     world.after, world.primary.failing = None, ""
     world.run(HEARD_SECONDS)

@@ -10,9 +10,10 @@ from core.world import MESH, World, canary, hook, ready_world
 from pyflagger.api.canary import CanaryStatus, Phase
 from pyflagger.api.defaults import HEARD_SECONDS
 from pyflagger.api.facts import ALL_PRIMARY, READY, Fault, Problem, Readiness, Route
-from pyflagger.core.decision import PauseAutoscaler, ReleaseFinalizer, Revert
+from pyflagger.core.decision import PauseAutoscaler, Reason, ReleaseFinalizer, Revert
 from pyflagger.core.revision import Change, checksum, idle_change, running_change
 from pyflagger.core.situation import Target
+from pyflagger.core.transitions import Cause, Rollback, roll_back
 
 STEPS = {"stepWeight": 20, "maxWeight": 40}
 FOREIGN = "bcdfg65"
@@ -367,7 +368,10 @@ def test_deletion_waits_for_what_cannot_be_read() -> None:
 
 def test_deletion_while_a_rollback_is_under_way() -> None:
     """The rollback is forgotten: everything goes back anyway."""
-    world = with_status(ready_world(STEPS, spec=REVERTING), rollback="deadline", phase=Phase.PROGRESSING)
+    world = ready_world(STEPS, spec=REVERTING)
+    begun = roll_back(world.status, Rollback(Cause.DEADLINE, Reason("x", "out of time")), world.now)
+    with_status(world, conditions=begun.conditions, phase=Phase.PROGRESSING)
+    assert world.status.rollback == "DeadlineExceeded"
     world.delete().run(20)
     assert world.gone and world.status.rollback is None
 

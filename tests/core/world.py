@@ -53,6 +53,7 @@ from pyflagger.core.situation import (
     Value,
 )
 from pyflagger.core.transitions import ALLOWED
+from stage.definitions import survivors
 
 START = 1_700_000_000.0
 INTERVAL = 10.0
@@ -374,6 +375,8 @@ class World:
         run = (status.phase, status.last_applied_spec, status.tracked_configs)
         same = run == (old.phase, old.last_applied_spec, old.tracked_configs)
         assert same == (status.last_transition_time == old.last_transition_time) or not same
+        read = CanaryStatus.model_validate(survivors(status.to_wire()))
+        assert read == status, "a status that says less once it went through the reference's CRD"
         self.statuses.append(status)
         self.canary = self.canary.model_copy(update={"status": status})
 

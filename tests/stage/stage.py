@@ -137,6 +137,8 @@ class Stage(Hands):
         self.transport = InProcess(self.server, "test")
         self.client = Client(self.transport, self.clock)
         self.http = Script(answer)
+        self.crds: Sequence[Obj] = OURS
+        """The definitions of our kinds that the cluster has."""
         self.options = Options(**{"mesh_provider": "nginx", "metrics_server": "http://prometheus", **options})
         self.pods_take = 0.0
         """Seconds until a pod is ready."""
@@ -148,7 +150,7 @@ class Stage(Hands):
         self, *, operator: bool = True, definitions: Sequence[Obj] = (), controllers: Sequence[Controller] = ()
     ) -> None:
         """Bring everything up, with more kinds and those who look after them."""
-        for definition in (*OURS, *definitions):
+        for definition in (*self.crds, *definitions):
             await self.client.call("POST", path_of("CustomResourceDefinition"), definition)
         pods = InstantRuntime(self.clock, broken, takes=self.pods_take)
         self.workers = await start(self.transport, self.clock, pods, controllers=(*CONTROLLERS, *controllers))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +14,7 @@ from pyflagger.objects import Obj, Resource
 from pyflagger.wire import HttpAnswer, HttpRequest
 from stage.manifests import INTERVAL, MAX, STEP, canary, deployment, image, ingress, settings
 from stage.mortal import INGRESSES, Mortal, Seen, Witness, awake, image_of
-from stage.stage import Stage, healthy, vector
+from stage.stage import OURS, Stage, healthy, vector
 
 NEW, NEWER, STUCK = (image("shop", version) for version in ("2", "3", "brokenprimary"))
 DEADLINE_SECONDS = 400.0
@@ -24,8 +24,11 @@ KINDS = (CANARIES, DEPLOYMENTS, SERVICES, INGRESSES, CONFIG_MAPS)
 class Play:
     """One playing: a stage, a witness, and an operator that dies once and is then replaced."""
 
-    def __init__(self, fatal: int | None, heard: bool, **canary_fields: Any) -> None:
+    def __init__(
+        self, fatal: int | None, heard: bool, *, definitions: Sequence[Obj] = OURS, **canary_fields: Any
+    ) -> None:
         self.stage = Stage(self.answer)
+        self.stage.crds = definitions
         self.witness = Witness(self.stage)
         self.fatal, self.heard, self._fields = fatal, heard, canary_fields
         self.success = "100"

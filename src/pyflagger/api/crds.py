@@ -33,6 +33,9 @@ _DEMANDS: Mapping[str, Schema] = {
     "spec.analysis.webhooks[].type": {"enum": ["", *(kind.value for kind in HookType)]},
     "spec.analysis.alerts[].severity": {"enum": ["", "info", "warn", "error"]},
     "spec.analysis.sessionAffinity.maxAge": {"default": 86400},
+    "status.lastTransitionTime": {"format": "date-time"},
+    "status.conditions[].lastUpdateTime": {"format": "date-time"},
+    "status.conditions[].lastTransitionTime": {"format": "date-time"},
 }
 
 _COLUMNS: Mapping[str, tuple[tuple[str, str, str, int], ...]] = {

@@ -69,3 +69,11 @@ def epoch(text: str) -> float:
     """Seconds since the epoch of an RFC 3339 time. Raises ValueError."""
     moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def epoch_or_none(text: str) -> float | None:
+    """Seconds since the epoch; None for a text that is no time."""
+    try:
+        return epoch(text)
+    except ValueError:
+        return None

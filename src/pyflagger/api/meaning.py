@@ -178,12 +178,16 @@ CANARY: Mapping[str, str] = {
     "status.sessionAffinityCookie": "the cookie of the current release",
     "status.previousSessionAffinityCookie": "the cookie of the release before",
     "status.primarySessionAffinityCookie": "the cookie of those who stay with the primary",
-    "status.lastTickTime": "when the current step began to be held",
-    "status.rollback": "why a rollback is under way",
-    "status.conditions": "Promoted: the last revision was; Blocked: what has to be mended; Halted: what stops the run",
-    "status.conditions[].type": "Promoted, Blocked or Halted",
+    "status.conditions": (
+        "Promoted: the last revision was; Blocked: what has to be mended; Halted: what stops the run; "
+        "RollingBack: a rollback is under way; Judged: when the last judging round ended"
+    ),
+    "status.conditions[].type": "Promoted, Blocked, Halted, RollingBack or Judged",
     "status.conditions[].status": "True, False or Unknown",
-    "status.conditions[].reason": "the phase; of Blocked and Halted whose doing it is",
+    "status.conditions[].reason": (
+        "the phase; of Blocked and Halted whose doing it is; of RollingBack the cause: FailedChecks, RollbackHook, "
+        "DeadlineExceeded or PromotionFailed"
+    ),
     "status.conditions[].message": "the same in words; of Blocked and Halted with what to do",
     "status.conditions[].lastUpdateTime": "when it was last written",
     "status.conditions[].lastTransitionTime": "when its status last changed",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pyflagger.api import cookies, defaults
 from pyflagger.api.canary import Analysis, Canary, CanaryStatus, HookType, Phase, Webhook
@@ -29,7 +29,7 @@ from pyflagger.core.decision import (
 )
 from pyflagger.core.revision import checksum
 from pyflagger.core.situation import DUE, Primary, Situation, Target
-from pyflagger.core.transitions import HALTED, move, stand
+from pyflagger.core.transitions import HALTED, Rollback, move, roll_back, stand
 
 NO_TARGET = Target(revision="", configs=None, readiness=READY, at_zero=False, scalable=False)
 """Stands in for a target that does not exist, where only leaving it alone makes sense."""
@@ -267,18 +267,26 @@ class Case:
         return resume + ((ScaleTarget(self.target.restored_replicas),) if self.target_asleep else ())
 
     def write(
-        self, to: Phase | None = None, *, message: str = "", halted: Reason | None = None, **changes: Any
+        self,
+        to: Phase | None = None,
+        *,
+        message: str = "",
+        halted: Reason | None = None,
+        rollback: Rollback | Literal["over", "as it is"] = "as it is",
+        **changes: Any,
     ) -> WriteStatus:
         """The status with some changes, in phase `to` if that is given. Cookies follow the weight.
 
         `halted` says what stops the run. Without it nothing does any more, unless the run is failing: then what stopped
-        it stands.
+        it stands. `rollback` begins one, or ends the one that is under way.
         """
         if "canary_weight" in changes:
             changes |= cookies.changes(self.canary, changes["canary_weight"])
         status = self.status.but(**changes)
         if to is not None:
             status = move(self.status, to, now=self.now, kind=self.kind, message=message, **changes)
+        if rollback != "as it is":
+            status = roll_back(status, None if rollback == "over" else rollback, self.now)
         failing = to is Phase.FAILED or status.rollback is not None
         if halted is not None or not failing:
             status = stand(status, HALTED, (halted,) if halted else (), self.now)
@@ -317,7 +325,7 @@ class Case:
 
 def no_progress(weight: int = 0) -> dict[str, Any]:
     """The changes of a status at the beginning or end of a run."""
-    return {"failed_checks": 0, "canary_weight": weight, "iterations": 0, "rollback": None}
+    return {"failed_checks": 0, "canary_weight": weight, "iterations": 0, "rollback": "over"}
 
 
 Step: TypeAlias = Callable[[Case], Decision | None]

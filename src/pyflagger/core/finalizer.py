@@ -16,11 +16,11 @@ REVERTED, HANDED = "target-reverted", "users-handed-back"
 
 
 def begin(case: Case) -> Decision | None:
-    """Say and write that deletion began."""
-    if case.status.phase is Phase.TERMINATING:
+    """Say and write that deletion began. The reference writes `Terminated` before it removes the finalizer."""
+    if case.status.phase in (Phase.TERMINATING, Phase.TERMINATED):
         return None
     reason = reasons.terminating(case.canary)
-    return case.act(reason, case.say(reason), case.clean_slate("ended"), case.write(Phase.TERMINATING, rollback=None))
+    return case.act(reason, case.say(reason), case.clean_slate("ended"), case.write(Phase.TERMINATING, rollback="over"))
 
 
 def unread(case: Case) -> Decision | None:

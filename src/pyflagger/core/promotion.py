@@ -23,8 +23,7 @@ from pyflagger.core.decision import (
 )
 from pyflagger.core.holding import hold_for_primary
 from pyflagger.core.revision import configs_changed, ours
-
-FAILED_PROMOTION = "failed-promotion"
+from pyflagger.core.transitions import Cause, Rollback
 
 
 def copy(case: Case, *before: Action) -> Decision:
@@ -79,7 +78,7 @@ def primary_ready(case: Case) -> Decision | None:
         case.say(reason, warn=True),
         Alert("error", reasons.alert_promotion(readiness.text)),
         *((SetRoute(ALL_CANARY, everyone=True),) if case.canary_ready else ()),
-        case.write(halted=reason, rollback=FAILED_PROMOTION, canary_weight=100),
+        case.write(halted=reason, rollback=Rollback(Cause.PROMOTION, reason), canary_weight=100),
     )
 
 

@@ -72,7 +72,8 @@ def idle_change(status: CanaryStatus, target: Target, matches: bool) -> Change:
         astray = status.canary_weight > 0 and not matches
         return Change.NEW if astray else Change.NONE if applied == promoted else Change.REVERTED
     if matches and not ours(promoted):
-        return Change.REBASE
+        # CRDs of the reference before 1.20 drop the promoted revision: there is nothing to write then that would stay.
+        return Change.NONE if not promoted and applied == target.revision else Change.REBASE
     if ours(applied):
         return Change.NONE if target.revision == applied else Change.NEW
     return Change.REBASE if status.phase is Phase.FAILED else Change.NEW
@@ -88,6 +89,11 @@ def running_change(status: CanaryStatus, target: Target, matches: bool) -> Chang
     if target.revision == applied:
         return Change.NONE
     return Change.REVERTED if target.revision == status.last_promoted_spec and matches else Change.NEW
+
+
+def refused(status: CanaryStatus, matches: bool) -> bool:
+    """Whether the revision last acted on was not promoted. Where the promoted one is not stored, the primary tells."""
+    return status.last_applied_spec != status.last_promoted_spec if status.last_promoted_spec else not matches
 
 
 def copied(status: CanaryStatus, target: Target, matches: bool) -> bool:

@@ -12,6 +12,7 @@ from pyflagger.core import reasons
 from pyflagger.core.case import Case, no_progress
 from pyflagger.core.decision import Action, Alert, Count, Decision, Reason
 from pyflagger.core.evidence import call
+from pyflagger.core.transitions import Cause, Rollback
 
 
 def by_checks(case: Case) -> Decision:
@@ -19,14 +20,14 @@ def by_checks(case: Case) -> Decision:
     failed = case.status.failed_checks
     reason = reasons.threshold_reached(case.canary, failed)
     alert = Alert("error", reasons.alert_threshold(failed))
-    return _begin(case, "failed-checks", (), reason, alert, None)
+    return _begin(case, Cause.CHECKS, (), reason, alert, None)
 
 
 def by_hook(case: Case, hook: str, *before: Action) -> Decision:
     """A rollback hook asked for it."""
     passed = case.say(reasons.hook_passed("Rollback", hook), warn=True)
     reason = reasons.manual_rollback(case.canary)
-    return _begin(case, "rollback-hook", (*before, passed), reason, Alert("warn", reasons.ALERT_MANUAL), reason)
+    return _begin(case, Cause.HOOK, (*before, passed), reason, Alert("warn", reasons.ALERT_MANUAL), reason)
 
 
 def before_start(case: Case, hook: str) -> Decision:
@@ -37,7 +38,7 @@ def before_start(case: Case, hook: str) -> Decision:
         case.say(passed, warn=True, checksum=case.pending),
         case.say(reason, warn=True, checksum=case.pending),
         Alert("warn", reasons.ALERT_MANUAL),
-        case.write(halted=reason, rollback="rollback-hook", **case.take_revision()),
+        case.write(halted=reason, rollback=Rollback(Cause.HOOK, reason), **case.take_revision()),
     )
 
 
@@ -46,14 +47,16 @@ def by_deadline(case: Case) -> Decision:
     text = case.target.readiness.text
     reason = reasons.deadline(case.canary, text)
     said = case.once(reasons.canary_not_ready(text), warn=True)
-    return _begin(case, "deadline", said, reason, Alert("error", reasons.alert_deadline(text)), reason)
+    return _begin(case, Cause.DEADLINE, said, reason, Alert("error", reasons.alert_deadline(text)), reason)
 
 
 def _begin(
-    case: Case, cause: str, said: tuple[Action, ...], reason: Reason, alert: Alert, halted: Reason | None
+    case: Case, cause: Cause, said: tuple[Action, ...], reason: Reason, alert: Alert, halted: Reason | None
 ) -> Decision:
     """`halted` is None where what stopped the run is told already: by the check that failed last."""
-    return case.act(reason, *said, case.say(reason, warn=True), alert, case.write(halted=halted, rollback=cause))
+    return case.act(
+        reason, *said, case.say(reason, warn=True), alert, case.write(halted=halted, rollback=Rollback(cause, reason))
+    )
 
 
 def carry_on(case: Case) -> Decision | None:

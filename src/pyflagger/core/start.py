@@ -13,7 +13,7 @@ from pyflagger.core.case import Case, Step, no_progress
 from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Remember, Say, SetRoute
 from pyflagger.core.evidence import agrees, call
 from pyflagger.core.holding import hold_for_primary
-from pyflagger.core.revision import Change, idle_change
+from pyflagger.core.revision import Change, idle_change, refused
 
 
 def _change(case: Case) -> Change:
@@ -70,10 +70,10 @@ def rest(case: Case) -> Decision | None:
 
 def retract(case: Case) -> Decision | None:
     """What waited for approval is no longer there: back to where the canary was."""
-    change, status = _change(case), case.status
+    change = _change(case)
     if change is Change.NEW:
         return None
-    if change is Change.NONE and (case.rescued or status.last_applied_spec != status.last_promoted_spec):
+    if change is Change.NONE and (case.rescued or refused(case.status, case.matches)):
         return case.act(reasons.REFUSED, case.write(Phase.FAILED))
     reason = reasons.cancelled(case.canary)
     taken = case.take_revision()

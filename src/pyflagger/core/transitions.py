@@ -21,11 +21,13 @@ Called by every module here that writes a status; a transition that is not in th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from enum import StrEnum
+from typing import Any, NamedTuple
 
 from pyflagger.api.canary import CanaryStatus, Condition, Phase
 from pyflagger.api.durations import stamp
 from pyflagger.api.facts import Fault
+from pyflagger.api.status import ROLLING_BACK
 from pyflagger.core.decision import Reason
 
 ALLOWED: Mapping[Phase, frozenset[Phase]] = {
@@ -86,6 +88,22 @@ CONDITIONS: Mapping[Phase, tuple[str, str]] = {
 }
 
 
+class Cause(StrEnum):
+    """Why a rollback is under way: the reason of its condition."""
+
+    CHECKS = "FailedChecks"
+    HOOK = "RollbackHook"
+    DEADLINE = "DeadlineExceeded"
+    PROMOTION = "PromotionFailed"
+
+
+class Rollback(NamedTuple):
+    """A rollback that begins: its cause, and the same in words."""
+
+    cause: Cause
+    why: Reason
+
+
 class IllegalTransition(Exception):
     """A bug of ours: the table does not hold this transition."""
 
@@ -142,3 +160,19 @@ def stand(status: CanaryStatus, kind: str, told: Sequence[Reason], now: float) -
         last_transition_time=since,
     )
     return status.but(conditions=(*others, standing))
+
+
+def roll_back(status: CanaryStatus, begun: Rollback | None, now: float) -> CanaryStatus:
+    """The status with a rollback that has begun, or without one. The condition holds on every CRD, fields do not."""
+    others = tuple(c for c in status.conditions if c.type != ROLLING_BACK)
+    if begun is None:
+        return status if len(others) == len(status.conditions) else status.but(conditions=others)
+    told = Condition(
+        type=ROLLING_BACK,
+        status="True",
+        reason=begun.cause,
+        message=begun.why.text,
+        last_update_time=stamp(now),
+        last_transition_time=stamp(now),
+    )
+    return status.but(conditions=(*others, told))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyflagger.api.analysis import Analysis
-from pyflagger.api.canary import Canary, Phase
+from pyflagger.api.canary import Canary, CanaryStatus, Phase
 from pyflagger.cli.demo.scenario import Press, Release, Scenario
 from pyflagger.cli.demo.visitors import Crowd, Tally
 from pyflagger.cli.stage import Staged
@@ -281,7 +281,8 @@ class Player(Onlooker):
 
     def weight(self) -> int:
         """Percent of visitors that the canary has. A rollback leads them away before its last write says so."""
-        return 0 if self._status.get("rollback") else int(self._status.get("canaryWeight", 0))
+        status = CanaryStatus.model_validate(self._status)
+        return 0 if status.rollback else status.canary_weight
 
 
 def _served(stage: Staged, ref: Ref) -> Resource:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
@@ -174,7 +175,24 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
+_CLOCK = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})(.[0-9]+)?(z|([+-][0-9]{2}:[0-9]{2}))")
+
+
+def _is_date_time(value: str) -> bool:
+    """Whether the API server takes a string for a `date-time`; it checks no offset and no letter case."""
+    day, _, clock = value.lower().partition("t")
+    found = _CLOCK.fullmatch(clock)
+    if found is None or not (found[1] <= "23" and found[2] <= "59" and found[3] <= "59"):
+        return False
+    try:
+        return len(day) == len("2006-01-02") and bool(date.fromisoformat(day))
+    except ValueError:
+        return False
+
+
 def _string(schema: Schema, value: str, path: str) -> Iterator[Cause]:
+    if schema.get("format") == "date-time" and not _is_date_time(value):
+        yield _invalid(path, value, f'must be of type date-time: "{value}"')
     if "pattern" in schema and not _compiled(schema["pattern"]).search(value):
         yield _invalid(path, value, f"should match '{schema['pattern']}'")
     if len(value) < schema.get("minLength", 0):
