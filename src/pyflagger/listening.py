@@ -2,15 +2,23 @@
 
 Used by the operator's endpoints and by the load tester. aiohttp waits for ever for the head of the first request on a
 connection, so whoever opens connections and says nothing could use them all up. Never sees what is asked.
+
+aiohttp logs requests that it cannot parse with the bytes that it got, a token among them: here a log line names the
+error and never holds what was sent. Bodies are handed on as they came: aiohttp would decode them before the caller is
+known.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import traceback
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
+from pyflagger import logs
 from pyflagger.clock import Clock
 
 HEAD_WITHIN = 10.0
@@ -38,7 +46,9 @@ async def listen(app: web.Application, clock: Clock, host: str | None, port: int
 
     app.middlewares.append(note)
     app.on_shutdown.append(leave)
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEPT_ALIVE, **options)
+    runner = web.AppRunner(
+        app, access_log=None, logger=_log(), auto_decompress=False, keepalive_timeout=KEPT_ALIVE, **options
+    )
     await runner.setup()
     ushers.append(asyncio.create_task(_show_out(runner, heard, clock), name="usher"))
     try:
@@ -47,6 +57,26 @@ async def listen(app: web.Application, clock: Clock, host: str | None, port: int
         await runner.cleanup()
         raise
     return runner
+
+
+class Discreet(logging.Handler):
+    """Logs that a request failed and how, and nothing of what was sent."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line. An exception's text is left out: it can hold the request."""
+        error = record.exc_info[1] if record.exc_info else None
+        log, name = logs.logger(), type(error).__name__
+        if isinstance(error, HttpProcessingError):
+            log.warning("a request could not be parsed", error=name)
+        elif error is not None:
+            log.error("a request failed", error=name, stack="".join(traceback.format_tb(error.__traceback__)))
+
+
+def _log() -> logging.Logger:
+    """A logger of its own for each server: nothing above it listens."""
+    log = logging.Logger("pyflagger.listening", logging.INFO)
+    log.addHandler(Discreet())
+    return log
 
 
 async def _show_out(runner: web.AppRunner, heard: set[object], clock: Clock) -> None:

@@ -7,11 +7,15 @@ import base64
 import gzip
 import io
 import json
+import logging
 import os
 import re
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+import urllib.request
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +23,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from pyflagger.clock import SystemClock
-from pyflagger.loadtester import Options, main, serve, serving
+from pyflagger import logs
+from pyflagger.clock import LoopClock, SystemClock
+from pyflagger.loadtester import Options, main, reaper, serve, serving
 
 CLOCK = SystemClock()
 
@@ -607,3 +612,169 @@ async def test_names_are_only_names(name: str, tmp_path: Path) -> None:
         assert await caller.send("/gate/open", **payload) == (202, "")
         assert [gate["gate"] for gate in await caller.get("/gate/list")] == [f"{name}.{name}"]
     assert os.listdir(tmp_path) == []
+
+
+# What no client library would send ------------------------------------------------------------------------------------
+
+TOKEN = "s3cret-token"
+BODY = b'{"name":"podinfo","namespace":"test"}'
+
+
+def raw(head: bytes, body: bytes = BODY, line: bytes = b"POST /gate/open HTTP/1.1") -> bytes:
+    """A request, byte by byte."""
+    return b"%b\r\nHost: x\r\nContent-Length: %d\r\n%b\r\n\r\n%b" % (line, len(body), head, body)
+
+
+BEARER = f"Authorization: Bearer {TOKEN}".encode()
+NOT_BEFORE_THE_TOKEN = {
+    "a header in Latin-1": (raw(b"X-Team: caf\xe9"), 401),
+    "gzip that is none": (raw(b"Content-Encoding: gzip"), 401),
+    "brotli that is none": (raw(b"Content-Encoding: br"), 401),
+    "zstandard that is none": (raw(b"Content-Encoding: zstd"), 401),
+    "a token in Latin-1": (raw(b"Authorization: Bearer caf\xe9"), 400),
+    "a password in Latin-1": (raw(b"Authorization: Basic caf\xe9"), 400),
+    "a password that is not base64": (raw("Authorization: Basic café".encode()), 401),
+}
+WITH_THE_TOKEN = {
+    "gzip that is none": (raw(BEARER + b"\r\nContent-Encoding: gzip"), 400, "the body is not gzip"),
+    "gzip with more behind it": (
+        raw(BEARER + b"\r\nContent-Encoding: gzip", gzip.compress(BODY) + b"x"),
+        400,
+        "the body is not gzip from its first byte to its last",
+    ),
+    "half of a gzip": (
+        raw(BEARER + b"\r\nContent-Encoding: gzip", gzip.compress(BODY)[:9]),
+        400,
+        "the body is not gzip",
+    ),
+    "deflate that is none": (raw(BEARER + b"\r\nContent-Encoding: deflate"), 400, "the body is not deflate"),
+    "brotli": (raw(BEARER + b"\r\nContent-Encoding: br"), 400, "Content-Encoding 'br' is not supported"),
+    "two encodings": (raw(BEARER + b"\r\nContent-Encoding: gzip, br"), 400, "is not supported"),
+    "half a character": (raw(BEARER, b'{"name":"\\ud800","namespace":"test"}'), 400, ""),
+    "UTF-16 that is none": (raw(BEARER, b"\xff\xfe{"), 400, ""),
+    "a number as long as a book": (raw(BEARER, b'{"name":%b}' % (b"1" * 5000)), 400, ""),
+    "gzip": (raw(BEARER + b"\r\nContent-Encoding: gzip", gzip.compress(BODY)), 202, ""),
+    "deflate": (raw(BEARER + b"\r\nContent-Encoding: deflate", zlib.compress(BODY)), 202, ""),
+    "a header in Latin-1": (raw(BEARER + b"\r\nX-Team: caf\xe9"), 202, ""),
+}
+NOT_HTTP = {
+    "a header as the request line": b"%b\r\n\r\n" % BEARER,
+    "a token in a line of another version": f"GET /?token={TOKEN} HTTP/9.x\r\nHost: x\r\n\r\n".encode(),
+    "no colon": raw(f"Authorization Bearer {TOKEN}".encode()),
+    "a NUL": raw(BEARER + b"\0"),
+    "a header that is too long": raw(BEARER + b"x" * 20_000),
+    "a length below zero": b"POST / HTTP/1.1\r\nHost: x\r\n%b\r\nContent-Length: -5\r\n\r\n" % BEARER,
+    "a chunk that is none": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%b\r\n" % BEARER,
+    "a host that is none": raw(BEARER, line=f"POST http://[{TOKEN} HTTP/1.1".encode()),
+}
+
+
+async def said(url: str, request: bytes) -> tuple[int, str]:
+    """The status and the body of the answer to a request as it is."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(request)
+        async with asyncio.timeout(10):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(re.search(rb"Content-Length: (\d+)", head)[1])  # type: ignore[index]
+            return int(head.split()[1]), (await reader.readexactly(length)).decode()
+    finally:
+        writer.close()
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """All that is logged, aiohttp's own lines too."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    logs.configure("debug", "json", stream)
+    logging.getLogger().addHandler(handler)
+    yield stream
+    logging.getLogger().removeHandler(handler)
+    logs.configure("info", "json")
+
+
+async def test_what_cannot_be_read_is_400_and_never_before_the_token(logged: io.StringIO) -> None:
+    """A wrong header or a body that is not what it says: no 500, no traceback, and strangers learn nothing of it."""
+    async with service(token=TOKEN) as caller:
+        for name, (request, status) in NOT_BEFORE_THE_TOKEN.items():
+            assert (await said(caller.url, request))[0] == status, name
+        for name, (request, status, text) in WITH_THE_TOKEN.items():
+            got = await said(caller.url, request)
+            assert got[0] == status and text in got[1], (name, got)
+    assert "Traceback" not in logged.getvalue() and TOKEN not in logged.getvalue()
+
+
+async def test_no_token_in_the_log_of_what_is_not_http(logged: io.StringIO) -> None:
+    """aiohttp writes the bytes of a request that it cannot parse into its log: ours names the error alone."""
+    async with service(token=TOKEN) as caller:
+        for name, request in NOT_HTTP.items():
+            assert (await said(caller.url, request))[0] == 400, name
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    parsed = [line for line in lines if line["msg"] == "a request could not be parsed"]
+    assert len(parsed) >= len(NOT_HTTP) - 1, "one is left out by aiohttp as noise"
+    assert TOKEN not in logged.getvalue() and "Traceback" not in logged.getvalue()
+
+
+async def test_a_crash_is_logged_without_what_was_sent(logged: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it was and what kind: the text of an exception can hold the request."""
+
+    def crash(*_: object) -> None:
+        raise KeyError(TOKEN)
+
+    monkeypatch.setattr("pyflagger.loadtester.app.read_payload", crash)
+    async with service(token=TOKEN) as caller:
+        assert (await said(caller.url, raw(BEARER)))[0] == 500
+    (line,) = [json.loads(text) for text in logged.getvalue().splitlines() if "a request failed" in text]
+    assert (line["level"], line["error"]) == ("error", "KeyError") and "in crash" in line["stack"]
+    assert TOKEN not in logged.getvalue()
+
+
+# Orphans --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="zombies are seen in /proc")
+def test_orphans_that_left_their_group_are_reaped(tmp_path: Path) -> None:
+    """The load tester is process 1 of its container: what nobody waits for would stay a zombie for ever."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pyflagger.cli.main", "loadtester", "-port=0", "-host=127.0.0.1"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        url = json.loads(process.stderr.readline())["address"]
+        note = tmp_path / "pid"
+        # The command ends at once; its grandchild has a session of its own and ends later, with nobody to wait for it.
+        script = f"setsid sh -c 'echo $$ > {note}; exec sleep 0.3' > /dev/null 2>&1 & while [ ! -s {note} ]; do :; done"
+        body = json.dumps({"name": "a", "namespace": "b", "metadata": {"type": "bash", "cmd": script}}).encode()
+        with urllib.request.urlopen(urllib.request.Request(url, data=body, method="POST"), timeout=20) as answer:
+            assert answer.status == 200
+        orphan = note.read_text().strip()
+        parent = Path(f"/proc/{orphan}/stat").read_text().rpartition(")")[2].split()[1]
+        assert parent == str(process.pid), "it was given to the load tester"
+        wait_for_the_end_of(orphan)
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def wait_for_the_end_of(pid: str) -> None:
+    """Until a process is gone from the table of processes."""
+    deadline = CLOCK.monotonic() + 15
+    while Path(f"/proc/{pid}").exists():
+        assert CLOCK.monotonic() < deadline, f"{pid} was never reaped"
+        asyncio.run(CLOCK.sleep(0.05))
+
+
+@pytest.mark.looptime
+async def test_what_a_runner_waits_for_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what was a zombie at two looks in a row is reaped: a command's own status goes to its runner."""
+    looks, reaped = iter([{7, 8}, {8, 9}, {9}, set()]), list[int]()
+    monkeypatch.setattr(reaper, "_zombies", lambda: next(looks))
+    monkeypatch.setattr(os, "waitpid", lambda pid, _: reaped.append(pid))
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await reaper.reap(LoopClock())
+    assert reaped == [8, 9]

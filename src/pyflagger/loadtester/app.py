@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType
@@ -33,7 +34,17 @@ PATH_SHOWN = 200
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _FIELDS = ("name", "namespace", "phase", "checksum")
 
+_WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class BadBody(ValueError):
+    """The body of a request cannot be used; `status` and text are the answer, which is empty for what is no payload."""
+
+    def __init__(self, text: str = "", status: int = 400) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +64,44 @@ class Payload:
 
 
 def read_payload(body: bytes) -> Payload:
-    """A hook's body; unknown keys are ignored. Raises ValueError when it is not one."""
-    document = json.loads(body)
+    """A hook's body; unknown keys are ignored. Raises BadBody when it is not one."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadBody from None
     if document is None:
         return Payload()
     if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict | NoneType):
-        raise ValueError("not an object")
+        raise BadBody
     texts = {key: "" if document.get(key) is None else document[key] for key in _FIELDS}
     metadata = {key: "" if value is None else value for key, value in (document.get("metadata") or {}).items()}
-    if not all(isinstance(value, str) for value in (*texts.values(), *metadata.values())):
-        raise ValueError("not text")
+    if not all(map(_is_text, (*texts.values(), *metadata, *metadata.values()))):
+        raise BadBody
     return Payload(**texts, metadata=metadata)
+
+
+def decoded(body: bytes, encoding: str) -> bytes:
+    """A body without its Content-Encoding. Raises BadBody for one that it does not have, or that is not known."""
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
+        return body
+    if name not in _WINDOWS:
+        raise BadBody(f"Content-Encoding {encoding!a} is not supported: send the body as it is, or as gzip")
+    unpacked = zlib.decompressobj(_WINDOWS[name])
+    try:
+        plain = unpacked.decompress(body, MAX_BODY)
+    except zlib.error:
+        raise BadBody(f"the body is not {name}, as its Content-Encoding says") from None
+    if unpacked.unconsumed_tail:
+        raise BadBody(f"the body is more than {MAX_BODY} bytes without its Content-Encoding", 413)
+    if not unpacked.eof or unpacked.unused_data:
+        raise BadBody(f"the body is not {name} from its first byte to its last, as its Content-Encoding says")
+    return plain
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value is a text that can be written again: JSON can hold halves of characters."""
+    return isinstance(value, str) and not any("\ud800" <= one <= "\udfff" for one in value)
 
 
 class LoadTester:
@@ -118,11 +156,14 @@ class LoadTester:
             return web.json_response(listing(self))
         try:
             async with asyncio.timeout(BODY_WITHIN):
-                payload = read_payload(await request.read())
+                body = await request.read()
+            payload = read_payload(decoded(body, request.headers.get("Content-Encoding", "")))
         except TimeoutError:
             return web.Response(status=408, text="the body did not arrive in time")
-        except (ValueError, RecursionError):
-            return web.Response(status=400)
+        except web.RequestPayloadError:
+            return web.Response(status=400, text="the body could not be read: its chunks or its length are wrong")
+        except BadBody as error:
+            return web.Response(status=error.status, text=str(error))
         if not self._options.admits(payload.namespace):
             return web.Response(status=403, text="Forbidden")
         if not caller.may_act_for(payload.namespace):

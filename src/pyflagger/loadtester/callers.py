@@ -7,7 +7,6 @@ may, as with the reference. Never sees a task. A token is kept as a digest only,
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections import OrderedDict
@@ -59,10 +58,14 @@ class Callers:
         self._known: OrderedDict[bytes, tuple[float, Caller | Refused]] = OrderedDict()
 
     async def who(self, headers: Mapping[str, str]) -> Caller:
-        """The caller. Raises Refused: 401 for a stranger, 403 for somebody else, 503 when that cannot be told."""
+        """The caller. Raises Refused: 400 for bytes, 401 for a stranger, 403 for somebody else, 503 when unknown."""
         if not self._options.token and self._client is None:
             return Caller()
-        said = _credentials(headers.get("Authorization", ""))
+        header = headers.get("Authorization", "")
+        # Bytes that are not UTF-8 come as halves of surrogate pairs, which cannot be encoded.
+        if not header.isascii() and any("\ud800" <= one <= "\udfff" for one in header):
+            raise Refused(400, "the Authorization header is not UTF-8")
+        said = _credentials(header)
         if not said:
             raise Refused(401, "Unauthorized: bring a token, as `Authorization: Bearer …`")
         if self._options.token and hmac.compare_digest(said.encode(), self._options.token.encode()):
@@ -130,5 +133,5 @@ def _credentials(authorization: str) -> str:
         return ""
     try:
         return base64.b64decode(said, validate=True).decode().partition(":")[2].strip()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return ""

@@ -18,6 +18,7 @@ from pyflagger.listening import listen
 
 from .app import LoadTester
 from .options import FLAGS, TOKEN_VARIABLE, Options, read_options
+from .reaper import adopt_orphans, reap
 from .runner import Log
 
 SHUTDOWN = 20.0
@@ -98,4 +99,9 @@ async def _until_signalled(options: Options) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(options, SystemClock(), os.environ, stop)
+    adopt_orphans()
+    reaping = asyncio.create_task(reap(SystemClock()), name="reaper")
+    try:
+        await serve(options, SystemClock(), os.environ, stop)
+    finally:
+        reaping.cancel()
