@@ -140,6 +140,8 @@ class World:
     leftovers: tuple[str, ...] = ()
     unselected: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    foreign: tuple[Problem, ...] = ()
+    unbound: tuple[str, ...] = ()
     unread: tuple[Problem, ...] = ()
     refused: Problem | None = None
     target_problem: Problem | None = None
@@ -214,9 +216,11 @@ class World:
             generated=Generated(
                 **{part.name.lower(): sync for part, sync in self.parts.items()},
                 target_autoscaler_paused=self.paused,
+                unbound=self.unbound,
                 wanted=self.wanted,
             ),
             problems=self.problems,
+            foreign=self.foreign,
             unread=self.unread,
             evidence=dict(self.evidence),
             memory=replace(self.memory, refused=self.refused),
@@ -392,6 +396,9 @@ class World:
         self.routes.append(route)
 
     def _ensure(self, part: Part) -> None:
+        if part is Part.OWNERS:
+            self.unbound = ()
+            return
         if part is Part.PRIMARY_WORKLOAD:
             self.primary = Pods(self.target.revision, max(1, self.target.replicas), self.now + self.rollout)
             self.primary_configs = self.configs

@@ -6,12 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyflagger.api.canary import Canary
-from pyflagger.objects import controller_of
+from pyflagger.objects import controller_of, part
 
 GROUP = "flagger.app"
 VERSION = "v1beta1"
 API_VERSION = f"{GROUP}/{VERSION}"
 FINALIZER = "finalizer.flagger.app"
+
+OWNER = "flagger.app/canary"
+"""Annotation with the `name.namespace` of the Canary that an object belongs to.
+
+flagger writes it to cluster-scoped objects, which cannot have a namespaced owner. Users hand objects over by it.
+"""
 
 TOOLKIT_ANNOTATIONS = {
     "kustomize.toolkit.fluxcd.io/reconcile": "disabled",
@@ -90,11 +96,34 @@ def owner_reference(canary: Canary) -> dict[str, Any]:
 
 
 def is_owned(canary: Canary, obj: Mapping[str, Any]) -> bool:
-    """Whether an object is controlled by this Canary, or by one of its name that was there before."""
+    """Whether an object belongs to this Canary: by its controller or, without one, by the annotation `OWNER`.
+
+    The name decides, not the uid: a Canary that was deleted and created again finds its own objects.
+    """
+    owner = controller_of(obj)
+    if owner is None:
+        return part(part(obj, "metadata"), "annotations").get(OWNER) == owner_mark(canary)
+    return _is_canary(owner) and owner.get("name") == canary.metadata.name
+
+
+def is_bound(canary: Canary, obj: Mapping[str, Any]) -> bool:
+    """Whether an object goes with the Canary as it is now: its controller has the Canary's uid."""
+    return (controller_of(obj) or {}).get("uid") == canary.metadata.uid
+
+
+def owning_canary(obj: Mapping[str, Any]) -> str:
+    """The name of the Canary that controls an object; empty when none does."""
     owner = controller_of(obj) or {}
-    group = str(owner.get("apiVersion", "")).partition("/")[0]
-    kind = (group, owner.get("kind"))
-    return kind == (GROUP, "Canary") and owner.get("name") == canary.metadata.name
+    return str(owner.get("name", "")) if _is_canary(owner) else ""
+
+
+def owner_mark(canary: Canary) -> str:
+    """The value of the annotation `OWNER`."""
+    return f"{canary.metadata.name}.{canary.metadata.namespace}"
+
+
+def _is_canary(owner: Mapping[str, Any]) -> bool:
+    return (str(owner.get("apiVersion", "")).partition("/")[0], owner.get("kind")) == (GROUP, "Canary")
 
 
 PRIMARY_REVISION = "flagger.app/primary-revision"

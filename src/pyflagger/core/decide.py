@@ -22,6 +22,7 @@ GUARDS: tuple[Step, ...] = (
     guards.suspended,
     guards.begun,
     guards.blocked,
+    guards.bind,
     guards.repair,
     guards.left_behind,
     guards.narrow,

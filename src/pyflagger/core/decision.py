@@ -46,6 +46,7 @@ class Part(StrEnum):
     FINALIZER = "finalizer"
     STALE_CONFIGS = "stale-configs"
     PRIMARY_CONFIGS = "primary-configs"
+    OWNERS = "owners"
 
 
 @dataclass(frozen=True, slots=True)

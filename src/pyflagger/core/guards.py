@@ -75,6 +75,7 @@ def _problems(case: Case) -> Iterator[Problem]:
     yield from situation.unread
     if situation.unread:
         return
+    yield from situation.foreign
     route = None if _mendable(case) else situation.route
     parts: tuple[object, ...] = (situation.target, situation.primary, route, *_rendered(case))
     yield from (part for part in parts if isinstance(part, Problem))
@@ -91,6 +92,15 @@ def _rendered(case: Case) -> Iterator[Sync]:
     yield from (made.canary_service, made.primary_service, made.apex_service, made.routing, made.stale_configs)
     if not bootstrap.under_way(case) or bootstrap.primary_is_next(case):
         yield from (made.primary_workload, made.primary_autoscaler)
+
+
+def bind(case: Case) -> Decision | None:
+    """Renew owner references first of all: what has those of an earlier Canary is about to be collected with it."""
+    unbound = case.situation.generated.unbound
+    if not unbound:
+        return None
+    reason = reasons.bound(case.canary, unbound)
+    return case.act(reason, Ensure(Part.OWNERS), case.say(reason))
 
 
 def repair(case: Case) -> Decision | None:

@@ -133,6 +133,11 @@ def left_asleep(canary: Canary) -> Reason:
     return Reason("left-asleep", text, "Set spec.revertOnDeletion before, and it is handed back.", Fault.MANIFEST)
 
 
+def bound(canary: Canary, unbound: Iterable[str]) -> Reason:
+    """Objects of an earlier Canary, or handed over by the user, are the Canary's from now on."""
+    return Reason("bound", f"{', '.join(unbound)} of an earlier canary now belong to {whose(canary)}")
+
+
 LEFT_BEHIND = "left-behind"
 
 

@@ -61,6 +61,8 @@ class Generated:
     """The state of each object that we generate. A part that does not apply to a canary is "ok".
 
     `primary_configs`: the copies that the primary's pods use; "missing" when one was deleted.
+    `unbound` names the objects of the Canary that the garbage collector does not count as its own: an owner reference
+    has the uid of an earlier Canary, or the user handed the object over.
     `target_autoscaler_paused` is None where there is none, or none that can be paused. `wanted` has a digest, by
     `decision.Part`, of what is to be written to each of the routes and Services that are not "ok": what somebody undoes
     is the same each time, what follows a source that changes is not.
@@ -76,6 +78,7 @@ class Generated:
     finalizer: Sync = "ok"
     primary_configs: Sync = "ok"
     stale_configs: Sync = "ok"
+    unbound: tuple[str, ...] = ()
     wanted: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -208,8 +211,9 @@ class Situation:
     """One canary and its world at the time `now` (seconds since the epoch).
 
     `interval` is the effective analysis interval in seconds. `problems` are those of the manifest or of its
-    combination with the provider: while there are any, nothing is changed. `unread` says why some kind of object cannot
-    be read: what it would show counts as not there, and is not told of. `target`, `primary` and `route` are a
+    combination with the provider: while there are any, nothing is changed. `foreign` names the objects of other owners
+    that have names which flagger derives: nothing is written while there are any. `unread` says why some kind of object
+    cannot be read: what it would show counts as not there, and is not told of. `target`, `primary` and `route` are a
     Problem when they cannot be read, and `primary` is None before it exists. `provider` is the effective provider
     name. `deleting` is set once the object has a deletion timestamp and our finalizer. For provider `kubernetes` the
     route is what the apex Service selects. `reassert_zero`: scale a target that was scaled up while idle back to zero.
@@ -227,6 +231,7 @@ class Situation:
     route: Route | Problem | None
     generated: Generated = field(default_factory=Generated)
     problems: tuple[Problem, ...] = ()
+    foreign: tuple[Problem, ...] = ()
     unread: tuple[Problem, ...] = ()
     evidence: Mapping[Need, Result] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)

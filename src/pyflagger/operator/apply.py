@@ -30,8 +30,9 @@ from pyflagger.core.decision import (
 )
 from pyflagger.kube.client import ApiError, Client, NotFound
 from pyflagger.kube.configs import Configs
-from pyflagger.objects import Delete, Obj, Patch, Write, merge_diff, ref_of
+from pyflagger.objects import Create, Delete, Obj, Patch, Write, merge_diff, ref_of
 from pyflagger.operator.desk import Desk, Key
+from pyflagger.operator.foreign import CONFIGS, refusal
 from pyflagger.operator.observe import Seen
 from pyflagger.operator.render import Moved, Renderer
 from pyflagger.operator.say import Teller
@@ -77,10 +78,13 @@ class Hands:
         """Carry one action out. Raises kube.client.ApiError; Conflict or Moved when the world has moved on."""
         await self._table[type(action)](seen, desk, action)
 
-    async def _write(self, writes: tuple[Write, ...] | Problem) -> None:
+    async def _write(self, seen: Seen, writes: tuple[Write, ...] | Problem) -> None:
+        """Send writes, each only if its object may be written for this Canary. Raises Blocked."""
         if isinstance(writes, Problem):
             raise Blocked(writes)
         for write in writes:
+            if not isinstance(write, Create) and (refused := refusal(seen.plan, write, self._world.get(write.ref))):
+                raise Blocked(refused)
             self._take_in(write, await self._client.apply(write))
 
     def _take_in(self, write: Write, answer: Obj | None) -> None:
@@ -90,37 +94,37 @@ class Hands:
             self._configs.unlearn(write.ref)
         elif answer is not None:
             ref = ref_of(answer)
-            if ref.kind in ("ConfigMap", "Secret"):
+            if ref.kind in CONFIGS:
                 self._configs.learn(answer, ref)
             else:
                 self._world.learn(answer)
 
     async def _ensure(self, seen: Seen, _: Desk, action: Ensure) -> None:
         if action.part is Part.FINALIZER:
-            await self._write((_finalizer_patch(self._live(seen), seen.plan.canary.spec.revert_on_deletion),))
+            await self._write(seen, (_finalizer_patch(self._live(seen), seen.plan.canary.spec.revert_on_deletion),))
         else:
-            await self._write(self._render.part(seen, action.part))
+            await self._write(seen, self._render.part(seen, action.part))
 
     async def _promote(self, seen: Seen, _: Desk, action: Promote) -> None:
         # Whoever follows the events learns that the primary is about to change before it does.
         await self._teller.heard(seen.plan.canary)
-        await self._write(self._render.promotion(seen, action.revision))
+        await self._write(seen, self._render.promotion(seen, action.revision))
 
     async def _set_route(self, seen: Seen, _: Desk, action: SetRoute) -> None:
-        await self._write(self._render.route(seen, action))
+        await self._write(seen, self._render.route(seen, action))
 
     async def _scale(self, seen: Seen, _: Desk, action: ScaleTarget) -> None:
-        await self._write(self._render.scale(seen, action.replicas))
+        await self._write(seen, self._render.scale(seen, action.replicas))
 
     async def _pause(self, seen: Seen, _: Desk, action: PauseAutoscaler) -> None:
-        await self._write(self._render.pause(seen, action.paused))
+        await self._write(seen, self._render.pause(seen, action.paused))
 
     async def _revert(self, seen: Seen, _: Desk, action: Revert) -> None:
-        await self._write(self._render.revert(seen, action.thing))
+        await self._write(seen, self._render.revert(seen, action.thing))
 
     async def _release(self, seen: Seen, _: Desk, __: ReleaseFinalizer) -> None:
         try:
-            await self._write((_finalizer_patch(self._live(seen), wanted=False),))
+            await self._write(seen, (_finalizer_patch(self._live(seen), wanted=False),))
         except NotFound:
             return
 
@@ -144,7 +148,7 @@ class Hands:
         body = {**missing, **merge_diff(canary.status.to_wire(), wanted)}
         if body:
             version = live["metadata"].get("resourceVersion", "")
-            await self._write((Patch(ref_of(live), {"status": body}, version, "status"),))
+            await self._write(seen, (Patch(ref_of(live), {"status": body}, version, "status"),))
 
     def _live(self, seen: Seen) -> Obj:
         live = self._world.get(ref_of(seen.raw))

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from pyflagger.api import names
@@ -18,6 +19,7 @@ from pyflagger.api.selectors import Selector
 from pyflagger.core.decision import Part
 from pyflagger.core.situation import Generated, Sync
 from pyflagger.objects import Create, Obj, Patch, Ref, Write
+from pyflagger.operator.foreign import foreigners, unbound
 from pyflagger.operator.memo import Memo
 from pyflagger.operator.plan import Plan, Settings
 from pyflagger.operator.shown import size, version_of
@@ -57,6 +59,8 @@ class Facts:
     route: Route | Problem | None = None
     generated: Generated = field(default_factory=Generated)
     unsayable: tuple[Problem, ...] = ()
+    foreign: tuple[Problem, ...] = ()
+    """Objects of other owners that have names which flagger derives."""
 
 
 class Surroundings(NamedTuple):
@@ -133,6 +137,7 @@ def _work_out(around: Surroundings, memo: Memo, selector: Selector | Problem | N
         if kind and target
         else Generated(finalizer=_finalizer(plan)),
         unsayable=_unsayable(around, memo),
+        foreign=foreigners(plan, around.get, partial(_rendered, around, selector)) if kind and target else (),
     )
 
 
@@ -214,6 +219,7 @@ def _generated(around: Surroundings, memo: Memo, selector: Selector | Problem | 
         finalizer=_finalizer(plan),
         stale_configs="drift" if copies.stale else "ok",
         primary_configs="missing" if copies.lost else "ok",
+        unbound=tuple(f"{ref.kind} {ref.name}" for ref in unbound(plan, get)),
         wanted={each: _digest(writes) for each, writes in made.items() if writes and not isinstance(writes, Problem)},
     )
 
@@ -261,6 +267,18 @@ def service_writes(plan: Plan, role: Role, selector: Selector | None, settings: 
     turned = role is Role.APEX and plan.provider == KUBERNETES and services.serves_canary(live, selector)
     turned = turned and plan.canary.status.canary_weight == 100
     return services.reconcile(plan.canary, role, selector, ports, live, to_canary=turned)
+
+
+def _rendered(around: Surroundings, selector: Selector | Problem | None, ref: Ref, get: Get) -> Writes:
+    """What would be written to an object of a derived name."""
+    plan, settings = around.plan, around.settings
+    if ref == plan.primary_autoscaler:
+        scaler = get(plan.autoscaler) if plan.autoscaler else None
+        return autoscalers.primary_autoscaler(plan.canary, scaler, get(ref), settings.workloads)
+    role = next((role for role in SERVICES.values() if services.ref(plan.canary, role) == ref), None)
+    if role is not None:
+        return () if isinstance(selector, Problem) else service_writes(plan, role, selector, settings, get)
+    return plan.router.reconcile(plan.canary, live_routes(plan, settings, get), settings.routing) if plan.router else ()
 
 
 def _finalizer(plan: Plan) -> Sync:

@@ -241,6 +241,7 @@ class Eyes:
             route=facts.route,
             generated=facts.generated,
             problems=(*plan.problems, *facts.unsayable),
+            foreign=facts.foreign,
             unread=unread,
             evidence=dict(desk.evidence),
             memory=desk.memory(),

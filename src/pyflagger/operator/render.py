@@ -13,11 +13,12 @@ from pyflagger.api.selectors import Selector
 from pyflagger.clock import Clock
 from pyflagger.core.decision import Part, SetRoute
 from pyflagger.kube.configs import Configs
-from pyflagger.objects import Delete, Obj, Unread
+from pyflagger.objects import Create, Delete, Obj, Unread, Write
 from pyflagger.operator.desk import Key
 from pyflagger.operator.facts import KUBERNETES, Writes, live_routes, primary_of, service_writes
+from pyflagger.operator.foreign import bind, refusal, unbound
 from pyflagger.operator.observe import Seen
-from pyflagger.operator.plan import Settings
+from pyflagger.operator.plan import Plan, Settings
 from pyflagger.operator.world import World
 from pyflagger.routing import services
 from pyflagger.routing.services import Role
@@ -43,6 +44,7 @@ class Renderer:
             Part.PRIMARY_AUTOSCALER: self._autoscaler,
             Part.ROUTING: self._routing,
             Part.PRIMARY_CONFIGS: lambda seen: self._copies(seen, self._tracked(seen)),
+            Part.OWNERS: self._bind,
             Part.STALE_CONFIGS: lambda seen: tuple(Delete(ref) for ref in sorted(seen.facts.copies.stale, key=str)),
         }
 
@@ -90,7 +92,16 @@ class Renderer:
         return pause(self._world.get(seen.plan.autoscaler) if seen.plan.autoscaler else None, paused)
 
     def revert(self, seen: Seen, thing: Literal["target", "apex-service", "routing"]) -> Writes:
-        """Give one thing back. What is gone already is given back."""
+        """Give one thing back. What is gone already is given back; what belongs to others stays as it is."""
+        writes = self._reverted(seen, thing)
+        if isinstance(writes, Problem):
+            return writes
+        return tuple(write for write in writes if not self._is_foreign(seen.plan, write))
+
+    def _is_foreign(self, plan: Plan, write: Write) -> bool:
+        return not isinstance(write, Create) and refusal(plan, write, self._world.get(write.ref)) is not None
+
+    def _reverted(self, seen: Seen, thing: Literal["target", "apex-service", "routing"]) -> Writes:
         plan = seen.plan
         if thing == "routing":
             return (
@@ -113,6 +124,10 @@ class Renderer:
         )
         owned = None if isinstance(primary, Problem) else primary
         return plan.workload.restore(plan.canary, target, owned, scaler)
+
+    def _bind(self, seen: Seen) -> Writes:
+        live = (self._world.get(ref) for ref in unbound(seen.plan, self._world.get))
+        return tuple(bind(seen.plan, obj) for obj in live if obj is not None)
 
     def _service(self, seen: Seen, role: Role) -> Writes:
         return service_writes(seen.plan, role, self._selector(seen), self._settings, self._world.get)

@@ -64,3 +64,11 @@ class Learns(Protocol):
 
     def able(self, canary: Canary, live: Live, options: Options) -> Capabilities:
         """What can be asked of the data plane that serves the routes; all that the provider can while nobody does."""
+
+
+@runtime_checkable
+class TakesOver(Protocol):
+    """A provider that changes routing objects of the user's own, and gives them back as they were."""
+
+    def takes_over(self, canary: Canary, obj: Obj) -> bool:
+        """Whether this object, which is not the Canary's, may be written; every other one blocks the Canary."""

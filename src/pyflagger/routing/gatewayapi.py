@@ -13,7 +13,7 @@ from typing import Any
 from pyflagger.api import names
 from pyflagger.api.canary import Canary, Service
 from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Fault, Problem, Route
-from pyflagger.objects import Obj, Ref, Resource, part
+from pyflagger.objects import Obj, Ref, Resource, part, ref_of
 from pyflagger.routing import httproutes
 from pyflagger.routing.adopted import Adopted
 from pyflagger.routing.base import Live, Options, Writes
@@ -84,6 +84,10 @@ class GatewayApi:
             return mine.finalize(live)
         found = [live.get(ref) for ref in self.reads(canary, options)]
         return tuple(write for route in found for write in reverted(canary, route))
+
+    def takes_over(self, canary: Canary, obj: Obj) -> bool:
+        """A route by the name of the apex Service."""
+        return ref_of(obj) == self._routes.ref(canary.metadata.namespace, names.apex(canary))
 
     def _adopted(self, canary: Canary) -> Adopted | None:
         return Adopted(canary, self._routes, _backends) if canary.spec.route_ref else None

@@ -12,7 +12,7 @@ from typing import Any
 from pyflagger.api import names
 from pyflagger.api.canary import Canary, Service
 from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Fault, Problem, Route
-from pyflagger.objects import Obj, Ref, Resource, part
+from pyflagger.objects import Obj, Ref, Resource, part, ref_of
 from pyflagger.routing import virtualservices
 from pyflagger.routing.adopted import Adopted
 from pyflagger.routing.base import Live, Options, Writes
@@ -75,6 +75,10 @@ class Istio:
         """A VirtualService that was the user's has its spec again; ours go with the Canary."""
         mine = _adopted(canary)
         return mine.finalize(live) if mine else reverted(canary, live.get(self.reads(canary, options)[0]))
+
+    def takes_over(self, canary: Canary, obj: Obj) -> bool:
+        """A VirtualService by the name of the apex Service."""
+        return ref_of(obj) == VIRTUAL.ref(canary.metadata.namespace, names.apex(canary))
 
 
 def _adopted(canary: Canary) -> Adopted | None:

@@ -55,7 +55,14 @@ class Kuma(Split):
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
         """Nobody owns an object of the whole cluster, so ours are deleted."""
         refs = self.reads(canary, options)
-        return tuple(Delete(ref) for ref in refs if (obj := live.get(ref)) and not _is_foreign(canary, obj))
+        mine = (ref for ref in refs if (obj := live.get(ref)) and names.is_owned(canary, obj))
+        return tuple(Delete(ref) for ref in mine if not _is_foreign(canary, live[ref]))
+
+    def takes_over(self, canary: Canary, obj: Obj) -> bool:
+        """A route without a mark that splits between our Services alone: the reference and older versions wrote it."""
+        marked = names.OWNER in part(part(obj, "metadata"), "annotations")
+        found = {self.service_of(canary, backend) for backend in self.backends(obj)[0]}
+        return not marked and bool(found) and found <= {names.primary_service(canary), names.canary_service(canary)}
 
 
 def _one(canary: Canary, name: str, port: int, route: Route) -> Obj:
@@ -69,7 +76,9 @@ def _one(canary: Canary, name: str, port: int, route: Route) -> Obj:
             "split": [{"weight": weight, "destination": tag(service)} for service, weight in shared_out(canary, route)]
         },
     }
-    return {**make(canary, ROUTES, name, spec), "mesh": canary.metadata.annotations.get(MESH, "default")}
+    made = make(canary, ROUTES, name, spec)
+    made["metadata"]["annotations"][names.OWNER] = names.owner_mark(canary)
+    return {**made, "mesh": canary.metadata.annotations.get(MESH, "default")}
 
 
 def _is_foreign(canary: Canary, obj: Obj | None) -> bool:

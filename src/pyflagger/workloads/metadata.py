@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pyflagger.api.facts import Fault, Problem
 from pyflagger.objects import Obj
 
 
 def whose(obj: Obj) -> str:
     """An object as texts name it: `name.namespace`."""
     return f"{obj['metadata']['name']}.{obj['metadata'].get('namespace', '')}"
-
-
-def foreign(word: str, found: Obj) -> Problem:
-    """The object that has the name of one of ours is not the Canary's. `word` is what texts call its kind."""
-    text = f"{word} {whose(found)} exists and belongs to somebody else: it cannot be the primary"
-    return Problem(Fault.MANIFEST, text, f"Rename or delete {word} {whose(found)}.")
 
 
 def change(live: Obj, wanted: Mapping[str, Mapping[str, str]]) -> Obj:

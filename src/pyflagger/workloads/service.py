@@ -11,6 +11,7 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary, Phase
 from pyflagger.api.durations import epoch
 from pyflagger.api.facts import READY, Problem, Readiness
+from pyflagger.api.owners import foreign
 from pyflagger.objects import Create, Obj, Patch, Ref, Resource, merge_diff, part, ref_of
 from pyflagger.workloads import metadata
 from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
@@ -62,7 +63,7 @@ class Service(Unscaled):
         wanted = _copy(canary, target, f"{names.target(canary)}-canary", unmarked(target["metadata"].get("labels")))
         if live is None:
             return (Create(wanted),)
-        return _update(live, wanted) if names.is_owned(canary, live) else metadata.foreign(WORD, live)
+        return _update(live, wanted) if names.is_owned(canary, live) else foreign(canary, live)
 
     def primary(self, canary: Canary) -> Ref:
         """The copy beside it."""
@@ -70,7 +71,7 @@ class Service(Unscaled):
 
     def is_primary(self, canary: Canary, found: Obj) -> bool | Problem:
         """Whether it is this Canary's; one of somebody else is never touched."""
-        return names.is_owned(canary, found) or metadata.foreign(WORD, found)
+        return names.is_owned(canary, found) or foreign(canary, found)
 
     def create_primary(
         self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str

@@ -13,6 +13,7 @@ from typing import ClassVar
 from pyflagger.api import names
 from pyflagger.api.canary import Analysis, Canary, Phase, Service
 from pyflagger.api.facts import Problem, Readiness
+from pyflagger.api.owners import foreign
 from pyflagger.api.selectors import Selector
 from pyflagger.objects import Create, Obj, Patch, Ref, Resource, merge_diff, part, ref_of
 from pyflagger.workloads import affinity, configs, metadata, ports, selectors
@@ -90,7 +91,7 @@ class Templated:
 
     def is_primary(self, canary: Canary, found: Obj) -> bool | Problem:
         """Whether it is this Canary's; one of somebody else is never touched."""
-        return names.is_owned(canary, found) or metadata.foreign(self.word, found)
+        return names.is_owned(canary, found) or foreign(canary, found)
 
     def create_primary(
         self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str

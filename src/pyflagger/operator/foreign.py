@@ -1,0 +1,115 @@
+"""Objects that a Canary must not write: everything that is not its own, but for the takeovers that the docs describe.
+
+`foreign` finds them before anything is written, for `facts`. `refusal` is the last check of each write, for `apply`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pyflagger.api import names
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.api.owners import foreign, owner_of
+from pyflagger.kube.resources import CANARIES
+from pyflagger.objects import Delete, Obj, Patch, Ref, Write, ref_of
+from pyflagger.operator.plan import Plan
+from pyflagger.routing import services
+from pyflagger.routing.base import TakesOver
+from pyflagger.routing.services import Role
+
+Get = Callable[[Ref], Obj | None]
+Rendered = Callable[[Ref, Get], tuple[Write, ...] | Problem]
+"""What would be written to an object, if the others were as the function says."""
+
+CONFIGS = ("ConfigMap", "Secret")
+
+
+def foreigners(plan: Plan, get: Get, rendered: Rendered) -> tuple[Problem, ...]:
+    """A refusal for each object of another owner that has a name which flagger derives.
+
+    A name is derived if flagger would write to the object, had it nothing in it. Objects that are only read, such as
+    the user's Ingress, are not written whatever they hold.
+    """
+    found = []
+    for ref in dict.fromkeys(plan.others):
+        obj = get(ref)
+        if obj is None or names.is_owned(plan.canary, obj) or _known(plan, ref) or _taken_over(plan, obj):
+            continue
+        if _derived(ref, obj, get, rendered):
+            found.append(foreign(plan.canary, obj))
+    return tuple(found)
+
+
+def unbound(plan: Plan, get: Get) -> tuple[Ref, ...]:
+    """The Canary's own objects that do not go with it as it is now, those on their way out aside."""
+    found = ((ref, get(ref)) for ref in sorted(plan.interest) if ref.namespace and ref != plan.target)
+    return tuple(ref for ref, obj in found if obj is not None and _is_unbound(plan, obj))
+
+
+def bind(plan: Plan, obj: Obj) -> Patch:
+    """The owner reference to the Canary as it is now; references to others stay."""
+    ours = names.owner_reference(plan.canary)
+    others = [each for each in obj["metadata"].get("ownerReferences") or () if not each.get("controller")]
+    body = {"metadata": {"ownerReferences": [*others, ours]}}
+    return Patch(ref_of(obj), body, obj["metadata"].get("resourceVersion", ""))
+
+
+def _is_unbound(plan: Plan, obj: Obj) -> bool:
+    owned = names.is_owned(plan.canary, obj) and "deletionTimestamp" not in obj["metadata"]
+    return owned and not names.is_bound(plan.canary, obj)
+
+
+def refusal(plan: Plan, write: Patch | Delete, live: Obj | None) -> Problem | None:
+    """Why this write must not go out: its object is another owner's."""
+    if live is None:
+        return None
+    if _of_canaries(live) if write.ref.kind in CONFIGS else _permitted(plan, write, live):
+        return None
+    verb = "delete" if isinstance(write, Delete) else "change"
+    text = f"flagger refused to {verb} {write.ref}: it does not belong to canary {plan.canary.metadata.name}"
+    todo = "This is a bug of flagger: report it. Nothing was written."
+    return Problem(Fault.US, f"{text} but to somebody else ({owner_of(live)})", todo)
+
+
+def _permitted(plan: Plan, write: Patch | Delete, live: Obj) -> bool:
+    if names.is_owned(plan.canary, live):
+        return True
+    canary = CANARIES.ref(plan.canary.metadata.namespace, plan.canary.metadata.name)
+    return isinstance(write, Patch) and (write.ref == canary or _known(plan, write.ref) or _taken_over(plan, live))
+
+
+def _known(plan: Plan, ref: Ref) -> bool:
+    return ref in (plan.target, plan.autoscaler)
+
+
+def _taken_over(plan: Plan, obj: Obj) -> bool:
+    """Whether the docs say that flagger changes such an object: the apex Service, or a route. Never a Canary's."""
+    if names.owning_canary(obj):
+        return False
+    ref, canary = ref_of(obj), plan.canary
+    if ref == services.ref(canary, Role.APEX) or _is_adopted(plan, ref):
+        return True
+    return isinstance(plan.router, TakesOver) and plan.router.takes_over(canary, obj)
+
+
+def _is_adopted(plan: Plan, ref: Ref) -> bool:
+    """Whether this is the route that `spec.routeRef` names, at a provider that sets weights in it."""
+    named = plan.canary.spec.route_ref
+    ours = plan.router is not None and plan.capabilities.adopt
+    return ours and named is not None and ref.name == named.name and ref.api_version.partition("/")[0] in _groups(plan)
+
+
+def _groups(plan: Plan) -> set[str]:
+    return {kind.group for kind in plan.router.kinds} if plan.router else set()
+
+
+def _of_canaries(config: Obj) -> bool:
+    """Whether a copy of a ConfigMap or Secret belongs to a Canary; several may share one."""
+    owners = config["metadata"].get("ownerReferences") or ()
+    return any(owner.get("kind") == "Canary" for owner in owners)
+
+
+def _derived(ref: Ref, obj: Obj, get: Get, rendered: Rendered) -> bool:
+    hollow = {**{key: obj[key] for key in ("apiVersion", "kind", "metadata")}, "spec": {}}
+    writes = rendered(ref, lambda other: hollow if other == ref else get(other))
+    return not isinstance(writes, Problem) and any(isinstance(each, Patch) and each.ref == ref for each in writes)
