@@ -45,6 +45,25 @@ def duration(text: str) -> float:
         raise ValueError("is not a duration such as 10s or 1m30s") from None
 
 
+def port(text: str) -> int:
+    """A port to listen on; 0 takes a free one. Raises ValueError."""
+    number = integer(text)
+    if not 0 <= number <= 65535:
+        raise ValueError("is not a port (use 0 to 65535)")
+    return number
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """A reader of one of some words, in any case."""
+
+    def read(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"is not known (use {', '.join(words[:-1])} or {words[-1]})")
+        return text.lower()
+
+    return read
+
+
 @dataclass(frozen=True, slots=True)
 class Flag:
     """One option: name without dashes, default, how to read it, what it does, and the variable that overrides it."""
@@ -61,18 +80,12 @@ class Flag:
         return self.name.replace("-", "_")
 
 
-def parse(flags: Sequence[Flag], argv: Sequence[str], environ: Mapping[str, str], bare: str = "") -> dict[str, Any]:
-    """Values by attribute name; a non-empty environment variable wins over the flag. Raises BadFlag.
-
-    `bare` names an argument that may stand alone, once, before, between or behind the flags; "" when it does not.
-    """
+def parse(flags: Sequence[Flag], argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Values by attribute name; a non-empty environment variable wins over the flag. Raises BadFlag."""
     known = {flag.name: flag for flag in flags}
-    values = {flag.attribute: flag.default for flag in flags} | ({bare: ""} if bare else {})
+    values = {flag.attribute: flag.default for flag in flags}
     words = list(argv)
     while words:
-        if bare and not values[bare] and not words[0].startswith("-"):
-            values[bare] = words.pop(0)
-            continue
         flag, text = _take(words, known)
         values[flag.attribute] = _read(flag, text, f"-{flag.name}")
     for flag in flags:
@@ -105,11 +118,29 @@ def _read(flag: Flag, text: str, source: str) -> Any:
         raise BadFlag(f"invalid value {text!r} for {source}: {error}") from None
 
 
+def shown(flag: Flag) -> str:
+    """A flag's default as the flag takes it; empty for none, and for a switch that is off."""
+    if flag.default in ("", False, None, ()):
+        return ""
+    if flag.read is duration:
+        return durations.show(flag.default)
+    if isinstance(flag.default, tuple):
+        return ",".join(flag.default)
+    if isinstance(flag.default, bool):
+        return "true"
+    return f"{flag.default:g}" if isinstance(flag.default, float) else str(flag.default)
+
+
+def asks_for_help(argv: Sequence[str]) -> bool:
+    """Whether one of the words asks for the help text."""
+    return any(word in ("-h", "-help", "--help") for word in argv)
+
+
 def usage(program: str, flags: Sequence[Flag]) -> str:
     """The help text: a line a flag with its default."""
     lines = [f"Usage of {program}:"]
     for flag in flags:
-        default = f" (default {flag.default})" if flag.default not in ("", False, None) else ""
+        default = f" (default {shown(flag)})" if shown(flag) else ""
         env = f" [env {flag.env}]" if flag.env else ""
         lines.append(f"  -{flag.name}\n        {flag.help}{default}{env}")
     return "\n".join(lines)

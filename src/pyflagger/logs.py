@@ -20,7 +20,16 @@ finally:
     if _hidden:
         del sys.modules["rich"]
 
-_LEVELS = {"debug": 10, "info": 20, "warn": 30, "warning": 30, "error": 40, "fatal": 50, "panic": 50}
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "warn": 30, "error": 40, "fatal": 50, "panic": 50}
+"""What -log-level takes, and structlog's numbers."""
+
+_ZAP = {"warning": "warn", "critical": "fatal"}
+"""Names that zap, the reference's logger, has for structlog's levels."""
+
+
+_CALLER = structlog.processors.CallsiteParameterAdder(
+    {structlog.processors.CallsiteParameter.PATHNAME, structlog.processors.CallsiteParameter.LINENO}
+)
 
 
 class Patient:
@@ -56,13 +65,30 @@ def _one_line(_: Any, __: str, line: Any) -> Any:
     return {**line, "event": shown(str(line.get("event", "")))}
 
 
+def _filled(_: Any, __: str, line: Any) -> Any:
+    """A line without fields that have no value."""
+    return {key: value for key, value in line.items() if value is not None and value != ""}
+
+
+def _as_zap(logger: Any, method: str, line: Any) -> Any:
+    """A line in zap's order and words: level, ts, caller, msg, and the fields that have a value."""
+    file, number, level = line.pop("pathname"), line.pop("lineno"), line.pop("level")
+    head = {
+        "level": _ZAP.get(level, level),
+        "ts": line.pop("ts"),
+        "caller": f"{'/'.join(file.split('/')[-2:])}:{number}",
+        "msg": line.pop("event", ""),
+    }
+    return head | _filled(logger, method, line)
+
+
 def configure(level: str, encoding: str, stream: TextIO = sys.stderr) -> None:
     """Set up logging for the process. An unknown level means info."""
     for_people = encoding == "console"
     render: tuple[Any, ...] = (
-        (_one_line, structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0))
+        (_one_line, _filled, structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0))
         if for_people
-        else (structlog.processors.EventRenamer("msg"), structlog.processors.JSONRenderer(sort_keys=False))
+        else (_CALLER, _as_zap, structlog.processors.JSONRenderer(separators=(",", ":")))
     )
     structlog.configure(
         processors=[
@@ -72,7 +98,7 @@ def configure(level: str, encoding: str, stream: TextIO = sys.stderr) -> None:
             structlog.processors.format_exc_info,
             *render,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS.get(level.lower(), logging.INFO)),
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS.get(level.lower(), logging.INFO)),
         logger_factory=structlog.PrintLoggerFactory(Patient(stream)),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )

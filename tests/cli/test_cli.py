@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import os
 import signal
 import subprocess
@@ -15,16 +17,19 @@ from typing import Any
 
 import click
 import pytest
+import structlog
 import yaml
 from click.shell_completion import ShellComplete
 
-from pyflagger.cli import demo, lint, sandbox
+from pyflagger import __version__, logs
+from pyflagger.cli import demo, lint, run, sandbox
 from pyflagger.cli.demo.scenario import UnknownScenario, load, names
 from pyflagger.cli.demo.views import Lines, check, line, summary
 from pyflagger.cli.demo.visitors import Tally
 from pyflagger.cli.main import COMMANDS, COMPLETING, SERVICES, command_line, main
 from pyflagger.cli.people import Commands
 from pyflagger.cli.stage import Broken, Interrupted, interruptible, while_whole
+from pyflagger.operator.options import parse
 from pyflagger.sandbox.cluster import replaceable
 from pyflagger.sandbox.trouble import MissingExtra
 
@@ -124,7 +129,8 @@ def test_a_leading_flag_means_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-version"]) == 0
     assert "Flagger version" in capsys.readouterr().out
     assert main(["-no-such-flag"]) == 2
-    assert "not defined: -no-such-flag" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said == "flagger run: flag provided but not defined: -no-such-flag\nTry `flagger run -help`.\n"
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "loadtester"])
@@ -142,6 +148,35 @@ def test_the_operator_says_when_there_is_no_cluster(
         monkeypatch.delenv(name, raising=False)
     assert main(["run"]) == 1
     assert "give -kubeconfig or -master" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_a_kubeconfig_that_is_missing_is_named(
+    by_variable: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what named it; nothing is said of other ways to a cluster."""
+    monkeypatch.setenv("KUBECONFIG", "/no/such/one:/nor/this" if by_variable else "")
+    assert main(["run"] if by_variable else ["run", "-kubeconfig=/no/such/one"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("flagger run: kubeconfig /no/such/one") and "does not exist: correct" in line
+    assert ("the variable KUBECONFIG" if by_variable else "-kubeconfig") in line
+
+
+def test_the_first_line_says_what_runs() -> None:
+    """Version, API server, provider, metrics server, namespace and leader election, without passwords and tokens."""
+    stream, before = io.StringIO(), structlog.get_config()
+    options = parse(["-mesh-provider=nginx", "-metrics-server=http://me:secret@prom:9090/x", "-namespace=shop"], {})
+    try:
+        logs.configure("info", "json", stream)
+        run.announce(options, "https://10.0.0.1:6443/secret")
+    finally:
+        structlog.configure(**before)
+    line = json.loads(stream.getvalue())
+    assert line["msg"] == f"Starting flagger version {__version__} mesh provider nginx"
+    assert (line["version"], line["apiServer"]) == (__version__, "https://10.0.0.1:6443")
+    assert (line["metricsServer"], line["namespace"]) == ("http://prom:9090", "shop")
+    assert (line["meshProvider"], line["leaderElection"], line["port"]) == ("nginx", False, 8080)
+    assert "secret" not in stream.getvalue()
 
 
 def test_the_definitions_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

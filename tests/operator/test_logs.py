@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import structlog
 
 from pyflagger import logs
+from pyflagger.api.facts import Fault
+from pyflagger.core import reasons
+from pyflagger.core.decision import Reason, Say
+from pyflagger.operator.say import level
 
 
 class Disk(io.StringIO):
@@ -43,6 +50,66 @@ def test_a_line_is_one_line(encoding: str) -> None:
     assert text.count("\n") == 1 and text.endswith("\n")
     assert not [one for one in text[:-1] if not one.isprintable()]
     assert "refused\\n2026" in text
+
+
+def lines(level: str, tell: Callable[[Any], None]) -> list[str]:
+    """What is logged as JSON."""
+    stream, before = io.StringIO(), structlog.get_config()
+    try:
+        logs.configure(level, "json", stream)
+        tell(logs.logger())
+    finally:
+        structlog.configure(**before)
+    return stream.getvalue().splitlines()
+
+
+def test_a_line_of_json_is_zap_s() -> None:
+    """Greps for the reference's lines find ours: compact, its keys in its order, and no field without a value."""
+
+    def tell(log: Any) -> None:
+        log.error("broken", canary="web.test", todo=None, cause="", count=0)
+        log.warning("held")
+
+    first, second = lines("info", tell)
+    assert first.startswith('{"level":"error","ts":"2') and first.endswith(
+        '"msg":"broken","canary":"web.test","count":0}'
+    )
+    assert re.search(r'"caller":"operator/test_logs\.py:\d+","msg"', first)
+    assert second.startswith('{"level":"warn",')
+
+
+@pytest.mark.parametrize(
+    ("least", "heard"),
+    [("debug", 4), ("info", 3), ("warning", 2), ("warn", 2), ("error", 1), ("fatal", 0), ("panic", 0)],
+)
+def test_levels_mean_something(least: str, heard: int) -> None:
+    """Each leaves out what is below it."""
+
+    def tell(log: Any) -> None:
+        for method in (log.debug, log.info, log.warning, log.error):
+            method("x")
+
+    assert len(lines(least, tell)) == heard
+
+
+CANARY = "Halt web.test advancement success rate 90.00% < 99%"
+
+
+@pytest.mark.parametrize(
+    ("type_", "reason", "wanted"),
+    [
+        ("Normal", reasons.PROVIDERS_AVAILABLE, "info"),
+        ("Warning", Reason("metric-bad", CANARY), "warning"),
+        ("Warning", Reason("primary-not-ready", "web not ready", fault=Fault.CLUSTER), "warning"),
+        ("Warning", Reason("rolling-back", "Rolling back web.test failed checks threshold reached 3"), "error"),
+        ("Warning", Reason("failed", "Canary failed! Scaling down web.test"), "error"),
+        ("Warning", Reason("promotion-failed", "Promotion of web.test failed"), "error"),
+        ("Warning", Reason("blocked", "a bug", fault=Fault.US), "error"),
+    ],
+)
+def test_progress_informs_halts_warn_and_failures_are_errors(type_: Any, reason: Reason, wanted: str) -> None:
+    """Whoever pages on errors hears of releases that ended badly, and of nothing else."""
+    assert level(Say(type_, reason, "", "")) == wanted
 
 
 def test_a_full_disk_costs_lines_and_nothing_else() -> None:

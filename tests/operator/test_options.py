@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyflagger.goflags import BadFlag
+from pyflagger.goflags import BadFlag, shown
 from pyflagger.operator.options import FLAGS, Options, parse, usage
 
 
@@ -14,7 +14,11 @@ from pyflagger.operator.options import FLAGS, Options, parse, usage
         (["-mesh-provider", "nginx"], "mesh_provider", "nginx"),
         (["-mesh-provider=nginx"], "mesh_provider", "nginx"),
         (["--mesh-provider", "nginx"], "mesh_provider", "nginx"),
-        (["--mesh-provider=a=b"], "mesh_provider", "a=b"),
+        (["--ingress-class=a=b"], "ingress_class", "a=b"),
+        (["-log-level=WARN"], "log_level", "warn"),
+        (["-mesh-provider=smi:istio"], "mesh_provider", "smi:istio"),
+        (["-metrics-server="], "metrics_server", ""),
+        (["-port=65535"], "port", 65535),
         (["-enable-leader-election"], "enable_leader_election", True),
         (["-enable-config-tracking=false"], "enable_config_tracking", False),
         (["-enable-config-tracking=f"], "enable_config_tracking", False),
@@ -40,6 +44,16 @@ def test_values_are_read_as_go_does(argv: list[str], attribute: str, value: obje
         (["-"], "unexpected argument"),
         (["-enable-leader-election=maybe"], "not a boolean"),
         (["-min-interval", "10"], "not a duration"),
+        (
+            ["-log-level=loud"],
+            "'loud' for -log-level: is not known .use debug, info, warning, warn, error, fatal or panic",
+        ),
+        (["-zap-encoding=xml"], "'xml' for -zap-encoding: is not known .use json or console"),
+        (["-mesh-provider=nope"], "'nope' for -mesh-provider: is not a known traffic provider. Use one of: .*nginx"),
+        (["-mesh-provider="], "-mesh-provider: is not a known traffic provider"),
+        (["-port=65536"], "'65536' for -port: is not a port .use 0 to 65535"),
+        (["-port=-1"], "not a port"),
+        (["-metrics-server=prometheus:9090"], "-metrics-server: is not a URL such as http://prometheus:9090"),
         (["-selector-labels", " , "], "at least one label"),
         (["-kubeconfig-service-mesh=/x"], "a second cluster are not there yet"),
     ],
@@ -73,6 +87,17 @@ def test_defaults_are_the_reference_s() -> None:
 def test_logging_flags_of_the_reference_are_accepted() -> None:
     """Charts pass them; they mean nothing here."""
     assert parse(["-v=4", "-logtostderr", "-alsologtostderr=true", "-stderrthreshold", "2"], {}).port == 8080
+
+
+def test_defaults_are_shown_as_they_are_taken() -> None:
+    """What the help text shows can be given back, and means the default."""
+    for flag in FLAGS:
+        if shown(flag):
+            assert getattr(parse([], {}), flag.attribute, flag.default) == flag.default
+            assert flag.read(shown(flag)) == flag.default, flag.name
+    text = usage()
+    assert "(default 10s)" in text and "(default app,name,app.kubernetes.io/name)" in text
+    assert "(default 100)" in text and "(default true)" in text and "10.0" not in text
 
 
 def test_usage_names_every_flag() -> None:

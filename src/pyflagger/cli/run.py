@@ -11,12 +11,13 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import uvloop
 
 from pyflagger import __version__, logs
 from pyflagger.clock import SystemClock
-from pyflagger.goflags import BadFlag
+from pyflagger.goflags import BadFlag, asks_for_help
 from pyflagger.kube.http import AiohttpTransport, find
 from pyflagger.kube.kubeconfig import NoCluster
 from pyflagger.operator.http import AiohttpHttp
@@ -35,6 +36,7 @@ async def operate(options: Options) -> int:
     """Connect and serve until stopped. Raises NoCluster, OSError (the port is taken)."""
     clock = SystemClock()
     endpoint = await find(options.kubeconfig, options.master, clock)
+    announce(options, endpoint.url)
     transport, own, http = AiohttpTransport(endpoint), AiohttpTransport(endpoint), AiohttpHttp()
     try:
         return await serve(options, transport, own, http, clock)
@@ -43,15 +45,36 @@ async def operate(options: Options) -> int:
             await each.close()
 
 
+def announce(options: Options, server: str) -> None:
+    """The first line of the log: what runs, and what it was told. Addresses are shown without passwords and paths."""
+    logs.logger().info(
+        f"Starting flagger version {__version__} mesh provider {options.mesh_provider}",
+        version=__version__,
+        apiServer=origin(server),
+        meshProvider=options.mesh_provider,
+        metricsServer=origin(options.metrics_server),
+        namespace=options.namespace or "all namespaces",
+        leaderElection=options.enable_leader_election,
+        port=options.port,
+        logLevel=options.log_level,
+    )
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the operator; 1 when it cannot start or lost its lease, 2 when the command line is wrong."""
-    if any(word in ("-h", "-help", "--help") for word in argv):
+    if asks_for_help(argv):
         print(usage())
         return 0
     try:
         options = parse(argv, os.environ)
     except BadFlag as error:
-        print(f"{error}\n{usage()}", file=sys.stderr)
+        print(f"flagger run: {error}\nTry `flagger run -help`.", file=sys.stderr)
         return 2
     if options.version:
         print(f"Flagger version {__version__}")
@@ -62,7 +85,7 @@ def main(argv: Sequence[str]) -> int:
         give_back_memory()
         return uvloop.run(operate(options))
     except (NoCluster, OSError) as error:
-        print(f"flagger: {error}", file=sys.stderr)
+        print(f"flagger run: {error}", file=sys.stderr)
         return 1
 
 

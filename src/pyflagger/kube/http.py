@@ -179,8 +179,11 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 async def find(kubeconfig: str, master: str, clock: Clock) -> Endpoint:
     """The API server by kubeconfig, by address, or from within the cluster. Raises NoCluster."""
+    source = "-kubeconfig" if kubeconfig else "the variable KUBECONFIG"
     kubeconfig = kubeconfig or ("" if master else os.environ.get("KUBECONFIG", ""))
     if kubeconfig:
+        if not _some_exist(kubeconfig):
+            raise NoCluster(f"kubeconfig {kubeconfig} does not exist: correct {source}")
         found = await access(kubeconfig)
         login = Login(kubeconfig, found, clock)
         name, proxy = found.server_name or None, found.proxy or None
@@ -188,6 +191,11 @@ async def find(kubeconfig: str, master: str, clock: Clock) -> Endpoint:
     if master:
         return Endpoint(master.rstrip("/"))
     return _in_cluster(clock)
+
+
+def _some_exist(paths: str) -> bool:
+    """Whether one of the files is there: KUBECONFIG can name several."""
+    return any(os.path.exists(path) for path in paths.split(os.pathsep))
 
 
 def _tls(found: Access) -> ssl.SSLContext | None:

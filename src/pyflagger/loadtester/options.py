@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from pyflagger import goflags
-from pyflagger.goflags import BadFlag, Flag, boolean, duration, integer
+from pyflagger import goflags, logs
+from pyflagger.goflags import BadFlag, Flag, boolean, duration, integer, one_of, port
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -28,11 +28,11 @@ TOKEN_VARIABLE = "LOADTESTER_TOKEN"
 """Never handed on to commands."""
 
 FLAGS: tuple[Flag, ...] = (
-    Flag("port", 9090, "port to serve on", integer),
-    Flag("log-level", "debug", "debug, info, warning, error, fatal or panic"),
+    Flag("port", 9090, "port to serve on", port),
+    Flag("log-level", "debug", "debug, info, warning, error, fatal or panic", one_of(*logs.LEVELS)),
     Flag("timeout", 3600.0, "how long a command may take", duration),
     Flag("namespace-regexp", None, "serve only canaries of namespaces in which this is found", _pattern),
-    Flag("zap-encoding", "json", "form of the log: json or console"),
+    Flag("zap-encoding", "json", "form of the log: json or console", one_of("json", "console")),
     Flag("zap-replace-globals", False, "accepted for compatibility", boolean),
     Flag("host", "", "address to serve on; empty: every address"),
     Flag("namespace-regexp-full-match", False, "the whole namespace must match -namespace-regexp", boolean),

@@ -74,13 +74,13 @@ async def serve(
 
 def main(argv: Sequence[str]) -> int:
     """The command: serve until SIGTERM or SIGINT. Status 2: the command line is wrong; 1: it could not serve."""
-    if any(word in ("-h", "-help", "--help") for word in argv):
+    if goflags.asks_for_help(argv):
         sys.stdout.write(goflags.usage("flagger loadtester", FLAGS) + "\n")
         return 0
     try:
         options = read_options(argv, os.environ)
     except goflags.BadFlag as error:
-        sys.stderr.write(f"flagger loadtester: {error}\n")
+        sys.stderr.write(f"flagger loadtester: {error}\nTry `flagger loadtester -help`.\n")
         return 2
     logs.configure(options.log_level, options.zap_encoding)
     try:

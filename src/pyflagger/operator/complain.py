@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyflagger.api.facts import Problem
+from pyflagger.api.facts import Fault, Problem
 from pyflagger.kube.events import Events
 from pyflagger.kube.resources import CANARIES
 from pyflagger.operator.desk import Key
@@ -25,7 +25,8 @@ class Complaints:
 
     def tell(self, key: Key, problem: Problem) -> None:
         """Tell; the Event's count rises when the text is the same as before."""
-        self._log.warning(problem.text, canary=str(key), fault=problem.fault.value, todo=problem.todo or None)
+        tell = self._log.error if problem.fault is Fault.US else self._log.warning
+        tell(problem.text, canary=str(key), fault=problem.fault.value, todo=problem.todo)
         plan = self._eyes.last_plan(key)
         if plan:
             self._telemetry.failed(plan.target.name, key.namespace, problem.fault.value)

@@ -11,8 +11,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlsplit
 
-from pyflagger import goflags
-from pyflagger.goflags import Flag, boolean, duration, integer
+from pyflagger import goflags, logs
+from pyflagger.api.facts import Problem
+from pyflagger.api.names import resolve_provider
+from pyflagger.goflags import Flag, boolean, duration, integer, one_of, port
+from pyflagger.routing.registry import router_for
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -35,16 +38,30 @@ def _urls(text: str) -> tuple[str, ...]:
     return urls
 
 
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ValueError("is not a URL such as http://prometheus:9090")
+    return text
+
+
+def _provider(text: str) -> str:
+    found = router_for(resolve_provider(text))
+    if isinstance(found, Problem):
+        raise ValueError(f"is not a known traffic provider. {found.todo.rstrip('.')}")
+    return text
+
+
 FLAGS: tuple[Flag, ...] = (
     Flag("kubeconfig", "", "path to a kubeconfig; empty, with -master empty too: in-cluster credentials"),
     Flag("master", "", "address of the API server; overrides the kubeconfig's"),
     Flag("kubeconfig-qps", 100.0, "accepted for compatibility; requests in flight are bounded instead", float),
     Flag("kubeconfig-burst", 250, "accepted for compatibility; requests in flight are bounded instead", integer),
     Flag("kubeconfig-service-mesh", "", "a second cluster for routing objects: not there yet, so it is refused"),
-    Flag("metrics-server", "http://prometheus:9090", "base URL of Prometheus for built-in and in-line checks"),
+    Flag("metrics-server", "http://prometheus:9090", "base URL of Prometheus for built-in and in-line checks", _url),
     Flag("control-loop-interval", 10.0, "accepted for compatibility; changes are acted on as they are seen", duration),
-    Flag("log-level", "debug", "debug, info, warning, error, fatal or panic"),
-    Flag("port", 8080, "port of /healthz, /readyz and /metrics", integer),
+    Flag("log-level", "debug", "debug, info, warning, error, fatal or panic", one_of(*logs.LEVELS)),
+    Flag("port", 8080, "port of /healthz, /readyz and /metrics", port),
     Flag("slack-url", "", "Slack hook for alerts", env="SLACK_URL"),
     Flag("slack-token", "", "Slack bot token", env="SLACK_TOKEN"),
     Flag("slack-proxy-url", "", "proxy for Slack", env="SLACK_PROXY_URL"),
@@ -57,10 +74,10 @@ FLAGS: tuple[Flag, ...] = (
         "include-label-prefix", (), "key prefixes of labels copied to primaries, comma separated; * for all", _prefixes
     ),
     Flag("threadiness", 2, "accepted for compatibility; every canary has its own worker", integer),
-    Flag("zap-encoding", "json", "form of the log: json or console"),
+    Flag("zap-encoding", "json", "form of the log: json or console", one_of("json", "console")),
     Flag("zap-replace-globals", False, "accepted for compatibility", boolean),
     Flag("namespace", "", "watch this namespace only"),
-    Flag("mesh-provider", "istio", "default traffic provider"),
+    Flag("mesh-provider", "istio", "default traffic provider", _provider),
     Flag(
         "selector-labels",
         ("app", "name", "app.kubernetes.io/name"),

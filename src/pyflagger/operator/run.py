@@ -212,19 +212,25 @@ async def serve(options: Options, transport: Transport, own: Transport, http: Ht
         stack.push_async_callback(runner.cleanup)
         stopped = _stop_signal()
         lost = await _lead(elector, operator, stopped)
-        log.info("leadership lost" if lost else "stopping; traffic stays as it is")
+        if lost:
+            log.error("Leadership lost")
+        else:
+            log.info("stopping; traffic stays as it is")
     return 1 if lost else 0
 
 
 async def _lead(elector: Elector | None, operator: Operator, stopped: asyncio.Event) -> bool:
     """Act while leading and not stopped; whether the lease was lost."""
     stop = asyncio.ensure_future(stopped.wait())
+    log = logs.logger()
     if elector:
+        log.info("waiting for the Lease", identity=elector.identity)
         acquired = asyncio.ensure_future(elector.acquire())
         await asyncio.wait({stop, acquired}, return_when=asyncio.FIRST_COMPLETED)
         acquired.cancel()
         if stopped.is_set():
             return False
+    log.info("acting as the leader" if elector else "acting")
     await operator.start()
     held = asyncio.ensure_future(elector.hold() if elector else asyncio.Event().wait())
     await asyncio.wait({stop, held}, return_when=asyncio.FIRST_COMPLETED)

@@ -6,14 +6,29 @@ waited for a second at most, before the primary changes.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pyflagger.api.canary import Canary
+from pyflagger.api.facts import Fault
 from pyflagger.core.decision import Alert, Say
 from pyflagger.kube.events import Events
 from pyflagger.objects import Obj
 from pyflagger.operator.desk import Key
 from pyflagger.operator.hooks import EventHooks
+
+FAILURES = frozenset({"rolling-back", "failed", "promotion-failed"})
+"""Codes of reasons by which a release ends badly."""
+
+Level = Literal["info", "warning", "error"]
+SEVERITIES: Mapping[str, Level] = {"warn": "warning", "error": "error"}
+
+
+def level(say: Say) -> Level:
+    """How loud a telling is in the log: progress, what holds a release up, or what ends it badly."""
+    if say.type == "Normal":
+        return "info"
+    return "error" if say.reason.code in FAILURES or say.reason.fault is Fault.US else "warning"
 
 
 class Teller:
@@ -28,7 +43,7 @@ class Teller:
         self._events.record(raw, say.type, text)
         self._hooks.tell(canary, phase=say.phase, checksum=say.checksum, text=text, kind=say.type)
         name = f"{canary.metadata.name}.{canary.metadata.namespace}"
-        self._log.info(text, canary=name, code=say.reason.code, todo=say.reason.todo or None)
+        getattr(self._log, level(say))(text, canary=name, code=say.reason.code, todo=say.reason.todo)
 
     async def heard(self, canary: Canary) -> None:
         """Give those who are told a moment to hear of it."""
@@ -37,4 +52,5 @@ class Teller:
     def alert(self, canary: Canary, alert: Alert) -> None:
         """An alert; without a notifier it is a log line."""
         name = f"{canary.metadata.name}.{canary.metadata.namespace}"
-        self._log.info("alert", canary=name, severity=alert.severity, text=alert.text)
+        tell = getattr(self._log, SEVERITIES.get(alert.severity, "info"))
+        tell("alert", canary=name, severity=alert.severity, text=alert.text)
