@@ -140,6 +140,7 @@ class World:
     leftovers: tuple[str, ...] = ()
     unselected: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    rivalled: bool = False
     foreign: tuple[Problem, ...] = ()
     unbound: tuple[str, ...] = ()
     unread: tuple[Problem, ...] = ()
@@ -220,6 +221,7 @@ class World:
                 wanted=self.wanted,
             ),
             problems=self.problems,
+            rivalled=self.rivalled,
             foreign=self.foreign,
             unread=self.unread,
             evidence=dict(self.evidence),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pyflagger.api.facts import Fault
@@ -52,3 +54,99 @@ def test_a_claim_without_a_target() -> None:
     rivals = Rivals()
     rivals.put(OLD, {"metadata": {"name": "old"}, "spec": {"targetRef": "shop"}})
     assert rivals.problem(OLD) is None and rivals.problem(NEW) is None
+
+
+def whole(name: str, born: int = 1, namespace: str = "mall", **spec: Any) -> Obj:
+    """A Canary that makes sense."""
+    base = {
+        "provider": "nginx",
+        "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+        "ingressRef": {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "mall"},
+        "service": {"port": 80, "gatewayRefs": [{"name": "gate"}]},
+        "analysis": {"interval": "10s", "threshold": 1, "stepWeights": [50]},
+    }
+    meta = {"name": name, "namespace": namespace, "creationTimestamp": f"2026-01-0{born}T00:00:00Z", "uid": name}
+    return {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "metadata": meta, "spec": {**base, **spec}}
+
+
+def met(one: Obj, two: Obj) -> str:
+    """What the second is told; empty when both go on. The first is told nothing."""
+    rivals, keys = Rivals(), [Key(obj["metadata"]["namespace"], obj["metadata"]["name"]) for obj in (one, two)]
+    for key, obj in zip(keys, (one, two), strict=True):
+        rivals.put(key, obj)
+    assert rivals.problem(keys[0]) is None
+    told = rivals.problem(keys[1])
+    return told.text if told else ""
+
+
+def route(kind: str, name: str, version: str = "traefik.io/v1alpha1") -> Obj:
+    """A reference to a route."""
+    return {"apiVersion": version, "kind": kind, "name": name}
+
+
+GATEWAY = {"gatewayRefs": [{"name": "gate"}]}
+ADMIN = {"port": 80, **GATEWAY, "ports": [{"name": "admin", "port": 81}]}
+MEET: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "one Ingress": ({}, {}, ""),
+    "one Service": (
+        {"service": {"name": "shop", "port": 80}},
+        {"service": {"name": "shop", "port": 80}},
+        "service shop,",
+    ),
+    "apex and derived": ({}, {"service": {"name": "front-primary", "port": 80}}, "service front-primary belongs"),
+    "one adopted route": (
+        {"provider": "traefik", "routeRef": route("TraefikService", "web")},
+        {"provider": "traefik", "routeRef": route("TraefikService", "web")},
+        "traefikservice web belongs to canary front",
+    ),
+    "one copied route": (
+        {"provider": "apisix", "routeRef": route("ApisixRoute", "web", "apisix.apache.org/v2")},
+        {"provider": "apisix", "routeRef": route("ApisixRoute", "web", "apisix.apache.org/v2")},
+        "",
+    ),
+    "one Upstream": (
+        {"provider": "gloo", "upstreamRef": route("Upstream", "web", "gloo.solo.io/v1")},
+        {"provider": "gloo", "upstreamRef": route("Upstream", "web", "gloo.solo.io/v1")},
+        "",
+    ),
+    "a route of a port": (
+        {"provider": "gatewayapi:v1", "service": ADMIN},
+        {"provider": "gatewayapi:v1", "service": {"name": "front-admin", "port": 80, **GATEWAY}},
+        "httproute front-admin belongs",
+    ),
+    "two providers": ({"provider": "kubernetes"}, {"provider": "istio"}, ""),
+}
+
+
+@pytest.mark.parametrize("case", MEET)
+def test_what_two_canaries_claim(case: str) -> None:
+    """What both would write; what both only read, or have each for itself, they share."""
+    one, two, text = MEET[case]
+    assert met(whole("front", 1, **one), whole("orders", 2, **two)).startswith(text)
+    assert bool(text) == bool(met(whole("front", 1, **one), whole("orders", 2, **two)))
+
+
+def test_namespaces() -> None:
+    """Names are a namespace's own, but for Kuma's routes, which are the cluster's."""
+    same = {"service": {"name": "shop", "port": 80}}
+    assert met(whole("front", 1, "a", **same), whole("orders", 2, "b", **same)) == ""
+    kuma = {"provider": "kuma", **same}
+    text = met(whole("front", 1, "a", **kuma), whole("orders", 2, "b", **kuma))
+    assert text == "trafficroute shop belongs to canary front.a already, which is older"
+
+
+def test_a_canary_that_has_problems_keeps_what_it_had() -> None:
+    """An edit that makes no sense frees no Service of a running canary; one that never made sense has its target alone."""
+    same = {"service": {"name": "shop", "port": 80}}
+    front, orders = Key("mall", "front"), Key("mall", "orders")
+    for first, blocked in (
+        (whole("front", 1, **same), True),
+        (whole("front", 1, **same, analysis={"threshold": -1}), False),
+    ):
+        rivals = Rivals()
+        rivals.put(front, first)
+        rivals.put(orders, whole("orders", 2, **same))
+        rivals.put(front, whole("front", 1, **same, analysis={"threshold": -1}))
+        assert bool(rivals.problem(orders)) is blocked
+    assert rivals.put(front, whole("front", 1, **same)) == {orders}
+    assert rivals.problem(orders) is not None

@@ -72,6 +72,8 @@ def blocked(case: Case) -> Decision | None:
 def _problems(case: Case) -> Iterator[Problem]:
     situation = case.situation
     yield from situation.problems
+    if situation.rivalled:
+        return
     yield from situation.unread
     if situation.unread:
         return

@@ -131,7 +131,8 @@ class Eyes:
         facts = facts_of(Surroundings(plan, live.get, tracked, owned, self._settings, theirs, ours), known.memo)
         known.shown = shown
         situation = self._apart(key, self._situation(plan, live, facts, known.shown, desk, unread), plan, facts)
-        return Seen(plan, replace(situation, left=_named(left)) if left else situation, raw, facts)
+        situation = replace(situation, rivalled=rival is not None, left=_named(left))
+        return Seen(plan, situation, raw, facts)
 
     def _apart(self, key: Key, situation: Situation, plan: Plan, facts: Facts) -> Situation:
         """With a problem for each other workload whose pods would get the visitors of this canary; it is followed."""

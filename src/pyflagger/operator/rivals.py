@@ -1,80 +1,84 @@
-"""Canaries that claim the same target: the oldest one has it, the others are told whose it is.
+"""What each Canary claims, and which of them an older one has already: `core.rivals` on the Canaries of the cluster.
 
 Filled by the controller with every Canary, so that a newer one is held back even before the older one was looked at.
-Asked by `operator.observe`. Knows names and ages only.
+Asked by `operator.observe` and by `flagger lint`.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
 
-from pyflagger.api.facts import Fault, Problem
-from pyflagger.objects import Obj
+from pyflagger.api.facts import Problem
+from pyflagger.core import rivals
+from pyflagger.core.rivals import Born, Claim, claimed
+from pyflagger.objects import Obj, Ref
 from pyflagger.operator.desk import Key
-
-
-class Target(NamedTuple):
-    """What is claimed. Of any version: two versions of a group show the same object, two groups do not."""
-
-    namespace: str
-    group: str
-    kind: str
-    name: str
-
-
-class Claim(NamedTuple):
-    """What a Canary wants to release. `born` sorts by age; of twins the one that has begun, then the first by name."""
-
-    target: Target
-    born: tuple[str, bool, str]
+from pyflagger.operator.options import Options
+from pyflagger.operator.plan import Plan, Settings, make_plan, settings_of
+from pyflagger.routing.ingresses import INGRESSES
 
 
 class Rivals:
-    """All claims, by canary and by target."""
+    """All claims. A Canary that has problems claims what it did before, or else its target alone: it writes nothing."""
 
-    def __init__(self) -> None:
-        self._claims: dict[Key, Claim] = {}
-        self._by_target: dict[Target, set[Key]] = {}
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings or settings_of(Options())
+        self._claims: rivals.Rivals[Key] = rivals.Rivals()
+        self._plans: dict[Key, Plan] = {}
+        self._seen: dict[Key, tuple[object, ...]] = {}
 
     def put(self, key: Key, raw: Obj) -> frozenset[Key]:
         """A Canary is there or has changed; the others whose standing that may change."""
-        claim = _claim(key, raw)
-        if self._claims.get(key) == claim:
+        begun = bool((raw.get("status") or {}).get("phase"))
+        born = Born(str(raw["metadata"].get("creationTimestamp", "")), not begun, key.name, key.namespace)
+        seen = (raw.get("spec"), born)
+        if self._seen.get(key) == seen:
             return frozenset()
-        others = self.drop(key)
-        self._claims[key] = claim
-        rivals = self._by_target.setdefault(claim.target, set())
-        rivals.add(key)
-        return others | frozenset(rivals - {key})
+        self._seen[key], before = seen, self._plans.get(key)
+        plan = make_plan(raw, before, self._settings)
+        if not plan.problems:
+            self._plans[key] = plan
+        return self._claims.put(key, _claim(plan, self._plans.get(key), born))
 
     def drop(self, key: Key) -> frozenset[Key]:
         """A Canary is gone; the others whose standing that may change."""
-        claim = self._claims.pop(key, None)
-        if claim is None:
-            return frozenset()
-        rivals = self._by_target[claim.target]
-        rivals.discard(key)
-        if not rivals:
-            del self._by_target[claim.target]
-        return frozenset(rivals)
+        self._plans.pop(key, None)
+        self._seen.pop(key, None)
+        return self._claims.drop(key)
 
     def problem(self, key: Key) -> Problem | None:
-        """Why this Canary may not act: an older one has its target."""
-        claim = self._claims.get(key)
-        if claim is None:
-            return None
-        first = min(self._by_target[claim.target], key=lambda rival: self._claims[rival].born)
-        if first == key:
-            return None
-        kind, name = claim.target.kind.lower(), claim.target.name
-        text = f"target {kind} {name} is released by canary {first.name} already, which is older"
-        return Problem(Fault.MANIFEST, text, "Delete one of the two, or correct spec.targetRef.", "spec.targetRef")
+        """Why this Canary may not act: an older one has something that it claims."""
+        return self._claims.problem(key)
 
 
-def _claim(key: Key, raw: Obj) -> Claim:
-    found = (raw.get("spec") or {}).get("targetRef")
-    ref = found if isinstance(found, dict) else {}
-    group = str(ref.get("apiVersion", "")).rpartition("/")[0]
-    target = Target(key.namespace, group, str(ref.get("kind", "")), str(ref.get("name", "")))
-    begun = bool((raw.get("status") or {}).get("phase"))
-    return Claim(target, (str(raw["metadata"].get("creationTimestamp", "")), not begun, key.name))
+def _claim(plan: Plan, valid: Plan | None, born: Born) -> Claim:
+    fields = {claimed(plan.target): "spec.targetRef"}
+    for ref, field in _written(valid) if valid else ():
+        fields.setdefault(claimed(ref), field)
+    return Claim(born, claimed(plan.target), fields)
+
+
+def _written(plan: Plan) -> Iterator[tuple[Ref, str]]:
+    """What a Canary writes, with the field that decides its name. Ingresses are not among it: canaries share them."""
+    yield plan.primary, "spec.targetRef"
+    yield from ((ref, "spec.autoscalerRef.name") for ref in (plan.autoscaler, plan.primary_autoscaler) if ref)
+    read = _only_read(plan)
+    for ref in plan.others:
+        if ref not in read and ref.kind != INGRESSES.kind:
+            yield ref, "spec.routeRef" if _is_named(plan, ref) else "spec.service.name"
+
+
+def _only_read(plan: Plan) -> set[Ref]:
+    """What several canaries may read: an Upstream, and a route that is copied. A Knative target has no Services."""
+    upstream = plan.canary.spec.upstream_ref
+    read = {ref for ref in plan.others if upstream and (ref.kind, ref.name) == ("Upstream", upstream.name)}
+    if not plan.capabilities.adopt:
+        read |= {ref for ref in plan.others if _is_named(plan, ref)}
+    if plan.target.kind == "Service" and plan.target.api_version != "v1":
+        read |= {ref for ref in plan.others if (ref.api_version, ref.kind) == ("v1", "Service")}
+    return read
+
+
+def _is_named(plan: Plan, ref: Ref) -> bool:
+    route = plan.canary.spec.route_ref
+    return route is not None and (ref.kind, ref.name) == (route.kind or ref.kind, route.name)

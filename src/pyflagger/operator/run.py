@@ -92,7 +92,7 @@ class Operator:
         self._events = Events(client, clock, log, socket.gethostname())
         identity = Identity(options.hook_token_file, options.hook_token_urls, clock)
         self._hooks = EventHooks(http, clock, log, options.event_webhook, identity=identity)
-        world, interests, rivals = World(cache, clock), Interests(), Rivals()
+        world, interests, rivals = World(cache, clock), Interests(), Rivals(settings)
         self._eyes = eyes = Eyes(world, self.configs, interests, rivals, settings, clock, self._follow)
         teller = Teller(self._events, self._hooks, log)
         render = Renderer(world, self.configs, settings, clock)

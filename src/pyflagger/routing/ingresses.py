@@ -18,10 +18,35 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
 
 
-def ingress_ref(canary: Canary, suffix: str = "") -> Ref:
-    """The user's Ingress; with `-canary` ours."""
+def ingress_ref(canary: Canary) -> Ref:
+    """The user's Ingress."""
     name = canary.spec.ingress_ref.name if canary.spec.ingress_ref else ""
-    return INGRESSES.ref(canary.metadata.namespace, name + suffix)
+    return INGRESSES.ref(canary.metadata.namespace, name)
+
+
+def candidates(canary: Canary) -> tuple[Ref, Ref]:
+    """The names that ours can have: `INGRESS-canary`, as in the reference, or one with the Canary's name in it."""
+    source = ingress_ref(canary)
+    usual, further = f"{source.name}-canary", f"{source.name}-{canary.metadata.name}-canary"
+    return source._replace(name=usual), source._replace(name=further)
+
+
+def shadow_ref(canary: Canary, live: Live) -> Ref:
+    """Ours: the one that we have already; else the usual name, unless another Canary of this Ingress has that.
+
+    The objects themselves say whose they are, so that neither a restart nor the end of the other Canary renames ours.
+    """
+    usual, further = candidates(canary)
+    for ref in (usual, further):
+        if (found := live.get(ref)) is not None and names.is_owned(canary, found):
+            return ref
+    taken = live.get(usual)
+    return further if taken is not None and names.owning_canary(taken) else usual
+
+
+def shadow_of(canary: Canary, live: Live) -> Obj | None:
+    """Our Ingress as it is; None before there is one, and for a Canary without an Ingress."""
+    return live.get(shadow_ref(canary, live)) if canary.spec.ingress_ref else None
 
 
 def source_of(canary: Canary, live: Live) -> Obj | Problem:
@@ -34,11 +59,21 @@ def source_of(canary: Canary, live: Live) -> Obj | Problem:
         name, namespace = canary.spec.ingress_ref.name, canary.metadata.namespace
         text = f'ingress {name}.{namespace} get query error: ingresses.networking.k8s.io "{name}" not found'
         return Problem(Fault.MANIFEST, text, f"Create ingress {name}, or correct spec.ingressRef.", "spec.ingressRef")
-    return port_mismatch(canary, source) or source
+    return _generated(source) or port_mismatch(canary, source) or source
+
+
+def _generated(source: Obj) -> Problem | None:
+    """An Ingress that flagger made for a Canary follows its release: it is no way in for another one."""
+    owner, name = names.owning_canary(source), source["metadata"]["name"]
+    if not owner:
+        return None
+    text = f"ingress {name} belongs to canary {owner}, which flagger made it for"
+    return Problem(Fault.MANIFEST, text, "Name an Ingress of your own in spec.ingressRef.", "spec.ingressRef")
 
 
 def shadow(
     canary: Canary,
+    ref: Ref,
     source: Obj,
     path_to: Callable[[Obj], list[Obj]],
     is_ours: Callable[[str], bool],
@@ -66,7 +101,7 @@ def shadow(
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",
         "metadata": {
-            "name": f"{meta['name']}-canary",
+            "name": ref.name,
             "namespace": canary.metadata.namespace,
             "labels": dict(meta.get("labels") or {}),
             "annotations": {**copied, **names.TOOLKIT_ANNOTATIONS, **annotations},

@@ -15,7 +15,17 @@ from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Pr
 from pyflagger.objects import Create, Obj, Ref, Resource, part
 from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import OTHERS, patch
-from pyflagger.routing.ingresses import INGRESSES, changes, ingress_ref, led_to, shadow, source_of
+from pyflagger.routing.ingresses import (
+    INGRESSES,
+    candidates,
+    changes,
+    ingress_ref,
+    led_to,
+    shadow,
+    shadow_of,
+    shadow_ref,
+    source_of,
+)
 
 COOKIE = "cookie"
 PERCENT = 100
@@ -30,14 +40,14 @@ class Nginx:
     kinds: tuple[Resource, ...] = (INGRESSES,)
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
-        """The user's Ingress and ours."""
+        """The user's Ingress, and both names that ours can have."""
         if canary.spec.ingress_ref is None:
             return ()
-        return ingress_ref(canary), ingress_ref(canary, "-canary")
+        return ingress_ref(canary), *candidates(canary)
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
         """By the annotations of ours."""
-        ingress = live.get(ingress_ref(canary, "-canary")) if canary.spec.ingress_ref else None
+        ingress = shadow_of(canary, live)
         if ingress is None:
             return None
         annotations = ingress["metadata"].get("annotations") or {}
@@ -62,8 +72,8 @@ class Nginx:
         source = source_of(canary, live)
         if isinstance(source, Problem):
             return source
-        ours = live.get(ingress_ref(canary, "-canary"))
-        prefix, wanted = options.annotation_prefix, _render(canary, source, options)
+        ours = shadow_of(canary, live)
+        prefix, wanted = options.annotation_prefix, _render(canary, shadow_ref(canary, live), source, options)
         total = _wished(source, prefix)
         if ours is None:
             wanted["metadata"]["annotations"] |= _weight_annotations(prefix, _owed(canary), total)
@@ -81,11 +91,11 @@ class Nginx:
         self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
     ) -> Writes | Problem:
         """Replace the canary annotations by those of the route."""
-        ours = live.get(ingress_ref(canary, "-canary")) if canary.spec.ingress_ref else None
+        ours = shadow_of(canary, live)
         if ours is None:
             if route == ALL_PRIMARY:
                 return ()
-            return Problem(Fault.CLUSTER, f"ingress {names.ingress(canary)}-canary is not there", "It is made again.")
+            return Problem(Fault.CLUSTER, f"ingress {shadow_ref(canary, live).name} is not there", "It is made again.")
         total = _wished(live.get(ingress_ref(canary)), options.annotation_prefix)
         wanted = _annotations(canary, route, options.annotation_prefix, total, everyone)
         if isinstance(wanted, Problem):
@@ -193,11 +203,11 @@ def _slots(match: Match, path: str) -> Iterator[tuple[str, str | None, str]]:
                 yield "canary-by-header-pattern", how.regex, where
 
 
-def _render(canary: Canary, source: Obj, options: Options) -> Obj:
+def _render(canary: Canary, ref: Ref, source: Obj, options: Options) -> Obj:
     """Our Ingress without its canary annotations."""
     stem = f"{options.annotation_prefix}/canary"
     service = names.canary_service(canary)
-    return shadow(canary, source, lambda path: [led_to(path, service)], lambda key: _is_canary(key, stem), {})
+    return shadow(canary, ref, source, lambda path: [led_to(path, service)], lambda key: _is_canary(key, stem), {})
 
 
 def _changes(ours: Obj, wanted: Obj, stem: str) -> Obj:

@@ -12,10 +12,20 @@ from typing import Any
 from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Fault, Problem, Route
-from pyflagger.objects import Create, Delete, Obj, Ref, Resource
+from pyflagger.objects import Create, Delete, Obj, Ref, Resource, ref_of
 from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import OTHERS, owed, patch
-from pyflagger.routing.ingresses import INGRESSES, changes, ingress_ref, led_to, shadow, source_of
+from pyflagger.routing.ingresses import (
+    INGRESSES,
+    candidates,
+    changes,
+    ingress_ref,
+    led_to,
+    shadow,
+    shadow_of,
+    shadow_ref,
+    source_of,
+)
 from pyflagger.routing.split import shared_out
 
 WEIGHTS, PREDICATE = "zalando.org/backend-weights", "zalando.org/skipper-predicate"
@@ -29,12 +39,12 @@ class Skipper:
     kinds: tuple[Resource, ...] = (INGRESSES,)
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
-        """The user's Ingress and ours."""
-        return (ingress_ref(canary), ingress_ref(canary, "-canary")) if canary.spec.ingress_ref else ()
+        """The user's Ingress, and both names that ours can have."""
+        return (ingress_ref(canary), *candidates(canary)) if canary.spec.ingress_ref else ()
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
         """Both weights of ours."""
-        ours = live.get(ingress_ref(canary, "-canary")) if canary.spec.ingress_ref else None
+        ours = shadow_of(canary, live)
         if ours is None:
             return None
         text = (ours["metadata"].get("annotations") or {}).get(WEIGHTS, "")
@@ -43,7 +53,7 @@ class Skipper:
         shares = [weights.get(name, 0) for name in (primary, other)]
         if all(type(share) is int and share >= 0 for share in shares) and sum(shares) == 100:
             return Route(*shares)
-        what = f"{ingress_ref(canary, '-canary')}: annotation {WEIGHTS} is {text!r}, which gives {primary} and {other}"
+        what = f"{shadow_ref(canary, live)}: annotation {WEIGHTS} is {text!r}, which gives {primary} and {other}"
         return Problem(Fault.CLUSTER, f"{what} not 100 in all", OTHERS)
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
@@ -55,29 +65,29 @@ class Skipper:
         self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
     ) -> Writes | Problem:
         """Both annotations."""
-        if not canary.spec.ingress_ref or live.get(ingress_ref(canary, "-canary")) is None:
+        if shadow_of(canary, live) is None:
             if route == ALL_PRIMARY:
                 return ()
-            return Problem(Fault.CLUSTER, f"ingress {names.ingress(canary)}-canary is not there", "It is made again.")
+            return Problem(Fault.CLUSTER, f"ingress {shadow_ref(canary, live).name} is not there", "It is made again.")
         return self._written(canary, live, route)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
         """Ours is taken away at once, so that the user's serves alone."""
-        ours = ingress_ref(canary, "-canary")
-        return (Delete(ours),) if live.get(ours) is not None else ()
+        ours = shadow_of(canary, live)
+        return (Delete(ref_of(ours)),) if ours is not None and names.is_owned(canary, ours) else ()
 
     def _written(self, canary: Canary, live: Live, route: Route) -> Writes | Problem:
         source = source_of(canary, live)
         if isinstance(source, Problem):
             return source
-        ours, wanted = live.get(ingress_ref(canary, "-canary")), _render(canary, source, route)
+        ours, wanted = shadow_of(canary, live), _render(canary, shadow_ref(canary, live), source, route)
         if ours is None:
             return (Create(wanted),)
         body = changes(ours, wanted)
         return (patch(ours, body),) if body else ()
 
 
-def _render(canary: Canary, source: Obj, route: Route) -> Obj:
+def _render(canary: Canary, ref: Ref, source: Obj, route: Route) -> Obj:
     shares = shared_out(canary, route)
     predicates = ((source["metadata"].get("annotations") or {}).get(PREDICATE) or "").split("&&")
     kept = [word for word in map(str.strip, predicates) if word not in ("", ON, OFF)]
@@ -89,7 +99,7 @@ def _render(canary: Canary, source: Obj, route: Route) -> Obj:
     def both(path: Obj) -> list[Obj]:
         return [led_to(path, name) for name, _ in shares]
 
-    return shadow(canary, source, both, lambda key: key in annotations, annotations)
+    return shadow(canary, ref, source, both, lambda key: key in annotations, annotations)
 
 
 def _weights(text: str) -> dict[str, Any]:
