@@ -91,7 +91,7 @@ MEET: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "one Service": (
         {"service": {"name": "shop", "port": 80}},
         {"service": {"name": "shop", "port": 80}},
-        "service shop,",
+        "service shop, service shop-primary, service shop-canary belong",
     ),
     "apex and derived": ({}, {"service": {"name": "front-primary", "port": 80}}, "service front-primary belongs"),
     "one adopted route": (
@@ -136,7 +136,7 @@ def test_namespaces() -> None:
 
 
 def test_a_canary_that_has_problems_keeps_what_it_had() -> None:
-    """An edit that makes no sense frees no Service of a running canary; one that never made sense has its target alone."""
+    """An edit that makes no sense frees nothing; a Canary that never made sense has its target alone."""
     same = {"service": {"name": "shop", "port": 80}}
     front, orders = Key("mall", "front"), Key("mall", "orders")
     for first, blocked in (

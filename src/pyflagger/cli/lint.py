@@ -23,6 +23,10 @@ from pyflagger.api.validate import validate
 from pyflagger.cli.people import Words, call
 from pyflagger.core.lint import lint
 from pyflagger.objects import Obj
+from pyflagger.operator.desk import Key
+from pyflagger.operator.options import Options
+from pyflagger.operator.plan import settings_of
+from pyflagger.operator.rivals import Rivals
 from pyflagger.routing.ingresses import port_mismatch
 from pyflagger.routing.registry import known_providers, router_for
 from pyflagger.workloads.registry import workload_for
@@ -64,6 +68,7 @@ def read(files: Iterable[str]) -> Iterator[Found]:
 
 def problems(found: Sequence[Found]) -> Iterator[str]:
     """A line for each thing that will not work."""
+    yield from (f"{one.label}: {_told(problem)}" for one, problem in _met(found))
     for one in found:
         parser = PARSERS.get(str(one.obj.get("kind")))
         if parser is None or not str(one.obj.get("apiVersion", "")).startswith(f"{names.GROUP}/"):
@@ -75,6 +80,22 @@ def problems(found: Sequence[Found]) -> Iterator[str]:
         else:
             wrong = _semantic(parsed, found) if isinstance(parsed, Canary) else ()
         yield from (f"{one.label}: {_told(problem)}" for problem in wrong)
+
+
+def _met(found: Sequence[Found]) -> Iterator[tuple[Found, Problem]]:
+    """Canaries that claim what another one in the files has, as the operator would block them."""
+    rivals, known = Rivals(settings_of(Options(mesh_provider=DEFAULT_PROVIDER))), {}
+    for one in found:
+        if one.obj.get("kind") != "Canary":
+            continue
+        try:
+            meta = parse_canary(one.obj).metadata
+        except Invalid:
+            continue
+        key = Key(meta.namespace or "default", meta.name)
+        known[key] = one
+        rivals.put(key, {**one.obj, "metadata": {**one.obj["metadata"], "namespace": key.namespace}})
+    yield from ((one, problem) for key, one in known.items() if (problem := rivals.problem(key)) is not None)
 
 
 def notes(found: Sequence[Found]) -> Iterator[str]:

@@ -212,14 +212,14 @@ class Situation:
 
     `interval` is the effective analysis interval in seconds. `problems` are those of the manifest or of its
     combination with the provider: while there are any, nothing is changed. `rivalled`: one of them is that an older
-    Canary claims the same objects, so nothing is told about the state of these. `foreign` names the objects of other
-    owners that have names which flagger derives: nothing is written while there are any. `unread` says why some kind
-    of object cannot be read: what it would show counts as not there, and is not told of. `target`, `primary` and `route` are a
-    Problem when they cannot be read, and `primary` is None before it exists. `provider` is the effective provider
-    name. `deleting` is set once the object has a deletion timestamp and our finalizer. For provider `kubernetes` the
-    route is what the apex Service selects. `reassert_zero`: scale a target that was scaled up while idle back to zero.
-    `route_waiting` says why the data plane does not serve the route as it is yet. `left` are objects of the Canary's
-    own that its spec does not name any more, by kind and name.
+    Canary claims the same objects, so nothing is told about the state of these. `foreign` names the objects of
+    other owners that have names which flagger derives: nothing is written while there are any. `unread` says why
+    some kind of object cannot be read: what it would show counts as not there, and is not told of. `target`,
+    `primary` and `route` are a Problem when they cannot be read, and `primary` is None before it exists. `provider`
+    is the effective provider name. `deleting` is set once the object has a deletion timestamp and our finalizer.
+    For provider `kubernetes` the route is what the apex Service selects. `reassert_zero`: scale a target that was
+    scaled up while idle back to zero. `route_waiting` says why the data plane does not serve the route as it is
+    yet. `left` are objects of the Canary's own that its spec does not name any more, by kind and name.
     """
 
     canary: Canary
