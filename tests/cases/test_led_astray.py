@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -40,3 +41,38 @@ def test_two_releases_of_one_chart_get_their_own_visitors(place: Cluster) -> Non
     assert east.failed == [] and west.failed == []
     assert set(east.versions) == {"1.0.0", "1.0.1"} and set(west.versions) == {"7.0.0"}, (east.versions, west.versions)
     assert min(sum(each.versions.values()) for each in (east, west)) > 200
+
+
+def test_a_port_that_no_container_has(place: Cluster) -> None:
+    """The user's Service is left alone and goes on serving; the text can be followed, and then it is released."""
+    case = "target-port-without-name.yaml"
+    apply(place, case, canaries=False)
+    place.serves("nameless.local")
+    with place.visited("nameless.local") as seen:
+        apply(place, case, canaries=True)
+        text = place.blocked("nameless", "web")
+        assert place.object("-n", "nameless", "service", "web")["spec"]["selector"] == {"app": "web"}
+        fixed = '{"spec": {"service": {"targetPort": 9898}}}'
+        place.kubectl("-n", "nameless", "patch", "canary", "web", "--type", "merge", "-p", fixed)
+        place.phase("nameless", "web", "Initialized")
+    assert "container app has 9898 (no name)" in text and "spec.service.targetPort" in text
+    visitor = seen["nameless.local"]
+    assert visitor.failed == [] and sum(visitor.versions.values()) > 100
+
+
+def test_a_release_that_renames_the_port(place: Cluster) -> None:
+    """It is refused with a reason, and nobody is led to it."""
+    apply(place, "renamed-port.yaml", canaries=False)
+    place.serves("renamed.local")
+    apply(place, "renamed-port.yaml", canaries=True)
+    place.phase("renamed", "web", "Initialized")
+    ports = [{"$patch": "replace"}, {"name": "web", "containerPort": 9898}]
+    container = {"name": "app", "image": "stefanprodan/podinfo:1.0.1", "ports": ports}
+    wanted = json.dumps({"spec": {"template": {"spec": {"containers": [container]}}}})
+    with place.visited("renamed.local") as seen:
+        place.kubectl("-n", "renamed", "patch", "deployment", "web", "-p", wanted)
+        place.phase("renamed", "web", "Failed", "Succeeded")
+    assert place.status("renamed", "web")["phase"] == "Failed"
+    assert "has a port named http" in place.condition("renamed", "web", "Halted")
+    visitor = seen["renamed.local"]
+    assert visitor.failed == [] and set(visitor.versions) == {"1.0.0"}

@@ -139,6 +139,8 @@ class World:
     route_waiting: str = ""
     leftovers: tuple[str, ...] = ()
     unselected: tuple[str, ...] = ()
+    deaf: Mapping[str, Problem] = field(default_factory=dict)
+    """Revisions whose pods lack a port that the primary's have."""
     problems: tuple[Problem, ...] = ()
     rivalled: bool = False
     foreign: tuple[Problem, ...] = ()
@@ -204,6 +206,7 @@ class World:
             at_zero=self.target.replicas == 0,
             restored_replicas=2,
             scalable=self.scalable,
+            unserved=self.deaf.get(self.target.revision),
         )
         return Situation(
             canary=self.canary,

@@ -411,13 +411,29 @@ def test_the_port_that_visitors_use(port: Any, service: dict[str, Any], ok: bool
         assert road.reconcile() == 1
         return
     found = road.problem()
-    assert f"sends to port {port}" in found.text and "spec.service.port is 80" in found.text
-    assert "503" in found.text and str(port) in found.todo and found.path == "spec.service.port"
+    path, has = ("spec.service.portName", "http") if isinstance(port, str) else ("spec.service.port", "80")
+    assert f"sends to port {port}" in found.text and f"{path} is {has}" in found.text
+    assert "503" in found.text and f"{path} to {port}" in found.todo and found.path == path
 
 
-def test_one_right_port_is_enough() -> None:
-    """Other paths may lead to other ports of the Service."""
-    assert Road(source=ingress(("/", "web", 80), ("/admin", "web", 9000))).reconcile() == 1
+@pytest.mark.parametrize(
+    "paths, further, wrong",
+    [
+        ((("/", "web", 80), ("/admin", "web", 9000)), (), "/admin"),
+        ((("/admin", "web", "admin"), ("/", "web", "http")), (), "/admin"),
+        ((("/", "web", 80), ("/admin", "web", 9000)), ({"name": "admin", "port": 9000},), ""),
+        ((("/", "web", 80), ("/admin", "web", "admin")), ({"name": "admin", "port": 9000},), ""),
+        ((("/", "web", 80), ("/other", "api", 9000)), (), ""),
+    ],
+)
+def test_every_path_needs_its_port(paths: Any, further: Any, wrong: str) -> None:
+    """One right path does not help visitors of another one; paths to other Services are not judged."""
+    road = Road(canary(service={"ports": list(further)}), ingress(*paths))
+    if not wrong:
+        assert road.reconcile() == 1
+        return
+    found = road.problem()
+    assert f"visitors of web.example{wrong} get 503" in found.text and "spec.service.ports" in found.todo
 
 
 def test_a_route_without_our_ingress() -> None:

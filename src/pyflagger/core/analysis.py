@@ -218,6 +218,7 @@ JUDGING: tuple[Step, ...] = (
     rollback.carry_on,
     changed,
     made_it,
+    rollback.refused,
     start.rescue,
     primary_carries,
     canary_pods,

@@ -338,6 +338,12 @@ def threshold_reached(canary: Canary, failed: int) -> Reason:
     return Reason("rolling-back", f"Rolling back {whose(canary)} failed checks threshold reached {failed}")
 
 
+def unserved(canary: Canary, problem: Problem) -> Reason:
+    """The pods of the new revision lack a port that the primary's have."""
+    text = f"Rolling back {whose(canary)} the new revision cannot serve: {problem.text}"
+    return Reason("rolling-back", text, problem.todo, problem.fault)
+
+
 def manual_rollback(canary: Canary) -> Reason:
     """A rollback hook asked for it."""
     return Reason("rolling-back", f"Rolling back {whose(canary)} manual webhook invoked")

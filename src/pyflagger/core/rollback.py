@@ -10,9 +10,11 @@ from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import reasons
 from pyflagger.core.case import Case, no_progress
-from pyflagger.core.decision import Action, Alert, Count, Decision, Reason
+from pyflagger.core.decision import Action, Alert, Count, Decision, Reason, Remember
 from pyflagger.core.evidence import call
 from pyflagger.core.transitions import Cause, Rollback
+
+UNSERVED = "unserved"
 
 
 def by_checks(case: Case) -> Decision:
@@ -61,27 +63,47 @@ def _begin(
 
 def carry_on(case: Case) -> Decision | None:
     """Go on with a rollback that has begun, wherever it was left."""
-    if case.status.rollback is None:
+    return None if case.status.rollback is None else _home(case)
+
+
+def refused(case: Case) -> Decision | None:
+    """A revision whose pods lack a port that visitors need gets no traffic, and none is copied to the primary.
+
+    Asked again at every look, so that it ends the run whether or not a status field could be written.
+    """
+    problem = case.target.unserved
+    if problem is None:
         return None
+    reason = reasons.unserved(case.canary, problem)
+    if case.remembers(UNSERVED, case.running):
+        return _home(case, reason)
+    alert, told = Alert("error", reason.text), Remember(said=((UNSERVED, case.running),))
+    written = case.write(halted=reason)
+    news = (written,) if written.status != case.status else ()
+    return case.act(reason, case.say(reason, warn=True), alert, told, *news)
+
+
+def _home(case: Case, halted: Reason | None = None) -> Decision:
+    """All traffic to the primary, the target to zero, and the end; `halted` says what for, unless that is written."""
     if case.exposed and not case.primary_readiness.ready:
-        return _no_way_back(case)
+        return _no_way_back(case, halted)
     reason = reasons.failed(case.canary)
     actions = (*case.route_to(ALL_PRIMARY), *case.once(reason, warn=True, phase=Phase.FAILED))
     if actions:
         return case.act(reason, *actions)
-    return case.sleep(reason, led=not case.virtual) or fail(case, reason, 0)
+    return case.sleep(reason, led=not case.virtual) or fail(case, reason, 0, halted)
 
 
-def _no_way_back(case: Case) -> Decision:
+def _no_way_back(case: Case, halted: Reason | None = None) -> Decision:
     readiness = case.primary_readiness
     if readiness.retriable:
         return case.hold(reasons.rollback_holds(readiness.text), wake=readiness.look_again)
     reason = reasons.failed_but_serving(case.canary, case.route.canary)
     said = case.once(reason, warn=True, phase=Phase.FAILED)
-    return case.act(reason, *said) if said else fail(case, reason, case.route.canary)
+    return case.act(reason, *said) if said else fail(case, reason, case.route.canary, halted)
 
 
-def fail(case: Case, reason: Reason, weight: int) -> Decision:
+def fail(case: Case, reason: Reason, weight: int, halted: Reason | None = None) -> Decision:
     """The end of a failed run: post-rollout hooks, then the last write."""
     told, ask = post_rollout(case, Phase.FAILED)
     if ask is not None:
@@ -95,6 +117,7 @@ def fail(case: Case, reason: Reason, weight: int) -> Decision:
         case.write(
             Phase.FAILED,
             message=message,
+            halted=halted,
             **no_progress(weight),
         ),
     )

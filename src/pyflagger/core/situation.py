@@ -30,7 +30,8 @@ class Target:
     `revision` is the versioned hash of its pod template, `configs` the checksums of the ConfigMaps and Secrets that it
     uses (None: tracking is off). `replicas` is what its spec asks for (None for kinds without replicas).
     `restored_replicas` is the count it gets when it is scaled from zero. `scalable` is false for kinds that have
-    nothing to scale (Service); `at_zero` means nothing for them.
+    nothing to scale (Service); `at_zero` means nothing for them. `unserved` is the port by which visitors reach the
+    primary's pods and that the target's lack.
     """
 
     revision: str
@@ -39,6 +40,7 @@ class Target:
     at_zero: bool
     restored_replicas: int = 1
     scalable: bool = True
+    unserved: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)

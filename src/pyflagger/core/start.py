@@ -109,6 +109,17 @@ def primary_first(case: Case) -> Decision | None:
     return hold_for_primary(case)
 
 
+def unserved(case: Case) -> Decision | None:
+    """A revision that cannot serve is taken on, so that it is refused: no pods are started, and no gate is asked."""
+    if case.target.unserved is None:
+        return None
+    return case.act(
+        reasons.unserved(case.canary, case.target.unserved),
+        case.clean_slate("due"),
+        case.write(Phase.PROGRESSING, **no_progress(case.status.canary_weight), **case.take_revision()),
+    )
+
+
 def start(case: Case) -> Decision | None:
     """Ask the confirm-rollout gate, and start."""
     gate = call(case, HookType.CONFIRM_ROLLOUT, case.status.phase, checksum=case.pending)
@@ -150,11 +161,12 @@ def _go(case: Case, passed: tuple[Say, ...]) -> Decision:
     )
 
 
-IDLE: tuple[Step, ...] = (rescue, rebase, tidy, rest, primary_first, start)
+IDLE: tuple[Step, ...] = (rescue, rebase, tidy, rest, unserved, primary_first, start)
 WAITING: tuple[Step, ...] = (
     rollback.carry_on,
     rescue,
     retract,
+    unserved,
     primary_first,
     poll,
     called_off,

@@ -14,6 +14,7 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from pyflagger.api import names
+from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
 from pyflagger.api.selectors import Selector
 from pyflagger.core.decision import Part
@@ -28,6 +29,7 @@ from pyflagger.routing.rehearsal import unsayable
 from pyflagger.routing.services import Role
 from pyflagger.workloads import autoscalers
 from pyflagger.workloads.configs import NOTHING, Tracked, references
+from pyflagger.workloads.listening import release, takeover
 
 KUBERNETES = "kubernetes"
 
@@ -56,6 +58,7 @@ class Facts:
     matches: bool
     restored_replicas: int
     copies: Copies
+    unserved: Problem | None = None
     route: Route | Problem | None = None
     generated: Generated = field(default_factory=Generated)
     unsayable: tuple[Problem, ...] = ()
@@ -82,6 +85,7 @@ def facts_of(around: Surroundings, memo: Memo) -> Facts:
     meta, selector = plan.canary.metadata, _selector(plan, get, around.settings)
     made_of = (
         selector,
+        _first(plan),
         (_asked(plan), _owed(plan), plan.problems, meta.finalizers, meta.deletion_timestamp),
         (size(get(plan.target)), size(get(plan.primary))),
         (around.theirs, around.ours),
@@ -132,6 +136,7 @@ def _work_out(around: Surroundings, memo: Memo, selector: Selector | Problem | N
         matches=matches,
         restored_replicas=replicas,
         copies=copies,
+        unserved=_unserved(plan, target, primary),
         route=_route(around, selector),
         generated=_generated(around, memo, selector, copies)
         if kind and target
@@ -179,6 +184,29 @@ def _copies(around: Surroundings, tracked: Tracked, primary: Obj | None) -> Copi
     used = frozenset(ref.ref(namespace) for ref in references(pod))
     wanted = frozenset(ref.copy_ref(namespace) for ref in tracked.refs.values())
     return Copies(stale=owned - used - wanted, lost=(used & wanted) - owned)
+
+
+def _unserved(plan: Plan, target: Obj | None, primary: Obj | None) -> Problem | None:
+    kind, service = plan.workload, plan.canary.spec.service
+    if kind is None or service is None or target is None or primary is None:
+        return None
+    old, new = kind.listening(primary), kind.listening(target)
+    return release(service, old, new) if old and new else None
+
+
+def _nowhere(plan: Plan, role: Role, get: Get, live: Obj | None) -> Problem | None:
+    """Why a Service that visitors use must not be written: by the primary's pods, or what they will be made of."""
+    kind, service = plan.workload, plan.canary.spec.service
+    found = primary_of(plan, get) or get(plan.target)
+    if role is Role.CANARY or kind is None or service is None or found is None or isinstance(found, Problem):
+        return None
+    pods = kind.listening(found)
+    return takeover(service, pods, live, first=_first(plan)) if pods else None
+
+
+def _first(plan: Plan) -> bool:
+    """Whether the canary is not initialized yet."""
+    return plan.canary.status.phase in (Phase.NEW, Phase.INITIALIZING)
 
 
 # Routes and generated objects ---------------------------------------------------------------------------------------
@@ -252,6 +280,8 @@ def _service(around: Surroundings, memo: Memo, role: Role, selector: Selector | 
         around.theirs if selector else version_of(target),
         selector,
         version_of(get(services.ref(plan.canary, role))),
+        around.ours,
+        _first(plan),
     )
     return memo.of(role.value, made_of, lambda: service_writes(plan, role, selector, around.settings, get))
 
@@ -263,7 +293,9 @@ def service_writes(plan: Plan, role: Role, selector: Selector | None, settings: 
         if kind is None or target is None or role is not Role.CANARY:
             return ()
         return kind.service(plan.canary, target, live, settings.workloads)
-    ports = kind.ports(plan.canary, target) if kind and target else ()
+    if refused := _nowhere(plan, role, get, live):
+        return refused
+    ports = discovered(plan, role, get)
     turned = role is Role.APEX and plan.provider == KUBERNETES and services.serves_canary(live, selector)
     turned = turned and plan.canary.status.canary_weight == 100
     return services.reconcile(plan.canary, role, selector, ports, live, to_canary=turned)
@@ -279,6 +311,13 @@ def _rendered(around: Surroundings, selector: Selector | Problem | None, ref: Re
     if role is not None:
         return () if isinstance(selector, Problem) else service_writes(plan, role, selector, settings, get)
     return plan.router.reconcile(plan.canary, live_routes(plan, settings, get), settings.routing) if plan.router else ()
+
+
+def discovered(plan: Plan, role: Role, get: Get) -> tuple[Obj, ...]:
+    """The ports of containers that join a Service: the primary's are those of its own pods, once there are any."""
+    primary = None if role is Role.CANARY else primary_of(plan, get)
+    found = get(plan.target) if primary is None or isinstance(primary, Problem) else primary
+    return plan.workload.ports(plan.canary, found) if plan.workload and found else ()
 
 
 def _finalizer(plan: Plan) -> Sync:

@@ -309,6 +309,7 @@ def _target(plan: Plan, live: Live, facts: Facts, shown: Shown | None, tracking:
         at_zero=plan.workload.at_zero(found),
         restored_replicas=facts.restored_replicas,
         scalable=plan.workload.scalable,
+        unserved=facts.unserved,
     )
 
 

@@ -15,7 +15,7 @@ from pyflagger.core.decision import Part, SetRoute
 from pyflagger.kube.configs import Configs
 from pyflagger.objects import Create, Delete, Obj, Unread, Write
 from pyflagger.operator.desk import Key
-from pyflagger.operator.facts import KUBERNETES, Writes, live_routes, primary_of, service_writes
+from pyflagger.operator.facts import KUBERNETES, Writes, discovered, live_routes, primary_of, service_writes
 from pyflagger.operator.foreign import bind, refusal, unbound
 from pyflagger.operator.observe import Seen
 from pyflagger.operator.plan import Plan, Settings
@@ -75,7 +75,7 @@ class Renderer:
             if selector is None:
                 return ()
             live = self._world.get(services.ref(plan.canary, Role.APEX))
-            ports = plan.workload.ports(plan.canary, self._target(seen)) if plan.workload else ()
+            ports = discovered(plan, Role.APEX, self._world.get)
             turned = route == ALL_CANARY
             return services.reconcile(plan.canary, Role.APEX, selector, ports, live, to_canary=turned)
         if plan.router is None:

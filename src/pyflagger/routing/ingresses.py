@@ -137,10 +137,11 @@ def service_of(path: Obj) -> Obj:
     return part(part(path, "backend"), "service")
 
 
-def _backends(source: Obj) -> Iterator[Obj]:
+def _backends(source: Obj) -> Iterator[tuple[str, Obj]]:
+    """(where visitors come in, the Service backend) of each path."""
     for rule in (source.get("spec") or {}).get("rules") or ():
         for path in (rule.get("http") or {}).get("paths") or ():
-            yield service_of(path)
+            yield f"{rule.get('host') or ''}{path.get('path') or '/'}", service_of(path)
 
 
 def service_ports(service: Service) -> set[int | str]:
@@ -150,21 +151,31 @@ def service_ports(service: Service) -> set[int | str]:
 
 
 def port_mismatch(canary: Canary, source: Obj) -> Problem | None:
-    """An Ingress that never reaches the apex Service, by its name or its port."""
+    """An Ingress that does not reach the apex Service, or by some path not one of its ports."""
     apex, name = names.apex(canary), source["metadata"]["name"]
-    ports = [service.get("port") or {} for service in _backends(source) if service.get("name") == apex]
+    ports = [(path, service.get("port") or {}) for path, service in _backends(source) if service.get("name") == apex]
     if not ports:
         text = f"backend {apex} not found in ingress {name}"
         todo = f"Let ingress {name} send to service {apex}, or correct spec.service.name."
         return Problem(Fault.MANIFEST, text, todo, "spec.ingressRef")
     service = canary.spec.service
-    known = service_ports(service) if service else set()
-    wrong = [port.get("number") or port.get("name") for port in ports]
-    if service is None or service.port_discovery or any(port in known for port in wrong):
+    if service is None or service.port_discovery:
         return None
-    text = (
-        f"ingress {name} sends to port {wrong[0]} of service {apex}, but spec.service.port is {service.port}: "
-        f"visitors get 503 and the checks find no values"
+    known = service_ports(service)
+    asked = [(path, port.get("number") or port.get("name") or "") for path, port in ports]
+    wrong = next(((path, port) for path, port in asked if port not in known), None)
+    return (
+        None if wrong is None else _wrong_port(service, apex, name, *wrong, all(port == wrong[1] for _, port in asked))
     )
-    todo = f"Set the backend's port in ingress {name} to {service.port}, or spec.service.port to {wrong[0]}."
-    return Problem(Fault.MANIFEST, text, todo, "spec.service.port")
+
+
+def _wrong_port(service: Service, apex: str, ingress: str, path: str, port: int | str, alone: bool) -> Problem:
+    """A backend's port that the apex Service would not have. `alone`: no path leads to another one."""
+    field, has = ("portName", service.port_name) if isinstance(port, str) else ("port", service.port)
+    text = (
+        f"ingress {ingress} sends to port {port} of service {apex}, but spec.service.{field} is {has}: "
+        f"visitors of {path} get 503 and the checks find no values"
+    )
+    more = f"spec.service.{field} to {port}" if alone else f"add port {port} to spec.service.ports"
+    todo = f"Set the backend's port in ingress {ingress} to {has}, or {'' if not alone else 'set '}{more}."
+    return Problem(Fault.MANIFEST, text, todo, f"spec.service.{field}")

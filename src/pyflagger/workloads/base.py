@@ -11,6 +11,7 @@ from pyflagger.api.facts import Problem, Readiness
 from pyflagger.api.selectors import Selector
 from pyflagger.objects import Obj, Ref, Resource, Write
 from pyflagger.workloads.configs import ConfigRef, Tracked
+from pyflagger.workloads.listening import Listening
 from pyflagger.workloads.options import Options
 
 Writes: TypeAlias = tuple[Write, ...]
@@ -43,6 +44,9 @@ class Workload(Protocol):
 
     def ports(self, canary: Canary, target: Obj) -> tuple[Obj, ...]:
         """Discovered Service ports beside the main one."""
+
+    def listening(self, obj: Obj) -> Listening | None:
+        """Where the pods of a target or primary listen; None for a kind that does not say."""
 
     def reads(self, canary: Canary, target: Obj) -> tuple[Ref, ...]:
         """More objects that readiness looks at; `live` has an entry for each."""

@@ -19,6 +19,7 @@ from pyflagger.objects import Create, Obj, Patch, Ref, Resource, merge_diff, par
 from pyflagger.workloads import affinity, configs, metadata, ports, selectors
 from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
 from pyflagger.workloads.configs import ConfigRef, Tracked
+from pyflagger.workloads.listening import Listening, listening
 from pyflagger.workloads.metadata import whose
 from pyflagger.workloads.options import Options, unmarked
 from pyflagger.workloads.revision import pruned, revision
@@ -81,6 +82,10 @@ class Templated:
         """Container ports, when port discovery is on."""
         service = canary.spec.service or Service(port=1)
         return ports.discovered(service, part(self.template(target), "spec")) if service.port_discovery else ()
+
+    def listening(self, obj: Obj) -> Listening | None:
+        """By the ports that the containers of its template declare."""
+        return listening(f"{self.word} {whose(obj)}", part(self.template(obj), "spec"))
 
     # The primary ----------------------------------------------------------------------------------------------------
 

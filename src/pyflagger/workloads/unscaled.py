@@ -8,6 +8,7 @@ from pyflagger.api.selectors import Selector
 from pyflagger.objects import Obj, Ref
 from pyflagger.workloads.base import Writes
 from pyflagger.workloads.configs import ConfigRef
+from pyflagger.workloads.listening import Listening
 from pyflagger.workloads.options import Options
 
 
@@ -35,6 +36,10 @@ class Unscaled:
     def ports(self, canary: Canary, target: Obj) -> tuple[Obj, ...]:
         """None are discovered."""
         return ()
+
+    def listening(self, obj: Obj) -> Listening | None:
+        """Its pods are not seen."""
+        return None
 
     def reads(self, canary: Canary, target: Obj) -> tuple[Ref, ...]:
         """Nothing else."""
