@@ -151,7 +151,7 @@ def test_standing_texts_are_said_when_they_change() -> None:
 
 def test_a_deadline_is_looked_at_in_time() -> None:
     """A waiting workload says when to look again."""
-    world = ready_world(rollout=50).change("v1:r2").run(1)
+    world = ready_world(rollout=8).change("v1:r2").run(1)
     assert world.decision.wake == world.target.ready_at
 
 

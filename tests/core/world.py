@@ -36,6 +36,7 @@ from pyflagger.core.situation import (
     DUE,
     CallHook,
     FindManager,
+    FindTrouble,
     Generated,
     Managed,
     Memory,
@@ -50,6 +51,7 @@ from pyflagger.core.situation import (
     Situation,
     Sync,
     Target,
+    Trouble,
     Value,
 )
 from pyflagger.core.transitions import ALLOWED
@@ -125,6 +127,9 @@ class World:
     probe: str = ""
     manager: Managed = field(default_factory=Managed)
     """Who else wrote last to the routes."""
+    troubles: dict[str, str] = field(default_factory=dict)
+    """What the pods of each role say of themselves."""
+    asked_pods: list[str] = field(default_factory=list)
     now: float = START
     target: Pods = field(default_factory=lambda: Pods("v1:r1", 2))
     configs: dict[str, str] | None = None
@@ -319,6 +324,9 @@ class World:
         if isinstance(need, FindManager):
             self.calls.append(("managers", "", ""))
             return self.manager
+        if isinstance(need, FindTrouble):
+            self.asked_pods.append(need.role)
+            return Trouble(self.troubles.get(need.role, ""))
         if isinstance(need, ProbeProviders):
             return Refused(self.probe) if self.probe else Passed()
         analysis = self.canary.spec.analysis

@@ -19,6 +19,12 @@ from pyflagger.workloads.readiness import WAITING, deployment
 SINCE = "2026-01-01T00:00:00Z"
 NOW = epoch(SINCE) + 100
 SHORT = {"type": "Available", "status": "False", "reason": "MinimumReplicasUnavailable", "lastUpdateTime": SINCE}
+QUOTA = {
+    "type": "ReplicaFailure",
+    "status": "True",
+    "reason": "FailedCreate",
+    "message": 'pods "web-7d9f-x2x" is forbidden: exceeded quota: q, limited: pods=3',
+}
 PROGRESSING = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}
 
 
@@ -45,6 +51,26 @@ CASES: dict[str, tuple[Obj, int, str]] = {
         "1 of 3 (readyThreshold 100%) updated replicas are available",
     ),
     "enough available": (rollout(availableReplicas=2), 60, ""),
+    "no pods allowed": (
+        rollout(3, QUOTA, updatedReplicas=2),
+        100,
+        "2 out of 3 new replicas have been updated: a pod is forbidden: exceeded quota: q, limited: pods=3",
+    ),
+    "refused, without a word": (
+        rollout(3, {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}, updatedReplicas=2),
+        100,
+        "2 out of 3 new replicas have been updated: FailedCreate",
+    ),
+    "no pods allowed once": (
+        rollout(3, {**QUOTA, "status": "False"}, updatedReplicas=2),
+        100,
+        "2 out of 3 new replicas have been updated",
+    ),
+    "paused": (
+        {**rollout(updatedReplicas=0), "spec": {"replicas": 3, "paused": True}},
+        100,
+        "0 out of 3 new replicas have been updated: it is paused (spec.paused)",
+    ),
     "one too few": (rollout(availableReplicas=1), 60, "1 of 2 (readyThreshold 60%) updated replicas are available"),
     "none needed": (rollout(availableReplicas=0), 0, ""),
 }

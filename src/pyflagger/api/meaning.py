@@ -180,9 +180,10 @@ CANARY: Mapping[str, str] = {
     "status.primarySessionAffinityCookie": "the cookie of those who stay with the primary",
     "status.conditions": (
         "Promoted: the last revision was; Blocked: what has to be mended; Halted: what stops the run; "
-        "RollingBack: a rollback is under way; Judged: when the last judging round ended"
+        "RollingBack: a rollback is under way; Judged: when the last judging round ended; "
+        "Waiting: what a revision waits for"
     ),
-    "status.conditions[].type": "Promoted, Blocked, Halted, RollingBack or Judged",
+    "status.conditions[].type": "Promoted, Blocked, Halted, RollingBack, Judged or Waiting",
     "status.conditions[].status": "True, False or Unknown",
     "status.conditions[].reason": (
         "the phase; of Blocked and Halted whose doing it is; of RollingBack the cause: FailedChecks, RollbackHook, "

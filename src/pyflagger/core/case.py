@@ -29,7 +29,7 @@ from pyflagger.core.decision import (
 )
 from pyflagger.core.revision import checksum
 from pyflagger.core.situation import DUE, Primary, Situation, Target
-from pyflagger.core.transitions import HALTED, Rollback, move, roll_back, stand
+from pyflagger.core.transitions import HALTED, WAITING, Rollback, move, roll_back, stand
 
 NO_TARGET = Target(revision="", configs=None, readiness=READY, at_zero=False, scalable=False)
 """Stands in for a target that does not exist, where only leaving it alone makes sense."""
@@ -278,7 +278,8 @@ class Case:
         """The status with some changes, in phase `to` if that is given. Cookies follow the weight.
 
         `halted` says what stops the run. Without it nothing does any more, unless the run is failing: then what stopped
-        it stands. `rollback` begins one, or ends the one that is under way.
+        it stands. `rollback` begins one, or ends the one that is under way. Whatever is written here
+        goes on, so it waits for nothing.
         """
         if "canary_weight" in changes:
             changes |= cookies.changes(self.canary, changes["canary_weight"])
@@ -290,7 +291,7 @@ class Case:
         failing = to is Phase.FAILED or status.rollback is not None
         if halted is not None or not failing:
             status = stand(status, HALTED, (halted,) if halted else (), self.now)
-        return WriteStatus(status)
+        return WriteStatus(stand(status, WAITING, (), self.now))
 
     def take_revision(self) -> dict[str, Any]:
         """The changes of a status that acts on the target as it is."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pyflagger.api.canary import Phase
-from pyflagger.core import analysis, bootstrap, contest, finalizer, guards, promotion, reasons, start
+from pyflagger.core import analysis, bootstrap, contest, finalizer, guards, holding, promotion, reasons, start
 from pyflagger.core.case import Case, Step
 from pyflagger.core.decision import Decision
 from pyflagger.core.situation import Situation
@@ -51,5 +51,5 @@ def decide(situation: Situation) -> Decision:
     for step in steps:
         decision = step(case)
         if decision is not None:
-            return decision if situation.deleting else contest.damped(case, decision)
+            return decision if situation.deleting else contest.damped(case, holding.ended(case, decision))
     return Decision(reasons=(reasons.DELETED,))

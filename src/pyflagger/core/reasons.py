@@ -218,6 +218,10 @@ def moved(canary: Canary, weight: int) -> Reason:
     return Reason(MOVED, text, "Leave weights to the release, or change its steps.", Fault.CLUSTER)
 
 
+TROUBLE = {"canary": "canary-trouble", "primary": "primary-trouble"}
+"""The keys of memory for what the pods said of themselves when they were asked last."""
+
+
 def primary_not_ready(text: str) -> Reason:
     """The primary holds things up; `text` is the whole event text."""
     return Reason("primary-not-ready", text, "Look at the primary's pods.", Fault.CLUSTER)
@@ -252,9 +256,12 @@ def canary_not_ready(text: str) -> Reason:
     return Reason("canary-not-ready", text, PODS_TODO, Fault.CLUSTER)
 
 
+ROUTE_TODO = "Check the status of the route and of its parents."
+
+
 def route_not_ready(text: str) -> Reason:
     """The data plane has not taken the route; `text` is the whole event text."""
-    return Reason("route-not-ready", text, "Look at the status of the route and of its parents.", Fault.CLUSTER)
+    return Reason("route-not-ready", text, ROUTE_TODO, Fault.CLUSTER)
 
 
 def rollback_holds(text: str) -> Reason:
@@ -349,10 +356,10 @@ def manual_rollback(canary: Canary) -> Reason:
     return Reason("rolling-back", f"Rolling back {whose(canary)} manual webhook invoked")
 
 
-def deadline(canary: Canary, text: str) -> Reason:
-    """The canary ran out of time."""
+def deadline(canary: Canary, text: str, todo: str = PODS_TODO) -> Reason:
+    """The canary, or the route to it, ran out of time."""
     return Reason(
-        "rolling-back", f"Rolling back {whose(canary)} progress deadline exceeded {text}", PODS_TODO, Fault.CLUSTER
+        "rolling-back", f"Rolling back {whose(canary)} progress deadline exceeded {text}", todo, Fault.CLUSTER
     )
 
 

@@ -47,9 +47,16 @@ def before_start(case: Case, hook: str) -> Decision:
 def by_deadline(case: Case) -> Decision:
     """The canary's pods ran out of time."""
     text = case.target.readiness.text
-    reason = reasons.deadline(case.canary, text)
     said = case.once(reasons.canary_not_ready(text), warn=True)
+    trouble = case.situation.memory.said.get(reasons.TROUBLE["canary"], "")
+    reason = reasons.deadline(case.canary, f"{text}: {trouble}" if trouble else text)
     return _begin(case, Cause.DEADLINE, said, reason, Alert("error", reasons.alert_deadline(text)), reason)
+
+
+def by_route(case: Case, text: str) -> Decision:
+    """The data plane never took the route."""
+    reason = reasons.deadline(case.canary, text, reasons.ROUTE_TODO)
+    return _begin(case, Cause.DEADLINE, (), reason, Alert("error", reasons.alert_deadline(text)), reason)
 
 
 def _begin(

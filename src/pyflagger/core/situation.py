@@ -114,7 +114,14 @@ class FindManager:
     """Ask the API server who, besides us, wrote last to the routes and Services of the canary."""
 
 
-Need: TypeAlias = ProbeProviders | CallHook | CheckMetric | FindManager
+@dataclass(frozen=True, slots=True)
+class FindTrouble:
+    """Ask the API server what keeps the pods of the target (`role` canary) or of the primary from being ready."""
+
+    role: Literal["canary", "primary"]
+
+
+Need: TypeAlias = ProbeProviders | CallHook | CheckMetric | FindManager | FindTrouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +174,14 @@ class Managed:
         return bool(self.by)
 
 
-Result: TypeAlias = Passed | Refused | Value | NoData | QueryFailed | Managed
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What the pods say of themselves, such as `2 pods: container app is in CrashLoopBackOff`; empty: nothing."""
+
+    text: str = ""
+
+
+Result: TypeAlias = Passed | Refused | Value | NoData | QueryFailed | Managed | Trouble
 
 
 # The whole ----------------------------------------------------------------------------------------------------------

@@ -63,6 +63,9 @@ BLOCKED = "Blocked"
 HALTED = "Halted"
 """True from a round that failed until one that passes or a new run; after a rollback it says what it was for."""
 
+WAITING = "Waiting"
+"""True while a revision has stood still for ten seconds for pods or for a route; its reason says for which."""
+
 WHOSE: Mapping[Fault | None, str] = {
     Fault.MANIFEST: "Manifest",
     Fault.CLUSTER: "Cluster",
@@ -141,7 +144,10 @@ def _promoted(status: CanaryStatus, verdict: str, phase: Phase, message: str, ti
 
 
 def stand(status: CanaryStatus, kind: str, told: Sequence[Reason], now: float) -> CanaryStatus:
-    """The status with a condition of this kind that says whose doing it is, what, and what to do; or without it."""
+    """The status with a condition of this kind that says whose doing it is, what, and what to do; or without it.
+
+    The reason of a Waiting condition is what is waited for, such as `PrimaryNotReady`.
+    """
     text = "; ".join(reason.whole for reason in told)
     old = next((c for c in status.conditions if c.type == kind), None)
     if (old.message if old is not None else "") == text:
@@ -154,7 +160,7 @@ def stand(status: CanaryStatus, kind: str, told: Sequence[Reason], now: float) -
     standing = Condition(
         type=kind,
         status="True",
-        reason=WHOSE[told[0].fault],
+        reason=camel(told[0].code) if kind == WAITING else WHOSE[told[0].fault],
         message=text,
         last_update_time=time,
         last_transition_time=since,
@@ -176,3 +182,8 @@ def roll_back(status: CanaryStatus, begun: Rollback | None, now: float) -> Canar
         last_transition_time=stamp(now),
     )
     return status.but(conditions=(*others, told))
+
+
+def camel(code: str) -> str:
+    """A reason's code as the reason of a condition: `PrimaryNotReady`."""
+    return code.title().replace("-", "")

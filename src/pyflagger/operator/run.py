@@ -20,7 +20,7 @@ from pyflagger.api.facts import Fault, Problem, Route
 from pyflagger.api.parse import Invalid, parse_metric_template
 from pyflagger.clock import Clock, SystemClock
 from pyflagger.core.decision import Decision
-from pyflagger.core.situation import FindManager, Need, Result
+from pyflagger.core.situation import FindManager, FindTrouble, Need, Result
 from pyflagger.kube.cache import Cache
 from pyflagger.kube.client import Client
 from pyflagger.kube.configs import Configs
@@ -49,6 +49,7 @@ from pyflagger.operator.rivals import Rivals
 from pyflagger.operator.say import Teller
 from pyflagger.operator.sources import Secret
 from pyflagger.operator.telemetry import Telemetry
+from pyflagger.operator.troubles import find_trouble
 from pyflagger.operator.worker import Limbs, Worker
 from pyflagger.operator.world import World
 from pyflagger.wire import Http
@@ -152,6 +153,9 @@ class Operator:
     async def _gather(self, seen: Seen, need: Need) -> Result:
         if isinstance(need, FindManager):
             return await find_manager(self.client, seen.plan)
+        if isinstance(need, FindTrouble):
+            ref = seen.plan.target if need.role == "canary" else seen.plan.primary
+            return await find_trouble(self.client, self.cache.get(ref))
         result = await self._checks.run(need, seen.plan.canary)
         self._onlooker.asked(seen.plan.canary, need, result)
         return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pyflagger.api.defaults import SETTLE_SECONDS
@@ -27,7 +28,8 @@ def deployment(obj: Obj, threshold: int, deadline: float, began: float | None, n
     if not text:
         return READY
     since = began if _overlooked(status, conditions) else _short_since(conditions)
-    return until(None if since is None else since + deadline, now, WAITING + text)
+    cause = _cause(spec, conditions)
+    return until(None if since is None else since + deadline, now, f"{WAITING}{text}{cause and f': {cause}'}")
 
 
 def daemonset(obj: Obj, threshold: int, deadline: float, began: float | None, now: float) -> Readiness:
@@ -95,6 +97,15 @@ def _unfinished(spec: Obj, status: Obj, threshold: int) -> str:
     if available < needed:
         return f"{available} of {needed} (readyThreshold {threshold}%) updated replicas are available"
     return ""
+
+
+def _cause(spec: Obj, conditions: dict[Any, Obj]) -> str:
+    """Why the Deployment controller creates no pods, by the Deployment's own word; empty while it does."""
+    refused = conditions.get("ReplicaFailure") or {}
+    if refused.get("status") == "True":
+        # The name of the pod is another one at each attempt.
+        return re.sub(r'^pods "[^"]*" is ', "a pod is ", str(refused.get("message") or refused.get("reason") or ""))
+    return "it is paused (spec.paused)" if spec.get("paused") else ""
 
 
 def _overlooked(status: Obj, conditions: dict[Any, Obj]) -> bool:
