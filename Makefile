@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-long test-real e2e e2e-parts e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs clean soak
+.PHONY: help install demo sandbox test test-long test-real e2e e2e-parts e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs clean soak
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,8 @@ $(READY): pyproject.toml
 	$(INSTALL) '.[sandbox,dev]'
 	$(BIN)/python -m compileall -q src
 	@touch $(READY)
+
+install: $(READY) ## flagger, kubectl and a Traefik into .venv/bin, for the commands of the README
 
 demo: $(READY) ## a good release promoted and a bad one rolled back, on this machine (SCENARIO=nginx-canary)
 	$(BIN)/flagger demo $(SCENARIO)

@@ -69,7 +69,7 @@ def places(stage: Staged) -> dict[str, str]:
 def text(stage: Staged) -> str:
     """The same for people."""
     lines = [f"  {name:<12}{place}" for name, place in places(stage).items()]
-    hint = f"export KUBECONFIG={stage.cluster.kubeconfig}"
+    hint = f"export KUBECONFIG={stage.cluster.kubeconfig} INGRESS={stage.cluster.ingress}"
     return "\n".join(["The sandbox is ready; Ctrl-C ends it.", "", *lines, "", hint])
 
 

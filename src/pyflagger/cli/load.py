@@ -1,0 +1,125 @@
+"""`flagger load HOST…`: visitors at the ingress, and who answered them, until Ctrl-C.
+
+The built-in checks judge what visitors get, so a release on a sandbox needs some. Prints a line every few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import aiohttp
+import click
+
+from pyflagger.cli.people import Duration, Words, call
+from pyflagger.cli.stage import Interrupted, interruptible
+from pyflagger.clock import Clock, SystemClock
+
+ANSWER_SECONDS_MAX = 10.0
+TELL_SECONDS = 5.0
+PENDING_MAX = 500
+"""Visits under way at once: of an ingress that does not answer no more are asked."""
+
+
+class Visits:
+    """What visitors of one host got: answers by the version in them (the status code where there is none), failures."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.answers: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+
+    def note(self, status: int, body: bytes) -> None:
+        """One answer. Only 5xx and no answer at all are failures of whoever serves."""
+        if status >= 500:
+            self.failures[str(status)] += 1
+        else:
+            self.answers[_version(body) or str(status)] += 1
+
+    def line(self) -> str:
+        """`podinfo.local: 50 visits, 0 failed; 3.1.0: 40, 3.1.3: 10`."""
+        failed = sum(self.failures.values())
+        why = f" ({_shown(self.failures)})" if failed else ""
+        text = f"{self.host}: {failed + sum(self.answers.values())} visits, {failed} failed{why}"
+        return f"{text}; {_shown(self.answers)}" if self.answers else text
+
+
+def _version(body: bytes) -> str:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return ""
+    return str(found["version"]) if isinstance(found, dict) and "version" in found else ""
+
+
+def _shown(counts: Counter[str]) -> str:
+    return ", ".join(f"{what}: {count}" for what, count in sorted(counts.items()))
+
+
+async def visit(session: aiohttp.ClientSession, url: str, visits: Visits) -> None:
+    """One visit."""
+    try:
+        async with session.get(url, headers={"Host": visits.host}) as answer:
+            visits.note(answer.status, await answer.read())
+    except TimeoutError:
+        visits.failures["no answer in time"] += 1
+    except (aiohttp.ClientError, OSError):
+        visits.failures["no connection"] += 1
+
+
+async def load(
+    url: str, hosts: Sequence[str], rate: float, seconds: float, clock: Clock, tell: Callable[[str], None]
+) -> bool:
+    """Visit every host `rate` times a second for `seconds` (0: until cancelled); whether no visit failed."""
+    crowd = [Visits(host) for host in hosts]
+    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS_MAX)
+    under_way: set[asyncio.Task[None]] = set()
+    begun = told = clock.monotonic()
+    async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        count = 0
+        while not seconds or clock.monotonic() < begun + seconds:
+            for visits in crowd if len(under_way) < PENDING_MAX else ():
+                task = asyncio.get_running_loop().create_task(visit(session, url, visits))
+                under_way.add(task)
+                task.add_done_callback(under_way.discard)
+            if clock.monotonic() >= told + TELL_SECONDS:
+                told = clock.monotonic()
+                tell("\n".join(visits.line() for visits in crowd))
+            count += 1
+            await clock.sleep(max(0.0, begun + count / rate - clock.monotonic()))
+        await asyncio.gather(*under_way)
+    tell("\n".join(visits.line() for visits in crowd))
+    return not any(visits.failures for visits in crowd)
+
+
+def _tell(text: str) -> None:
+    print(text, flush=True)
+
+
+@click.command(cls=Words)
+@click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
+@click.option("--ingress", envvar="INGRESS", help="URL of the ingress; without it: the variable INGRESS")
+@click.option("--path", default="/", help="path that is visited")
+@click.option(
+    "--rate", type=click.FloatRange(0.1, 1000), default=10.0, help="visits of each host a second (10 when not given)"
+)
+@click.option("--duration", type=Duration(), default="0s", help="how long; 0s: until Ctrl-C")
+def command(hosts: tuple[str, ...], ingress: str | None, path: str, rate: float, duration: float) -> int:
+    """Visit hosts at the ingress and count who answers. Exit status 1: a visit failed."""
+    if not ingress:
+        raise click.UsageError(
+            "name the ingress with --ingress URL or the variable INGRESS; `flagger sandbox` prints it"
+        )
+    url = f"{ingress.rstrip('/')}/{path.lstrip('/')}"
+    try:
+        well = asyncio.run(interruptible(load(url, hosts, rate, duration, SystemClock(), _tell)))
+    except (Interrupted, KeyboardInterrupt):
+        return 0
+    return 0 if well else 1
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command; 2 when the command line is wrong."""
+    return call(command, argv, "flagger load")
