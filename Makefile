@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Compiled once, as in the image: where Python may not keep what it compiles, each process would do it anew and grow by it.
-INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable
+INSTALL := $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --editable
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo sandbox test test-long test-real e2e e2e-parts e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs clean soak
@@ -14,8 +14,9 @@ help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml
+	@echo "Installing pyflagger, Traefik, kubectl and the tools of its tests into $(VENV), once (half a minute, 700 MB):"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(INSTALL) '.[sandbox,dev]'
 	$(BIN)/python -m compileall -q src
 	@touch $(READY)

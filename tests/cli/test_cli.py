@@ -380,6 +380,8 @@ def test_records_as_lines() -> None:
     text = "\n".join(summary([{**release, "shares": [{"weight": 40, "percent": 40.0, "requests": 10}]}]))
     assert "✗ (should be Succeeded) 2: Failed after 3 s; 10 requests" in text
     assert "at weight  40: 40 % of 10 requests" in text
+    (said, *_) = summary([{**release, "expected": "Failed", "shares": []}])[1:]
+    assert said.startswith("✓ 2: Failed, as expected, after 3 s; 10 requests")
 
 
 def test_plain_lines_leave_out_what_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,7 +46,7 @@ def view_of(asked: Asked) -> View:
     scenario = asked.scenario
     if asked.as_json:
         return JsonLines()
-    return Picture(f"{scenario.name}: {scenario.about}") if sys.stdout.isatty() else Lines()
+    return Picture(scenario.name, scenario.about) if sys.stdout.isatty() else Lines()
 
 
 def read_by_somebody(show: Show) -> Show:

@@ -148,7 +148,7 @@ class Player(Onlooker):
             if shown.ref == change.ref:
                 before, now = (_at(obj, shown.field) for obj in (change.old, change.new))
                 if before != now:
-                    self._tell("event", type="Normal", reason="Demo", message=f"{shown.about} {now}")
+                    self._tell("event", type="Normal", reason="Demo", message=shown.told(now))
 
     def _canary(self, status: Obj) -> None:
         seen = ("phase", "canaryWeight", "iterations", "failedChecks")
@@ -215,7 +215,14 @@ class Player(Onlooker):
 
     async def _release(self, stage: Staged, client: Client, crowd: Crowd, release: Release) -> Told:
         began, self._weights, tally = self._clock.monotonic(), [], crowd.count()
-        self._tell("event", type="Normal", reason=RELEASE, message=release.about, revision=release.revision)
+        self._tell(
+            "event",
+            type="Normal",
+            reason=RELEASE,
+            message=release.about,
+            revision=release.revision,
+            expected=release.outcome.value,
+        )
         await client.patch(self._image(release))
         helpers = asyncio.ensure_future(self._press_all(stage, release.presses))
         try:

@@ -5,6 +5,7 @@ Read from the YAML files in `scenarios/`; played by `play`. One file a scenario,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -67,11 +68,18 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A field of an object that is told of whenever it changes; `about` is said before its value."""
+    """A field of an object that is told of when it changes: `about` with its value, or `without` when it has none."""
 
     ref: Ref
     field: tuple[str, ...]
     about: str
+    without: str
+
+    def told(self, value: Any) -> str:
+        """What is said of a value, which is shown as YAML would have it."""
+        if value is None:
+            return self.without
+        return f"{self.about} {value if isinstance(value, str) else json.dumps(value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +141,10 @@ def load(name: str) -> Scenario:
         ),
         tuple(map(_release, doc["releases"])),
         _HOST,
-        tuple(Shown(ref_of(each["of"]), tuple(each["field"]), each["about"]) for each in doc.get("shows", ())),
+        tuple(
+            Shown(ref_of(each["of"]), tuple(each["field"]), each["about"], each["without"])
+            for each in doc.get("shows", ())
+        ),
     )
 
 

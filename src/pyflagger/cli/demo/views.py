@@ -149,7 +149,8 @@ def summary(releases: Sequence[Record]) -> list[str]:
         right = release["outcome"] == release["expected"]
         mark = "✓" if right else f"✗ (should be {release['expected']})"
         counts = "{total} requests, {failed} failed, {canary} by the canary".format(**release["requests"])
-        lines.append(f"{mark} {release['revision']}: {release['outcome']} after {release['seconds']:g} s; {counts}")
+        outcome = "Failed, as expected," if right and release["outcome"] == "Failed" else release["outcome"]
+        lines.append(f"{mark} {release['revision']}: {outcome} after {release['seconds']:g} s; {counts}")
         for share in release["shares"]:
             lines.append("    at weight {weight:>3}: {percent:g} % of {requests} requests".format(**share))
     return lines
@@ -158,13 +159,13 @@ def summary(releases: Sequence[Record]) -> list[str]:
 class Picture:
     """A live picture of the release: phase, weight, checks, why it waits, who sees what, and the last events."""
 
-    def __init__(self, title: str, console: Console | None = None) -> None:
-        self._title = title
+    def __init__(self, name: str, about: str, console: Console | None = None) -> None:
+        self._title, self._about = name, about
         self._console = console or Console()
         self._release: Record = {}
         self._status: Record = {"phase": "", "weight": 0, "failed": 0, "iterations": 0, "reason": ""}
         self._traffic: Record | None = None
-        self._checks: dict[str, Record] = {}
+        self._checks: dict[str, Record | None] = {}
         self._events: deque[Record] = deque(maxlen=EVENTS_MAX)
         self._live = Live(self.render(), console=self._console, refresh_per_second=8)
 
@@ -180,7 +181,8 @@ class Picture:
         match record["kind"]:
             case "event" if "revision" in record:
                 self._release = record
-                self._checks.clear()
+                # Rows stay where they are; what the last release was told says nothing of this one.
+                self._checks = dict.fromkeys(self._checks)
             case "status":
                 self._status = record
             case "traffic":
@@ -215,20 +217,27 @@ class Picture:
         rows = Table.grid(padding=(0, 2))
         rows.add_column(style="bold", width=LABEL_COLUMNS)
         rows.add_column()
-        if self._release:
-            rows.add_row("release", self._release["message"])
-        rows.add_row("phase", Text(status["phase"] or "New", style=_COLOURS.get(status["phase"], "cyan")))
+        rows.add_row("story", Text(self._about))
+        rows.add_row("release", Text(self._release.get("message", "the first version is being installed")))
+        rows.add_row("phase", self._phase())
         rows.add_row("weight", _bar(status["weight"], "cyan", bar))
         if status["iterations"]:
             rows.add_row("iteration", str(status["iterations"]))
-        rows.add_row("waits", status["reason"])
-        for record in self._checks.values():
-            rows.add_row("check", Text(check(record), style="green" if record["passed"] else "red"))
+        rows.add_row("waits", Text(status["reason"]))
+        for check_name, record in self._checks.items():
+            rows.add_row("check", _checked(check_name, record))
         for name, share in groups.items():
             rows.add_row("visitors", Text.assemble(_bar(share, "magenta", bar), f"  {name}"))
         if self._traffic:
             rows.add_row("", f"{self._traffic['total']} requests in the last second, {self._traffic['failed']} failed")
         return rows
+
+    def _phase(self) -> Text:
+        """The phase, and whether a failure is what the story wants."""
+        phase = self._status["phase"]
+        expected = phase == "Failed" == self._release.get("expected")
+        style = "green" if expected else _COLOURS.get(phase, "cyan")
+        return Text(f"{phase}, as expected" if expected else phase or "New", style=style)
 
     def _fitting(self, lines: int, options: ConsoleOptions) -> Sequence[Record]:
         """The last events that fit into so many lines, in their order."""
@@ -241,6 +250,12 @@ class Picture:
                 break
             fitting.appendleft(record)
         return list(fitting)
+
+
+def _checked(name: str, record: Record | None) -> Text:
+    if record is None:
+        return Text(f"{name} not checked yet", style="dim")
+    return Text(check(record), style="green" if record["passed"] else "red")
 
 
 def _event(record: Record) -> tuple[str, Text]:
