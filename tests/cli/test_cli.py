@@ -198,6 +198,27 @@ def linted(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> tup
     return status, capsys.readouterr().out.splitlines()
 
 
+CASES = Path(__file__).parents[1] / "cases"
+
+
+@pytest.mark.parametrize(
+    "case, change, told",
+    [
+        ("target-port-without-name.yaml", ("", ""), "no container of deployment web.nameless has a port named http"),
+        ("renamed-port.yaml", ("", ""), ""),
+        ("renamed-port.yaml", ("{name: http, containerPort", "{name: web, containerPort"), "has a port named http"),
+        ("selector-of-two-labels.yaml", ("", ""), ""),
+        ("selector-of-two-labels.yaml", ("instance: east", "instance: west"), "have these labels as well"),
+    ],
+)
+def test_what_would_lead_visitors_astray(
+    case: str, change: tuple[str, str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The target in the same files has the ports that the Canary names, and labels that nobody else has."""
+    status, lines = linted(tmp_path, (CASES / case).read_text().replace(*change), capsys)
+    assert bool(status) is bool(told) and all(told in line for line in lines if "note:" not in line)
+
+
 def example(name: str) -> str:
     """A file of the NGINX example."""
     return (EXAMPLES / "nginx" / name).read_text()

@@ -166,6 +166,23 @@ def test_promotion_leaves_labels_that_the_primary_selects_by(labels: dict[str, s
         assert not matches(selector(of_target, after).of_primary({}), labels), "the target's own pods are not meant"
 
 
+def test_another_selector_label_for_a_primary_that_serves() -> None:
+    """An operator that is started with other -selector-labels finds the pods that are there, before and after."""
+    other, of_target = Options(selector_labels=("team",)), helm({NAME: "app", INSTANCE: "east", "team": "a"})
+    for old in (primary(of_target), narrow(of_target)):
+        before = KIND.selector(canary(), of_target, old, other)
+        assert isinstance(before, Selector)
+        assert matches(before.of_primary({}), old["spec"]["template"]["metadata"]["labels"])
+        writes = KIND.promote(canary(), of_target, old, NOTHING, other, "mark-2")
+        assert not isinstance(writes, Problem)
+        after = merge_apply(old, writes[0].body)  # type: ignore[union-attr]
+        carried = after["spec"]["template"]["metadata"]["labels"]
+        found = KIND.selector(canary(), of_target, after, other)
+        assert isinstance(found, Selector) and matches(selected(after), carried)
+        assert matches(found.of_primary({}), carried)
+        assert not matches(found.of_primary({}), of_target["spec"]["template"]["metadata"]["labels"])
+
+
 def test_the_older_primary_is_what_promotion_would_write() -> None:
     """An operator that takes over finds no difference, so that it releases nothing."""
     east = helm()

@@ -19,16 +19,21 @@ from pyflagger.api import defaults, names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem
 from pyflagger.api.parse import Invalid, parse_alert_provider, parse_canary, parse_metric_template
+from pyflagger.api.selectors import Selector
 from pyflagger.api.validate import validate
 from pyflagger.cli.people import Words, call
 from pyflagger.core.lint import lint
-from pyflagger.objects import Obj
+from pyflagger.objects import Obj, ref_of
 from pyflagger.operator.desk import Key
+from pyflagger.operator.neighbours import mixed, sharing
 from pyflagger.operator.options import Options
 from pyflagger.operator.plan import settings_of
 from pyflagger.operator.rivals import Rivals
 from pyflagger.routing.ingresses import port_mismatch
 from pyflagger.routing.registry import known_providers, router_for
+from pyflagger.workloads.base import Workload
+from pyflagger.workloads.listening import takeover
+from pyflagger.workloads.options import Options as WorkloadOptions
 from pyflagger.workloads.registry import workload_for
 
 PARSERS: Mapping[str, Callable[[Obj], Any]] = {
@@ -135,6 +140,8 @@ def _semantic(canary: Canary, found: Sequence[Found]) -> Iterator[Problem]:
     workload = workload_for(canary.spec.target_ref)
     if isinstance(workload, Problem):
         yield workload
+    else:
+        yield from _led_astray(canary, workload, found)
     reference = canary.spec.ingress_ref
     for one in found:
         meta = one.obj.get("metadata") or {}
@@ -143,6 +150,33 @@ def _semantic(canary: Canary, found: Sequence[Found]) -> Iterator[Problem]:
             mismatch = port_mismatch(canary, one.obj)
             if mismatch:
                 yield mismatch
+
+
+def _led_astray(canary: Canary, workload: Workload, found: Sequence[Found]) -> Iterator[Problem]:
+    """What the target, if it is in the files, says against the Canary: labels that others share, ports it lacks."""
+    space, ref, service = canary.metadata.namespace, canary.spec.target_ref, canary.spec.service
+    there = [_placed(one.obj, space) for one in found if isinstance(one.obj.get("metadata"), dict)]
+    by_name = {(obj.get("kind"), obj["metadata"].get("name")): obj for obj in there if _space(obj) == space}
+    target, live = by_name.get((ref.kind, ref.name)), by_name.get(("Service", names.apex(canary)))
+    if target is None:
+        return
+    selector = workload.selector(canary, target, None, WorkloadOptions())
+    if isinstance(selector, Selector):
+        others = [obj for obj in there if obj.get("kind") in ("Deployment", "DaemonSet")]
+        both = (selector.canary, selector.primary)
+        yield from (mixed(ref_of(target), selector, other) for other in sharing(ref_of(target), both, others))
+    pods = workload.listening(target)
+    if pods and service and (problem := takeover(service, pods, live, first=True)):
+        yield problem
+
+
+def _space(obj: Obj) -> str:
+    return str(obj["metadata"].get("namespace") or "")
+
+
+def _placed(obj: Obj, space: str) -> Obj:
+    """An object with its namespace; one that names none is applied where the Canary is."""
+    return {**obj, "metadata": {**obj["metadata"], "namespace": _space(obj) or space}}
 
 
 def _load_misses_the_ingress(canary: Canary) -> Iterator[str]:
