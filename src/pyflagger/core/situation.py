@@ -32,6 +32,7 @@ class Target:
     `restored_replicas` is the count it gets when it is scaled from zero. `scalable` is false for kinds that have
     nothing to scale (Service); `at_zero` means nothing for them. `unserved` is the port by which visitors reach the
     primary's pods and that the target's lack.
+    `most` is what its autoscaler allows (None: it has none).
     """
 
     revision: str
@@ -41,6 +42,8 @@ class Target:
     restored_replicas: int = 1
     scalable: bool = True
     unserved: Problem | None = None
+    replicas: int | None = None
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,16 @@ class Primary:
     `matches_target`: its template and its copies of configs are what promotion of the target, as it is now, would
     write; true for kinds that have nothing to copy. `at_zero`: it is told to run nothing, and not by an autoscaler.
     `unselected` are labels of the target's selector that its own, which is immutable, does not have.
+    `replicas` is what its spec asks for. `keeps` is how many of its pods stay available while it rolls to what the
+    target is now; None for kinds that keep all of them.
     """
 
     readiness: Readiness
     at_zero: bool = False
     matches_target: bool = False
     unselected: tuple[str, ...] = ()
+    replicas: int | None = None
+    keeps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,9 @@ from pyflagger.operator.neighbours import mixed, neighbours
 from pyflagger.operator.owned import Owned
 from pyflagger.operator.plan import Plan, Settings, kinds_of, make_plan
 from pyflagger.operator.rivals import Rivals
-from pyflagger.operator.shown import NOTHING_SHOWN, Shown, show
+from pyflagger.operator.shown import NOTHING_SHOWN, Shown, show, size
 from pyflagger.operator.world import World
+from pyflagger.workloads import autoscalers
 from pyflagger.workloads.configs import NOTHING, ConfigRef, Tracked, track
 
 
@@ -301,6 +302,7 @@ def _target(plan: Plan, live: Live, facts: Facts, shown: Shown | None, tracking:
         return refused
     if isinstance(facts.tracked, Problem) and primary_of(plan, live.get) is not None:
         return facts.tracked
+    scaler = live[plan.autoscaler] if plan.autoscaler else None
     checksums = facts.tracked.checksums if isinstance(facts.tracked, Tracked) else {}
     return Target(
         revision=facts.revision,
@@ -310,6 +312,8 @@ def _target(plan: Plan, live: Live, facts: Facts, shown: Shown | None, tracking:
         restored_replicas=facts.restored_replicas,
         scalable=plan.workload.scalable,
         unserved=facts.unserved,
+        replicas=size(found),
+        most=autoscalers.most(scaler) if scaler is not None else None,
     )
 
 
@@ -324,4 +328,15 @@ def _primary(plan: Plan, live: Live, facts: Facts, shown: Shown | None) -> Prima
         at_zero=plan.workload.at_zero(found) and plan.autoscaler is None,
         matches_target=facts.matches,
         unselected=tuple(facts.selector.further) if isinstance(facts.selector, Selector) else (),
+        replicas=size(found),
+        keeps=_kept(plan, live, found),
     )
+
+
+def _kept(plan: Plan, live: Live, primary: Obj) -> int | None:
+    """How many of the primary's pods stay available while it rolls; None for a kind that keeps them all."""
+    target, scaler = live[plan.target], live[plan.primary_autoscaler] if plan.primary_autoscaler else None
+    if plan.rolls is None or target is None:
+        return None
+    least = autoscalers.least(scaler) if scaler is not None else None
+    return plan.rolls.keeps(plan.canary, target, primary, least)

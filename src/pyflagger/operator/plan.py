@@ -20,7 +20,7 @@ from pyflagger.routing.base import Learns, Router, Waits
 from pyflagger.routing.base import Options as RoutingOptions
 from pyflagger.routing.registry import known_providers, router_for
 from pyflagger.workloads import autoscalers
-from pyflagger.workloads.base import Workload
+from pyflagger.workloads.base import Rolls, Workload
 from pyflagger.workloads.options import Options as WorkloadOptions
 from pyflagger.workloads.registry import workload_for
 
@@ -77,6 +77,8 @@ class Plan:
     """Where all of them live, and MetricTemplates if a metric refers to one."""
     waits: Waits | None
     """The router, if it hears from the data plane whether that serves its routes."""
+    rolls: Rolls | None
+    """The kind, if a rollout may take its pods away."""
     learns: Learns | None
     """The router, if it hears from the data plane what that cannot do."""
 
@@ -159,6 +161,7 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
         interest=interest,
         followed=kinds_of(interest) + ((METRIC_TEMPLATES,) if _asks_templates(canary) else ()),
         waits=usable if isinstance(usable, Waits) else None,
+        rolls=kind if isinstance(kind, Rolls) else None,
         learns=usable if isinstance(usable, Learns) else None,
     )
 

@@ -60,6 +60,6 @@ def content(plan: Plan, workload: Obj | None) -> object:
     return names, *map(spec.get, names), notes, *told
 
 
-def size(workload: Obj | None) -> object:
+def size(workload: Obj | None) -> int | None:
     """How many pods it is told to run, where its spec says so."""
     return (workload.get("spec") or {}).get("replicas") if workload else None

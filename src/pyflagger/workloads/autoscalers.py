@@ -22,6 +22,8 @@ Writes: TypeAlias = tuple[Write, ...]
 
 SCALED_OBJECT = "ScaledObject"
 VERSIONS: Mapping[str, str] = {"HorizontalPodAutoscaler": "autoscaling/v2", SCALED_OBJECT: "keda.sh/v1alpha1"}
+KEDA_MOST = 100
+"""KEDA's own when a ScaledObject does not say."""
 CARRIED = ("scaledobject.keda.sh/transfer-hpa-ownership",)
 """Annotations that go along whatever the prefixes are."""
 
@@ -69,12 +71,25 @@ def floor(canary: Canary, primary: Obj, scaler: Obj | None, now: float) -> Readi
     """Whether a primary that is ready otherwise has the least pods that its autoscaler gives it."""
     if scaler is None or "replicas" not in part(primary, "spec"):
         return READY
-    least = keda.floor(scaler) if scaler.get("kind") == SCALED_OBJECT else part(scaler, "spec").get("minReplicas", 1)
+    wanted = least(scaler)
     there = part(primary, "status").get("availableReplicas", 0)
-    if there >= least:
+    if there >= wanted:
         return READY
-    text = f"{whose(primary)} not ready: {there} of at least {least} replicas of its autoscaler are available"
+    text = f"{whose(primary)} not ready: {there} of at least {wanted} replicas of its autoscaler are available"
     return until(rollouts.expires(canary), now, text)
+
+
+def least(scaler: Obj) -> int:
+    """The fewest replicas that it gives its workload."""
+    return (
+        keda.floor(scaler) if scaler.get("kind") == SCALED_OBJECT else int(part(scaler, "spec").get("minReplicas", 1))
+    )
+
+
+def most(scaler: Obj) -> int:
+    """The most replicas that it gives its workload."""
+    spec = part(scaler, "spec")
+    return int(spec.get("maxReplicaCount") or spec.get("maxReplicas") or KEDA_MOST)
 
 
 def _wanted(canary: Canary, target: Obj, spec: Obj, options: Options) -> Obj:

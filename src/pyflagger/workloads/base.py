@@ -20,6 +20,17 @@ NOTHING_ELSE: Live = MappingProxyType({})
 
 
 @runtime_checkable
+class Rolls(Protocol):
+    """A kind whose rollout may take pods away before there are new ones. Every other kind keeps them."""
+
+    def keeps(self, canary: Canary, target: Obj, primary: Obj, least: int | None) -> int:
+        """How many pods of the primary stay available while it takes over the target's template and strategy.
+
+        `least` is the fewest that the primary's autoscaler gives it meanwhile; None without an autoscaler.
+        """
+
+
+@runtime_checkable
 class Workload(Protocol):
     """One kind of target."""
 

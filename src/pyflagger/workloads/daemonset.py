@@ -7,7 +7,7 @@ from types import MappingProxyType
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Fault, Problem, Readiness
 from pyflagger.objects import Obj, Patch, Resource, part, ref_of
-from pyflagger.workloads import readiness, rollouts
+from pyflagger.workloads import readiness, rollouts, updates
 from pyflagger.workloads.base import Writes
 from pyflagger.workloads.metadata import whose
 from pyflagger.workloads.templated import Templated
@@ -54,6 +54,11 @@ class DaemonSet(Templated):
         if part(obj, "status").get("desiredNumberScheduled", 0) > 0:
             return Readiness(True, undated=True)
         return readiness.until(rollouts.expires(canary), now, readiness.WAITING + NO_NODE)
+
+    def keeps(self, canary: Canary, target: Obj, primary: Obj, least: int | None) -> int:
+        """By the strategy that promotion writes, on the nodes that the primary runs on."""
+        nodes = int(part(primary, "status").get("desiredNumberScheduled", 0))
+        return updates.kept_by_daemonset(part(part(target, "spec"), "updateStrategy"), nodes)
 
     def at_zero(self, obj: Obj) -> bool:
         """Whether it has the mark."""

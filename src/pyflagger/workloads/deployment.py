@@ -7,7 +7,7 @@ from types import MappingProxyType
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Readiness
 from pyflagger.objects import Obj, Patch, Resource, part, ref_of
-from pyflagger.workloads import readiness, rollouts
+from pyflagger.workloads import readiness, rollouts, updates
 from pyflagger.workloads.base import Writes
 from pyflagger.workloads.templated import Templated
 
@@ -34,8 +34,19 @@ class Deployment(Templated):
         return readiness.deployment(obj, threshold, deadline, rollouts.began(canary), now)
 
     def served(self, canary: Canary, obj: Obj, now: float) -> Readiness:
-        """By the times of its conditions."""
+        """By the times of its conditions. One that may be without pods counts as available all along, so that its
+        conditions do not say since when it has any."""
+        spec = part(obj, "spec")
+        if updates.kept_by_deployment(part(spec, "strategy"), int(spec.get("replicas", 1))) == 0:
+            return Readiness(True, undated=True)
         return readiness.settled(readiness.available_since(obj), now, "its pods became available just now")
+
+    def keeps(self, canary: Canary, target: Obj, primary: Obj, least: int | None) -> int:
+        """By the strategy and size that promotion writes."""
+        now = int(part(primary, "spec").get("replicas", 1))
+        pods = int(self.size(canary, target, primary).get("replicas", now))
+        fewest = pods if least is None else min(pods, least)
+        return updates.kept_by_deployment(part(part(target, "spec"), "strategy"), max(1, fewest))
 
     def at_zero(self, obj: Obj) -> bool:
         """Told to run no replica; nothing said means one."""
