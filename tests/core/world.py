@@ -12,7 +12,7 @@ from typing import Any
 
 from pyflagger.api.canary import Canary, CanaryStatus, Phase
 from pyflagger.api.defaults import HEARD_SECONDS
-from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Problem, Readiness, Route
+from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Problem, Readiness, Route
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import (
     Action,
@@ -158,6 +158,12 @@ class World:
     deleting: bool = False
     gone: bool = False
     scalable: bool = True
+    keeps: int | None = None
+    """How many of the primary's pods stay while it rolls."""
+    most: int | None = None
+    """What the target's autoscaler allows."""
+    takes_back: bool = False
+    """Whether that autoscaler undoes what others scale."""
     memory: Memory = field(default_factory=Memory)
     evidence: dict[Need, Result] = field(default_factory=dict)
     decision: Decision = field(default_factory=Decision)
@@ -173,6 +179,10 @@ class World:
     actions: list[Action] = field(default_factory=list)
     left: float | None = None
     """When visitors were last led away from the target's pods; None: nobody ever was."""
+    everyone: bool = False
+    """Whether the last split left match rules out."""
+    taken: float = 0.0
+    """When the canary was last given everything."""
     kill_after: int | None = None
     """Die once so many more actions were applied."""
     after: Callable[[World], None] | None = None
@@ -203,6 +213,8 @@ class World:
             at_zero=self.primary.replicas == 0,
             matches_target=self.matches,
             unselected=self.unselected,
+            replicas=self.primary.replicas,
+            keeps=self.keeps,
         )
         target = Target(
             revision=self.target.revision,
@@ -212,6 +224,8 @@ class World:
             restored_replicas=2,
             scalable=self.scalable,
             unserved=self.deaf.get(self.target.revision),
+            replicas=self.target.replicas,
+            most=self.most,
         )
         return Situation(
             canary=self.canary,
@@ -364,7 +378,7 @@ class World:
             case WriteStatus():
                 self._write(action.status)
             case SetRoute():
-                self._set_route(action.route)
+                self._set_route(action)
             case Ensure():
                 self._ensure(action.part)
             case Promote():
@@ -397,7 +411,16 @@ class World:
         self.statuses.append(status)
         self.canary = self.canary.model_copy(update={"status": status})
 
-    def _set_route(self, route: Route) -> None:
+    @property
+    def everybody_on_canary(self) -> bool:
+        """Whether the primary serves nobody: what match rules (A/B) do not mean is its own."""
+        ruled = self.canary.spec.analysis is not None and bool(self.canary.spec.analysis.match) and not self.everyone
+        return self.route == ALL_CANARY and not ruled
+
+    def _set_route(self, action: SetRoute) -> None:
+        route, self.everyone = action.route, action.everyone
+        if route == ALL_CANARY:
+            self.taken = self.now
         assert route.primary + route.canary == 100
         assert route.canary == 0 or self.target.replicas > 0, "traffic to a canary without pods"
         before = self.route or ALL_PRIMARY
@@ -425,6 +448,9 @@ class World:
         assert self.primary is not None
         if revision != self.target.revision:
             return False
+        if self.keeps == 0:
+            assert self.everybody_on_canary, "visitors of the primary find no pod"
+            assert self.now - self.taken >= HEARD_SECONDS, "proxies have not heard that the canary has everybody"
         self.primary = Pods(revision, max(1, self.primary.replicas), self.now + self.rollout, self._fate(revision))
         self.primary_configs = self.configs
         return True
@@ -442,7 +468,8 @@ class World:
             assert heard, "pods are gone before proxies have heard of it"
         else:
             self.target.ready_at = self.now + self.rollout
-        self.target.replicas = replicas
+        if not (self.takes_back and replicas and self.target.replicas):
+            self.target.replicas = replicas
 
     def _revert(self, thing: str) -> None:
         if thing == "target" and self.target.replicas == 0:

@@ -12,7 +12,7 @@ from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.defaults import threshold
 from pyflagger.api.durations import stamp
 from pyflagger.api.facts import ALL_PRIMARY
-from pyflagger.core import promotion, reasons, rollback, start, strategy
+from pyflagger.core import handover, promotion, reasons, rollback, strategy
 from pyflagger.core.case import Case, Step, no_progress
 from pyflagger.core.decision import Action, Alert, Decision, Reason, Remember
 from pyflagger.core.evidence import agrees, call
@@ -48,6 +48,7 @@ def _restart(case: Case, rescued: bool) -> Decision:
     return case.act(
         reason,
         case.say(reason, checksum=case.pending),
+        *handover.warnings(case),
         *(() if rescued else case.route_to(ALL_PRIMARY)),
         Alert("info", reasons.ALERT_RESTART, with_fields=True),
         case.clean_slate("ended" if rescued else "due"),
@@ -63,7 +64,7 @@ def _cancel(case: Case) -> Decision:
     )
     if actions:
         return case.act(reason, *actions)
-    return case.sleep(reason, led=not case.virtual) or case.act(
+    return case.sleep(reason, led=case.leads) or case.act(
         reason,
         Alert("info", reasons.ALERT_CANCELLED),
         case.clean_slate("ended"),
@@ -109,6 +110,8 @@ def skipped(case: Case) -> Decision | None:
     """Without an analysis, traffic goes to the primary that is, and the primary gets the new template."""
     if not case.skip:
         return None
+    if case.drains:
+        return handover.copy(case)
     return promotion.copy(case, *(case.route_to(ALL_PRIMARY) if case.primary_readiness.ready else ()))
 
 
@@ -219,9 +222,10 @@ JUDGING: tuple[Step, ...] = (
     changed,
     made_it,
     rollback.refused,
-    start.rescue,
+    rollback.rescue,
     primary_carries,
     canary_pods,
+    handover.carry_on,
     skipped,
     strategy.record,
     too_many_failed,

@@ -106,6 +106,11 @@ class Case:
         return self.situation.provider == KUBERNETES
 
     @property
+    def leads(self) -> bool:
+        """Whether a release leads visitors to the canary. Without a split only one does that drains the primary."""
+        return not self.virtual or self.drains
+
+    @property
     def iterations(self) -> int:
         """How many iterations a run by iterations has."""
         return self.analysis.iterations or defaults.KUBERNETES_ITERATIONS
@@ -145,8 +150,13 @@ class Case:
         return self.route == ALL_CANARY and (self.strategy != "ab-testing" or self.rescued)
 
     @property
+    def drains(self) -> bool:
+        """Whether the primary may be without a pod while it rolls."""
+        return self.primary is not None and self.primary.keeps == 0
+
+    @property
     def rescued(self) -> bool:
-        """Whether the canary was given all traffic, as after a failed promotion."""
+        """Whether the canary is owed all traffic: before a copy that drains the primary, or after one that failed."""
         return self.status.canary_weight == 100
 
     @property

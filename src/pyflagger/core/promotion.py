@@ -25,6 +25,8 @@ from pyflagger.core.holding import hold_for_primary
 from pyflagger.core.revision import configs_changed, ours
 from pyflagger.core.transitions import Cause, Rollback
 
+SEEN_PRIMARY = "seen-primary"
+
 
 def copy(case: Case, *before: Action) -> Decision:
     """Replace the primary's template by the one that was judged."""
@@ -80,6 +82,16 @@ def primary_ready(case: Case) -> Decision | None:
         *((SetRoute(ALL_CANARY, everyone=True),) if case.canary_ready else ()),
         case.write(halted=reason, rollback=Rollback(Cause.PROMOTION, reason), canary_weight=100),
     )
+
+
+def settled(case: Case) -> Decision | None:
+    """Proxies learn where the primary's pods are: after a rollout that kept none of them, they know of no one."""
+    if not (case.drains and case.canary_carries_all):
+        return None
+    seen = case.situation.memory.said.get(SEEN_PRIMARY)
+    if seen is None:
+        return case.act(reasons.SETTLING_PRIMARY, Remember(stamped=(SEEN_PRIMARY,)))
+    return case.until_settled(float(seen), reasons.SETTLING_PRIMARY)
 
 
 def autoscaler(case: Case) -> Decision | None:
@@ -147,7 +159,7 @@ def scale_down(case: Case) -> Decision | None:
     """The canary's pods go, once no traffic reaches them."""
     if case.exposed:
         return case.act(reasons.ROUTING_TO_PRIMARY, *case.route_to(ALL_PRIMARY))
-    return case.sleep(reasons.SCALING_DOWN, led=not case.virtual)
+    return case.sleep(reasons.SCALING_DOWN, led=case.leads)
 
 
 def finish(case: Case) -> Decision:
@@ -185,7 +197,9 @@ PROMOTING: tuple[Step, ...] = (
     give_up,
     rebase,
     done_skipping,
+    rollback.rescue,
     primary_ready,
+    settled,
     autoscaler,
     go_home,
     step_home,

@@ -52,6 +52,8 @@ INTERVAL = Reason("interval", "The current step is held until the interval is ov
 CLEANING = Reason("cleaning", "Configs that the primary no longer uses are removed.")
 CLEANED = Reason("cleaned", "Nothing is left from an earlier spec.")
 SETTLING = Reason("settling", "The target's pods became available just now; proxies learn where they are.")
+SETTLING_PRIMARY = Reason("settling", "The primary's pods are all new; waiting until proxies know them.")
+HEARING = Reason("handing-over", "All traffic is on the canary; waiting until proxies have learned of it.")
 SCALING_DOWN = Reason("scaling-down", "The target is scaled to zero.")
 SCALING_UP = Reason("scaling-up", "The target is scaled up again, as a run needs it.")
 STRAY_TRAFFIC = Reason("stray-traffic", "Traffic goes back to the primary: the canary has no pods.")
@@ -108,6 +110,35 @@ def primary_weight(canary: Canary, percent: int) -> Reason:
 def copying(canary: Canary) -> Reason:
     """The primary gets the target's template."""
     return Reason("copying", f"Copying {target(canary)} template spec to {primary(canary)}")
+
+
+def handing_over(canary: Canary) -> Reason:
+    """The canary takes all traffic, for the primary loses its pods while it rolls."""
+    text = f"Routing all traffic to canary: the update strategy of {primary(canary)} may leave it without pods"
+    return Reason("handing-over", text)
+
+
+def growing(canary: Canary, pods: int) -> Reason:
+    """The canary gets as many pods as the primary has, before it takes all traffic."""
+    return Reason("growing", f"Scaling up {target(canary)} to {pods} replicas to carry all traffic")
+
+
+ROOM_TODO = "Raise the limit of the target's autoscaler, or choose an update strategy that keeps pods of the primary."
+
+
+def fewer_pods(canary: Canary, pods: int, wanted: int) -> Reason:
+    """The canary takes all traffic with fewer pods than the primary has: its autoscaler does not allow more."""
+    text = f"{target(canary)} carries all traffic with {pods} replicas, {primary(canary)} had {wanted}"
+    return Reason("fewer-pods", text, ROOM_TODO, Fault.MANIFEST)
+
+
+def too_few_allowed(canary: Canary, most: int, wanted: int) -> Reason:
+    """The canary will have to take all traffic with fewer pods than the primary has."""
+    text = (
+        f"{target(canary)} has to carry all traffic while {primary(canary)} is updated, "
+        f"but its autoscaler allows {most} replicas where the primary has {wanted}"
+    )
+    return Reason("too-few-allowed", text, ROOM_TODO, Fault.MANIFEST)
 
 
 def completed(canary: Canary, skipped: bool) -> Reason:
@@ -389,6 +420,7 @@ def promotion_failed(canary: Canary, text: str) -> Reason:
 
 
 # Conditions that say more than the phase's usual text; `{kind}` is the target's.
+CONDITION_HANDOVER = "Canary analysis completed, routing all traffic to the {kind} while the primary is updated."
 CONDITION_SERVING = "Primary is not ready, {kind} keeps serving traffic."
 CONDITION_CANCELLED = "Canary analysis cancelled, {kind} is back at the promoted revision."
 

@@ -7,10 +7,10 @@ rollback waits, and when the primary is past saving the run fails with traffic l
 from __future__ import annotations
 
 from pyflagger.api.canary import HookType, Phase
-from pyflagger.api.facts import ALL_PRIMARY
+from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY
 from pyflagger.core import reasons
 from pyflagger.core.case import Case, no_progress
-from pyflagger.core.decision import Action, Alert, Count, Decision, Reason, Remember
+from pyflagger.core.decision import Action, Alert, Count, Decision, Reason, Remember, SetRoute
 from pyflagger.core.evidence import call
 from pyflagger.core.transitions import Cause, Rollback
 
@@ -98,7 +98,7 @@ def _home(case: Case, halted: Reason | None = None) -> Decision:
     actions = (*case.route_to(ALL_PRIMARY), *case.once(reason, warn=True, phase=Phase.FAILED))
     if actions:
         return case.act(reason, *actions)
-    return case.sleep(reason, led=not case.virtual) or fail(case, reason, 0, halted)
+    return case.sleep(reason, led=case.leads) or fail(case, reason, 0, halted)
 
 
 def _no_way_back(case: Case, halted: Reason | None = None) -> Decision:
@@ -108,6 +108,13 @@ def _no_way_back(case: Case, halted: Reason | None = None) -> Decision:
     reason = reasons.failed_but_serving(case.canary, case.route.canary)
     said = case.once(reason, warn=True, phase=Phase.FAILED)
     return case.act(reason, *said) if said else fail(case, reason, case.route.canary, halted)
+
+
+def rescue(case: Case) -> Decision | None:
+    """A canary that is owed everybody serves as soon as it can, for as long as the primary cannot."""
+    if not case.rescued or case.route == ALL_CANARY or case.primary_readiness.ready or not case.canary_ready:
+        return None
+    return case.act(reasons.SERVING, SetRoute(ALL_CANARY, everyone=True))
 
 
 def fail(case: Case, reason: Reason, weight: int, halted: Reason | None = None) -> Decision:

@@ -7,10 +7,10 @@ its run (or refuses it), so none is lost to a crash or to a primary that is not 
 from __future__ import annotations
 
 from pyflagger.api.canary import HookType, Phase
-from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY
-from pyflagger.core import reasons, rollback
+from pyflagger.api.facts import ALL_PRIMARY
+from pyflagger.core import handover, reasons, rollback
 from pyflagger.core.case import Case, Step, no_progress
-from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Remember, Say, SetRoute
+from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Remember, Say
 from pyflagger.core.evidence import agrees, call
 from pyflagger.core.holding import hold_for_primary
 from pyflagger.core.revision import Change, idle_change, refused
@@ -21,13 +21,6 @@ def _change(case: Case) -> Change:
 
 
 # Idle ---------------------------------------------------------------------------------------------------------------
-
-
-def rescue(case: Case) -> Decision | None:
-    """After a failed promotion the canary serves as soon as it can, for as long as the primary cannot."""
-    if not case.rescued or case.route == ALL_CANARY or case.primary_readiness.ready or not case.canary_ready:
-        return None
-    return case.act(reasons.SERVING, SetRoute(ALL_CANARY, everyone=True))
 
 
 def rebase(case: Case) -> Decision | None:
@@ -52,7 +45,7 @@ def tidy(case: Case) -> Decision | None:
     if case.situation.generated.stale_configs != "ok":
         return case.act(reasons.CLEANING, Ensure(Part.STALE_CONFIGS))
     if case.situation.reassert_zero and not case.exposed:
-        return case.sleep(reasons.SCALING_DOWN, led=not case.virtual)
+        return case.sleep(reasons.SCALING_DOWN, led=case.leads)
     return None
 
 
@@ -154,6 +147,7 @@ def _go(case: Case, passed: tuple[Say, ...]) -> Decision:
         *passed,
         case.say(reason, phase=Phase.PROGRESSING, checksum=case.pending),
         Alert("info", reasons.ALERT_NEW, with_fields=True),
+        *handover.warnings(case),
         *home,
         *case.wake_up(),
         case.clean_slate("ended" if rescued else "due"),
@@ -161,10 +155,10 @@ def _go(case: Case, passed: tuple[Say, ...]) -> Decision:
     )
 
 
-IDLE: tuple[Step, ...] = (rescue, rebase, tidy, rest, unserved, primary_first, start)
+IDLE: tuple[Step, ...] = (rollback.rescue, rebase, tidy, rest, unserved, primary_first, start)
 WAITING: tuple[Step, ...] = (
     rollback.carry_on,
-    rescue,
+    rollback.rescue,
     retract,
     unserved,
     primary_first,

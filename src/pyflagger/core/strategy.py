@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pyflagger.api.canary import Analysis, HookType, Phase
 from pyflagger.api.defaults import max_weight
 from pyflagger.api.facts import ALL_CANARY, Route
-from pyflagger.core import contest, promotion, reasons
+from pyflagger.core import contest, handover, reasons
 from pyflagger.core.case import Case
 from pyflagger.core.decision import Action, Alert, Decision, Reason, Remember
 from pyflagger.core.evidence import call
@@ -101,7 +101,7 @@ def _ab(case: Case, said: tuple[Action, ...]) -> Decision:
 
 def _blue_green(case: Case, said: tuple[Action, ...]) -> Decision:
     if case.status.iterations > case.iterations:
-        return promotion.copy(case, *said)
+        return handover.copy(case, *said)
     if _iterated(case):
         return _confirm(case, said, _switch)
     return _iterate(case, said, MIRROR if _mirrors(case) else case.route)
@@ -171,7 +171,7 @@ def _increase(case: Case, said: tuple[Action, ...], then: Advance) -> Decision:
 
 
 def _promote(case: Case, said: tuple[Action, ...]) -> Decision:
-    return _confirm(case, said, lambda c, s: promotion.copy(c, *s))
+    return _confirm(case, said, lambda c, s: handover.copy(c, *s))
 
 
 def _confirm(case: Case, said: tuple[Action, ...], then: Advance) -> Decision:
