@@ -54,6 +54,8 @@ def traefik(code: str, rate: float, service: str = "my-shop-edge-cart-web-80-can
         ([traefik("502", 2)], 0.0),
         ([traefik("200", 0), traefik("502", 2)], 0.0),
         ([], None),
+        ([nginx("200", 9), nginx("500", 9, canary="my-shop-other-canary-80")], 100.0),
+        ([nginx("200", 9, canary="my-shop-other-canary-80")], None),
         ([nginx("200", 5, canary=""), traefik("200", 5, "my-shop-edge-cart-web-80")], None),
     ],
 )

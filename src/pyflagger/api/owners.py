@@ -20,6 +20,7 @@ TOOLS: Mapping[str, str] = {
     "argocd.argoproj.io/tracking-id": "Argo CD tracking ID",
     "argocd.argoproj.io/instance": "Argo CD application",
     "helm.toolkit.fluxcd.io/name": "Flux HelmRelease",
+    "kapp.k14s.io/app": "kapp app",
     "kustomize.toolkit.fluxcd.io/name": "Flux Kustomization",
 }
 """Labels and annotations by which tools find their objects again."""

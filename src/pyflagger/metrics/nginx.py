@@ -12,7 +12,9 @@ _REQUESTS, _SECONDS = "nginx_ingress_controller_requests", "nginx_ingress_contro
 _REQUESTS_T, _SECONDS_T = "traefik_service_requests_total", "traefik_service_request_duration_seconds"
 
 _INGRESS = 'ingress="{{ ingress }}"'
-_CANARY = f'namespace="{{{{ namespace }}}}", {_INGRESS}, canary!=""'
+# Several canaries may share an Ingress. ingress-nginx names a canary's backend after namespace, Service and port.
+_OWN = 'canary!="", canary=~"{{ namespace }}-{{ service }}-canary-.+"'
+_CANARY = f'namespace="{{{{ namespace }}}}", {_INGRESS}, {_OWN}'
 
 # Traefik names a canary's backend after namespace, Ingress, Service and port of the main Ingress, joined by dashes. All
 # of these may hold dashes, so the port is a number or this Service's own name for it: any name would also match a
@@ -55,7 +57,7 @@ NGINX = Dialect(
             " MetricTemplate that uses exported_namespace.",
         ),
         Clue(
-            _found(f'{_INGRESS}, canary!=""', _CANARY_T),
+            _found(f"{_INGRESS}, {_OWN}", _CANARY_T),
             "Requests come through Ingress {{ ingress }}, but none went to the canary: is the load test calling the"
             " Service instead of the host of the Ingress?",
         ),

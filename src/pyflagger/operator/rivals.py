@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from pyflagger.api.facts import Problem
 from pyflagger.core import rivals
-from pyflagger.core.rivals import Born, Claim, claimed
+from pyflagger.core.rivals import Born, Claim, Claimed, claimed
 from pyflagger.objects import Obj, Ref
 from pyflagger.operator.desk import Key
 from pyflagger.operator.options import Options
@@ -24,7 +24,8 @@ class Rivals:
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings or settings_of(Options())
         self._claims: rivals.Rivals[Key] = rivals.Rivals()
-        self._plans: dict[Key, Plan] = {}
+        self._valid: dict[Key, dict[Claimed, str]] = {}
+        """What each claims by its last spec without problems."""
         self._seen: dict[Key, tuple[object, ...]] = {}
 
     def put(self, key: Key, raw: Obj) -> frozenset[Key]:
@@ -34,15 +35,16 @@ class Rivals:
         seen = (raw.get("spec"), born)
         if self._seen.get(key) == seen:
             return frozenset()
-        self._seen[key], before = seen, self._plans.get(key)
-        plan = make_plan(raw, before, self._settings)
+        self._seen[key], plan = seen, make_plan(raw, None, self._settings)
         if not plan.problems:
-            self._plans[key] = plan
-        return self._claims.put(key, _claim(plan, self._plans.get(key), born))
+            self._valid[key] = {claimed(ref): field for ref, field in _written(plan)}
+        target = claimed(plan.target)
+        fields = {target: "spec.targetRef", **self._valid.get(key, {})}
+        return self._claims.put(key, Claim(born, target, fields))
 
     def drop(self, key: Key) -> frozenset[Key]:
         """A Canary is gone; the others whose standing that may change."""
-        self._plans.pop(key, None)
+        self._valid.pop(key, None)
         self._seen.pop(key, None)
         return self._claims.drop(key)
 
@@ -51,21 +53,14 @@ class Rivals:
         return self._claims.problem(key)
 
 
-def _claim(plan: Plan, valid: Plan | None, born: Born) -> Claim:
-    fields = {claimed(plan.target): "spec.targetRef"}
-    for ref, field in _written(valid) if valid else ():
-        fields.setdefault(claimed(ref), field)
-    return Claim(born, claimed(plan.target), fields)
-
-
 def _written(plan: Plan) -> Iterator[tuple[Ref, str]]:
-    """What a Canary writes, with the field that decides its name. Ingresses are not among it: canaries share them."""
-    yield plan.primary, "spec.targetRef"
-    yield from ((ref, "spec.autoscalerRef.name") for ref in (plan.autoscaler, plan.primary_autoscaler) if ref)
+    """What a Canary writes, with the field that decides its name; of two fields the last. Ingresses are shared."""
     read = _only_read(plan)
     for ref in plan.others:
         if ref not in read and ref.kind != INGRESSES.kind:
             yield ref, "spec.routeRef" if _is_named(plan, ref) else "spec.service.name"
+    yield from ((ref, "spec.autoscalerRef.name") for ref in (plan.autoscaler, plan.primary_autoscaler) if ref)
+    yield from ((ref, "spec.targetRef") for ref in (plan.target, plan.primary))
 
 
 def _only_read(plan: Plan) -> set[Ref]:

@@ -24,29 +24,33 @@ def ingress_ref(canary: Canary) -> Ref:
     return INGRESSES.ref(canary.metadata.namespace, name)
 
 
-def candidates(canary: Canary) -> tuple[Ref, Ref]:
+FURTHER = "{ingress}-{canary}-canary"
+"""The name of ours where another Canary has the usual one."""
+
+
+def candidates(canary: Canary, further: str = FURTHER) -> tuple[Ref, Ref]:
     """The names that ours can have: `INGRESS-canary`, as in the reference, or one with the Canary's name in it."""
     source = ingress_ref(canary)
-    usual, further = f"{source.name}-canary", f"{source.name}-{canary.metadata.name}-canary"
-    return source._replace(name=usual), source._replace(name=further)
+    name = further.format(ingress=source.name, canary=canary.metadata.name)
+    return source._replace(name=f"{source.name}-canary"), source._replace(name=name)
 
 
-def shadow_ref(canary: Canary, live: Live) -> Ref:
+def shadow_ref(canary: Canary, live: Live, further: str = FURTHER) -> Ref:
     """Ours: the one that we have already; else the usual name, unless another Canary of this Ingress has that.
 
     The objects themselves say whose they are, so that neither a restart nor the end of the other Canary renames ours.
     """
-    usual, further = candidates(canary)
-    for ref in (usual, further):
+    usual, other = candidates(canary, further)
+    for ref in (usual, other):
         if (found := live.get(ref)) is not None and names.is_owned(canary, found):
             return ref
     taken = live.get(usual)
-    return further if taken is not None and names.owning_canary(taken) else usual
+    return other if taken is not None and names.owning_canary(taken) else usual
 
 
-def shadow_of(canary: Canary, live: Live) -> Obj | None:
+def shadow_of(canary: Canary, live: Live, further: str = FURTHER) -> Obj | None:
     """Our Ingress as it is; None before there is one, and for a Canary without an Ingress."""
-    return live.get(shadow_ref(canary, live)) if canary.spec.ingress_ref else None
+    return live.get(shadow_ref(canary, live, further)) if canary.spec.ingress_ref else None
 
 
 def source_of(canary: Canary, live: Live) -> Obj | Problem:

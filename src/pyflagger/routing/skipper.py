@@ -29,6 +29,8 @@ from pyflagger.routing.ingresses import (
 from pyflagger.routing.split import shared_out
 
 WEIGHTS, PREDICATE = "zalando.org/backend-weights", "zalando.org/skipper-predicate"
+FURTHER = "{ingress}-canary--{canary}"
+"""Skipper joins the parts of a route's name by two underscores: the built-in checks find this one, too."""
 ON, OFF = "Weight(100)", "False()"
 
 
@@ -40,11 +42,11 @@ class Skipper:
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
         """The user's Ingress, and both names that ours can have."""
-        return (ingress_ref(canary), *candidates(canary)) if canary.spec.ingress_ref else ()
+        return (ingress_ref(canary), *candidates(canary, FURTHER)) if canary.spec.ingress_ref else ()
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
         """Both weights of ours."""
-        ours = shadow_of(canary, live)
+        ours = shadow_of(canary, live, FURTHER)
         if ours is None:
             return None
         text = (ours["metadata"].get("annotations") or {}).get(WEIGHTS, "")
@@ -53,7 +55,9 @@ class Skipper:
         shares = [weights.get(name, 0) for name in (primary, other)]
         if all(type(share) is int and share >= 0 for share in shares) and sum(shares) == 100:
             return Route(*shares)
-        what = f"{shadow_ref(canary, live)}: annotation {WEIGHTS} is {text!r}, which gives {primary} and {other}"
+        what = (
+            f"{shadow_ref(canary, live, FURTHER)}: annotation {WEIGHTS} is {text!r}, which gives {primary} and {other}"
+        )
         return Problem(Fault.CLUSTER, f"{what} not 100 in all", OTHERS)
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
@@ -65,22 +69,27 @@ class Skipper:
         self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
     ) -> Writes | Problem:
         """Both annotations."""
-        if shadow_of(canary, live) is None:
+        if shadow_of(canary, live, FURTHER) is None:
             if route == ALL_PRIMARY:
                 return ()
-            return Problem(Fault.CLUSTER, f"ingress {shadow_ref(canary, live).name} is not there", "It is made again.")
+            return Problem(
+                Fault.CLUSTER, f"ingress {shadow_ref(canary, live, FURTHER).name} is not there", "It is made again."
+            )
         return self._written(canary, live, route)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
         """Ours is taken away at once, so that the user's serves alone."""
-        ours = shadow_of(canary, live)
+        ours = shadow_of(canary, live, FURTHER)
         return (Delete(ref_of(ours)),) if ours is not None and names.is_owned(canary, ours) else ()
 
     def _written(self, canary: Canary, live: Live, route: Route) -> Writes | Problem:
         source = source_of(canary, live)
         if isinstance(source, Problem):
             return source
-        ours, wanted = shadow_of(canary, live), _render(canary, shadow_ref(canary, live), source, route)
+        ours, wanted = (
+            shadow_of(canary, live, FURTHER),
+            _render(canary, shadow_ref(canary, live, FURTHER), source, route),
+        )
         if ours is None:
             return (Create(wanted),)
         body = changes(ours, wanted)
