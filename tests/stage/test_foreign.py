@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pyflagger.api import names
-from pyflagger.objects import Obj
+from pyflagger.objects import Delete, Obj, Patch, Ref
+from pyflagger.operator.render import Renderer
 from stage.casts import plain
 from stage.manifests import canary, image, ingress, scaler
 from stage.stage import Stage, path_of
@@ -159,6 +160,28 @@ async def test_deletion_leaves_what_belongs_to_others(provider: str) -> None:
     assert not await cluster.names("Canary")
     await cluster.stage.clock.sleep(10)
     assert await cluster.version("Ingress", "shop-canary") == before
+    await cluster.stage.stop()
+
+
+async def test_the_last_check_stops_what_a_renderer_gets_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change and a deletion of an object of the user's: refused and told as our bug, however often it is tried."""
+    bystander = Ref("v1", "Service", "test", "bystander")
+    cluster = Cluster(service("bystander"))
+    await cluster.begin()
+    await cluster.until("Initialized")
+    before = await cluster.version("Service", "bystander")
+    for write, verb in (
+        (Patch(bystander, {"spec": {"selector": {"app": "shop"}}}), "change"),
+        (Delete(bystander), "delete"),
+    ):
+        monkeypatch.setattr(Renderer, "scale", lambda self, seen, replicas, write=write: (write,))
+        await cluster.stage.set_image("shop", "shop", image("shop", verb))
+        await cluster.stage.clock.sleep(30)
+        text = f"flagger refused to {verb} service bystander.test: it does not belong to canary shop"
+        assert [each for each in await cluster.events() if text in each]
+        assert await cluster.version("Service", "bystander") == before
+    monkeypatch.undo()
+    await cluster.until("Succeeded")
     await cluster.stage.stop()
 
 

@@ -59,6 +59,6 @@ def foreign(canary: Canary, obj: Obj) -> Problem:
         mark = f"{names.OWNER}={names.owner_mark(canary)}"
         todo += (
             f" If it was left by an earlier Canary or restored from a backup, hand it over:"
-            f" kubectl{scope} annotate {ref.kind.lower()} {ref.name} {mark} --overwrite"
+            f" kubectl{scope} annotate {ref.kind.lower()} {ref.name} {mark} --overwrite."
         )
     return Problem(Fault.MANIFEST, text, todo)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from pyflagger.api import names
 from pyflagger.api.facts import Fault, Problem
@@ -36,8 +37,16 @@ def foreigners(plan: Plan, get: Get, rendered: Rendered) -> tuple[Problem, ...]:
         if obj is None or names.is_owned(plan.canary, obj) or _known(plan, ref) or _taken_over(plan, obj):
             continue
         if _derived(ref, obj, get, rendered):
-            found.append(foreign(plan.canary, obj))
+            found.append(_told(plan, obj))
     return tuple(found)
+
+
+def _told(plan: Plan, obj: Obj) -> Problem:
+    """The refusal; a route of the user's own may be named instead, where the provider can set weights in it."""
+    problem, main = foreign(plan.canary, obj), plan.router.kinds[0] if plan.router and plan.capabilities.adopt else None
+    if main is None or (obj["apiVersion"], obj["kind"]) != (main.api_version, main.kind):
+        return problem
+    return replace(problem, todo=f"{problem.todo} Or name it in spec.routeRef: flagger then sets weights in it.")
 
 
 def unbound(plan: Plan, get: Get) -> tuple[Ref, ...]:
