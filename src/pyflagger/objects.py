@@ -100,9 +100,13 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete an object; already gone is success."""
+    """Delete an object; already gone is success.
+
+    `resource_version`, when given, makes the write fail with a conflict if the object has changed since it was read.
+    """
 
     ref: Ref
+    resource_version: str = ""
 
 
 Write: TypeAlias = Create | Patch | Delete

@@ -10,6 +10,7 @@ from pyflagger.api.defaults import HEARD_SECONDS
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
 from pyflagger.core.decision import Ensure, Part, PauseAutoscaler, Promote, Remember, ScaleTarget, SetRoute
 from pyflagger.core.strategy import next_weight
+from pyflagger.core.transitions import DEGRADED
 
 RATE = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
 TO_20 = {"stepWeight": 20, "maxWeight": 20}
@@ -405,8 +406,8 @@ def test_a_target_scaled_up_while_idle_is_left_alone_unless_asked_otherwise() ->
     assert world.target.replicas == 0
 
 
-def test_a_deleted_copy_of_a_config_comes_back_when_nothing_is_released() -> None:
-    """In a run, and after a failed one, the target's configs may be others than the primary's: nothing is copied."""
+def test_a_deleted_copy_of_a_config_comes_back_in_every_phase() -> None:
+    """What is "missing" can be restored with the data that were promoted, so nothing unjudged gets to the primary."""
     world = ready_world()
     world.parts[Part.PRIMARY_CONFIGS] = "missing"
     world.look()
@@ -414,7 +415,26 @@ def test_a_deleted_copy_of_a_config_comes_back_when_nothing_is_released() -> Non
     world.change("v1:r2").run(5)
     world.parts[Part.PRIMARY_CONFIGS] = "missing"
     world.fresh_record().look()
-    assert Ensure(Part.PRIMARY_CONFIGS) not in world.actions
+    assert Ensure(Part.PRIMARY_CONFIGS) in world.actions and world.status.phase is Phase.PROGRESSING
+    world.until(Phase.SUCCEEDED)
+
+
+def test_what_cannot_be_restored_is_told_while_the_release_goes_on() -> None:
+    """One event and a condition; both end with the trouble."""
+    lost = Problem(Fault.CLUSTER, "configmap a-primary.test was deleted", "Create it.")
+    world = ready_world().change("v1:r2").run(5)
+    world.degraded = (lost,)
+    world.fresh_record().look()
+    world.look()
+    assert [text for text in world.texts if "configmap" in text] == [lost.text]
+    (condition,) = [each for each in world.status.conditions if each.type == DEGRADED]
+    assert condition.message == "configmap a-primary.test was deleted. Create it." and condition.reason == "Cluster"
+    world.until(Phase.SUCCEEDED)
+    assert [each.type for each in world.status.conditions].count(DEGRADED) == 1
+    assert [text for text in world.texts if "configmap" in text] == [lost.text], "once"
+    world.degraded = ()
+    world.look()
+    assert DEGRADED not in [each.type for each in world.status.conditions]
 
 
 def test_unused_config_copies_go_when_nothing_is_released() -> None:

@@ -140,6 +140,7 @@ class World:
     parts: dict[Part, Sync] = field(default_factory=dict)
     wanted: dict[Part, str] = field(default_factory=dict)
     """What mending would write."""
+    degraded: tuple[Problem, ...] = ()
     reassert_zero: bool = False
     route_waiting: str = ""
     leftovers: tuple[str, ...] = ()
@@ -240,6 +241,7 @@ class World:
                 **{part.name.lower(): sync for part, sync in self.parts.items()},
                 target_autoscaler_paused=self.paused,
                 unbound=self.unbound,
+                degraded=self.degraded,
                 wanted=self.wanted,
             ),
             problems=self.problems,

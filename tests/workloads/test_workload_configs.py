@@ -1,70 +1,16 @@
-"""Tracked ConfigMaps and Secrets: found, checked, copied, and cleared away."""
+"""Tracked ConfigMaps and Secrets: found and checked."""
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
-from targets import POD, canary
+from config_shop import MAP, SECRET, Shop, config
+from targets import POD
 
 from pyflagger.api.facts import Fault, Problem
-from pyflagger.objects import UNREAD, Create, Delete, Found, Obj, Patch, Ref, merge_apply, ref_of
-from pyflagger.workloads.configs import (
-    NOTHING,
-    ConfigRef,
-    Tracked,
-    checksum,
-    copies,
-    go_json,
-    references,
-    renamed,
-    stale_copies,
-    track,
-)
-from pyflagger.workloads.options import Options
-
-
-def config(name: str, data: Any = None, kind: str = "ConfigMap", **more: Any) -> Obj:
-    """A ConfigMap or Secret of namespace `test`."""
-    meta = {"name": name, "namespace": "test", "resourceVersion": "3", **more.pop("meta", {})}
-    return {"apiVersion": "v1", "kind": kind, "metadata": meta, **({"data": data} if data else {}), **more}
-
-
-class Shop:
-    """Configs by reference."""
-
-    def __init__(self, *objects: Obj, unread: tuple[str, ...] = ()) -> None:
-        self.objects = {ref_of(obj): obj for obj in objects}
-        self.unread = unread
-
-    def find(self, ref: Ref) -> Found:
-        """As the operator finds them."""
-        return UNREAD if ref.name in self.unread else self.objects.get(ref)
-
-    def track(self, *refs: ConfigRef) -> Tracked | Problem | Any:
-        """What is followed."""
-        return track(refs, "test", self.find)
-
-    def copy(self, tracked: Tracked, options: Options | None = None) -> list[Any]:
-        """Write the copies; what was written."""
-        writes = copies(canary(), tracked, self.find, options or Options())
-        assert isinstance(writes, tuple), writes
-        for write in writes:
-            match write:
-                case Create(obj):
-                    assert ref_of(obj) not in self.objects
-                    self.objects[ref_of(obj)] = copy.deepcopy(obj)
-                case Patch(ref, body):
-                    self.objects[ref] = merge_apply(self.objects[ref], body)
-                case Delete(ref):
-                    del self.objects[ref]
-        return list(writes)
-
-
-MAP, SECRET = ConfigRef("ConfigMap", "a", False), ConfigRef("Secret", "s", False)
-COPY = Ref("v1", "ConfigMap", "test", "a-primary")
-
+from pyflagger.objects import UNREAD, Obj
+from pyflagger.workloads.configs import NOTHING, ConfigRef, Tracked, checksum, go_json, references, renamed
 
 # Finding ------------------------------------------------------------------------------------------------------------
 
@@ -198,116 +144,10 @@ def test_json_as_go_writes_it(data: Any, text: str) -> None:
     assert go_json(data) == text
 
 
-# Copies -------------------------------------------------------------------------------------------------------------
-
-
-def tracked(shop: Shop, *refs: ConfigRef) -> Tracked:
-    """What is followed, which must be something."""
-    found = shop.track(*refs)
-    assert isinstance(found, Tracked)
-    return found
-
-
-def test_a_copy_is_made_once() -> None:
-    """With the data, owned by the Canary; doing it again writes nothing."""
-    shop = Shop(config("a", {"x": "1"}, binaryData={"b": "AA=="}, meta={"labels": {"team": "t"}}))
-    (write,) = shop.copy(tracked(shop, MAP))
-    assert isinstance(write, Create)
-    made = shop.objects[COPY]
-    assert made["data"] == {"x": "1"} and made["binaryData"] == {"b": "AA=="}
-    assert made["metadata"]["ownerReferences"][0]["name"] == "web" and "labels" not in made["metadata"]
-    assert shop.copy(tracked(shop, MAP)) == []
-
-
-def test_labels_by_prefix() -> None:
-    """As for primaries."""
-    shop = Shop(config("a", {"x": "1"}, meta={"labels": {"team": "t"}}))
-    shop.copy(tracked(shop, MAP), Options(include_label_prefix=("*",)))
-    assert shop.objects[COPY]["metadata"]["labels"] == {"team": "t"}
-
-
-CHANGES: dict[str, Any] = {
-    "a value": {"data": {"x": "2"}},
-    "a key more": {"data": {"x": "1", "y": "2"}},
-    "a key less": {"data": {}},
-    "binary data": {"data": {"x": "1"}, "binaryData": {"b": "AA=="}},
-}
-
-
-@pytest.mark.parametrize("what", CHANGES)
-def test_a_change_is_a_patch(what: str) -> None:
-    """Of what changed, for the version that was seen."""
-    shop = Shop(config("a", {"x": "1"}))
-    shop.copy(tracked(shop, MAP))
-    shop.objects[COPY]["metadata"]["resourceVersion"] = "44"
-    shop.objects[MAP.ref("test")] = {**config("a"), **CHANGES[what]}
-    (write,) = shop.copy(tracked(shop, MAP))
-    assert isinstance(write, Patch) and write.resource_version == "44"
-    made = shop.objects[COPY]
-    assert (made.get("data") or {}) == CHANGES[what]["data"]
-    assert made.get("binaryData") == CHANGES[what].get("binaryData")
-    assert shop.copy(tracked(shop, MAP)) == []
-
-
-def test_what_cannot_be_changed_is_made_anew() -> None:
-    """Immutable copies, and Secrets of another type."""
-    shop = Shop(config("a", {"x": "1"}, immutable=True))
-    shop.copy(tracked(shop, MAP))
-    shop.objects[MAP.ref("test")]["data"] = {"x": "2"}
-    assert [type(write) for write in shop.copy(tracked(shop, MAP))] == [Delete, Create]
-    assert shop.objects[COPY]["data"] == {"x": "2"} and shop.copy(tracked(shop, MAP)) == []
-    shop = Shop(config("s", {"k": "dg=="}, "Secret", type="Opaque"))
-    shop.copy(tracked(shop, SECRET))
-    shop.objects[SECRET.ref("test")]["type"] = "kubernetes.io/tls"
-    assert [type(write) for write in shop.copy(tracked(shop, SECRET))] == [Delete, Create]
-
-
-def test_somebody_elses_object_is_never_overwritten() -> None:
-    """A name that happens to end in -primary."""
-    shop = Shop(config("a", {"x": "1"}), config("a-primary", {"mine": "1"}))
-    found = copies(canary(), tracked(shop, MAP), shop.find, Options())
-    assert isinstance(found, Problem) and "configmap a-primary.test exists" in found.text and found.todo
-
-
-def test_two_canaries_share_a_config() -> None:
-    """Each is an owner; the last writer controls it."""
-    other = {"kind": "Canary", "name": "api", "uid": "u2", "controller": True}
-    shop = Shop(config("a", {"x": "2"}), config("a-primary", {"x": "1"}, meta={"ownerReferences": [other]}))
-    (write,) = shop.copy(tracked(shop, MAP))
-    assert isinstance(write, Patch)
-    owners = shop.objects[COPY]["metadata"]["ownerReferences"]
-    assert [(owner["name"], owner["controller"]) for owner in owners] == [("api", False), ("web", True)]
-    assert shop.copy(tracked(shop, MAP)) == []
-
-
-def test_a_copy_that_has_not_come_yet_is_waited_for() -> None:
-    """Nothing is written blindly."""
-    shop = Shop(config("a", {"x": "1"}), unread=("a-primary",))
-    assert copies(canary(), tracked(shop, MAP), shop.find, Options()) is UNREAD
-
-
-@pytest.mark.parametrize(
-    "before, owner, deleted",
-    [
-        (["configmap/a"], "u1", True),
-        (["configmap/a"], "u2", False),
-        (["configmap/a"], None, False),
-        (["widget/a"], "u1", False),
-        ([], "u1", False),
-    ],
-)
-def test_copies_that_nobody_needs(before: list[str], owner: str | None, deleted: bool) -> None:
-    """Ours go when their config is tracked no longer; nobody else's ever."""
-    owners = [{"kind": "Canary", "name": "web", "uid": owner, "controller": True}] if owner else []
-    shop = Shop(config("a-primary", {"x": "1"}, meta={"ownerReferences": owners}))
-    writes = stale_copies(canary(), before, NOTHING, shop.find)
-    assert list(writes) == ([Delete(COPY)] if deleted else [])
-
-
 def test_a_copy_has_room_for_the_suffix() -> None:
     """245 characters and -primary fit into a name; one more is told."""
     fits, long = config("a" * 245), config("b" * 246)
     shop = Shop(fits, long)
-    assert isinstance(shop.track(ConfigRef("ConfigMap", "a" * 245)), Tracked)
-    found = shop.track(ConfigRef("ConfigMap", "b" * 246))
+    assert isinstance(shop.track(ConfigRef("ConfigMap", "a" * 245, False)), Tracked)
+    found = shop.track(ConfigRef("ConfigMap", "b" * 246, False))
     assert isinstance(found, Problem) and "has 254 characters, 253 at most" in found.text and found.todo

@@ -179,17 +179,17 @@ CANARY: Mapping[str, str] = {
     "status.previousSessionAffinityCookie": "the cookie of the release before",
     "status.primarySessionAffinityCookie": "the cookie of those who stay with the primary",
     "status.conditions": (
-        "Promoted: the last revision was; Blocked: what has to be mended; Halted: what stops the run; "
-        "RollingBack: a rollback is under way; Judged: when the last judging round ended; "
+        "Promoted: the last revision was; Blocked: what has to be mended; Degraded: what is missing; "
+        "Halted: what stops the run; RollingBack: a rollback is under way; Judged: when the last judging round ended; "
         "Waiting: what a revision waits for"
     ),
-    "status.conditions[].type": "Promoted, Blocked, Halted, RollingBack, Judged or Waiting",
+    "status.conditions[].type": "Promoted, Blocked, Degraded, Halted, RollingBack, Judged or Waiting",
     "status.conditions[].status": "True, False or Unknown",
     "status.conditions[].reason": (
-        "the phase; of Blocked and Halted whose doing it is; of RollingBack the cause: FailedChecks, RollbackHook, "
-        "DeadlineExceeded or PromotionFailed"
+        "the phase; of Blocked, Degraded and Halted whose doing it is; of RollingBack the cause: FailedChecks, "
+        "RollbackHook, DeadlineExceeded or PromotionFailed"
     ),
-    "status.conditions[].message": "the same in words; of Blocked and Halted with what to do",
+    "status.conditions[].message": "the same in words; of Blocked, Degraded and Halted with what to do",
     "status.conditions[].lastUpdateTime": "when it was last written",
     "status.conditions[].lastTransitionTime": "when its status last changed",
 }

@@ -95,6 +95,11 @@ def owner_reference(canary: Canary) -> dict[str, Any]:
     }
 
 
+def is_canary(owner: Mapping[str, Any]) -> bool:
+    """Whether an owner reference names a Canary of ours; other products have a kind of this name, too."""
+    return owner.get("kind") == "Canary" and str(owner.get("apiVersion", "")).partition("/")[0] == GROUP
+
+
 def is_owned(canary: Canary, obj: Mapping[str, Any]) -> bool:
     """Whether an object belongs to this Canary: by its controller or, without one, by the annotation `OWNER`.
 
@@ -103,7 +108,7 @@ def is_owned(canary: Canary, obj: Mapping[str, Any]) -> bool:
     owner = controller_of(obj)
     if owner is None:
         return part(part(obj, "metadata"), "annotations").get(OWNER) == owner_mark(canary)
-    return _is_canary(owner) and owner.get("name") == canary.metadata.name
+    return is_canary(owner) and owner.get("name") == canary.metadata.name
 
 
 def is_bound(canary: Canary, obj: Mapping[str, Any]) -> bool:
@@ -114,16 +119,12 @@ def is_bound(canary: Canary, obj: Mapping[str, Any]) -> bool:
 def owning_canary(obj: Mapping[str, Any]) -> str:
     """The name of the Canary that controls an object; empty when none does."""
     owner = controller_of(obj) or {}
-    return str(owner.get("name", "")) if _is_canary(owner) else ""
+    return str(owner.get("name", "")) if is_canary(owner) else ""
 
 
 def owner_mark(canary: Canary) -> str:
     """The value of the annotation `OWNER`."""
     return f"{canary.metadata.name}.{canary.metadata.namespace}"
-
-
-def _is_canary(owner: Mapping[str, Any]) -> bool:
-    return (str(owner.get("apiVersion", "")).partition("/")[0], owner.get("kind")) == (GROUP, "Canary")
 
 
 PRIMARY_REVISION = "flagger.app/primary-revision"

@@ -23,6 +23,7 @@ GUARDS: tuple[Step, ...] = (
     guards.begun,
     guards.blocked,
     guards.bind,
+    guards.degraded,
     guards.repair,
     guards.left_behind,
     guards.narrow,

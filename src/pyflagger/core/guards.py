@@ -13,7 +13,7 @@ from pyflagger.core import bootstrap, contest, reasons
 from pyflagger.core.case import Case
 from pyflagger.core.decision import Action, Decision, Ensure, Part, Reason, Remember, WriteStatus
 from pyflagger.core.situation import Generated, Sync
-from pyflagger.core.transitions import BLOCKED, stand
+from pyflagger.core.transitions import BLOCKED, DEGRADED, stand
 
 
 def gone(case: Case) -> Decision | None:
@@ -69,6 +69,19 @@ def blocked(case: Case) -> Decision | None:
     return Decision(actions=tuple(actions), reasons=(*told, *awaited) or (reasons.MENDED,), wake=wake)
 
 
+def degraded(case: Case) -> Decision | None:
+    """What is missing and stops nothing: an event says it once, and a condition as long as it lasts."""
+    told = tuple(reasons.blocked(problem) for problem in case.situation.generated.degraded)
+    status, text = stand(case.status, DEGRADED, told, case.now), "; ".join(reason.text for reason in told)
+    actions: list[Action] = []
+    if (case.situation.memory.said.get(DEGRADED) or "") != text:
+        actions += [case.say(reason, warn=True) for reason in told]
+        actions.append(Remember(said=((DEGRADED, text or None),)))
+    if status != case.status:
+        actions.append(WriteStatus(status))
+    return case.act(told[0] if told else reasons.WHOLE, *actions) if actions else None
+
+
 def _problems(case: Case) -> Iterator[Problem]:
     situation = case.situation
     yield from situation.problems
@@ -93,7 +106,7 @@ def _rendered(case: Case) -> Iterator[Sync]:
     made: Generated = case.situation.generated
     yield from (made.canary_service, made.primary_service, made.apex_service, made.routing, made.stale_configs)
     if not bootstrap.under_way(case) or bootstrap.primary_is_next(case):
-        yield from (made.primary_workload, made.primary_autoscaler)
+        yield from (made.primary_configs, made.primary_workload, made.primary_autoscaler)
 
 
 def bind(case: Case) -> Decision | None:
@@ -119,7 +132,7 @@ def repair(case: Case) -> Decision | None:
         (Part.APEX_SERVICE, made.apex_service != "ok"),
         (Part.ROUTING, made.routing != "ok"),
         (Part.PRIMARY_AUTOSCALER, made.primary_autoscaler == "missing" and case.primary is not None),
-        (Part.PRIMARY_CONFIGS, made.primary_configs == "missing" and _as_promoted(case)),
+        (Part.PRIMARY_CONFIGS, made.primary_configs == "missing"),
     )
     ensure = tuple(Ensure(part) for part, want in wanted if want)
     if not ensure:
@@ -183,9 +196,3 @@ def narrow(case: Case) -> Decision | None:
     if case.remembers(reason.code, reason.text):
         return None
     return case.act(reason, case.say(reason, warn=True), Remember(said=((reason.code, reason.text),)))
-
-
-def _as_promoted(case: Case) -> bool:
-    """Whether the target's configs are those that the primary runs with: in a run, nobody knows."""
-    idle = case.status.phase in (Phase.INITIALIZED, Phase.SUCCEEDED)
-    return idle and case.take_revision()["tracked_configs"] == case.status.tracked_configs

@@ -13,6 +13,7 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.core.decision import Reason
 from pyflagger.core.situation import Managed
+from pyflagger.core.transitions import DEGRADED
 
 
 def whose(canary: Canary) -> str:
@@ -46,6 +47,7 @@ REFRESHED = Reason("refreshed", "The target is back at the promoted revision.")
 PREPARING = Reason("preparing", "Generated objects are brought about.")
 REPAIRING = Reason("repairing", "Generated objects are mended.")
 MENDED = Reason("mended", "What blocked the canary is gone.")
+WHOLE = Reason("whole", "Nothing of the primary's is missing any more.")
 RECORDED = Reason("recorded", "Traffic was ahead of the status; the status catches up and the weight is held.")
 ASKING = Reason("asking", "Checks are being run.")
 INTERVAL = Reason("interval", "The current step is held until the interval is over.")
@@ -180,7 +182,7 @@ def left_behind(canary: Canary, left: Iterable[str]) -> Reason:
 
 
 NARROW = "narrow-selector"
-STANDING = frozenset({LEFT_BEHIND, NARROW})
+STANDING = frozenset({LEFT_BEHIND, NARROW, DEGRADED})
 """Said of what is there, whatever is released: a new run does not repeat it."""
 
 

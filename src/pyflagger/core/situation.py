@@ -69,7 +69,9 @@ class Primary:
 class Generated:
     """The state of each object that we generate. A part that does not apply to a canary is "ok".
 
-    `primary_configs`: the copies that the primary's pods use; "missing" when one was deleted.
+    `primary_configs`: the copies that the primary's pods use; "missing" when one was deleted, or is not the canary's,
+    and can be restored with the data that were promoted. `degraded` is what is missing and cannot be restored now, with
+    which a release goes on.
     `unbound` names the objects of the Canary that the garbage collector does not count as its own: an owner reference
     has the uid of an earlier Canary, or the user handed the object over.
     `target_autoscaler_paused` is None where there is none, or none that can be paused. `wanted` has a digest, by
@@ -88,6 +90,7 @@ class Generated:
     primary_configs: Sync = "ok"
     stale_configs: Sync = "ok"
     unbound: tuple[str, ...] = ()
+    degraded: tuple[Problem, ...] = ()
     wanted: Mapping[str, str] = field(default_factory=dict)
 
 

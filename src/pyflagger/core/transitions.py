@@ -60,6 +60,9 @@ PROMOTED = "Promoted"
 BLOCKED = "Blocked"
 """True while something has to be mended before the canary is worked on at all."""
 
+DEGRADED = "Degraded"
+"""True while something of the primary's is missing that cannot be restored now. The release goes on."""
+
 HALTED = "Halted"
 """True from a round that failed until one that passes or a new run; after a rollback it says what it was for."""
 
@@ -74,7 +77,7 @@ WHOSE: Mapping[Fault | None, str] = {
     Fault.US: "Flagger",
     None: "Revision",
 }
-"""The reason of these two conditions: whose doing it is. None: the new revision is not what was asked for."""
+"""The reason of these conditions: whose doing it is. None: the new revision is not what was asked for."""
 
 # Status and message of the Promoted condition, by phase; `{kind}` is the target's.
 CONDITIONS: Mapping[Phase, tuple[str, str]] = {

@@ -65,11 +65,12 @@ class Client:
         resource = resource_of(Ref(obj["apiVersion"], obj["kind"], "", ""))
         return await self.call("PUT", resource.path(meta.get("namespace", ""), meta["name"]), obj)
 
-    async def delete(self, ref: Ref) -> None:
-        """Delete an object in the background; already gone is success."""
+    async def delete(self, ref: Ref, resource_version: str = "") -> None:
+        """Delete an object in the background; already gone is success. Raises Conflict for another version of it."""
         path = resource_of(ref).path(ref.namespace, ref.name)
+        unchanged = {"preconditions": {"resourceVersion": resource_version}} if resource_version else {}
         try:
-            await self.call("DELETE", path, {"propagationPolicy": "Background"})
+            await self.call("DELETE", path, {"propagationPolicy": "Background", **unchanged})
         except NotFound:
             return
 
@@ -80,8 +81,8 @@ class Client:
                 return await self.create(obj)
             case Patch():
                 return await self.patch(write)
-            case Delete(ref):
-                await self.delete(ref)
+            case Delete(ref, version):
+                await self.delete(ref, version)
         return None
 
     async def call(

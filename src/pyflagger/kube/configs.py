@@ -11,13 +11,14 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Set
 from typing import Generic, TypeVar
 
+from pyflagger.api import names
 from pyflagger.api.facts import Problem
 from pyflagger.clock import Clock
 from pyflagger.kube.cache import Cache, Change
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import ApiError, Forbidden, NotFound
 from pyflagger.kube.resources import CONFIG_MAPS, SECRETS, resource_of
-from pyflagger.objects import UNREAD, Found, Obj, Ref, controller_of
+from pyflagger.objects import UNREAD, Found, Obj, Ref
 
 RETRY_SECONDS = 2.0
 READS_MAX = 4
@@ -36,7 +37,8 @@ class Configs(Generic[Key]):
         self._data: dict[Ref, Obj] = {}
         self._refusals: dict[Ref, Problem] = {}
         self._ahead: set[Ref] = set()
-        self._owned: defaultdict[str, frozenset[Ref]] = defaultdict(frozenset)
+        self._owned: dict[str, frozenset[Ref]] = {}
+        self._owners: dict[Ref, frozenset[str]] = {}
         self._reading: dict[Ref, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(READS_MAX)
         self._listeners: list[Callable[[Ref], None]] = []
@@ -89,12 +91,19 @@ class Configs(Generic[Key]):
         self._read(ref)
         return UNREAD
 
+    def meta(self, ref: Ref) -> Obj | None:
+        """An object of which the metadata are known to be its newest; None when there is none. Reads nothing."""
+        meta, data = self._cache.get(ref), self._data.get(ref)
+        if meta is None:
+            return data if ref in self._ahead else None
+        return data if data is not None and _version(data) > _version(meta) else meta
+
     def refusal(self, refs: Iterable[Ref]) -> Problem | None:
         """Why one of these may not be read, although its kind may be listed."""
         return next((self._refusals[ref] for ref in refs if ref in self._refusals), None)
 
     def owned(self, uid: str) -> frozenset[Ref]:
-        """The ConfigMaps and Secrets that the object with this uid controls."""
+        """The ConfigMaps and Secrets that belong to the Canary with this uid, also to others."""
         return self._owned.get(uid, frozenset())
 
     def learn(self, obj: Obj, ref: Ref) -> None:
@@ -102,16 +111,12 @@ class Configs(Generic[Key]):
         self._data[ref] = _needed(obj)
         if self._cache.get(ref) is None:
             self._ahead.add(ref)
-        owner = controller_of(obj)
-        if owner:
-            self._owned[owner["uid"]] |= {ref}
+        self._own(ref, obj)
 
     def unlearn(self, ref: Ref) -> None:
         """An API call deleted this object."""
         self._data.pop(ref, None)
-        for uid, refs in list(self._owned.items()):
-            if ref in refs:
-                self._owned[uid] = refs - {ref}
+        self._own(ref, None)
 
     def _release(self, key: Key, ref: Ref) -> None:
         self._wanting[ref].discard(key)
@@ -152,22 +157,30 @@ class Configs(Generic[Key]):
     def _changed(self, change: Change) -> None:
         if change.resource not in (CONFIG_MAPS, SECRETS):
             return
+        data = self._data.get(change.ref)
+        if change.new is None and data is not None and change.old is not None and _uid(data) != _uid(change.old):
+            # What is gone is what stood there before a write of ours made it anew.
+            self._ahead.add(change.ref)
+            return
         self._ahead.discard(change.ref)
-        self._reown(change)
         if change.new is None:
             self._data.pop(change.ref, None)
+        if change.new is None or data is None or _version(data) <= _version(change.new):
+            self._own(change.ref, change.new)
         self._tell(change.ref)
 
-    def _reown(self, change: Change) -> None:
-        before, after = (controller_of(obj) if obj else None for obj in (change.old, change.new))
-        if before and (not after or after["uid"] != before["uid"]):
-            left = self._owned[before["uid"]] - {change.ref}
-            if left:
-                self._owned[before["uid"]] = left
-            else:
-                del self._owned[before["uid"]]
+    def _own(self, ref: Ref, obj: Obj | None) -> None:
+        before, after = self._owners.get(ref, frozenset()), _owners(obj)
+        for uid in before - after:
+            self._owned[uid] -= {ref}
+            if not self._owned[uid]:
+                del self._owned[uid]
+        for uid in after - before:
+            self._owned[uid] = self._owned.get(uid, frozenset()) | {ref}
         if after:
-            self._owned[after["uid"]] |= {change.ref}
+            self._owners[ref] = after
+        else:
+            self._owners.pop(ref, None)
 
     def _tell(self, ref: Ref) -> None:
         for listener in self._listeners:
@@ -177,6 +190,16 @@ class Configs(Generic[Key]):
 def _needed(obj: Obj) -> Obj:
     obj["metadata"].pop("managedFields", None)
     return obj
+
+
+def _owners(obj: Obj | None) -> frozenset[str]:
+    """The uids of the Canaries that an object belongs to."""
+    owners = (obj["metadata"].get("ownerReferences") or ()) if obj else ()
+    return frozenset(owner["uid"] for owner in owners if names.is_canary(owner))
+
+
+def _uid(obj: Obj) -> str:
+    return str(obj["metadata"].get("uid") or "")
 
 
 def _version(obj: Obj) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -19,7 +19,7 @@ from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
 from pyflagger.api.selectors import Selector
 from pyflagger.core.decision import Part
 from pyflagger.core.situation import Generated, Sync
-from pyflagger.objects import Create, Obj, Patch, Ref, Write
+from pyflagger.objects import Create, Obj, Patch, Ref, Write, part
 from pyflagger.operator.foreign import foreigners, unbound
 from pyflagger.operator.memo import Memo
 from pyflagger.operator.plan import Plan, Settings
@@ -27,7 +27,7 @@ from pyflagger.operator.shown import size, version_of
 from pyflagger.routing import services
 from pyflagger.routing.rehearsal import unsayable
 from pyflagger.routing.services import Role
-from pyflagger.workloads import autoscalers
+from pyflagger.workloads import autoscalers, copies
 from pyflagger.workloads.configs import NOTHING, Tracked, references
 from pyflagger.workloads.listening import release, takeover
 
@@ -41,13 +41,6 @@ Get: TypeAlias = Callable[[Ref], Obj | None]
 """Looks an object up."""
 
 
-class Copies(NamedTuple):
-    """What is wrong with our copies of configs: those that nobody uses, those that the primary's pods lack."""
-
-    stale: frozenset[Ref]
-    lost: frozenset[Ref]
-
-
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What follows from live objects whatever the time. `selector` and `tracked` are what `render` needs too."""
@@ -57,7 +50,7 @@ class Facts:
     revision: str
     matches: bool
     restored_replicas: int
-    copies: Copies
+    copies: copies.State
     unserved: Problem | None = None
     route: Route | Problem | None = None
     generated: Generated = field(default_factory=Generated)
@@ -67,12 +60,13 @@ class Facts:
 
 
 class Surroundings(NamedTuple):
-    """What one look works with. `owned`: our copies of configs."""
+    """What one look works with. `owned`: our copies of configs; `held`: metadata of all by the name of a copy."""
 
     plan: Plan
     get: Get
     tracked: Tracked | Problem
     owned: frozenset[Ref]
+    held: Mapping[Ref, Obj | None]
     settings: Settings
     theirs: object
     ours: object
@@ -90,7 +84,7 @@ def facts_of(around: Surroundings, memo: Memo) -> Facts:
         (size(get(plan.target)), size(get(plan.primary))),
         (around.theirs, around.ours),
         around.tracked,
-        around.owned,
+        (around.owned, around.held),
         [version_of(get(ref)) for ref in plan.others],
     )
     return memo.of("facts", made_of, lambda: _work_out(around, memo, selector))
@@ -103,9 +97,11 @@ def _asked(plan: Plan) -> object:
 
 
 def _owed(plan: Plan) -> object:
-    """What routes and Services follow of a status: a weight that is owed, and cookies."""
+    """What routes, Services and copies follow of a status: a weight that is owed, cookies, and what is promoted."""
     status = plan.canary.status
     return (
+        status.phase,
+        status.tracked_configs,
         status.canary_weight,
         status.last_applied_spec,
         status.session_affinity_cookie,
@@ -121,24 +117,26 @@ def _work_out(around: Surroundings, memo: Memo, selector: Selector | Problem | N
     options, known = around.settings.workloads, tracked if isinstance(tracked, Tracked) else NOTHING
     scaler = around.get(plan.autoscaler) if plan.autoscaler else None
     theirs, ours = around.theirs, around.ours
-    copies = memo.of("copies", (theirs, ours, around.owned, known), lambda: _copies(around, known, primary))
+    promoted = _promoted(plan, primary)
+    compared = (theirs, ours, around.owned, around.held, known, promoted)
+    copied = memo.of("copies", compared, lambda: _copies(around, known, primary, promoted))
     revision, matches, replicas = "", False, 1
     if kind and target:
         revision = memo.of("revision", (theirs,), lambda: kind.revision(target))
         replicas = kind.restored_replicas(plan.canary, target, primary, scaler)
     if kind and target and primary:
-        compared = (plan.canary.spec, theirs, ours, known)
-        matches = memo.of("matches", compared, lambda: bool(kind.matches(plan.canary, target, primary, known, options)))
+        shaped = (plan.canary.spec, theirs, ours, known)
+        matches = memo.of("matches", shaped, lambda: bool(kind.matches(plan.canary, target, primary, known, options)))
     return Facts(
         selector=selector,
         tracked=tracked,
         revision=revision,
         matches=matches,
         restored_replicas=replicas,
-        copies=copies,
+        copies=copied,
         unserved=_unserved(plan, target, primary),
         route=_route(around, selector),
-        generated=_generated(around, memo, selector, copies)
+        generated=_generated(around, memo, selector, copied)
         if kind and target
         else Generated(finalizer=_finalizer(plan)),
         unsayable=_unsayable(around, memo),
@@ -175,15 +173,25 @@ def _selector(plan: Plan, get: Get, settings: Settings) -> Selector | Problem | 
     return plan.workload.selector(plan.canary, target, ours, settings.workloads)
 
 
-def _copies(around: Surroundings, tracked: Tracked, primary: Obj | None) -> Copies:
-    """Our copies that neither the primary's pods nor the target's next ones use; those that its pods use and lack."""
-    if primary is None:
-        return Copies(frozenset(), frozenset())
-    namespace, owned = around.plan.canary.metadata.namespace, around.owned
-    pod = ((primary.get("spec") or {}).get("template") or {}).get("spec") or {}
-    used = frozenset(ref.ref(namespace) for ref in references(pod))
-    wanted = frozenset(ref.copy_ref(namespace) for ref in tracked.refs.values())
-    return Copies(stale=owned - used - wanted, lost=(used & wanted) - owned)
+def _copies(around: Surroundings, tracked: Tracked, primary: Obj | None, promoted: Mapping[str, str]) -> copies.State:
+    """What is wrong with the primary's copies of configs."""
+    namespace, used = around.plan.canary.metadata.namespace, None
+    if primary is not None:
+        used = frozenset(ref.ref(namespace) for ref in references(pod_of(primary)))
+    return copies.state(around.plan.canary, tracked, used, around.owned, around.held, promoted)
+
+
+def pod_of(workload: Obj | None) -> Obj:
+    """The pod spec of its template; empty for kinds without one."""
+    return part(part(part(workload or {}, "spec"), "template"), "spec")
+
+
+def _promoted(plan: Plan, primary: Obj | None) -> Mapping[str, str]:
+    """The checksums of the configs that the primary was promoted with; between releases the status has them, too."""
+    noted, status = copies.promoted(primary) if primary else None, plan.canary.status
+    if noted is None and status.phase in (Phase.INITIALIZED, Phase.SUCCEEDED):
+        return status.tracked_configs or {}
+    return noted or {}
 
 
 def _unserved(plan: Plan, target: Obj | None, primary: Obj | None) -> Problem | None:
@@ -228,7 +236,9 @@ def _route(around: Surroundings, selector: Selector | Problem | None) -> Route |
     return plan.router.read(plan.canary, live_routes(plan, settings, get), settings.routing)
 
 
-def _generated(around: Surroundings, memo: Memo, selector: Selector | Problem | None, copies: Copies) -> Generated:
+def _generated(
+    around: Surroundings, memo: Memo, selector: Selector | Problem | None, copied: copies.State
+) -> Generated:
     plan, get = around.plan, around.get
     scaler = get(plan.autoscaler) if plan.autoscaler else None
     primary_scaler = get(plan.primary_autoscaler) if plan.primary_autoscaler else None
@@ -245,11 +255,17 @@ def _generated(around: Surroundings, memo: Memo, selector: Selector | Problem | 
         target_autoscaler_paused=autoscalers.paused(scaler),
         routing=_sync(made[Part.ROUTING]),
         finalizer=_finalizer(plan),
-        stale_configs="drift" if copies.stale else "ok",
-        primary_configs="missing" if copies.lost else "ok",
+        stale_configs="drift" if copied.stale else "ok",
+        primary_configs=copied.problem or ("missing" if copied.lost else "ok"),
+        degraded=_degraded(copied),
         unbound=tuple(f"{ref.kind} {ref.name}" for ref in unbound(plan, get)),
         wanted={each: _digest(writes) for each, writes in made.items() if writes and not isinstance(writes, Problem)},
     )
+
+
+def _degraded(copied: copies.State) -> tuple[Problem, ...]:
+    """What is missing and cannot be brought back now, though the release goes on."""
+    return (copies.unknown(copied.gone),) if copied.gone else ()
 
 
 def _routing(around: Surroundings, memo: Memo) -> Writes:

@@ -72,7 +72,7 @@ def refusal(plan: Plan, write: Patch | Delete, live: Obj | None) -> Problem | No
     """Why this write must not go out: its object is another owner's."""
     if live is None:
         return None
-    if _of_canaries(live) if write.ref.kind in CONFIGS else _permitted(plan, write, live):
+    if _of_canaries(plan, live) if write.ref.kind in CONFIGS else _permitted(plan, write, live):
         return None
     verb = "delete" if isinstance(write, Delete) else "change"
     text = f"flagger refused to {verb} {write.ref}: it does not belong to canary {plan.canary.metadata.name}"
@@ -112,10 +112,10 @@ def _groups(plan: Plan) -> set[str]:
     return {kind.group for kind in plan.router.kinds} if plan.router else set()
 
 
-def _of_canaries(config: Obj) -> bool:
+def _of_canaries(plan: Plan, config: Obj) -> bool:
     """Whether a copy of a ConfigMap or Secret belongs to a Canary; several may share one."""
     owners = config["metadata"].get("ownerReferences") or ()
-    return any(owner.get("kind") == "Canary" for owner in owners)
+    return any(map(names.is_canary, owners)) or names.is_owned(plan.canary, config)
 
 
 def _derived(ref: Ref, obj: Obj, get: Get, rendered: Rendered) -> bool:

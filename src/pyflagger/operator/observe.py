@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from pyflagger.api import names
 from pyflagger.api.facts import Capabilities, Problem
+from pyflagger.api.meta import Meta
 from pyflagger.api.selectors import Selector
 from pyflagger.clock import Clock
 from pyflagger.core.situation import Primary, Situation, Target
@@ -52,15 +53,16 @@ Live: TypeAlias = Mapping[Ref, Obj | None]
 
 
 class Uses(NamedTuple):
-    """The configs that a target's pods use, the same with the primary's copies of them, and of which kinds they are."""
+    """The configs that a target's pods use, where copies of them may be, both, and of which kinds they are."""
 
     refs: tuple[ConfigRef, ...]
     originals: tuple[Ref, ...]
+    copies: tuple[Ref, ...]
     with_copies: frozenset[Ref]
     kinds: tuple[Resource, ...]
 
 
-NO_USES = Uses((), (), frozenset(), ())
+NO_USES = Uses((), (), (), frozenset(), ())
 
 
 class Around(NamedTuple):
@@ -124,12 +126,14 @@ class Eyes:
         self._configs.want(key, uses.with_copies)
         tracked = self._tracked(plan, uses, known.memo)
         owned = self._configs.owned(plan.canary.metadata.uid)
+        held = {ref: self._configs.meta(ref) for ref in uses.copies} if isinstance(tracked, Tracked) else {}
         rival = self._rivals.problem(key)
         if rival is not None:
             plan = replace(plan, problems=(*plan.problems, rival))
         shown = _shown(plan, live, known.memo, self._clock.now())
         theirs, ours = (shown.get(role, NOTHING_SHOWN).content for role in ("canary", "primary"))
-        facts = facts_of(Surroundings(plan, live.get, tracked, owned, self._settings, theirs, ours), known.memo)
+        around = Surroundings(plan, live.get, tracked, owned, held, self._settings, theirs, ours)
+        facts = facts_of(around, known.memo)
         known.shown = shown
         situation = self._apart(key, self._situation(plan, live, facts, known.shown, desk, unread), plan, facts)
         situation = replace(situation, rivalled=rival is not None, left=_named(left))
@@ -208,10 +212,10 @@ class Eyes:
         return Around(known.kinds, tuple(sorted(wanted, key=lambda problem: problem.text)))
 
     def _uses(self, plan: Plan, target: Obj | None, memo: Memo) -> Uses:
-        kind, namespace = plan.workload, plan.canary.metadata.namespace
+        kind, meta = plan.workload, plan.canary.metadata
         if not self._settings.options.enable_config_tracking or target is None or kind is None:
             return NO_USES
-        return memo.of("uses", (target.get("spec"),), lambda: _uses(kind.config_refs(target), namespace))
+        return memo.of("uses", (target.get("spec"),), lambda: _uses(kind.config_refs(target), meta))
 
     def _tracked(self, plan: Plan, uses: Uses, memo: Memo) -> Tracked | Problem:
         """The target's configs; the primary's copies are read when they are to be written. Raises NotYet."""
@@ -277,10 +281,10 @@ def _track(refs: tuple[ConfigRef, ...], namespace: str, find: Callable[[Ref], Fo
     return found
 
 
-def _uses(refs: tuple[ConfigRef, ...], namespace: str) -> Uses:
-    originals = tuple(ref.ref(namespace) for ref in refs)
-    copies = (ref.copy_ref(namespace) for ref in refs)
-    return Uses(refs, originals, frozenset((*originals, *copies)), kinds_of(originals))
+def _uses(refs: tuple[ConfigRef, ...], meta: Meta) -> Uses:
+    originals = tuple(ref.ref(meta.namespace) for ref in refs)
+    copies = tuple(copy for ref in refs for copy in ref.copy_refs(meta.namespace, meta.name))
+    return Uses(refs, originals, copies, frozenset((*originals, *copies)), kinds_of(originals))
 
 
 def _shown(plan: Plan, live: Live, memo: Memo, now: float) -> dict[str, Shown]:

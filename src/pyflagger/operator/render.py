@@ -13,9 +13,9 @@ from pyflagger.api.selectors import Selector
 from pyflagger.clock import Clock
 from pyflagger.core.decision import Part, SetRoute
 from pyflagger.kube.configs import Configs
-from pyflagger.objects import Create, Delete, Obj, Unread, Write
+from pyflagger.objects import Create, Obj, Unread, Write
 from pyflagger.operator.desk import Key
-from pyflagger.operator.facts import KUBERNETES, Writes, discovered, live_routes, primary_of, service_writes
+from pyflagger.operator.facts import KUBERNETES, Writes, discovered, live_routes, pod_of, primary_of, service_writes
 from pyflagger.operator.foreign import bind, refusal, unbound
 from pyflagger.operator.observe import Seen
 from pyflagger.operator.plan import Plan, Settings
@@ -23,7 +23,8 @@ from pyflagger.operator.world import World
 from pyflagger.routing import services
 from pyflagger.routing.services import Role
 from pyflagger.workloads.autoscalers import pause, primary_autoscaler
-from pyflagger.workloads.configs import Tracked, copies
+from pyflagger.workloads.configs import Tracked, as_used
+from pyflagger.workloads.copies import Copied, copies, left, restored
 
 
 class Moved(Exception):
@@ -43,9 +44,9 @@ class Renderer:
             Part.PRIMARY_WORKLOAD: self._create_primary,
             Part.PRIMARY_AUTOSCALER: self._autoscaler,
             Part.ROUTING: self._routing,
-            Part.PRIMARY_CONFIGS: lambda seen: self._copies(seen, self._tracked(seen)),
+            Part.PRIMARY_CONFIGS: self._restore_copies,
             Part.OWNERS: self._bind,
-            Part.STALE_CONFIGS: lambda seen: tuple(Delete(ref) for ref in sorted(seen.facts.copies.stale, key=str)),
+            Part.STALE_CONFIGS: self._leave_copies,
         }
 
     def part(self, seen: Seen, part: Part) -> Writes:
@@ -60,12 +61,12 @@ class Renderer:
             raise Moved
         if isinstance(primary, Problem):
             return primary
-        made = self._copies(seen, tracked)
+        made = self._copies(seen, as_used(tracked, pod_of(primary), seen.plan.canary.metadata.name))
         if isinstance(made, Problem):
             return made
         options, unique = self._settings.workloads, self._clock.unique()
-        written = kind.promote(seen.plan.canary, target, primary, tracked, options, unique)
-        return written if isinstance(written, Problem) else (*made, *written)
+        written = kind.promote(seen.plan.canary, target, primary, made.tracked, options, unique)
+        return written if isinstance(written, Problem) else (*made.writes, *written)
 
     def route(self, seen: Seen, action: SetRoute) -> Writes:
         """Split traffic; without a router the apex Service is turned."""
@@ -139,14 +140,26 @@ class Renderer:
         made = self._copies(seen, tracked)
         if isinstance(made, Problem):
             return made
-        unique = self._clock.unique()
-        created = kind.create_primary(seen.plan.canary, self._target(seen), tracked, self._settings.workloads, unique)
-        return created if isinstance(created, Problem) else (*made, *created)
+        options, unique = self._settings.workloads, self._clock.unique()
+        created = kind.create_primary(seen.plan.canary, self._target(seen), made.tracked, options, unique)
+        return created if isinstance(created, Problem) else (*made.writes, *created)
 
-    def _copies(self, seen: Seen, tracked: Tracked) -> Writes:
+    def _restore_copies(self, seen: Seen) -> Writes:
+        """Raises Moved when the configs are others than those that the decision saw."""
+        found, canary = seen.facts.copies, seen.plan.canary
+        if found.problem is not None:
+            return found.problem
+        held = {ref: self._configs.meta(ref) for ref in found.lost}
+        return restored(canary, self._tracked(seen), found.lost, held, self._settings.workloads)
+
+    def _leave_copies(self, seen: Seen) -> Writes:
+        live = {ref: self._configs.meta(ref) for ref in sorted(seen.facts.copies.stale, key=str)}
+        return tuple(left(seen.plan.canary, ref, obj) for ref, obj in live.items() if obj is not None)
+
+    def _copies(self, seen: Seen, tracked: Tracked) -> Copied | Problem:
         """Raises Moved while those that are there have not been read, which begins by asking."""
-        canary = seen.plan.canary
-        refs = [ref.copy_ref(canary.metadata.namespace) for ref in tracked.refs.values()]
+        meta, canary = seen.plan.canary.metadata, seen.plan.canary
+        refs = [copy for ref in tracked.refs.values() for copy in ref.copy_refs(meta.namespace, meta.name)]
         live = {ref: self._configs.find(ref) for ref in refs}
         made = copies(canary, tracked, live.__getitem__, self._settings.workloads)
         if not isinstance(made, Unread):

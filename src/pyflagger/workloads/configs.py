@@ -1,7 +1,7 @@
-"""ConfigMaps and Secrets that a target uses: which, their checksums, and the primary's copies of them.
+"""ConfigMaps and Secrets that a target uses: which, their checksums, and the names of the primary's copies of them.
 
 A change of a tracked one starts a release like a change of the template does. Called by the kinds of this room and by
-the operator; checksums are the reference's, so adopting its Canaries starts nothing.
+the operator; checksums are the reference's, so adopting its Canaries starts nothing. `copies` writes the copies.
 """
 
 from __future__ import annotations
@@ -10,20 +10,19 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Fault, Problem
-from pyflagger.api.names import owner_reference
-from pyflagger.objects import UNREAD, Create, Delete, Found, Obj, Patch, Ref, Unread, Write, controller_of, merge_diff
+from pyflagger.objects import UNREAD, Found, Obj, Ref, Unread
 from pyflagger.workloads import limits
-from pyflagger.workloads.options import Options
 
 TRACKING = "flagger.app/config-tracking"
 SECRET_TYPES = frozenset({"Opaque", "kubernetes.io/basic-auth", "kubernetes.io/ssh-auth", "kubernetes.io/tls"})
 SUFFIX = "-primary"
+NAME_MAX = 253
+"""Characters in the name of a ConfigMap or Secret."""
 
 Finder: TypeAlias = Callable[[Ref], Found]
 
@@ -45,17 +44,39 @@ class ConfigRef:
         """The object."""
         return Ref("v1", self.kind, namespace, self.name)
 
-    def copy_ref(self, namespace: str) -> Ref:
-        """The primary's copy."""
-        return Ref("v1", self.kind, namespace, self.name + SUFFIX)
+    def copy_refs(self, namespace: str, canary: str) -> tuple[Ref, ...]:
+        """Where the primary's copy may be: under the name that canaries share, or under the canary's own name."""
+        found = (self.name + SUFFIX, own_copy(self.name, canary))
+        return tuple(Ref("v1", self.kind, namespace, name) for name in found)
+
+
+def own_copy(config: str, canary: str) -> str:
+    """The name of a copy that no other canary uses.
+
+    No two pairs of config and canary have the same name: where names that contain `primary` could be read in two ways,
+    and where the name gets too long, a digest of both stands for the canary.
+    """
+    name = f"{config}{SUFFIX}-{canary}"
+    if "primary" not in config + canary and len(name) <= NAME_MAX:
+        return name
+    digest = hashlib.sha256(f"{config}/{canary}".encode()).hexdigest()[:10]
+    return f"{config[: NAME_MAX - len(SUFFIX) - 11].rstrip('-.')}{SUFFIX}-{digest}"
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """The configs of a target that are followed, by their key in the status."""
+    """The configs of a target that are followed, by their key in the status.
+
+    `names` has the name of the primary's copy where that is not the name that canaries share.
+    """
 
     refs: Mapping[str, ConfigRef]
     objects: Mapping[str, Obj]
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def copy_of(self, key: str) -> str:
+        """The name of the primary's copy."""
+        return self.names.get(key) or self.refs[key].name + SUFFIX
 
     @cached_property
     def checksums(self) -> dict[str, str]:
@@ -105,9 +126,20 @@ def renamed(pod: Obj, tracked: Tracked) -> Obj:
     """The pod spec with its tracked references pointing at the primary's copies."""
     result = copy.deepcopy(pod)
     for kind, holder, key in _sites(result):
-        if f"{kind.lower()}/{holder.get(key)}" in tracked.refs:
-            holder[key] += SUFFIX
+        config = f"{kind.lower()}/{holder.get(key)}"
+        if config in tracked.refs:
+            holder[key] = tracked.copy_of(config)
     return result
+
+
+def as_used(tracked: Tracked, pod: Obj, canary: str) -> Tracked:
+    """With the names that the primary's pods use: whichever copy they have, promotion keeps it where it can."""
+    used, names = {(ref.kind, ref.name) for ref in references(pod)}, {}
+    for key, ref in tracked.refs.items():
+        own = own_copy(ref.name, canary)
+        if (ref.kind, own) in used:
+            names[key] = own
+    return replace(tracked, names=names) if names else tracked
 
 
 # Tracking -----------------------------------------------------------------------------------------------------------
@@ -162,87 +194,3 @@ def go_json(data: Mapping[str, str] | None) -> str:
     for plain, escaped in _GO_ESCAPES.items():
         text = text.replace(plain, escaped)
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-
-
-# Copies -------------------------------------------------------------------------------------------------------------
-
-
-def copies(canary: Canary, tracked: Tracked, find: Finder, options: Options) -> tuple[Write, ...] | Problem | Unread:
-    """The writes that bring the primary's copies up to date."""
-    writes: list[Write] = []
-    for key, obj in sorted(tracked.objects.items()):
-        ref = tracked.refs[key].copy_ref(canary.metadata.namespace)
-        live = find(ref)
-        if isinstance(live, Unread):
-            return UNREAD
-        wanted = _copy(canary, ref, obj, live, options)
-        if live is None:
-            writes.append(Create(wanted))
-        elif not _is_ours(live):
-            return _foreign(ref)
-        elif live.get("type") != wanted.get("type") or live.get("immutable"):
-            if any(live.get(part) != wanted.get(part) for part in ("data", "binaryData", "type", "immutable")):
-                writes += [Delete(ref), Create(wanted)]
-        else:
-            writes += _update(ref, live, wanted)
-    return tuple(writes)
-
-
-def _copy(canary: Canary, ref: Ref, obj: Obj, live: Obj | None, options: Options) -> Obj:
-    ours = owner_reference(canary)
-    owners = [] if live is None else live["metadata"].get("ownerReferences") or []
-    others = [{**owner, "controller": False} for owner in owners if owner.get("uid") != ours["uid"]]
-    wanted: Obj = {
-        "apiVersion": ref.api_version,
-        "kind": ref.kind,
-        "metadata": {"name": ref.name, "namespace": ref.namespace, "ownerReferences": [*others, ours]},
-    }
-    labels = options.included(obj["metadata"].get("labels"))
-    if labels:
-        wanted["metadata"]["labels"] = labels
-    for part in ("data", "binaryData", "immutable", "type"):
-        if obj.get(part) is not None:
-            wanted[part] = obj[part]
-    return wanted
-
-
-def _update(ref: Ref, live: Obj, wanted: Obj) -> Iterator[Patch]:
-    body: Obj = {}
-    for part in ("data", "binaryData", "immutable"):
-        if (live.get(part) or None) != (wanted.get(part) or None):
-            change = (
-                merge_diff(live.get(part) or {}, wanted.get(part) or {}) if part != "immutable" else wanted.get(part)
-            )
-            body[part] = change
-    meta = live["metadata"]
-    if {**(meta.get("labels") or {}), **wanted["metadata"].get("labels", {})} != (meta.get("labels") or {}):
-        body["metadata"] = {"labels": wanted["metadata"]["labels"]}
-    if meta.get("ownerReferences") != wanted["metadata"]["ownerReferences"] and body:
-        body["metadata"] = {**(body.get("metadata") or {}), "ownerReferences": wanted["metadata"]["ownerReferences"]}
-    if body:
-        yield Patch(ref, body, meta.get("resourceVersion", ""))
-
-
-def _is_ours(live: Obj) -> bool:
-    return any(owner.get("kind") == "Canary" for owner in live["metadata"].get("ownerReferences") or ())
-
-
-def _foreign(ref: Ref) -> Problem:
-    text = f"{ref} exists and belongs to somebody else: it would be overwritten by the primary's copy"
-    return Problem(Fault.MANIFEST, text, f"Rename or delete {ref}.")
-
-
-def stale_copies(canary: Canary, before: Iterable[str], tracked: Tracked, find: Finder) -> tuple[Write, ...]:
-    """Deletes our copies of configs that were tracked before and are not any more. `before`: keys of the status."""
-    writes: list[Write] = []
-    for key in sorted(set(before) - set(tracked.refs)):
-        kind, _, name = key.partition("/")
-        api_kind = {"configmap": "ConfigMap", "secret": "Secret"}.get(kind)
-        if api_kind is None:
-            continue
-        ref = Ref("v1", api_kind, canary.metadata.namespace, name + SUFFIX)
-        live = find(ref)
-        owner = controller_of(live) if isinstance(live, dict) else None
-        if owner is not None and owner.get("uid") == canary.metadata.uid:
-            writes.append(Delete(ref))
-    return tuple(writes)

@@ -16,7 +16,7 @@ from pyflagger.api.facts import Problem, Readiness
 from pyflagger.api.owners import foreign
 from pyflagger.api.selectors import Selector
 from pyflagger.objects import Create, Obj, Patch, Ref, Resource, merge_diff, part, ref_of
-from pyflagger.workloads import affinity, configs, metadata, ports, selectors
+from pyflagger.workloads import affinity, configs, copies, metadata, ports, selectors
 from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
 from pyflagger.workloads.configs import ConfigRef, Tracked
 from pyflagger.workloads.listening import Listening, listening
@@ -125,7 +125,7 @@ class Templated:
                 "name": names.primary(canary),
                 "namespace": meta.get("namespace", ""),
                 "labels": {**options.included(meta.get("labels")), **selectors.own(found)},
-                "annotations": options.included(meta.get("annotations")),
+                "annotations": {**options.included(meta.get("annotations")), **copies.noted(tracked)},
                 "ownerReferences": [names.owner_reference(canary)],
             },
             "spec": {
@@ -143,7 +143,8 @@ class Templated:
             return False
         live = part(part(primary, "spec"), "template")
         mark = (part(live, "metadata").get("annotations") or {}).get(RESTART_MARK, "")
-        wanted = self._rendered(canary, target, tracked, options, found, mark)
+        used = configs.as_used(tracked, part(live, "spec"), canary.metadata.name)
+        wanted = self._rendered(canary, target, used, options, found, mark)
         if not mark:
             del wanted["metadata"]["annotations"][RESTART_MARK]
         return bool(pruned(wanted) == pruned(live))
