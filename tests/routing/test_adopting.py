@@ -65,6 +65,36 @@ def test_taken_over_in_a_release_it_has_the_weight_of_then(provider: str) -> Non
     assert one.read() == Route(70, 30)
 
 
+PORTED = sorted(name for name, found in ABLE.items() if found.kinds[0].kind not in ("TrafficSplit",))
+
+
+@pytest.mark.parametrize("provider", PORTED)
+@pytest.mark.parametrize(
+    "service, ok",
+    [
+        ({"port": 81}, False),
+        ({"port": 81, "ports": [{"name": "more", "port": 80}]}, True),
+        ({"port": 81, "portDiscovery": True}, True),
+    ],
+)
+def test_a_port_that_the_services_lack_is_told_before_the_takeover(
+    provider: str, service: dict[str, Any], ok: bool
+) -> None:
+    """Later it stops nothing, so that a release can always go back."""
+    one, rules = Mine(provider, BOTH, service=service), Mine(provider, BOTH)
+    for each in (one, rules):
+        for backend in (backend for backends in each.shape.lists(each.obj) for backend in backends):
+            if "destination" in backend:
+                backend["destination"]["port"] = {"number": 80}
+    found = one.router.reconcile(one.canary, {one.ref: one.obj}, one.options)
+    assert isinstance(found, Problem) is not ok
+    if isinstance(found, Problem):
+        assert "mine.test sends to port 80, but spec.service.port is 81" in found.text and found.todo
+    assert rules.reconcile() == 1
+    later = one.router.reconcile(one.canary, {rules.ref: rules.obj}, one.options)
+    assert not isinstance(later, Problem)
+
+
 @every_provider
 def test_weights_are_set_and_read_back(provider: str) -> None:
     """In one write each, spelled as the kind spells them; nothing else changes or is made."""

@@ -57,7 +57,7 @@ def test_each_port_has_a_service_of_traefik() -> None:
     }
 
 
-PRIMARY, TELLING = {"name": "web-primary", "port": 80}, {"name": "web-canary", "port": 8080, "scheme": "h2c"}
+PRIMARY, TELLING = {"name": "web-primary", "port": 80}, {"name": "web-canary", "port": 80, "scheme": "h2c"}
 
 
 def adopted(*services: dict[str, object], notes: dict[str, str] | None = None) -> Mine:

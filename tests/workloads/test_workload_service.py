@@ -121,3 +121,20 @@ def test_what_cannot_be_asked_for(name: str, provider: str, path: str) -> None:
     of = canary(name=name)
     found = validate(of, provider=provider, capabilities=Capabilities(ab=True), known_providers=("istio", "nginx"))
     assert [problem.path for problem in found] == ([path] if path else [])
+
+
+@pytest.mark.parametrize(
+    "asked, path",
+    [
+        ({}, ""),
+        ({"port": 81}, "spec.service.port"),
+        ({"ports": [{"name": "admin", "port": 9000}]}, "spec.service.ports[0].port"),
+    ],
+)
+def test_routes_lead_to_ports_that_the_service_has(asked: dict[str, Any], path: str) -> None:
+    """Otherwise no copy is made or written, and the text names both; one without ports leads elsewhere by its name."""
+    found = KIND.service(canary(**asked), service(), None, OPTIONS)
+    assert isinstance(found, Problem) is bool(path)
+    if isinstance(found, Problem):
+        assert found.path == path and path in found.text and "it has 80 (http)" in found.text
+    assert not isinstance(KIND.service(canary(**asked), service(ports=[]), None, OPTIONS), Problem)

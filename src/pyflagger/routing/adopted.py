@@ -20,6 +20,7 @@ from pyflagger.api.facts import ALL_PRIMARY, Fault, Problem, Route
 from pyflagger.objects import Obj, Ref, Resource, merge_diff, part
 from pyflagger.routing.base import Live, Writes
 from pyflagger.routing.generated import owed, patch
+from pyflagger.routing.ingresses import service_ports
 from pyflagger.routing.rules import inconsistent
 
 WEIGHTS = "flagger.app/original-weights"
@@ -114,6 +115,8 @@ class Adopted:
         if not pairs:
             return self._lacking()
         if WEIGHTS not in notes(obj):
+            if problem := self._portless(pairs):
+                return problem
             before = [[backend.get("weight") for backend in pair] for pair in pairs]
             made["metadata"]["annotations"] = {**notes(made), WEIGHTS: json.dumps(before)}
         for stable, new in pairs:
@@ -139,9 +142,28 @@ class Adopted:
         todo = f"Let a rule send to {primary} with weight 100 and to {other} with weight 0."
         return Problem(Fault.MANIFEST, text, todo, "spec.routeRef")
 
+    def _portless(self, pairs: Iterable[tuple[Obj, Obj]]) -> Problem | None:
+        """A port that the generated Services would not have. Copies of a Service have those of the Service."""
+        service, kind = self.canary.spec.service, self.canary.spec.target_ref.kind
+        if service is None or service.port_discovery or kind == "Service":
+            return None
+        known = service_ports(service)
+        wrong = (port for pair in pairs for port in map(_port, pair) if port is not None and port not in known)
+        if (port := next(wrong, None)) is None:
+            return None
+        text = f"{self._shown} sends to port {port}, but spec.service.port is {service.port}: visitors would get errors"
+        todo = f"Let {self._shown} send to port {service.port}, or add port {port} to spec.service.ports."
+        return Problem(Fault.MANIFEST, text, todo, "spec.routeRef")
+
     @property
     def _shown(self) -> str:
         return f"{self.kind.kind} {self.ref.name}.{self.ref.namespace}"
+
+
+def _port(backend: Obj) -> int | str | None:
+    """The port of a backend, where its kind names one."""
+    port = backend.get("port") or part(part(backend, "destination"), "port").get("number")
+    return port if isinstance(port, int | str) else None
 
 
 def stable_services(canary: Canary) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import copy
 from pyflagger.api import names
 from pyflagger.api.canary import Canary, Phase
 from pyflagger.api.durations import epoch
-from pyflagger.api.facts import READY, Problem, Readiness
+from pyflagger.api.facts import READY, Fault, Problem, Readiness
 from pyflagger.api.owners import foreign
 from pyflagger.objects import Create, Obj, Patch, Ref, Resource, merge_diff, part, ref_of
 from pyflagger.workloads import metadata
@@ -59,7 +59,9 @@ class Service(Unscaled):
         return settled(epoch(status.last_transition_time), now, f"{WORD} {whose(obj)} leads elsewhere just now")
 
     def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
-        """The canary's copy is what the target is."""
+        """The canary's copy is what the target is; one that lacks a port of the routes is not made, nor written."""
+        if (problem := _portless(canary, target)) is not None:
+            return problem
         wanted = _copy(canary, target, f"{names.target(canary)}-canary", unmarked(target["metadata"].get("labels")))
         if live is None:
             return (Create(wanted),)
@@ -92,6 +94,22 @@ class Service(Unscaled):
 
     def _primary(self, canary: Canary, target: Obj, options: Options) -> Obj:
         return _copy(canary, target, names.primary(canary), options.included(target["metadata"].get("labels")))
+
+
+def _portless(canary: Canary, target: Obj) -> Problem | None:
+    """The port that routes lead to and the Service does not have. One without ports leads elsewhere by its name."""
+    service, ports = canary.spec.service, part(target, "spec").get("ports") or ()
+    if service is None or not ports:
+        return None
+    further = ((f"spec.service.ports[{at}].port", port.port) for at, port in enumerate(service.ports))
+    asked = (("spec.service.port", service.port), *further)
+    have = {port.get("port") for port in ports}
+    path, port = next(((path, port) for path, port in asked if port not in have), ("", 0))
+    if not path:
+        return None
+    shown = ", ".join(f"{each.get('port')} ({each.get('name') or 'no name'})" for each in ports)
+    text = f"{WORD} {whose(target)} has no port {port}, where {path} leads: it has {shown}"
+    return Problem(Fault.MANIFEST, text, f"Set {path} to a port of {WORD} {whose(target)}, or add port {port}.", path)
 
 
 def _copied(service: Obj) -> Obj:
