@@ -38,6 +38,7 @@ from pyflagger.core.situation import (
     FindManager,
     FindTrouble,
     Generated,
+    Handed,
     Managed,
     Memory,
     Need,
@@ -147,6 +148,9 @@ class World:
     unselected: tuple[str, ...] = ()
     deaf: Mapping[str, Problem] = field(default_factory=dict)
     """Revisions whose pods lack a port that the primary's have."""
+    takes: tuple[str, ...] = ()
+    """Objects of the user's that have yet to be taken over."""
+    handed: Handed = field(default_factory=Handed)
     problems: tuple[Problem, ...] = ()
     rivalled: bool = False
     foreign: tuple[Problem, ...] = ()
@@ -242,6 +246,7 @@ class World:
                 target_autoscaler_paused=self.paused,
                 unbound=self.unbound,
                 degraded=self.degraded,
+                taken=self.takes,
                 wanted=self.wanted,
             ),
             problems=self.problems,
@@ -254,6 +259,7 @@ class World:
             reassert_zero=self.reassert_zero,
             route_waiting=self.route_waiting,
             left=self.leftovers,
+            handed=self.handed,
         )
 
     @property
@@ -444,6 +450,8 @@ class World:
             self.route = self.route or ALL_PRIMARY
         if part is Part.APEX_SERVICE:
             self.left = self.now
+        kinds = {Part.APEX_SERVICE: "Service", Part.ROUTING: "HTTPRoute"}
+        self.takes = tuple(one for one in self.takes if not one.startswith(kinds.get(part, "none")))
         self.parts[part] = "ok"
 
     def _promote(self, revision: str) -> bool:

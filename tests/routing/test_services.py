@@ -233,10 +233,24 @@ def test_it_is_given_back(case: str) -> None:
     assert services.finalize_apex(canary(), APP, after) == ()
 
 
-def test_ours_is_not_given_back() -> None:
-    """It goes with the Canary; one that is gone is gone."""
-    assert services.finalize_apex(canary(), APP, made()) == ()
+def test_ours_is_handed_over() -> None:
+    """Visitors come by it: it leads to the target's pods and belongs to nobody; one that is gone is gone."""
+    live = made()
+    live["metadata"]["ownerReferences"].append({"kind": "Team", "name": "a", "uid": "u7"})
+    cluster = Cluster(live)
+    assert cluster.write(services.finalize_apex(canary(), APP, live)) == 1
+    after = cluster.objects[services.ref(canary(), Role.APEX)]
+    assert after["metadata"]["ownerReferences"] == [{"kind": "Team", "name": "a", "uid": "u7"}]
+    assert after["spec"] == {**live["spec"], "selector": {"app": "web"}}
+    assert "kustomize.toolkit.fluxcd.io/reconcile" not in after["metadata"]["annotations"]
+    assert services.finalize_apex(canary(), APP, after) == ()
     assert services.finalize_apex(canary(), APP, None) == ()
+
+
+@pytest.mark.parametrize("selector, runs", [(None, False), (APP, False)])
+def test_ours_goes_with_its_target(selector: Selector | None, runs: bool) -> None:
+    """A Service without pods serves nobody."""
+    assert services.finalize_apex(canary(), selector, made(), runs=runs) == ()
 
 
 # Turning the apex ---------------------------------------------------------------------------------------------------

@@ -127,6 +127,12 @@ def owner_mark(canary: Canary) -> str:
     return f"{canary.metadata.name}.{canary.metadata.namespace}"
 
 
+def other_owners(canary: Canary, obj: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The owner references of an object without the one that makes it this Canary's."""
+    found = obj["metadata"].get("ownerReferences") or ()
+    return [owner for owner in found if not is_owned(canary, {"metadata": {"ownerReferences": [owner]}})]
+
+
 PRIMARY_REVISION = "flagger.app/primary-revision"
 """On a Knative Service: the name of the Revision that is the primary."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pyflagger.api.canary import Phase
-from pyflagger.core import analysis, bootstrap, contest, finalizer, guards, holding, promotion, reasons, start
+from pyflagger.core import analysis, bootstrap, contest, finalizer, guards, holding, promotion, reasons, start, takeover
 from pyflagger.core.case import Case, Step
 from pyflagger.core.decision import Decision
 from pyflagger.core.situation import Situation
@@ -52,5 +52,10 @@ def decide(situation: Situation) -> Decision:
     for step in steps:
         decision = step(case)
         if decision is not None:
-            return decision if situation.deleting else contest.damped(case, holding.ended(case, decision))
+            return decision if situation.deleting else _told(case, decision)
     return Decision(reasons=(reasons.DELETED,))
+
+
+def _told(case: Case, decision: Decision) -> Decision:
+    """With what has to be told or waited for before it is carried out."""
+    return takeover.told(case, contest.damped(case, holding.ended(case, decision)))

@@ -8,7 +8,7 @@ deletion timestamp and our finalizer.
 from __future__ import annotations
 
 from pyflagger.api.canary import Phase
-from pyflagger.core import reasons
+from pyflagger.core import reasons, takeover
 from pyflagger.core.case import Case, Step
 from pyflagger.core.decision import Decision, PauseAutoscaler, ReleaseFinalizer, Remember, Revert
 
@@ -51,7 +51,8 @@ def hand_back(case: Case) -> Decision | None:
     handed = case.situation.memory.said.get(HANDED)
     if handed is None:
         told = Remember(stamped=(HANDED,))
-        return case.act(reasons.HANDING_BACK, Revert("apex-service"), Revert("routing"), told)
+        said = takeover.handed(case)
+        return case.act(reasons.HANDING_BACK, *said, Revert("apex-service"), Revert("routing"), told)
     return case.until_heard(float(handed), reasons.HANDING_BACK)
 
 

@@ -76,7 +76,8 @@ class Generated:
     has the uid of an earlier Canary, or the user handed the object over.
     `target_autoscaler_paused` is None where there is none, or none that can be paused. `wanted` has a digest, by
     `decision.Part`, of what is to be written to each of the routes and Services that are not "ok": what somebody undoes
-    is the same each time, what follows a source that changes is not.
+    is the same each time, what follows a source that changes is not. `taken` are the user's objects, by kind and name,
+    that the next write to the apex Service or to the routes takes over.
     """
 
     canary_service: Sync = "ok"
@@ -91,7 +92,16 @@ class Generated:
     stale_configs: Sync = "ok"
     unbound: tuple[str, ...] = ()
     degraded: tuple[Problem, ...] = ()
+    taken: tuple[str, ...] = ()
     wanted: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """Objects, by kind and name: those that deletion gives `back` as they were, and those of ours that are `left`."""
+
+    back: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 # Checks and their results -------------------------------------------------------------------------------------------
@@ -245,7 +255,8 @@ class Situation:
     is the effective provider name. `deleting` is set once the object has a deletion timestamp and our finalizer.
     For provider `kubernetes` the route is what the apex Service selects. `reassert_zero`: scale a target that was
     scaled up while idle back to zero. `route_waiting` says why the data plane does not serve the route as it is
-    yet. `left` are objects of the Canary's own that its spec does not name any more, by kind and name.
+    yet. `left` are objects of the Canary's own that its spec does not name any more, by kind and name. `handed` is
+    what deletion will do to the objects that visitors come by.
     """
 
     canary: Canary
@@ -267,3 +278,4 @@ class Situation:
     reassert_zero: bool = False
     route_waiting: str = ""
     left: tuple[str, ...] = ()
+    handed: Handed = field(default_factory=Handed)

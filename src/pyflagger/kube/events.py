@@ -27,6 +27,7 @@ SAME_SECONDS = 3600.0
 QUEUE_MAX, REMEMBERED_MAX = 10_000, 10_000
 NAME_MAX, MESSAGE_MAX = 253, 1024
 WRITERS = 8
+WRITTEN_SECONDS_MAX = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,19 @@ class Events:
     def record(self, about: Obj, type_: str, text: str) -> None:
         """Tell; returns at once."""
         who = _named(about)
-        queue = self._queues[_digest(who["uid"] or who["name"])[0] % WRITERS]
         try:
-            queue.put_nowait((who, type_, _cut(shown(text)), self._clock.now()))
+            self._queue(who).put_nowait((who, type_, _cut(shown(text)), self._clock.now()))
         except asyncio.QueueFull:
             self.dropped += 1
+
+    async def written(self, about: Obj, seconds: float = WRITTEN_SECONDS_MAX) -> None:
+        """Wait until what was told of an object is written, for some seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._queue(_named(about)).join()
+
+    def _queue(self, who: Obj) -> asyncio.Queue[tuple[Obj, str, str, float]]:
+        return self._queues[_digest(who["uid"] or who["name"])[0] % WRITERS]
 
     async def _write_all(self, queue: asyncio.Queue[tuple[Obj, str, str, float]]) -> None:
         while True:

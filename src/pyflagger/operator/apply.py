@@ -103,7 +103,13 @@ class Hands:
         if action.part is Part.FINALIZER:
             await self._write(seen, (_finalizer_patch(self._live(seen), seen.plan.canary.spec.revert_on_deletion),))
         else:
+            await self._announced(seen)
             await self._write(seen, self._render.part(seen, action.part))
+
+    async def _announced(self, seen: Seen) -> None:
+        """Objects of the user's are not changed before an Event says so."""
+        if seen.situation.generated.taken:
+            await self._teller.written(seen.raw)
 
     async def _promote(self, seen: Seen, _: Desk, action: Promote) -> None:
         # Whoever follows the events learns that the primary is about to change before it does.
@@ -111,6 +117,7 @@ class Hands:
         await self._write(seen, self._render.promotion(seen, action.revision))
 
     async def _set_route(self, seen: Seen, _: Desk, action: SetRoute) -> None:
+        await self._announced(seen)
         await self._write(seen, self._render.route(seen, action))
 
     async def _scale(self, seen: Seen, _: Desk, action: ScaleTarget) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -18,13 +18,15 @@ from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
 from pyflagger.api.selectors import Selector
 from pyflagger.core.decision import Part
-from pyflagger.core.situation import Generated, Sync
+from pyflagger.core.situation import Generated, Handed, Sync
 from pyflagger.objects import Create, Obj, Patch, Ref, Write, part
 from pyflagger.operator.foreign import foreigners, unbound
 from pyflagger.operator.memo import Memo
 from pyflagger.operator.plan import Plan, Settings
 from pyflagger.operator.shown import size, version_of
-from pyflagger.routing import services
+from pyflagger.routing import original, services
+from pyflagger.routing.adopted import WEIGHTS
+from pyflagger.routing.knative import SAVED
 from pyflagger.routing.rehearsal import unsayable
 from pyflagger.routing.services import Role
 from pyflagger.workloads import autoscalers, copies
@@ -32,6 +34,9 @@ from pyflagger.workloads.configs import NOTHING, Tracked, references
 from pyflagger.workloads.listening import release, takeover
 
 KUBERNETES = "kubernetes"
+
+STORES = (original.ORIGINAL, WEIGHTS, SAVED)
+"""The annotations that hold what an object of the user's was."""
 
 SERVICES = {Part.CANARY_SERVICE: Role.CANARY, Part.PRIMARY_SERVICE: Role.PRIMARY, Part.APEX_SERVICE: Role.APEX}
 
@@ -57,6 +62,7 @@ class Facts:
     unsayable: tuple[Problem, ...] = ()
     foreign: tuple[Problem, ...] = ()
     """Objects of other owners that have names which flagger derives."""
+    handed: Handed = field(default_factory=Handed)
 
 
 class Surroundings(NamedTuple):
@@ -141,6 +147,7 @@ def _work_out(around: Surroundings, memo: Memo, selector: Selector | Problem | N
         else Generated(finalizer=_finalizer(plan)),
         unsayable=_unsayable(around, memo),
         foreign=foreigners(plan, around.get, partial(_rendered, around, selector)) if kind and target else (),
+        handed=_handed(around, selector),
     )
 
 
@@ -259,6 +266,7 @@ def _generated(
         primary_configs=copied.problem or ("missing" if copied.lost else "ok"),
         degraded=_degraded(copied),
         unbound=tuple(f"{ref.kind} {ref.name}" for ref in unbound(plan, get)),
+        taken=_taken(made.values()),
         wanted={each: _digest(writes) for each, writes in made.items() if writes and not isinstance(writes, Problem)},
     )
 
@@ -314,7 +322,43 @@ def service_writes(plan: Plan, role: Role, selector: Selector | None, settings: 
     ports = discovered(plan, role, get)
     turned = role is Role.APEX and plan.provider == KUBERNETES and services.serves_canary(live, selector)
     turned = turned and plan.canary.status.canary_weight == 100
-    return services.reconcile(plan.canary, role, selector, ports, live, to_canary=turned)
+    pods = part(part(part(target or {}, "spec"), "template"), "metadata").get("labels") or {}
+    return services.reconcile(plan.canary, role, selector, ports, live, to_canary=turned, pods=pods)
+
+
+def apex_back(plan: Plan, selector: Selector | Problem | None, get: Get) -> tuple[Write, ...]:
+    """What gives the apex Service back, or hands over one of our own."""
+    target, live = get(plan.target), get(services.ref(plan.canary, Role.APEX))
+    known = selector if isinstance(selector, Selector) else None
+    runs = target is not None and "deletionTimestamp" not in target["metadata"]
+    return services.finalize_apex(plan.canary, known, live, runs=runs)
+
+
+def _handed(around: Surroundings, selector: Selector | Problem | None) -> Handed:
+    """What deletion will do to objects that visitors come by; nothing as long as nobody deletes."""
+    plan = around.plan
+    if plan.canary.metadata.deletion_timestamp is None:
+        return Handed()
+    live, settings = live_routes(plan, around.settings, around.get), around.settings.routing
+    routes = plan.router.finalize(plan.canary, live, settings) if plan.router else ()
+    changed = [each for each in (*apex_back(plan, selector, around.get), *routes) if isinstance(each, Patch)]
+    left = [each for each in changed if "ownerReferences" in part(each.body, "metadata")]
+    return Handed(back=_shown([each for each in changed if each not in left]), left=_shown(left))
+
+
+def _taken(made: Iterable[Writes]) -> tuple[str, ...]:
+    """The user's objects of which the writes store what they were."""
+    writes = [each for writes in made if not isinstance(writes, Problem) for each in writes]
+    return _shown([each for each in writes if isinstance(each, Patch) and _stores(each)])
+
+
+def _stores(write: Patch) -> bool:
+    annotations = part(part(write.body, "metadata"), "annotations")
+    return any(annotations.get(key) is not None for key in STORES)
+
+
+def _shown(writes: Iterable[Patch]) -> tuple[str, ...]:
+    return tuple(f"{write.ref.kind} {write.ref.name}" for write in writes)
 
 
 def _rendered(around: Surroundings, selector: Selector | Problem | None, ref: Ref, get: Get) -> Writes:

@@ -254,6 +254,7 @@ class Eyes:
             deleting=meta.deletion_timestamp is not None and names.FINALIZER in meta.finalizers,
             reassert_zero=settings.options.idle_at_zero,
             route_waiting=_route_waiting(plan, live, settings),
+            handed=facts.handed,
         )
 
 

@@ -15,7 +15,16 @@ from pyflagger.core.decision import Part, SetRoute
 from pyflagger.kube.configs import Configs
 from pyflagger.objects import Create, Obj, Unread, Write
 from pyflagger.operator.desk import Key
-from pyflagger.operator.facts import KUBERNETES, Writes, discovered, live_routes, pod_of, primary_of, service_writes
+from pyflagger.operator.facts import (
+    KUBERNETES,
+    Writes,
+    apex_back,
+    discovered,
+    live_routes,
+    pod_of,
+    primary_of,
+    service_writes,
+)
 from pyflagger.operator.foreign import bind, refusal, unbound
 from pyflagger.operator.observe import Seen
 from pyflagger.operator.plan import Plan, Settings
@@ -113,12 +122,10 @@ class Renderer:
                 else ()
             )
         target = self._world.get(plan.target)
+        if thing == "apex-service":
+            return apex_back(plan, seen.facts.selector, self._world.get)
         if target is None or plan.workload is None:
             return ()
-        if thing == "apex-service":
-            selector = seen.facts.selector
-            live = self._world.get(services.ref(plan.canary, Role.APEX))
-            return services.finalize_apex(plan.canary, selector, live) if isinstance(selector, Selector) else ()
         scaler, primary = (
             self._world.get(plan.autoscaler) if plan.autoscaler else None,
             primary_of(plan, self._world.get),

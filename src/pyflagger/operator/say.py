@@ -49,6 +49,10 @@ class Teller:
         """Give those who are told a moment to hear of it."""
         await self._hooks.heard(Key(canary.metadata.namespace, canary.metadata.name))
 
+    async def written(self, raw: Obj) -> None:
+        """Wait a moment until the Events on a Canary are written."""
+        await self._events.written(raw)
+
     def alert(self, canary: Canary, alert: Alert) -> None:
         """An alert; without a notifier it is a log line."""
         name = f"{canary.metadata.name}.{canary.metadata.namespace}"

@@ -6,7 +6,6 @@ a primary is broken and the provider cannot split traffic itself.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
@@ -15,9 +14,10 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary, CustomMetadata, Service
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.api.selectors import Selector
-from pyflagger.objects import Create, Obj, Patch, Ref, Write, controller_of, ref_of
+from pyflagger.objects import Create, Obj, Patch, Ref, Write, ref_of
+from pyflagger.routing import takeover
+from pyflagger.routing.original import LAST_APPLIED as LAST_APPLIED
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 MANAGED_PORT_FIELDS = ("name", "port", "targetPort", "protocol", "appProtocol")
 
 
@@ -36,18 +36,34 @@ def ref(canary: Canary, role: Role) -> Ref:
 
 
 def reconcile(
-    canary: Canary, role: Role, selector: Selector, ports: tuple[Obj, ...], live: Obj | None, *, to_canary: bool = False
+    canary: Canary,
+    role: Role,
+    selector: Selector,
+    ports: tuple[Obj, ...],
+    live: Obj | None,
+    *,
+    to_canary: bool = False,
+    pods: Mapping[str, str] | None = None,
 ) -> tuple[Write, ...] | Problem:
-    """What brings one Service into shape. `to_canary`: the apex serves the canary's pods for now."""
+    """What brings one Service into shape. `to_canary`: the apex serves the canary's pods for now.
+
+    `pods`: the labels of the target's pods, which an apex of the user's has to lead to before it is taken over.
+    """
     if canary.spec.service is None:
         text = "spec.service is required"
         return Problem(Fault.MANIFEST, text, "Give spec.service.port, the port that users call.", "spec.service")
     theirs = role is Role.CANARY or to_canary
-    selected = selector.of_canary() if theirs else selector.of_primary(_selected(live))
+    selected = selector.of_canary() if theirs else selector.of_primary(_of_primary_now(selector, live))
     wanted = _desired(canary, canary.spec.service, role, selector.label, selected, ports)
     if live is None:
         return (Create(wanted),)
-    body = _changes(canary, live, wanted)
+    body = (
+        _users(canary.spec.service, live, wanted, selector, pods)
+        if _is_users(canary, role, live)
+        else _changes(canary, live, wanted)
+    )
+    if isinstance(body, Problem):
+        return body
     return (Patch(ref_of(live), body, live["metadata"].get("resourceVersion", "")),) if body else ()
 
 
@@ -58,6 +74,12 @@ def serves_canary(live: Obj | None, selector: Selector) -> bool:
 
 def _selected(live: Obj | None) -> Mapping[str, str]:
     return ((live or {}).get("spec") or {}).get("selector") or {}
+
+
+def _of_primary_now(selector: Selector, live: Obj | None) -> Mapping[str, str]:
+    """What a Service that leads to the primary selects by; empty for one that leads elsewhere."""
+    now = _selected(live)
+    return now if now.get(selector.label) == selector.primary.get(selector.label) else {}
 
 
 def _desired(
@@ -164,25 +186,38 @@ def _missing(wanted: Mapping[str, Mapping[str, str]], live: Obj) -> Obj:
     return change
 
 
-def finalize_apex(canary: Canary, selector: Selector, live: Obj | None) -> tuple[Write, ...]:
-    """Give a Service that was the user's back: it selects what its manifest says, or else the target's pods."""
-    owner = controller_of(live) if live is not None else None
-    if live is None or (owner is not None and owner.get("kind") == "Canary"):
-        return ()
-    wanted = _applied_selector(live) or selector.of_canary()
-    now = (live.get("spec") or {}).get("selector") or {}
-    if now == wanted:
-        return ()
-    body = {"spec": {"selector": {**{key: None for key in now if key not in wanted}, **wanted}}}
-    return (Patch(ref_of(live), body, live["metadata"].get("resourceVersion", "")),)
+def _is_users(canary: Canary, role: Role, live: Obj) -> bool:
+    return role is Role.APEX and not names.is_owned(canary, live)
 
 
-def _applied_selector(live: Obj) -> dict[str, str] | None:
-    text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
-    if not text:
-        return None
-    try:
-        selector = json.loads(text)["spec"]["selector"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return selector if isinstance(selector, dict) and selector else None
+def _users(
+    service: Service, live: Obj, wanted: Obj, selector: Selector, pods: Mapping[str, str] | None
+) -> Obj | Problem:
+    ours = _all_of_primary(selector)
+    unfit = takeover.refused(live, ours, pods) if pods is not None else None
+    return unfit or takeover.changes(service, live, wanted["spec"], ours, selector.of_canary())
+
+
+def _all_of_primary(selector: Selector) -> dict[str, str]:
+    """Every label that a Service which leads to the primary may select by."""
+    return {**selector.primary, **selector.further}
+
+
+def finalize_apex(
+    canary: Canary, selector: Selector | None, live: Obj | None, *, runs: bool = True
+) -> tuple[Write, ...]:
+    """Give the user's apex back as it was, and hand over one of our own, so that whoever comes by it is still served.
+
+    `selector` is None where the target is gone, and `runs` false where it goes as well: then ours goes with the Canary.
+    """
+    if live is None:
+        return ()
+    ours = _all_of_primary(selector) if selector else {}
+    theirs = selector.of_canary() if selector else {}
+    if not names.is_owned(canary, live):
+        body = takeover.given_back(live, ours, theirs)
+    elif selector and runs:
+        body = takeover.handed_over(live, theirs, names.other_owners(canary, live))
+    else:
+        return ()
+    return (Patch(ref_of(live), body, live["metadata"].get("resourceVersion", "")),) if body else ()

@@ -1,0 +1,39 @@
+"""What is the user's is named before the first write to it, with how it is given back.
+
+Called by `decide` for every decision, and by `finalizer` when objects are handed back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pyflagger.core import reasons
+from pyflagger.core.case import Case
+from pyflagger.core.decision import Action, Decision, Ensure, Part, Remember, SetRoute
+
+TAKEN = "taken-over"
+PARTS = (Part.APEX_SERVICE, Part.ROUTING)
+
+
+def told(case: Case, decision: Decision) -> Decision:
+    """The decision; if it is the first to write to objects of the user's, one event that names them comes first."""
+    taken = case.situation.generated.taken
+    if not taken or not any(map(_writes, decision.actions)):
+        return decision
+    known = (case.situation.memory.said.get(TAKEN) or "").split(", ")
+    if set(taken) <= set(known):
+        return decision
+    first = case.say(reasons.taking_over(case.canary, taken)), Remember(said=((TAKEN, ", ".join(taken)),))
+    return replace(decision, actions=(*first, *decision.actions))
+
+
+def _writes(action: Action) -> bool:
+    return isinstance(action, SetRoute) or (isinstance(action, Ensure) and action.part in PARTS)
+
+
+def handed(case: Case) -> Iterator[Action]:
+    """One event that names what is given back, and what is left to the user."""
+    found = case.situation.handed
+    if found.back or found.left:
+        yield case.say(reasons.handed(case.canary, found.back, found.left))
