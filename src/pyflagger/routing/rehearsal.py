@@ -27,7 +27,7 @@ def unsayable(router: Router, canary: Canary, live: Live, options: Options) -> t
     if isinstance(made, Problem):
         return ()
     found = dict.fromkeys(_limits(made))
-    there = after(live, made)
+    there = {ref: _versioned(obj) for ref, obj in after(live, made).items()}
     for route in splits(canary):
         writes = router.set(canary, there, route, options)
         if not isinstance(writes, Problem):
@@ -58,6 +58,11 @@ def after(live: Live, writes: Writes) -> dict[Ref, Obj | None]:
         else:
             there[write.ref] = merge_apply(there.get(write.ref), write.body)
     return there
+
+
+def _versioned(obj: Obj | None) -> Obj | None:
+    """With a resource version, as each object of a server has one: routers may count on it."""
+    return obj and {**obj, "metadata": {"resourceVersion": "0", **obj["metadata"]}}
 
 
 def _limits(writes: Writes) -> Iterator[Problem]:
