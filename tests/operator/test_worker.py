@@ -12,11 +12,12 @@ from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_PRIMARY, READY, Capabilities, Fault, Problem, Route
 from pyflagger.api.parse import parse_canary
 from pyflagger.clock import LoopClock
-from pyflagger.core.decision import Action, Decision, Promote, Remember, Say, ScaleTarget, SetRoute, WriteStatus
+from pyflagger.core.decision import Action, Decision, Ensure, Promote, Remember, Say, ScaleTarget, SetRoute, WriteStatus
 from pyflagger.core.situation import (
     DUE,
     CallHook,
     CheckMetric,
+    Generated,
     Memory,
     Need,
     Passed,
@@ -153,7 +154,7 @@ class Place:
             raise answer
         return answer or (Value(0.5) if isinstance(need, CheckMetric) else Passed())
 
-    async def apply(self, seen: Seen, desk: Desk, action: Action) -> None:
+    async def apply(self, seen: Seen, desk: Desk, action: Action) -> int:
         """Do it to the situation."""
         self.tried.append(action)
         if self.forbidden and isinstance(action, self.forbidden):
@@ -174,6 +175,7 @@ class Place:
                 self.situation = replace(self.situation, target=target)
             case Promote():
                 self.situation = replace(self.situation, primary=Primary(READY, matches_target=True))
+        return 1
 
     # What is done -----------------------------------------------------------------------------------------------------
 
@@ -363,21 +365,67 @@ async def test_a_cache_that_has_not_read_everything() -> None:
     assert place.weights == [20]
 
 
-class Forgetful(Place):
-    """Writes no status."""
+class Idle(Place):
+    """Carries out no action of one sort, and says that it had no write for it. `writes`: it had, without an effect."""
 
-    async def apply(self, seen: Seen, desk: Desk, action: Action) -> None:
+    idle: type[Action] = WriteStatus
+    writes = 0
+
+    async def apply(self, seen: Seen, desk: Desk, action: Action) -> int:
         """Everything else is done."""
-        if not isinstance(action, WriteStatus):
-            await super().apply(seen, desk, action)
+        if not isinstance(action, self.idle):
+            return await super().apply(seen, desk, action)
+        self.tried.append(action)
+        return self.writes
+
+
+def warnings(place: Place) -> list[str]:
+    """What events say of it."""
+    return [action.reason.text for action in place.done if isinstance(action, Say) and action.type == "Warning"]
+
+
+@pytest.mark.parametrize("writes, cause", [(0, "no write was rendered"), (1, "the API server took each write")])
+async def test_what_has_no_effect_is_told_once(writes: int, cause: str) -> None:
+    """As a bug of ours, in a condition and one event, with its cause; tried ever more seldom; over when it works."""
+    place = Idle()
+    place.idle, place.writes = Ensure, writes
+    place.situation = replace(place.situation, generated=Generated(primary_configs="missing"))
+    await place.run(60)
+    (text,) = warnings(place)
+    assert "ensure primary-configs for canary web.test 3 times and nothing changed" in text and cause in text
+    assert blocked(place).startswith(text) and place.told == []
+    tried = [action for action in place.tried if isinstance(action, Ensure)]
+    assert 9 < len(tried) < 36, "3 a look, and looks with backoff"
+    assert place.log.lines == [], "no traceback"
+    place.situation = replace(place.situation, generated=Generated())
+    await place.run(5)
+    assert blocked(place) == "" and place.weights == [20], "the release goes on"
 
 
 async def test_decisions_without_end_are_a_bug() -> None:
-    """An action that does not do what it should is found out, told, and paused for."""
-    place = Forgetful()
-    await place.run(11)
-    assert "no end after" in place.told[0].text and place.told[0].fault is Fault.US
-    assert len(place.told) < 5
+    """An action that does not do what it should is found out, told, and paused for, also when nothing can be told."""
+    place = Idle()
+    await place.run(60)
+    assert sum(isinstance(action, WriteStatus) for action in place.tried) < 100
+    assert any("and nothing changed" in text and "write status" in text for text in warnings(place))
+    assert len(warnings(place)) < 8
+
+
+class Restless(Place):
+    """Each write to the status brings another state of the world that asks for one."""
+
+    async def apply(self, seen: Seen, desk: Desk, action: Action) -> int:
+        """The route is never what it was."""
+        done = await super().apply(seen, desk, action)
+        if isinstance(action, WriteStatus | Remember):
+            self.situation = replace(self.situation, route=Route(90 - len(self.done) % 40, 10 + len(self.done) % 40))
+        return done
+
+
+async def test_a_world_that_never_rests() -> None:
+    """There is an upper bound of decisions in a look."""
+    place = await Restless().run(30)
+    assert any("came to no end for canary web.test in 24 decisions" in text for text in warnings(place))
 
 
 # The end ------------------------------------------------------------------------------------------------------------

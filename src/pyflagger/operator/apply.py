@@ -59,7 +59,7 @@ class Hands:
     ) -> None:
         self._client, self._world, self._configs = client, world, configs
         self._render, self._teller, self._telemetry, self._clock = render, teller, telemetry, clock
-        self._table: Mapping[type[Any], Callable[[Seen, Desk, Any], Awaitable[None]]] = {
+        self._table: Mapping[type[Any], Callable[[Seen, Desk, Any], Awaitable[int | None]]] = {
             Ensure: self._ensure,
             Promote: self._promote,
             SetRoute: self._set_route,
@@ -74,18 +74,22 @@ class Hands:
             WriteStatus: self._write_status,
         }
 
-    async def apply(self, seen: Seen, desk: Desk, action: Action) -> None:
-        """Carry one action out. Raises kube.client.ApiError; Conflict or Moved when the world has moved on."""
-        await self._table[type(action)](seen, desk, action)
+    async def apply(self, seen: Seen, desk: Desk, action: Action) -> int:
+        """Carry one action out; the number of writes that it took.
 
-    async def _write(self, seen: Seen, writes: tuple[Write, ...] | Problem) -> None:
-        """Send writes, each only if its object may be written for this Canary. Raises Blocked."""
+        Raises kube.client.ApiError; Conflict or Moved when the world has moved on.
+        """
+        return await self._table[type(action)](seen, desk, action) or 0
+
+    async def _write(self, seen: Seen, writes: tuple[Write, ...] | Problem) -> int:
+        """Send writes, each only if its object may be written for this Canary; how many. Raises Blocked."""
         if isinstance(writes, Problem):
             raise Blocked(writes)
         for write in writes:
             if not isinstance(write, Create) and (refused := refusal(seen.plan, write, self._world.get(write.ref))):
                 raise Blocked(refused)
             self._take_in(write, await self._client.apply(write))
+        return len(writes)
 
     def _take_in(self, write: Write, answer: Obj | None) -> None:
         """What the cache will only see later."""
@@ -99,41 +103,42 @@ class Hands:
             else:
                 self._world.learn(answer)
 
-    async def _ensure(self, seen: Seen, _: Desk, action: Ensure) -> None:
+    async def _ensure(self, seen: Seen, _: Desk, action: Ensure) -> int:
         if action.part is Part.FINALIZER:
-            await self._write(seen, (_finalizer_patch(self._live(seen), seen.plan.canary.spec.revert_on_deletion),))
-        else:
-            await self._announced(seen)
-            await self._write(seen, self._render.part(seen, action.part))
+            return await self._write(
+                seen, (_finalizer_patch(self._live(seen), seen.plan.canary.spec.revert_on_deletion),)
+            )
+        await self._announced(seen)
+        return await self._write(seen, self._render.part(seen, action.part))
 
     async def _announced(self, seen: Seen) -> None:
         """Objects of the user's are not changed before an Event says so."""
         if seen.situation.generated.taken:
             await self._teller.written(seen.raw)
 
-    async def _promote(self, seen: Seen, _: Desk, action: Promote) -> None:
+    async def _promote(self, seen: Seen, _: Desk, action: Promote) -> int:
         # Whoever follows the events learns that the primary is about to change before it does.
         await self._teller.heard(seen.plan.canary)
-        await self._write(seen, self._render.promotion(seen, action.revision))
+        return await self._write(seen, self._render.promotion(seen, action.revision))
 
-    async def _set_route(self, seen: Seen, _: Desk, action: SetRoute) -> None:
+    async def _set_route(self, seen: Seen, _: Desk, action: SetRoute) -> int:
         await self._announced(seen)
-        await self._write(seen, self._render.route(seen, action))
+        return await self._write(seen, self._render.route(seen, action))
 
-    async def _scale(self, seen: Seen, _: Desk, action: ScaleTarget) -> None:
-        await self._write(seen, self._render.scale(seen, action.replicas))
+    async def _scale(self, seen: Seen, _: Desk, action: ScaleTarget) -> int:
+        return await self._write(seen, self._render.scale(seen, action.replicas))
 
-    async def _pause(self, seen: Seen, _: Desk, action: PauseAutoscaler) -> None:
-        await self._write(seen, self._render.pause(seen, action.paused))
+    async def _pause(self, seen: Seen, _: Desk, action: PauseAutoscaler) -> int:
+        return await self._write(seen, self._render.pause(seen, action.paused))
 
-    async def _revert(self, seen: Seen, _: Desk, action: Revert) -> None:
-        await self._write(seen, self._render.revert(seen, action.thing))
+    async def _revert(self, seen: Seen, _: Desk, action: Revert) -> int:
+        return await self._write(seen, self._render.revert(seen, action.thing))
 
-    async def _release(self, seen: Seen, _: Desk, __: ReleaseFinalizer) -> None:
+    async def _release(self, seen: Seen, _: Desk, __: ReleaseFinalizer) -> int:
         try:
-            await self._write(seen, (_finalizer_patch(self._live(seen), wanted=False),))
+            return await self._write(seen, (_finalizer_patch(self._live(seen), wanted=False),))
         except NotFound:
-            return
+            return 0
 
     async def _say(self, seen: Seen, _: Desk, action: Say) -> None:
         self._teller.tell(seen.plan.canary, seen.raw, action)
@@ -147,7 +152,7 @@ class Hands:
     async def _remember(self, _: Seen, desk: Desk, action: Remember) -> None:
         desk.remember(action, self._clock.now())
 
-    async def _write_status(self, seen: Seen, _: Desk, action: WriteStatus) -> None:
+    async def _write_status(self, seen: Seen, _: Desk, action: WriteStatus) -> int:
         canary = seen.plan.canary
         self._telemetry.phase(canary, action.status.phase)
         live, wanted = self._live(seen), action.status.to_wire()
@@ -155,7 +160,8 @@ class Hands:
         body = {**missing, **merge_diff(canary.status.to_wire(), wanted)}
         if body:
             version = live["metadata"].get("resourceVersion", "")
-            await self._write(seen, (Patch(ref_of(live), {"status": body}, version, "status"),))
+            return await self._write(seen, (Patch(ref_of(live), {"status": body}, version, "status"),))
+        return 0
 
     def _live(self, seen: Seen) -> Obj:
         live = self._world.get(ref_of(seen.raw))

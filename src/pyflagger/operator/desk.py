@@ -45,6 +45,9 @@ class Desk:
     asking: Need | None = None
     gathering: asyncio.Task[None] | None = None
     refused: tuple[object, Problem] | None = None
+    stuck: Problem | None = None
+    """What was carried out and had no effect, until a look comes to its end."""
+
     contests: Mapping[str, Contest] = field(default_factory=dict)
 
     def keep_time(self, offset: float) -> None:
@@ -63,7 +66,7 @@ class Desk:
         return Memory(
             said=dict(self.said),
             tick=self.tick,
-            refused=self.refused[1] if self.refused else None,
+            refused=self.refused[1] if self.refused else self.stuck,
             contests=self.contests,
         )
 
@@ -91,7 +94,7 @@ class Desk:
 
     def turn_to(self, generation: int | None) -> None:
         """The spec is that of another generation now: what was asked by the old one answers nothing."""
-        self.generation, self.refused = generation, None
+        self.generation, self.refused, self.stuck = generation, None, None
         self.evidence.clear()
         self.stop_gathering()
 

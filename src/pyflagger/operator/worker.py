@@ -8,6 +8,7 @@ with backoff, and never touches another canary.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
@@ -15,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
 from pyflagger.core.decide import decide
-from pyflagger.core.decision import Action, Decision
+from pyflagger.core.decision import Action, Alert, Count, Decision, Ensure, Remember, Say
 from pyflagger.core.situation import Need, Result, Situation
 from pyflagger.core.transitions import BLOCKED
 from pyflagger.kube.client import ApiError, Conflict, Forbidden, NotLeader
@@ -28,7 +29,18 @@ from pyflagger.plugins import PluginFailed
 STEPS_MAX = 24
 """Decisions in one look. A release needs about five; more means that an action does not do what it should."""
 
+STILL_MAX = 3
+"""How often a decision may be carried out without anything to show for it: a write may be one that was made already."""
+
 BACKOFF_FIRST, BACKOFF_MAX = 0.5, 30.0
+
+
+class Stuck(Exception):
+    """A decision was carried out and nothing came of it: a bug of ours, told as `problem`."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.text)
+        self.problem = problem
 
 
 class Observed(Protocol):
@@ -48,7 +60,9 @@ class Limbs(Generic[Seen]):
 
     observe: Callable[[Key, Desk], Seen | None]
     gather: Callable[[Seen, Need], Awaitable[Result]]
-    apply: Callable[[Seen, Desk, Action], Awaitable[None]]
+    apply: Callable[[Seen, Desk, Action], Awaitable[int]]
+    """Carries an action out; the number of writes to the cluster that it took."""
+
     complain: Callable[[Key, Problem], None]
     judged: Callable[[Seen, float], None]
     decided: Callable[[Key, Decision], None]
@@ -83,7 +97,7 @@ class Worker(Generic[Seen]):
         desk = self._desks.setdefault(key, Desk())
         if desk.due is not None and self._clock.now() >= desk.due:
             desk.owed, desk.due = desk.due, None
-        refused = desk.refused
+        refused, stuck = desk.refused, desk.stuck
         try:
             decision = await self._steps(key, desk)
         except NotLeader:
@@ -94,6 +108,9 @@ class Worker(Generic[Seen]):
             self._retry(key, desk)
         except Forbidden as error:
             self._refused(key, desk, error.problem, is_news=desk.refused != refused)
+        except Stuck as error:
+            desk.stuck = error.problem
+            self._refused(key, desk, error.problem, is_news=stuck is None or stuck.text != error.problem.text)
         except (ApiError, PluginFailed) as error:
             self._failed(key, desk, error.problem)
         except Exception as error:
@@ -102,9 +119,17 @@ class Worker(Generic[Seen]):
         else:
             if decision is not None and not decision.needs:
                 desk.failures = 0
+                self._moves(key, desk)
             self._set_alarm(key, desk, decision)
 
+    def _moves(self, key: Key, desk: Desk) -> None:
+        """A look came to its end: whatever had no effect before is over, and the next look says so."""
+        if desk.stuck is not None:
+            desk.stuck = None
+            self.scheduler.poke(key)
+
     async def _steps(self, key: Key, desk: Desk) -> Decision | None:
+        still, before, writes = 0, None, 0
         for _ in range(STEPS_MAX):
             self.scheduler.seen(key)
             seen = self._limbs.observe(key, desk)
@@ -120,12 +145,19 @@ class Worker(Generic[Seen]):
                 self._gather(key, desk, seen, decision)
                 return decision
             desk.stop_gathering()
-            await self._apply(seen, desk, decision)
+            shown = replace(seen.situation, now=0.0)
+            still = still + 1 if shown == before else 0
+            if still == STILL_MAX:
+                raise Stuck(_without_effect(key, decision, writes))
+            writes = await self._apply(seen, desk, decision)
             if not decision.actions:
                 return decision
-        raise RuntimeError(f"no end after {STEPS_MAX} steps; the last reasons: {[r.code for r in decision.reasons]}")
+            before = shown
+        raise Stuck(_endless(key, decision))
 
-    async def _apply(self, seen: Seen, desk: Desk, decision: Decision) -> None:
+    async def _apply(self, seen: Seen, desk: Desk, decision: Decision) -> int:
+        """Carry a decision out; the number of writes."""
+        writes = 0
         if desk.began is not None:
             self._limbs.judged(seen, self._clock.monotonic() - desk.began)
             desk.began = None
@@ -134,12 +166,13 @@ class Worker(Generic[Seen]):
             desk.owed = None
         for action in decision.actions:
             try:
-                await self._limbs.apply(seen, desk, action)
+                writes += await self._limbs.apply(seen, desk, action)
             except Forbidden as error:
                 desk.refuse(action, error.problem)
                 raise
             desk.allow(action)
         desk.evidence.clear()
+        return writes
 
     def _gather(self, key: Key, desk: Desk, seen: Seen, decision: Decision) -> None:
         if desk.asking == decision.needs[0]:
@@ -194,6 +227,34 @@ class Worker(Generic[Seen]):
         delay = min(BACKOFF_MAX, BACKOFF_FIRST * 2.0 ** min(desk.failures, 10))
         desk.failures += 1
         self.scheduler.alarm(key, delay + self._clock.jitter(delay / 4))
+
+
+BUG = "This is a bug of flagger: report it with the log. It is tried again, ever more seldom; other canaries go on."
+
+
+def _without_effect(key: Key, decision: Decision, writes: int) -> Problem:
+    """Names what was tried, and whether it ever got to the API server."""
+    cause = "no write was rendered for it" if writes == 0 else "the API server took each write and left all as it was"
+    text = f"flagger tried to {_named(decision)} for canary {key} {STILL_MAX} times and nothing changed: {cause}"
+    return Problem(Fault.US, text, BUG)
+
+
+def _endless(key: Key, decision: Decision) -> Problem:
+    text = f"flagger came to no end for canary {key} in {STEPS_MAX} decisions, the last one to {_named(decision)}"
+    return Problem(Fault.US, text, BUG)
+
+
+def _named(decision: Decision) -> str:
+    """The actions of a decision by what they are about, those that only tell of it aside."""
+    telling = (Say, Alert, Count, Remember)
+    named = [action for action in decision.actions if not isinstance(action, telling)] or decision.actions
+    return ", ".join(_action(action) for action in named)
+
+
+def _action(action: Action) -> str:
+    """An action in words: `ensure primary-configs`, `write status`."""
+    words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(action).__name__).lower()
+    return f"{words} {action.part}" if isinstance(action, Ensure) else words
 
 
 def _ours(error: Exception) -> Problem:
