@@ -249,5 +249,7 @@ def test_writes_that_get_through() -> None:
 def test_a_shared_copy_may_be_written_by_each_canary_that_has_it() -> None:
     """A ConfigMap may have several owners and no controller."""
     shared = thing("v1", "ConfigMap", "settings-primary")
-    shared["metadata"]["ownerReferences"] = [{"kind": "Canary", "name": name} for name in ("shop", "web")]
+    shared["metadata"]["ownerReferences"] = [
+        {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": name} for name in ("shop", "web")
+    ]
     assert refused(plan_of(), shared) is None
