@@ -443,7 +443,7 @@ def test_a_sandbox_that_breaks_says_so_and_fails(
     class Falling:
         """A cluster whose ingress ends at once."""
 
-        kubeconfig, api, ingress, metrics = Path("k"), "a", "i", "m"
+        kubeconfig, api, ingress, metrics, proxy = Path("k"), "a", "i", "m", "p"
 
         async def broken(self) -> str:
             return "Traefik ended with status -9"

@@ -98,6 +98,27 @@ REFUSED: dict[str, tuple[str, Obj, int, str, str]] = {
         "Invalid",
         "spec.ports[0].port: Invalid value: 70000: must be between 1 and 65535",
     ),
+    "a target port that is no name": (
+        "services",
+        service("s", ports=[{"port": 80, "targetPort": "Web_Port"}]),
+        422,
+        "Invalid",
+        'spec.ports[0].targetPort: Invalid value: "Web_Port": must contain only alpha-numeric characters (a-z, 0-9)',
+    ),
+    "a target port that is too long": (
+        "services",
+        service("s", ports=[{"port": 80, "targetPort": "a-name-of-a-port"}]),
+        422,
+        "Invalid",
+        'spec.ports[0].targetPort: Invalid value: "a-name-of-a-port": must be no more than 15 characters',
+    ),
+    "a target port in quotes": (
+        "services",
+        service("s", ports=[{"port": 80, "targetPort": "8080"}]),
+        422,
+        "Invalid",
+        'spec.ports[0].targetPort: Invalid value: "8080": must contain at least one letter',
+    ),
     "a bad label": (
         "configmaps",
         config("a", labels={"k": "a b"}),

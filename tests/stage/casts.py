@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyflagger.objects import Obj
-from pyflagger.sandbox.network.routes import SCALED_OBJECTS
+from pyflagger.sandbox.network.routes import KEDA
 from stage import twins
 from stage.manifests import analysis, canary, deployment, image, ingress
 from stage.stage import Stage
@@ -109,7 +109,7 @@ KEDA = Cast(
     ),
     new_deployment,
     {"Deployment": lambda obj: (*pods(obj), obj["spec"]["replicas"]), "ScaledObject": scaler},
-    (SCALED_OBJECTS,),
+    KEDA,
     (twins.KEDA,),
 )
 

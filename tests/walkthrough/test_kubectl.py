@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
+import pty
 import re
 import stat
 import subprocess
-from collections.abc import Iterator, Sequence
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from pyflagger.kube.events import Events
 from pyflagger.kube.http import AiohttpTransport, find
 from pyflagger.kube.resources import CONFIG_MAPS
 from pyflagger.logs import logger
-from walkthrough.sandboxed import BIN, Sandbox, sandbox
+from walkthrough.sandboxed import BIN, COMMAND, Sandbox, first_line, sandbox
 
 pytestmark = pytest.mark.real
 
@@ -55,6 +58,32 @@ apiVersion: v1
 kind: Service
 metadata: {name: web, namespace: shop}
 spec: {selector: {app: web}, ports: [{port: 80, targetPort: http}]}
+"""
+
+
+TESTER = """
+apiVersion: v1
+kind: List
+items:
+  - apiVersion: apps/v1
+    kind: Deployment
+    metadata: {name: tester, namespace: shop}
+    spec:
+      selector: {matchLabels: {app: tester}}
+      template:
+        metadata: {labels: {app: tester}}
+        spec:
+          containers:
+            - name: tester
+              image: ghcr.io/fluxcd/flagger-loadtester:0.36.0
+              args: [-port=8080]
+              env: [{name: COLOUR, value: red}]
+              ports: [{name: http, containerPort: 8080}]
+              readinessProbe: {httpGet: {path: /healthz, port: http}}
+  - apiVersion: v1
+    kind: Service
+    metadata: {name: tester, namespace: shop}
+    spec: {selector: {app: tester}, ports: [{port: 80, targetPort: http}]}
 """
 
 
@@ -293,10 +322,157 @@ def test_a_client_library(place: Sandbox) -> None:
     assert said == {"seen": ["ADDED", "MODIFIED", "DELETED"], "conflict": 409, "canaries": 0}
 
 
-def test_events_of_one_second_as_they_happened(place: Sandbox) -> None:
+async def test_events_of_one_second_as_they_happened(place: Sandbox) -> None:
     """By `describe`, `get events` and `events --for`; a text that comes again is the last one, not the first."""
     texts = [f"text {number} of a release" for number in (*range(30), 3)]
-    asyncio.run(tell(place.places["kubeconfig"], texts))
+    await tell(place.places["kubeconfig"], texts)
     for words in (("describe", "configmap", "settings"), ("get", "events"), ("events", "--for=configmap/settings")):
         said = place.kubectl("-n", "shop", *words)
         assert re.findall(r"text \d+ of a release", said) == texts, words
+
+
+# Commands in pods -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tester(place: Sandbox) -> str:
+    """A load tester in the shop, applied as a `List`, by what `kubectl exec` calls it."""
+    assert "deployment.apps/tester created" in place.kubectl("apply", "-f", "-", said=TESTER)
+    place.kubectl("-n", "shop", "rollout", "status", "deployment/tester", "--timeout=60s")
+    return "deploy/tester"
+
+
+def test_exec(place: Sandbox, tester: str) -> None:
+    """Variables of the container, both streams, input to its end, exit codes, and what cannot be run."""
+
+    def run(*words: str, said: str = "", check: bool = True) -> str:
+        flags = ["-i"] if said else []
+        return place.kubectl("-n", "shop", "exec", *flags, tester, "--", *words, said=said, check=check)
+
+    assert sorted(run("sh", "-c", "echo $COLOUR; echo wrong >&2").split()) == ["red", "wrong"]
+    assert run("wc", "-c", said="x" * 200_000).strip() == "200000"
+    assert run("sh", "-c", "exit 3", check=False).strip() == "command terminated with exit code 3"
+    assert "no-such-program cannot be run in this container" in run("no-such-program", check=False)
+    said = place.kubectl("-n", "shop", "exec", tester, "-c", "other", "--", "true", check=False)
+    assert "container" in said and "other" in said
+
+
+def test_a_gate_is_opened_from_within_the_load_tester(place: Sandbox, tester: str) -> None:
+    """As the reference's documentation says: `localhost` is the pod, and Services have their names."""
+    body = '{"name": "podinfo", "namespace": "shop"}'
+
+    def curl(url: str) -> str:
+        return place.kubectl("-n", "shop", "exec", tester, "--", "curl", "-s", "-d", body, url)
+
+    assert curl("http://tester.shop/gate/check") == "Forbidden"
+    curl("http://localhost:8080/gate/open")
+    assert curl("http://tester/gate/check") == "Approved"
+
+
+TYPED = "tty; read a; echo got $a >&2"
+
+
+def test_exec_on_a_terminal(place: Sandbox, tester: str) -> None:
+    """`-it` gives the command one, with both streams in it; what is typed reaches it."""
+    ours, theirs = pty.openpty()
+    words = [
+        str(BIN / "kubectl"),
+        "-n",
+        "shop",
+        "exec",
+        "-it",
+        tester,
+        "--",
+        "sh",
+        "-c",
+        "tty; read a; echo got $a >&2",
+    ]
+    process = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, **place.environ})
+    os.write(ours, b"word\n")
+    assert process.wait(timeout=60) == 0
+    said = os.read(ours, 10_000).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert "/dev/" in said and "got word" in said
+
+
+def test_files_are_copied(place: Sandbox, tester: str, tmp_path: Path) -> None:
+    """Into a pod and out of it."""
+    pod = place.kubectl("-n", "shop", "get", "pods", "-l", "app=tester", "-o", "jsonpath={.items[0].metadata.name}")
+    (tmp_path / "a").write_text("a" * 100_000)
+    place.kubectl("cp", f"{tmp_path}/a", f"shop/{pod}:{tmp_path}/b")
+    place.kubectl("cp", f"shop/{pod}:{tmp_path}/b", f"{tmp_path}/c")
+    assert (tmp_path / "c").read_text() == (tmp_path / "a").read_text()
+
+
+def test_services_have_names_on_this_machine(place: Sandbox, tester: str) -> None:
+    """Through the proxy whose address the sandbox prints."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": place.places["proxy"]}))
+    with opener.open("http://tester.shop/healthz", timeout=10) as answer:
+        assert answer.read() == b"OK"
+
+
+@pytest.mark.parametrize("short", ["so", "sj", "ta", "cta"])
+def test_kinds_of_keda_have_their_short_names(place: Sandbox, short: str) -> None:
+    """So that people find what they look for."""
+    assert "No resources found" in place.kubectl("get", short)
+
+
+def test_nothing_outlives_a_killed_sandbox(tmp_path: Path) -> None:
+    """Its children end with it; its files are removed by the next one, and those of living ones stay."""
+    with place_in(tmp_path) as first, place_in(tmp_path) as second:
+        first.kubectl("create", "namespace", "shop")
+        first.kubectl("apply", "-f", "-", said=TESTER)
+        first.kubectl("-n", "shop", "rollout", "status", "deployment/tester", "--timeout=60s")
+        children = descendants(first.process.pid)
+        assert len(children) == 2, "Traefik and the load tester"
+        first.process.kill()
+        first.process.wait()
+        wait_until(lambda: not any(alive(pid) for pid in children))
+        left = [path for path in tmp_path.iterdir() if path.name.startswith("flagger-")]
+        assert len(left) == 6
+        for path in left:
+            os.utime(path, (0, 0))
+        with place_in(tmp_path) as third:
+            assert Path(third.places["kubeconfig"]).exists() and Path(second.places["kubeconfig"]).exists()
+            assert len([path for path in tmp_path.iterdir() if path.name.startswith("flagger-")]) == 6
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("flagger-")]
+
+
+@contextmanager
+def place_in(folder: Path) -> Iterator[Sandbox]:
+    """A sandbox whose temporary files are in a folder; it may have been killed when the block ends."""
+    environ = {**os.environ, "TMPDIR": str(folder)}
+    words = [*COMMAND, "--json", "--no-operator", "--mesh-provider=kubernetes"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environ)
+    try:
+        places = json.loads(first_line(process))
+        yield Sandbox(places, process, {"KUBECONFIG": places["kubeconfig"]})
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def descendants(pid: int) -> list[int]:
+    """The children of a process."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    return [int(word) for word in found.split()]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(so: Callable[[], bool]) -> None:
+    """Wait for other processes, 15 seconds at most."""
+    clock = SystemClock()
+    end = clock.monotonic() + 15
+    while not so():
+        assert clock.monotonic() < end
+        threading.Event().wait(0.05)

@@ -62,6 +62,7 @@ def places(stage: Staged) -> dict[str, str]:
         "api": cluster.api,
         "ingress": cluster.ingress,
         "metrics": cluster.metrics,
+        "proxy": cluster.proxy,
     }
     return found | ({"operator": stage.operator} if stage.operator else {})
 
@@ -69,8 +70,11 @@ def places(stage: Staged) -> dict[str, str]:
 def text(stage: Staged) -> str:
     """The same for people."""
     lines = [f"  {name:<12}{place}" for name, place in places(stage).items()]
-    hint = f"export KUBECONFIG={stage.cluster.kubeconfig} INGRESS={stage.cluster.ingress}"
-    return "\n".join(["The sandbox is ready; Ctrl-C ends it.", "", *lines, "", hint])
+    hints = [
+        f"export KUBECONFIG={stage.cluster.kubeconfig} INGRESS={stage.cluster.ingress}",
+        f"curl -x {stage.cluster.proxy} http://SERVICE.NAMESPACE:PORT/   # Services by their names",
+    ]
+    return "\n".join(["The sandbox is ready; Ctrl-C ends it.", "", *lines, "", *hints])
 
 
 async def serve(wanted: Asked) -> None:
@@ -95,7 +99,7 @@ def run(wanted: Asked) -> int:
 
 @click.command(cls=Words)
 @click.option(
-    "--json", is_flag=True, help="when ready, print one JSON line: kubeconfig, api, ingress, metrics, operator"
+    "--json", is_flag=True, help="when ready, print one JSON line: kubeconfig, api, ingress, metrics, proxy, operator"
 )
 @click.option("--kubeconfig", type=FILE, help="where to write the kubeconfig; without it: a temporary file")
 @click.option(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from pyflagger.operator import health
 from pyflagger.operator.http import AiohttpHttp
 from pyflagger.operator.options import Options
 from pyflagger.operator.run import Onlooker, Operator
+from pyflagger.sandbox import leftovers
 from pyflagger.sandbox.cluster import Cluster, Setup, kept_environment
 from pyflagger.sandbox.network.routes import FAMILIES, Family
 
@@ -122,8 +122,9 @@ async def staged(
     `options.metrics_server` is set here and `options.port` ignored. Raises CannotStart, OSError.
     """
     async with AsyncExitStack() as stack:
-        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="flagger-sandbox-"))
-        cluster = Cluster(replace(setup, kinds=crds()), clock, Commands(Path(home)).environment)
+        home = leftovers.folder("sandbox")
+        stack.callback(home.remove)
+        cluster = Cluster(replace(setup, kinds=crds()), clock, Commands(home.path).environment)
         http = await stack.enter_async_context(AiohttpHttp(rewrite=cluster.resolve))
         await cluster.start(http)
         stack.push_async_callback(cluster.stop)

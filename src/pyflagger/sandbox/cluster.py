@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 import sys
-import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,11 +22,13 @@ import yaml
 from pyflagger.clock import Clock
 from pyflagger.kube.protocol import ApiRequest
 from pyflagger.objects import Obj
-from pyflagger.sandbox import metrics
+from pyflagger.sandbox import leftovers, metrics
 from pyflagger.sandbox.apiserver import ApiServer, HttpFront, InProcess
-from pyflagger.sandbox.apiserver.errors import bad_request
+from pyflagger.sandbox.apiserver.errors import bad_request, not_found
 from pyflagger.sandbox.apiserver.store import Shelf
+from pyflagger.sandbox.kubelet import commands
 from pyflagger.sandbox.kubelet.cluster import Workers
+from pyflagger.sandbox.kubelet.commands import Command
 from pyflagger.sandbox.kubelet.images import Launch
 from pyflagger.sandbox.kubelet.local import LocalRuntime
 from pyflagger.sandbox.kubelet.network import Addresses, claim
@@ -36,7 +37,7 @@ from pyflagger.sandbox.mesh import TRAFFIC_SPLITS, Mesh
 from pyflagger.sandbox.network.ingress import Access, Traefik
 from pyflagger.sandbox.network.names import Address, Names
 from pyflagger.sandbox.network.proxy import ForwardProxy
-from pyflagger.sandbox.network.routes import SCALED_OBJECTS, Family
+from pyflagger.sandbox.network.routes import KEDA, Family
 from pyflagger.sandbox.targets import pod_targets
 from pyflagger.sandbox.trouble import CannotStart
 from pyflagger.wire import Http
@@ -87,7 +88,7 @@ class Cluster:
         self._mesh = Mesh(Names(self._get, self._list), self._list, clock, self._claim) if setup.mesh else None
         self._proxy = ForwardProxy(self.names)
         self._runtime = LocalRuntime(clock, builtin_images(self._environ), addresses=self._claim.addresses())
-        self.api = self.metrics = ""
+        self.api = self.metrics = self.proxy = ""
         self._token = secrets.token_urlsafe(24)
         self.ingress = self._traefik.url
         self.kubeconfig = setup.kubeconfig or Path()
@@ -115,16 +116,18 @@ class Cluster:
 
     async def _start(self, http: Http) -> None:
         enter, later = self._stack.enter_async_context, self._stack.push_async_callback
+        leftovers.sweep(self._clock.now)
         self._stack.callback(self._claim.release)
         self._own_kubeconfig()
         later(self._traefik.stop)
-        front = await enter(HttpFront(self.server, token=self._token))
+        front = await enter(HttpFront(self.server, token=self._token, execute=self._execute))
         self.api = front.url
         await self._furnish()
         if self._mesh:
             later(self._mesh.stop)
             await self._mesh.start()
         await self._proxy.start()
+        self.proxy = self._proxy.url("default")
         later(self._proxy.stop)
         later(self._runtime.close)
         workers = Workers(self.transport("controllers"), self._clock, self._runtime)
@@ -143,7 +146,7 @@ class Cluster:
     async def _furnish(self) -> None:
         """Kinds and objects that a cluster has before anybody uses it."""
         family = self._setup.family
-        kinds = (*self._setup.kinds, SCALED_OBJECTS, *((TRAFFIC_SPLITS,) if self._mesh else ()))
+        kinds = (*self._setup.kinds, *KEDA, *((TRAFFIC_SPLITS,) if self._mesh else ()))
         for kind in (*kinds, *(family.kinds if family else ())):
             await self._create(kind)
         for obj in (INGRESS_CLASS, *(family.objects(self._traefik.web_port) if family else ())):
@@ -206,9 +209,25 @@ class Cluster:
         return self._services.take((meta["namespace"], meta["name"]))
 
     def _environ(self, launch: Launch) -> Mapping[str, str]:
-        proxy = self._proxy.url(launch.namespace)
-        more = self._environment(launch.namespace, proxy)
+        proxy = self._proxy.url(launch.namespace, "" if launch.remap else launch.address)
+        more = self._environment(launch.namespace, self._proxy.url(launch.namespace))
         return {**kept_environment(), "http_proxy": proxy, "HTTP_PROXY": proxy, **more}
+
+    async def _execute(
+        self, namespace: str, name: str, container: str, argv: Sequence[str], stdin: bool, terminal: bool
+    ) -> Command:
+        """Run a command in a container. Raises ApiError, OSError."""
+        pod = self._get("Pod", namespace, name)
+        if pod is None:
+            raise not_found("pods", "", name)
+        container = container or pod["spec"]["containers"][0]["name"]
+        launch = self._runtime.running(pod["metadata"]["uid"], container)
+        if launch is None:
+            raise bad_request(f'unable to upgrade connection: container not found ("{container}")')
+        if not argv:
+            raise bad_request("you must specify at least one command for the container")
+        env = {**self._environ(launch), **launch.env}
+        return await commands.start(argv, env, stdin=stdin, terminal=terminal)
 
     async def _logs(self, pod: Obj, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
         """The lines of a container, and with `follow` those that come."""
@@ -234,9 +253,9 @@ class Cluster:
 
     def _own_kubeconfig(self) -> None:
         if self._setup.kubeconfig is None:
-            handle, name = tempfile.mkstemp(prefix="flagger-sandbox-", suffix=".kubeconfig")
-            os.close(handle)
-            self.kubeconfig = Path(name)
+            kept = leftovers.file("sandbox", ".kubeconfig")
+            self.kubeconfig = kept.path
+            self._stack.callback(kept.remove)
         elif not replaceable(self.kubeconfig):
             raise CannotStart(
                 f"{self.kubeconfig} exists and is no sandbox's kubeconfig; it would be lost: name another file"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hmac
+import json
 from contextlib import aclosing
 
 from aiohttp import web
 
+from pyflagger.sandbox.apiserver import routes, streaming
+from pyflagger.sandbox.apiserver.errors import ApiError
 from pyflagger.sandbox.apiserver.faults import Broken
 from pyflagger.sandbox.apiserver.messages import JSON, Request, Response, WatchStream
-from pyflagger.sandbox.apiserver.server import ApiServer
+from pyflagger.sandbox.apiserver.routes import Route
+from pyflagger.sandbox.apiserver.server import ApiServer, refusal
+from pyflagger.sandbox.apiserver.streaming import Execute
 
 # The real server's limit of a request body.
 MAX_BODY = 3 << 20
@@ -32,8 +37,15 @@ class HttpFront:
     browser, and who may create pods here runs programs.
     """
 
-    def __init__(self, server: ApiServer, host: str = "127.0.0.1", port: int = 0, token: str = "") -> None:
-        self._server, self._host, self._port = server, host, port
+    def __init__(
+        self,
+        server: ApiServer,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str = "",
+        execute: Execute | None = None,
+    ) -> None:
+        self._server, self._host, self._port, self._execute = server, host, port, execute
         self._token = token.encode()
         self._runner: web.AppRunner | None = None
         self.url = self.base = ""
@@ -68,10 +80,40 @@ class HttpFront:
         path = self._admitted(request)
         if path is None:
             return web.json_response(UNAUTHORIZED, status=401)
+        route = routes.parse(path)
+        if self._execute and route and route.subresource == "exec" and route.plural == "pods":
+            return await self._exec(request, route, self._execute)
         said = await self._answer(request, path)
         if isinstance(said, Response):
             return web.Response(status=said.status, body=said.body, headers=dict(said.headers))
         return await self._stream(request, said)
+
+    async def _exec(self, request: web.Request, route: Route, execute: Execute) -> web.StreamResponse:
+        """A command in a container, its streams in a WebSocket."""
+        socket = web.WebSocketResponse(protocols=streaming.PROTOCOLS)
+        if not socket.can_prepare(request):
+            text = "exec needs a WebSocket here: use kubectl 1.31 or later"
+            return _refused(ApiError(400, "BadRequest", text))
+        said = request.query
+        argv, container = said.getall("command", []), said.get("container", "")
+        stdin, terminal = (said.get(key) in ("true", "1") for key in ("stdin", "tty"))
+        try:
+            command = await execute(route.namespace, route.name, container, argv, stdin, terminal)
+        except ApiError as error:
+            return _refused(error)
+        except OSError as error:
+            await socket.prepare(request)
+            status = streaming.not_started(f"{argv[0]} cannot be run in this container: {error.strerror}")
+            await socket.send_bytes(bytes([streaming.ERROR]) + json.dumps(status).encode())
+            await socket.close()
+            return socket
+        try:
+            await socket.prepare(request)
+        except BaseException:
+            await command.stop()
+            raise
+        await streaming.attend(socket, command)
+        return socket
 
     def _admitted(self, request: web.Request) -> str | None:
         """The path of a request that brings the token; None for one that does not."""
@@ -114,6 +156,11 @@ class HttpFront:
                 return response
         await response.write_eof()
         return response
+
+
+def _refused(error: ApiError) -> web.Response:
+    said = refusal(error)
+    return web.Response(status=said.status, body=said.body, headers=dict(said.headers))
 
 
 def _abort(request: web.Request) -> None:

@@ -29,6 +29,9 @@ _SCALARS: dict[str, Obj] = {
     "object": {"type": "object"},
     "int-or-string": {"oneOf": [{"type": "integer"}, {"type": "string"}], "format": "int-or-string"},
 }
+PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+"""Version 2 as protobuf. Clients ask for it with `@` before the last version, which is no media type."""
+
 _META = "V1ObjectMeta"
 _QUERY = ("dryRun", "fieldManager", "fieldValidation", "pretty")
 
@@ -66,6 +69,12 @@ class OpenApi:
         info = {"title": "Kubernetes", "version": server_version()["gitVersion"]}
         return {"swagger": "2.0", "info": info, "paths": {}, "definitions": {}}
 
+    def legacy_protobuf(self) -> bytes:
+        """The same as gnostic's message `openapi.v2.Document`: `swagger`, and `info` with title and version."""
+        said = self.legacy()
+        info = _field(1, said["info"]["title"].encode()) + _field(2, said["info"]["version"].encode())
+        return _field(1, said["swagger"].encode()) + _field(2, info) + _field(8, b"") + _field(9, b"")
+
     def _refresh(self) -> None:
         if self._revision != self._registry.revision:
             self._revision = self._registry.revision
@@ -75,6 +84,11 @@ class OpenApi:
         served = [r for r in self._registry.all() if (r.group, r.version) == (group, version)]
         said = repr([(r.plural, r.kind, r.schema) for r in served])
         return hashlib.sha256(said.encode()).hexdigest()[:32].upper()
+
+
+def _field(number: int, value: bytes) -> bytes:
+    """A field of a protobuf message that is shorter than 128 bytes."""
+    return bytes([number << 3 | 2, len(value)]) + value
 
 
 def _root(group: str, version: str) -> str:

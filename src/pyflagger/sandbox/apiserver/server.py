@@ -17,6 +17,7 @@ from pyflagger.sandbox.apiserver import (
     discovery,
     errors,
     messages,
+    openapi,
     patching,
     routes,
     subresources,
@@ -121,12 +122,18 @@ class ApiServer:
         if path.startswith("/openapi/v3/"):
             return answer(self._openapi.document(path.removeprefix("/openapi/v3/")))
         if path == "/openapi/v2":
-            return answer(self._openapi.legacy())
+            return self._legacy(request)
         if path == "/version":
             return answer(discovery.server_version())
         if path.split("/")[1:2] in (["healthz"], ["livez"], ["readyz"]):
             return Response(200, b"ok", {"content-type": "text/plain"})
         return answer(discovery.document(self.registry, path))
+
+    def _legacy(self, request: Request) -> Response:
+        """The document of version 2, as kubectl asks for it where version 3 lacks a kind, such as `List`."""
+        if openapi.PROTOBUF in request.accept.replace("@", "."):
+            return Response(200, self._openapi.legacy_protobuf(), {"content-type": openapi.PROTOBUF})
+        return answer(self._openapi.legacy())
 
     async def _below(self, resource: Resource, route: Route, request: Request) -> Response | WatchStream:
         """Subresources that are not part of the object."""

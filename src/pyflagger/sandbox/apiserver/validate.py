@@ -42,6 +42,22 @@ def _same(new: Obj, old: Obj | None, path: str) -> Iterator[Cause]:
 def _port(value: Any, path: str) -> Iterator[Cause]:
     if isinstance(value, int) and not 1 <= value <= 65535:
         yield wrong(path, value, "must be between 1 and 65535, inclusive")
+    if isinstance(value, str) and value:
+        yield from (wrong(path, value, text) for text in _port_name_problems(value))
+
+
+def _port_name_problems(name: str) -> Iterator[str]:
+    """What a port's name has wrong, in the real server's words and order."""
+    if len(name) > 15:
+        yield "must be no more than 15 characters"
+    if not re.fullmatch(r"[-a-z0-9]+", name):
+        yield "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"
+    if not re.search(r"[a-z]", name):
+        yield "must contain at least one letter (a-z)"
+    if "--" in name:
+        yield "must not contain consecutive hyphens"
+    if name.startswith("-") or name.endswith("-"):
+        yield "must not begin or end with a hyphen"
 
 
 def _pod_spec(spec: Obj, path: str) -> Iterator[Cause]:
@@ -73,6 +89,8 @@ def _container(container: Obj, path: str, volumes: set[Any]) -> Iterator[Cause]:
         if "containerPort" not in port:
             yield required(f"{at}.containerPort")
         yield from _port(port.get("containerPort"), f"{at}.containerPort")
+        if port.get("name"):
+            yield from _port(port["name"], f"{at}.name")
         if port.get("protocol") not in _PROTOCOLS:
             yield unsupported(f"{at}.protocol", port.get("protocol"), _PROTOCOLS)
     for index, env in enumerate(container.get("env") or ()):

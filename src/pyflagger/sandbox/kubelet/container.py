@@ -63,6 +63,7 @@ class Container:
         self.state = ContainerState(spec["name"], spec["image"])
         self.log = Log()
         self.process: Process | None = None
+        self.launched: Launch | None = None
         self._image = parse(spec["image"])
 
     async def run(self) -> None:
@@ -86,7 +87,8 @@ class Container:
         env = await self._configured()
         began = clock.now()
         try:
-            process = await launch_with(self._launch(env))
+            self.launched = self._launch(env)
+            process = await launch_with(self.launched)
         except StartFailed as error:
             self.log.write(str(error))
             self._say("Warning", "Failed", f"Error: {error}")

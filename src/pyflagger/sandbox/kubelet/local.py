@@ -17,7 +17,7 @@ from pyflagger.objects import Obj
 
 from .container import Container, Surroundings
 from .env import volumes
-from .images import Images
+from .images import Images, Launch
 from .network import Addresses, OneAddress
 from .runtime import Desk
 from .status import pod_status
@@ -147,6 +147,12 @@ class LocalRuntime:
             return None
         log = pod.containers[container].log
         return tuple(log.previous if previous else log.current)
+
+    def running(self, uid: str, container: str) -> Launch | None:
+        """What a container that runs was started with."""
+        pod = self._pods.get(uid)
+        found = pod.containers.get(container) if pod else None
+        return found.launched if found and found.process else None
 
     async def close(self) -> None:
         """End every pod at once and close the session."""

@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from pyflagger.sandbox.children import fall_with_parent, falling_by
 from pyflagger.sandbox.podinfo.options import BadFlag, parse
 from pyflagger.sandbox.podinfo.server import Podinfo
 
@@ -122,6 +123,7 @@ class ChildProcess:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=fall_with_parent,
             )
         except OSError:
             raise NoSuchCommand(argv[0]) from None
@@ -156,6 +158,8 @@ async def spawn(launch: Launch, argv: Sequence[str], env: Mapping[str, str], por
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
+            # The load tester ends what it has started when it is asked to.
+            preexec_fn=falling_by(signal.SIGTERM, os.getpid()),
         )
     except OSError as error:
         raise StartFailed(f"cannot start {argv[0]}: {error}") from None

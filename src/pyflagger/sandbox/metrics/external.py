@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pyflagger.clock import Clock
+from pyflagger.sandbox.children import fall_with_parent
 from pyflagger.sandbox.trouble import CannotStart, last_words
 from pyflagger.wire import Http, HttpFailure, HttpRequest
 
@@ -122,7 +123,13 @@ def _write(path: Path, text: str) -> None:
 async def _start(executable: str, arguments: Sequence[str], home: Path) -> asyncio.subprocess.Process:
     with (home / _LOG).open("wb") as log:
         return await asyncio.create_subprocess_exec(
-            executable, *arguments, cwd=home, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
+            executable,
+            *arguments,
+            cwd=home,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=fall_with_parent,
         )
 
 

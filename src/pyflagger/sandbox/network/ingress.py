@@ -10,7 +10,6 @@ import contextlib
 import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,8 @@ from pathlib import Path
 import aiohttp
 
 from pyflagger.clock import Clock
+from pyflagger.sandbox import leftovers
+from pyflagger.sandbox.children import fall_with_parent
 from pyflagger.sandbox.network.routes import Family
 from pyflagger.sandbox.trouble import CannotStart, MissingExtra, last_words
 
@@ -105,7 +106,8 @@ class Traefik:
     def __init__(self, clock: Clock, environ: Mapping[str, str], family: Family | None = None) -> None:
         self._clock, self._environ, self._family = clock, environ, family
         self._process: asyncio.subprocess.Process | None = None
-        self._directory = Path(tempfile.mkdtemp(prefix="flagger-traefik-"))
+        self._kept = leftovers.folder("traefik")
+        self._directory = self._kept.path
         self._ports = reserved(), reserved()
         self.web_port, self.metrics_port = (int(held.getsockname()[1]) for held in self._ports)
         self.log = self._directory / "traefik.log"
@@ -143,6 +145,7 @@ class Traefik:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=fall_with_parent,
             )
 
     async def mourn(self, ended: Callable[[str], None]) -> None:
@@ -162,7 +165,7 @@ class Traefik:
                 await self._process.wait()
         for held in self._ports:
             held.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._kept.remove()
 
     async def _is_ready(self) -> bool:
         """Whether it answers in time; False at once when it ends."""

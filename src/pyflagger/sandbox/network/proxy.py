@@ -16,6 +16,8 @@ from yarl import URL
 from pyflagger.sandbox.network.names import Names, NoSuchService
 from pyflagger.sandbox.network.relay import Relay
 
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+
 
 class ForwardProxy:
     """An HTTP proxy for plain requests in absolute form."""
@@ -40,16 +42,19 @@ class ForwardProxy:
             await self._runner.cleanup()
         await self._relay.stop()
 
-    def url(self, namespace: str) -> str:
-        """What to put into `http_proxy` for a pod of this namespace."""
-        return f"http://{namespace}@127.0.0.1:{self.port}"
+    def url(self, namespace: str, pod: str = "") -> str:
+        """What to put into `http_proxy` for a pod of this namespace; `pod` is the address that `localhost` is there."""
+        return f"http://{namespace}{f':{pod}' if pod else ''}@127.0.0.1:{self.port}"
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         target = URL(request.raw_path, encoded=True)
         if not target.absolute or target.host is None or target.port is None:
             return web.Response(status=400, text="this is a forward proxy: absolute http:// addresses only\n")
+        namespace, pod = _said(request.headers)
+        if pod and target.host in LOCAL:
+            return await self._relay.send(request, target.with_host(pod))
         try:
-            address = self._names.resolve(target.host, target.port, _namespace(request.headers))
+            address = self._names.resolve(target.host, target.port, namespace)
         except NoSuchService as error:
             return web.Response(status=503, text=f"{error}\n")
         if address is not None:
@@ -57,12 +62,13 @@ class ForwardProxy:
         return await self._relay.send(request, target)
 
 
-def _namespace(headers: Mapping[str, str]) -> str:
-    """The user name of the proxy's credentials."""
+def _said(headers: Mapping[str, str]) -> tuple[str, str]:
+    """The proxy's credentials: namespace and pod address, empty where they are not said."""
     scheme, _, text = headers.get("Proxy-Authorization", "").partition(" ")
     if scheme.lower() != "basic":
-        return ""
+        return "", ""
     try:
-        return base64.b64decode(text).decode().partition(":")[0]
+        namespace, _, pod = base64.b64decode(text).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
-        return ""
+        return "", ""
+    return namespace, pod

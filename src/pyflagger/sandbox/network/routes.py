@@ -7,7 +7,7 @@ and the Gateway API's references.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,9 @@ class Family:
         )
 
 
-def definition(group: str, kind: str, plural: str, versions: Iterable[str], *, cluster: bool = False) -> Obj:
+def definition(
+    group: str, kind: str, plural: str, versions: Iterable[str], *, cluster: bool = False, short: Sequence[str] = ()
+) -> Obj:
     """A kind that may hold anything, in these versions; the first is stored."""
     served: list[Any] = [
         {
@@ -81,7 +83,13 @@ def definition(group: str, kind: str, plural: str, versions: Iterable[str], *, c
         "spec": {
             "group": group,
             "scope": "Cluster" if cluster else "Namespaced",
-            "names": {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()},
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": plural,
+                "singular": kind.lower(),
+                "shortNames": list(short),
+            },
             "versions": served,
         },
     }
@@ -123,5 +131,13 @@ GATEWAY_API = Family(
 FAMILIES = {"traefik": TRAEFIK, "gatewayapi": GATEWAY_API}
 """By the traffic provider's name, up to a colon."""
 
-SCALED_OBJECTS = definition("keda.sh", "ScaledObject", "scaledobjects", ("v1alpha1",))
-"""KEDA's kind, for releases beside it; nobody here scales by it."""
+KEDA = tuple(
+    definition("keda.sh", kind, f"{kind.lower()}s", ("v1alpha1",), cluster=kind.startswith("Cluster"), short=short)
+    for kind, short in (
+        ("ScaledObject", ("so",)),
+        ("ScaledJob", ("sj",)),
+        ("TriggerAuthentication", ("ta", "triggerauth")),
+        ("ClusterTriggerAuthentication", ("cta", "clustertriggerauth")),
+    )
+)
+"""KEDA's kinds, for releases beside it; nobody here scales by them."""
