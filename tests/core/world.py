@@ -455,13 +455,14 @@ class World:
         self.parts[part] = "ok"
 
     def _promote(self, revision: str) -> bool:
-        assert self.primary is not None
         if revision != self.target.revision:
             return False
-        if self.keeps == 0:
+        if self.primary is not None and self.keeps == 0:
             assert self.everybody_on_canary, "visitors of the primary find no pod"
             assert self.now - self.taken >= HEARD_SECONDS, "proxies have not heard that the canary has everybody"
-        self.primary = Pods(revision, max(1, self.primary.replicas), self.now + self.rollout, self._fate(revision))
+        replicas = self.primary.replicas if self.primary else 0
+        self.parts[Part.PRIMARY_WORKLOAD] = "ok"
+        self.primary = Pods(revision, max(1, replicas), self.now + self.rollout, self._fate(revision))
         self.primary_configs = self.configs
         return True
 

@@ -79,7 +79,7 @@ def made_it(case: Case) -> Decision | None:
 
 def primary_carries(case: Case) -> Decision | None:
     """A primary that serves has to be ready; one that serves nobody is what the run is going to mend."""
-    if case.skip or case.canary_carries_all or case.primary_readiness.ready:
+    if case.skip or case.canary_carries_all or case.primary_gone or case.primary_readiness.ready:
         return None
     return hold_for_primary(case)
 
@@ -218,6 +218,7 @@ def _fail(case: Case, said: tuple[Action, ...], reason: Reason) -> Decision:
 
 
 JUDGING: tuple[Step, ...] = (
+    rollback.cover,
     rollback.carry_on,
     changed,
     made_it,

@@ -14,7 +14,7 @@ from pyflagger.api import cookies, defaults
 from pyflagger.api.canary import Analysis, Canary, CanaryStatus, HookType, Phase, Webhook
 from pyflagger.api.durations import epoch, precise_stamp
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, READY, Problem, Readiness, Route
-from pyflagger.core import reasons
+from pyflagger.core import absent, reasons
 from pyflagger.core.decision import (
     Action,
     Decision,
@@ -124,10 +124,17 @@ class Case:
     def primary_readiness(self) -> Readiness:
         """The primary's readiness; one that does not exist or runs nothing is not ready."""
         if self.primary is None:
-            return Readiness(False, reasons.primary_missing(self.canary))
+            return Readiness(False, absent.primary_missing(self.canary), retriable=not self.primary_gone)
         if self.primary.at_zero:
-            return Readiness(False, reasons.primary_at_zero(self.canary))
+            return Readiness(False, absent.primary_at_zero(self.canary), retriable=False)
         return self.primary.readiness
+
+    @property
+    def primary_gone(self) -> bool:
+        """Whether no primary can get ready by itself: somebody deleted it, or scaled it to zero."""
+        if self.primary is None:
+            return self.situation.generated.primary_workload == "missing"
+        return self.primary.at_zero
 
     @property
     def target_asleep(self) -> bool:

@@ -9,11 +9,17 @@ from collections.abc import Iterator
 
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import Problem, Route
-from pyflagger.core import bootstrap, contest, reasons
+from pyflagger.core import absent, bootstrap, contest, reasons, rollback, start
 from pyflagger.core.case import Case
-from pyflagger.core.decision import Action, Decision, Ensure, Part, Reason, Remember, WriteStatus
+from pyflagger.core.decision import Action, Decision, Ensure, Part, Remember, WriteStatus
+from pyflagger.core.revision import Change, configs_changed
 from pyflagger.core.situation import Generated, Sync
 from pyflagger.core.transitions import BLOCKED, DEGRADED, stand
+
+COPIED = (Phase.PROMOTING, Phase.FINALISING)
+"""Phases in which the revision of the run was judged and copied."""
+
+WORKLOADS = ("Deployment ", "DaemonSet ")
 
 
 def gone(case: Case) -> Decision | None:
@@ -91,6 +97,9 @@ def _problems(case: Case) -> Iterator[Problem]:
     if situation.unread:
         return
     yield from situation.foreign
+    lost = _lost(case)
+    if lost is not None:
+        yield lost
     route = None if _mendable(case) else situation.route
     parts: tuple[object, ...] = (situation.target, situation.primary, route, *_rendered(case))
     yield from (part for part in parts if isinstance(part, Problem))
@@ -161,16 +170,36 @@ def _mend(case: Case, ensure: tuple[Ensure, ...]) -> Decision:
 
 
 def _restore(case: Case) -> Decision | None:
-    """Bring a deleted primary back, but never from a template that was not promoted."""
-    made = case.situation.generated
-    if made.primary_workload == "ok":
+    """Bring a deleted primary back, but never from a template that was not judged. Meanwhile a proved canary serves."""
+    if case.situation.generated.primary_workload == "ok":
         return None
-    if case.primary is not None:
-        return case.act(reasons.REPAIRING, Ensure(Part.PRIMARY_WORKLOAD))
-    if case.target.revision == case.status.last_promoted_spec:
-        return case.act(reasons.REPAIRING, Ensure(Part.PRIMARY_WORKLOAD))
-    reason: Reason = reasons.not_restorable(case.canary)
-    return case.hold(reason)
+    if case.primary is None and not _restorable(case):
+        return None
+    covered = rollback.cover(case) if case.status.phase in COPIED else None
+    return covered or case.act(reasons.REPAIRING, Ensure(Part.PRIMARY_WORKLOAD))
+
+
+def _restorable(case: Case) -> bool:
+    """Whether the target is what the primary ran. A template that is kept elsewhere would be asked for here."""
+    if case.status.phase in COPIED and case.target.revision == case.status.last_applied_spec:
+        return not configs_changed(case.status, case.target)
+    return case.target.revision == case.status.last_promoted_spec
+
+
+def _lost(case: Case) -> Problem | None:
+    """A primary that is gone, and nothing to make one of: neither the promoted revision nor a new one to judge.
+
+    Nothing is made of another target while the primary of the one before serves.
+    """
+    gone = case.primary is None and case.primary_gone
+    if not gone or bootstrap.under_way(case) or _restorable(case):
+        return None
+    if any(left.startswith(WORKLOADS) for left in case.situation.left):
+        return absent.other_target(case.canary)
+    idle = case.status.phase in (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
+    if not idle or case.rescued or start.change(case) is Change.NEW:
+        return None
+    return absent.not_restorable(case.canary)
 
 
 def left_behind(case: Case) -> Decision | None:

@@ -276,27 +276,6 @@ def primary_not_ready(text: str) -> Reason:
     return Reason("primary-not-ready", text, "Look at the primary's pods.", Fault.CLUSTER)
 
 
-def primary_missing(canary: Canary) -> str:
-    """The primary was deleted."""
-    return f"{primary(canary)} not ready: it does not exist"
-
-
-def primary_at_zero(canary: Canary) -> str:
-    """The primary was told to run nothing."""
-    return f"{primary(canary)} not ready: it is scaled to zero"
-
-
-def not_restorable(canary: Canary) -> Reason:
-    """The primary was deleted, and the target is not what it ran."""
-    return Reason(
-        "primary-missing",
-        f"{primary(canary)} does not exist and {target(canary)} is not the promoted revision",
-        f"Put the promoted revision back into {names.target(canary)}, or restore {names.primary(canary)}; "
-        "or put spec.targetRef back, if that was changed.",
-        Fault.CLUSTER,
-    )
-
-
 PODS_TODO = "Look at the target's pods."
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY
-from pyflagger.core import reasons
+from pyflagger.core import absent, reasons
 from pyflagger.core.case import Case, no_progress
 from pyflagger.core.decision import Action, Alert, Count, Decision, Reason, Remember, SetRoute
 from pyflagger.core.evidence import call
@@ -114,7 +114,28 @@ def rescue(case: Case) -> Decision | None:
     """A canary that is owed everybody serves as soon as it can, for as long as the primary cannot."""
     if not case.rescued or case.route == ALL_CANARY or case.primary_readiness.ready or not case.canary_ready:
         return None
-    return case.act(reasons.SERVING, SetRoute(ALL_CANARY, everyone=True))
+    return case.act(reasons.SERVING, SetRoute(ALL_CANARY, everyone=True), Remember(tick="ended"))
+
+
+def cover(case: Case) -> Decision | None:
+    """Without a primary nobody is served: the canary gets all traffic as soon as it is ready, and is judged with it."""
+    if not case.primary_gone:
+        return None
+    if case.rescued:
+        return rescue(case)
+    reason, readiness = absent.covering(case.canary, case.primary_readiness.text), case.primary_readiness
+    running = case.status.phase in (Phase.PROGRESSING, Phase.WAITING_PROMOTION)
+    return case.act(
+        reason,
+        *case.once(reason, warn=True),
+        Alert("error", absent.alert_covering(readiness.text)),
+        Remember(tick="ended"),
+        case.write(
+            Phase.PROGRESSING if running else None,
+            message=absent.CONDITION_COVERING if running else "",
+            **case.tick(canary_weight=100),
+        ),
+    )
 
 
 def fail(case: Case, reason: Reason, weight: int, halted: Reason | None = None) -> Decision:

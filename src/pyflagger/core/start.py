@@ -16,7 +16,8 @@ from pyflagger.core.holding import hold_for_primary
 from pyflagger.core.revision import Change, idle_change, refused
 
 
-def _change(case: Case) -> Change:
+def change(case: Case) -> Change:
+    """What the target is to an idle canary."""
     return idle_change(case.status, case.target, case.matches)
 
 
@@ -25,20 +26,20 @@ def _change(case: Case) -> Change:
 
 def rebase(case: Case) -> Decision | None:
     """Write hashes anew that say the same as those that are there, or that cannot be compared with."""
-    change = _change(case)
-    if change is Change.REBASE:
+    found = change(case)
+    if found is Change.REBASE:
         taken = case.take_revision()
         if case.matches:
             taken["last_promoted_spec"] = case.target.revision
         return case.act(reasons.REBASED, case.write(**taken))
-    if change is Change.REVERTED:
+    if found is Change.REVERTED:
         return case.act(reasons.REFRESHED, case.write(**case.take_revision()))
     return None
 
 
 def tidy(case: Case) -> Decision | None:
     """With nothing new: no traffic for a canary without pods, no pods for a canary that is not asked for, no litter."""
-    if _change(case) is Change.NEW or case.rescued:
+    if change(case) is Change.NEW or case.rescued:
         return None
     if case.exposed and case.target_asleep and case.primary_readiness.ready:
         return case.act(reasons.STRAY_TRAFFIC, *case.route_to(ALL_PRIMARY))
@@ -51,7 +52,7 @@ def tidy(case: Case) -> Decision | None:
 
 def rest(case: Case) -> Decision | None:
     """Nothing to do until the target changes."""
-    if _change(case) is Change.NEW:
+    if change(case) is Change.NEW:
         return None
     failed = case.status.phase is Phase.FAILED
     reason = reasons.SERVING if case.rescued else reasons.REFUSED if failed else reasons.IDLE
@@ -63,10 +64,10 @@ def rest(case: Case) -> Decision | None:
 
 def retract(case: Case) -> Decision | None:
     """What waited for approval is no longer there: back to where the canary was."""
-    change = _change(case)
-    if change is Change.NEW:
+    found = change(case)
+    if found is Change.NEW:
         return None
-    if change is Change.NONE and (case.rescued or refused(case.status, case.matches)):
+    if found is Change.NONE and (case.rescued or refused(case.status, case.matches)):
         return case.act(reasons.REFUSED, case.write(Phase.FAILED))
     reason = reasons.cancelled(case.canary)
     taken = case.take_revision()
@@ -96,8 +97,8 @@ def called_off(case: Case) -> Decision | None:
 
 
 def primary_first(case: Case) -> Decision | None:
-    """Without a primary to fall back on nothing starts, but for what mends the primary."""
-    if case.skip or case.rescued or case.primary_readiness.ready:
+    """Without a primary to fall back on nothing starts, but for what mends or replaces the primary."""
+    if case.skip or case.rescued or case.primary_gone or case.primary_readiness.ready:
         return None
     return hold_for_primary(case)
 

@@ -322,6 +322,11 @@ def _target(plan: Plan, live: Live, facts: Facts, shown: Shown | None, tracking:
     )
 
 
+def _scaled_from_zero(plan: Plan, shown: Shown) -> bool:
+    """Whether an autoscaler looks after a primary without pods. A HorizontalPodAutoscaler that wants more does not."""
+    return plan.autoscaler is not None and (plan.autoscaler.kind == autoscalers.SCALED_OBJECT or shown.readiness.ready)
+
+
 def _primary(plan: Plan, live: Live, facts: Facts, shown: Shown | None) -> Primary | Problem | None:
     found = primary_of(plan, live.get)
     if found is None or isinstance(found, Problem):
@@ -330,7 +335,7 @@ def _primary(plan: Plan, live: Live, facts: Facts, shown: Shown | None) -> Prima
         return None
     return Primary(
         readiness=shown.readiness,
-        at_zero=plan.workload.at_zero(found) and plan.autoscaler is None,
+        at_zero=plan.workload.at_zero(found) and not _scaled_from_zero(plan, shown),
         matches_target=facts.matches,
         unselected=tuple(facts.selector.further) if isinstance(facts.selector, Selector) else (),
         replicas=size(found),

@@ -63,11 +63,16 @@ class Renderer:
         return self._parts[part](seen)
 
     def promotion(self, seen: Seen, revision: str) -> Writes:
-        """Configs first, then the template. Raises Moved when the target is not at that revision any more."""
+        """Configs first, then the template; a primary that is gone is created.
+
+        Raises Moved when the target is not at that revision any more.
+        """
         target, primary, tracked = self._target(seen), primary_of(seen.plan, self._world.get), self._tracked(seen)
         kind = seen.plan.workload
-        if kind is None or primary is None or kind.revision(target) != revision:
+        if kind is None or kind.revision(target) != revision:
             raise Moved
+        if primary is None:
+            return self._create_primary(seen)
         if isinstance(primary, Problem):
             return primary
         made = self._copies(seen, as_used(tracked, pod_of(primary), seen.plan.canary.metadata.name))

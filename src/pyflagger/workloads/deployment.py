@@ -11,6 +11,8 @@ from pyflagger.workloads import readiness, rollouts, updates
 from pyflagger.workloads.base import Writes
 from pyflagger.workloads.templated import Templated
 
+HORIZONTAL = "HorizontalPodAutoscaler"
+
 
 class Deployment(Templated):
     """The kind Deployment of apps/v1."""
@@ -22,11 +24,16 @@ class Deployment(Templated):
     prefix = MappingProxyType({"primary": "", "canary": "canary deployment "})
 
     def size(self, canary: Canary, target: Obj, primary: Obj | None) -> Obj:
-        """The target's replicas. At promotion neither those that an autoscaler decides nor a target's that sleeps."""
+        """The target's replicas. At promotion neither those that an autoscaler decides nor a target's that sleeps.
+
+        A HorizontalPodAutoscaler decides nothing about a workload that somebody scaled to zero.
+        """
         own = part(target, "spec").get("replicas")
         if primary is None:
             return {"replicas": own or 1}
-        return {"replicas": own} if own and canary.spec.autoscaler_ref is None else {}
+        scaler = canary.spec.autoscaler_ref
+        decided = scaler is not None and not (scaler.kind == HORIZONTAL and self.at_zero(primary))
+        return {"replicas": own} if own and not decided else {}
 
     def rollout(self, canary: Canary, obj: Obj, threshold: int, now: float) -> Readiness:
         """By its own conditions; where they miss a rollout, from the beginning of what the Canary is about."""

@@ -1,0 +1,51 @@
+"""Every text about a primary that somebody took away: deleted, or scaled to zero. As in `reasons`."""
+
+from __future__ import annotations
+
+from pyflagger.api import names
+from pyflagger.api.canary import Canary
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.core.decision import Reason
+from pyflagger.core.reasons import primary, target
+
+CONDITION_COVERING = "Primary is gone, {kind} gets all traffic and is judged with it."
+
+
+def primary_missing(canary: Canary) -> str:
+    """The primary was deleted."""
+    return f"{primary(canary)} not ready: it does not exist"
+
+
+def primary_at_zero(canary: Canary) -> str:
+    """The primary was told to run nothing."""
+    return f"{primary(canary)} not ready: it is scaled to zero"
+
+
+def _unpromoted(canary: Canary) -> str:
+    return f"{primary(canary)} does not exist and {target(canary)} is not the promoted revision"
+
+
+def not_restorable(canary: Canary) -> Problem:
+    """The primary was deleted, and the target is what was refused."""
+    todo = (
+        f"Change the pod template of {names.target(canary)}: a new revision is judged on its own pods and promoted. "
+        "Or put the promoted revision back."
+    )
+    return Problem(Fault.CLUSTER, _unpromoted(canary), todo)
+
+
+def other_target(canary: Canary) -> Problem:
+    """The spec names another target, and the primary of the one before serves."""
+    todo = "Put spec.targetRef back, and create a Canary of its own for the new target."
+    return Problem(Fault.MANIFEST, _unpromoted(canary), todo, "spec.targetRef")
+
+
+def covering(canary: Canary, text: str) -> Reason:
+    """Somebody deleted the primary, or scaled it to zero, in the middle of a run or before it."""
+    told = f"{text}. {target(canary)} gets all traffic as soon as it is ready, and is judged with it"
+    return Reason("primary-gone", told, "The promotion creates the primary.", Fault.CLUSTER)
+
+
+def alert_covering(text: str) -> str:
+    """There is no primary while a run is under way."""
+    return f"The canary gets all traffic, primary not ready: {text}"
