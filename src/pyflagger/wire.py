@@ -50,7 +50,16 @@ class HttpAnswer:
         except ValueError:
             phrase = ""
         body = self.text(limit).strip()
+        if _PAGE.match(body):
+            title = _TITLE.search(self.text(PAGE_MAX))
+            body = f"a page of HTML{f', {title[1].strip()!r}' if title else ''}"
         return f"Status {self.status}{phrase}: {body}" if body else f"Status {self.status}{phrase}"
+
+
+_PAGE = re.compile(r"<(!doctype\s+html|html)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<title>\s*([^<]{1,200})", re.IGNORECASE)
+PAGE_MAX = 4096
+"""Characters of a page in which its title is looked for."""
 
 
 class HttpFailure(Exception):

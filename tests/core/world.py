@@ -122,7 +122,7 @@ class World:
     rollout: float = 3.0
     """Seconds that pods take to become ready."""
     hooks: dict[str, Any] = field(default_factory=dict)
-    """Answers by hook name: True, an error text, or a list used up one a call with the last repeated."""
+    """Answers by hook name: True, an error text, a Refused, or a list used up one a call with the last repeated."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """Answers by metric name: a number, a Result, or a list of these."""
     probe: str = ""
@@ -357,7 +357,7 @@ class World:
             name, script = analysis.webhooks[need.index].name, self.hooks
             self.calls.append((name, need.phase, need.checksum))
             answer = self._next(script, name, True)
-            return Passed() if answer is True else Refused(str(answer))
+            return Passed() if answer is True else answer if isinstance(answer, Refused) else Refused(str(answer))
         name = analysis.metrics[need.index].name
         self.calls.append((name, need.source, ""))
         answer = self._next(self.metrics, name, 100.0 if name == "request-success-rate" else 0.0)

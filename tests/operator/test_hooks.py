@@ -98,7 +98,8 @@ async def test_any_2xx_passes(status: int) -> None:
 async def test_refusals_are_not_repeated(answer: Reply, text: str) -> None:
     """An answer that would be the same again is final, with status and body in the text."""
     hooks = Hooks(answer)
-    assert await hooks.call(retries=3) == Refused(text)
+    closed = isinstance(answer, HttpAnswer) and answer.status == 403
+    assert await hooks.call(retries=3) == Refused(text, erred=not closed)
     assert len(hooks.requests) == 1
 
 
@@ -115,10 +116,31 @@ async def test_refusals_are_not_repeated(answer: Reply, text: str) -> None:
 async def test_giving_up(answer: Reply, tail: str) -> None:
     """Attempts, status and body are in the text; login and query of the URL are not."""
     hooks = Hooks(answer)
-    assert await hooks.call() == Refused(f"POST http://gate.test/check giving up after 1 attempt(s): {tail}")
+    text = "POST http://gate.test/check giving up after"
+    assert await hooks.call() == Refused(f"{text} 1 attempt(s): {tail}", True)
     assert len(hooks.requests) == 1
-    assert await hooks.call(retries=2) == Refused(f"POST http://gate.test/check giving up after 3 attempt(s): {tail}")
+    assert await hooks.call(retries=2) == Refused(f"{text} 3 attempt(s): {tail}", True)
     assert len(hooks.requests) == 4
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 409, 418, 423, 451])
+async def test_a_hook_that_says_no(status: int) -> None:
+    """Client errors are refusals, as the load tester's closed gate gives them."""
+    assert await Hooks(HttpAnswer(status)).call() == Refused(HttpAnswer(status).summary())
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"<!DOCTYPE html><html><head><title> 502 Bad\nGateway </title>", "a page of HTML, '502 Bad\\nGateway'"),
+        (b"<HTML><body>x" + b"y" * 9000, "a page of HTML"),
+        (b"<htmlish>", "<htmlish>"),
+    ],
+)
+async def test_a_page_is_not_repeated_whole(body: bytes, text: str) -> None:
+    """Events and conditions have room for a title, not for a page."""
+    told = await Hooks(HttpAnswer(501, body)).call()
+    assert told == Refused(f"Status 501 Not Implemented: {text}", erred=True)
 
 
 async def test_retries_back_off() -> None:

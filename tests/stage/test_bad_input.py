@@ -8,7 +8,8 @@ import pytest
 
 from pyflagger.kube.errors import NotFound
 from pyflagger.objects import Obj
-from stage.manifests import analysis, canary, deployment, ingress, scaler, settings
+from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest
+from stage.manifests import INTERVAL, analysis, canary, deployment, ingress, scaler, settings
 from stage.trouble import Pair
 
 pytestmark = pytest.mark.looptime
@@ -99,6 +100,37 @@ async def test_an_invalid_edit_in_the_middle_of_a_release(wrong: str) -> None:
     await pair.edit(**cleared(canary("sick")["spec"]))
     await pair.phase("sick", "Succeeded")
     assert await pair.blocked() is None
+    await pair.end()
+
+
+async def test_a_gate_that_never_answers() -> None:
+    """It is told what went wrong and whose it is, once; nothing fails, and once it answers the release goes on."""
+    answers: list[HttpAnswer] = []
+
+    async def gate(request: HttpRequest) -> HttpAnswer | None:
+        if "gate.sick" not in request.url:
+            return None
+        if not answers:
+            raise HttpFailure("connect", "connection refused")
+        return answers[-1]
+
+    pair = Pair(sick=gate)
+    hook = {"name": "gate", "type": "confirm-rollout", "url": "http://gate.sick/gate/check", "timeout": "2s"}
+    await pair.begin(spoilt=canary("sick", **with_analysis(webhooks=[hook])))
+    await pair.phase("sick", "Initialized")
+    await pair.release("calm", "sick")
+    await pair.tells(r"^Warning Gate gate of sick\.sick gave no answer that opens or closes it: .*connection refused")
+    await pair.calm_is_prompt()
+    conditions = {each["type"]: each for each in (await pair.stage.status("sick", "sick"))["conditions"]}
+    assert conditions["Halted"]["reason"] == "Hook" and "connection refused" in conditions["Halted"]["message"]
+    assert "Gate gate has given no usable answer since " in conditions["Promoted"]["message"]
+    assert len([text for text in await pair.told() if "gave no answer" in text]) == 1
+    answers.append(HttpAnswer(403))
+    await pair.stage.clock.sleep(INTERVAL + 1)
+    conditions = {each["type"]: each for each in (await pair.stage.status("sick", "sick"))["conditions"]}
+    assert "Halted" not in conditions and "http://gate.sick/gate/open" in conditions["Promoted"]["message"]
+    answers.append(HttpAnswer(200))
+    await pair.phase("sick", "Succeeded")
     await pair.end()
 
 

@@ -33,6 +33,10 @@ class HookType(StrEnum):
     EVENT = "event"
 
 
+GATES = frozenset({HookType.CONFIRM_ROLLOUT, HookType.CONFIRM_TRAFFIC_INCREASE, HookType.CONFIRM_PROMOTION})
+"""Hooks whose refusal makes a release wait and is no failure."""
+
+
 def _hook_type(value: Any) -> Any:
     return value or HookType.ROLLOUT
 

@@ -29,7 +29,7 @@ from pyflagger.core.decision import (
 )
 from pyflagger.core.revision import checksum
 from pyflagger.core.situation import DUE, Primary, Situation, Target
-from pyflagger.core.transitions import HALTED, WAITING, Rollback, move, roll_back, stand
+from pyflagger.core.transitions import HALTED, WAITING, Rollback, Waits, explain, move, roll_back, stand
 
 NO_TARGET = Target(revision="", configs=None, readiness=READY, at_zero=False, scalable=False)
 """Stands in for a target that does not exist, where only leaving it alone makes sense."""
@@ -290,13 +290,14 @@ class Case:
         message: str = "",
         halted: Reason | None = None,
         rollback: Rollback | Literal["over", "as it is"] = "as it is",
+        waits: Waits | None = None,
         **changes: Any,
     ) -> WriteStatus:
         """The status with some changes, in phase `to` if that is given. Cookies follow the weight.
 
         `halted` says what stops the run. Without it nothing does any more, unless the run is failing: then what stopped
-        it stands. `rollback` begins one, or ends the one that is under way. Whatever is written here
-        goes on, so it waits for nothing.
+        it stands. `rollback` begins one, or ends the one that is under way. `waits` is the gate that the release waits
+        for; analysis that goes on waits for none. Whatever is written here goes on, so it waits for nothing else.
         """
         if "canary_weight" in changes:
             changes |= cookies.changes(self.canary, changes["canary_weight"])
@@ -308,6 +309,8 @@ class Case:
         failing = to is Phase.FAILED or status.rollback is not None
         if halted is not None or not failing:
             status = stand(status, HALTED, (halted,) if halted else (), self.now)
+        if waits or status.phase is Phase.PROGRESSING:
+            status = explain(status, waits, self.now)
         return WriteStatus(stand(status, WAITING, (), self.now))
 
     def take_revision(self) -> dict[str, Any]:

@@ -43,11 +43,15 @@ def walk(case: Case, needs: Iterable[Need], stops: Callable[[Result], bool]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """How far a stage of hooks is. `stopped` is the hook that stopped it, with its error if it has one."""
+    """How far a stage of hooks is. `stopped` is the hook that stopped it, with its error if it has one.
+
+    `erred`: the hook that stopped it said neither yes nor no.
+    """
 
     ask: Decision | None = None
     stopped: tuple[Webhook, str] | None = None
     asked: tuple[Webhook, ...] = ()
+    erred: bool = False
 
     def passed(self, case: Case, kind: str, *, phase: Phase | None = None, checksum: str = "") -> tuple[Say, ...]:
         """The events of the hooks that did not stop it."""
@@ -84,4 +88,5 @@ def call(
     if found.stopped is None:
         return Hooks(asked=asked)
     need, result = found.stopped
-    return Hooks(stopped=(by_need[need], result.text if isinstance(result, Refused) else ""), asked=asked)
+    refused = result if isinstance(result, Refused) else Refused("")
+    return Hooks(stopped=(by_need[need], refused.text), asked=asked, erred=refused.erred)

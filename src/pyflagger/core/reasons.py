@@ -335,6 +335,7 @@ def iterations_assumed(count: int) -> Reason:
 # Hooks --------------------------------------------------------------------------------------------------------------
 
 
+GATE_TODO = "Check the webhook's url and what answers there. flagger asks it again each interval."
 HOOK_TODO = "Look at what answers at the hook's address; it is asked again in each round."
 
 
@@ -346,6 +347,12 @@ def hook_passed(kind: str, hook: str) -> Reason:
 def waiting(canary: Canary, what: str, hook: str) -> Reason:
     """A gate is closed; `what` is empty, `traffic increase ` or `promotion `."""
     return Reason("gate-closed", f"Halt {whose(canary)} advancement waiting for {what}approval {hook}")
+
+
+def gate_erred(canary: Canary, hook: str, error: str) -> Reason:
+    """A gate said neither yes nor no."""
+    text = f"Gate {hook} of {whose(canary)} gave no answer that opens or closes it: {error}"
+    return Reason("gate-erred", text, GATE_TODO, Fault.HOOK)
 
 
 def check_failed(canary: Canary, what: str, hook: str, error: str) -> Reason:

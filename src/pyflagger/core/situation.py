@@ -151,9 +151,13 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A hook answered something else, or did not answer; a provider is away. `text` is the error shown."""
+    """A hook answered something else, or did not answer; a provider is away. `text` is the error shown.
+
+    `erred`: it said neither yes nor no, but gave no answer, or one that is none of a gate (5xx, a redirect, 404).
+    """
 
     text: str
+    erred: bool = False
 
 
 @dataclass(frozen=True, slots=True)

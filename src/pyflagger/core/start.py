@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.facts import ALL_PRIMARY
-from pyflagger.core import handover, reasons, rollback
+from pyflagger.core import gates, handover, reasons, rollback
 from pyflagger.core.case import Case, Step, no_progress
 from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Remember, Say
 from pyflagger.core.evidence import agrees, call
@@ -125,7 +125,8 @@ def start(case: Case) -> Decision | None:
     hook = gate.stopped[0]
     reason = reasons.waiting(case.canary, "", hook.name)
     if case.status.phase is Phase.WAITING:
-        return case.act(reason, Remember(tick="ended"))
+        told = gates.told(case, gate, Phase.WAITING, case.pending)
+        return case.act(reason, *told, Remember(tick="ended"), *gates.stays(case, gate, hook))
     alert = () if hook.mute_alert else (Alert("warn", reasons.ALERT_WAITING),)
     return case.act(
         reason,
@@ -133,7 +134,8 @@ def start(case: Case) -> Decision | None:
         case.say(reason, warn=True, checksum=case.pending),
         *alert,
         case.clean_slate("ended"),
-        case.write(Phase.WAITING, **case.tick()),
+        *gates.told(case, gate, Phase.WAITING, case.pending),
+        case.write(Phase.WAITING, halted=gates.fault(case, gate), waits=gates.waits(case, gate, hook), **case.tick()),
     )
 
 

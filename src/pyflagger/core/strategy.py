@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pyflagger.api.canary import Analysis, HookType, Phase
 from pyflagger.api.defaults import max_weight
 from pyflagger.api.facts import ALL_CANARY, Route
-from pyflagger.core import contest, handover, reasons
+from pyflagger.core import contest, gates, handover, reasons
 from pyflagger.core.case import Case
 from pyflagger.core.decision import Action, Alert, Decision, Reason, Remember
 from pyflagger.core.evidence import call
@@ -167,7 +167,8 @@ def _increase(case: Case, said: tuple[Action, ...], then: Advance) -> Decision:
     if not case.remembers(reason.code, mark):
         alert = () if hook.mute_alert else (Alert("warn", reasons.ALERT_WAITING_INCREASE),)
         told = (*passed, case.say(reason, warn=True), *alert, Remember(said=((reason.code, mark),)))
-    return case.act(reason, *said, *told, Remember(tick="ended"))
+    told += gates.told(case, gate, Phase.PROGRESSING)
+    return case.act(reason, *said, *told, Remember(tick="ended"), *gates.stays(case, gate, hook))
 
 
 def _promote(case: Case, said: tuple[Action, ...]) -> Decision:
@@ -184,8 +185,9 @@ def _confirm(case: Case, said: tuple[Action, ...], then: Advance) -> Decision:
         return then(case, (*said, *passed))
     hook = gate.stopped[0]
     reason = reasons.waiting(case.canary, "promotion ", hook.name)
+    told = gates.told(case, gate, Phase.WAITING_PROMOTION)
     if case.status.phase is Phase.WAITING_PROMOTION:
-        return case.act(reason, *said, Remember(tick="ended"))
+        return case.act(reason, *said, *told, Remember(tick="ended"), *gates.stays(case, gate, hook))
     alert = () if hook.mute_alert else (Alert("warn", reasons.ALERT_WAITING_PROMOTION),)
     return case.act(
         reason,
@@ -193,8 +195,14 @@ def _confirm(case: Case, said: tuple[Action, ...], then: Advance) -> Decision:
         *passed,
         case.say(reason, warn=True),
         *alert,
+        *told,
         Remember(tick="ended"),
-        case.write(Phase.WAITING_PROMOTION, **case.tick()),
+        case.write(
+            Phase.WAITING_PROMOTION,
+            halted=gates.fault(case, gate),
+            waits=gates.waits(case, gate, hook),
+            **case.tick(),
+        ),
     )
 
 

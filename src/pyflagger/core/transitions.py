@@ -21,6 +21,7 @@ Called by every module here that writes a status; a transition that is not in th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -144,6 +145,30 @@ def _promoted(status: CanaryStatus, verdict: str, phase: Phase, message: str, ti
         last_update_time=time,
         last_transition_time=since,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """What a phase waits for: `what` it is ("Gate NAME is closed"), and the `way` to go on. Both name no time."""
+
+    what: str
+    way: str
+
+
+def explain(status: CanaryStatus, waits: Waits | None, now: float) -> CanaryStatus:
+    """The status whose Promoted condition says, behind the phase's usual text, what is waited for and since when."""
+    old = next((c for c in status.conditions if c.type == PROMOTED), None)
+    usual = CONDITIONS[status.phase][1]
+    if old is None or not old.message.startswith(usual):
+        return status
+    said = old.message.removeprefix(usual)
+    if waits and said.startswith(f" {waits.what} since ") and said.endswith(f". {waits.way}"):
+        return status
+    message = f"{usual} {waits.what} since {stamp(now)}. {waits.way}" if waits else usual
+    if message == old.message:
+        return status
+    promoted = old.model_copy(update={"message": message, "last_update_time": stamp(now)})
+    return status.but(conditions=tuple(promoted if c is old else c for c in status.conditions))
 
 
 def stand(status: CanaryStatus, kind: str, told: Sequence[Reason], now: float) -> CanaryStatus:

@@ -30,6 +30,9 @@ QUEUE_MAX = 64
 HEARD_SECONDS_MAX = 1.0
 """Events that wait for one canary's receivers; the oldest go first."""
 
+_NO_REFUSALS = frozenset({404, 405, 407, 408})
+"""Client errors that say that a hook is not where it was looked for, and not that it refuses."""
+
 _RETRIED_FAILURES = frozenset({"timeout", "connect"})
 
 
@@ -75,18 +78,21 @@ async def call(
             verify=not hook.disable_tls,
         )
     except NoToken as error:
-        return Refused(str(error))
+        return Refused(str(error), erred=True)
     except ValueError as error:
-        return Refused(f"timeout of the hook: {error}")
+        return Refused(f"timeout of the hook: {error}", erred=True)
     outcome = await _answer(http, clock, hook, message)
-    return Refused(hidden(outcome.text, secrets_of(message, query=True))) if isinstance(outcome, Refused) else outcome
+    if isinstance(outcome, Passed):
+        return outcome
+    return Refused(hidden(outcome.text, secrets_of(message, query=True)), outcome.erred)
 
 
 async def _answer(http: Http, clock: Clock, hook: Webhook, message: HttpRequest) -> Passed | Refused:
     attempt = 1
     while isinstance(outcome := await _attempt(http, message), _Again):
         if attempt > hook.retries:
-            return Refused(f"POST {shown_url(hook.url)} giving up after {attempt} attempt(s): {outcome.text}")
+            text = f"POST {shown_url(hook.url)} giving up after {attempt} attempt(s): {outcome.text}"
+            return Refused(text, erred=True)
         await clock.sleep(_pause(attempt, outcome.answer, clock.now()))
         attempt += 1
     return outcome
@@ -105,12 +111,13 @@ async def _attempt(http: Http, message: HttpRequest) -> Passed | Refused | _Agai
         answer = await http.send(message)
     except HttpFailure as failure:
         text = f"{failure}"[:EXCERPT_MAX]
-        return _Again(text) if failure.kind in _RETRIED_FAILURES else Refused(text)
+        return _Again(text) if failure.kind in _RETRIED_FAILURES else Refused(text, erred=True)
     if 200 <= answer.status < 300:
         return Passed()
     text = answer.summary(EXCERPT_MAX)
     retried = answer.status == 429 or (answer.status >= 500 and answer.status != 501)
-    return _Again(text, answer) if retried else Refused(text)
+    refuses = 400 <= answer.status < 500 and answer.status not in _NO_REFUSALS
+    return _Again(text, answer) if retried else Refused(text, erred=not refuses)
 
 
 def _pause(attempt: int, answer: HttpAnswer | None, now: float) -> float:

@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pyflagger.api.analysis import Analysis
-from pyflagger.api.canary import Canary, CanaryStatus, Phase
+from pyflagger.api.analysis import GATES, Analysis
+from pyflagger.api.canary import Canary, CanaryStatus, HookType, Phase
 from pyflagger.cli.demo.scenario import Press, Release, Scenario
 from pyflagger.cli.demo.visitors import Crowd, Tally
 from pyflagger.cli.stage import Staged
@@ -110,7 +110,8 @@ class Player(Onlooker):
         elif isinstance(need, CallHook):
             hook = (canary.spec.analysis or Analysis()).webhooks[need.index]
             text = result.text if isinstance(result, Refused) else ""
-            self._tell("check", name=hook.name, hook=hook.type.value, passed=not text, text=text)
+            closed = isinstance(result, Refused) and not result.erred and hook.type in {*GATES, HookType.ROLLBACK}
+            self._tell("check", name=hook.name, hook=hook.type.value, passed=not text, text=text, closed=closed)
 
     def decided(self, key: Key, decision: Decision) -> None:
         """A decision was taken: if nothing is to be done now, its last reason is why the release waits.

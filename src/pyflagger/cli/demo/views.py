@@ -127,6 +127,9 @@ def line(record: Record) -> str:
 def check(record: Record) -> str:
     """A check with its value and limits."""
     mark = "passed" if record["passed"] else "FAILED"
+    if record.get("closed"):
+        state = "asks for no rollback" if record["hook"] == "rollback" else "closed, waiting for approval"
+        return f"{record['name']} ({record['hook']}) {state}"
     if "hook" in record:
         return f"{record['name']} ({record['hook']}) {mark} {record['text']}".rstrip()
     unit = f" {record['unit']}".rstrip()
@@ -255,12 +258,17 @@ class Picture:
 def _checked(name: str, record: Record | None) -> Text:
     if record is None:
         return Text(f"{name} not checked yet", style="dim")
-    return Text(check(record), style="green" if record["passed"] else "red")
+    return Text(check(record), style=_style(record))
 
 
 def _event(record: Record) -> tuple[str, Text]:
     style = "yellow" if record["type"] == "Warning" else ""
     return f"{record['t']:3.0f}s", Text(record["message"], style=style)
+
+
+def _style(record: Record) -> str:
+    """The colour of a check: a gate that is closed is no failure."""
+    return "green" if record["passed"] else "yellow" if record.get("closed") else "red"
 
 
 def bar_columns(width: int, names: Iterable[str]) -> int:
