@@ -58,12 +58,19 @@ def _status(value: Any) -> Any:
     return {} if value is None else value
 
 
+def _grouped(value: Any) -> Any:
+    """A target of the core group that can only be one of `apps`: the kind alone counts, as in Flagger."""
+    if isinstance(value, dict) and value.get("apiVersion") == "v1" and value.get("kind") in ("Deployment", "DaemonSet"):
+        return {**value, "apiVersion": "apps/v1"}
+    return value
+
+
 class CanarySpec(Model):
     """`spec`. Empty or None means not given."""
 
     provider: str = ""
     metrics_server: str = ""
-    target_ref: ObjectReference
+    target_ref: Annotated[ObjectReference, BeforeValidator(_grouped)]
     autoscaler_ref: AutoscalerReference | None = None
     ingress_ref: ObjectReference | None = None
     route_ref: ObjectReference | None = None

@@ -21,7 +21,7 @@ _KEPT = ("type", "enum", "required")
 _DURATION = r"^[0-9]+(m|s)"
 
 # What the reference demands at admission beyond types, by the path of the schema; `[]` is a list's item.
-_DEMANDS: Mapping[str, Schema] = {
+_CANARY: Mapping[str, Schema] = {
     "spec": {"required": ["targetRef", "analysis"]},
     "spec.analysis": {
         "oneOf": [{"required": ["interval", "threshold", way]} for way in ("iterations", "stepWeight", "stepWeights")]
@@ -36,6 +36,12 @@ _DEMANDS: Mapping[str, Schema] = {
     "status.lastTransitionTime": {"format": "date-time"},
     "status.conditions[].lastUpdateTime": {"format": "date-time"},
     "status.conditions[].lastTransitionTime": {"format": "date-time"},
+}
+
+_DEMANDS: Mapping[str, Mapping[str, Schema]] = {
+    "Canary": _CANARY,
+    "MetricTemplate": {},
+    "AlertProvider": {"spec": {"oneOf": [{"required": ["type", place]} for place in ("address", "secretRef")]}},
 }
 
 _COLUMNS: Mapping[str, tuple[tuple[str, str, str, int], ...]] = {
@@ -91,7 +97,7 @@ def _definition(kind: str, plural: str, model: type[Model]) -> Schema:
 
 def _root(kind: str, model: type[Model]) -> Schema:
     whole = model.model_json_schema(by_alias=True)
-    demands = _DEMANDS if kind == "Canary" else {}
+    demands = _DEMANDS[kind]
     defs = whole.get("$defs", {})
     properties: Schema = {
         "apiVersion": {"type": "string"},

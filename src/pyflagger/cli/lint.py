@@ -1,37 +1,39 @@
-"""`flagger lint FILE…`: manifests checked before they reach a cluster.
+"""`flagger lint`: manifests checked before they reach a cluster.
 
-Every problem of our three kinds with its path, and what two objects in the same files say against each other. Needs no
-cluster; objects of other kinds are only looked at where a Canary names them.
+Needs no cluster: what an API server would refuse (`admission`), what the operator would refuse, and what hardly works
+as meant, all in one run. Objects of other kinds are looked at where a Canary names them.
 """
 
 from __future__ import annotations
 
-import sys
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
-import yaml
 
 from pyflagger.api import defaults, names
-from pyflagger.api.canary import Canary
-from pyflagger.api.facts import Problem
+from pyflagger.api.canary import Canary, Metric, MetricTemplate
+from pyflagger.api.facts import Fault, Problem
 from pyflagger.api.parse import Invalid, parse_alert_provider, parse_canary, parse_metric_template
 from pyflagger.api.selectors import Selector
 from pyflagger.api.validate import validate
-from pyflagger.cli.people import Words, call
+from pyflagger.cli.admission import refused
+from pyflagger.cli.manifests import Found, Unreadable, read
+from pyflagger.cli.people import Provider, Words, call
 from pyflagger.core.lint import lint
-from pyflagger.objects import Obj, ref_of
+from pyflagger.metrics.manifest import metric_problems, template_problems
+from pyflagger.objects import Obj, Ref, ref_of
 from pyflagger.operator.desk import Key
 from pyflagger.operator.neighbours import mixed, sharing
-from pyflagger.operator.options import Options
+from pyflagger.operator.options import Options as OperatorOptions
 from pyflagger.operator.plan import settings_of
 from pyflagger.operator.rivals import Rivals
-from pyflagger.routing.ingresses import port_mismatch
+from pyflagger.routing.base import Options, Router
+from pyflagger.routing.ingresses import INGRESSES, led_to
 from pyflagger.routing.registry import known_providers, router_for
-from pyflagger.workloads.base import Workload
+from pyflagger.routing.rehearsal import unsayable
 from pyflagger.workloads.listening import takeover
 from pyflagger.workloads.options import Options as WorkloadOptions
 from pyflagger.workloads.registry import workload_for
@@ -41,179 +43,286 @@ PARSERS: Mapping[str, Callable[[Obj], Any]] = {
     "MetricTemplate": parse_metric_template,
     "AlertProvider": parse_alert_provider,
 }
-DEFAULT_PROVIDER = "nginx"
-"""Taken for a Canary that names none: the operator's own default is not known here."""
+DEFAULT_PROVIDER = "istio"
+"""Taken for a Canary that names none, as `flagger run` does: the default of its -mesh-provider."""
 
 INTERVAL_FLOOR_SECONDS = 10.0
+ERROR, WARNING = "error", "warning"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One object and the file that it is in."""
+class Finding:
+    """One thing to tell. `object` is `Kind namespace/name`, empty for a file that cannot be read."""
 
+    level: str
     file: str
-    obj: Obj
+    line: int
+    object: str
+    path: str
+    text: str
+    todo: str = ""
 
     @property
-    def label(self) -> str:
-        """`file: Kind namespace/name`."""
-        meta = self.obj.get("metadata") or {}
-        return f"{self.file}: {self.obj.get('kind')} {meta.get('namespace') or 'default'}/{meta.get('name', '?')}"
+    def message(self) -> str:
+        """The text, behind its path unless it names that itself, and what to do; each a sentence."""
+        path = f"{self.path}: " if self.path and self.path not in self.text else ""
+        text = f"{path}{self.text}"
+        if not self.todo:
+            return text
+        return f"{text}{'' if text.endswith(('.', '!', '?')) else '.'} {self.todo}"
 
 
-def read(files: Iterable[str]) -> Iterator[Found]:
-    """Every object in the files, lists taken apart. Raises OSError, yaml.YAMLError."""
-    for file in files:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        for doc in yaml.safe_load_all(text):
-            if isinstance(doc, dict):
-                items = doc.get("items") if str(doc.get("kind", "")).endswith("List") else [doc]
-                yield from (Found(file, item) for item in items or () if isinstance(item, dict))
+class Files:
+    """The objects of all files, found by what a Canary calls them."""
+
+    def __init__(self, found: Sequence[Found]) -> None:
+        self._known = {self._key(one.obj): one.obj for one in found if isinstance(one.obj.get("metadata"), dict)}
+
+    @staticmethod
+    def _key(obj: Obj) -> tuple[str, str, str]:
+        meta = obj["metadata"]
+        return str(obj.get("kind")), str(meta.get("namespace") or ""), str(meta.get("name"))
+
+    def find(self, kind: str, namespace: str, name: str) -> Obj | None:
+        """An object, whatever its version; one that names no namespace is applied where it is looked for."""
+        return self._known.get((kind, namespace, name)) or self._known.get((kind, "", name))
+
+    def around(self, namespace: str) -> list[Obj]:
+        """All objects, those without a namespace placed into this one."""
+        return [
+            {**obj, "metadata": {**obj["metadata"], "namespace": space or namespace}}
+            for (_, space, _), obj in self._known.items()
+        ]
 
 
-def problems(found: Sequence[Found]) -> Iterator[str]:
-    """A line for each thing that will not work."""
-    yield from (f"{one.label}: {_told(problem)}" for one, problem in _met(found))
-    for one in found:
-        parser = PARSERS.get(str(one.obj.get("kind")))
-        if parser is None or not str(one.obj.get("apiVersion", "")).startswith(f"{names.GROUP}/"):
-            continue
-        try:
-            parsed = parser(one.obj)
-        except Invalid as invalid:
-            wrong: Iterable[Problem] = invalid.problems
-        else:
-            wrong = _semantic(parsed, found) if isinstance(parsed, Canary) else ()
-        yield from (f"{one.label}: {_told(problem)}" for problem in wrong)
+def findings(found: Sequence[Found], provider: str = DEFAULT_PROVIDER) -> Iterator[Finding]:
+    """Everything to tell about some objects, errors before warnings for each."""
+    files, met = Files(found), dict(_met(found, provider))
+    for at, one in enumerate(found):
+        told: dict[str, Problem] = {}
+        for problem in (*met.get(at, ()), *_ours(one.obj, files, provider), *refused(one.obj)):
+            if not any(problem.path and _same(problem.path, path) for path in told):
+                told[problem.path or problem.text] = problem
+        yield from (_finding(ERROR, one, problem) for problem in told.values())
+        yield from (_finding(WARNING, one, problem) for problem in _warnings(one.obj, files, provider))
 
 
-def _met(found: Sequence[Found]) -> Iterator[tuple[Found, Problem]]:
-    """Canaries that claim what another one in the files has, as the operator would block them."""
-    rivals, known = Rivals(settings_of(Options(mesh_provider=DEFAULT_PROVIDER))), {}
-    for one in found:
-        if one.obj.get("kind") != "Canary":
-            continue
-        try:
-            meta = parse_canary(one.obj).metadata
-        except Invalid:
-            continue
-        key = Key(meta.namespace or "default", meta.name)
-        known[key] = one
-        rivals.put(key, {**one.obj, "metadata": {**one.obj["metadata"], "namespace": key.namespace}})
-    yield from ((one, problem) for key, one in known.items() if (problem := rivals.problem(key)) is not None)
+def _same(one: str, two: str) -> bool:
+    """Whether the second names the same place as the first, or one that holds it."""
+    return one == two or (one.startswith((f"{two}.", f"{two}[")) and two.count(".") > 1)
 
 
-def notes(found: Sequence[Found]) -> Iterator[str]:
-    """A line for each thing that works, but hardly as meant."""
-    for one in found:
-        if one.obj.get("kind") != "Canary":
-            continue
-        try:
-            canary = parse_canary(one.obj)
-        except Invalid:
-            continue
-        router = router_for(_provider(canary))
-        if not isinstance(router, Problem):
-            interval = defaults.interval(canary, floor=INTERVAL_FLOOR_SECONDS)
-            told = lint(canary, provider=_provider(canary), capabilities=router.capabilities, interval=interval)
-            yield from (f"{one.label}: note: {_told(problem)}" for problem in told)
-        yield from (f"{one.label}: note: {text}" for text in _load_misses_the_ingress(canary))
+def _finding(level: str, one: Found, problem: Problem) -> Finding:
+    return Finding(level, one.file, one.line(problem.path), one.name, problem.path, problem.text, problem.todo)
 
 
-def _provider(canary: Canary) -> str:
-    return names.resolve_provider(canary.spec.provider or DEFAULT_PROVIDER)
+def _parsed(obj: Obj) -> Any:
+    """The object of one of our kinds; the problems that keep it from being read; None for another kind."""
+    parser = PARSERS.get(str(obj.get("kind")))
+    if parser is None or not str(obj.get("apiVersion", "")).startswith(f"{names.GROUP}/"):
+        return None
+    try:
+        return parser(obj)
+    except Invalid as invalid:
+        return invalid.problems
 
 
-def _told(problem: Problem) -> str:
-    path = f"{problem.path}: " if problem.path and problem.path not in problem.text else ""
-    return f"{path}{problem.text} {problem.todo}".rstrip()
+def _met(found: Sequence[Found], provider: str) -> Iterator[tuple[int, tuple[Problem, ...]]]:
+    """Canaries that claim what another one in the files has, as the operator would block them; by their place."""
+    rivals, known = Rivals(settings_of(OperatorOptions(mesh_provider=provider))), {}
+    for at, one in enumerate(found):
+        canary = _parsed(one.obj)
+        if isinstance(canary, Canary):
+            key = Key(canary.metadata.namespace or "default", canary.metadata.name)
+            known[key] = at
+            rivals.put(key, {**one.obj, "metadata": {**one.obj["metadata"], "namespace": key.namespace}})
+    for key, at in known.items():
+        if (problem := rivals.problem(key)) is not None:
+            yield at, (problem,)
 
 
-def _semantic(canary: Canary, found: Sequence[Found]) -> Iterator[Problem]:
-    """What the operator would refuse, and what the Canary's Ingress, if it is in the files, says against it."""
-    provider = _provider(canary)
+# What will not work -------------------------------------------------------------------------------------------------
+
+
+def _ours(obj: Obj, files: Files, provider: str) -> Iterator[Problem]:
+    """What the operator would refuse."""
+    parsed = _parsed(obj)
+    if isinstance(parsed, tuple):
+        yield from parsed
+    elif isinstance(parsed, Canary):
+        yield from _canary(parsed, files, provider)
+    elif isinstance(parsed, MetricTemplate):
+        yield from template_problems(parsed)
+
+
+def _provider(canary: Canary, default: str) -> str:
+    return names.resolve_provider(canary.spec.provider or default)
+
+
+def _canary(canary: Canary, files: Files, default: str) -> Iterator[Problem]:
+    provider = _provider(canary, default)
     router = router_for(provider)
     if isinstance(router, Problem):
         yield router
         return
     yield from validate(canary, provider=provider, capabilities=router.capabilities, known_providers=known_providers())
-    workload = workload_for(canary.spec.target_ref)
+    yield from _target(canary, files)
+    yield from _routes(canary, files, router)
+    for at, metric in enumerate(canary.spec.analysis.metrics if canary.spec.analysis else ()):
+        path = f"spec.analysis.metrics[{at}]"
+        yield from (
+            replace(problem, path=problem.path or path)
+            for problem in metric_problems(canary, metric, _template(canary, metric, files))
+        )
+
+
+def _template(canary: Canary, metric: Metric, files: Files) -> MetricTemplate | None:
+    ref = metric.template_ref
+    found = files.find("MetricTemplate", ref.namespace or canary.metadata.namespace, ref.name) if ref else None
+    parsed = _parsed(found) if found else None
+    return parsed if isinstance(parsed, MetricTemplate) else None
+
+
+def _target(canary: Canary, files: Files) -> Iterator[Problem]:
+    """Its kind; and what of the workload itself, if it is in the files, cannot be released."""
+    ref = canary.spec.target_ref
+    workload = workload_for(ref)
     if isinstance(workload, Problem):
         yield workload
-    else:
-        yield from _led_astray(canary, workload, found)
-    reference = canary.spec.ingress_ref
-    for one in found:
-        meta = one.obj.get("metadata") or {}
-        place = (meta.get("namespace") or canary.metadata.namespace, meta.get("name"))
-        if reference and one.obj.get("kind") == "Ingress" and place == (canary.metadata.namespace, reference.name):
-            mismatch = port_mismatch(canary, one.obj)
-            if mismatch:
-                yield mismatch
-
-
-def _led_astray(canary: Canary, workload: Workload, found: Sequence[Found]) -> Iterator[Problem]:
-    """What the target, if it is in the files, says against the Canary: labels that others share, ports it lacks."""
-    space, ref, service = canary.metadata.namespace, canary.spec.target_ref, canary.spec.service
-    there = [_placed(one.obj, space) for one in found if isinstance(one.obj.get("metadata"), dict)]
-    by_name = {(obj.get("kind"), obj["metadata"].get("name")): obj for obj in there if _space(obj) == space}
-    target, live = by_name.get((ref.kind, ref.name)), by_name.get(("Service", names.apex(canary)))
-    if target is None:
         return
+    target = files.find(ref.kind, canary.metadata.namespace, ref.name)
+    if target is None or target.get("apiVersion") != ref.api_version or refused(target):
+        return
+    target = {**target, "metadata": {**target["metadata"], "namespace": canary.metadata.namespace}}
     selector = workload.selector(canary, target, None, WorkloadOptions())
+    for told in (selector, workload.refuses(target)):
+        if isinstance(told, Problem):
+            yield replace(told, path="spec.targetRef")
     if isinstance(selector, Selector):
-        others = [obj for obj in there if obj.get("kind") in ("Deployment", "DaemonSet")]
+        around = files.around(canary.metadata.namespace)
+        others = [obj for obj in around if obj.get("kind") in ("Deployment", "DaemonSet")]
         both = (selector.canary, selector.primary)
         yield from (mixed(ref_of(target), selector, other) for other in sharing(ref_of(target), both, others))
-    pods = workload.listening(target)
+    pods, service = workload.listening(target), canary.spec.service
+    live = files.find("Service", canary.metadata.namespace, names.apex(canary))
     if pods and service and (problem := takeover(service, pods, live, first=True)):
         yield problem
 
 
-def _space(obj: Obj) -> str:
-    return str(obj["metadata"].get("namespace") or "")
+def _routes(canary: Canary, files: Files, router: Router) -> Iterator[Problem]:
+    """What the routes could not say, with the user's own objects as far as they are in the files."""
+    options = Options()
+    live: dict[Ref, Obj | None] = {}
+    absent = {"spec.routeRef", "spec.upstreamRef"}
+    for ref in router.reads(canary, options):
+        live[ref] = files.find(ref.kind, ref.namespace, ref.name)
+        if ref.kind == INGRESSES.kind and live[ref] is None and not ref.name.endswith("-canary"):
+            live[ref] = _stand_in(canary, ref)
+    made = router.reconcile(canary, live, options)
+    if isinstance(made, Problem):
+        if made.path and made.path not in absent:
+            yield made
+        return
+    yield from unsayable(router, canary, live, options)
 
 
-def _placed(obj: Obj, space: str) -> Obj:
-    """An object with its namespace; one that names none is applied where the Canary is."""
-    return {**obj, "metadata": {**obj["metadata"], "namespace": _space(obj) or space}}
+def _stand_in(canary: Canary, ref: Ref) -> Obj:
+    """The user's Ingress, as it has to be."""
+    port = {"number": canary.spec.service.port if canary.spec.service else 80}
+    path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"port": port}}}
+    rules = [{"http": {"paths": [led_to(path, names.apex(canary))]}}]
+    meta = {"name": ref.name, "namespace": ref.namespace}
+    return {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": meta, "spec": {"rules": rules}}
 
 
-def _load_misses_the_ingress(canary: Canary) -> Iterator[str]:
+# What works, but hardly as meant ------------------------------------------------------------------------------------
+
+
+def _warnings(obj: Obj, files: Files, default: str) -> Iterator[Problem]:
+    canary = _parsed(obj)
+    if not isinstance(canary, Canary):
+        return
+    provider = _provider(canary, default)
+    router = router_for(provider)
+    if not isinstance(router, Problem):
+        interval = defaults.interval(canary, floor=INTERVAL_FLOOR_SECONDS)
+        yield from lint(canary, provider=provider, capabilities=router.capabilities, interval=interval)
+    yield from _load_misses_the_ingress(canary)
+
+
+def _load_misses_the_ingress(canary: Canary) -> Iterator[Problem]:
     """Checks by the ingress's series see nothing of a load test that goes to the canary's Service directly."""
-    analysis = canary.spec.analysis
+    analysis, service = canary.spec.analysis, names.canary_service(canary)
     if analysis is None or canary.spec.ingress_ref is None:
         return
-    builtin = any(metric.name in ("request-success-rate", "request-duration") for metric in analysis.metrics)
+    if not any(metric.name in ("request-success-rate", "request-duration") for metric in analysis.metrics):
+        return
     for hook in analysis.webhooks:
-        if builtin and "hey " in hook.metadata.get("cmd", "") and names.canary_service(canary) in hook.metadata["cmd"]:
-            yield (
-                f"webhook {hook.name} calls {names.canary_service(canary)} directly: the ingress does not count that; "
+        command = hook.metadata.get("cmd", "")
+        if "hey " in command and service in command:
+            text = (
+                f"webhook {hook.name} calls {service} directly: the ingress does not count that; "
                 "without visitors the checks will find no values"
             )
+            yield Problem(Fault.MANIFEST, text, "Let it call the ingress, with the host as a header.")
+
+
+# Output -------------------------------------------------------------------------------------------------------------
+
+
+def _text(told: Iterable[Finding]) -> Iterator[str]:
+    for each in told:
+        level = "note: " if each.level == WARNING else ""
+        about = f"{each.object}: " if each.object else ""
+        yield f"{each.file}: {about}{level}{each.message}"
+
+
+def _json(told: Iterable[Finding]) -> Iterator[str]:
+    fields = ("level", "file", "line", "object", "path", "message")
+    yield json.dumps([{field: getattr(each, field) for field in fields} for each in told], indent=2)
+
+
+def _github(told: Iterable[Finding]) -> Iterator[str]:
+    """Workflow commands: annotations at the lines of a pull request."""
+    for each in told:
+        about = f"{each.object}: " if each.object else ""
+        text = f"{about}{each.message}".replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        file = each.file.replace("%", "%25").replace(",", "%2C").replace(":", "%3A")
+        yield f"::{each.level} file={file},line={each.line}::{text}"
+
+
+FORMS: Mapping[str, Callable[[Iterable[Finding]], Iterator[str]]] = {"text": _text, "json": _json, "github": _github}
 
 
 @click.command(cls=Words)
 @click.argument("files", nargs=-1, required=True)
-def command(files: tuple[str, ...]) -> int:
-    """Check manifests before they reach a cluster. `-` reads standard input.
+@click.option("-o", "--output", "form", type=click.Choice(tuple(FORMS)), default="text", help="form of what is told")
+@click.option(
+    "--mesh-provider",
+    type=Provider(),
+    default=DEFAULT_PROVIDER,
+    help="traffic provider of Canaries that name none: what the operator gets as -mesh-provider",
+)
+def command(files: tuple[str, ...], form: str, mesh_provider: str) -> int:
+    """Check manifests before they reach a cluster.
 
-    The exit status is 1 when something will not work or a file cannot be read.
+    FILES are files, directories (all .yaml, .yml and .json below them) or `-` for standard input.
+
+    Exit status: 0 when everything will work (notes do not count), 1 when something will not or a file cannot be read,
+    2 when the command line is wrong.
     """
-    try:
-        found = list(read(files))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        print(f"flagger lint: {error}", file=sys.stderr)
-        return 1
-    except RecursionError:
-        print("flagger lint: nested deeper than any manifest is", file=sys.stderr)
-        return 1
-    wrong = list(problems(found))
-    for line in (*wrong, *notes(found)):
-        print(line)
-    return 1 if wrong else 0
+    entries = list(read(files))
+    told = [Finding(ERROR, one.file, one.line, "", "", one.text) for one in entries if isinstance(one, Unreadable)]
+    if form == "text":
+        for each in told:
+            click.echo(f"flagger lint: {each.file}: {each.message}", err=True)
+    said = list(findings([one for one in entries if isinstance(one, Found)], mesh_provider))
+    shown = said if form == "text" else [*told, *said]
+    for line in FORMS[form](sorted(shown, key=lambda each: each.level)):
+        click.echo(line)
+    return 1 if any(each.level == ERROR for each in (*told, *said)) else 0
 
 
 def main(argv: Sequence[str]) -> int:
-    """Check files; 1 when something will not work or cannot be read, 2 when the command line is wrong."""
+    """Check files; see `command` for the exit status."""
     return call(command, argv, "flagger lint")

@@ -1,0 +1,65 @@
+"""What is wrong with metrics and MetricTemplates by themselves, found before anything is asked.
+
+Called by `flagger lint`, and by the operator when it looks at a Canary, so that a release never begins that nothing
+could judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyflagger.api.canary import Canary, Metric, MetricTemplate
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.metrics.base import ProviderError, Settings
+from pyflagger.metrics.evaluate import variables_for
+from pyflagger.metrics.prometheus import Prometheus
+from pyflagger.metrics.registry import provider_for
+from pyflagger.metrics.template import TemplateError, check, render
+
+ADDRESSED = ("prometheus", "graphite")
+"""Types that need an address; the others have one of their own."""
+
+PLACE = "Correct the query. The numbers are line:column in it."
+
+
+def template_problems(template: MetricTemplate) -> Iterator[Problem]:
+    """A type that is not known, an address that cannot be called, a query that cannot be read."""
+    provider = template.spec.provider
+    factory = provider_for(provider.type)
+    if isinstance(factory, Problem):
+        yield factory
+    elif provider.address or provider.type in ADDRESSED:
+        try:
+            Prometheus(Settings(address=provider.address))
+        except ProviderError as error:
+            found = error.problem
+            yield Problem(found.fault, found.text, found.todo, "spec.provider.address")
+    try:
+        check(template.spec.query)
+    except TemplateError as error:
+        yield Problem(Fault.MANIFEST, f"spec.query cannot be read: {error}", PLACE, "spec.query")
+
+
+def metric_problems(canary: Canary, metric: Metric, template: MetricTemplate | None) -> Iterator[Problem]:
+    """What of a metric cannot be rendered, with the template that it refers to if that is known."""
+    about = "" if template is None else f"MetricTemplate {template.metadata.name}.{template.metadata.namespace}: "
+    if template is not None:
+        for problem in template_problems(template):
+            yield Problem(problem.fault, f"{about}{problem.text}", problem.todo)
+    texts = {
+        "query": metric.query,
+        f"{about}spec.query": template.spec.query if template and _readable(template) else "",
+    }
+    for where, text in texts.items():
+        try:
+            render(text, variables_for(canary, metric))
+        except TemplateError as error:
+            yield Problem(Fault.MANIFEST, f"metric {metric.name}: {where} cannot be rendered: {error}", PLACE)
+
+
+def _readable(template: MetricTemplate) -> bool:
+    try:
+        check(template.spec.query)
+    except TemplateError:
+        return False
+    return True
