@@ -41,12 +41,16 @@ class Play:
             return HttpAnswer(200, vector(self.success))
         return await healthy(request)
 
+    def target(self) -> Obj:
+        """What is released."""
+        return deployment("shop")
+
     async def begin(self, *more: Obj, initialized: bool = True) -> None:
         """Everything up, and the canary initialized by an operator that nothing happens to."""
         stage = self.stage
         await stage.start(operator=False)
         await stage.namespace("test")
-        for obj in (*more, settings("shop"), deployment("shop"), ingress("shop"), canary("shop", **self._fields)):
+        for obj in (*more, settings("shop"), self.target(), ingress("shop"), canary("shop", **self._fields)):
             await stage.create(obj)
         if initialized:
             first = Mortal(stage, None, True)
