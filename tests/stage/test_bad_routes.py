@@ -232,7 +232,7 @@ async def test_somebody_who_annotates_each_second_holds_no_release(edited: tuple
     await pair.stage.clock.sleep(1)
     ours, theirs = [(await pair.stage.get("Ingress", name, "sick"))["metadata"] for name in ("sick-canary", "sick")]
     assert ours["annotations"]["example/edit"] == theirs["annotations"]["example/edit"]
-    told = [text for text in await pair.told() if "each time" in text]
+    told = {text for text in await pair.told() if "each time" in text}
     assert [text for text in told if "Services" not in text] == [] and len(told) == (edited[-1:] == OURS[-1:])
     tidied = [each for each in pair.stage.audit if "/sick/services/" in each.path and each.agent == "flagger"]
     assert sum(each.verb == "patch" for each in tidied) <= 20
@@ -300,7 +300,7 @@ async def test_a_gateway_that_never_accepts() -> None:
     """It is named; no weight is given and no check fails; a rollback would not wait; it goes on once accepted."""
     pair = Routed("gatewayapi:v1")
     pair.accepting = False
-    await pair.begin()
+    await pair.begin(spoilt=sick("gatewayapi:v1", progressDeadlineSeconds=600))
     await pair.phase("sick", "Initialized")
     await pair.release("calm", "sick")
     await pair.tells(r"Warning HTTPRoute sick: parent Gateway gw is not ready")
@@ -311,6 +311,21 @@ async def test_a_gateway_that_never_accepts() -> None:
     pair.accepting = True
     await pair.promoted()
     assert pair.seen == [0, 25, 50, 0]
+    await pair.end()
+
+
+async def test_a_gateway_that_accepts_too_late() -> None:
+    """Past the deadline of the Canary the release has failed, without ever having had traffic."""
+    pair = Routed("gatewayapi:v1")
+    pair.accepting = False
+    await pair.begin()
+    await pair.phase("sick", "Initialized")
+    await pair.release("calm", "sick")
+    await pair.tells(r"Warning HTTPRoute sick: parent Gateway gw is not ready")
+    await pair.calm_is_prompt()
+    await pair.phase("sick", "Failed", seconds=90)
+    await pair.tells(r"Warning Rolling back sick\.sick progress deadline exceeded HTTPRoute sick: parent Gateway gw")
+    assert pair.seen == [0]
     await pair.end()
 
 
