@@ -109,6 +109,16 @@ async def test_a_text_that_comes_again_after_another_is_listed_after_it() -> Non
     assert told == [("a", 2), ("b", 3), ("a", 1)]
 
 
+async def test_texts_that_alternate_are_no_flood() -> None:
+    """Each has three Events in an hour; then the last of them is counted on, however often it comes."""
+    place = await Place().begin()
+    for text in ("a", "b") * 20:
+        place.events.record(canary(), "Warning", text)
+    await place.events.stop()
+    told = [(e["message"], e["count"]) for e in await place.listed()]
+    assert told == [("a", 1), ("b", 1)] * 2 + [("a", 18), ("b", 18)]
+
+
 async def test_fifty_texts_are_fifty_events_in_order() -> None:
     """None is merged, thinned out or dropped, as the reference's are after the tenth."""
     place = await Place().begin()

@@ -2,8 +2,9 @@
 
 `kubectl describe` sorts by `lastTimestamp`, which API servers cut to seconds, and `kubectl get events` does not sort:
 both show Events of one second by name. So a name carries its time in microseconds, as those of client-go carry
-nanoseconds, and a text raises the count of its Event only while no other text about the object came in between. Nothing
-is thinned out. Called by `operator.say`; writes from a bounded queue, in order. A failure is logged and forgotten: an
+nanoseconds, and a text raises the count of its Event only while no other text about the object came in between, or once
+it has an Event of its own for the third time in an hour: two texts that alternate are no flood. Nothing is thinned out.
+Called by `operator.say`; writes from a bounded queue, in order. A failure is logged and forgotten: an
 Event never holds a release up.
 """
 
@@ -12,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from pyflagger.api.durations import precise_stamp, stamp
 from pyflagger.clock import Clock
@@ -30,14 +31,20 @@ WRITERS = 8
 WRITTEN_SECONDS_MAX = 1.0
 
 
+Value = TypeVar("Value")
+
+EVENTS_OF_A_TEXT = 3
+"""Events that one text about one object may have in an hour; what comes more often is counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The newest Event about an object: a digest of its text, its name, its count, and when it was last said."""
+    """The newest Event of a text about an object: its name and count, when it was last said, how many there were."""
 
-    digest: bytes
     name: str
     count: int
     at: float
+    events: int
 
 
 class Events:
@@ -47,7 +54,8 @@ class Events:
         """`instance` names this process; API servers require a name in an Event that has a precise time."""
         self._client, self._clock, self._log, self._instance = client, clock, log, instance
         self._queues: list[asyncio.Queue[tuple[Obj, str, str, float]]] = []
-        self._newest: dict[bytes, Written] = {}
+        self._texts: dict[bytes, Written] = {}
+        self._newest: dict[bytes, bytes] = {}
         self._micros = 0
         self._tasks: list[asyncio.Task[None]] = []
         self.dropped = 0
@@ -96,23 +104,23 @@ class Events:
                 queue.task_done()
 
     async def _write(self, who: Obj, type_: str, text: str, at: float) -> None:
-        about, digest = _digest(who["uid"], _namespace(who), who["name"]), _digest(type_, text)
-        last = self._newest.get(about)
-        if last and last.digest == digest and at - last.at < SAME_SECONDS:
-            again = Written(digest, last.name, last.count + 1, at)
-            body = {"count": again.count, "lastTimestamp": stamp(at)}
+        about, digest = _digest(who["uid"], _namespace(who), who["name"]), _digest(who["uid"], type_, text)
+        last = self._texts.get(digest)
+        if last and at - last.at >= SAME_SECONDS:
+            last = None
+        if last and (self._newest.get(about) == digest or last.events >= EVENTS_OF_A_TEXT):
+            body = {"count": last.count + 1, "lastTimestamp": stamp(at)}
             with suppress(NotFound):
                 await self._client.patch(Patch(EVENTS.ref(_namespace(who), last.name), body))
-                self._remember(about, again)
+                self._remember(about, digest, replace(last, count=last.count + 1, at=at))
                 return
         made = await self._client.create(self._event(who, type_, text, at), EVENTS)
-        self._remember(about, Written(digest, made["metadata"]["name"], 1, at))
+        events = last.events + 1 if last else 1
+        self._remember(about, digest, Written(made["metadata"]["name"], 1, at, events))
 
-    def _remember(self, about: bytes, written: Written) -> None:
-        self._newest.pop(about, None)
-        self._newest[about] = written
-        while len(self._newest) > REMEMBERED_MAX:
-            del self._newest[next(iter(self._newest))]
+    def _remember(self, about: bytes, digest: bytes, written: Written) -> None:
+        _keep(self._texts, digest, written)
+        _keep(self._newest, about, digest)
 
     def _event(self, who: Obj, type_: str, text: str, at: float) -> Obj:
         self._micros = max(int(at * 1e6), self._micros + 1)
@@ -144,6 +152,14 @@ def shown(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+def _keep(known: dict[bytes, Value], key: bytes, value: Value) -> None:
+    """Set an entry; the ones that were set longest ago go."""
+    known.pop(key, None)
+    known[key] = value
+    while len(known) > REMEMBERED_MAX:
+        del known[next(iter(known))]
 
 
 def _cut(text: str) -> str:
