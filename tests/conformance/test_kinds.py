@@ -312,6 +312,34 @@ async def test_events(api: Server) -> None:
     assert said.status in (400, 422) and "does not match" in said.message
 
 
+async def test_events_with_a_precise_time(api: Server) -> None:
+    """They need who wrote them and what they are about to do, and hold a kilobyte; a count is kept beside the time."""
+    about = {"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "namespace": api.namespace}
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "a.0001"},
+        "involvedObject": about,
+        "reason": "Synced",
+        "action": "Reconcile",
+        "message": "ü" * 512,
+        "type": "Normal",
+        "count": 1,
+        "firstTimestamp": "2026-01-01T00:00:00Z",
+        "lastTimestamp": "2026-01-01T00:00:00Z",
+        "eventTime": "2026-01-01T00:00:00.123456Z",
+        "source": {"component": "flagger"},
+        "reportingComponent": "flagger",
+        "reportingInstance": "pod-1",
+    }
+    assert (await api.made("events", event))["eventTime"] == "2026-01-01T00:00:00.123456Z"
+    said = await api.patch("events", "a.0001", {"count": 2, "lastTimestamp": "2026-01-01T00:00:09Z"})
+    assert (said.status, said.body["count"]) == (200, 2)
+    for number, change in enumerate(({"action": ""}, {"reportingInstance": ""}, {"message": "ü" * 513})):
+        said = await api.create("events", {**event, **change, "metadata": {"name": f"a.1{number}"}})
+        assert said.status == 422 and next(iter(change)) in said.message
+
+
 async def test_leases(api: Server) -> None:
     """Two who renew from the same version: one of them does."""
     spec = {"holderIdentity": "a", "leaseDurationSeconds": 60, "renewTime": "2026-01-01T00:00:00.000000Z"}

@@ -19,7 +19,7 @@ FLAGGER = (sys.executable, "-m", "pyflagger.cli.main", "demo")
 SHARE_POINTS_MAX = 3.0
 FIELDS: dict[str, tuple[set[str], ...]] = {
     "status": ({"phase", "weight", "iterations", "failed", "reason"},),
-    "event": ({"type", "reason", "message"}, {"type", "reason", "message", "revision"}),
+    "event": ({"type", "reason", "message"}, {"type", "reason", "message", "revision", "expected"}),
     "check": (
         {"name", "value", "unit", "min", "max", "passed", "text"},
         {"name", "hook", "passed", "text"},
