@@ -103,6 +103,34 @@ async def test_an_invalid_edit_in_the_middle_of_a_release(wrong: str) -> None:
     await pair.end()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "pattern"),
+    [
+        ({"provider": {"type": "cloudwatch", "region": "eu"}}, r"unknown metric provider cloudwatch"),
+        ({"query": "sum({{ targt }})"}, r"spec\.query cannot be read"),
+    ],
+    ids=["type", "query"],
+)
+async def test_a_template_that_nothing_can_be_asked_by(wrong: Obj, pattern: str) -> None:
+    """It is told before anything is generated, and not in the middle of a release; mending it is enough."""
+    good = {"provider": {"type": "prometheus", "address": "http://prometheus:9090"}, "query": "vector(1)"}
+    template = {"apiVersion": "flagger.app/v1beta1", "kind": "MetricTemplate", "metadata": {"name": "errors"}}
+    metric = {"name": "errors", "interval": "1m", "thresholdRange": {"max": 1}, "templateRef": {"name": "errors"}}
+    pair = Pair()
+    await pair.begin(spoilt=canary("sick", **with_analysis(metrics=[metric])), without=("Ingress",))
+    await pair.stage.create({**template, "spec": {**good, **wrong}}, "sick")
+    await pair.stage.create(ingress("sick"), "sick")
+    await pair.tells(pattern)
+    await pair.release("calm", "sick")
+    await pair.calm_is_prompt()
+    await pair.is_blocked("Manifest", pattern)
+    assert (await pair.stage.status("sick", "sick")).get("canaryWeight", 0) == 0
+    await pair.stage.patch("MetricTemplate", "errors", {"spec": {**good}}, "sick")
+    await pair.phase("sick", "Initialized", "Succeeded")
+    assert await pair.blocked() is None
+    await pair.end()
+
+
 async def test_a_gate_that_never_answers() -> None:
     """It is told what went wrong and whose it is, once; nothing fails, and once it answers the release goes on."""
     answers: list[HttpAnswer] = []

@@ -9,7 +9,7 @@ import asyncio
 
 from pyflagger.kube.cache import Change
 from pyflagger.kube.configs import Configs
-from pyflagger.kube.resources import CANARIES, METRIC_TEMPLATES
+from pyflagger.kube.resources import CANARIES
 from pyflagger.objects import Ref, Resource
 from pyflagger.operator.desk import Key
 from pyflagger.operator.farewell import Farewell
@@ -75,7 +75,7 @@ class Controller:
     def _changed(self, change: Change, ours: bool) -> None:
         if change.resource == CANARIES:
             self._canary_changed(change, ours)
-        elif change.resource != METRIC_TEMPLATES and not ours and self._world.cache.synced(change.resource):
+        elif not ours and self._world.cache.synced(change.resource):
             for key in self._interests.of(change.ref):
                 if not self._eyes.unmoved(key, change):
                     self._poke(key)

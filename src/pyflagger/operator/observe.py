@@ -6,13 +6,15 @@ are added each time. Sees objects of Kubernetes; `core` never does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 from pyflagger.api import names
+from pyflagger.api.canary import Phase
 from pyflagger.api.facts import Capabilities, Problem
 from pyflagger.api.meta import Meta
+from pyflagger.api.parse import Invalid, parse_metric_template
 from pyflagger.api.selectors import Selector
 from pyflagger.clock import Clock
 from pyflagger.core.situation import Primary, Situation, Target
@@ -20,6 +22,7 @@ from pyflagger.kube.cache import Change
 from pyflagger.kube.configs import Configs
 from pyflagger.kube.errors import Forbidden, NotFound
 from pyflagger.kube.resources import CANARIES
+from pyflagger.metrics.manifest import metric_problems
 from pyflagger.objects import Found, Obj, Ref, Resource, Unread, ref_of
 from pyflagger.operator.desk import Desk, Key
 from pyflagger.operator.facts import Facts, Surroundings, facts_of, live_routes, missing_target, primary_of
@@ -27,12 +30,14 @@ from pyflagger.operator.interest import Interests
 from pyflagger.operator.memo import Memo
 from pyflagger.operator.neighbours import mixed, neighbours
 from pyflagger.operator.owned import Owned
-from pyflagger.operator.plan import Plan, Settings, kinds_of, make_plan
+from pyflagger.operator.plan import Plan, Settings, kinds_of, make_plan, templates_of
 from pyflagger.operator.rivals import Rivals
 from pyflagger.operator.shown import NOTHING_SHOWN, Shown, show, size
 from pyflagger.operator.world import World
 from pyflagger.workloads import autoscalers
 from pyflagger.workloads.configs import NOTHING, ConfigRef, Tracked, track
+
+RUNNING = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
 
 
 class NotYet(Exception):
@@ -228,6 +233,19 @@ class Eyes:
         namespace = plan.canary.metadata.namespace
         return memo.of("tracked", made_of, lambda: _track(uses.refs, namespace, live.__getitem__))
 
+    def _unjudged(self, plan: Plan, live: Live) -> Iterator[Problem]:
+        """Metrics that nothing could judge by. In a run each round tells its own, and can end the run for it."""
+        if plan.problems or plan.canary.spec.skip_analysis or plan.canary.status.phase in RUNNING:
+            return
+        for metric, ref in templates_of(plan.canary):
+            raw = live.get(ref) if ref else None
+            try:
+                template = parse_metric_template(raw) if raw else None
+            except Invalid as invalid:
+                yield from invalid.problems
+                continue
+            yield from metric_problems(plan.canary, metric, template)
+
     # The situation ---------------------------------------------------------------------------------------------------
 
     def _situation(
@@ -246,7 +264,7 @@ class Eyes:
             primary=_primary(plan, live, facts, shown.get("primary")),
             route=facts.route,
             generated=facts.generated,
-            problems=(*plan.problems, *facts.unsayable),
+            problems=(*plan.problems, *facts.unsayable, *self._unjudged(plan, live)),
             foreign=facts.foreign,
             unread=unread,
             evidence=dict(desk.evidence),

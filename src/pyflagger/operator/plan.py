@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pyflagger.api import defaults, names
-from pyflagger.api.canary import Canary
+from pyflagger.api.canary import Canary, Metric
 from pyflagger.api.facts import Capabilities, Problem
 from pyflagger.api.parse import Invalid, parse_canary, unchanged_spec, validate
 from pyflagger.kube.resources import METRIC_TEMPLATES, UnknownKind, learn, resource_of
@@ -144,7 +144,8 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
     for part in (usable, kind):
         learn(part.kinds if part else ())
     primary = target if isinstance(workload, Problem) else workload.primary(canary)
-    others = (*services, *scalers, *(usable.reads(canary, settings.routing) if usable else ()))
+    templates = tuple(ref for _, ref in templates_of(canary) if ref)
+    others = (*services, *scalers, *templates, *(usable.reads(canary, settings.routing) if usable else ()))
     interest = frozenset((target, primary, *others))
     return Plan(
         canary=canary,
@@ -159,7 +160,7 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
         primary_autoscaler=scalers[1] if scalers else None,
         others=others,
         interest=interest,
-        followed=kinds_of(interest) + ((METRIC_TEMPLATES,) if _asks_templates(canary) else ()),
+        followed=kinds_of(interest),
         waits=usable if isinstance(usable, Waits) else None,
         rolls=kind if isinstance(kind, Rolls) else None,
         learns=usable if isinstance(usable, Learns) else None,
@@ -177,9 +178,13 @@ def kinds_of(refs: Iterable[Ref]) -> tuple[Resource, ...]:
     return tuple(found)
 
 
-def _asks_templates(canary: Canary) -> bool:
-    analysis = canary.spec.analysis
-    return analysis is not None and any(metric.template_ref is not None for metric in analysis.metrics)
+def templates_of(canary: Canary) -> tuple[tuple[Metric, Ref | None], ...]:
+    """The metrics of a Canary and the MetricTemplates that they refer to."""
+    own, metrics = canary.metadata.namespace, canary.spec.analysis.metrics if canary.spec.analysis else ()
+    refs = ((metric, metric.template_ref) for metric in metrics)
+    return tuple(
+        (metric, METRIC_TEMPLATES.ref(ref.namespace or own, ref.name) if ref else None) for metric, ref in refs
+    )
 
 
 def _scalers(canary: Canary) -> tuple[Ref, ...]:
