@@ -18,7 +18,7 @@ from pyflagger.objects import Obj, Ref
 from pyflagger.routing.base import Options
 from pyflagger.routing.gatewayapi import GatewayApi
 from pyflagger.routing.registry import router_for
-from pyflagger.routing.rules import FIELDS, ORIGINAL
+from pyflagger.routing.rules import FIELDS, LAST_APPLIED, ORIGINAL
 
 ROUTER = GatewayApi("v1")
 V1 = "gateway.networking.k8s.io/v1"
@@ -436,10 +436,44 @@ def test_a_route_of_the_apexs_name_is_taken_over_and_given_back() -> None:
     assert found.finalize() == 0
 
 
-def test_ours_is_not_given_back() -> None:
-    """It goes with the Canary."""
-    found = mesh()
-    assert ORIGINAL not in route_of(found)["metadata"]["annotations"] and found.finalize() == 0
+def test_ours_is_left_to_the_user() -> None:
+    """Visitors come by it: in the middle of a release it leads to the apex Service, and nobody collects it."""
+    found = mesh(gated(service={"timeout": "5s"}))
+    found.set(20)
+    assert ORIGINAL not in route_of(found)["metadata"]["annotations"] and found.finalize() == 1
+    (rule,) = rules(found)
+    assert rule["backendRefs"] == [{"group": "", "kind": "Service", "name": "web", "port": 80}]
+    assert rule["timeouts"] == {"request": "5s"} and rule["matches"] == [ROOT]
+    assert not route_of(found)["metadata"].get("ownerReferences") and found.finalize() == 0
+
+
+def test_ours_for_a_mesh_goes() -> None:
+    """The Service that is its parent leads to the pods without it."""
+    found = mesh(gated(service={"gatewayRefs": [{"group": "core", "kind": "Service", "name": "web"}]}))
+    assert found.finalize() == 1 and not found.cluster.objects
+
+
+def test_a_route_that_was_never_taken_over_is_not_touched() -> None:
+    """Whatever kubectl says of it."""
+    before = theirs(TO_APEX, annotations={LAST_APPLIED: json.dumps({"spec": {"rules": []}})})
+    found = Mesh(ROUTER, gated(), before)
+    assert found.finalize() == 0
+
+
+def test_hosts_parents_and_other_rules_of_the_user_stay() -> None:
+    """Nobody who came by them is turned away; ours replace the rule for everybody, which comes where it was."""
+    old = {"matches": [{"path": {"type": "PathPrefix", "value": "/old"}}], "backendRefs": [{"name": "web", "port": 80}]}
+    api = {"matches": [{"path": {"type": "PathPrefix", "value": "/api"}}], "backendRefs": [{"name": "api", "port": 80}]}
+    before = theirs(old, api, TO_APEX)
+    before["spec"] |= {"hostnames": ["a.example"], "parentRefs": [{"name": "other", "namespace": "infra"}]}
+    found = mesh(gated(service={"hosts": ["b.example"]}), before)
+    found.set(20)
+    spec = route_of(found)["spec"]
+    assert spec["hostnames"] == ["a.example", "b.example"]
+    assert [ref["name"] for ref in spec["parentRefs"]] == ["other", GATEWAY["name"]]
+    assert spec["rules"][:2] == [old, api] and len(spec["rules"]) == 3 and found.read() == Route(80, 20)
+    found.finalize()
+    assert route_of(found)["spec"] == before["spec"]
 
 
 def test_a_rollback_without_a_route_is_nothing_to_do() -> None:

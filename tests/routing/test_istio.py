@@ -280,9 +280,72 @@ def test_what_was_stored_and_cannot_be_read_changes_nothing(text: str) -> None:
     assert found.finalize() == 0
 
 
-def test_ours_is_not_given_back() -> None:
-    """It goes with the Canary."""
-    assert mesh().finalize() == 0
+@pytest.mark.parametrize("service", [{"gateways": ["gw"]}, {"hosts": ["a.example"]}, {"delegation": True}])
+def test_ours_that_gateways_use_is_left_to_the_user(service: Obj) -> None:
+    """In the middle of a release it leads to the apex Service, and nobody collects it."""
+    found = mesh(meshed(service={"timeout": "5s", **service}))
+    found.set(20)
+    assert found.finalize() == 1
+    (rule,) = ours(found)["http"]
+    assert [each["destination"]["host"] for each in rule["route"]] == ["web"] and "weight" not in rule["route"][0]
+    assert rule["timeout"] == "5s" and not found.cluster.objects[OURS]["metadata"].get("ownerReferences")
+    assert found.finalize() == 0
+
+
+def test_ours_for_the_mesh_alone_goes() -> None:
+    """Clients find the apex Service without it."""
+    found = mesh()
+    assert found.finalize() == 1 and OURS not in found.cluster.objects
+
+
+def test_one_that_was_never_taken_over_is_not_touched() -> None:
+    """Whatever kubectl says of it; one that leads to the primary was taken over before anything was stored."""
+    applied = {LAST_APPLIED: json.dumps({"spec": {"http": [TO_APEX]}})}
+    assert Mesh(ROUTER, meshed(), theirs(TO_APEX, annotations=applied)).finalize() == 0
+    found = Mesh(ROUTER, meshed(), theirs({"route": [{"destination": {"host": "web-primary"}}]}, annotations=applied))
+    assert found.finalize() == 1 and ours(found) == {"http": [TO_APEX]}
+
+
+TLS = [{"match": [{"port": 443, "sniHosts": ["a.example"]}], "route": [{"destination": {"host": "web"}}]}]
+TCP = [{"match": [{"port": 9000}], "route": [{"destination": {"host": "web", "port": {"number": 9000}}}]}]
+
+
+def test_what_is_the_users_stays_while_it_is_taken_over() -> None:
+    """Hosts, gateways, TLS, TCP, and rules that ours do not replace: nobody who came by them is turned away."""
+    old = {"match": [{"uri": {"prefix": "/old"}}], "rewrite": {"uri": "/"}, "route": [{"destination": {"host": "web"}}]}
+    api = {"match": [{"uri": {"prefix": "/api"}}], "route": [{"destination": {"host": "api"}}]}
+    before = theirs(old, api, TO_APEX)
+    before["spec"] |= {"tls": TLS, "tcp": TCP, "exportTo": ["."]}
+    found = mesh(meshed(), before)
+    found.set(20)
+    spec = ours(found)
+    assert spec["hosts"] == ["a.example", "web"] and spec["gateways"] == ["gw"]
+    assert spec["tls"] == TLS and spec["tcp"] == TCP and spec["exportTo"] == ["."]
+    assert spec["http"][:2] == [old, api] and len(spec["http"]) == 3 and found.read() == Route(80, 20)
+    found.finalize()
+    assert ours(found) == before["spec"]
+
+
+@pytest.mark.parametrize(
+    "before, service, hosts, gateways",
+    [
+        ({"hosts": ["*"], "gateways": ["gw"]}, {}, ["*"], ["gw"]),
+        (
+            {"hosts": ["a.example"], "gateways": ["gw"]},
+            {"gateways": ["mesh", "gw"]},
+            ["a.example", "web"],
+            ["gw", "mesh"],
+        ),
+        ({"hosts": ["web"], "gateways": None}, {}, ["web"], ["mesh"]),
+        ({"hosts": ["web"], "gateways": None}, {"gateways": ["gw"]}, ["web"], ["mesh", "gw"]),
+    ],
+)
+def test_hosts_and_gateways_are_those_of_both(before: Obj, service: Obj, hosts: list[str], gateways: list[str]) -> None:
+    """A wildcard is not bound to the mesh, where Istio does not allow it."""
+    one = theirs(TO_APEX)
+    one["spec"] = {key: value for key, value in {**one["spec"], **before}.items() if value is not None}
+    spec = ours(mesh(meshed(service=service), one))
+    assert (spec["hosts"], spec["gateways"]) == (hosts, gateways)
 
 
 def test_an_adopted_virtual_service_may_use_full_names() -> None:

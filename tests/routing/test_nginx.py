@@ -444,10 +444,14 @@ def test_a_route_without_our_ingress() -> None:
     assert isinstance(found, Problem) and "ingress web-canary is not there" in found.text
 
 
-def test_deletion_gives_nothing_back() -> None:
-    """Ours goes with its owner, and the user's was never touched."""
+def test_ours_is_taken_away_at_the_end() -> None:
+    """Before the Services that it leads to, in the middle of a release as well; the user's was never touched."""
     road = Road()
     road.reconcile()
+    road.set(50)
+    before = road.live[Ref("networking.k8s.io/v1", "Ingress", "test", "web")]
+    assert road.cluster.write(ROUTER.finalize(road.canary, road.live, OPTIONS)) == 1
+    assert [obj for obj in road.live.values() if obj is not None] == [before]
     assert ROUTER.finalize(road.canary, road.live, OPTIONS) == ()
 
 

@@ -199,6 +199,40 @@ def test_nothing_but_the_manifest_is_needed_to_be_gone(provider: str) -> None:
     assert bare.cluster.write(bare.router.finalize(bare.canary, bare.live, bare.options)) == 0
 
 
+LEFT: dict[str, Obj] = {
+    "traefik": {"weighted": {"services": [{"name": "web", "namespace": "test", "port": 80, "weight": 100}]}},
+    "contour": {"routes": [{"conditions": [{"prefix": "/"}], "services": [{"name": "web", "port": 80}]}]},
+}
+GONE = ("linkerd", "osm", "smi:v1alpha3", "apisix")
+
+
+@pytest.mark.parametrize("provider", LEFT)
+def test_what_routes_of_the_user_name_is_left_to_him(provider: str) -> None:
+    """In the middle of a release it leads to the apex Service alone, and nobody collects it."""
+    one = made(way(provider), 20)
+    assert one.cluster.write(one.router.finalize(one.canary, one.live, one.options)) == 1
+    assert one.main["spec"] == LEFT[provider] and not one.main["metadata"].get("ownerReferences")
+    assert one.router.finalize(one.canary, one.live, one.options) == ()
+
+
+@pytest.mark.parametrize("provider", LEFT)
+def test_what_leads_to_no_primary_goes_with_the_canary(provider: str) -> None:
+    """There is nothing in it that could lead to the apex Service."""
+    one = made(way(provider), 20)
+    spoilt = {"routes": None, "weighted": None}
+    one.cluster.edit(one.router.main(one.canary), {"spec": spoilt})
+    assert one.router.finalize(one.canary, one.live, one.options) == ()
+
+
+@pytest.mark.parametrize("provider", GONE)
+def test_what_visitors_can_do_without_is_taken_away_first(provider: str) -> None:
+    """Before the Services that it leads to."""
+    one = made(way(provider), 20)
+    ref = one.router.main(one.canary)
+    assert one.cluster.write(one.router.finalize(one.canary, one.live, one.options)) == 1
+    assert ref not in one.cluster.objects
+
+
 # A/B and testers ------------------------------------------------------------------------------------------------------
 
 SPLIT_BY: dict[str, Any] = {

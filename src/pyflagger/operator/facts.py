@@ -328,10 +328,25 @@ def service_writes(plan: Plan, role: Role, selector: Selector | None, settings: 
 
 def apex_back(plan: Plan, selector: Selector | Problem | None, get: Get) -> tuple[Write, ...]:
     """What gives the apex Service back, or hands over one of our own."""
-    target, live = get(plan.target), get(services.ref(plan.canary, Role.APEX))
-    known = selector if isinstance(selector, Selector) else None
-    runs = target is not None and "deletionTimestamp" not in target["metadata"]
-    return services.finalize_apex(plan.canary, known, live, runs=runs)
+    live, known = get(services.ref(plan.canary, Role.APEX)), selector if isinstance(selector, Selector) else None
+    return services.finalize_apex(plan.canary, known, live, runs=_stays(plan, get))
+
+
+def routes_back(plan: Plan, settings: Settings, get: Get) -> tuple[Write, ...]:
+    """What gives the routes back, or hands over those of our own: these go where the target goes as well."""
+    if plan.router is None:
+        return ()
+    writes = plan.router.finalize(plan.canary, live_routes(plan, settings, get), settings.routing)
+    return writes if _stays(plan, get) else tuple(write for write in writes if not _hands_over(write))
+
+
+def _stays(plan: Plan, get: Get) -> bool:
+    target = get(plan.target)
+    return target is not None and "deletionTimestamp" not in target["metadata"]
+
+
+def _hands_over(write: Write) -> bool:
+    return isinstance(write, Patch) and "ownerReferences" in part(write.body, "metadata")
 
 
 def _handed(around: Surroundings, selector: Selector | Problem | None) -> Handed:
@@ -339,10 +354,9 @@ def _handed(around: Surroundings, selector: Selector | Problem | None) -> Handed
     plan = around.plan
     if plan.canary.metadata.deletion_timestamp is None:
         return Handed()
-    live, settings = live_routes(plan, around.settings, around.get), around.settings.routing
-    routes = plan.router.finalize(plan.canary, live, settings) if plan.router else ()
-    changed = [each for each in (*apex_back(plan, selector, around.get), *routes) if isinstance(each, Patch)]
-    left = [each for each in changed if "ownerReferences" in part(each.body, "metadata")]
+    writes = (*apex_back(plan, selector, around.get), *routes_back(plan, around.settings, around.get))
+    changed = [each for each in writes if isinstance(each, Patch)]
+    left = [each for each in changed if _hands_over(each)]
     return Handed(back=_shown([each for each in changed if each not in left]), left=_shown(left))
 
 

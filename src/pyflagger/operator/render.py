@@ -23,6 +23,7 @@ from pyflagger.operator.facts import (
     live_routes,
     pod_of,
     primary_of,
+    routes_back,
     service_writes,
 )
 from pyflagger.operator.foreign import bind, refusal, unbound
@@ -119,13 +120,7 @@ class Renderer:
     def _reverted(self, seen: Seen, thing: Literal["target", "apex-service", "routing"]) -> Writes:
         plan = seen.plan
         if thing == "routing":
-            return (
-                plan.router.finalize(
-                    plan.canary, live_routes(plan, self._settings, self._world.get), self._settings.routing
-                )
-                if plan.router
-                else ()
-            )
+            return routes_back(plan, self._settings, self._world.get)
         target = self._world.get(plan.target)
         if thing == "apex-service":
             return apex_back(plan, seen.facts.selector, self._world.get)

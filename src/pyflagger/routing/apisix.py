@@ -13,8 +13,8 @@ from typing import Any
 from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Fault, Problem
-from pyflagger.objects import Obj, Ref, Resource, part
-from pyflagger.routing.base import Live, Options
+from pyflagger.objects import Delete, Obj, Ref, Resource, part, ref_of
+from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import make
 from pyflagger.routing.ingresses import LAST_APPLIED
 from pyflagger.routing.split import Rule, Split, entries, shared_out
@@ -61,6 +61,10 @@ class Apisix(Split):
     def backends(self, obj: Obj) -> list[list[Obj]]:
         """Of each rule."""
         return [entries(rule, "backends") for rule in entries(part(obj, "spec"), "http")]
+
+    def end(self, canary: Canary, obj: Obj) -> Writes:
+        """Taken away before the Services that it leads to: without it the user's route serves alone."""
+        return (Delete(ref_of(obj)),)
 
     def service_of(self, canary: Canary, backend: Obj) -> Any:
         """They name Services."""

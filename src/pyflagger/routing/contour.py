@@ -12,9 +12,10 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Problem
 from pyflagger.objects import Obj, Resource, part
-from pyflagger.routing.base import Live, Options
+from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import make
 from pyflagger.routing.matching import Condition, routed
+from pyflagger.routing.rules import left
 from pyflagger.routing.split import Rule, Split, aligned, entries, prefix_of, retry_words, shared_out, unknown_retries
 
 PROXIES = Resource("projectcontour.io", "v1", "httpproxies", "HTTPProxy")
@@ -47,6 +48,15 @@ class Contour(Split):
     def backends(self, obj: Obj) -> list[list[Obj]]:
         """The services of each route."""
         return [entries(route, "services") for route in entries(part(obj, "spec"), "routes")]
+
+    def end(self, canary: Canary, obj: Obj) -> Writes:
+        """Root proxies include it: its last route leads to the apex Service, and it is the user's from now on."""
+        primary, routes = names.primary_service(canary), entries(part(obj, "spec"), "routes")
+        found = [each for each in entries(routes[-1], "services") if each.get("name") == primary] if routes else []
+        if not found:
+            return ()
+        to = {"name": names.apex(canary), "port": found[0].get("port")}
+        return left(canary, obj, {**part(obj, "spec"), "routes": [{**routes[-1], "services": [to]}]})
 
     def service_of(self, canary: Canary, backend: Obj) -> Any:
         """They are Services."""

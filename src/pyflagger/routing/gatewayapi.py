@@ -13,12 +13,12 @@ from typing import Any
 from pyflagger.api import names
 from pyflagger.api.canary import Canary, Service
 from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Fault, Problem, Route
-from pyflagger.objects import Obj, Ref, Resource, part, ref_of
-from pyflagger.routing import httproutes
+from pyflagger.objects import Delete, Obj, Ref, Resource, part, ref_of
+from pyflagger.routing import httproutes, original
 from pyflagger.routing.adopted import Adopted
 from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import make, owed
-from pyflagger.routing.rules import fields_of, inconsistent, laid, refused, reverted, written
+from pyflagger.routing.rules import fields_of, inconsistent, laid, left, of_users, refused, reverted, written
 
 GROUP = "gateway.networking.k8s.io"
 WITHOUT_MIRRORS = frozenset({"traefik.io/gateway-controller"})
@@ -79,11 +79,30 @@ class GatewayApi:
         return self._routed(canary, live, route, everyone=everyone)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
-        """A route that was the user's has its rules again; ours go with the Canary."""
+        """A route that was the user's has its rules again; one of ours leads to the apex, and is the user's now.
+
+        For a mesh it is deleted: without a route of its own the Service itself leads to the pods.
+        """
         if mine := self._adopted(canary):
             return mine.finalize(live)
-        found = [live.get(ref) for ref in self.reads(canary, options)]
-        return tuple(write for route in found for write in reverted(canary, route))
+        writes: list[Any] = []
+        for name, port in _ports(canary):
+            ref = self._routes.ref(canary.metadata.namespace, name)
+            route, service = live.get(ref), canary.spec.service
+            if route is None or service is None or not names.is_owned(canary, route):
+                writes += reverted(canary, route)
+            elif all(parent.kind == "Service" for parent in service.gateway_refs):
+                writes.append(Delete(ref))
+            else:
+                writes += self._left(canary, service, port, route)
+        return tuple(writes)
+
+    def _left(self, canary: Canary, service: Service, port: int, route: Obj) -> Writes:
+        rules = httproutes.rules(canary, service, port, ALL_PRIMARY, everyone=True)
+        if isinstance(rules, Problem):
+            return ()
+        made = self._laid(canary, service, route, rules)
+        return left(canary, route, {**part(route, "spec"), "rules": [_to_apex(canary, rule) for rule in made]})
 
     def takes_over(self, canary: Canary, obj: Obj) -> bool:
         """A route by the name of the apex Service."""
@@ -102,19 +121,54 @@ class GatewayApi:
             rules = httproutes.rules(canary, service, port, route, everyone=everyone)  # type: ignore[arg-type]
             if isinstance(rules, Problem):
                 return rules
-            writes += self._written(canary, service, name, port, there, rules)  # type: ignore[arg-type]
+            made = self._written(canary, service, name, port, there, rules)  # type: ignore[arg-type]
+            if isinstance(made, Problem):
+                return made
+            writes += made
         return tuple(writes)
 
     def _written(
         self, canary: Canary, service: Service, name: str, port: int, live: Obj | None, rules: list[Obj]
-    ) -> Writes:
-        base, before = httproutes.base_matches(service), fields_of(live)
-        there = part(live or {}, "spec").get("rules") or ()
-        over = partial(httproutes.over, canary, before)
-        made = laid(there, rules, lambda rule: _is_ours(canary, rule, base), "matches", over)
-        spec: Obj = {"parentRefs": _parents(service, port), "rules": made}
+    ) -> Writes | Problem:
+        spec: Obj = {"parentRefs": _parents(service, port), "rules": self._laid(canary, service, live, rules)}
         spec["hostnames"] = list(service.hosts) or None
+        if live is not None and not names.is_owned(canary, live):
+            spec |= _with_users(spec, original.stored(live) or part(live, "spec"))
         return written(canary, live, make(canary, self._routes, name, spec), httproutes.owned_fields(service))
+
+    def _laid(self, canary: Canary, service: Service, live: Obj | None, rules: list[Obj]) -> list[Obj]:
+        base, there = httproutes.base_matches(service), part(live or {}, "spec").get("rules") or ()
+        over = partial(httproutes.over, canary, fields_of(live))
+
+        def ours(rule: Obj) -> bool:
+            return _is_ours(canary, rule, base)
+
+        if live is not None and not names.is_owned(canary, live):
+            apex = [names.apex(canary)]
+            return laid(
+                there,
+                rules,
+                of_users(there, rules, ours, lambda rule: _services(rule) == apex, "matches"),
+                "matches",
+                over,
+            )
+        return laid(there, rules, ours, "matches", over)
+
+
+def _with_users(spec: Obj, before: Obj) -> Obj:
+    """Hosts and parents of the user's beside ours: visitors who come by them must not be turned away."""
+    hosts, parents = before.get("hostnames") or [], before.get("parentRefs") or []
+    known = [{"group": GROUP, "kind": "Gateway", **ref} for ref in parents]
+    further = [ref for ref in spec["parentRefs"] if {"group": GROUP, "kind": "Gateway", **ref} not in known]
+    named = [*hosts, *(host for host in spec["hostnames"] or () if host not in hosts)] if hosts else None
+    return {"hostnames": named, "parentRefs": [*parents, *further]}
+
+
+def _to_apex(canary: Canary, rule: Obj) -> Obj:
+    """A rule to the primary leads to the apex Service instead."""
+    found = [ref for ref in rule.get("backendRefs") or () if ref.get("name") == names.primary_service(canary)]
+    kept = [{key: value for key, value in ref.items() if key != "weight"} for ref in found]
+    return {**rule, "backendRefs": [{**ref, "name": names.apex(canary)} for ref in kept]} if found else rule
 
 
 def _backends(route: Obj) -> Iterator[list[tuple[str, Obj]]]:

@@ -5,19 +5,19 @@ Knows the objects; what is in their rules is `virtualservices`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from pyflagger.api import names
 from pyflagger.api.canary import Canary, Service
 from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Fault, Problem, Route
-from pyflagger.objects import Obj, Ref, Resource, part, ref_of
-from pyflagger.routing import virtualservices
+from pyflagger.objects import Delete, Obj, Ref, Resource, part, ref_of
+from pyflagger.routing import original, virtualservices
 from pyflagger.routing.adopted import Adopted
 from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import brought_about, make, owed
-from pyflagger.routing.rules import fields_of, inconsistent, laid, refused, reverted, written
+from pyflagger.routing.rules import fields_of, inconsistent, laid, left, of_users, refused, reverted, written
 from pyflagger.routing.virtualservices import hosts
 
 GROUP, VERSION = "networking.istio.io", "v1beta1"
@@ -72,9 +72,21 @@ class Istio:
         return _routed(canary, canary.spec.service, found, route, everyone=everyone)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
-        """A VirtualService that was the user's has its spec again; ours go with the Canary."""
-        mine = _adopted(canary)
-        return mine.finalize(live) if mine else reverted(canary, live.get(self.reads(canary, options)[0]))
+        """A VirtualService that was the user's has its spec again; one of ours that gateways use is the user's now.
+
+        For clients in the mesh it is deleted: they find the apex Service without it.
+        """
+        if mine := _adopted(canary):
+            return mine.finalize(live)
+        ref = self.reads(canary, options)[0]
+        found, service = live.get(ref), canary.spec.service
+        if found is None or service is None or not names.is_owned(canary, found):
+            return reverted(canary, found)
+        if not (service.delegation or service.hosts or set(service.gateways) - {"mesh"}):
+            return (Delete(ref),)
+        rules = _laid(canary, found, virtualservices.sections(canary, service, ALL_PRIMARY, everyone=True))
+        to_apex = {key: [_to_apex(canary, rule) for rule in made] for key, made in rules.items() if made}
+        return left(canary, found, {**part(found, "spec"), **to_apex})
 
     def takes_over(self, canary: Canary, obj: Obj) -> bool:
         """A VirtualService by the name of the apex Service."""
@@ -113,15 +125,50 @@ def _routed(canary: Canary, service: Service, live: Obj | None, route: Route, *,
     if problem := unsayable or _unusable(service) or refused(canary) or _no_http(canary, service):
         return problem
     wanted = virtualservices.sections(canary, service, route, everyone=everyone)
-    over = partial(virtualservices.over, canary, fields_of(live))
     spec: Obj = {"hosts": _hosts(canary, service), "gateways": _gateways(service)}
-    for section in ("http", "tcp"):
-        there = part(live or {}, "spec").get(section) or ()
-        rest = wanted.get(section, [])[-1:]
-        rules = laid(there, wanted.get(section, ()), partial(_is_ours, canary, rest), "match", over)
-        spec[section] = rules or None
+    if live is not None and not names.is_owned(canary, live) and not service.delegation:
+        spec |= _with_users(service, spec, original.stored(live) or part(live, "spec"))
+    spec |= _laid(canary, live, wanted)
     fields = [key for rule in wanted.get("http", ()) for key in virtualservices.OPTIONAL if key in rule]
     return written(canary, live, make(canary, VIRTUAL, names.apex(canary), spec), fields)
+
+
+def _laid(canary: Canary, live: Obj | None, wanted: dict[str, list[Obj]]) -> dict[str, list[Obj] | None]:
+    """Our rules laid over those of each section. A section of the user's in which we have none stays as it is."""
+    over, made = partial(virtualservices.over, canary, fields_of(live)), {}
+    theirs = live is not None and not names.is_owned(canary, live)
+    for section in ("http", "tcp"):
+        there, rules = part(live or {}, "spec").get(section) or (), wanted.get(section, [])
+        ours: Callable[[Obj], bool] = partial(_is_ours, canary, rules[-1:])
+        if theirs:
+            ours = of_users(there, rules, ours, partial(_to_apex_alone, canary), "match")
+        made[section] = (list(there) if theirs and not rules else laid(there, rules, ours, "match", over)) or None
+    return made
+
+
+def _to_apex_alone(canary: Canary, rule: Obj) -> bool:
+    return [host.split(".")[0] for host in hosts(rule)] == [names.apex(canary)]
+
+
+def _with_users(service: Service, spec: Obj, before: Obj) -> Obj:
+    """Hosts and gateways of the user's beside ours: visitors who come by them must not be turned away."""
+    hosts = before.get("hosts") or []
+    gateways = before.get("gateways") or ["mesh"]
+    more = service.gateways if before.get("gateways") else spec["gateways"]
+    known = [host for host in spec["hosts"] if host not in hosts and "*" not in hosts]
+    return {"hosts": [*hosts, *known], "gateways": [*gateways, *(one for one in more if one not in gateways)]}
+
+
+def _to_apex(canary: Canary, rule: Obj) -> Obj:
+    """A rule to the primary leads to the apex Service instead."""
+    found = [
+        each
+        for each in rule.get("route") or ()
+        if part(each, "destination").get("host") == names.primary_service(canary)
+    ]
+    kept = [{key: value for key, value in each.items() if key != "weight"} for each in found]
+    to = [{**each, "destination": {**each["destination"], "host": names.apex(canary)}} for each in kept]
+    return {**rule, "route": to} if to else rule
 
 
 def _hosts(canary: Canary, service: Service) -> list[str] | None:

@@ -12,7 +12,7 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary, Match
 from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
-from pyflagger.objects import Create, Obj, Ref, Resource, part
+from pyflagger.objects import Create, Delete, Obj, Ref, Resource, part, ref_of
 from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import OTHERS, patch
 from pyflagger.routing.ingresses import (
@@ -110,8 +110,9 @@ class Nginx:
         return (patch(ours, {"metadata": {"annotations": change}}),)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
-        """Ours goes with the Canary; the user's was never touched."""
-        return ()
+        """Ours is taken away before the Services that it leads to, so that the user's serves alone."""
+        ours = shadow_of(canary, live)
+        return (Delete(ref_of(ours)),) if ours is not None and names.is_owned(canary, ours) else ()
 
 
 def _is_canary(key: str, stem: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,12 @@ from pyflagger.api.canary import Canary, Match, SessionAffinity, StringMatch
 from pyflagger.api.defaults import interval, strategy
 from pyflagger.api.facts import Fault, Problem, Route
 from pyflagger.objects import Create, Obj, merge_diff, part
+from pyflagger.routing import original
 from pyflagger.routing.base import Writes
 from pyflagger.routing.generated import OTHERS, overlay, patch
+from pyflagger.routing.original import LAST_APPLIED as LAST_APPLIED
+from pyflagger.routing.original import ORIGINAL as ORIGINAL
 
-ORIGINAL = "flagger.kubernetes.io/original-configuration"
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 FIELDS = "flagger.app/route-fields"
 """Which optional fields of rules were ours at the last write: what is in it and no longer wanted is removed."""
 
@@ -134,12 +135,25 @@ def laid(
     """
     mine = [rule for rule in live if ours(rule)]
     under = {json.dumps(rule.get(key), sort_keys=True): rule for rule in mine}
-    last = mine[-1] if mine else {}
-    made = [over(under.get(json.dumps(rule.get(key), sort_keys=True), last), rule) for rule in wanted]
-    first = next((at for at, rule in enumerate(live) if ours(rule)), len(live) if not mine else 0)
-    before = [rule for rule in live[:first] if not ours(rule)]
-    after = [rule for rule in live[first:] if not ours(rule)]
+    base = mine[-1] if mine else {}
+    made = [over(under.get(json.dumps(rule.get(key), sort_keys=True), base), rule) for rule in wanted]
+    last = max((place for place, rule in enumerate(live) if ours(rule)), default=len(live))
+    before = [rule for rule in live[:last] if not ours(rule)]
+    after = [rule for rule in live[last:] if not ours(rule)]
     return [*before, *made, *after]
+
+
+def of_users(
+    live: Sequence[Obj], wanted: Sequence[Obj], ours: Callable[[Obj], bool], to_apex: Callable[[Obj], bool], key: str
+) -> Callable[[Obj], bool]:
+    """Which rules of a route of the user's ours are laid over: one that leads to the apex stays if ours match others.
+
+    Before the takeover the last of these is laid over whatever it matches: it is the one for everybody.
+    """
+    begun = any(ours(rule) and not to_apex(rule) for rule in live)
+    absorbed = [] if begun else [rule for rule in live if to_apex(rule)][-1:]
+    matches = [rule.get(key) for rule in wanted]
+    return lambda rule: ours(rule) and (not to_apex(rule) or rule in absorbed or rule.get(key) in matches)
 
 
 def fields_of(live: Obj | None) -> tuple[str, ...]:
@@ -148,7 +162,7 @@ def fields_of(live: Obj | None) -> tuple[str, ...]:
     return tuple(text.split(",")) if text else ()
 
 
-def written(canary: Canary, live: Obj | None, wanted: Obj, fields: Iterable[str]) -> Writes:
+def written(canary: Canary, live: Obj | None, wanted: Obj, fields: Iterable[str]) -> Writes | Problem:
     """What brings a route about: others' metadata stays; the spec of one that was not ours is stored once.
 
     The values in the wanted spec are whole: what others added to them has been laid under already. None removes a key.
@@ -158,8 +172,10 @@ def written(canary: Canary, live: Obj | None, wanted: Obj, fields: Iterable[str]
         annotations[FIELDS] = text
     elif fields_of(live):
         annotations[FIELDS] = ""
-    if live is not None and not names.is_owned(canary, live) and ORIGINAL not in _annotations(live):
-        annotations[ORIGINAL] = json.dumps(live.get("spec") or {}, sort_keys=True)
+    if live is not None and not names.is_owned(canary, live) and not original.is_taken(live):
+        annotations |= original.marks(live, part(live, "spec"))
+        if large := original.oversized(live, annotations):
+            return large
     if live is None:
         return (Create(overlay({}, {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}})),)
     meta = {"labels": wanted["metadata"]["labels"], "annotations": annotations}
@@ -181,28 +197,27 @@ def reverted(canary: Canary, live: Obj | None) -> Writes:
     """The spec that a route had before it was taken over; nothing for one of ours, it goes with the Canary."""
     if live is None or names.is_owned(canary, live):
         return ()
-    spec = _stored(_annotations(live).get(ORIGINAL), lambda found: found)
-    if spec is None:
-        spec = _stored(_annotations(live).get(LAST_APPLIED), lambda found: found.get("spec"))
+    spec = original.stored(live) or (
+        original.applied(live) if original.is_taken(live) or _leads(canary, live) else None
+    )
     if spec is None:
         return ()
-    body: Obj = {}
-    if change := merge_diff(live.get("spec") or {}, spec):
-        body["spec"] = change
-    marks = [key for key in (ORIGINAL, FIELDS, *names.TOOLKIT_ANNOTATIONS) if key in _annotations(live)]
-    if marks:
-        body["metadata"] = {"annotations": dict.fromkeys(marks)}
+    annotations = original.unmarked(live, (FIELDS,))
+    body = {
+        "spec": merge_diff(part(live, "spec"), spec),
+        "metadata": {"annotations": annotations} if annotations else {},
+    }
+    body = {key: value for key, value in body.items() if value}
     return (patch(live, body),) if body else ()
 
 
-def _annotations(live: Mapping[str, Any]) -> Obj:
-    return part(part(live, "metadata"), "annotations")
+def _leads(canary: Canary, live: Obj) -> bool:
+    """Whether a route names the primary's Service: it was taken over when nothing was stored yet."""
+    return f'"{names.primary_service(canary)}"' in json.dumps(live.get("spec"))
 
 
-def _stored(text: Any, spec: Callable[[Obj], Any]) -> Obj | None:
-    try:
-        found = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    wanted = spec(found) if isinstance(found, dict) else None
-    return wanted if isinstance(wanted, dict) else None
+def left(canary: Canary, live: Obj, spec: Obj) -> Writes:
+    """A route of ours becomes the user's, with this spec: visitors come by it, so it must not go with the Canary."""
+    annotations = original.unmarked(live, (FIELDS, names.OWNER))
+    metadata = {"ownerReferences": names.other_owners(canary, live) or None, "annotations": annotations}
+    return (patch(live, {"metadata": metadata, "spec": merge_diff(part(live, "spec"), spec)}),)

@@ -12,8 +12,8 @@ from typing import Any
 from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities
-from pyflagger.objects import Obj, Resource, part
-from pyflagger.routing.base import Live, Options
+from pyflagger.objects import Delete, Obj, Resource, part, ref_of
+from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import apex_metadata, make
 from pyflagger.routing.split import Rule, Split, entries, shared_out
 
@@ -42,6 +42,10 @@ class Smi(Split):
     def backends(self, obj: Obj) -> list[list[Obj]]:
         """A split has one rule."""
         return [entries(part(obj, "spec"), "backends")]
+
+    def end(self, canary: Canary, obj: Obj) -> Writes:
+        """Taken away before the Services that it leads to: without it the root Service leads to its pods."""
+        return (Delete(ref_of(obj)),)
 
     def service_of(self, canary: Canary, backend: Obj) -> Any:
         """Backends name Services."""

@@ -102,9 +102,15 @@ class Split(ABC):
         return self._written(canary, live, route, options, everyone)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
-        """What we made goes with the Canary; what was adopted is given back."""
-        mine = self._adopted(canary)
-        return mine.finalize(live) if mine else ()
+        """What was adopted is given back; what we made ends as its kind says."""
+        if mine := self._adopted(canary):
+            return mine.finalize(live)
+        found = [obj for ref in self.reads(canary, options) if (obj := live.get(ref)) and names.is_owned(canary, obj)]
+        return tuple(write for obj in found for write in self.end(canary, obj))
+
+    def end(self, canary: Canary, obj: Obj) -> Writes:
+        """What becomes of an object of ours before the Canary goes: by default it goes with it."""
+        return ()
 
     # ---------------------------------------------------------------------------------------------------------------
 

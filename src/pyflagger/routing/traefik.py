@@ -16,8 +16,9 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Route
 from pyflagger.objects import Obj, Ref, Resource, part
 from pyflagger.routing.adopted import WEIGHTS, Adopted, notes, stable_services
-from pyflagger.routing.base import Live, Options
+from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import make, overlay
+from pyflagger.routing.rules import left
 from pyflagger.routing.split import Rule, Split, entries, port_names, shared_out
 
 SERVICES = Resource("traefik.io", "v1alpha1", "traefikservices", "TraefikService")
@@ -92,6 +93,14 @@ class Traefik(Split):
     def backends(self, obj: Obj) -> list[list[Obj]]:
         """One weighted list."""
         return [_listed(obj)]
+
+    def end(self, canary: Canary, obj: Obj) -> Writes:
+        """IngressRoutes name it: it leads to the apex Service and is the user's from now on."""
+        entry = next((each for each in _listed(obj) if each.get("name") == names.primary_service(canary)), None)
+        if entry is None:
+            return ()
+        to_apex = [{**entry, "name": names.apex(canary), "weight": self.weight(100)}]
+        return left(canary, obj, overlay(part(obj, "spec"), {"weighted": {"services": to_apex}}))
 
     def service_of(self, canary: Canary, backend: Obj) -> Any:
         """Entries name Services, unless they name another TraefikService."""
