@@ -438,6 +438,57 @@ def test_what_cannot_be_restored_is_told_while_the_release_goes_on() -> None:
     assert DEGRADED not in [each.type for each in world.status.conditions]
 
 
+# Autoscalers --------------------------------------------------------------------------------------------------------
+
+SCALED = {"autoscalerRef": {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "web"}}
+FOLLOWS = "HorizontalPodAutoscaler web-primary.test follows web: "
+
+
+def scaled_world() -> World:
+    """One whose target has an autoscaler."""
+    world = ready_world()
+    world.canary = world.canary.model_copy(update={"spec": canary(**SCALED).spec})
+    return world
+
+
+def test_new_bounds_reach_the_primary_at_once_between_releases() -> None:
+    """With an event that names them; in a run they wait for its end."""
+    world = scaled_world()
+    world.autoscaler_bounds = "minReplicas 2 → 5"
+    world.look()
+    assert world.autoscaler_bounds == "" and world.texts[-1] == f"{FOLLOWS}minReplicas 2 → 5"
+    world.change("v1:r2").run(5)
+    world.autoscaler_bounds = "minReplicas 5 → 2"
+    world.look()
+    assert world.autoscaler_bounds and world.status.phase is Phase.PROGRESSING
+    world.until(Phase.SUCCEEDED)
+    world.look()
+    assert world.texts[-1] == f"{FOLLOWS}minReplicas 5 → 2"
+
+
+def test_a_promotion_says_what_it_changes_in_the_primarys_autoscaler() -> None:
+    """Whoever edited it reads so; labels alone are nobody's news."""
+    world = scaled_world().change("v1:r2").run(5)
+    world.parts[Part.PRIMARY_AUTOSCALER], world.autoscaler_edit = "drift", "maxReplicas 9 → 4, metrics"
+    world.until(Phase.SUCCEEDED)
+    world.change("v1:r3").run(5)
+    world.parts[Part.PRIMARY_AUTOSCALER] = "drift"
+    world.until(Phase.SUCCEEDED)
+    assert [text for text in world.texts if FOLLOWS in text] == [f"{FOLLOWS}maxReplicas 9 → 4, metrics"]
+
+
+def test_an_inherited_pause_is_taken_away_with_a_word() -> None:
+    """Once, in every phase."""
+    world = scaled_world()
+    world.autoscaler_unpaused = True
+    world.parts[Part.PRIMARY_AUTOSCALER] = "missing"
+    world.look()
+    assert not world.autoscaler_unpaused and len([text for text in world.texts if "inherited a pause" in text]) == 1
+
+
+# Leftovers ----------------------------------------------------------------------------------------------------------
+
+
 def test_unused_config_copies_go_when_nothing_is_released() -> None:
     """They are kept during a run."""
     world = ready_world().change("v1:r2").run(5)

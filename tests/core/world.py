@@ -142,6 +142,9 @@ class World:
     wanted: dict[Part, str] = field(default_factory=dict)
     """What mending would write."""
     degraded: tuple[Problem, ...] = ()
+    autoscaler_edit: str = ""
+    autoscaler_bounds: str = ""
+    autoscaler_unpaused: bool = False
     reassert_zero: bool = False
     route_waiting: str = ""
     leftovers: tuple[str, ...] = ()
@@ -246,6 +249,9 @@ class World:
                 target_autoscaler_paused=self.paused,
                 unbound=self.unbound,
                 degraded=self.degraded,
+                autoscaler_edit=self.autoscaler_edit,
+                autoscaler_bounds=self.autoscaler_bounds,
+                autoscaler_unpaused=self.autoscaler_unpaused,
                 taken=self.takes,
                 wanted=self.wanted,
             ),
@@ -443,6 +449,11 @@ class World:
         if part is Part.OWNERS:
             self.unbound = ()
             return
+        if part is Part.AUTOSCALER_BOUNDS:
+            self.autoscaler_bounds = ""
+            return
+        if part is Part.PRIMARY_AUTOSCALER:
+            self.autoscaler_unpaused, self.autoscaler_edit = False, ""
         if part is Part.PRIMARY_WORKLOAD:
             self.primary = Pods(self.target.revision, max(1, self.target.replicas), self.now + self.rollout)
             self.primary_configs = self.configs

@@ -60,7 +60,8 @@ def test_it_scales_the_primary() -> None:
     """Everything else is the target's."""
     primary = made()
     assert primary["metadata"]["name"] == "web-primary"
-    assert primary["metadata"]["labels"] == {} == primary["metadata"]["annotations"]
+    assert primary["metadata"]["labels"] == {}
+    assert primary["metadata"]["annotations"] == {"flagger.app/autoscaler-bounds": "2-6"}
     assert primary["spec"]["scaleTargetRef"]["name"] == "web-primary"
     assert primary["spec"] == {**scaler()["spec"], "scaleTargetRef": primary["spec"]["scaleTargetRef"]}
     assert scaler()["spec"]["scaleTargetRef"]["name"] == "web"
@@ -195,15 +196,74 @@ PAUSED = {"autoscaling.keda.sh/paused-replicas": "0", "autoscaling.keda.sh/pause
 
 def test_a_pause_is_never_inherited() -> None:
     """Neither at creation nor by a primary that is there: such a one is freed first, at any time."""
-    carried = {"scaledobject.keda.sh/transfer-hpa-ownership": "true"}
-    assert keda_made(scaled({**PAUSED, **carried, "z": "y"}))["metadata"]["annotations"] == carried
+    carried, mark = {"scaledobject.keda.sh/transfer-hpa-ownership": "true"}, {"flagger.app/autoscaler-bounds": "2-"}
+    assert keda_made(scaled({**PAUSED, **carried, "z": "y"}))["metadata"]["annotations"] == carried | mark
     made = keda_made(scaled({**PAUSED, "z": "y"}), EVERY)
-    assert made["metadata"]["annotations"] == {"z": "y"}
-    stuck = merge_apply(made, {"metadata": {"annotations": PAUSED}})
+    assert made["metadata"]["annotations"] == {"z": "y"} | mark
+    stuck = merge_apply(made, {"metadata": {"annotations": {**PAUSED, "flagger.app/autoscaler-bounds": None}}})
     args = canary(autoscalerRef=KEDA_REF), scaled(PAUSED)
     assert autoscalers.stuck(stuck) and not autoscalers.stuck(made)
     (patch,) = primary_autoscaler(*args, stuck, Options())
     assert isinstance(patch, Patch) and merge_apply(stuck, patch.body) == made
+
+
+def test_a_pause_that_people_set_stays() -> None:
+    """On an autoscaler that flagger made or updated it cannot be inherited. It is told, with what to do."""
+    paused = merge_apply(keda_made(scaled()), {"metadata": {"annotations": PAUSED}})
+    args = canary(autoscalerRef=KEDA_REF), scaled()
+    assert autoscalers.stuck(paused) == () and primary_autoscaler(*args, paused, Options()) == ()
+    (told,) = autoscalers.noticed(*args, paused)
+    assert "ScaledObject web-primary.test has autoscaling.keda.sh/paused, autoscaling.keda.sh/paused-rep" in told.text
+    assert "Remove the annotation" in told.todo and autoscalers.noticed(*args, keda_made(scaled())) == ()
+    assert autoscalers.noticed(*args, None) == ()
+
+
+@pytest.mark.parametrize("kind", ["HorizontalPodAutoscaler", "ScaledObject"])
+def test_new_bounds_are_followed_at_once(kind: str) -> None:
+    """They alone, once; not over what people set in the primary's, unless the target's change again."""
+    hpa = kind == "HorizontalPodAutoscaler"
+    low, high = ("minReplicas", "maxReplicas") if hpa else ("minReplicaCount", "maxReplicaCount")
+    of, source = canary(autoscalerRef=REF if hpa else KEDA_REF), scaler if hpa else scaled
+    live = made() if hpa else keda_made(scaled())
+    assert autoscalers.bounds(of, source(), live) == ()
+    more: Obj = {"behavior" if hpa else "advanced": {"scaleDown": {}}}
+    new = source(**{low: 3, high: 8}, **more)
+    (patch,) = autoscalers.bounds(of, new, live)
+    assert patch.body["spec"] == {low: 3, high: 8}
+    assert f"{low} 2 → 3" in autoscalers.edited(live, (patch,))
+    live = merge_apply(live, patch.body)
+    assert autoscalers.bounds(of, new, live) == ()
+    edited = merge_apply(live, {"spec": {high: 50}})
+    assert autoscalers.bounds(of, new, edited) == (), "people raised it, and nobody changed the target's"
+    (patch,) = autoscalers.bounds(of, source(**{low: 3, high: 9}), edited)
+    assert patch.body["spec"] == {high: 9}
+
+
+def test_bounds_of_one_that_the_reference_made() -> None:
+    """Nobody knows what it was given: the target's are followed."""
+    of = canary(autoscalerRef=REF)
+    live = merge_apply(made(), {"metadata": {"annotations": None}})
+    assert autoscalers.bounds(of, scaler(), live) == ()
+    (patch,) = autoscalers.bounds(of, scaler(minReplicas=None), live)
+    assert patch.body["spec"] == {"minReplicas": None}, "which is 1"
+    assert autoscalers.bounds(of, scaler(minReplicas=None), merge_apply(live, patch.body)) == ()
+    unknown = canary(autoscalerRef={**REF, "kind": "VerticalPodAutoscaler"})
+    assert autoscalers.bounds(canary(), scaler(), live) == autoscalers.bounds(of, None, live) == ()
+    assert autoscalers.bounds(unknown, scaler(), live) == () and autoscalers.edited(None, ()) == ""
+
+
+def test_an_autoscaler_of_something_else() -> None:
+    """Its copy scales the primary all the same, and it is told."""
+    other = scaler(scaleTargetRef={"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"})
+    (told,) = autoscalers.noticed(canary(autoscalerRef=REF), other, None)
+    assert "web.test scales shop, not web" in told.text and told.path == "spec.autoscalerRef.name"
+    assert autoscalers.noticed(canary(autoscalerRef=REF), scaler(), None) == ()
+
+
+@pytest.mark.parametrize("version", ["autoscaling/v2", "autoscaling/v2beta2", "autoscaling/v1"])
+def test_older_versions_in_the_reference(version: str) -> None:
+    """The version that is served is written, whatever the Canary says."""
+    assert made(apiVersion=version)["apiVersion"] == "autoscaling/v2"
 
 
 def test_pausing_and_resuming() -> None:

@@ -345,7 +345,7 @@ RESTORED: dict[str, tuple[int | None, dict[str, Any], Any, Any, int]] = {
     "at zero, primary at zero": (0, {}, {"replicas": 0}, None, 1),
     "autoscaled: the minimum": (0, SCALER, {"replicas": 5}, {"minReplicas": 2}, 2),
     "autoscaled without a minimum": (0, SCALER, {"replicas": 5}, {}, 1),
-    "autoscaled by one that is gone": (0, SCALER, {"replicas": 5}, None, 1),
+    "autoscaled by one that is gone": (0, SCALER, {"replicas": 5}, None, 5),
     "autoscaled from zero": (0, SCALER, {"replicas": 5}, {"minReplicas": 0}, 1),
 }
 

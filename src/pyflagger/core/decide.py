@@ -25,6 +25,7 @@ GUARDS: tuple[Step, ...] = (
     guards.bind,
     guards.degraded,
     guards.repair,
+    guards.bounds,
     guards.left_behind,
     guards.narrow,
 )

@@ -42,6 +42,7 @@ class Part(StrEnum):
     APEX_SERVICE = "apex-service"
     PRIMARY_WORKLOAD = "primary-workload"
     PRIMARY_AUTOSCALER = "primary-autoscaler"
+    AUTOSCALER_BOUNDS = "autoscaler-bounds"
     ROUTING = "routing"
     FINALIZER = "finalizer"
     STALE_CONFIGS = "stale-configs"

@@ -21,6 +21,8 @@ COPIED = (Phase.PROMOTING, Phase.FINALISING)
 
 WORKLOADS = ("Deployment ", "DaemonSet ")
 
+RESTING = frozenset({Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED, Phase.WAITING})
+
 
 def gone(case: Case) -> Decision | None:
     """An object on its way out that is not ours to hold: leave everything alone."""
@@ -135,6 +137,9 @@ def repair(case: Case) -> Decision | None:
     lost = _restore(case)
     if lost is not None:
         return lost
+    if made.autoscaler_unpaused:
+        reason = reasons.autoscaler_unpaused(case.canary)
+        return case.act(reason, Ensure(Part.PRIMARY_AUTOSCALER), case.say(reason, warn=True))
     wanted = (
         (Part.CANARY_SERVICE, made.canary_service != "ok"),
         (Part.PRIMARY_SERVICE, made.primary_service != "ok"),
@@ -151,6 +156,15 @@ def repair(case: Case) -> Decision | None:
         # With weights that are known there is more to do meanwhile; without, this waits its turn and all else with it.
         return None if isinstance(case.situation.route, Route) else case.act(reasons.REPAIRING, *ensure)
     return _mend(case, due) if Ensure(Part.ROUTING) in due else case.act(reasons.REPAIRING, *due)
+
+
+def bounds(case: Case) -> Decision | None:
+    """Between releases the primary's autoscaler gets new bounds of the target's at once: users are served by it."""
+    change = case.situation.generated.autoscaler_bounds
+    if not change or case.status.phase not in RESTING:
+        return None
+    reason = reasons.autoscaler_follows(case.canary, change)
+    return case.act(reason, Ensure(Part.AUTOSCALER_BOUNDS), case.say(reason))
 
 
 def _mend(case: Case, ensure: tuple[Ensure, ...]) -> Decision:

@@ -96,9 +96,12 @@ def settled(case: Case) -> Decision | None:
 
 def autoscaler(case: Case) -> Decision | None:
     """The primary's autoscaler follows the target's with each promotion."""
-    if case.situation.generated.primary_autoscaler == "ok":
+    made = case.situation.generated
+    if made.primary_autoscaler == "ok":
         return None
-    return case.act(reasons.REPAIRING, Ensure(Part.PRIMARY_AUTOSCALER))
+    reason = reasons.autoscaler_follows(case.canary, made.autoscaler_edit)
+    told = (case.say(reason),) if made.autoscaler_edit else ()
+    return case.act(reason if told else reasons.REPAIRING, Ensure(Part.PRIMARY_AUTOSCALER), *told)
 
 
 def go_home(case: Case) -> Decision | None:

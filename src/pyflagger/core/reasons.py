@@ -160,6 +160,21 @@ def terminated(canary: Canary) -> Reason:
     return Reason("terminated", f"Terminated canary {whose(canary)}")
 
 
+def autoscaler_follows(canary: Canary, fields: str) -> Reason:
+    """The primary's autoscaler gets what the target's says, whoever changed one of them."""
+    ref = canary.spec.autoscaler_ref
+    both = (names.primary_autoscaler(canary), ref.name) if ref else ("", "")
+    text = f"{ref.kind if ref else ''} {both[0]}.{canary.metadata.namespace} follows {both[1]}: {fields}"
+    return Reason("autoscaler-follows", text)
+
+
+def autoscaler_unpaused(canary: Canary) -> Reason:
+    """The reference made the primary's ScaledObject of one that was paused."""
+    name = f"{names.primary_autoscaler(canary)}.{canary.metadata.namespace}"
+    text = f"ScaledObject {name} inherited a pause when it was made: flagger removes it once"
+    return Reason("autoscaler-unpaused", text, "A pause that you set from now on stays.", Fault.CLUSTER)
+
+
 def left_asleep(canary: Canary) -> Reason:
     """The Canary is gone, and its target runs nothing."""
     text = f"Canary {whose(canary)} is gone and {target(canary)} runs no pods: scale it up"

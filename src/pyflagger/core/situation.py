@@ -74,6 +74,9 @@ class Generated:
     which a release goes on.
     `unbound` names the objects of the Canary that the garbage collector does not count as its own: an owner reference
     has the uid of an earlier Canary, or the user handed the object over.
+    `autoscaler_edit` names the fields in which the primary's autoscaler differs from what a promotion makes of it, and
+    `autoscaler_bounds` those that follow the target's at once between releases. `autoscaler_unpaused`: a pause that the
+    primary's inherited is taken away.
     `target_autoscaler_paused` is None where there is none, or none that can be paused. `wanted` has a digest, by
     `decision.Part`, of what is to be written to each of the routes and Services that are not "ok": what somebody undoes
     is the same each time, what follows a source that changes is not. `taken` are the user's objects, by kind and name,
@@ -85,6 +88,9 @@ class Generated:
     apex_service: Sync = "ok"
     primary_workload: Sync = "ok"
     primary_autoscaler: Sync = "ok"
+    autoscaler_edit: str = ""
+    autoscaler_bounds: str = ""
+    autoscaler_unpaused: bool = False
     target_autoscaler_paused: bool | None = None
     routing: Sync = "ok"
     finalizer: Sync = "ok"

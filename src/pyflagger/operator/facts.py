@@ -252,28 +252,40 @@ def _generated(
     made: dict[Part, Writes] = {each: _service(around, memo, role, selector) for each, role in SERVICES.items()}
     made[Part.ROUTING] = _routing(around, memo)
     scaled = autoscalers.primary_autoscaler(plan.canary, scaler, primary_scaler, around.settings.workloads)
-    stuck = primary_scaler is None or bool(autoscalers.stuck(primary_scaler))
+    unpaused = primary_scaler is not None and bool(autoscalers.stuck(primary_scaler))
+    bounds = autoscalers.bounds(plan.canary, scaler, primary_scaler)
     return Generated(
         canary_service=_of_service(made[Part.CANARY_SERVICE]),
         primary_service=_of_service(made[Part.PRIMARY_SERVICE]),
         apex_service=_of_service(made[Part.APEX_SERVICE]),
         primary_workload=_primary_sync(around),
-        primary_autoscaler=_sync(scaled, stuck),
+        primary_autoscaler="ok" if _goes_on(plan, scaled) else _sync(scaled, primary_scaler is None or unpaused),
+        autoscaler_edit=autoscalers.edited(primary_scaler, scaled),
+        autoscaler_unpaused=unpaused,
+        autoscaler_bounds=autoscalers.edited(primary_scaler, bounds),
         target_autoscaler_paused=autoscalers.paused(scaler),
         routing=_sync(made[Part.ROUTING]),
         finalizer=_finalizer(plan),
         stale_configs="drift" if copied.stale else "ok",
         primary_configs=copied.problem or ("missing" if copied.lost else "ok"),
-        degraded=_degraded(copied),
+        degraded=(*_degraded(copied, plan, scaled), *autoscalers.noticed(plan.canary, scaler, primary_scaler)),
         unbound=tuple(f"{ref.kind} {ref.name}" for ref in unbound(plan, get)),
         taken=_taken(made.values()),
         wanted={each: _digest(writes) for each, writes in made.items() if writes and not isinstance(writes, Problem)},
     )
 
 
-def _degraded(copied: copies.State) -> tuple[Problem, ...]:
+def _degraded(copied: copies.State, plan: Plan, scaled: Writes) -> tuple[Problem, ...]:
     """What is missing and cannot be brought back now, though the release goes on."""
-    return (copies.unknown(copied.gone),) if copied.gone else ()
+    found = (copies.unknown(copied.gone),) if copied.gone else ()
+    return (*found, autoscalers.lost(scaled)) if isinstance(scaled, Problem) and _goes_on(plan, scaled) else found
+
+
+def _goes_on(plan: Plan, scaled: Writes) -> bool:
+    """Whether a target's autoscaler that cannot be followed stops nothing: once there is a primary that serves."""
+    ref = plan.canary.spec.autoscaler_ref
+    known = ref is not None and ref.kind in autoscalers.VERSIONS
+    return isinstance(scaled, Problem) and known and not _first(plan)
 
 
 def _routing(around: Surroundings, memo: Memo) -> Writes:

@@ -32,7 +32,7 @@ from pyflagger.operator.plan import Plan, Settings
 from pyflagger.operator.world import World
 from pyflagger.routing import services
 from pyflagger.routing.services import Role
-from pyflagger.workloads.autoscalers import pause, primary_autoscaler
+from pyflagger.workloads.autoscalers import bounds, pause, primary_autoscaler
 from pyflagger.workloads.configs import Tracked, as_used
 from pyflagger.workloads.copies import Copied, copies, left, restored
 
@@ -53,6 +53,7 @@ class Renderer:
             Part.APEX_SERVICE: lambda seen: self._service(seen, Role.APEX),
             Part.PRIMARY_WORKLOAD: self._create_primary,
             Part.PRIMARY_AUTOSCALER: self._autoscaler,
+            Part.AUTOSCALER_BOUNDS: lambda seen: bounds(seen.plan.canary, *self._scalers(seen.plan)),
             Part.ROUTING: self._routing,
             Part.PRIMARY_CONFIGS: self._restore_copies,
             Part.OWNERS: self._bind,
@@ -176,10 +177,13 @@ class Renderer:
         raise Moved
 
     def _autoscaler(self, seen: Seen) -> Writes:
-        plan = seen.plan
-        target = self._world.get(plan.autoscaler) if plan.autoscaler else None
-        live = self._world.get(plan.primary_autoscaler) if plan.primary_autoscaler else None
-        return primary_autoscaler(plan.canary, target, live, self._settings.workloads)
+        return primary_autoscaler(seen.plan.canary, *self._scalers(seen.plan), self._settings.workloads)
+
+    def _scalers(self, plan: Plan) -> tuple[Obj | None, Obj | None]:
+        """The target's and the primary's."""
+        both = (plan.autoscaler, plan.primary_autoscaler)
+        target, live = (self._world.get(ref) if ref else None for ref in both)
+        return target, live
 
     def _routing(self, seen: Seen) -> Writes:
         plan = seen.plan

@@ -24,6 +24,12 @@ SCALED_OBJECT = "ScaledObject"
 VERSIONS: Mapping[str, str] = {"HorizontalPodAutoscaler": "autoscaling/v2", SCALED_OBJECT: "keda.sh/v1alpha1"}
 KEDA_MOST = 100
 """KEDA's own when a ScaledObject does not say."""
+BOUNDS: Mapping[str, tuple[str, str]] = {
+    "HorizontalPodAutoscaler": ("minReplicas", "maxReplicas"),
+    SCALED_OBJECT: ("minReplicaCount", "maxReplicaCount"),
+}
+GIVEN = "flagger.app/autoscaler-bounds"
+"""An annotation of the primary's: the bounds that it was given last. Others were set by people, and stay."""
 CARRIED = ("scaledobject.keda.sh/transfer-hpa-ownership",)
 """Annotations that go along whatever the prefixes are."""
 
@@ -53,8 +59,83 @@ def primary_autoscaler(canary: Canary, target: Obj | None, live: Obj | None, opt
 
 
 def stuck(live: Obj) -> tuple[Patch, ...]:
-    """What frees a primary's autoscaler that was made of a paused one; to be written at any time."""
-    return keda.healed(live) if live.get("kind") == SCALED_OBJECT else ()
+    """What frees a primary's autoscaler that the reference made of a paused one; to be written at any time.
+
+    One that flagger has given bounds is never made of a paused one: whatever pauses it was set by people, and stays.
+    """
+    if live.get("kind") != SCALED_OBJECT or GIVEN in _annotations(live):
+        return ()
+    return keda.healed(live, {GIVEN: _given(live)})
+
+
+def bounds(canary: Canary, target: Obj | None, live: Obj | None) -> tuple[Patch, ...]:
+    """What gives the primary's autoscaler new bounds of the target's at once; metrics and behaviour follow a release.
+
+    Nothing while the target's are those that were given last: then people changed the primary's.
+    """
+    ref = canary.spec.autoscaler_ref
+    if ref is None or target is None or live is None or ref.kind not in _SPECS:
+        return ()
+    spec = _SPECS[ref.kind](canary, target)
+    wanted: Obj = {"kind": ref.kind, "spec": spec}
+    if _annotations(live).get(GIVEN) == _given(wanted):
+        return ()
+    change = {key: spec.get(key) for key in BOUNDS[ref.kind] if _bound(wanted, key) != _bound(live, key)}
+    if not change:
+        return ()
+    body = {"spec": change, "metadata": {"annotations": {GIVEN: _given(wanted)}}}
+    return (Patch(ref_of(live), body, live["metadata"].get("resourceVersion", "")),)
+
+
+def edited(live: Obj | None, writes: Writes | Problem) -> str:
+    """Which fields of the spec these writes change in a primary's autoscaler that is there, with numbers for bounds."""
+    if live is None or isinstance(writes, Problem):
+        return ""
+    specs = [part(write.body, "spec") for write in writes if isinstance(write, Patch)]
+    told = [_told(live, key, value) for spec in specs for key, value in sorted(spec.items())]
+    return ", ".join(told)
+
+
+def _told(live: Obj, key: str, value: object) -> str:
+    before = part(live, "spec").get(key)
+    return f"{key} {before} → {value}" if isinstance(value, int) and isinstance(before, int) else key
+
+
+def lost(problem: Problem) -> Problem:
+    """The target's autoscaler cannot be followed, though the primary goes on with its own as it is."""
+    text = f"{problem.text}; the primary keeps its own autoscaler as it is, and the release goes on"
+    return Problem(Fault.CLUSTER, text, problem.todo, problem.path)
+
+
+def noticed(canary: Canary, target: Obj | None, live: Obj | None) -> tuple[Problem, ...]:
+    """What people did to the autoscalers that a release goes on with: a pause, and a target that is none of ours."""
+    found = []
+    pauses = sorted(set(keda.PAUSES) & set(_annotations(live))) if live and not stuck(live) else []
+    if live and pauses:
+        text = f"{live['kind']} {whose(live)} has {', '.join(pauses)}: it does not scale the primary"
+        found.append(Problem(Fault.CLUSTER, text, "Remove the annotation to resume; flagger leaves it alone."))
+    scaled = part(part(target or {}, "spec"), "scaleTargetRef").get("name")
+    if target and scaled not in (None, names.target(canary)):
+        text = f"{target['kind']} {whose(target)} scales {scaled}, not {names.target(canary)}"
+        todo = "Correct its scaleTargetRef, or spec.autoscalerRef. The primary's copy scales the primary."
+        found.append(Problem(Fault.MANIFEST, text, todo, "spec.autoscalerRef.name"))
+    return tuple(found)
+
+
+def _annotations(obj: Obj) -> Obj:
+    return part(part(obj, "metadata"), "annotations")
+
+
+def _bound(scaler: Obj, key: str) -> object:
+    """A bound as it works: an HPA without a minimum has 1."""
+    value = part(scaler, "spec").get(key)
+    return 1 if value is None and key == "minReplicas" else value
+
+
+def _given(scaler: Obj) -> str:
+    """Its bounds in short, such as `2-6`."""
+    found = (_bound(scaler, key) for key in BOUNDS[scaler["kind"]])
+    return "-".join("" if bound is None else str(bound) for bound in found)
 
 
 def paused(scaler: Obj | None) -> bool | None:
@@ -104,7 +185,10 @@ def _wanted(canary: Canary, target: Obj, spec: Obj, options: Options) -> Obj:
             "namespace": canary.metadata.namespace,
             "ownerReferences": [names.owner_reference(canary)],
             "labels": options.included(meta.get("labels")),
-            "annotations": {key: value for key, value in annotations.items() if key not in keda.PAUSES},
+            "annotations": {
+                **{key: value for key, value in annotations.items() if key not in keda.PAUSES},
+                GIVEN: _given({"kind": target["kind"], "spec": spec}),
+            },
         },
         "spec": spec,
     }

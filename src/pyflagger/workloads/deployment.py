@@ -64,12 +64,12 @@ class Deployment(Templated):
         return (Patch(ref_of(target), {"spec": {"replicas": replicas or 0}}),)
 
     def restored_replicas(self, canary: Canary, target: Obj, primary: Obj | None, scaler: Obj | None) -> int:
-        """The count it has; else the autoscaler's minimum, or the primary's count; at least one."""
+        """The count it has; else the minimum of its autoscaler, or without one the primary's count; at least one."""
         own = part(target, "spec").get("replicas", 1)
         if own:
             return int(own)
-        if canary.spec.autoscaler_ref is not None:
-            spec = part(scaler or {}, "spec")
+        if canary.spec.autoscaler_ref is not None and scaler is not None:
+            spec = part(scaler, "spec")
             return max(int(spec.get("minReplicas") or spec.get("minReplicaCount") or 1), 1)
         return max(int(part(primary or {}, "spec").get("replicas") or 1), 1)
 

@@ -12,7 +12,7 @@ from pyflagger.objects import Obj, Patch, part, ref_of
 
 PAUSED = "autoscaling.keda.sh/paused-replicas"
 PAUSES = (PAUSED, *(f"autoscaling.keda.sh/paused{what}" for what in ("", "-scale-in", "-scale-out")))
-"""Annotations that keep a ScaledObject from scaling. A primary's never has one."""
+"""Annotations that keep a ScaledObject from scaling. A primary's never inherits one."""
 
 
 def spec(canary: Canary, target: Obj) -> Obj:
@@ -67,10 +67,10 @@ def pause(scaler: Obj, paused: bool) -> tuple[Patch, ...]:
     return (Patch(ref_of(scaler), {"metadata": {"annotations": {PAUSED: "0" if paused else None}}}),)
 
 
-def healed(scaler: Obj) -> tuple[Patch, ...]:
-    """Take every pause from a primary that inherited one; nothing when it has none."""
-    found = {key: None for key in PAUSES if key in (scaler["metadata"].get("annotations") or {})}
-    return (Patch(ref_of(scaler), {"metadata": {"annotations": found}}),) if found else ()
+def healed(scaler: Obj, marks: Mapping[str, str]) -> tuple[Patch, ...]:
+    """Take from a primary the pauses that it inherited, and mark it; nothing when it has none."""
+    found = {key: None for key in PAUSES if key in part(part(scaler, "metadata"), "annotations")}
+    return (Patch(ref_of(scaler), {"metadata": {"annotations": {**found, **marks}}}),) if found else ()
 
 
 def floor(scaler: Obj) -> int:
