@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyflagger.objects import Obj
-from pyflagger.sandbox.network.routes import SCALED_OBJECTS
+from pyflagger.sandbox.network.routes import KEDA as DEFINITIONS
 from stage import manifests, twins
 from stage.casts import scaled_object
 from stage.story import Story
@@ -22,7 +22,7 @@ async def begun(kind: str) -> Story:
     hpa = kind == "HorizontalPodAutoscaler"
     through = manifests.canary("shop")["spec"]["ingressRef"]
     story = Story("nginx", autoscalerRef=HPA if hpa else KEDA, ingressRef=through)
-    parts = {} if hpa else {"definitions": (SCALED_OBJECTS,), "controllers": (twins.KEDA,)}
+    parts = {} if hpa else {"definitions": DEFINITIONS, "controllers": (twins.KEDA,)}
     await story.stage.start(**parts)
     await story.stage.namespace("test")
     made = (manifests.settings("shop"), manifests.deployment("shop"), manifests.ingress("shop"), scaler(kind))
