@@ -8,7 +8,7 @@ from pyflagger.core.decision import Ensure, Part, Say
 from pyflagger.core.situation import Handed
 
 BOTH = ("Service web", "HTTPRoute web")
-TAKING = "Taking over Service web, HTTPRoute web for shop.test. What they were is stored on them: "
+TAKING = "Taking over Service web, HTTPRoute web for shop.test. An annotation keeps the original. "
 
 
 def taking(world: World) -> list[str]:
@@ -19,7 +19,7 @@ def taking(world: World) -> list[str]:
 def test_one_event_before_the_first_write() -> None:
     """It names all that is taken over, and how to get it back."""
     world = World(canary(), takes=BOTH).until(Phase.INITIALIZED)
-    assert taking(world) == [f"{TAKING}Set spec.revertOnDeletion to get them back when the Canary is deleted."]
+    assert taking(world) == [f"{TAKING}Set spec.revertOnDeletion to have it restored when the Canary is deleted."]
     kinds = [action for action in world.actions if isinstance(action, Say | Ensure)]
     said = next(
         at for at, action in enumerate(kinds) if isinstance(action, Say) and "Taking over" in action.reason.text
@@ -30,7 +30,7 @@ def test_one_event_before_the_first_write() -> None:
 def test_with_a_way_back() -> None:
     """The same event says so."""
     world = World(canary(revertOnDeletion=True), takes=BOTH).until(Phase.INITIALIZED)
-    assert taking(world) == [f"{TAKING}flagger gives them back as they were when the Canary is deleted."]
+    assert taking(world) == [f"{TAKING}flagger restores it when the Canary is deleted."]
 
 
 def test_nothing_is_told_of_what_is_ours() -> None:
@@ -64,8 +64,8 @@ def handed(found: Handed) -> list[str]:
 def test_what_deletion_hands_back_is_told_once() -> None:
     """What is as before, and what was ours and stays."""
     back, left = ("Service web", "HTTPRoute web"), ("Service shop",)
-    given = "Service web, HTTPRoute web: given back as before shop.test"
-    stays = "Service shop: left to you by shop.test, delete it when no visitor uses it"
+    given = "Restoring Service web, HTTPRoute web to what it was before shop.test"
+    stays = "Leaving Service shop of shop.test to you: delete it when no visitor uses it"
     around = ["Terminating canary shop.test", "Terminated canary shop.test"]
     assert handed(Handed(back, left)) == [around[0], f"{given}. {stays}", around[1]]
     assert handed(Handed(back)) == [around[0], given, around[1]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyflagger.goflags import BadFlag, shown
-from pyflagger.operator.options import FLAGS, Options, parse, usage
+from pyflagger.operator.options import FLAGS, UNBUILT, Options, parse, usage
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,15 @@ def test_usage_names_every_flag() -> None:
     """`-help` is complete."""
     text = usage()
     assert not [flag.name for flag in FLAGS if f"-{flag.name}\n" not in text]
+
+
+@pytest.mark.parametrize("name", UNBUILT)
+def test_settings_of_alerts_are_refused_until_alerts_are_sent(name: str) -> None:
+    """By flag and by variable, in one line that says so; the default of the reference is no setting."""
+    flag = next(flag for flag in FLAGS if flag.name == name)
+    for argv, environ in (([f"-{name}=x"], {}), ([], {flag.env: "x"} if flag.env else {"NONE": ""})):
+        if not argv and not flag.env:
+            continue
+        with pytest.raises(BadFlag, match=f"^-{name}.*does not send alerts yet"):
+            parse(argv, environ)
+    parse([f"-{name}={flag.default}"], {})

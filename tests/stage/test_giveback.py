@@ -16,9 +16,9 @@ from stage.test_kill import Play
 
 pytestmark = pytest.mark.looptime
 
-TAKING = "Taking over Service shop for shop.test. What they were is stored on them: "
-BACK = "Service shop: given back as before shop.test"
-LEFT = "Service shop: left to you by shop.test, delete it when no visitor uses it"
+TAKING = "Taking over Service shop for shop.test. An annotation keeps the original. "
+BACK = "Restoring Service shop to what it was before shop.test"
+LEFT = "Leaving Service shop of shop.test to you: delete it when no visitor uses it"
 PATIENCE_SECONDS = 120
 
 
@@ -114,8 +114,8 @@ async def test_it_comes_back_to_the_letter(kind: str) -> None:
     assert users(await stage.get("Service", "shop")) == users(before)
     assert await services(stage) == {"shop"}
     texts = await told(stage)
-    assert [text for text in texts if "shop" in text and ("Taking" in text or "back" in text)] == [
-        f"{TAKING}flagger gives them back as they were when the Canary is deleted.",
+    assert [text for text in texts if "shop" in text and ("Taking" in text or "Restoring" in text)] == [
+        f"{TAKING}flagger restores it when the Canary is deleted.",
         BACK,
     ]
     assert texts.index(texts[-1]) and texts[-1] == "Terminated canary shop.test"
@@ -140,7 +140,7 @@ async def test_a_canary_that_comes_again_after_one_without_a_way_back() -> None:
     stage = await begun(service(), revertOnDeletion=False)
     before = await stage.get("Service", "shop")
     await phase(stage, "Initialized")
-    assert f"{TAKING}Set spec.revertOnDeletion to get them back when the Canary is deleted." in await told(stage)
+    assert f"{TAKING}Set spec.revertOnDeletion to have it restored when the Canary is deleted." in await told(stage)
     await gone(stage)
     await stage.patch("Deployment", "shop", {"spec": {"replicas": 2}})
     await stage.create(canary("shop", revertOnDeletion=True))

@@ -46,15 +46,27 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "pyflagger.fullname" . | trunc 52 | trimSuffix "-" }}-prometheus
 {{- end }}
 
+{{/* Fails where a value asks for alerts: flagger does not send them yet, and would refuse to start with them. */}}
+{{- define "pyflagger.unbuilt" -}}
+{{- range $path, $value := dict
+  "clusterName" .Values.clusterName
+  "slack.user" (ternary "" .Values.slack.user (eq (default "flagger" .Values.slack.user) "flagger"))
+  "slack.channel" .Values.slack.channel
+  "slack.url" .Values.slack.url
+  "slack.token" .Values.slack.token
+  "slack.proxyUrl" .Values.slack.proxyUrl
+  "slack.proxy" .Values.slack.proxy
+  "msteams.url" .Values.msteams.url
+  "msteams.proxyUrl" .Values.msteams.proxyUrl }}
+{{- if $value }}
+{{- fail (printf "%s: flagger does not send alerts yet, so it refuses their settings. Remove the value." $path) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Variables that may be secret, as a map; empty ones are left out. */}}
 {{- define "pyflagger.alerts" -}}
-{{- $all := dict
-  "SLACK_URL" .Values.slack.url
-  "SLACK_TOKEN" .Values.slack.token
-  "SLACK_PROXY_URL" (default .Values.slack.proxy .Values.slack.proxyUrl)
-  "MSTEAMS_URL" .Values.msteams.url
-  "MSTEAMS_PROXY_URL" .Values.msteams.proxyUrl
-  "EVENT_WEBHOOK_URL" .Values.eventWebhook }}
+{{- $all := dict "EVENT_WEBHOOK_URL" .Values.eventWebhook }}
 {{- range $name, $value := $all }}
 {{- if $value }}
 {{ $name }}: {{ $value | b64enc | quote }}
@@ -74,13 +86,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "include-label-prefix" .Values.includeLabelPrefix
   "ingress-annotations-prefix" .Values.ingressAnnotationsPrefix
   "ingress-class" .Values.ingressClass
-  "cluster-name" .Values.clusterName
   "threadiness" .Values.threadiness
   "kubeconfig-qps" .Values.kubeconfigQPS
   "kubeconfig-burst" .Values.kubeconfigBurst
   "min-interval" .Values.minInterval
-  "slack-user" .Values.slack.user
-  "slack-channel" .Values.slack.channel
   "no-cross-namespace-refs" .Values.noCrossNamespaceRefs
   "idle-at-zero" .Values.idleAtZero }}
 {{- if $value }}

@@ -188,17 +188,17 @@ def bound(canary: Canary, unbound: Iterable[str]) -> Reason:
 
 def taking_over(canary: Canary, objects: Iterable[str]) -> Reason:
     """Objects of the user's are about to be written for the first time."""
-    text = f"Taking over {', '.join(objects)} for {whose(canary)}. What they were is stored on them"
-    back = "flagger gives them back as they were when the Canary is deleted."
-    never = "Set spec.revertOnDeletion to get them back when the Canary is deleted."
-    return Reason("taken-over", f"{text}: {back if canary.spec.revert_on_deletion else never}")
+    text = f"Taking over {', '.join(objects)} for {whose(canary)}. An annotation keeps the original"
+    back = "flagger restores it when the Canary is deleted."
+    never = "Set spec.revertOnDeletion to have it restored when the Canary is deleted."
+    return Reason("taken-over", f"{text}. {back if canary.spec.revert_on_deletion else never}")
 
 
 def handed(canary: Canary, back: Iterable[str], left: Iterable[str]) -> Reason:
     """Deletion changes objects that visitors come by."""
     given, stays = ", ".join(back), ", ".join(left)
-    words = [f"{given}: given back as before {whose(canary)}"] if given else []
-    words += [f"{stays}: left to you by {whose(canary)}, delete it when no visitor uses it"] if stays else []
+    words = [f"Restoring {given} to what it was before {whose(canary)}"] if given else []
+    words += [f"Leaving {stays} of {whose(canary)} to you: delete it when no visitor uses it"] if stays else []
     return Reason("handed-back", ". ".join(words))
 
 
