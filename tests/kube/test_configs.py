@@ -9,10 +9,10 @@ import pytest
 
 from pyflagger.clock import LoopClock
 from pyflagger.kube.cache import Cache
-from pyflagger.kube.client import Client
+from pyflagger.kube.client import Client, Conflict
 from pyflagger.kube.configs import READS_MAX, Configs
 from pyflagger.kube.resources import CONFIG_MAPS, SECRETS
-from pyflagger.objects import UNREAD, Ref
+from pyflagger.objects import UNREAD, Delete, Ref
 from pyflagger.sandbox.apiserver.errors import ApiError
 from pyflagger.sandbox.apiserver.faults import server_error
 from pyflagger.sandbox.apiserver.server import ApiServer
@@ -194,6 +194,60 @@ async def test_owned_copies() -> None:
     await place.client.delete(B)
     await place.clock.sleep(1)
     assert place.configs.owned("u2") == frozenset()
+    await place.end()
+
+
+OWNER = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary"}
+
+
+async def test_a_copy_of_several_owners() -> None:
+    """It belongs to each Canary, controller or not, and to nobody else's kind of that name."""
+    place = await Place().begin()
+    owners = [{**OWNER, "name": name, "uid": name, "controller": name == "web"} for name in ("web", "api")]
+    check = {"apiVersion": "example.com/v1", "kind": "Canary", "name": "x", "uid": "x"}
+    await place.create(B, {}, ownerReferences=[*owners, check])
+    await place.clock.sleep(1)
+    assert place.configs.owned("web") == place.configs.owned("api") == {B} and not place.configs.owned("x")
+    body = {"metadata": {"ownerReferences": owners[1:]}}
+    left = await place.client.call("PATCH", CONFIG_MAPS.path("test", "b"), body, "application/merge-patch+json")
+    place.configs.learn(left, B)
+    assert not place.configs.owned("web") and place.configs.owned("api") == {B}, "at once"
+    await place.clock.sleep(1)
+    assert not place.configs.owned("web") and place.configs.owned("api") == {B}
+    await place.end()
+
+
+async def test_made_anew_by_us() -> None:
+    """The watch tells late that the one before is gone: what we made since then is there all along."""
+    place = await Place().begin()
+    place.configs.want("web", {B})
+    owner = {**OWNER, "name": "web", "uid": "web"}
+    await place.create(B, {"x": "1"}, ownerReferences=[owner])
+    await place.clock.sleep(1)
+    await place.client.delete(B)
+    place.configs.unlearn(B)
+    assert not place.configs.owned("web")
+    made = await place.create(B, {"x": "2"}, ownerReferences=[owner])
+    place.configs.learn(made, B)
+    for _ in range(20):
+        assert place.configs.owned("web") == {B} and data(place.configs.find(B)) == {"x": "2"}
+        assert place.configs.meta(B) is not None
+        await place.clock.sleep(0.01)
+    await place.client.delete(B)
+    await place.clock.sleep(1)
+    assert place.configs.meta(B) is None is place.configs.find(B) and not place.configs.owned("web")
+    await place.end()
+
+
+async def test_a_deletion_names_its_version() -> None:
+    """A copy that another canary has joined meanwhile stays."""
+    place = await Place().begin()
+    made = await place.create(B, {"x": "1"})
+    await place.change(B, {"x": "2"})
+    with pytest.raises(Conflict):
+        await place.client.apply(Delete(B, made["metadata"]["resourceVersion"]))
+    assert await place.client.get(CONFIG_MAPS, "test", "b")
+    await place.client.apply(Delete(B))
     await place.end()
 
 
