@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         options = parse(argv, os.environ)
     except BadFlag as error:
-        print(f"flagger run: {error}\nTry `flagger run -help`.", file=sys.stderr)
+        print(f"flagger run: {error}. Try `flagger run -help`.", file=sys.stderr)
         return 2
     if options.version:
         print(f"Flagger version {__version__}")

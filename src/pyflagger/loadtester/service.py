@@ -80,7 +80,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         options = read_options(argv, os.environ)
     except goflags.BadFlag as error:
-        sys.stderr.write(f"flagger loadtester: {error}\nTry `flagger loadtester -help`.\n")
+        sys.stderr.write(f"flagger loadtester: {error}. Try `flagger loadtester -help`.\n")
         return 2
     logs.configure(options.log_level, options.zap_encoding)
     try:
