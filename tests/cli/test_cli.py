@@ -130,7 +130,7 @@ def test_a_leading_flag_means_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Flagger version" in capsys.readouterr().out
     assert main(["-no-such-flag"]) == 2
     said = capsys.readouterr().err
-    assert said == "flagger run: flag provided but not defined: -no-such-flag\nTry `flagger run -help`.\n"
+    assert said == "flagger run: flag provided but not defined: -no-such-flag. Try `flagger run -help`.\n"
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "loadtester"])
