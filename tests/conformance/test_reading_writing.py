@@ -57,6 +57,8 @@ async def test_defaults_of_a_service(api: Server) -> None:
     assert spec["ports"] == [{"port": 80, "targetPort": 80, "protocol": "TCP"}]
     headless = (await api.made("services", service("h", clusterIP="None")))["spec"]
     assert headless["clusterIP"] == "None"
+    outside = (await api.made("services", service("o", type="ExternalName", externalName="a.example")))["spec"]
+    assert outside["ports"] == [{"port": 80, "targetPort": 80, "protocol": "TCP"}] and "clusterIP" not in outside
 
 
 REFUSED: dict[str, tuple[str, Obj, int, str, str]] = {

@@ -161,12 +161,13 @@ def _cronjob(spec: Obj) -> Obj:
 
 def _service(spec: Obj) -> Obj:
     spec = fill(spec, {"type": "ClusterIP", "sessionAffinity": "None"})
+    spec = each(spec, "ports", lambda port: fill(port, {"protocol": "TCP", "targetPort": port.get("port")}))
     if spec["type"] == "ExternalName":
         return spec
     spec = fill(spec, {"internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"})
     if spec["type"] in ("NodePort", "LoadBalancer"):
         spec = fill(spec, {"externalTrafficPolicy": "Cluster"})
-    return each(spec, "ports", lambda port: fill(port, {"protocol": "TCP", "targetPort": port.get("port")}))
+    return spec
 
 
 def _autoscaler(spec: Obj) -> Obj:
