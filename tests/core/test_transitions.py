@@ -132,6 +132,13 @@ def test_blocking_and_mending() -> None:
     assert stand(status, BLOCKED, (), NOW) is status
 
 
+def test_whole_sentences_follow_each_other() -> None:
+    """What to do about one reason ends before the next reason begins."""
+    advised = Reason("x", "a", todo="Do it.")
+    stands = stand(CanaryStatus(), BLOCKED, (advised, B, advised), NOW)
+    assert stands.conditions[0].message == "a. Do it. b; a. Do it."
+
+
 def test_both_standing_conditions_are_kept_apart() -> None:
     """What blocks the canary goes and comes without a change of what halted its run."""
     halted = stand(CanaryStatus(), HALTED, (B,), NOW)

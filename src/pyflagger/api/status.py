@@ -145,7 +145,7 @@ class CanaryStatus(Model):
         time = self.last_tick_time
         if time is None:
             return ()
-        message = "The last judging round ended; the next one follows an interval later."
+        message = "The last judging round ended. During a release the next one follows an interval later."
         told = {"status": "True", "reason": "RoundEnded", "message": message}
         return (Condition(type=JUDGED, **told, last_update_time=time, last_transition_time=time),)
 

@@ -176,7 +176,7 @@ def stand(status: CanaryStatus, kind: str, told: Sequence[Reason], now: float) -
 
     The reason of a Waiting condition is what is waited for, such as `PrimaryNotReady`.
     """
-    text = "; ".join(reason.whole for reason in told)
+    text = "; ".join(reason.whole for reason in told).replace(".; ", ". ")
     old = next((c for c in status.conditions if c.type == kind), None)
     if (old.message if old is not None else "") == text:
         return status

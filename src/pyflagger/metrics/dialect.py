@@ -63,7 +63,8 @@ _ELSEWHERE = (
 )
 QUIET = (
     "The canary's series are there, but no request came within the metric's interval: send more traffic through the"
-    " route that is being shifted, or make the interval longer."
+    " route that is being shifted, or make the interval longer. When its first requests have only just come, wait for"
+    " the next round."
 )
 
 

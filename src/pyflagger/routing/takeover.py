@@ -57,8 +57,8 @@ def leads_to(selector: Labels, labels: Labels) -> bool:
 
 def _unfit(text: str) -> Problem:
     todo = (
-        "Give spec.service.name another name and lead visitors to that, or make it a Service that selects the target's "
-        "pods. Nothing is changed until then."
+        "Make another Service that selects the target's pods, let visitors come by that, and name it in "
+        "spec.service.name. Or let this one select the target's pods. Nothing is changed until then."
     )
     return Problem(Fault.MANIFEST, text, todo, "spec.service.name")
 
