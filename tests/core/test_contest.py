@@ -207,12 +207,25 @@ def test_traffic_to_a_canary_that_sleeps_is_taken_back_ever_more_seldom() -> Non
     assert blocked(world).startswith(CONTESTED)
 
 
-@pytest.mark.parametrize("part", [Part.APEX_SERVICE, Part.CANARY_SERVICE])
-def test_a_fight_for_a_service_is_damped_alike(part: Part) -> None:
-    """The one that visitors use, too."""
+@pytest.mark.parametrize(
+    ("part", "most"), [(Part.APEX_SERVICE, 25), (Part.PRIMARY_SERVICE, 25), (Part.CANARY_SERVICE, 7)]
+)
+def test_a_fight_for_a_service_is_damped_alike(part: Part, most: int) -> None:
+    """What visitors use is mended every five seconds, as they get no answer meanwhile."""
     world = released()
-    assert len(fight(world, 120, part)) <= 7
+    assert len(fight(world, 120, part)) <= most
     assert blocked(world).startswith(CONTESTED)
+
+
+@pytest.mark.parametrize("part", [Part.APEX_SERVICE, Part.PRIMARY_SERVICE])
+def test_a_service_that_is_pointed_elsewhere_every_minute_is_mended_at_once(part: Part) -> None:
+    """A GitOps controller that applies its own selector each time must not take visitors until a pause is over."""
+    world = released()
+    for _ in range(20):
+        world.parts[part] = "drift"
+        world.look()
+        assert world.parts[part] == "ok"
+        world.run(world.interval)
 
 
 def test_somebody_unknown_gets_the_benefit_of_the_doubt_for_longer() -> None:

@@ -28,6 +28,9 @@ ROUTED: Mapping[Part, Callable[[Generated], Sync]] = {
     Part.APEX_SERVICE: lambda made: made.apex_service,
 }
 """What visitors are led by, and so what others may contest."""
+USED = (Part.APEX_SERVICE, Part.PRIMARY_SERVICE)
+"""Services that select nobody's pods once somebody points them at the target: a GitOps controller that does so every
+minute must not take visitors a minute each time."""
 
 
 def manager(case: Case) -> Managed | None:
@@ -90,10 +93,12 @@ def _marks(case: Case, actions: Iterable[Action]) -> Mapping[str, Contest]:
     for action in actions:
         if isinstance(action, SetRoute):
             urgent = action.route.canary == 0 and not case.target_asleep
-            found[f"{whose} {action.route} {action.everyone}"] = Contest(urgent=urgent)
+            found[f"{whose} {action.route} {action.everyone}"] = Contest(most=PAUSE_MAX_URGENT if urgent else PAUSE_MAX)
         elif isinstance(action, Ensure) and action.part in ROUTED:
             tidying = ROUTED[action.part](made) == "untidy"
-            found[f"{whose} {action.part} {made.wanted.get(action.part, '')}"] = Contest(harmless=tidying)
+            most = PAUSE_FIRST if action.part in USED and not tidying else PAUSE_MAX
+            key = f"{whose} {action.part} {made.wanted.get(action.part, '')}"
+            found[key] = Contest(most=most, harmless=tidying)
     return found
 
 
@@ -134,8 +139,7 @@ def _told(contest: Contest) -> bool:
 
 def _pause(contest: Contest) -> float:
     least = NAMED if contest.by.named else UNNAMED
-    most = PAUSE_MAX_URGENT if contest.urgent else PAUSE_MAX
-    return min(most, PAUSE_FIRST * 2.0 ** min(contest.times - least, 10)) if _told(contest) else 0.0
+    return min(contest.most, PAUSE_FIRST * 2.0 ** min(contest.times - least, 10)) if _told(contest) else 0.0
 
 
 def _due(contest: Contest) -> float:

@@ -32,7 +32,7 @@ class Target:
     `restored_replicas` is the count it gets when it is scaled from zero. `scalable` is false for kinds that have
     nothing to scale (Service); `at_zero` means nothing for them. `unserved` is the port by which visitors reach the
     primary's pods and that the target's lack.
-    `most` is what its autoscaler allows (None: it has none).
+    `most` is what its autoscaler allows (None: it has none). `empty`: no pod of it is available.
     """
 
     revision: str
@@ -44,6 +44,7 @@ class Target:
     unserved: Problem | None = None
     replicas: int | None = None
     most: int | None = None
+    empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Primary:
 
     `matches_target`: its template and its copies of configs are what promotion of the target, as it is now, would
     write; true for kinds that have nothing to copy. `at_zero`: it is told to run nothing, and not by an autoscaler.
+    `empty`: no pod of it is available.
     `unselected` are labels of the target's selector that its own, which is immutable, does not have.
     `replicas` is what its spec asks for. `keeps` is how many of its pods stay available while it rolls to what the
     target is now; None for kinds that keep all of them.
@@ -59,6 +61,7 @@ class Primary:
 
     readiness: Readiness
     at_zero: bool = False
+    empty: bool = False
     matches_target: bool = False
     unselected: tuple[str, ...] = ()
     replicas: int | None = None
@@ -221,15 +224,14 @@ Result: TypeAlias = Passed | Refused | Value | NoData | QueryFailed | Managed | 
 class Contest:
     """How often in a row the same was written, when last (seconds since the epoch), and who had undone it.
 
-    `harmless`: whoever undoes it leads no visitor elsewhere. `urgent`: it takes visitors away from a version that runs,
-    and is not put off for long.
+    `harmless`: whoever undoes it leads no visitor elsewhere. `most`: for how many seconds it is put off at most.
     """
 
     times: int = 1
     at: float = 0.0
     by: Managed = Managed()
     harmless: bool = False
-    urgent: bool = False
+    most: float = 300.0
 
 
 DUE = 0.0
