@@ -82,6 +82,8 @@ class Pods:
     """Set: never ready. `deadline`: and past saving; `settling`: not worth a word; anything else: for now."""
     undated: bool = False
     """Nobody says since when they are ready."""
+    empty: bool = False
+    """With `failing`: none of them is available."""
 
     def readiness(self, who: str, now: float) -> Readiness:
         """As `workloads` would tell it."""
@@ -219,6 +221,7 @@ class World:
         primary = self.primary and Primary(
             self.primary.readiness("web-primary.test", self.now),
             at_zero=self.primary.replicas == 0,
+            empty=bool(self.primary.failing and self.primary.empty),
             matches_target=self.matches,
             unselected=self.unselected,
             replicas=self.primary.replicas,
@@ -234,6 +237,7 @@ class World:
             unserved=self.deaf.get(self.target.revision),
             replicas=self.target.replicas,
             most=self.most,
+            empty=bool(self.target.failing and self.target.empty),
         )
         return Situation(
             canary=self.canary,

@@ -1,4 +1,7 @@
-"""Every text about a primary that somebody took away: deleted, or scaled to zero. As in `reasons`."""
+"""Every text about pods that are not there: a primary that serves nobody, a canary that lost all pods under traffic.
+
+As in `reasons`.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.core.decision import Reason
-from pyflagger.core.reasons import primary, target
+from pyflagger.core.reasons import PODS_TODO, primary, target, whose
 
 CONDITION_COVERING = "Primary is gone, {kind} gets all traffic and is judged with it."
+CONDITION_COVERING_BROKEN = "Primary has no available pods, {kind} gets all traffic and is judged with it."
 
 
 def primary_missing(canary: Canary) -> str:
@@ -40,10 +44,17 @@ def other_target(canary: Canary) -> Problem:
     return Problem(Fault.MANIFEST, _unpromoted(canary), todo, "spec.targetRef")
 
 
-def covering(canary: Canary, text: str) -> Reason:
-    """Somebody deleted the primary, or scaled it to zero, in the middle of a run or before it."""
+def covering(canary: Canary, text: str, broken: bool) -> Reason:
+    """The primary serves nobody, in a run or before it. `broken`: it is there, and its pods do not work."""
     told = f"{text}. {target(canary)} gets all traffic as soon as it is ready, and is judged with it"
-    return Reason("primary-gone", told, "The promotion creates the primary.", Fault.CLUSTER)
+    todo = "The promotion replaces the primary's pods." if broken else "The promotion creates the primary."
+    return Reason("primary-gone", told, todo, Fault.CLUSTER)
+
+
+def stranded(canary: Canary) -> Reason:
+    """Every pod of the canary broke while visitors were led to it."""
+    text = f"Halt {whose(canary)} advancement no pod of {target(canary)} is available: all traffic goes to the primary"
+    return Reason("canary-stranded", text, PODS_TODO)
 
 
 def alert_covering(text: str) -> str:

@@ -12,7 +12,7 @@ from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.defaults import threshold
 from pyflagger.api.durations import stamp
 from pyflagger.api.facts import ALL_PRIMARY
-from pyflagger.core import handover, promotion, reasons, rollback, strategy
+from pyflagger.core import absent, handover, promotion, reasons, rollback, strategy
 from pyflagger.core.case import Case, Step, no_progress
 from pyflagger.core.decision import Action, Alert, Decision, Reason, Remember
 from pyflagger.core.evidence import agrees, call
@@ -95,7 +95,27 @@ def canary_pods(case: Case) -> Decision | None:
         return case.act(reasons.SETTLING, Remember(said=((SEEN_READY, None),)))
     if readiness.ready:
         return None
-    return hold_for_canary(case) if readiness.retriable else rollback.by_deadline(case)
+    if not readiness.retriable:
+        return rollback.by_deadline(case)
+    return _withdraw(case) or hold_for_canary(case)
+
+
+def _withdraw(case: Case) -> Decision | None:
+    """A canary that lost every pod fails its visitors: they go back to the primary, and the steps begin anew.
+
+    That is a failed check, so that pods which come and go end the run.
+    """
+    led = case.status.canary_weight > 0 or (case.exposed and not case.route.mirrored)
+    if not led or not case.target.empty or case.target.readiness.settling or not case.primary_readiness.ready:
+        return None
+    reason, done = absent.stranded(case.canary), min(case.status.iterations, case.iterations)
+    failed = case.status.failed_checks + 1
+    return case.act(
+        reason,
+        *case.route_to(ALL_PRIMARY),
+        case.say(reason, warn=True),
+        case.write(halted=reason, failed_checks=failed, canary_weight=0, iterations=done),
+    )
 
 
 def _settled(case: Case) -> Decision | None:

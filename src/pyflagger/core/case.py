@@ -131,10 +131,17 @@ class Case:
 
     @property
     def primary_gone(self) -> bool:
-        """Whether no primary can get ready by itself: somebody deleted it, or scaled it to zero."""
+        """Whether no primary can get ready by itself: it was deleted or scaled to zero, or its pods all broke."""
         if self.primary is None:
             return self.situation.generated.primary_workload == "missing"
-        return self.primary.at_zero
+        return self.primary.at_zero or self.primary_broken
+
+    @property
+    def primary_broken(self) -> bool:
+        """Whether the primary has had no available pod for longer than its deadline."""
+        if self.primary is None or not self.primary.empty:
+            return False
+        return not self.primary.readiness.ready and not self.primary.readiness.retriable
 
     @property
     def target_asleep(self) -> bool:

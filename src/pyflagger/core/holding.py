@@ -45,6 +45,13 @@ def hold_for_primary(case: Case) -> Decision:
     return _hold(case, reasons.primary_not_ready(readiness.text), readiness, alert, "primary")
 
 
+def overdue(case: Case) -> bool:
+    """Whether the primary has been waited for longer than its deadline, whatever its own status knows of time."""
+    told = _told(case, WAITS[0])
+    since = told.since if told.about == _about(case) else None
+    return since is not None and case.now >= since + case.canary.spec.progress_deadline_seconds
+
+
 def hold_for_canary(case: Case) -> Decision:
     """Wait for the canary."""
     readiness = case.target.readiness

@@ -121,9 +121,14 @@ def cover(case: Case) -> Decision | None:
     """Without a primary nobody is served: the canary gets all traffic as soon as it is ready, and is judged with it."""
     if not case.primary_gone:
         return None
-    if case.rescued:
-        return rescue(case)
-    reason, readiness = absent.covering(case.canary, case.primary_readiness.text), case.primary_readiness
+    return rescue(case) if case.rescued else owe_all(case)
+
+
+def owe_all(case: Case) -> Decision:
+    """Write down that the canary is owed all traffic, as the primary serves nobody."""
+    readiness, broken = case.primary_readiness, case.primary is not None and not case.primary.at_zero
+    reason = absent.covering(case.canary, readiness.text, broken)
+    message = absent.CONDITION_COVERING_BROKEN if broken else absent.CONDITION_COVERING
     running = case.status.phase in (Phase.PROGRESSING, Phase.WAITING_PROMOTION)
     return case.act(
         reason,
@@ -132,7 +137,7 @@ def cover(case: Case) -> Decision | None:
         Remember(tick="ended"),
         case.write(
             Phase.PROGRESSING if running else None,
-            message=absent.CONDITION_COVERING if running else "",
+            message=message if running else "",
             **case.tick(canary_weight=100),
         ),
     )

@@ -12,7 +12,7 @@ from pyflagger.core import gates, handover, reasons, rollback
 from pyflagger.core.case import Case, Step, no_progress
 from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Remember, Say
 from pyflagger.core.evidence import agrees, call
-from pyflagger.core.holding import hold_for_primary
+from pyflagger.core.holding import hold_for_primary, overdue
 from pyflagger.core.revision import Change, idle_change, refused
 
 
@@ -97,10 +97,16 @@ def called_off(case: Case) -> Decision | None:
 
 
 def primary_first(case: Case) -> Decision | None:
-    """Without a primary to fall back on nothing starts, but for what mends or replaces the primary."""
-    if case.skip or case.rescued or case.primary_gone or case.primary_readiness.ready:
+    """Without a primary to fall back on nothing starts, but for what mends or replaces the primary.
+
+    One that serves nobody is waited for until its deadline: then the new revision is judged on its own pods.
+    """
+    if case.skip or case.rescued or case.primary_readiness.ready:
         return None
-    return hold_for_primary(case)
+    empty = case.primary is not None and case.primary.empty
+    if case.primary_broken or (empty and overdue(case)):
+        return rollback.owe_all(case)
+    return None if case.primary_gone else hold_for_primary(case)
 
 
 def unserved(case: Case) -> Decision | None:

@@ -34,7 +34,7 @@ from pyflagger.operator.plan import Plan, Settings, kinds_of, make_plan, templat
 from pyflagger.operator.rivals import Rivals
 from pyflagger.operator.shown import NOTHING_SHOWN, Shown, show, size
 from pyflagger.operator.world import World
-from pyflagger.workloads import autoscalers
+from pyflagger.workloads import autoscalers, readiness
 from pyflagger.workloads.configs import NOTHING, ConfigRef, Tracked, track
 
 RUNNING = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
@@ -337,6 +337,7 @@ def _target(plan: Plan, live: Live, facts: Facts, shown: Shown | None, tracking:
         unserved=facts.unserved,
         replicas=size(found),
         most=autoscalers.most(scaler) if scaler is not None else None,
+        empty=plan.workload.scalable and readiness.empty(found),
     )
 
 
@@ -354,6 +355,7 @@ def _primary(plan: Plan, live: Live, facts: Facts, shown: Shown | None) -> Prima
     return Primary(
         readiness=shown.readiness,
         at_zero=plan.workload.at_zero(found) and not _scaled_from_zero(plan, shown),
+        empty=plan.workload.scalable and readiness.empty(found),
         matches_target=facts.matches,
         unselected=tuple(facts.selector.further) if isinstance(facts.selector, Selector) else (),
         replicas=size(found),

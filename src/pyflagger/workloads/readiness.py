@@ -27,7 +27,7 @@ def deployment(obj: Obj, threshold: int, deadline: float, began: float | None, n
     text = _unfinished(spec, status, threshold)
     if not text:
         return READY
-    since = began if _overlooked(status, conditions) else _short_since(conditions)
+    since = began if _overlooked(status, conditions) else _late(_short_since(conditions), began)
     cause = _cause(spec, conditions)
     return until(None if since is None else since + deadline, now, f"{WAITING}{text}{cause and f': {cause}'}")
 
@@ -61,6 +61,12 @@ def available_since(obj: Obj) -> float | None:
     available = _epoch((conditions.get("Available") or {}).get("lastTransitionTime"))
     progressed = _epoch((conditions.get("Progressing") or {}).get("lastUpdateTime"))
     return max((found for found in (available, progressed) if found is not None), default=None)
+
+
+def empty(obj: Obj) -> bool:
+    """Whether no pod of a Deployment or DaemonSet is available."""
+    status = obj.get("status") or {}
+    return not (status.get("availableReplicas") or status.get("numberAvailable"))
 
 
 def _epoch(stamp: Any) -> float | None:
@@ -122,6 +128,11 @@ def _short_since(conditions: dict[Any, Obj]) -> float | None:
     available = conditions.get("Available") or {}
     short = available.get("status") == "False" and available.get("reason") == "MinimumReplicasUnavailable"
     return _epoch(available.get("lastUpdateTime")) if short and "Progressing" in conditions else None
+
+
+def _late(short: float | None, began: float | None) -> float | None:
+    """Since when a rollout is short of pods: a workload that had none before has all the time from its beginning on."""
+    return short if short is None or began is None else max(short, began)
 
 
 def _surplus(status: Obj) -> int:
