@@ -121,7 +121,7 @@ def test_a_new_revision_after_the_copy_waits_for_the_primary() -> None:
     world.run(2)
     assert world.route == ALL_CANARY
     world.target.failing = ""
-    world.until(Phase.SUCCEEDED)
+    world.until(Phase.SUCCEEDED, ending=False)
     promoted = [status.last_promoted_spec for status in world.statuses if status.phase is Phase.SUCCEEDED]
     assert promoted == ["v1:r2", "v1:r3"]
 

@@ -257,7 +257,7 @@ def test_stepping_home_without_a_time_waits_an_interval() -> None:
     world.until(Phase.PROMOTING)
     world.restart()
     began = world.now
-    world.until(Phase.SUCCEEDED)
+    world.until(Phase.SUCCEEDED, ending=False)
     assert world.now - began >= world.interval
 
 

@@ -341,13 +341,15 @@ class World:
         except Killed:
             self.look()
 
-    def until(self, *phases: Phase, limit: float = 400) -> World:
-        """Let time pass until a phase is reached."""
+    def until(self, *phases: Phase, limit: float = 400, ending: bool = True) -> World:
+        """Let time pass until a phase is reached; with `ending` also until a release that succeeded has no pods."""
         end = self.now + limit
         self.look()
         while self.status.phase not in phases:
             assert self.now < end, f"still {self.status.phase}: {self.decision.reasons}"
             self.run(0.5)
+        if self.status.phase is Phase.SUCCEEDED and ending:
+            self.run(HEARD_SECONDS)
         return self
 
     # Doing ----------------------------------------------------------------------------------------------------------

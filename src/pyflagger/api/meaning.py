@@ -181,9 +181,9 @@ CANARY: Mapping[str, str] = {
     "status.conditions": (
         "Promoted: the last revision was; Blocked: what has to be mended; Degraded: what is missing; "
         "Halted: what stops the run; RollingBack: a rollback is under way; Judged: when the last judging round ended; "
-        "Waiting: what a revision waits for"
+        "Waiting: what a revision waits for; ScalingDown: the canary's pods are still there after a release"
     ),
-    "status.conditions[].type": "Promoted, Blocked, Degraded, Halted, RollingBack, Judged or Waiting",
+    "status.conditions[].type": "Promoted, Blocked, Degraded, Halted, RollingBack, Judged, Waiting or ScalingDown",
     "status.conditions[].status": "True, False or Unknown",
     "status.conditions[].reason": (
         "the phase; of Blocked, Degraded and Halted whose doing it is; of RollingBack the cause: FailedChecks, "

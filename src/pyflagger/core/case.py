@@ -29,7 +29,17 @@ from pyflagger.core.decision import (
 )
 from pyflagger.core.revision import checksum
 from pyflagger.core.situation import DUE, Primary, Situation, Target
-from pyflagger.core.transitions import HALTED, WAITING, Rollback, Waits, explain, move, roll_back, stand
+from pyflagger.core.transitions import (
+    HALTED,
+    SCALING_DOWN,
+    WAITING,
+    Rollback,
+    Waits,
+    explain,
+    move,
+    roll_back,
+    stand,
+)
 
 NO_TARGET = Target(revision="", configs=None, readiness=READY, at_zero=False, scalable=False)
 """Stands in for a target that does not exist, where only leaving it alone makes sense."""
@@ -271,9 +281,9 @@ class Case:
         return (left and self.until_heard(float(left), reason)) or self.act(reason, *actions)
 
     @property
-    def sleeps(self) -> bool:
-        """Whether the target runs nothing, and nobody is about to wake it up."""
-        return self.target_asleep and not self._put_to_sleep()
+    def awake(self) -> bool:
+        """Whether the target runs pods, or its autoscaler may start them."""
+        return bool(self._put_to_sleep())
 
     def _put_to_sleep(self) -> tuple[Action, ...]:
         """Its autoscaler first."""
@@ -305,6 +315,7 @@ class Case:
         `halted` says what stops the run. Without it nothing does any more, unless the run is failing: then what stopped
         it stands. `rollback` begins one, or ends the one that is under way. `waits` is the gate that the release waits
         for; analysis that goes on waits for none. Whatever is written here goes on, so it waits for nothing else.
+        From success until the target is scaled to zero, or until the next run, the condition `ScalingDown` stands.
         """
         if "canary_weight" in changes:
             changes |= cookies.changes(self.canary, changes["canary_weight"])
@@ -316,6 +327,10 @@ class Case:
         failing = to is Phase.FAILED or status.rollback is not None
         if halted is not None or not failing:
             status = stand(status, HALTED, (halted,) if halted else (), self.now)
+        if to is Phase.SUCCEEDED and self.awake:
+            status = stand(status, SCALING_DOWN, (reasons.SCALING_DOWN,), self.now)
+        elif to not in (None, Phase.WAITING):
+            status = stand(status, SCALING_DOWN, (), self.now)
         if waits or status.phase is Phase.PROGRESSING:
             status = explain(status, waits, self.now)
         return WriteStatus(stand(status, WAITING, (), self.now))

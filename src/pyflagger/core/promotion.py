@@ -1,4 +1,4 @@
-"""From an approved canary to a primary that runs the same: copy, wait, move traffic back, scale down.
+"""From an approved canary to a primary that runs the same: copy, wait, move traffic back.
 
 Phases Promoting and Finalising. After the copy only the primary decides: it becomes ready and takes all traffic, or the
 promotion has failed and the canary keeps serving. What the canary's pods do by then stops nothing.
@@ -158,11 +158,9 @@ def _stepped_to(case: Case, share: int) -> Decision:
     )
 
 
-def scale_down(case: Case) -> Decision | None:
-    """The canary's pods go, once no traffic reaches them."""
-    if case.exposed:
-        return case.act(reasons.ROUTING_TO_PRIMARY, *case.route_to(ALL_PRIMARY))
-    return case.sleep(reasons.SCALING_DOWN, led=case.leads)
+def leave(case: Case) -> Decision | None:
+    """All traffic to the primary. The canary's pods are removed after the end of the release (`start.scale_down`)."""
+    return case.act(reasons.ROUTING_TO_PRIMARY, *case.route_to(ALL_PRIMARY)) if case.exposed else None
 
 
 def finish(case: Case) -> Decision:
@@ -186,27 +184,16 @@ def finish(case: Case) -> Decision:
     )
 
 
-def done(case: Case) -> Decision | None:
-    """With the canary scaled down nothing is left that could go wrong: the primary is not asked again."""
-    return finish(case) if case.sleeps and not case.exposed else None
-
-
-def done_skipping(case: Case) -> Decision | None:
-    """Without an analysis there is no phase of its own for scaling down."""
-    return done(case) if case.skip else None
-
-
 PROMOTING: tuple[Step, ...] = (
     give_up,
     rebase,
-    done_skipping,
     rollback.rescue,
     primary_ready,
     settled,
     autoscaler,
     go_home,
     step_home,
-    scale_down,
+    leave,
     finish,
 )
-FINALISING: tuple[Step, ...] = (give_up, rebase, done, primary_ready, scale_down, finish)
+FINALISING: tuple[Step, ...] = (give_up, rebase, primary_ready, leave, finish)

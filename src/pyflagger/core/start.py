@@ -10,10 +10,11 @@ from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import gates, handover, reasons, rollback
 from pyflagger.core.case import Case, Step, no_progress
-from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Remember, Say
+from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Remember, Say, WriteStatus
 from pyflagger.core.evidence import agrees, call
 from pyflagger.core.holding import hold_for_primary, overdue
 from pyflagger.core.revision import Change, idle_change, refused
+from pyflagger.core.transitions import SCALING_DOWN, stand
 
 
 def change(case: Case) -> Change:
@@ -22,6 +23,24 @@ def change(case: Case) -> Change:
 
 
 # Idle ---------------------------------------------------------------------------------------------------------------
+
+
+def scale_down(case: Case) -> Decision | None:
+    """After a release that succeeded, scale the target to zero once proxies know that it gets no traffic.
+
+    The two seconds count from the end of the release, whoever was routed: they cost the release nothing.
+    A new revision that may start reuses the pods. One that waits for approval or for the primary does not run.
+    """
+    if not any(told.type == SCALING_DOWN for told in case.status.conditions):
+        return None
+    if not case.awake:
+        return case.act(reasons.SCALED_DOWN, WriteStatus(stand(case.status, SCALING_DOWN, (), case.now)))
+    ready = case.primary_readiness.ready
+    if ready and case.status.phase is not Phase.WAITING and change(case) is Change.NEW:
+        return None
+    if case.exposed:
+        return case.act(reasons.ROUTING_TO_PRIMARY, *case.route_to(ALL_PRIMARY)) if ready else None
+    return case.sleep(reasons.SCALING_DOWN)
 
 
 def rebase(case: Case) -> Decision | None:
@@ -164,10 +183,11 @@ def _go(case: Case, passed: tuple[Say, ...]) -> Decision:
     )
 
 
-IDLE: tuple[Step, ...] = (rollback.rescue, rebase, tidy, rest, unserved, primary_first, start)
+IDLE: tuple[Step, ...] = (rollback.rescue, scale_down, rebase, tidy, rest, unserved, primary_first, start)
 WAITING: tuple[Step, ...] = (
     rollback.carry_on,
     rollback.rescue,
+    scale_down,
     retract,
     unserved,
     primary_first,

@@ -70,6 +70,9 @@ HALTED = "Halted"
 WAITING = "Waiting"
 """True while a revision has stood still for ten seconds for pods or for a route; its reason says for which."""
 
+SCALING_DOWN = "ScalingDown"
+"""True from the end of a release until its target is scaled to zero. It outlives a restart of the operator."""
+
 WHOSE: Mapping[Fault | None, str] = {
     Fault.MANIFEST: "Manifest",
     Fault.CLUSTER: "Cluster",
@@ -174,7 +177,7 @@ def explain(status: CanaryStatus, waits: Waits | None, now: float) -> CanaryStat
 def stand(status: CanaryStatus, kind: str, told: Sequence[Reason], now: float) -> CanaryStatus:
     """The status with a condition of this kind that says whose doing it is, what, and what to do; or without it.
 
-    The reason of a Waiting condition is what is waited for, such as `PrimaryNotReady`.
+    The reason of a Waiting condition is what is waited for, such as `PrimaryNotReady`; that of ScalingDown is its name.
     """
     text = "; ".join(reason.whole for reason in told).replace(".; ", ". ")
     old = next((c for c in status.conditions if c.type == kind), None)
@@ -188,7 +191,7 @@ def stand(status: CanaryStatus, kind: str, told: Sequence[Reason], now: float) -
     standing = Condition(
         type=kind,
         status="True",
-        reason=camel(told[0].code) if kind == WAITING else WHOSE[told[0].fault],
+        reason=camel(told[0].code) if kind in (WAITING, SCALING_DOWN) else WHOSE[told[0].fault],
         message=text,
         last_update_time=time,
         last_transition_time=since,
