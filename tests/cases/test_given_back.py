@@ -53,4 +53,4 @@ def test_nobody_fails_from_before_the_takeover_until_after_the_return() -> None:
         assert set(crowd["back.local"].versions) == {"1.0.0", "1.1.0"}
         assert users(place) == before
         taking = [text for text in place.events("back") if text.startswith("Taking over Service web for web.back")]
-        assert len(taking) == 1 and "gives them back" in taking[0]
+        assert len(taking) == 1 and "flagger restores it" in taking[0]

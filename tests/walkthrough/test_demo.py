@@ -22,7 +22,7 @@ FIELDS: dict[str, tuple[set[str], ...]] = {
     "event": ({"type", "reason", "message"}, {"type", "reason", "message", "revision", "expected"}),
     "check": (
         {"name", "value", "unit", "min", "max", "passed", "text"},
-        {"name", "hook", "passed", "text"},
+        {"name", "hook", "passed", "text", "closed"},
     ),
     "traffic": ({"total", "failed", "canary", "share", "visitors", "weight"},),
 }
@@ -88,8 +88,9 @@ def test_a_scaled_object_is_paused_and_resumed() -> None:
     records, releases = told("keda")
     assert [release["outcome"] for release in releases] == ["Succeeded", "Failed"]
     assert [release["missing"] for release in releases] == [[], []]
-    told_of = [record["message"] for record in records if "ScaledObject podinfo is paused" in record.get("message", "")]
-    assert [text.rpartition(" ")[2] for text in told_of] == ["0", "None", "0", "None", "0"]
+    told_of = [record["message"] for record in records if "ScaledObject podinfo " in record.get("message", "")]
+    paused, resumed = "ScaledObject podinfo is paused at replicas 0", "ScaledObject podinfo scales by itself"
+    assert told_of == [paused, resumed, paused, resumed, paused]
 
 
 def test_only_insiders_see_the_new_version() -> None:
