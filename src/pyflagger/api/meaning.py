@@ -138,7 +138,7 @@ CANARY: Mapping[str, str] = {
     "spec.analysis.metrics[].templateRef.name": "its name",
     "spec.analysis.metrics[].templateRef.namespace": "its namespace; empty: the Canary's",
     "spec.analysis.metrics[].templateVariables": "values for the template's variables",
-    "spec.analysis.alerts": "who is told of releases; refused until notifiers are built",
+    "spec.analysis.alerts": "receivers of alerts; refused until notifiers are built",
     "spec.analysis.alerts[].name": "name of the alert",
     "spec.analysis.alerts[].severity": "tell of this severity and above: info, warn or error; empty: info",
     "spec.analysis.alerts[].providerRef": "the AlertProvider to use",

@@ -296,7 +296,7 @@ FORMS: Mapping[str, Callable[[Iterable[Finding]], Iterator[str]]] = {"text": _te
 
 @click.command(cls=Words)
 @click.argument("files", nargs=-1, required=True)
-@click.option("-o", "--output", "form", type=click.Choice(tuple(FORMS)), default="text", help="form of what is told")
+@click.option("-o", "--output", "form", type=click.Choice(tuple(FORMS)), default="text", help="form of the output")
 @click.option(
     "--mesh-provider",
     type=Provider(),
