@@ -30,7 +30,7 @@ sandbox: $(READY) ## a small cluster on loopback, until Ctrl-C
 	$(BIN)/flagger sandbox
 
 test: $(READY) ## everything that runs on virtual time or in seconds (at most 5 minutes)
-	$(BIN)/python -m pytest tests/core -n 2 --cov=pyflagger.core --cov-branch --cov-report= --cov-fail-under=100
+	$(BIN)/python -m pytest tests/core -n 2 -m 'not long' --cov=pyflagger.core --cov-branch --cov-report= --cov-fail-under=100
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not real and not long' tests --ignore=tests/core
 
 test-long: $(READY) ## the stories on virtual time that take long: two hundred at once, killed at every write of every kind

@@ -224,7 +224,12 @@ def test_the_gate_is_asked_once() -> None:
     assert len([call for call in world.calls if call[0] == "confirm-promotion"]) == 1
 
 
-@pytest.mark.parametrize("name", CASES)
+QUICK = ("weights", "a/b", "skipped", "apex service, skipped")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in CASES]
+)
 def test_killed_after_every_action(name: str) -> None:
     """The same end, nobody without a pod, and the gate of the promotion is not asked again."""
     calm = CASES[name][0]().until(Phase.SUCCEEDED)
