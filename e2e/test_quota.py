@@ -24,14 +24,16 @@ QUOTA = {
 def place(stage: Stage) -> Iterator[Place]:
     """A namespace that has room for three pods, and a target of two."""
     place = Place(stage, "quota")
-    place.operator("-min-interval", "1s")
-    deployment = cast.deployment(NAME, cast.DEADLINE_SECONDS)
-    deployment["spec"] |= {"replicas": 2, "progressDeadlineSeconds": 600}
-    canary = cast.canary(NAME, cast.GOOD, provider="kubernetes")
-    canary["spec"]["analysis"] = {"interval": "2s", "threshold": 5, "iterations": 2}
-    place.apply(QUOTA, cast.secret(NAME, "any"), deployment, canary)
-    yield place
-    place.close()
+    try:
+        place.operator("-min-interval", "1s")
+        deployment = cast.deployment(NAME, cast.DEADLINE_SECONDS)
+        deployment["spec"] |= {"replicas": 2, "progressDeadlineSeconds": 600}
+        canary = cast.canary(NAME, cast.GOOD, provider="kubernetes")
+        canary["spec"]["analysis"] = {"interval": "2s", "threshold": 5, "iterations": 2}
+        place.apply(QUOTA, cast.secret(NAME, "any"), deployment, canary)
+        yield place
+    finally:
+        place.close()
 
 
 def waiting(place: Place) -> Obj | None:
