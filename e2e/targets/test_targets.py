@@ -105,9 +105,9 @@ def test_a_good_scaled_object(houses: Houses, figure: Callable[[str], None]) -> 
     assert scaler["spec"]["minReplicaCount"] == FLOOR and image(target) == NEW
     assert target["status"]["availableReplicas"] == FLOOR
     history = houses["scaledobject"].history
+    until(lambda: place.get("deployment", name)["spec"]["replicas"] == 0)
     assert history.of(name, pause) == [None, "0", None, "0"]
     assert history.of(f"{name}-primary", pause) == [None]
-    assert place.get("deployment", name)["spec"]["replicas"] == 0
     figure(f"{name}: paused {history.of(name, pause)}, primary's query {query}")
 
 

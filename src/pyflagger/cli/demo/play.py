@@ -30,6 +30,7 @@ from pyflagger.operator.desk import Key
 from pyflagger.operator.run import Onlooker
 from pyflagger.wire import HttpFailure, HttpRequest
 
+LEAVES_SECONDS_MAX = 10.0
 READY_SECONDS_MAX = 60.0
 RELEASE_SECONDS_MAX = 150.0
 PRESS_AFTER_SECONDS = 3.0
@@ -236,8 +237,16 @@ class Player(Onlooker):
         await self._clock.sleep(TRAFFIC_SECONDS)
         crowd.done(tally)
         await crowd.finish()
-        missing = [str(ref_of(part)) for part in release.leaves if not await self._holds(stage, client, part)]
-        return Told(release, phase, seconds, tuple(self._weights), tally, tuple(missing))
+        return Told(release, phase, seconds, tuple(self._weights), tally, await self._missing(stage, client, release))
+
+    async def _missing(self, stage: Staged, client: Client, release: Release) -> tuple[str, ...]:
+        """Which objects are not as the release has to leave them. The canary's pods go a moment after its end."""
+        end = self._clock.monotonic() + LEAVES_SECONDS_MAX
+        while True:
+            missing = [str(ref_of(part)) for part in release.leaves if not await self._holds(stage, client, part)]
+            if not missing or self._clock.monotonic() > end:
+                return tuple(missing)
+            await self._clock.sleep(LOOK_SECONDS)
 
     async def _holds(self, stage: Staged, client: Client, part: Obj) -> bool:
         """Whether an object is there and has all that this part of it has."""
