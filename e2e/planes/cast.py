@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from e2e import apps
@@ -174,6 +175,9 @@ class App:
     smoke: str = ""
     """Where a smoke test finds the canary's Service; empty: there is none."""
 
+    strategy: Mapping[str, Any] = field(default_factory=dict)
+    """How its Deployment replaces pods; empty: as Kubernetes does by itself."""
+
 
 def steps(*weights: int, **more: Any) -> dict[str, Any]:
     """By weights."""
@@ -190,6 +194,7 @@ def adopting(api_version: str, kind: str) -> dict[str, Any]:
     return {"routeRef": {"apiVersion": api_version, "kind": kind}}
 
 
+RECREATE = {"type": "Recreate"}
 BY_STRICT = {"threshold": STRICT}
 STICKY = {"cookieName": "canary-flagger-cookie", "primaryCookieName": "primary-flagger-cookie", "path": "/"}
 CAST: Mapping[str, App] = {
@@ -218,6 +223,8 @@ CAST: Mapping[str, App] = {
     "contour-testers": App(CONTOUR, steps(20, testers=[INSIDER])),
     "contour-robbed": App(CONTOUR, steps(20)),
     "contour-blue": App(CONTOUR, ruled(metrics=[])),
+    "contour-drained": App(CONTOUR, steps(20, metrics=[]), strategy=RECREATE),
+    "gateway-drained": App(GATEWAY_ENVOY, steps(20, metrics=[]), strategy=RECREATE),
     "contour-adopted": App(CONTOUR_OWN, steps(20, 100), adopting("projectcontour.io/v1", "HTTPProxy")),
     "mirror": App(GATEWAY_ENVOY, steps(20, mirror=True, metrics=[])),
     "mirror-blue": App(GATEWAY_ENVOY, ruled(mirror=True)),
@@ -241,7 +248,7 @@ CAST: Mapping[str, App] = {
 def objects(name: str, gates: str) -> tuple[Obj, ...]:
     """An app with everything around it; `gates` is asked before each step and before promotion."""
     app = CAST[name]
-    return bearing(apps.settings(name)), deployment(name), *app.way.theirs(name), canary(name, app, gates)
+    return bearing(apps.settings(name)), deployment(name, app.strategy), *app.way.theirs(name), canary(name, app, gates)
 
 
 def templates(prometheus: str) -> Iterator[Obj]:
@@ -266,9 +273,11 @@ def bearing(obj: Obj) -> Obj:
     return obj | {"metadata": obj["metadata"] | {"labels": {f"{SHARED}team": "blue", f"{PRIVATE}team": "blue"}}}
 
 
-def deployment(name: str) -> Obj:
+def deployment(name: str, strategy: Mapping[str, Any] = MappingProxyType({})) -> Obj:
     """The target; Prometheus scrapes its pods, which serve on until proxies have heard of their end."""
     made = bearing(apps.app(name, OLD))
+    if strategy:
+        made["spec"]["strategy"] = dict(strategy)
     template = made["spec"]["template"]
     template["metadata"]["annotations"] = {"prometheus.io/scrape": "true"}
     template["spec"]["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": LEAVE_SECONDS}}}

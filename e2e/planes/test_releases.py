@@ -59,6 +59,22 @@ def test_a_good_release(name: str, at_once: AtOnce) -> None:
     at_once(play)
 
 
+@pytest.mark.parametrize("name", ["contour-drained", "gateway-drained"])
+def test_a_primary_that_loses_all_pods_at_the_promotion(name: str, at_once: AtOnce) -> None:
+    """Its strategy is Recreate: the canary serves everybody meanwhile, and no visit fails on Envoy."""
+
+    def play(release: Release) -> None:
+        with release.visitors() as visitors:
+            release.begin()
+            release.step(20)
+            release.let()
+            release.promoted()
+        release.none_lost(visitors)
+        assert "may leave it without pods" in release.place.said(release.name)
+
+    at_once(play)
+
+
 @pytest.mark.parametrize("name", shows("ports", ("traefik-ports", "gateway-ports", "nginx-ports")))
 def test_further_ports(name: str, at_once: AtOnce) -> None:
     """Each port of the Service has the weight."""
