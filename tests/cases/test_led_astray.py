@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cases.visited import FOLDER, Cluster, cluster
+from cases.visited import Cluster, cluster
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("led_astray")]
 
@@ -19,20 +19,13 @@ def place() -> Iterator[Cluster]:
         yield found
 
 
-def apply(place: Cluster, case: str, *, canaries: bool) -> None:
-    """The Canaries of a file, or everything else in it."""
-    docs = (FOLDER / case).read_text().split("\n---\n")
-    chosen = [doc for doc in docs if ("kind: Canary" in doc) is canaries]
-    place.kubectl("apply", "-f", "-", said="\n---\n".join(chosen))
-
-
 def test_two_releases_of_one_chart_get_their_own_visitors(place: Cluster) -> None:
     """Before, during and after the takeover, and while one of them is released."""
-    apply(place, "selector-of-two-labels.yaml", canaries=False)
+    place.apply_part("selector-of-two-labels.yaml", canaries=False)
     place.serves("east.local")
     place.serves("west.local")
     with place.visited("east.local", "west.local") as seen:
-        apply(place, "selector-of-two-labels.yaml", canaries=True)
+        place.apply_part("selector-of-two-labels.yaml", canaries=True)
         for name in ("east-app", "west-app"):
             place.phase("crm", name, "Initialized")
         place.release("crm", "east-app", "stefanprodan/podinfo:1.0.1")
@@ -46,10 +39,10 @@ def test_two_releases_of_one_chart_get_their_own_visitors(place: Cluster) -> Non
 def test_a_port_that_no_container_has(place: Cluster) -> None:
     """The user's Service is left alone and goes on serving; the text can be followed, and then it is released."""
     case = "target-port-without-name.yaml"
-    apply(place, case, canaries=False)
+    place.apply_part(case, canaries=False)
     place.serves("nameless.local")
     with place.visited("nameless.local") as seen:
-        apply(place, case, canaries=True)
+        place.apply_part(case, canaries=True)
         text = place.blocked("nameless", "web")
         assert place.object("-n", "nameless", "service", "web")["spec"]["selector"] == {"app": "web"}
         fixed = '{"spec": {"service": {"targetPort": 9898}}}'
@@ -62,9 +55,9 @@ def test_a_port_that_no_container_has(place: Cluster) -> None:
 
 def test_a_release_that_renames_the_port(place: Cluster) -> None:
     """It is refused with a reason, and nobody is led to it."""
-    apply(place, "renamed-port.yaml", canaries=False)
+    place.apply_part("renamed-port.yaml", canaries=False)
     place.serves("renamed.local")
-    apply(place, "renamed-port.yaml", canaries=True)
+    place.apply_part("renamed-port.yaml", canaries=True)
     place.phase("renamed", "web", "Initialized")
     ports = [{"$patch": "replace"}, {"name": "web", "containerPort": 9898}]
     container = {"name": "app", "image": "stefanprodan/podinfo:1.0.1", "ports": ports}

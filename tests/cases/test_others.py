@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cases.visited import FOLDER, Cluster, cluster
+from cases.visited import Cluster, cluster
 from walkthrough.sandboxed import Visitor
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("others")]
@@ -19,20 +19,13 @@ def place() -> Iterator[Cluster]:
         yield found
 
 
-def apply(place: Cluster, case: str, *, canaries: bool) -> None:
-    """The Canaries of a file, or everything else in it."""
-    docs = (FOLDER / case).read_text().split("\n---\n")
-    chosen = [doc for doc in docs if ("kind: Canary" in doc) is canaries]
-    place.kubectl("apply", "-f", "-", said="\n---\n".join(chosen))
-
-
 def test_a_users_own_objects_go_on_serving(place: Cluster) -> None:
     """Beta testers and visitors get what they got before, whatever the Canary waits for."""
-    apply(place, "foreign-service-ingress.yaml", canaries=False)
+    place.apply_part("foreign-service-ingress.yaml", canaries=False)
     for host in ("old.local", "beta.local"):
         place.serves(host)
     with place.visited("old.local", "beta.local") as seen:
-        apply(place, "foreign-service-ingress.yaml", canaries=True)
+        place.apply_part("foreign-service-ingress.yaml", canaries=True)
         text = place.blocked("old", "web")
         assert "service web-canary.old exists and belongs to somebody else" in text
         assert "ingress web-canary.old exists and belongs to somebody else" in "; ".join(place.events("old"))
@@ -46,7 +39,7 @@ def test_a_users_own_objects_go_on_serving(place: Cluster) -> None:
 
 def test_two_canaries_on_one_ingress_release_at_the_same_time(place: Cluster) -> None:
     """Each with its own visitors alone; nobody is failed, and both are promoted."""
-    apply(place, "one-ingress-two-canaries.yaml", canaries=False)
+    place.apply_part("one-ingress-two-canaries.yaml", canaries=False)
     ingress = place.place.places["ingress"].rstrip("/")
     for path in ("/", "/version"):
         place.serves("mall.local", path)
@@ -54,7 +47,7 @@ def test_two_canaries_on_one_ingress_release_at_the_same_time(place: Cluster) ->
     for visitor in (front, orders):
         visitor.start()
     try:
-        apply(place, "one-ingress-two-canaries.yaml", canaries=True)
+        place.apply_part("one-ingress-two-canaries.yaml", canaries=True)
         for name in ("front", "orders"):
             place.phase("mall", name, "Initialized")
         place.release("mall", "front", "stefanprodan/podinfo:1.1.0")

@@ -32,6 +32,12 @@ class Cluster:
         """Apply a file of this room; `--server-side` and the like are flags."""
         self.kubectl("apply", *flags, "-f", str(FOLDER / case))
 
+    def apply_part(self, case: str, *, canaries: bool) -> None:
+        """The Canaries of a file of this room, or everything else in it."""
+        docs = (FOLDER / case).read_text().split("\n---\n")
+        chosen = [doc for doc in docs if ("kind: Canary" in doc) is canaries]
+        self.kubectl("apply", "-f", "-", said="\n---\n".join(chosen))
+
     def status(self, namespace: str, canary: str) -> dict[str, Any]:
         """The status of a Canary; empty before it has one."""
         return dict(self.object("-n", namespace, "canary", canary).get("status") or {})

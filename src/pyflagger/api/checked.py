@@ -32,7 +32,7 @@ def _addresses(context: Context) -> Iterator[Problem]:
 def _alerts(context: Context) -> Iterator[Problem]:
     """No alert would be sent, which its author would learn when one is missed."""
     if _analysis(context).alerts:
-        todo = "Remove spec.analysis.alerts, or use a webhook of type event: it is told of everything that happens."
+        todo = "Remove spec.analysis.alerts, or use a webhook of type event: it receives every event."
         yield wrong("spec.analysis.alerts", "cannot be used: flagger does not send alerts yet", todo)
 
 

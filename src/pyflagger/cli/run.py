@@ -46,7 +46,7 @@ async def operate(options: Options) -> int:
 
 
 def announce(options: Options, server: str) -> None:
-    """The first line of the log: what runs, and what it was told. Addresses are shown without passwords and paths."""
+    """The first line of the log: what runs, and its settings. Addresses are shown without passwords and paths."""
     logs.logger().info(
         f"Starting flagger version {__version__} mesh provider {options.mesh_provider}",
         version=__version__,

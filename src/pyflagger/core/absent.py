@@ -21,7 +21,7 @@ def primary_missing(canary: Canary) -> str:
 
 
 def primary_at_zero(canary: Canary) -> str:
-    """The primary was told to run nothing."""
+    """The primary is scaled to zero."""
     return f"{primary(canary)} not ready: it is scaled to zero"
 
 

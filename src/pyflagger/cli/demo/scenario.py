@@ -68,7 +68,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A field of an object that is told of when it changes: `about` with its value, or `without` when it has none."""
+    """A field whose changes the demo shows: `about` with its value, or `without` when it has none."""
 
     ref: Ref
     field: tuple[str, ...]

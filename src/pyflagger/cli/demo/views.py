@@ -184,7 +184,7 @@ class Picture:
         match record["kind"]:
             case "event" if "revision" in record:
                 self._release = record
-                # Rows stay where they are; what the last release was told says nothing of this one.
+                # Rows stay where they are; what they said belongs to the last release.
                 self._checks = dict.fromkeys(self._checks)
             case "status":
                 self._status = record
