@@ -24,7 +24,7 @@ from e2e.parts import prometheus
 from pyflagger.cli.stage import Commands
 from pyflagger.clock import SystemClock
 from pyflagger.kube.http import AiohttpTransport, find
-from pyflagger.operator.http import AiohttpHttp
+from pyflagger.operator.process.http import AiohttpHttp
 from pyflagger.sandbox.cluster import kept_environment
 from pyflagger.sandbox.kubelet.cluster import Workers
 from pyflagger.sandbox.kubelet.images import Launch

@@ -28,6 +28,16 @@ UNREAD: Final = Unread.UNREAD
 Found: TypeAlias = Obj | Unread | None
 
 
+class Key(NamedTuple):
+    """Which object of a kind, such as which Canary; shown as `name.namespace`, like in the reference's texts."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.namespace}"
+
+
 class Ref(NamedTuple):
     """Names one object of the API. `namespace` is empty for cluster-scoped kinds.
 

@@ -19,7 +19,7 @@ from pyflagger.core.transitions import ALLOWED
 from pyflagger.goflags import Flag
 from pyflagger.loadtester.options import FLAGS as LOADTESTER
 from pyflagger.operator.options import FLAGS as OPERATOR
-from pyflagger.operator.telemetry import Telemetry
+from pyflagger.operator.process.telemetry import Telemetry
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

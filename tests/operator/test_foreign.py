@@ -10,9 +10,9 @@ from pyflagger.api import names
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.api.selectors import Selector
 from pyflagger.objects import Create, Delete, Obj, Patch, Ref, ref_of
-from pyflagger.operator.foreign import bind, foreigners, refusal, unbound
+from pyflagger.operator.observe.compiled import CompiledCanary, compile_canary, settings_of
+from pyflagger.operator.observe.foreign import bind, foreigners, refusal, unbound
 from pyflagger.operator.options import Options
-from pyflagger.operator.plan import Plan, make_plan, settings_of
 from pyflagger.routing import services
 from pyflagger.routing.services import Role
 
@@ -23,7 +23,7 @@ TRAEFIK, SPLITS = ("traefik.io/v1alpha1", "TraefikService"), ("split.smi-spec.io
 ISTIO, GATEWAY = "networking.istio.io/v1beta1", "gateway.networking.k8s.io/v1"
 
 
-def plan_of(provider: str = "nginx", **spec: Any) -> Plan:
+def plan_of(provider: str = "nginx", **spec: Any) -> CompiledCanary:
     """The plan of Canary `web` in namespace `old`."""
     base = {
         "provider": provider,
@@ -34,7 +34,7 @@ def plan_of(provider: str = "nginx", **spec: Any) -> Plan:
     ingress = {"ingressRef": {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "site"}}
     meta = {"name": "web", "namespace": "old", "uid": UID}
     made = {**base, **(ingress if provider in ("nginx", "skipper") else {}), **spec}
-    return make_plan(
+    return compile_canary(
         {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "metadata": meta, "spec": made}, None, SETTINGS
     )
 
@@ -56,19 +56,19 @@ def ingress(name: str, service: str = "web", **more: Any) -> Obj:
     return {**made, "spec": {"rules": [{"host": "web.local", "http": {"paths": [path]}}]}}
 
 
-def found(plan: Plan, *objs: Obj) -> list[str]:
+def found(compiled: CompiledCanary, *objs: Obj) -> list[str]:
     """The texts of what is in the way when these objects are there."""
     live = {ref_of(obj): obj for obj in objs}
 
     def rendered(ref: Ref, get: Any) -> Any:
-        role = next((role for role in Role if services.ref(plan.canary, role) == ref), None)
+        role = next((role for role in Role if services.ref(compiled.canary, role) == ref), None)
         if role is not None:
-            return services.reconcile(plan.canary, role, APP, (), get(ref))
-        assert plan.router is not None
-        seen = {ref: get(ref) for ref in plan.router.reads(plan.canary, SETTINGS.routing)}
-        return plan.router.reconcile(plan.canary, seen, SETTINGS.routing)
+            return services.reconcile(compiled.canary, role, APP, (), get(ref))
+        assert compiled.router is not None
+        seen = {ref: get(ref) for ref in compiled.router.reads(compiled.canary, SETTINGS.routing)}
+        return compiled.router.reconcile(compiled.canary, seen, SETTINGS.routing)
 
-    return [problem.text for problem in foreigners(plan, live.get, rendered)]
+    return [problem.text for problem in foreigners(compiled, live.get, rendered)]
 
 
 CASES = [
@@ -92,20 +92,20 @@ CASES = [
 @pytest.mark.parametrize(("provider", "obj"), CASES, ids=[f"{case[0]}-{case[1]['kind']}" for case in CASES])
 def test_what_somebody_else_has_blocks(provider: str, obj: Obj) -> None:
     """By whichever name and kind, and whoever owns it; what belongs to the Canary does not."""
-    plan, source = plan_of(provider), ingress("site")
+    compiled, source = plan_of(provider), ingress("site")
     text = f"{obj['kind'].lower()} {obj['metadata']['name']}.old exists and belongs to somebody else"
-    assert [each.startswith(text) for each in found(plan, source, obj)] == [True]
+    assert [each.startswith(text) for each in found(compiled, source, obj)] == [True]
     other = {
         **obj,
         "metadata": {**obj["metadata"], **thing("", "", "", "shop")["metadata"], "name": obj["metadata"]["name"]},
     }
     if obj["kind"] != "Ingress":
-        assert [each.startswith(text) and "Canary shop" in each for each in found(plan, source, other)] == [True]
+        assert [each.startswith(text) and "Canary shop" in each for each in found(compiled, source, other)] == [True]
     own = {
         **other,
         "metadata": {**other["metadata"], **thing("", "", "", "web")["metadata"], "name": obj["metadata"]["name"]},
     }
-    assert found(plan, source, own) == []
+    assert found(compiled, source, own) == []
 
 
 def test_what_is_only_read_or_taken_over_does_not_block() -> None:
@@ -139,27 +139,27 @@ def test_what_is_taken_over_is_never_another_canarys() -> None:
 def test_a_route_of_a_further_port_is_no_route_of_the_apexs_name() -> None:
     """Only what the docs name is taken over."""
     service = {"port": 80, "gatewayRefs": [{"name": "gate"}], "ports": [{"name": "admin", "port": 81}]}
-    plan = plan_of("gatewayapi:v1", service=service)
-    assert len(found(plan, thing(GATEWAY, "HTTPRoute", "web-admin"))) == 1
+    compiled = plan_of("gatewayapi:v1", service=service)
+    assert len(found(compiled, thing(GATEWAY, "HTTPRoute", "web-admin"))) == 1
 
 
 def test_kuma_tells_its_own_routes_by_a_mark() -> None:
     """A TrafficRoute has no namespace and no owner; an unmarked one that splits between our Services is ours."""
-    plan = plan_of("kuma")
-    assert plan.router is not None
-    (made,) = plan.router.reconcile(plan.canary, dict.fromkeys(plan.others), SETTINGS.routing)  # type: ignore[misc]
-    assert isinstance(made, Create) and names.is_owned(plan.canary, made.obj)
+    compiled = plan_of("kuma")
+    assert compiled.router is not None
+    (made,) = compiled.router.reconcile(compiled.canary, dict.fromkeys(compiled.others), SETTINGS.routing)  # type: ignore[misc]
+    assert isinstance(made, Create) and names.is_owned(compiled.canary, made.obj)
     meta = {**made.obj["metadata"], "annotations": {}}
-    assert found(plan, {**made.obj, "metadata": meta}) == []
+    assert found(compiled, {**made.obj, "metadata": meta}) == []
     theirs = {
         **made.obj,
         "metadata": meta,
         "spec": {"conf": {"split": [{"weight": 1, "destination": {"version": "1"}}]}},
     }
-    assert len(found(plan, theirs)) == 1
+    assert len(found(compiled, theirs)) == 1
     other = {**made.obj, "metadata": {**meta, "annotations": {names.OWNER: "web.elsewhere"}}}
-    assert "Canary web.elsewhere" in found(plan, other)[0]
-    assert plan.router.finalize(plan.canary, {ref_of(other): other}, SETTINGS.routing) == ()
+    assert "Canary web.elsewhere" in found(compiled, other)[0]
+    assert compiled.router.finalize(compiled.canary, {ref_of(other): other}, SETTINGS.routing) == ()
 
 
 @pytest.mark.parametrize(
@@ -181,19 +181,19 @@ def test_the_text_names_the_owner(more: Obj, owner: str) -> None:
 
 def test_the_way_out_is_an_annotation_where_nobody_controls_the_object() -> None:
     """Such as after a restore without owner references: then it is the Canary's, and nothing blocks."""
-    plan, left = plan_of(), thing("v1", "Service", "web-canary")
-    (told,) = foreigners(plan, {ref_of(left): left}.get, lambda ref, get: (Patch(ref, {}),))
+    compiled, left = plan_of(), thing("v1", "Service", "web-canary")
+    (told,) = foreigners(compiled, {ref_of(left): left}.get, lambda ref, get: (Patch(ref, {}),))
     assert "kubectl -n old annotate service web-canary flagger.app/canary=web.old --overwrite" in told.todo
     left["metadata"]["annotations"] = {names.OWNER: "web.old"}
-    assert found(plan, left) == []
+    assert found(compiled, left) == []
     held = thing("v1", "Service", "web-canary", "shop", annotations={names.OWNER: "web.old"})
-    assert len(found(plan, held)) == 1, "an annotation takes nothing from a controller"
+    assert len(found(compiled, held)) == 1, "an annotation takes nothing from a controller"
 
 
 def test_owner_references_of_an_earlier_canary_are_renewed() -> None:
     """The name decides whose an object is; the uid, whether the garbage collector thinks so, too."""
-    plan = plan_of()
-    assert plan.primary is not None
+    compiled = plan_of()
+    assert compiled.primary is not None
     mate = {"apiVersion": "v1", "kind": "ConfigMap", "name": "mate", "uid": "m"}
     old, new = thing("v1", "Service", "web-canary", "web"), thing("v1", "Service", "web-primary", "web")
     old["metadata"]["ownerReferences"].append(mate)
@@ -202,37 +202,37 @@ def test_owner_references_of_an_earlier_canary_are_renewed() -> None:
     going = thing("networking.k8s.io/v1", "Ingress", "site-canary", "web", deletionTimestamp="2026-01-01T00:00:00Z")
     others = thing("v1", "Service", "web"), ingress("site"), thing("apps/v1", "Deployment", "web")
     live = {ref_of(obj): obj for obj in (old, new, handed, going, *others)}
-    assert unbound(plan, live.get) == (ref_of(handed), ref_of(old))
-    assert found(plan, old, new, *others) == [], "owned all the same"
-    write = bind(plan, old)
-    ours = names.owner_reference(plan.canary)
+    assert unbound(compiled, live.get) == (ref_of(handed), ref_of(old))
+    assert found(compiled, old, new, *others) == [], "owned all the same"
+    write = bind(compiled, old)
+    ours = names.owner_reference(compiled.canary)
     assert write == Patch(ref_of(old), {"metadata": {"ownerReferences": [mate, ours]}}, "7")
-    assert bind(plan, handed).body == {"metadata": {"ownerReferences": [ours]}}
+    assert bind(compiled, handed).body == {"metadata": {"ownerReferences": [ours]}}
 
 
 # The last check -----------------------------------------------------------------------------------------------------
 
 
-def refused(plan: Plan, obj: Obj, *, delete: bool = False) -> Problem | None:
+def refused(compiled: CompiledCanary, obj: Obj, *, delete: bool = False) -> Problem | None:
     """Whether a write to a live object gets through."""
-    return refusal(plan, Delete(ref_of(obj)) if delete else Patch(ref_of(obj), {}), obj)
+    return refusal(compiled, Delete(ref_of(obj)) if delete else Patch(ref_of(obj), {}), obj)
 
 
 def test_no_write_reaches_what_is_not_the_canarys() -> None:
     """Whatever a renderer says: it is our fault, and nothing is written."""
-    plan = plan_of()
+    compiled = plan_of()
     for obj in (thing("v1", "Service", "other"), ingress("site"), thing("apps/v1", "Deployment", "web-primary")):
         for delete in (False, True):
-            told = refused(plan, obj, delete=delete)
+            told = refused(compiled, obj, delete=delete)
             assert told is not None and told.fault is Fault.US and "it names no owner" in told.text
     config = thing("v1", "ConfigMap", "settings")
-    assert refused(plan, config) and refused(plan, config, delete=True)
+    assert refused(compiled, config) and refused(compiled, config, delete=True)
 
 
 def test_writes_that_get_through() -> None:
     """To the Canary, its target and autoscaler, what is its own, and what is taken over; only its own is deleted."""
     scaler = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "web"}
-    plan = plan_of(autoscalerRef=scaler)
+    compiled = plan_of(autoscalerRef=scaler)
     known = (
         thing("flagger.app/v1beta1", "Canary", "web"),
         thing("apps/v1", "Deployment", "web"),
@@ -240,10 +240,10 @@ def test_writes_that_get_through() -> None:
         thing("v1", "Service", "web"),
     )
     for obj in known:
-        assert refused(plan, obj) is None and refused(plan, obj, delete=True) is not None
+        assert refused(compiled, obj) is None and refused(compiled, obj, delete=True) is not None
     for obj in (thing("v1", "Service", "web-canary", "web"), thing("v1", "ConfigMap", "settings-primary", "web")):
-        assert refused(plan, obj) is None is refused(plan, obj, delete=True)
-    assert refusal(plan, Patch(Ref("v1", "Service", "old", "gone"), {}), None) is None
+        assert refused(compiled, obj) is None is refused(compiled, obj, delete=True)
+    assert refusal(compiled, Patch(Ref("v1", "Service", "old", "gone"), {}), None) is None
 
 
 def test_a_shared_copy_may_be_written_by_each_canary_that_has_it() -> None:

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from pyflagger.operator.health import Check, application
+from pyflagger.operator.process.health import Check, application
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ import pytest
 from aiohttp import web
 
 from pyflagger.clock import SystemClock
-from pyflagger.operator.http import AiohttpHttp, is_metadata
-from pyflagger.operator.proxies import Proxies
+from pyflagger.operator.process.http import AiohttpHttp, is_metadata
+from pyflagger.operator.process.proxies import Proxies
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -16,7 +16,7 @@ from pyflagger import logs
 from pyflagger.api.facts import Fault
 from pyflagger.core import reasons
 from pyflagger.core.decision import Reason, Say
-from pyflagger.operator.say import level
+from pyflagger.operator.act.announcer import level
 
 
 class Disk(io.StringIO):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyflagger.operator.memo import Memo
+from pyflagger.operator.observe.memo import Memo
 
 
 class Works:

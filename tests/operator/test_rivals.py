@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from pyflagger.api.facts import Fault
-from pyflagger.objects import Obj
-from pyflagger.operator.desk import Key
-from pyflagger.operator.rivals import Rivals
+from pyflagger.objects import Key, Obj
+from pyflagger.operator.observe.rivals import Rivals
 
 OLD, NEW = Key("test", "old"), Key("test", "new")
 

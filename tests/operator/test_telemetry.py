@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pyflagger.api.canary import Canary, Phase
 from pyflagger.api.facts import Route
 from pyflagger.api.parse import parse_canary
-from pyflagger.operator.telemetry import BUCKETS, Telemetry
+from pyflagger.operator.process.telemetry import BUCKETS, Telemetry
 
 DURATION = "flagger_canary_duration_seconds"
 EVIL = 'a"} 1\nflagger_canary_status{name="admin",namespace="prod"} 2\n\\'

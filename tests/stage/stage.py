@@ -16,7 +16,7 @@ from pyflagger.kube.client import Client
 from pyflagger.kube.protocol import Transport
 from pyflagger.objects import Obj
 from pyflagger.operator.options import Options
-from pyflagger.operator.run import Onlooker, Operator
+from pyflagger.operator.run import Operator, Spectator
 from pyflagger.sandbox.apiserver.server import ApiServer, Audited
 from pyflagger.sandbox.apiserver.transport import InProcess
 from pyflagger.sandbox.controllers.manager import Controller
@@ -79,7 +79,7 @@ def vector(*values: str) -> bytes:
     return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
 
 
-class Hands:
+class Executor:
     """What people do with kubectl, over a client of any API server."""
 
     client: Client
@@ -118,7 +118,7 @@ class Hands:
         return (await self.get("Canary", name, namespace)).get("status") or {}
 
 
-class Stage(Hands):
+class Stage(Executor):
     """A cluster to play on. `await start()` first, `await stop()` last."""
 
     def __init__(
@@ -142,7 +142,7 @@ class Stage(Hands):
         self.options = Options(**{"mesh_provider": "nginx", "metrics_server": "http://prometheus", **options})
         self.pods_take = 0.0
         """Seconds until a pod is ready."""
-        self.onlooker = Onlooker()
+        self.onlooker = Spectator()
         self.workers: Workers
         self.operator: Operator | None = None
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pyflagger.operator.checks import Checks
-from pyflagger.operator.render import Renderer
+from pyflagger.operator.act.render import Renderer
+from pyflagger.operator.evidence.metrics import Checks
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest
 from stage.manifests import MAX, STEP, analysis, canary, image
 from stage.trouble import Answer, Pair, body, nothing, value

@@ -8,7 +8,7 @@ import pytest
 
 from pyflagger.api import names
 from pyflagger.objects import Delete, Obj, Patch, Ref
-from pyflagger.operator.render import Renderer
+from pyflagger.operator.act.render import Renderer
 from stage.casts import plain
 from stage.manifests import canary, image, ingress, scaler
 from stage.stage import Stage, path_of

@@ -10,7 +10,7 @@ import asyncio
 import pytest
 
 from pyflagger.objects import Obj
-from pyflagger.operator import observe
+from pyflagger.operator.observe import situation
 from pyflagger.workloads import selectors
 from stage.manifests import canary, deployment, ingress, settings
 from stage.stage import Stage
@@ -129,7 +129,7 @@ def earlier(patch: pytest.MonkeyPatch) -> None:
     """As versions before this one, and the reference, select: by one label."""
     everything = selectors.selected
     patch.setattr(selectors, "selected", lambda workload: {NAME: everything(workload)[NAME]})
-    patch.setattr(observe, "neighbours", lambda *_: ())
+    patch.setattr(situation, "neighbours", lambda *_: ())
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 
 from pyflagger.api.defaults import HEARD_SECONDS, SETTLE_SECONDS
 from pyflagger.core.decision import Decision
-from pyflagger.operator.desk import Key
-from pyflagger.operator.run import Onlooker
+from pyflagger.objects import Key
+from pyflagger.operator.run import Spectator
 from pyflagger.wire import HttpAnswer, HttpRequest
 from stage.fleet import IDEAL_SECONDS, NAMESPACE, STEPS, Fleet
 from stage.meter import Meter
@@ -91,7 +91,7 @@ async def test_a_bad_version_of_all_of_them() -> None:
     await stage.stop()
 
 
-class Counted(Onlooker):
+class Counted(Spectator):
     """Counts decisions."""
 
     count = 0

@@ -1,6 +1,6 @@
 """Who owns an object, by what it says itself, and the refusal to write to an object of another owner.
 
-Used wherever flagger derives a name that somebody else may have taken: by `operator.foreign` and by `workloads`.
+Used wherever flagger derives a name that somebody else may have taken: by `operator.observe` and by `workloads`.
 """
 
 from __future__ import annotations

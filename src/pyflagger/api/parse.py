@@ -1,7 +1,7 @@
 """From raw objects to models: every problem of a manifest at once, each with its path and what to do.
 
-Called by `operator.plan` for each Canary that changed, and by `flagger lint`. Whatever JSON comes in, the outcome is a
-model or Invalid.
+Called by `operator.observe` for each Canary that changed, and by `flagger lint`. Whatever JSON comes in, the outcome is
+a model or Invalid.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Whether a Canary makes sense: bounds, order, references, and what its provider can do.
 
-Called after parsing, by `operator.plan` and `flagger lint`; sees one Canary and the names of providers, no live object.
+Called after parsing, by `operator.observe` and `flagger lint`. Sees one Canary and the names of providers, no live
+object.
 """
 
 from __future__ import annotations

@@ -24,12 +24,11 @@ from pyflagger.cli.manifests import Found, Unreadable, read
 from pyflagger.cli.people import Provider, Words, call
 from pyflagger.core.lint import lint
 from pyflagger.metrics.manifest import metric_problems, template_problems
-from pyflagger.objects import Obj, Ref, ref_of
-from pyflagger.operator.desk import Key
-from pyflagger.operator.neighbours import mixed, sharing
+from pyflagger.objects import Key, Obj, Ref, ref_of
+from pyflagger.operator.observe.compiled import settings_of
+from pyflagger.operator.observe.neighbours import mixed, sharing
+from pyflagger.operator.observe.rivals import Rivals
 from pyflagger.operator.options import Options as OperatorOptions
-from pyflagger.operator.plan import settings_of
-from pyflagger.operator.rivals import Rivals
 from pyflagger.routing.base import Options, Router
 from pyflagger.routing.ingresses import INGRESSES, led_to
 from pyflagger.routing.registry import known_providers, router_for

@@ -20,8 +20,8 @@ from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag, asks_for_help
 from pyflagger.kube.http import AiohttpTransport, find
 from pyflagger.kube.kubeconfig import NoCluster
-from pyflagger.operator.http import AiohttpHttp
 from pyflagger.operator.options import Options, parse, usage
+from pyflagger.operator.process.http import AiohttpHttp
 from pyflagger.operator.run import serve
 
 COLLECT_AFTER = (20_000, 20, 20)

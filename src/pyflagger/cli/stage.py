@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 from pyflagger.api.crds import crds
 from pyflagger.clock import Clock
 from pyflagger.loadtester.shims import make_shims
-from pyflagger.operator import health
-from pyflagger.operator.http import AiohttpHttp
 from pyflagger.operator.options import Options
-from pyflagger.operator.run import Onlooker, Operator
+from pyflagger.operator.process import health
+from pyflagger.operator.process.http import AiohttpHttp
+from pyflagger.operator.run import Operator, Spectator
 from pyflagger.sandbox import leftovers
 from pyflagger.sandbox.cluster import Cluster, Setup, kept_environment
 from pyflagger.sandbox.network.routes import FAMILIES, Family
@@ -115,7 +115,7 @@ class Commands:
 
 @asynccontextmanager
 async def staged(
-    setup: Setup, options: Options | None, clock: Clock, onlooker: Onlooker | None = None
+    setup: Setup, options: Options | None, clock: Clock, onlooker: Spectator | None = None
 ) -> AsyncIterator[Staged]:
     """A sandbox while the block runs, with an operator unless `options` is None.
 

@@ -1,6 +1,6 @@
 """What to do next, as a value: needs, actions, reasons, and when to look again.
 
-Returned by `core.decide`; carried out by `operator.apply`, which renders each action through `workloads`, `routing`
+Returned by `core.decide`; carried out by `operator.act`, which renders each action through `workloads`, `routing`
 and `kube`. A decision is never an exception: "not yet" is a Reason.
 """
 

@@ -4,7 +4,7 @@
 both show Events of one second by name. So a name carries its time in microseconds, as those of client-go carry
 nanoseconds, and a text raises the count of its Event only while no other text about the object came in between, or once
 it has an Event of its own for the third time in an hour: two texts that alternate are no flood. Nothing is thinned out.
-Called by `operator.say`; writes from a bounded queue, in order. A failure is logged and forgotten: an
+Called by `operator.act`; writes from a bounded queue, in order. A failure is logged and forgotten: an
 Event never holds a release up.
 """
 

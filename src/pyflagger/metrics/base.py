@@ -1,7 +1,7 @@
 """What every metric provider is made of: the question, the settings, the three ways to fail, the exchange.
 
 A provider is a generator: it yields requests, is sent answers (or has a failure thrown in) and returns a number.
-Whoever runs it (`operator.checks`, tests) owns the connection and the time. No provider sees a Canary.
+Whoever runs it (`operator.evidence`, tests) owns the connection and the time. No provider sees a Canary.
 """
 
 from __future__ import annotations

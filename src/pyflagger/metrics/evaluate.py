@@ -1,6 +1,6 @@
 """From a canary's metric to a number: what a query may name, the built-in checks, and why one finds no data.
 
-Called by `operator.checks`, which runs the exchanges; sees a Canary, never a connection.
+Called by `operator.evidence`, which runs the exchanges; sees a Canary, never a connection.
 """
 
 from __future__ import annotations

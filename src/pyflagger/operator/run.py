@@ -29,29 +29,29 @@ from pyflagger.kube.events import Events
 from pyflagger.kube.lease import Elector, Timing
 from pyflagger.kube.protocol import Transport
 from pyflagger.kube.resources import ALERT_PROVIDERS, CANARIES, METRIC_TEMPLATES, SECRETS
-from pyflagger.objects import Resource
-from pyflagger.operator import health
-from pyflagger.operator.apply import Hands
-from pyflagger.operator.checks import Checks, Lookups
-from pyflagger.operator.complain import Complaints
-from pyflagger.operator.controller import Controller
-from pyflagger.operator.desk import Desk, Key
-from pyflagger.operator.farewell import Farewell
-from pyflagger.operator.hooks import EventHooks
-from pyflagger.operator.identity import Identity
-from pyflagger.operator.interest import Interests
-from pyflagger.operator.managers import find_manager
-from pyflagger.operator.observe import Eyes, Seen
+from pyflagger.objects import Key, Resource
+from pyflagger.operator.act.announcer import Announcer
+from pyflagger.operator.act.executor import Executor
+from pyflagger.operator.act.failures import Failures
+from pyflagger.operator.act.farewell import Farewell
+from pyflagger.operator.act.render import Renderer
+from pyflagger.operator.evidence.field_managers import find_manager
+from pyflagger.operator.evidence.hook_token import Identity
+from pyflagger.operator.evidence.metric_sources import Secret
+from pyflagger.operator.evidence.metrics import Checks, Lookups
+from pyflagger.operator.evidence.pod_troubles import find_trouble
+from pyflagger.operator.evidence.webhooks import EventHooks
+from pyflagger.operator.observe.compiled import settings_of
+from pyflagger.operator.observe.rivals import Rivals
+from pyflagger.operator.observe.situation import Observer, Seen
+from pyflagger.operator.observe.store import Store
+from pyflagger.operator.observe.watchers import Watchers
 from pyflagger.operator.options import Options
-from pyflagger.operator.plan import settings_of
-from pyflagger.operator.render import Renderer
-from pyflagger.operator.rivals import Rivals
-from pyflagger.operator.say import Teller
-from pyflagger.operator.sources import Secret
-from pyflagger.operator.telemetry import Telemetry
-from pyflagger.operator.troubles import find_trouble
-from pyflagger.operator.worker import Limbs, Worker
-from pyflagger.operator.world import World
+from pyflagger.operator.process import health
+from pyflagger.operator.process.telemetry import Telemetry
+from pyflagger.operator.reconcile.controller import Controller
+from pyflagger.operator.reconcile.reconciler import Ports, Reconciler
+from pyflagger.operator.state import State
 from pyflagger.wire import Http
 
 NEVER_RUN = frozenset({Phase.NEW, Phase.INITIALIZING, Phase.TERMINATING})
@@ -60,7 +60,7 @@ NEVER_RUN = frozenset({Phase.NEW, Phase.INITIALIZING, Phase.TERMINATING})
 NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 
-class Onlooker:
+class Spectator:
     """Somebody who looks on and does nothing by it, such as the live view of a demo; this one does not even look."""
 
     def asked(self, canary: Canary, need: Need, result: Result) -> None:
@@ -80,12 +80,12 @@ class Operator:
         http: Http,
         clock: Clock,
         elector: Elector | None = None,
-        onlooker: Onlooker | None = None,
+        onlooker: Spectator | None = None,
     ) -> None:
         log = logs.logger()
         settings = settings_of(options)
         self.options, self.clock, self.elector = options, clock, elector
-        self._onlooker = onlooker or Onlooker()
+        self._onlooker = onlooker or Spectator()
         self.client = client = Client(transport, clock, *([elector.fence] if elector else []))
         self.telemetry = Telemetry(__version__, options.mesh_provider)
         self.cache = cache = Cache(client, clock, options.namespace)
@@ -93,26 +93,28 @@ class Operator:
         self._events = Events(client, clock, log, socket.gethostname())
         identity = Identity(options.hook_token_file, options.hook_token_urls, clock)
         self._hooks = EventHooks(http, clock, log, options.event_webhook, identity=identity)
-        world, interests, rivals = World(cache, clock), Interests(), Rivals(settings)
-        self._eyes = eyes = Eyes(world, self.configs, interests, rivals, settings, clock, self._follow)
-        teller = Teller(self._events, self._hooks, log)
-        render = Renderer(world, self.configs, settings, clock)
-        hands = Hands(client, world, self.configs, render, teller, self.telemetry, clock)
+        store, watchers, rivals = Store(cache, clock), Watchers(), Rivals(settings)
+        self._observer = observer = Observer(store, self.configs, watchers, rivals, settings, clock, self._follow)
+        announcer = Announcer(self._events, self._hooks, log)
+        render = Renderer(store, self.configs, settings, clock)
+        executor = Executor(client, store, self.configs, render, announcer, self.telemetry, clock)
         lookups = Lookups(template=self._template, secret=self._secret)
         self._checks = Checks(http, clock, lookups, options, self.telemetry.analysis, identity)
-        complaints = Complaints(eyes, world, self._events, self.telemetry, log)
-        limbs = Limbs(
+        failures = Failures(observer, store, self._events, self.telemetry, log)
+        ports = Ports(
             observe=self._observe,
             gather=self._gather,
-            apply=hands.apply,
-            complain=complaints.tell,
-            judged=lambda seen, seconds: self.telemetry.judged(seen.plan.canary, seconds),
+            apply=executor.apply,
+            complain=failures.tell,
+            judged=lambda seen, seconds: self.telemetry.judged(seen.compiled.canary, seconds),
             decided=self._onlooker.decided,
             late=self.telemetry.lag,
         )
-        worker: Worker[Seen] = Worker(limbs, clock, log)
-        farewell = Farewell(world, teller)
-        self.controller = Controller(world, self.configs, interests, rivals, eyes, worker, self.telemetry, farewell)
+        reconciler: Reconciler[Seen] = Reconciler(ports, clock, log)
+        farewell = Farewell(store, announcer)
+        self.controller = Controller(
+            store, self.configs, watchers, rivals, observer, reconciler, self.telemetry, farewell
+        )
 
     async def start(self) -> None:
         """Fill the caches and begin to act."""
@@ -144,20 +146,20 @@ class Operator:
         self.cache.watch(resource)
         return self.cache.refusal(resource) or self.cache.synced(resource)
 
-    def _observe(self, key: Key, desk: Desk) -> Seen | None:
-        seen = self._eyes.observe(key, desk)
-        if seen and isinstance(seen.situation.route, Route) and seen.plan.canary.status.phase not in NEVER_RUN:
-            self.telemetry.route(seen.plan.canary, seen.situation.route)
+    def _observe(self, key: Key, state: State) -> Seen | None:
+        seen = self._observer.observe(key, state)
+        if seen and isinstance(seen.situation.route, Route) and seen.compiled.canary.status.phase not in NEVER_RUN:
+            self.telemetry.route(seen.compiled.canary, seen.situation.route)
         return seen
 
     async def _gather(self, seen: Seen, need: Need) -> Result:
         if isinstance(need, FindManager):
-            return await find_manager(self.client, seen.plan)
+            return await find_manager(self.client, seen.compiled)
         if isinstance(need, FindTrouble):
-            ref = seen.plan.target if need.role == "canary" else seen.plan.primary
+            ref = seen.compiled.target if need.role == "canary" else seen.compiled.primary
             return await find_trouble(self.client, self.cache.get(ref))
-        result = await self._checks.run(need, seen.plan.canary)
-        self._onlooker.asked(seen.plan.canary, need, result)
+        result = await self._checks.run(need, seen.compiled.canary)
+        self._onlooker.asked(seen.compiled.canary, need, result)
         return result
 
     async def _template(self, namespace: str, name: str) -> MetricTemplate | Problem | None:

@@ -1,7 +1,7 @@
 """What a router could not say at the steps of a release, found by letting it render them before the release begins.
 
 Each provider's own rendering is the judge: the routing objects are brought about in memory, and then each split that a
-release may ask for. Called by `operator.facts` and by `flagger lint`. Writes nothing.
+release may ask for. Called by `operator.observe` and by `flagger lint`. Writes nothing.
 """
 
 from __future__ import annotations

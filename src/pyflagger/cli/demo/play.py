@@ -25,9 +25,8 @@ from pyflagger.core.verdict import DURATION, SUCCESS_RATE, accepted
 from pyflagger.kube.cache import Cache, Change
 from pyflagger.kube.client import Client, NotFound
 from pyflagger.kube.resources import CANARIES, DEPLOYMENTS, EVENTS, learn
-from pyflagger.objects import Obj, Patch, Ref, Resource, merge_apply, ref_of
-from pyflagger.operator.desk import Key
-from pyflagger.operator.run import Onlooker
+from pyflagger.objects import Key, Obj, Patch, Ref, Resource, merge_apply, ref_of
+from pyflagger.operator.run import Spectator
 from pyflagger.wire import HttpFailure, HttpRequest
 
 LEAVES_SECONDS_MAX = 10.0
@@ -92,7 +91,7 @@ class Told:
         }
 
 
-class Player(Onlooker):
+class Player(Spectator):
     """One playing of one scenario. It is the operator's onlooker, so it must be there first; then `play`."""
 
     def __init__(self, scenario: Scenario, clock: Clock, show: Show) -> None:

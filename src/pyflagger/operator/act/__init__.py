@@ -1,0 +1,1 @@
+"""Carries decisions out: writes to the cluster, Events, alerts. Called by `operator.reconcile`."""

@@ -1,0 +1,178 @@
+"""Carries a decision's actions out: renders each through `workloads` and `routing`, writes through `kube`.
+
+Called by `operator.reconcile` with what `observe` saw; every action renders from the newest live objects, so that one
+decision's writes build on each other. Decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from pyflagger.api import names
+from pyflagger.api.facts import Problem
+from pyflagger.clock import Clock
+from pyflagger.core.decision import (
+    Action,
+    Alert,
+    Count,
+    Ensure,
+    Part,
+    PauseAutoscaler,
+    Promote,
+    ReleaseFinalizer,
+    Remember,
+    Revert,
+    Say,
+    ScaleTarget,
+    SetRoute,
+    WriteStatus,
+)
+from pyflagger.kube.client import ApiError, Client, NotFound
+from pyflagger.kube.configs import Configs
+from pyflagger.objects import Create, Delete, Key, Obj, Patch, Write, merge_diff, ref_of
+from pyflagger.operator.act.announcer import Announcer
+from pyflagger.operator.act.render import Moved, Renderer
+from pyflagger.operator.observe.foreign import CONFIGS, refusal
+from pyflagger.operator.observe.situation import Seen
+from pyflagger.operator.observe.store import Store
+from pyflagger.operator.process.telemetry import Telemetry
+from pyflagger.operator.state import State
+
+
+class Blocked(ApiError):
+    """An action cannot be rendered; the problem says why."""
+
+
+class Executor:
+    """Everything that changes the cluster on behalf of a canary."""
+
+    def __init__(
+        self,
+        client: Client,
+        store: Store,
+        configs: Configs[Key],
+        render: Renderer,
+        announcer: Announcer,
+        telemetry: Telemetry,
+        clock: Clock,
+    ) -> None:
+        self._client, self._store, self._configs = client, store, configs
+        self._render, self._announcer, self._telemetry, self._clock = render, announcer, telemetry, clock
+        self._table: Mapping[type[Any], Callable[[Seen, State, Any], Awaitable[int | None]]] = {
+            Ensure: self._ensure,
+            Promote: self._promote,
+            SetRoute: self._set_route,
+            ScaleTarget: self._scale,
+            PauseAutoscaler: self._pause,
+            Revert: self._revert,
+            ReleaseFinalizer: self._release,
+            Say: self._say,
+            Alert: self._alert,
+            Count: self._count,
+            Remember: self._remember,
+            WriteStatus: self._write_status,
+        }
+
+    async def apply(self, seen: Seen, state: State, action: Action) -> int:
+        """Carry one action out; the number of writes that it took.
+
+        Raises kube.client.ApiError; Conflict or Moved when the world has moved on.
+        """
+        return await self._table[type(action)](seen, state, action) or 0
+
+    async def _write(self, seen: Seen, writes: tuple[Write, ...] | Problem) -> int:
+        """Send writes, each only if its object may be written for this Canary; how many. Raises Blocked."""
+        if isinstance(writes, Problem):
+            raise Blocked(writes)
+        for write in writes:
+            if not isinstance(write, Create) and (refused := refusal(seen.compiled, write, self._store.get(write.ref))):
+                raise Blocked(refused)
+            self._take_in(write, await self._client.apply(write))
+        return len(writes)
+
+    def _take_in(self, write: Write, answer: Obj | None) -> None:
+        """What the cache will only see later."""
+        if isinstance(write, Delete):
+            self._store.unlearn(write.ref)
+            self._configs.unlearn(write.ref)
+        elif answer is not None:
+            ref = ref_of(answer)
+            if ref.kind in CONFIGS:
+                self._configs.learn(answer, ref)
+            else:
+                self._store.learn(answer)
+
+    async def _ensure(self, seen: Seen, _: State, action: Ensure) -> int:
+        if action.part is Part.FINALIZER:
+            return await self._write(
+                seen, (_finalizer_patch(self._live(seen), seen.compiled.canary.spec.revert_on_deletion),)
+            )
+        await self._announced(seen)
+        return await self._write(seen, self._render.part(seen, action.part))
+
+    async def _announced(self, seen: Seen) -> None:
+        """Objects of the user's are not changed before an Event says so."""
+        if seen.situation.generated.taken:
+            await self._announcer.written(seen.raw)
+
+    async def _promote(self, seen: Seen, _: State, action: Promote) -> int:
+        # Whoever follows the events learns that the primary is about to change before it does.
+        await self._announcer.heard(seen.compiled.canary)
+        return await self._write(seen, self._render.promotion(seen, action.revision))
+
+    async def _set_route(self, seen: Seen, _: State, action: SetRoute) -> int:
+        await self._announced(seen)
+        return await self._write(seen, self._render.route(seen, action))
+
+    async def _scale(self, seen: Seen, _: State, action: ScaleTarget) -> int:
+        return await self._write(seen, self._render.scale(seen, action.replicas))
+
+    async def _pause(self, seen: Seen, _: State, action: PauseAutoscaler) -> int:
+        return await self._write(seen, self._render.pause(seen, action.paused))
+
+    async def _revert(self, seen: Seen, _: State, action: Revert) -> int:
+        return await self._write(seen, self._render.revert(seen, action.thing))
+
+    async def _release(self, seen: Seen, _: State, __: ReleaseFinalizer) -> int:
+        try:
+            return await self._write(seen, (_finalizer_patch(self._live(seen), wanted=False),))
+        except NotFound:
+            return 0
+
+    async def _say(self, seen: Seen, _: State, action: Say) -> None:
+        self._announcer.tell(seen.compiled.canary, seen.raw, action)
+
+    async def _alert(self, seen: Seen, _: State, action: Alert) -> None:
+        self._announcer.alert(seen.compiled.canary, action)
+
+    async def _count(self, seen: Seen, _: State, action: Count) -> None:
+        self._telemetry.finished(seen.compiled.canary, action.outcome, action.analysis)
+
+    async def _remember(self, _: Seen, state: State, action: Remember) -> None:
+        state.remember(action, self._clock.now())
+
+    async def _write_status(self, seen: Seen, _: State, action: WriteStatus) -> int:
+        canary = seen.compiled.canary
+        self._telemetry.phase(canary, action.status.phase)
+        live, wanted = self._live(seen), action.status.to_wire()
+        missing = {key: value for key, value in wanted.items() if key not in (live.get("status") or {})}
+        body = {**missing, **merge_diff(canary.status.to_wire(), wanted)}
+        if body:
+            version = live["metadata"].get("resourceVersion", "")
+            return await self._write(seen, (Patch(ref_of(live), {"status": body}, version, "status"),))
+        return 0
+
+    def _live(self, seen: Seen) -> Obj:
+        live = self._store.get(ref_of(seen.raw))
+        if live is None:
+            raise Moved
+        return live
+
+
+def _finalizer_patch(live: Obj, wanted: bool) -> Patch:
+    """Add or remove our finalizer, whatever others there are."""
+    others = [name for name in live["metadata"].get("finalizers") or () if name != names.FINALIZER]
+    finalizers = [*others, names.FINALIZER] if wanted else others
+    body = {"metadata": {"finalizers": finalizers or None}}
+    return Patch(ref_of(live), body, live["metadata"].get("resourceVersion", ""))

@@ -1,0 +1,209 @@
+"""From an action to writes: calls `workloads` and `routing` with the newest live objects.
+
+Used by `apply` alone. Returns writes or the Problem that keeps them from being rendered; writes nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from pyflagger.api.facts import ALL_CANARY, Problem
+from pyflagger.api.selectors import Selector
+from pyflagger.clock import Clock
+from pyflagger.core.decision import Part, SetRoute
+from pyflagger.kube.configs import Configs
+from pyflagger.objects import Create, Key, Obj, Unread, Write
+from pyflagger.operator.observe.compiled import CompiledCanary, Settings
+from pyflagger.operator.observe.facts import (
+    KUBERNETES,
+    Writes,
+    apex_back,
+    discovered,
+    live_routes,
+    pod_of,
+    primary_of,
+    routes_back,
+    service_writes,
+)
+from pyflagger.operator.observe.foreign import bind, refusal, unbound
+from pyflagger.operator.observe.situation import Seen
+from pyflagger.operator.observe.store import Store
+from pyflagger.routing import services
+from pyflagger.routing.services import Role
+from pyflagger.workloads.autoscalers import bounds, pause, primary_autoscaler
+from pyflagger.workloads.configs import Tracked, as_used
+from pyflagger.workloads.copies import Copied, copies, left, restored
+
+
+class Moved(Exception):
+    """What the decision was about is not what is there any more: decide again."""
+
+
+class Renderer:
+    """Everything that can be written on behalf of a canary."""
+
+    def __init__(self, store: Store, configs: Configs[Key], settings: Settings, clock: Clock) -> None:
+        self._store, self._configs = store, configs
+        self._settings, self._clock = settings, clock
+        self._parts: Mapping[Part, Callable[[Seen], Writes]] = {
+            Part.CANARY_SERVICE: lambda seen: self._service(seen, Role.CANARY),
+            Part.PRIMARY_SERVICE: lambda seen: self._service(seen, Role.PRIMARY),
+            Part.APEX_SERVICE: lambda seen: self._service(seen, Role.APEX),
+            Part.PRIMARY_WORKLOAD: self._create_primary,
+            Part.PRIMARY_AUTOSCALER: self._autoscaler,
+            Part.AUTOSCALER_BOUNDS: lambda seen: bounds(seen.compiled.canary, *self._scalers(seen.compiled)),
+            Part.ROUTING: self._routing,
+            Part.PRIMARY_CONFIGS: self._restore_copies,
+            Part.OWNERS: self._bind,
+            Part.STALE_CONFIGS: self._leave_copies,
+        }
+
+    def part(self, seen: Seen, part: Part) -> Writes:
+        """Create or mend one generated thing."""
+        return self._parts[part](seen)
+
+    def promotion(self, seen: Seen, revision: str) -> Writes:
+        """Configs first, then the template; a primary that is gone is created.
+
+        Raises Moved when the target is not at that revision any more.
+        """
+        target, primary, tracked = self._target(seen), primary_of(seen.compiled, self._store.get), self._tracked(seen)
+        kind = seen.compiled.workload
+        if kind is None or kind.revision(target) != revision:
+            raise Moved
+        if primary is None:
+            return self._create_primary(seen)
+        if isinstance(primary, Problem):
+            return primary
+        made = self._copies(seen, as_used(tracked, pod_of(primary), seen.compiled.canary.metadata.name))
+        if isinstance(made, Problem):
+            return made
+        options, unique = self._settings.workloads, self._clock.unique()
+        written = kind.promote(seen.compiled.canary, target, primary, made.tracked, options, unique)
+        return written if isinstance(written, Problem) else (*made.writes, *written)
+
+    def route(self, seen: Seen, action: SetRoute) -> Writes:
+        """Split traffic; without a router the apex Service is turned."""
+        compiled, route = seen.compiled, action.route
+        if compiled.provider == KUBERNETES:
+            selector = self._selector(seen)
+            if selector is None:
+                return ()
+            live = self._store.get(services.ref(compiled.canary, Role.APEX))
+            ports = discovered(compiled, Role.APEX, self._store.get)
+            turned = route == ALL_CANARY
+            return services.reconcile(compiled.canary, Role.APEX, selector, ports, live, to_canary=turned)
+        if compiled.router is None:
+            return ()
+        seen_now, options = live_routes(compiled, self._settings, self._store.get), self._settings.routing
+        return compiled.router.set(compiled.canary, seen_now, route, options, everyone=action.everyone)
+
+    def scale(self, seen: Seen, replicas: int | None) -> Writes:
+        """Scale the target."""
+        return seen.compiled.workload.scale(self._target(seen), replicas) if seen.compiled.workload else ()
+
+    def pause(self, seen: Seen, paused: bool) -> Writes:
+        """Pause the target's autoscaler, or resume it."""
+        return pause(self._store.get(seen.compiled.autoscaler) if seen.compiled.autoscaler else None, paused)
+
+    def revert(self, seen: Seen, thing: Literal["target", "apex-service", "routing"]) -> Writes:
+        """Give one thing back. What is gone already is given back; what belongs to others stays as it is."""
+        writes = self._reverted(seen, thing)
+        if isinstance(writes, Problem):
+            return writes
+        return tuple(write for write in writes if not self._is_foreign(seen.compiled, write))
+
+    def _is_foreign(self, compiled: CompiledCanary, write: Write) -> bool:
+        return not isinstance(write, Create) and refusal(compiled, write, self._store.get(write.ref)) is not None
+
+    def _reverted(self, seen: Seen, thing: Literal["target", "apex-service", "routing"]) -> Writes:
+        compiled = seen.compiled
+        if thing == "routing":
+            return routes_back(compiled, self._settings, self._store.get)
+        target = self._store.get(compiled.target)
+        if thing == "apex-service":
+            return apex_back(compiled, seen.facts.selector, self._store.get)
+        if target is None or compiled.workload is None:
+            return ()
+        scaler, primary = (
+            self._store.get(compiled.autoscaler) if compiled.autoscaler else None,
+            primary_of(compiled, self._store.get),
+        )
+        owned = None if isinstance(primary, Problem) else primary
+        return compiled.workload.restore(compiled.canary, target, owned, scaler)
+
+    def _bind(self, seen: Seen) -> Writes:
+        live = (self._store.get(ref) for ref in unbound(seen.compiled, self._store.get))
+        return tuple(bind(seen.compiled, obj) for obj in live if obj is not None)
+
+    def _service(self, seen: Seen, role: Role) -> Writes:
+        return service_writes(seen.compiled, role, self._selector(seen), self._settings, self._store.get)
+
+    def _create_primary(self, seen: Seen) -> Writes:
+        kind, tracked, there = seen.compiled.workload, self._tracked(seen), primary_of(seen.compiled, self._store.get)
+        if kind is None or there is not None:
+            return there if isinstance(there, Problem) else ()
+        made = self._copies(seen, tracked)
+        if isinstance(made, Problem):
+            return made
+        options, unique = self._settings.workloads, self._clock.unique()
+        created = kind.create_primary(seen.compiled.canary, self._target(seen), made.tracked, options, unique)
+        return created if isinstance(created, Problem) else (*made.writes, *created)
+
+    def _restore_copies(self, seen: Seen) -> Writes:
+        """Raises Moved when the configs are others than those that the decision saw."""
+        found, canary = seen.facts.copies, seen.compiled.canary
+        if found.problem is not None:
+            return found.problem
+        held = {ref: self._configs.meta(ref) for ref in found.lost}
+        return restored(canary, self._tracked(seen), found.lost, held, self._settings.workloads)
+
+    def _leave_copies(self, seen: Seen) -> Writes:
+        live = {ref: self._configs.meta(ref) for ref in sorted(seen.facts.copies.stale, key=str)}
+        return tuple(left(seen.compiled.canary, ref, obj) for ref, obj in live.items() if obj is not None)
+
+    def _copies(self, seen: Seen, tracked: Tracked) -> Copied | Problem:
+        """Raises Moved while those that are there have not been read, which begins by asking."""
+        meta, canary = seen.compiled.canary.metadata, seen.compiled.canary
+        refs = [copy for ref in tracked.refs.values() for copy in ref.copy_refs(meta.namespace, meta.name)]
+        live = {ref: self._configs.find(ref) for ref in refs}
+        made = copies(canary, tracked, live.__getitem__, self._settings.workloads)
+        if not isinstance(made, Unread):
+            return made
+        if refused := self._configs.refusal(refs):
+            return refused
+        raise Moved
+
+    def _autoscaler(self, seen: Seen) -> Writes:
+        return primary_autoscaler(seen.compiled.canary, *self._scalers(seen.compiled), self._settings.workloads)
+
+    def _scalers(self, compiled: CompiledCanary) -> tuple[Obj | None, Obj | None]:
+        """The target's and the primary's."""
+        both = (compiled.autoscaler, compiled.primary_autoscaler)
+        target, live = (self._store.get(ref) if ref else None for ref in both)
+        return target, live
+
+    def _routing(self, seen: Seen) -> Writes:
+        compiled = seen.compiled
+        if compiled.router is None:
+            return ()
+        return compiled.router.reconcile(
+            compiled.canary, live_routes(compiled, self._settings, self._store.get), self._settings.routing
+        )
+
+    def _target(self, seen: Seen) -> Obj:
+        target = self._store.get(seen.compiled.target)
+        if target is None:
+            raise Moved
+        return target
+
+    def _selector(self, seen: Seen) -> Selector | None:
+        if isinstance(seen.facts.selector, Problem):
+            raise Moved
+        return seen.facts.selector
+
+    def _tracked(self, seen: Seen) -> Tracked:
+        if isinstance(seen.facts.tracked, Problem):
+            raise Moved
+        return seen.facts.tracked

@@ -1,0 +1,126 @@
+"""Where a metric is asked: the metrics server, or the provider of a MetricTemplate with its Secret.
+
+Read anew for every check, so that a changed template or a rotated Secret works at once. Called by `operator.evidence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pyflagger.api.canary import Canary, Metric, MetricTemplate
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.metrics.base import MetricError, Provider, ProviderError, Settings
+from pyflagger.metrics.prometheus import Prometheus
+from pyflagger.metrics.registry import provider_for
+from pyflagger.operator.options import Options
+from pyflagger.wire import shown_url
+
+Secret: TypeAlias = Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """What checks read of the cluster, by namespace and name; None means that it does not exist.
+
+    `revision` gives the latest created revision of a Knative Service.
+    """
+
+    template: Callable[[str, str], Awaitable[MetricTemplate | Problem | None]]
+    secret: Callable[[str, str], Awaitable[Secret | Problem | None]]
+    revision: Callable[[str, str], Awaitable[str | Problem]] | None = None
+
+
+class Failed(Exception):
+    """A check that cannot be made; the problem's text is whole."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.text)
+        self.problem = problem
+
+
+def prefixed(prefix: str, problem: Problem) -> Problem:
+    """The problem, its text behind a prefix."""
+    return Problem(problem.fault, f"{prefix}{problem.text}", problem.todo, problem.path)
+
+
+def title(template: MetricTemplate) -> str:
+    """How texts name a template."""
+    return f"Metric template {template.metadata.name}.{template.metadata.namespace}"
+
+
+class Sources:
+    """Finds providers. Everything raises Failed."""
+
+    def __init__(self, lookups: Lookups, options: Options) -> None:
+        self._lookups, self._options = lookups, options
+
+    def address(self, canary: Canary) -> str:
+        """The metrics server's address."""
+        return canary.spec.metrics_server or self._options.metrics_server
+
+    def metrics_server(self, canary: Canary) -> Provider:
+        """What built-in checks and in-line queries ask."""
+        address = self.address(canary)
+        try:
+            return Prometheus(Settings(address=address))
+        except ProviderError as error:
+            text = f"Error building Prometheus client for {shown_url(address)} "
+            raise Failed(prefixed(text, error.problem)) from error
+
+    async def template(self, canary: Canary, metric: Metric) -> MetricTemplate:
+        """The template that a metric refers to, in the canary's namespace unless it names another."""
+        ref, own = metric.template_ref, canary.metadata.namespace
+        if ref is None:
+            raise Failed(Problem(Fault.US, f"metric {metric.name} has no template"))
+        namespace = ref.namespace or own
+        about = f"Metric template {ref.name}.{namespace} error: "
+        if self._options.no_cross_namespace_refs and namespace != own:
+            text = f"{about}references to other namespaces are not allowed"
+            raise Failed(Problem(Fault.MANIFEST, text, f"Put the MetricTemplate into namespace {own}."))
+        found = await self._lookups.template(namespace, ref.name)
+        if found is None:
+            text = f'{about}metrictemplate.flagger.app "{ref.name}" not found'
+            raise Failed(Problem(Fault.MANIFEST, text, "Create the MetricTemplate, or mend the metric's templateRef."))
+        if isinstance(found, Problem):
+            raise Failed(prefixed(about, found))
+        return found
+
+    async def provider(self, template: MetricTemplate) -> Provider:
+        """What a template asks."""
+        spec = template.spec.provider
+        about = f"{title(template)} provider {spec.type} error: "
+        factory = provider_for(spec.type)
+        if isinstance(factory, Problem):
+            raise Failed(prefixed(about, factory))
+        secret = await self._secret(template)
+        settings = Settings(spec.address, spec.headers, spec.region, not spec.insecure_skip_verify, secret)
+        try:
+            return factory(settings)
+        except MetricError as error:
+            raise Failed(prefixed(about, error.problem)) from error
+
+    async def _secret(self, template: MetricTemplate) -> Secret | None:
+        """The Secret beside the template; None when it names none."""
+        ref, namespace = template.spec.provider.secret_ref, template.metadata.namespace
+        if ref is None:
+            return None
+        about = f"{title(template)} secret {ref.name} error: "
+        found = await self._lookups.secret(namespace, ref.name)
+        if found is None:
+            text = f'{about}secrets "{ref.name}" not found'
+            raise Failed(Problem(Fault.MANIFEST, text, f"Create the Secret in namespace {namespace}."))
+        if isinstance(found, Problem):
+            raise Failed(prefixed(about, found))
+        return found
+
+    async def revision(self, canary: Canary) -> str:
+        """The latest revision of a Knative canary; empty for the others."""
+        if "knative" not in (canary.spec.provider, self._options.mesh_provider) or self._lookups.revision is None:
+            return ""
+        namespace, name = canary.metadata.namespace, canary.spec.target_ref.name
+        found = await self._lookups.revision(namespace, name)
+        if isinstance(found, Problem):
+            raise Failed(prefixed(f"Error fetching Knative service {namespace}/{name} ", found))
+        return found

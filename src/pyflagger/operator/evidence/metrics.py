@@ -1,0 +1,238 @@
+"""Finding out what a decision needs to know: calls hooks, asks metric systems, probes them.
+
+Called by the worker's gathering, one need at a time. Whatever goes wrong becomes a result that says whose doing it is;
+nothing is raised but cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from pyflagger.api.canary import Analysis, Canary, Metric
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.clock import Clock
+from pyflagger.core.situation import (
+    CallHook,
+    CheckMetric,
+    Need,
+    NoData,
+    Passed,
+    ProbeProviders,
+    QueryFailed,
+    Refused,
+    Result,
+    Value,
+)
+from pyflagger.metrics.base import Exchange, MetricError, NoValues, Provider, ProviderError, Question
+from pyflagger.metrics.builtin import BUILTIN, DURATION, dialect_for, named_for
+from pyflagger.metrics.dialect import Dialect
+from pyflagger.metrics.evaluate import builtin, cause_of_silence, seconds, variables_for
+from pyflagger.metrics.template import TemplateError, Variables, render
+from pyflagger.operator.evidence.hook_token import Identity
+from pyflagger.operator.evidence.metric_sources import Failed, Lookups, Sources, prefixed, title
+from pyflagger.operator.evidence.webhooks import HookRequest, call
+from pyflagger.operator.options import Options
+from pyflagger.wire import Http, HttpAnswer, HttpFailure, HttpRequest, hidden, secrets_of, shown_url
+
+__all__ = ["Checks", "Lookups"]
+
+T = TypeVar("T")
+
+RETRY_PAUSE = 0.5
+"""Seconds before a connection that failed is tried once more."""
+
+REQUESTS_MAX = 64
+"""Requests of one question; a provider that wants more is broken."""
+
+CAUSE_SECONDS_MAX = 5.0
+TEXT_MAX = 1024
+
+
+class Broken(Exception):
+    """A provider broke; the text says how, without what it had in hand."""
+
+
+class Checks:
+    """Runs needs. `gauge` is told every value: percent, seconds for durations, or as it came."""
+
+    def __init__(
+        self,
+        http: Http,
+        clock: Clock,
+        lookups: Lookups,
+        options: Options,
+        gauge: Callable[[Canary, str, float], None],
+        identity: Identity | None = None,
+    ) -> None:
+        self._identity = identity
+        self._http, self._clock, self._gauge = http, clock, gauge
+        self._mesh_provider = options.mesh_provider
+        self._sources = Sources(lookups, options)
+
+    async def run(self, need: Need, canary: Canary) -> Result:
+        """Find out one thing about a canary."""
+        try:
+            match need:
+                case CallHook():
+                    return await self._hook(need, canary)
+                case ProbeProviders():
+                    return await self._probe(canary)
+                case CheckMetric():
+                    return await self._metric(need, canary)
+            raise TypeError(f"{need} is not asked here")
+        except Failed as failed:
+            return _failed(need, failed.problem)
+        except Exception as error:
+            text = (f"{error}" if isinstance(error, Broken) else f"{type(error).__name__}: {error}")[:TEXT_MAX]
+            return _failed(need, Problem(Fault.US, text, "This is a bug of flagger, or of a plugin of it."))
+
+    # Hooks and probes ------------------------------------------------------------------------------------------------
+
+    async def _hook(self, need: CallHook, canary: Canary) -> Passed | Refused:
+        hook, meta = _analysis(canary).webhooks[need.index], canary.metadata
+        request = HookRequest(meta.name, meta.namespace, need.phase, need.checksum, hook.metadata)
+        return await call(self._http, self._clock, hook, request, self._identity)
+
+    async def _probe(self, canary: Canary) -> Passed | Refused:
+        for metric in _analysis(canary).metrics:
+            provider = await self._probed(canary, metric)
+            if provider is None:
+                continue
+            try:
+                await self._drive(provider.online())
+            except MetricError as error:
+                return Refused(_with_hint(error.problem))
+        return Passed()
+
+    async def _probed(self, canary: Canary, metric: Metric) -> Provider | None:
+        if metric.name in BUILTIN:
+            return self._sources.metrics_server(canary)
+        if metric.template_ref is not None:
+            return await self._sources.provider(await self._sources.template(canary, metric))
+        return None
+
+    # Metrics ---------------------------------------------------------------------------------------------------------
+
+    async def _metric(self, need: CheckMetric, canary: Canary) -> Result:
+        metric = _analysis(canary).metrics[need.index]
+        _check_interval(metric)
+        if need.source == "template":
+            return await self._template(canary, metric)
+        provider = self._sources.metrics_server(canary)
+        if need.source == "builtin":
+            return await self._builtin(canary, metric, provider)
+        named = await self._variables(canary, metric)
+        text = _rendered(metric.query, named, "query render error")
+        return await self._ask(canary, metric, provider, text, self._sources.address(canary))
+
+    async def _template(self, canary: Canary, metric: Metric) -> Result:
+        template = await self._sources.template(canary, metric)
+        provider = await self._sources.provider(template)
+        named = await self._variables(canary, metric)
+        text = _rendered(template.spec.query, named, f"{title(template)} query render error")
+        return await self._ask(canary, metric, provider, text, template.spec.provider.address)
+
+    async def _ask(self, canary: Canary, metric: Metric, provider: Provider, text: str, address: str) -> Result:
+        question = Question(text, seconds(metric), self._clock.now())
+        try:
+            value = await self._drive(provider.query(question))
+        except NoValues as error:
+            place = f" at {shown_url(address)}" if address else ""
+            return NoData(error.problem.text, f"Try the query{place} by hand: {' '.join(text.split())[:TEXT_MAX]}")
+        except MetricError as error:
+            return QueryFailed(error.problem)
+        self._gauge(canary, metric.name, value)
+        return Value(value)
+
+    async def _builtin(self, canary: Canary, metric: Metric, provider: Provider) -> Result:
+        dialect = dialect_for(canary.spec.provider, self._mesh_provider)
+        if isinstance(dialect, Problem):
+            raise Failed(dialect)
+        port = canary.spec.service.port_name if canary.spec.service else ""
+        named = named_for(dialect, await self._variables(canary, metric), port or "http")
+        try:
+            value = await self._drive(builtin(provider, dialect, metric.name, named, self._clock.now()))
+        except NoValues as error:
+            return NoData(f"running query failed: {error.problem.text}", await self._cause(provider, dialect, named))
+        except MetricError as error:
+            return QueryFailed(prefixed("running query failed: ", error.problem))
+        self._gauge(canary, metric.name, value / 1000 if metric.name == DURATION else value)
+        return Value(value)
+
+    async def _cause(self, provider: Provider, dialect: Dialect, named: Variables) -> str:
+        try:
+            async with asyncio.timeout(CAUSE_SECONDS_MAX):
+                return await self._drive(cause_of_silence(provider, dialect, named))
+        except (MetricError, TimeoutError):
+            return ""
+
+    async def _variables(self, canary: Canary, metric: Metric) -> Variables:
+        return variables_for(canary, metric, await self._sources.revision(canary))
+
+    # The wire --------------------------------------------------------------------------------------------------------
+
+    async def _drive(self, exchange: Exchange[T]) -> T:
+        """Run an exchange to its end. Raises what it raises; no text of a MetricError repeats a credential."""
+        secrets: frozenset[str] = frozenset()
+        try:
+            request = next(exchange)
+            for _ in range(REQUESTS_MAX):
+                secrets |= secrets_of(request)
+                try:
+                    answer = await self._send(request)
+                except HttpFailure as failure:
+                    request = exchange.throw(failure)
+                else:
+                    request = exchange.send(answer)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        except MetricError as error:
+            error.problem = replace(error.problem, text=hidden(error.problem.text, secrets))
+            raise
+        except Exception as error:
+            raise Broken(hidden(f"{type(error).__name__}: {error}", secrets)) from None
+        finally:
+            exchange.close()
+        raise ProviderError(f"more than {REQUESTS_MAX} requests for one question", fault=Fault.US)
+
+    async def _send(self, request: HttpRequest) -> HttpAnswer:
+        """A request whose connection fails is repeated once: one lost packet is no reason to count a failed check."""
+        try:
+            return await self._http.send(request)
+        except HttpFailure as failure:
+            if failure.kind != "connect":
+                raise
+        await self._clock.sleep(RETRY_PAUSE)
+        return await self._http.send(request)
+
+
+def _analysis(canary: Canary) -> Analysis:
+    if canary.spec.analysis is None:
+        raise Failed(Problem(Fault.MANIFEST, "there is no analysis", "Give the canary spec.analysis."))
+    return canary.spec.analysis
+
+
+def _check_interval(metric: Metric) -> None:
+    try:
+        seconds(metric)
+    except ValueError as error:
+        raise Failed(Problem(Fault.MANIFEST, f"metric interval {error}", "Write it as 30s or 1m.")) from error
+
+
+def _rendered(template: str, variables: Variables, about: str) -> str:
+    try:
+        return render(template, variables)
+    except TemplateError as error:
+        todo = "Mend the query; the numbers are line:column in it."
+        raise Failed(Problem(Fault.MANIFEST, f"{about}: {error}", todo)) from error
+
+
+def _with_hint(problem: Problem) -> str:
+    return f"{problem.text}. {problem.todo}" if problem.todo else problem.text
+
+
+def _failed(need: Need, problem: Problem) -> Result:
+    return QueryFailed(problem) if isinstance(need, CheckMetric) else Refused(_with_hint(problem))

@@ -1,0 +1,456 @@
+"""What follows from live objects whatever the time: revisions, the state of generated objects, the route.
+
+Worked out by `operator.observe` at each look; each part only when something that it is made of has changed. Objects are
+looked up by a function, which `operator.act` points at the newest ones. Reads no API and knows no time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+from pyflagger.api import names
+from pyflagger.api.canary import Phase
+from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
+from pyflagger.api.selectors import Selector
+from pyflagger.core.decision import Part
+from pyflagger.core.situation import Generated, Handed, Sync
+from pyflagger.objects import Create, Obj, Patch, Ref, Write, part
+from pyflagger.operator.observe.compiled import CompiledCanary, Settings
+from pyflagger.operator.observe.foreign import foreigners, unbound
+from pyflagger.operator.observe.memo import Memo
+from pyflagger.operator.observe.snapshot import size, version_of
+from pyflagger.routing import original, services
+from pyflagger.routing.adopted import WEIGHTS
+from pyflagger.routing.knative import SAVED
+from pyflagger.routing.rehearsal import unsayable
+from pyflagger.routing.services import Role
+from pyflagger.workloads import autoscalers, copies
+from pyflagger.workloads.configs import NOTHING, Tracked, references
+from pyflagger.workloads.listening import release, takeover
+
+KUBERNETES = "kubernetes"
+
+STORES = (original.ORIGINAL, WEIGHTS, SAVED)
+"""The annotations that hold what an object of the user's was."""
+
+SERVICES = {Part.CANARY_SERVICE: Role.CANARY, Part.PRIMARY_SERVICE: Role.PRIMARY, Part.APEX_SERVICE: Role.APEX}
+
+Writes: TypeAlias = tuple[Write, ...] | Problem
+
+Get: TypeAlias = Callable[[Ref], Obj | None]
+"""Looks an object up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What follows from live objects whatever the time. `selector` and `tracked` are what `render` needs too."""
+
+    selector: Selector | Problem | None
+    tracked: Tracked | Problem
+    revision: str
+    matches: bool
+    restored_replicas: int
+    copies: copies.State
+    unserved: Problem | None = None
+    route: Route | Problem | None = None
+    generated: Generated = field(default_factory=Generated)
+    unsayable: tuple[Problem, ...] = ()
+    foreign: tuple[Problem, ...] = ()
+    """Objects of other owners that have names which flagger derives."""
+    handed: Handed = field(default_factory=Handed)
+
+
+class Surroundings(NamedTuple):
+    """What one look works with. `owned`: our copies of configs; `held`: metadata of all by the name of a copy."""
+
+    compiled: CompiledCanary
+    get: Get
+    tracked: Tracked | Problem
+    owned: frozenset[Ref]
+    held: Mapping[Ref, Obj | None]
+    settings: Settings
+    theirs: object
+    ours: object
+    """What the target and the primary are, size and status aside: `shown.content`."""
+
+
+def facts_of(around: Surroundings, memo: Memo) -> Facts:
+    """All facts; the same object as long as nothing that they are made of has changed."""
+    compiled, get = around.compiled, around.get
+    meta, selector = compiled.canary.metadata, _selector(compiled, get, around.settings)
+    made_of = (
+        selector,
+        _first(compiled),
+        (_asked(compiled), _owed(compiled), compiled.problems, meta.finalizers, meta.deletion_timestamp),
+        (size(get(compiled.target)), size(get(compiled.primary))),
+        (around.theirs, around.ours),
+        around.tracked,
+        (around.owned, around.held),
+        [version_of(get(ref)) for ref in compiled.others],
+    )
+    return memo.of("facts", made_of, lambda: _work_out(around, memo, selector))
+
+
+def _asked(compiled: CompiledCanary) -> object:
+    """What the manifest asks for."""
+    canary = compiled.canary
+    return canary.spec, canary.metadata.uid, canary.metadata.annotations
+
+
+def _owed(compiled: CompiledCanary) -> object:
+    """What routes, Services and copies follow of a status: a weight that is owed, cookies, and what is promoted."""
+    status = compiled.canary.status
+    return (
+        status.phase,
+        status.tracked_configs,
+        status.canary_weight,
+        status.last_applied_spec,
+        status.session_affinity_cookie,
+        status.primary_session_affinity_cookie,
+        status.previous_session_affinity_cookie,
+    )
+
+
+def _work_out(around: Surroundings, memo: Memo, selector: Selector | Problem | None) -> Facts:
+    compiled, tracked, kind = around.compiled, around.tracked, around.compiled.workload
+    target, found = around.get(compiled.target), primary_of(compiled, around.get)
+    primary = None if isinstance(found, Problem) else found
+    options, known = around.settings.workloads, tracked if isinstance(tracked, Tracked) else NOTHING
+    scaler = around.get(compiled.autoscaler) if compiled.autoscaler else None
+    theirs, ours = around.theirs, around.ours
+    promoted = _promoted(compiled, primary)
+    compared = (theirs, ours, around.owned, around.held, known, promoted)
+    copied = memo.of("copies", compared, lambda: _copies(around, known, primary, promoted))
+    revision, matches, replicas = "", False, 1
+    if kind and target:
+        revision = memo.of("revision", (theirs,), lambda: kind.revision(target))
+        replicas = kind.restored_replicas(compiled.canary, target, primary, scaler)
+    if kind and target and primary:
+        shaped = (compiled.canary.spec, theirs, ours, known)
+        matches = memo.of(
+            "matches", shaped, lambda: bool(kind.matches(compiled.canary, target, primary, known, options))
+        )
+    return Facts(
+        selector=selector,
+        tracked=tracked,
+        revision=revision,
+        matches=matches,
+        restored_replicas=replicas,
+        copies=copied,
+        unserved=_unserved(compiled, target, primary),
+        route=_route(around, selector),
+        generated=_generated(around, memo, selector, copied)
+        if kind and target
+        else Generated(finalizer=_finalizer(compiled)),
+        unsayable=_unsayable(around, memo),
+        foreign=foreigners(compiled, around.get, partial(_rendered, around, selector)) if kind and target else (),
+        handed=_handed(around, selector),
+    )
+
+
+# Workloads ----------------------------------------------------------------------------------------------------------
+
+
+def primary_of(compiled: CompiledCanary, get: Get) -> Obj | Problem | None:
+    """The primary; None before it exists, a Problem when its name is taken."""
+    found = get(compiled.primary)
+    if found is None or compiled.workload is None:
+        return None
+    claimed = compiled.workload.is_primary(compiled.canary, found)
+    return claimed if isinstance(claimed, Problem) else found if claimed else None
+
+
+def missing_target(compiled: CompiledCanary) -> Problem:
+    """There is no target."""
+    ref = compiled.target
+    kind = ref.kind.lower()
+    group = f".{ref.api_version.partition('/')[0]}" if "/" in ref.api_version else ""
+    text = f'{kind} {ref.name}.{ref.namespace} get query error: {kind}s{group} "{ref.name}" not found'
+    return Problem(Fault.MANIFEST, text, f"Create {kind} {ref.name}, or correct spec.targetRef.", "spec.targetRef")
+
+
+def _selector(compiled: CompiledCanary, get: Get, settings: Settings) -> Selector | Problem | None:
+    target, primary = get(compiled.target), primary_of(compiled, get)
+    if target is None or compiled.workload is None:
+        return missing_target(compiled)
+    ours = None if isinstance(primary, Problem) else primary
+    return compiled.workload.selector(compiled.canary, target, ours, settings.workloads)
+
+
+def _copies(around: Surroundings, tracked: Tracked, primary: Obj | None, promoted: Mapping[str, str]) -> copies.State:
+    """What is wrong with the primary's copies of configs."""
+    namespace, used = around.compiled.canary.metadata.namespace, None
+    if primary is not None:
+        used = frozenset(ref.ref(namespace) for ref in references(pod_of(primary)))
+    return copies.state(around.compiled.canary, tracked, used, around.owned, around.held, promoted)
+
+
+def pod_of(workload: Obj | None) -> Obj:
+    """The pod spec of its template; empty for kinds without one."""
+    return part(part(part(workload or {}, "spec"), "template"), "spec")
+
+
+def _promoted(compiled: CompiledCanary, primary: Obj | None) -> Mapping[str, str]:
+    """The checksums of the configs that the primary was promoted with; between releases the status has them, too."""
+    noted, status = copies.promoted(primary) if primary else None, compiled.canary.status
+    if noted is None and status.phase in (Phase.INITIALIZED, Phase.SUCCEEDED):
+        return status.tracked_configs or {}
+    return noted or {}
+
+
+def _unserved(compiled: CompiledCanary, target: Obj | None, primary: Obj | None) -> Problem | None:
+    kind, service = compiled.workload, compiled.canary.spec.service
+    if kind is None or service is None or target is None or primary is None:
+        return None
+    old, new = kind.listening(primary), kind.listening(target)
+    return release(service, old, new) if old and new else None
+
+
+def _nowhere(compiled: CompiledCanary, role: Role, get: Get, live: Obj | None) -> Problem | None:
+    """Why a Service that visitors use must not be written: by the primary's pods, or what they will be made of."""
+    kind, service = compiled.workload, compiled.canary.spec.service
+    found = primary_of(compiled, get) or get(compiled.target)
+    if role is Role.CANARY or kind is None or service is None or found is None or isinstance(found, Problem):
+        return None
+    pods = kind.listening(found)
+    return takeover(service, pods, live, first=_first(compiled)) if pods else None
+
+
+def _first(compiled: CompiledCanary) -> bool:
+    """Whether the canary is not initialized yet."""
+    return compiled.canary.status.phase in (Phase.NEW, Phase.INITIALIZING)
+
+
+# Routes and generated objects ---------------------------------------------------------------------------------------
+
+
+def live_routes(compiled: CompiledCanary, settings: Settings, get: Get) -> dict[Ref, Obj | None]:
+    """The routing objects as they are."""
+    reads = compiled.router.reads(compiled.canary, settings.routing) if compiled.router else ()
+    return {ref: get(ref) for ref in reads}
+
+
+def _route(around: Surroundings, selector: Selector | Problem | None) -> Route | Problem | None:
+    compiled, settings, get = around.compiled, around.settings, around.get
+    if compiled.provider == KUBERNETES and isinstance(selector, Selector):
+        apex = get(services.ref(compiled.canary, Role.APEX))
+        return ALL_CANARY if services.serves_canary(apex, selector) else ALL_PRIMARY
+    if compiled.router is None:
+        return None
+    return compiled.router.read(compiled.canary, live_routes(compiled, settings, get), settings.routing)
+
+
+def _generated(
+    around: Surroundings, memo: Memo, selector: Selector | Problem | None, copied: copies.State
+) -> Generated:
+    compiled, get = around.compiled, around.get
+    scaler = get(compiled.autoscaler) if compiled.autoscaler else None
+    primary_scaler = get(compiled.primary_autoscaler) if compiled.primary_autoscaler else None
+    made: dict[Part, Writes] = {each: _service(around, memo, role, selector) for each, role in SERVICES.items()}
+    made[Part.ROUTING] = _routing(around, memo)
+    scaled = autoscalers.primary_autoscaler(compiled.canary, scaler, primary_scaler, around.settings.workloads)
+    unpaused = primary_scaler is not None and bool(autoscalers.stuck(primary_scaler))
+    bounds = autoscalers.bounds(compiled.canary, scaler, primary_scaler)
+    return Generated(
+        canary_service=_of_service(made[Part.CANARY_SERVICE]),
+        primary_service=_of_service(made[Part.PRIMARY_SERVICE]),
+        apex_service=_of_service(made[Part.APEX_SERVICE]),
+        primary_workload=_primary_sync(around),
+        primary_autoscaler="ok" if _goes_on(compiled, scaled) else _sync(scaled, primary_scaler is None or unpaused),
+        autoscaler_edit=autoscalers.edited(primary_scaler, scaled),
+        autoscaler_unpaused=unpaused,
+        autoscaler_bounds=autoscalers.edited(primary_scaler, bounds),
+        target_autoscaler_paused=autoscalers.paused(scaler),
+        routing=_sync(made[Part.ROUTING]),
+        finalizer=_finalizer(compiled),
+        stale_configs="drift" if copied.stale else "ok",
+        primary_configs=copied.problem or ("missing" if copied.lost else "ok"),
+        degraded=(*_degraded(copied, compiled, scaled), *autoscalers.noticed(compiled.canary, scaler, primary_scaler)),
+        unbound=tuple(f"{ref.kind} {ref.name}" for ref in unbound(compiled, get)),
+        taken=_taken(made.values()),
+        wanted={each: _digest(writes) for each, writes in made.items() if writes and not isinstance(writes, Problem)},
+    )
+
+
+def _degraded(copied: copies.State, compiled: CompiledCanary, scaled: Writes) -> tuple[Problem, ...]:
+    """What is missing and cannot be brought back now, though the release goes on."""
+    found = (copies.unknown(copied.gone),) if copied.gone else ()
+    return (*found, autoscalers.lost(scaled)) if isinstance(scaled, Problem) and _goes_on(compiled, scaled) else found
+
+
+def _goes_on(compiled: CompiledCanary, scaled: Writes) -> bool:
+    """Whether a target's autoscaler that cannot be followed stops nothing: once there is a primary that serves."""
+    ref = compiled.canary.spec.autoscaler_ref
+    known = ref is not None and ref.kind in autoscalers.VERSIONS
+    return isinstance(scaled, Problem) and known and not _first(compiled)
+
+
+def _routing(around: Surroundings, memo: Memo) -> Writes:
+    compiled, settings, router = around.compiled, around.settings, around.compiled.router
+    if router is None:
+        return ()
+    live = live_routes(compiled, settings, around.get)
+    made_of = (_asked(compiled), _owed(compiled), [version_of(obj) for obj in live.values()])
+    return memo.of("routing", made_of, lambda: router.reconcile(compiled.canary, live, settings.routing))
+
+
+def _unsayable(around: Surroundings, memo: Memo) -> tuple[Problem, ...]:
+    """What the routes of a release could not say. It follows from the manifest, and from which routes are there."""
+    compiled, settings, router = around.compiled, around.settings, around.compiled.router
+    if router is None or compiled.problems or compiled.canary.metadata.deletion_timestamp is not None:
+        return ()
+    live = live_routes(compiled, settings, around.get)
+    made_of = (_asked(compiled), [obj is not None for obj in live.values()])
+    return memo.of("unsayable", made_of, lambda: unsayable(router, compiled.canary, live, settings.routing))
+
+
+def _service(around: Surroundings, memo: Memo, role: Role, selector: Selector | Problem | None) -> Writes:
+    if isinstance(selector, Problem):
+        return ()
+    compiled, get, target = around.compiled, around.get, around.get(around.compiled.target)
+    made_of = (
+        (_asked(compiled), compiled.canary.status.canary_weight == 100),
+        around.theirs if selector else version_of(target),
+        selector,
+        version_of(get(services.ref(compiled.canary, role))),
+        around.ours,
+        _first(compiled),
+    )
+    return memo.of(role.value, made_of, lambda: service_writes(compiled, role, selector, around.settings, get))
+
+
+def service_writes(
+    compiled: CompiledCanary, role: Role, selector: Selector | None, settings: Settings, get: Get
+) -> Writes:
+    """What brings one Service into shape; an apex that was turned to the canary stays turned."""
+    live, target, kind = get(services.ref(compiled.canary, role)), get(compiled.target), compiled.workload
+    if selector is None:
+        if kind is None or target is None or role is not Role.CANARY:
+            return ()
+        return kind.service(compiled.canary, target, live, settings.workloads)
+    if refused := _nowhere(compiled, role, get, live):
+        return refused
+    ports = discovered(compiled, role, get)
+    turned = role is Role.APEX and compiled.provider == KUBERNETES and services.serves_canary(live, selector)
+    turned = turned and compiled.canary.status.canary_weight == 100
+    pods = part(part(part(target or {}, "spec"), "template"), "metadata").get("labels") or {}
+    return services.reconcile(compiled.canary, role, selector, ports, live, to_canary=turned, pods=pods)
+
+
+def apex_back(compiled: CompiledCanary, selector: Selector | Problem | None, get: Get) -> tuple[Write, ...]:
+    """What gives the apex Service back, or hands over one of our own."""
+    live, known = get(services.ref(compiled.canary, Role.APEX)), selector if isinstance(selector, Selector) else None
+    return services.finalize_apex(compiled.canary, known, live, runs=_stays(compiled, get))
+
+
+def routes_back(compiled: CompiledCanary, settings: Settings, get: Get) -> tuple[Write, ...]:
+    """What gives the routes back, or hands over those of our own: these go where the target goes as well."""
+    if compiled.router is None:
+        return ()
+    writes = compiled.router.finalize(compiled.canary, live_routes(compiled, settings, get), settings.routing)
+    return writes if _stays(compiled, get) else tuple(write for write in writes if not _hands_over(write))
+
+
+def _stays(compiled: CompiledCanary, get: Get) -> bool:
+    target = get(compiled.target)
+    return target is not None and "deletionTimestamp" not in target["metadata"]
+
+
+def _hands_over(write: Write) -> bool:
+    return isinstance(write, Patch) and "ownerReferences" in part(write.body, "metadata")
+
+
+def _handed(around: Surroundings, selector: Selector | Problem | None) -> Handed:
+    """What deletion will do to objects that visitors come by; nothing as long as nobody deletes."""
+    compiled = around.compiled
+    if compiled.canary.metadata.deletion_timestamp is None:
+        return Handed()
+    writes = (*apex_back(compiled, selector, around.get), *routes_back(compiled, around.settings, around.get))
+    changed = [each for each in writes if isinstance(each, Patch)]
+    left = [each for each in changed if _hands_over(each)]
+    return Handed(back=_shown([each for each in changed if each not in left]), left=_shown(left))
+
+
+def _taken(made: Iterable[Writes]) -> tuple[str, ...]:
+    """The user's objects of which the writes store what they were."""
+    writes = [each for writes in made if not isinstance(writes, Problem) for each in writes]
+    return _shown([each for each in writes if isinstance(each, Patch) and _stores(each)])
+
+
+def _stores(write: Patch) -> bool:
+    annotations = part(part(write.body, "metadata"), "annotations")
+    return any(annotations.get(key) is not None for key in STORES)
+
+
+def _shown(writes: Iterable[Patch]) -> tuple[str, ...]:
+    return tuple(f"{write.ref.kind} {write.ref.name}" for write in writes)
+
+
+def _rendered(around: Surroundings, selector: Selector | Problem | None, ref: Ref, get: Get) -> Writes:
+    """What would be written to an object of a derived name."""
+    compiled, settings = around.compiled, around.settings
+    if ref == compiled.primary_autoscaler:
+        scaler = get(compiled.autoscaler) if compiled.autoscaler else None
+        return autoscalers.primary_autoscaler(compiled.canary, scaler, get(ref), settings.workloads)
+    role = next((role for role in SERVICES.values() if services.ref(compiled.canary, role) == ref), None)
+    if role is not None:
+        return () if isinstance(selector, Problem) else service_writes(compiled, role, selector, settings, get)
+    return (
+        compiled.router.reconcile(compiled.canary, live_routes(compiled, settings, get), settings.routing)
+        if compiled.router
+        else ()
+    )
+
+
+def discovered(compiled: CompiledCanary, role: Role, get: Get) -> tuple[Obj, ...]:
+    """The ports of containers that join a Service: the primary's are those of its own pods, once there are any."""
+    primary = None if role is Role.CANARY else primary_of(compiled, get)
+    found = get(compiled.target) if primary is None or isinstance(primary, Problem) else primary
+    return compiled.workload.ports(compiled.canary, found) if compiled.workload and found else ()
+
+
+def _finalizer(compiled: CompiledCanary) -> Sync:
+    meta = compiled.canary.metadata
+    if compiled.problems or meta.deletion_timestamp is not None:
+        return "ok"
+    return "ok" if compiled.canary.spec.revert_on_deletion == (names.FINALIZER in meta.finalizers) else "drift"
+
+
+def _sync(writes: Writes, missing: bool = False) -> Sync:
+    if isinstance(writes, Problem):
+        return writes
+    if not writes:
+        return "ok"
+    return "missing" if missing else "drift"
+
+
+def _of_service(writes: Writes) -> Sync:
+    if isinstance(writes, Problem) or not writes:
+        return _sync(writes)
+    return "untidy" if all(isinstance(each, Patch) and "spec" not in each.body for each in writes) else "drift"
+
+
+def _digest(writes: tuple[Write, ...]) -> str:
+    """What would be written, in short. Which state it is written to is no part of it."""
+    said = [write.obj if isinstance(write, Create) else (write.ref, getattr(write, "body", None)) for write in writes]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _primary_sync(around: Surroundings) -> Sync:
+    compiled, tracked, primary = around.compiled, around.tracked, primary_of(around.compiled, around.get)
+    if primary is not None:
+        return primary if isinstance(primary, Problem) else "ok"
+    if not isinstance(tracked, Problem):
+        return "missing"
+    if " get query error" not in tracked.text:
+        return tracked
+    where = tracked.text.partition(" get query error")[0]
+    text = (
+        f"createPrimary{compiled.target.kind} failed: GetTargetConfigs failed: {where} get query error: {tracked.text}"
+    )
+    return Problem(tracked.fault, text, tracked.todo, tracked.path)

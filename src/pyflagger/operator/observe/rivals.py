@@ -1,0 +1,78 @@
+"""What each Canary claims, and which of them an older one has already: `core.rivals` on the Canaries of the cluster.
+
+Filled by the controller with every Canary, so that a newer one is held back even before the older one was looked at.
+Asked by `operator.observe` and by `flagger lint`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyflagger.api.facts import Problem
+from pyflagger.core import rivals
+from pyflagger.core.rivals import Born, Claim, Claimed, claimed
+from pyflagger.objects import Key, Obj, Ref
+from pyflagger.operator.observe.compiled import CompiledCanary, Settings, compile_canary, settings_of
+from pyflagger.operator.options import Options
+from pyflagger.routing.ingresses import INGRESSES
+
+
+class Rivals:
+    """All claims. A Canary that has problems claims what it did before, or else its target alone: it writes nothing."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings or settings_of(Options())
+        self._claims: rivals.Rivals[Key] = rivals.Rivals()
+        self._valid: dict[Key, dict[Claimed, str]] = {}
+        """What each claims by its last spec without problems."""
+        self._seen: dict[Key, tuple[object, ...]] = {}
+
+    def put(self, key: Key, raw: Obj) -> frozenset[Key]:
+        """A Canary is there or has changed; the others whose standing that may change."""
+        begun = bool((raw.get("status") or {}).get("phase"))
+        born = Born(str(raw["metadata"].get("creationTimestamp", "")), not begun, key.name, key.namespace)
+        seen = (raw.get("spec"), born)
+        if self._seen.get(key) == seen:
+            return frozenset()
+        self._seen[key], compiled = seen, compile_canary(raw, None, self._settings)
+        if not compiled.problems:
+            self._valid[key] = {claimed(ref): field for ref, field in _written(compiled)}
+        target = claimed(compiled.target)
+        fields = {target: "spec.targetRef", **self._valid.get(key, {})}
+        return self._claims.put(key, Claim(born, target, fields))
+
+    def drop(self, key: Key) -> frozenset[Key]:
+        """A Canary is gone; the others whose standing that may change."""
+        self._valid.pop(key, None)
+        self._seen.pop(key, None)
+        return self._claims.drop(key)
+
+    def problem(self, key: Key) -> Problem | None:
+        """Why this Canary may not act: an older one has something that it claims."""
+        return self._claims.problem(key)
+
+
+def _written(compiled: CompiledCanary) -> Iterator[tuple[Ref, str]]:
+    """What a Canary writes, with the field that decides its name; of two fields the last. Ingresses are shared."""
+    read = _only_read(compiled)
+    for ref in compiled.others:
+        if ref not in read and ref.kind != INGRESSES.kind:
+            yield ref, "spec.routeRef" if _is_named(compiled, ref) else "spec.service.name"
+    yield from ((ref, "spec.autoscalerRef.name") for ref in (compiled.autoscaler, compiled.primary_autoscaler) if ref)
+    yield from ((ref, "spec.targetRef") for ref in (compiled.target, compiled.primary))
+
+
+def _only_read(compiled: CompiledCanary) -> set[Ref]:
+    """What several canaries may read: an Upstream, and a route that is copied. A Knative target has no Services."""
+    upstream = compiled.canary.spec.upstream_ref
+    read = {ref for ref in compiled.others if upstream and (ref.kind, ref.name) == ("Upstream", upstream.name)}
+    if not compiled.capabilities.adopt:
+        read |= {ref for ref in compiled.others if _is_named(compiled, ref)}
+    if compiled.target.kind == "Service" and compiled.target.api_version != "v1":
+        read |= {ref for ref in compiled.others if (ref.api_version, ref.kind) == ("v1", "Service")}
+    return read
+
+
+def _is_named(compiled: CompiledCanary, ref: Ref) -> bool:
+    route = compiled.canary.spec.route_ref
+    return route is not None and (ref.kind, ref.name) == (route.kind or ref.kind, route.name)

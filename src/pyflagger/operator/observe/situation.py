@@ -1,0 +1,390 @@
+"""From the watch cache to a Situation, without an API read.
+
+Called at each look. `operator.observe.facts` works out what depends only on live objects. Readiness, evidence and
+memory are added each time. Sees objects of Kubernetes, which `core` never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, TypeAlias
+
+from pyflagger.api import names
+from pyflagger.api.canary import Phase
+from pyflagger.api.facts import Capabilities, Problem
+from pyflagger.api.meta import Meta
+from pyflagger.api.parse import Invalid, parse_metric_template
+from pyflagger.api.selectors import Selector
+from pyflagger.clock import Clock
+from pyflagger.core.situation import Primary, Situation, Target
+from pyflagger.kube.cache import Change
+from pyflagger.kube.configs import Configs
+from pyflagger.kube.errors import Forbidden, NotFound
+from pyflagger.kube.resources import CANARIES
+from pyflagger.metrics.manifest import metric_problems
+from pyflagger.objects import Found, Key, Obj, Ref, Resource, Unread, ref_of
+from pyflagger.operator.observe.compiled import CompiledCanary, Settings, compile_canary, kinds_of, templates_of
+from pyflagger.operator.observe.facts import Facts, Surroundings, facts_of, live_routes, missing_target, primary_of
+from pyflagger.operator.observe.memo import Memo
+from pyflagger.operator.observe.neighbours import mixed, neighbours
+from pyflagger.operator.observe.owned import Owned
+from pyflagger.operator.observe.rivals import Rivals
+from pyflagger.operator.observe.snapshot import NO_WORKLOAD, Snapshot, size, snapshot
+from pyflagger.operator.observe.store import Store
+from pyflagger.operator.observe.watchers import Watchers
+from pyflagger.operator.state import State
+from pyflagger.workloads import autoscalers, readiness
+from pyflagger.workloads.configs import NOTHING, ConfigRef, Tracked, track
+
+RUNNING = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING})
+
+
+class NotYet(Exception):
+    """The cache has not read everything that this canary needs; it pokes when it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look's result: the situation for `decide`, and what `render` draws from."""
+
+    compiled: CompiledCanary
+    situation: Situation
+    raw: Obj
+    facts: Facts
+
+
+Live: TypeAlias = Mapping[Ref, Obj | None]
+
+
+class Uses(NamedTuple):
+    """The configs that a target's pods use, where copies of them may be, both, and of which kinds they are."""
+
+    refs: tuple[ConfigRef, ...]
+    originals: tuple[Ref, ...]
+    copies: tuple[Ref, ...]
+    with_copies: frozenset[Ref]
+    kinds: tuple[Resource, ...]
+
+
+NO_USES = Uses((), (), (), frozenset(), ())
+
+
+class Around(NamedTuple):
+    """Of which kinds the objects are that a canary needs, and why some of these cannot be read."""
+
+    kinds: frozenset[Resource]
+    unread: tuple[Problem, ...]
+
+
+@dataclass(slots=True)
+class Known:
+    """What is kept of one canary from look to look. `version` is the Canary's when `plan` was made of it."""
+
+    version: str = ""
+    compiled: CompiledCanary | None = None
+    memo: Memo = field(default_factory=Memo)
+    shown: Mapping[str, Snapshot] = field(default_factory=dict)
+    """What the last look saw of target and primary; empty when it did not get as far."""
+    kinds: frozenset[Resource] = frozenset()
+    """Of which kinds the objects are that it needed when it was last looked at."""
+
+
+class Observer:
+    """Looks at canaries. `follow` makes the cache read a kind and says whether it has, or why it cannot."""
+
+    def __init__(
+        self,
+        store: Store,
+        configs: Configs[Key],
+        watchers: Watchers,
+        rivals: Rivals,
+        settings: Settings,
+        clock: Clock,
+        follow: Callable[[Resource], NotFound | Forbidden | bool],
+    ) -> None:
+        self._store, self._configs, self._watchers, self._rivals = store, configs, watchers, rivals
+        self._owned = Owned(store.cache)
+        self._settings, self._clock, self._follow = settings, clock, follow
+        self._known: dict[Key, Known] = {}
+        self._kinds: dict[frozenset[Resource], frozenset[Resource]] = {}
+        """Most canaries need the same ones: each set is held once."""
+        self._news = 0
+        store.cache.on_sync(self._learned)
+
+    def observe(self, key: Key, state: State) -> Seen | None:
+        """The canary's situation; None when it is gone. Raises NotYet."""
+        raw = self._store.get(CANARIES.ref(*key))
+        if raw is None:
+            return None
+        known = self._known.setdefault(key, Known())
+        known.shown = {}
+        compiled = self._compiled(known, raw)
+        live = {ref: self._store.get(ref) for ref in compiled.interest}
+        target = live[compiled.target]
+        more = compiled.workload.reads(compiled.canary, target) if compiled.workload and target else ()
+        live.update((ref, self._store.get(ref)) for ref in more)
+        left = self._owned.left(key, compiled.interest.union(more))
+        self._watchers.put(key, compiled.interest.union(more, left) if more or left else compiled.interest)
+        uses = self._uses(compiled, target, known.memo)
+        known.kinds, unread = self._around(known, compiled, more, uses)
+        self._configs.want(key, uses.with_copies)
+        tracked = self._tracked(compiled, uses, known.memo)
+        owned = self._configs.owned(compiled.canary.metadata.uid)
+        held = {ref: self._configs.meta(ref) for ref in uses.copies} if isinstance(tracked, Tracked) else {}
+        rival = self._rivals.problem(key)
+        if rival is not None:
+            compiled = replace(compiled, problems=(*compiled.problems, rival))
+        shown = _shown(compiled, live, known.memo, self._clock.now())
+        theirs, ours = (shown.get(role, NO_WORKLOAD).content for role in ("canary", "primary"))
+        around = Surroundings(compiled, live.get, tracked, owned, held, self._settings, theirs, ours)
+        facts = facts_of(around, known.memo)
+        known.shown = shown
+        situation = self._apart(
+            key, self._situation(compiled, live, facts, known.shown, state, unread), compiled, facts
+        )
+        situation = replace(situation, rivalled=rival is not None, left=_named(left))
+        return Seen(compiled, situation, raw, facts)
+
+    def _apart(self, key: Key, situation: Situation, compiled: CompiledCanary, facts: Facts) -> Situation:
+        """With a problem for each other workload whose pods would get the visitors of this canary; it is followed."""
+        if not isinstance(facts.selector, Selector):
+            return situation
+        selector = facts.selector
+        others = tuple(neighbours(compiled, selector, self._store.cache))
+        if not others:
+            return situation
+        self._watchers.put(key, self._watchers.refs(key) | frozenset(map(ref_of, others)))
+        told = tuple(mixed(compiled.target, selector, other) for other in others)
+        return replace(situation, problems=(*situation.problems, *told))
+
+    def changes_nothing(self, key: Key, change: Change) -> bool:
+        """Whether a change shows nothing that the last look has not seen: what pods do changes mostly no fact.
+
+        Tells only of targets and primaries that are objects of their own.
+        """
+        known, obj = self._known.get(key), change.new
+        compiled = known.compiled if known else None
+        if (
+            known is None
+            or compiled is None
+            or compiled.workload is None
+            or obj is None
+            or compiled.target == compiled.primary
+        ):
+            return False
+        role = {compiled.target: "canary", compiled.primary: "primary"}.get(change.ref, "")
+        before = known.shown.get(role)
+        if before is None or compiled.workload.reads(compiled.canary, obj):
+            return False
+        live = {ref: self._store.get(ref) for ref in (compiled.primary_autoscaler,) if ref is not None}
+        return snapshot(compiled, compiled.workload, role, obj, live, self._clock.now(), known.memo) == before
+
+    def last_compiled(self, key: Key) -> CompiledCanary | None:
+        """The plan of the last look."""
+        known = self._known.get(key)
+        return known.compiled if known else None
+
+    def waiting_for(self, resource: Resource) -> list[Key]:
+        """Who needs this kind, which has been read now or is refused, and lacks no other one."""
+        needed = {known.kinds for known in self._known.values() if resource in known.kinds}
+        read = {kinds for kinds in needed if all(map(self._follow, kinds))}
+        return [key for key, known in self._known.items() if known.kinds in read]
+
+    def forget(self, key: Key) -> None:
+        """The canary is gone."""
+        self._known.pop(key, None)
+        self._watchers.drop(key)
+        self._configs.drop(key)
+
+    def _compiled(self, known: Known, raw: Obj) -> CompiledCanary:
+        version = raw["metadata"].get("resourceVersion", "")
+        if known.compiled is None or known.version != version or not version:
+            known.version, known.compiled = version, compile_canary(raw, known.compiled, self._settings)
+        return known.compiled
+
+    def _learned(self, _: Resource) -> None:
+        """A kind has been read, is refused, or is not refused any more."""
+        self._news += 1
+
+    def _around(self, known: Known, compiled: CompiledCanary, more: tuple[Ref, ...], uses: Uses) -> Around:
+        """Follow every kind that the canary needs. Raises NotYet."""
+        made_of = (self._news, compiled.followed, more, uses.kinds, compiled.canary.metadata.deletion_timestamp)
+        return known.memo.of("around", made_of, lambda: self._look_around(known, compiled, more, uses))
+
+    def _look_around(self, known: Known, compiled: CompiledCanary, more: tuple[Ref, ...], uses: Uses) -> Around:
+        """On deletion a kind that is not served counts as one without objects: what is gone needs no handing back."""
+        kinds = frozenset((*compiled.followed, *kinds_of(more), *uses.kinds))
+        known.kinds = self._kinds.setdefault(kinds, kinds)
+        followed = list(map(self._follow, kinds))
+        if not all(followed):
+            raise NotYet
+        refusals = [found for found in followed if not isinstance(found, bool)]
+        deleting = compiled.canary.metadata.deletion_timestamp is not None
+        wanted = {found.problem for found in refusals if isinstance(found, Forbidden) or not deleting}
+        return Around(known.kinds, tuple(sorted(wanted, key=lambda problem: problem.text)))
+
+    def _uses(self, compiled: CompiledCanary, target: Obj | None, memo: Memo) -> Uses:
+        kind, meta = compiled.workload, compiled.canary.metadata
+        if not self._settings.options.enable_config_tracking or target is None or kind is None:
+            return NO_USES
+        return memo.of("uses", (target.get("spec"),), lambda: _uses(kind.config_refs(target), meta))
+
+    def _tracked(self, compiled: CompiledCanary, uses: Uses, memo: Memo) -> Tracked | Problem:
+        """The target's configs; the primary's copies are read when they are to be written. Raises NotYet."""
+        if any(self._follow(resource) is not True for resource in uses.kinds):
+            return NOTHING
+        live = {ref: self._configs.find(ref) for ref in uses.originals}
+        if refused := self._configs.refusal(live):
+            return refused
+        made_of = (uses.refs, list(live.values()))
+        namespace = compiled.canary.metadata.namespace
+        return memo.of("tracked", made_of, lambda: _track(uses.refs, namespace, live.__getitem__))
+
+    def _unjudged(self, compiled: CompiledCanary, live: Live) -> Iterator[Problem]:
+        """Metrics that nothing could judge by. In a run each round tells its own, and can end the run for it."""
+        if compiled.problems or compiled.canary.spec.skip_analysis or compiled.canary.status.phase in RUNNING:
+            return
+        for metric, ref in templates_of(compiled.canary):
+            raw = live.get(ref) if ref else None
+            try:
+                template = parse_metric_template(raw) if raw else None
+            except Invalid as invalid:
+                yield from invalid.problems
+                continue
+            yield from metric_problems(compiled.canary, metric, template)
+
+    # The situation ---------------------------------------------------------------------------------------------------
+
+    def _situation(
+        self,
+        compiled: CompiledCanary,
+        live: Live,
+        facts: Facts,
+        shown: Mapping[str, Snapshot],
+        state: State,
+        unread: tuple[Problem, ...],
+    ) -> Situation:
+        now = self._clock.now()
+        state.keep_time(now - self._clock.monotonic())
+        meta, settings = compiled.canary.metadata, self._settings
+        return Situation(
+            canary=compiled.canary,
+            now=now,
+            interval=compiled.interval,
+            provider=compiled.provider,
+            capabilities=_capabilities(compiled, live, settings),
+            target=_target(compiled, live, facts, shown.get("canary"), settings.options.enable_config_tracking),
+            primary=_primary(compiled, live, facts, shown.get("primary")),
+            route=facts.route,
+            generated=facts.generated,
+            problems=(*compiled.problems, *facts.unsayable, *self._unjudged(compiled, live)),
+            foreign=facts.foreign,
+            unread=unread,
+            evidence=dict(state.evidence),
+            memory=state.memory(),
+            deleting=meta.deletion_timestamp is not None and names.FINALIZER in meta.finalizers,
+            reassert_zero=settings.options.idle_at_zero,
+            route_waiting=_route_waiting(compiled, live, settings),
+            handed=facts.handed,
+        )
+
+
+def _named(refs: frozenset[Ref]) -> tuple[str, ...]:
+    return tuple(sorted(f"{ref.kind} {ref.name}" for ref in refs))
+
+
+def _capabilities(compiled: CompiledCanary, live: Live, settings: Settings) -> Capabilities:
+    if compiled.learns is None:
+        return compiled.capabilities
+    return compiled.learns.able(compiled.canary, live_routes(compiled, settings, live.get), settings.routing)
+
+
+def _route_waiting(compiled: CompiledCanary, live: Live, settings: Settings) -> str:
+    if compiled.waits is None:
+        return ""
+    return compiled.waits.waiting(compiled.canary, live_routes(compiled, settings, live.get), settings.routing)
+
+
+def _track(refs: tuple[ConfigRef, ...], namespace: str, find: Callable[[Ref], Found]) -> Tracked | Problem:
+    """What is followed of a target's configs. Raises NotYet."""
+    found = track(refs, namespace, find)
+    if isinstance(found, Unread):
+        raise NotYet
+    return found
+
+
+def _uses(refs: tuple[ConfigRef, ...], meta: Meta) -> Uses:
+    originals = tuple(ref.ref(meta.namespace) for ref in refs)
+    copies = tuple(copy for ref in refs for copy in ref.copy_refs(meta.namespace, meta.name))
+    return Uses(refs, originals, copies, frozenset((*originals, *copies)), kinds_of(originals))
+
+
+def _shown(compiled: CompiledCanary, live: Live, memo: Memo, now: float) -> dict[str, Snapshot]:
+    kind, both = compiled.workload, {"canary": live[compiled.target], "primary": live[compiled.primary]}
+    if kind is None:
+        return {}
+    return {role: snapshot(compiled, kind, role, obj, live, now, memo) for role, obj in both.items() if obj is not None}
+
+
+def _target(
+    compiled: CompiledCanary, live: Live, facts: Facts, shown: Snapshot | None, tracking: bool
+) -> Target | Problem:
+    found = live[compiled.target]
+    if found is None:
+        return missing_target(compiled)
+    if isinstance(facts.selector, Problem):
+        return facts.selector
+    if compiled.workload is None or shown is None:
+        return compiled.problems[0]
+    if (refused := compiled.workload.refuses(found)) is not None:
+        return refused
+    if isinstance(facts.tracked, Problem) and primary_of(compiled, live.get) is not None:
+        return facts.tracked
+    scaler = live[compiled.autoscaler] if compiled.autoscaler else None
+    checksums = facts.tracked.checksums if isinstance(facts.tracked, Tracked) else {}
+    return Target(
+        revision=facts.revision,
+        configs=checksums if tracking else None,
+        readiness=shown.readiness,
+        at_zero=compiled.workload.at_zero(found),
+        restored_replicas=facts.restored_replicas,
+        scalable=compiled.workload.scalable,
+        unserved=facts.unserved,
+        replicas=size(found),
+        most=autoscalers.most(scaler) if scaler is not None else None,
+        empty=compiled.workload.scalable and readiness.empty(found),
+    )
+
+
+def _scaled_from_zero(compiled: CompiledCanary, shown: Snapshot) -> bool:
+    """Whether an autoscaler looks after a primary without pods. A HorizontalPodAutoscaler that wants more does not."""
+    return compiled.autoscaler is not None and (
+        compiled.autoscaler.kind == autoscalers.SCALED_OBJECT or shown.readiness.ready
+    )
+
+
+def _primary(compiled: CompiledCanary, live: Live, facts: Facts, shown: Snapshot | None) -> Primary | Problem | None:
+    found = primary_of(compiled, live.get)
+    if found is None or isinstance(found, Problem):
+        return found
+    if compiled.workload is None or shown is None:
+        return None
+    return Primary(
+        readiness=shown.readiness,
+        at_zero=compiled.workload.at_zero(found) and not _scaled_from_zero(compiled, shown),
+        empty=compiled.workload.scalable and readiness.empty(found),
+        matches_target=facts.matches,
+        unselected=tuple(facts.selector.further) if isinstance(facts.selector, Selector) else (),
+        replicas=size(found),
+        keeps=_kept(compiled, live, found),
+    )
+
+
+def _kept(compiled: CompiledCanary, live: Live, primary: Obj) -> int | None:
+    """How many of the primary's pods stay available while it rolls; None for a kind that keeps them all."""
+    target, scaler = live[compiled.target], live[compiled.primary_autoscaler] if compiled.primary_autoscaler else None
+    if compiled.rolls is None or target is None:
+        return None
+    least = autoscalers.least(scaler) if scaler is not None else None
+    return compiled.rolls.keeps(compiled.canary, target, primary, least)

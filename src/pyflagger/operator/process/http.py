@@ -1,0 +1,242 @@
+"""The one way out over HTTP: requests as values through a single aiohttp session.
+
+Used for metric providers, hooks and notifiers. Bodies, redirects and time are bounded; texts of failures name scheme,
+host and path only, never user, password or query.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from types import TracebackType
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from pyflagger.operator.process.proxies import Proxies
+from pyflagger.wire import FailureKind, HttpAnswer, HttpFailure, HttpRequest, shown_url
+
+Rewrite = Callable[[str, int], tuple[str, int] | None]
+"""(host, port) → where to connect instead; None leaves it to DNS. Raises LookupError when nothing answers there."""
+
+CONNECTIONS_MAX = 1000
+"""At once. Far above what hooks that take minutes can hold, so that nobody waits for another canary's hook."""
+
+METADATA = tuple(ip_network(net) for net in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32"))
+"""Where clouds hand out a machine's credentials to whoever asks from it. No hook and no metric system lives there."""
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SEE_OTHER = frozenset({301, 302, 303})
+_SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
+_CHUNK = 16 * 1024
+_NAT64 = ip_network("64:ff9b::/96")
+
+
+class AiohttpHttp:
+    """A `wire.Http`. Use as an async context manager, or call `close`.
+
+    `rewrite` is asked for every new connection to a host name; it may change the port too. `proxies` are those of the
+    environment unless given.
+    """
+
+    def __init__(self, *, rewrite: Rewrite | None = None, proxies: Proxies | None = None) -> None:
+        self._rewrite, self._proxies = rewrite, proxies or Proxies()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> AiohttpHttp:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection. A later request opens a new session."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def send(self, request: HttpRequest) -> HttpAnswer:
+        """Carry a request out, redirects included. Raises HttpFailure."""
+        try:
+            async with asyncio.timeout(request.timeout):
+                return await self._follow(request)
+        except TimeoutError:
+            raise HttpFailure("timeout", f"{_named(request)}: no answer within {request.timeout:g}s") from None
+
+    async def _follow(self, request: HttpRequest) -> HttpAnswer:
+        left = request.redirects
+        while True:
+            answer = await self._once(request)
+            location = answer.headers.get("location")
+            if answer.status not in _REDIRECTS or not location or request.redirects == 0:
+                return answer
+            if not left:
+                raise HttpFailure("redirects", f"{_named(request)}: more than {request.redirects} redirects")
+            left -= 1
+            request = _redirected(request, answer.status, location)
+
+    async def _once(self, request: HttpRequest) -> HttpAnswer:
+        try:
+            async with self._open().request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                data=request.body,
+                ssl=request.verify,
+                proxy=self._proxies.of(request.url),
+                allow_redirects=False,
+            ) as response:
+                body = await _read(response, request)
+                headers = {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers}
+                return HttpAnswer(response.status, body, headers)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            if isinstance(error, TimeoutError):
+                raise
+            kind, text = _explained(error)
+            raise HttpFailure(kind, f"{_named(request)}: {text}") from error
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            resolver = _Rewriting(self._rewrite) if self._rewrite else None
+            connector = aiohttp.TCPConnector(
+                resolver=resolver, use_dns_cache=resolver is None, limit=CONNECTIONS_MAX, socket_factory=_socket
+            )
+            # No netrc, no cookies: a request carries what its value says and nothing else.
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None),
+                trust_env=False,
+                headers={"User-Agent": "pyflagger"},
+            )
+        return self._session
+
+
+def _socket(info: aiohttp.AddrInfoType) -> socket.socket:
+    """The socket of a connection to be made: asked for each address, after names were resolved and redirects taken."""
+    family, kind, protocol, _, place = info
+    if is_metadata(str(place[0])):
+        text = f"{place[0]} is an address of machines' credentials: hooks and metric systems are not looked for there"
+        raise OSError(errno.EACCES, text)
+    return socket.socket(family, kind, protocol)
+
+
+def is_metadata(host: str) -> bool:
+    """Whether an address is one at which machines are given credentials, in whatever way it is written."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address.sixtofour or _translated(address) or address
+    return any(address.version == net.version and address in net for net in METADATA)
+
+
+def _translated(address: IPv6Address) -> IPv4Address | None:
+    """The address behind NAT64."""
+    return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+
+
+class _Rewriting(AbstractResolver):
+    """DNS, behind a function that knows some names better."""
+
+    def __init__(self, rewrite: Rewrite) -> None:
+        self._rewrite = rewrite
+        self._fallback = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        try:
+            known = self._rewrite(host, port)
+        except LookupError as error:
+            raise OSError(str(error)) from error
+        if known is None:
+            return await self._fallback.resolve(host, port, family)
+        address, real_port = known
+        kind = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return [
+            ResolveResult(
+                hostname=host, host=address, port=real_port, family=kind, proto=0, flags=socket.AI_NUMERICHOST
+            )
+        ]
+
+    async def close(self) -> None:
+        await self._fallback.close()
+
+
+async def _read(response: aiohttp.ClientResponse, request: HttpRequest) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(_CHUNK):
+        body += chunk
+        if len(body) > request.max_bytes:
+            raise HttpFailure("too-large", f"{_named(request)}: the answer is larger than {request.max_bytes} bytes")
+    return bytes(body)
+
+
+def _redirected(request: HttpRequest, status: int, location: str) -> HttpRequest:
+    """The request that a redirect asks for; secrets stay with the host that they were meant for."""
+    try:
+        url = urljoin(request.url, location)
+        old, new = urlsplit(request.url), urlsplit(url)
+        moved = _origin(old) != _origin(new)
+    except ValueError:
+        raise HttpFailure("redirects", f"{_named(request)}: redirects to what is no URL") from None
+    if new.scheme not in ("http", "https"):
+        raise HttpFailure("redirects", f"{_named(request)}: redirects to {new.scheme or 'an empty'} scheme")
+    rewrites = status in _SEE_OTHER and request.method not in ("GET", "HEAD")
+    dropped = (_SECRET if moved else frozenset()) | ({"content-type", "content-length"} if rewrites else frozenset())
+    return HttpRequest(
+        method="GET" if rewrites else request.method,
+        url=url,
+        headers=tuple((name, value) for name, value in request.headers if name.lower() not in dropped),
+        body=None if rewrites else request.body,
+        timeout=request.timeout,
+        verify=request.verify,
+        max_bytes=request.max_bytes,
+        redirects=request.redirects,
+    )
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port
+
+
+def _explained(error: Exception) -> tuple[FailureKind, str]:
+    """What kind of failure it is, and a text that repeats nothing of the request."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return "tls", f"certificate: {error.certificate_error}"
+        case aiohttp.ClientSSLError():
+            return "tls", f"TLS: {error.os_error.strerror or type(error.os_error).__name__}"
+        case aiohttp.ClientConnectorDNSError():
+            return "connect", f"cannot resolve {error.host}: {_reason(error.os_error)}"
+        case aiohttp.ClientConnectorError():
+            return "connect", _reason(error.os_error)
+        case aiohttp.ServerDisconnectedError():
+            return "connect", "the connection was closed without an answer"
+        case OSError():
+            return "connect", _reason(error)
+        case aiohttp.ClientPayloadError():
+            return "malformed", "the answer ended early"
+        case aiohttp.InvalidURL():
+            return "malformed", "no usable URL"
+        case aiohttp.ClientResponseError():
+            return "malformed", "the answer is no HTTP"
+        case ValueError():
+            return "malformed", "no request that HTTP can carry"
+    return "malformed", type(error).__name__
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__
+
+
+def _named(request: HttpRequest) -> str:
+    return f"{request.method} {shown_url(request.url)}"

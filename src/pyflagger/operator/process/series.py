@@ -1,0 +1,109 @@
+"""Series of thousands of canaries: a number each, or for a histogram a short list of them.
+
+The library's own hold an object with a lock for each number: 0.6 KiB, and 3.4 KiB for a histogram. Its interface for
+collectors of one's own is made for this. Called by `operator.process`; knows nothing of canaries but their labels.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import Generic, TypeAlias, TypeVar
+
+from prometheus_client import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
+from prometheus_client.utils import INF, floatToGoString
+
+T = TypeVar("T")
+Labels: TypeAlias = tuple[str, ...]
+"""Values, in the order of the family's names."""
+
+
+class _Family(Collector, Generic[T]):
+    """Of each member the labels, and a T."""
+
+    kind: str
+
+    def __init__(self, name: str, text: str, labels: Sequence[str]) -> None:
+        self._name, self._text, self._labels = name, text, tuple(labels)
+        self._held: dict[Labels, T] = {}
+
+    def __contains__(self, labels: Labels) -> bool:
+        return labels in self._held
+
+    def of(self, first: Labels) -> list[Labels]:
+        """The members whose labels begin so."""
+        return [labels for labels in self._held if labels[: len(first)] == first]
+
+    def remove(self, labels: Labels) -> None:
+        """Drop a member, if there is one."""
+        self._held.pop(labels, None)
+
+    def collect(self) -> Iterable[Metric]:
+        """The family; in any thread, while others count."""
+        family = Metric(self._name, self._text, self.kind)
+        family.samples = self._samples()  # type: ignore[assignment]
+        yield family
+
+    def _samples(self) -> Iterator[Sample]:
+        """One after the other: of thousands of canaries all at once are megabytes."""
+        for labels, held in tuple(self._held.items()):
+            yield from self._sampled(dict(zip(self._labels, labels, strict=True)), held)
+
+    @abstractmethod
+    def _sampled(self, labels: dict[str, str], held: T) -> Iterator[Sample]: ...
+
+
+class _Numbers(_Family[float]):
+    def set(self, labels: Labels, value: float) -> None:
+        """It has this value now."""
+        self._held[labels] = value
+
+
+class Gauges(_Numbers):
+    """Numbers that go up and down."""
+
+    kind = "gauge"
+
+    def _sampled(self, labels: dict[str, str], held: float) -> Iterator[Sample]:
+        yield Sample(self._name, labels, held)
+
+
+class Counters(_Numbers):
+    """Numbers that grow, counted here or elsewhere. The name is without `_total`."""
+
+    kind = "counter"
+
+    def count(self, labels: Labels) -> None:
+        """Once more."""
+        self._held[labels] = self._held.get(labels, 0.0) + 1.0
+
+    def _sampled(self, labels: dict[str, str], held: float) -> Iterator[Sample]:
+        yield Sample(f"{self._name}_total", labels, held)
+
+
+class Histograms(_Family[list[float]]):
+    """A count for each bucket, and last the sum. `buckets` are upper bounds in ascending order, without +Inf."""
+
+    kind = "histogram"
+
+    def __init__(self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]) -> None:
+        super().__init__(name, text, labels)
+        self._bounds = (*buckets, INF)
+        self._spelt = [floatToGoString(bound) for bound in self._bounds]  # type: ignore[no-untyped-call]
+
+    def observe(self, labels: Labels, value: float) -> None:
+        """Count a value in; values up to a bound are in its bucket."""
+        held = self._held.setdefault(labels, [0.0] * (len(self._bounds) + 1))
+        held[bisect_left(self._bounds, value)] += 1
+        held[-1] += value
+
+    def _sampled(self, labels: dict[str, str], held: list[float]) -> Iterator[Sample]:
+        *counts, total = tuple(held)
+        for bound, count in zip(self._spelt, accumulate(counts), strict=True):
+            yield Sample(f"{self._name}_bucket", {**labels, "le": bound}, count)
+        yield Sample(f"{self._name}_count", labels, sum(counts))
+        yield Sample(f"{self._name}_sum", labels, total)

@@ -1,0 +1,126 @@
+"""The operator's Prometheus metrics: the reference's names, labels and values, and a few of our own.
+
+Written by `operator.act` and `operator.reconcile`; exposed by `operator.process`. Series of a canary leave with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from pyflagger.api.canary import Canary, Phase
+from pyflagger.api.defaults import strategy
+from pyflagger.api.facts import Route
+from pyflagger.api.names import primary
+from pyflagger.operator.process.series import Counters, Gauges, Histograms
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Telemetry:
+    """All series of one operator, in a registry of its own."""
+
+    def __init__(self, version: str, provider: str) -> None:
+        self.registry = registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        canary, outcome = ("name", "namespace"), ("name", "namespace", "deployment_strategy", "analysis_status")
+        self._info = Gauge(
+            "flagger_info", "Version and default provider", ("version", "mesh_provider"), registry=registry
+        )
+        self._total = Gauge("flagger_canary_total", "Canaries by namespace", ("namespace",), registry=registry)
+        self._status = Gauges("flagger_canary_status", "0 running, 1 successful, 2 failed", canary)
+        self._weight = Gauges("flagger_canary_weight", "Traffic in percent", ("workload", "namespace"))
+        self._analysis = Gauges("flagger_canary_metric_analysis", "Last value of a metric check", (*canary, "metric"))
+        self._duration = Histograms("flagger_canary_duration_seconds", "Time spent judging", canary, BUCKETS)
+        self._successes = Counters("flagger_canary_successes", "Releases promoted", outcome)
+        self._failures = Counters("flagger_canary_failures", "Releases rolled back", outcome)
+        self._errors = Counters("flagger_canary_errors", "Decisions that could not be carried out", (*canary, "fault"))
+        self._requests = Counters("flagger_api_requests", "Calls to the API server", ("verb",))
+        ends = (self._successes, self._failures, self._errors)
+        self._of_canaries = (self._status, self._analysis, self._duration, *ends)
+        for family in (self._status, self._weight, self._analysis, self._duration, *ends, self._requests):
+            registry.register(family)
+        self._lag = Histogram(
+            "flagger_canary_tick_lag_seconds", "Due to judged", buckets=_LAG_BUCKETS, registry=registry
+        )
+        self._info.labels(version, provider).set(1)
+
+    def count(self, namespace: str, more: int) -> None:
+        """So many more canaries in a namespace, or fewer; one that had some and has none any more reads 0."""
+        self._total.labels(namespace).inc(more)
+
+    def phase(self, canary: Canary, phase: Phase) -> None:
+        """The status gauge: 0 Progressing, 2 Failed, 1 everything else."""
+        value = {Phase.PROGRESSING: 0, Phase.FAILED: 2}.get(phase, 1)
+        self._status.set(_labels(canary), value)
+
+    def route(self, canary: Canary, route: Route) -> None:
+        """The weight gauges; called at each look."""
+        target, namespace = _labels(canary)
+        self._weight.set((primary(canary), namespace), route.primary)
+        self._weight.set((target, namespace), route.canary)
+
+    def analysis(self, canary: Canary, metric: str, value: float) -> None:
+        """The last value of one check; durations in seconds. Checks that the canary no longer has leave."""
+        labels = (*_labels(canary), metric)
+        if labels not in self._analysis:
+            checks = canary.spec.analysis.metrics if canary.spec.analysis else ()
+            kept = {metric, *(check.name for check in checks)}
+            for other in self._analysis.of(_labels(canary)):
+                if other[-1] not in kept:
+                    self._analysis.remove(other)
+        self._analysis.set(labels, value)
+
+    def judged(self, canary: Canary, seconds: float) -> None:
+        """A judging round took so long."""
+        self._duration.observe(_labels(canary), seconds)
+
+    def lag(self, seconds: float) -> None:
+        """A round was judged so long after it was due."""
+        self._lag.observe(max(0.0, seconds))
+
+    def finished(self, canary: Canary, outcome: str, analysis: str) -> None:
+        """A release ended."""
+        counter = self._successes if outcome == "success" else self._failures
+        counter.count((*_labels(canary), strategy(canary), analysis))
+
+    def failed(self, name: str, namespace: str, fault: str) -> None:
+        """A decision could not be carried out."""
+        self._errors.count((name, namespace, fault))
+
+    def forget(self, canary: Canary) -> None:
+        """Drop every series of a canary that is gone."""
+        target, namespace = labels = _labels(canary)
+        for family in self._of_canaries:
+            for member in family.of(labels):
+                family.remove(member)
+        for workload in (target, primary(canary)):
+            self._weight.remove((workload, namespace))
+
+    def expose(self, requests: Mapping[str, int]) -> bytes:
+        """The text of /metrics; in any thread, while others count. Family by family: all lines at once are a lot."""
+        for verb, count in tuple(requests.items()):
+            self._requests.set((verb,), count)
+        return b"".join(generate_latest(_Only(family)) for family in self.registry.collect())
+
+
+@dataclass(frozen=True, slots=True)
+class _Only(Collector):
+    """A collector of one family."""
+
+    family: Metric
+
+    def collect(self) -> Iterable[Metric]:
+        return (self.family,)
+
+
+def _labels(canary: Canary) -> tuple[str, str]:
+    return canary.spec.target_ref.name, canary.metadata.namespace

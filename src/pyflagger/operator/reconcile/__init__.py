@@ -1,0 +1,1 @@
+"""When a canary is reconciled, and the loop of one reconciliation. Calls the other rooms through `ports`."""

@@ -1,0 +1,116 @@
+"""Knows the canaries: turns what the watch cache sees into looks at those it concerns.
+
+Started by `operator.run` once this replica leads; decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from pyflagger.kube.cache import Change
+from pyflagger.kube.configs import Configs
+from pyflagger.kube.resources import CANARIES
+from pyflagger.objects import Key, Ref, Resource
+from pyflagger.operator.act.farewell import Farewell
+from pyflagger.operator.observe.rivals import Rivals
+from pyflagger.operator.observe.situation import Observer, Seen
+from pyflagger.operator.observe.store import Store
+from pyflagger.operator.observe.watchers import Watchers
+from pyflagger.operator.process.telemetry import Telemetry
+from pyflagger.operator.reconcile.reconciler import Reconciler
+
+SPREAD_SECONDS = 0.5
+"""Looks after a start are spread over this time, so that a thousand canaries do not judge in the same instant."""
+
+
+class Controller:
+    """All canaries of the watched namespaces."""
+
+    def __init__(
+        self,
+        store: Store,
+        configs: Configs[Key],
+        watchers: Watchers,
+        rivals: Rivals,
+        observer: Observer,
+        reconciler: Reconciler[Seen],
+        telemetry: Telemetry,
+        farewell: Farewell,
+    ) -> None:
+        self._store, self._configs, self._watchers, self._rivals, self._observer = (
+            store,
+            configs,
+            watchers,
+            rivals,
+            observer,
+        )
+        self._reconciler, self._telemetry, self._farewell = reconciler, telemetry, farewell
+        self._keys: set[Key] = set()
+        self._acting = False
+        self._task: asyncio.Task[None] | None = None
+        store.subscribe(self._changed)
+        store.cache.on_sync(self._synced)
+        configs.subscribe(self._config_changed)
+
+    def start(self) -> None:
+        """Begin to look at canaries; those that are known already one after the other."""
+        self._acting = True
+        self._task = asyncio.get_running_loop().create_task(self._reconciler.queue.run())
+        for number, key in enumerate(sorted(self._keys)):
+            self._reconciler.queue.add_after(key, SPREAD_SECONDS * number / len(self._keys))
+
+    async def stop(self) -> None:
+        """Look at nothing any more; traffic stays as it is."""
+        self._acting = False
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._reconciler.stop()
+
+    def wedged(self) -> str | None:
+        """For /healthz: whether the scheduler has ended while it should run."""
+        if self._task is not None and self._task.done() and self._acting:
+            return "the scheduler has ended"
+        return None
+
+    def _add(self, key: Key) -> None:
+        if self._acting:
+            self._reconciler.queue.add(key)
+
+    def _changed(self, change: Change, ours: bool) -> None:
+        if change.resource == CANARIES:
+            self._canary_changed(change, ours)
+        elif not ours and self._store.cache.synced(change.resource):
+            for key in self._watchers.of(change.ref):
+                if not self._observer.changes_nothing(key, change):
+                    self._add(key)
+
+    def _canary_changed(self, change: Change, ours: bool) -> None:
+        key = Key(change.ref.namespace, change.ref.name)
+        if change.new is None:
+            compiled = self._observer.last_compiled(key)
+            if compiled:
+                self._telemetry.forget(compiled.canary)
+            if compiled and change.old and self._acting:
+                self._farewell.tell(compiled, change.old)
+            self._keys.discard(key)
+            self._observer.forget(key)
+            self._reconciler.forget(key)
+            others = self._rivals.drop(key)
+        else:
+            self._keys.add(key)
+            others = self._rivals.put(key, change.new)
+            if not ours:
+                self._add(key)
+        for other in sorted(others):
+            self._add(other)
+        if change.old is None or change.new is None:
+            self._telemetry.count(key.namespace, 1 if change.old is None else -1)
+
+    def _synced(self, resource: Resource) -> None:
+        for key in self._observer.waiting_for(resource):
+            self._add(key)
+
+    def _config_changed(self, ref: Ref) -> None:
+        for key in self._configs.wanted_by(ref):
+            self._add(key)

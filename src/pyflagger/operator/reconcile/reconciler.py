@@ -1,0 +1,263 @@
+"""One look at one canary: observe, decide, gather or apply, until nothing is left to do; then an alarm.
+
+Called by the scheduler, never twice at once for a canary. Evidence is gathered beside the look, so a new revision or a
+deletion is acted on while a hook is still thinking. The last line of defence: whatever goes wrong here is told, retried
+with backoff, and never touches another canary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar
+
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.clock import Clock
+from pyflagger.core.decide import decide
+from pyflagger.core.decision import Action, Alert, Count, Decision, Ensure, Remember, Say
+from pyflagger.core.situation import Need, Result, Situation
+from pyflagger.core.transitions import BLOCKED
+from pyflagger.kube.client import ApiError, Conflict, Forbidden, NotLeader
+from pyflagger.objects import Key
+from pyflagger.operator.act.render import Moved
+from pyflagger.operator.observe.situation import NotYet
+from pyflagger.operator.reconcile.workqueue import Workqueue
+from pyflagger.operator.state import State
+from pyflagger.plugins import PluginFailed
+
+STEPS_MAX = 24
+"""Decisions in one look. A release needs about five; more means that an action does not do what it should."""
+
+STILL_MAX = 3
+"""How often a decision may be carried out without anything to show for it: a write may be one that was made already."""
+
+BACKOFF_FIRST, BACKOFF_MAX = 0.5, 30.0
+
+
+class Stuck(Exception):
+    """A decision was carried out and nothing came of it: a bug of ours, told as `problem`."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.text)
+        self.problem = problem
+
+
+class Observed(Protocol):
+    """What `observe` returns: the situation, and whatever `apply` needs to carry a decision out."""
+
+    @property
+    def situation(self) -> Situation:
+        """The facts."""
+
+
+Seen = TypeVar("Seen", bound=Observed)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports(Generic[Seen]):
+    """The worker's senses and hands, so that its loop can be tested without a cluster."""
+
+    observe: Callable[[Key, State], Seen | None]
+    gather: Callable[[Seen, Need], Awaitable[Result]]
+    apply: Callable[[Seen, State, Action], Awaitable[int]]
+    """Carries an action out; the number of writes to the cluster that it took."""
+
+    complain: Callable[[Key, Problem], None]
+    judged: Callable[[Seen, float], None]
+    decided: Callable[[Key, Decision], None]
+    late: Callable[[float], None]
+
+
+class Reconciler(Generic[Seen]):
+    """Looks at canaries. `log` is bound to the canary by the caller of `look`."""
+
+    def __init__(self, ports: Ports[Seen], clock: Clock, log: Any) -> None:
+        self._ports, self._clock, self._log = ports, clock, log
+        self._states: dict[Key, State] = {}
+        self.queue: Workqueue[Key] = Workqueue(clock, self.reconcile)
+
+    def forget(self, key: Key) -> None:
+        """The canary is gone."""
+        self.queue.cancel(key)
+        state = self._states.pop(key, None)
+        if state:
+            state.stop_gathering()
+
+    async def stop(self) -> None:
+        """Leave everything as it is; wait for what is under way to end."""
+        await self.queue.stop()
+        tasks = [state.gathering for state in self._states.values() if state.gathering]
+        for state in self._states.values():
+            state.stop_gathering()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def reconcile(self, key: Key) -> None:
+        """Look at one canary and do what is to be done now."""
+        state = self._states.setdefault(key, State())
+        if state.due is not None and self._clock.now() >= state.due:
+            state.owed, state.due = state.due, None
+        refused, stuck = state.refused, state.stuck
+        try:
+            decision = await self._steps(key, state)
+        except NotLeader:
+            return
+        except NotYet:
+            return
+        except (Conflict, Moved):
+            self._retry(key, state)
+        except Forbidden as error:
+            self._refused(key, state, error.problem, is_news=state.refused != refused)
+        except Stuck as error:
+            state.stuck = error.problem
+            self._refused(key, state, error.problem, is_news=stuck is None or stuck.text != error.problem.text)
+        except (ApiError, PluginFailed) as error:
+            self._failed(key, state, error.problem)
+        except Exception as error:
+            self._log.exception("a look at the canary failed", canary=str(key))
+            self._failed(key, state, _ours(error))
+        else:
+            if decision is not None and not decision.needs:
+                state.failures = 0
+                self._moves(key, state)
+            self._set_alarm(key, state, decision)
+
+    def _moves(self, key: Key, state: State) -> None:
+        """A look came to its end: whatever had no effect before is over, and the next look says so."""
+        if state.stuck is not None:
+            state.stuck = None
+            self.queue.add(key)
+
+    async def _steps(self, key: Key, state: State) -> Decision | None:
+        still, before, writes = 0, None, 0
+        for _ in range(STEPS_MAX):
+            self.queue.seen(key)
+            seen = self._ports.observe(key, state)
+            if seen is None:
+                self.forget(key)
+                return None
+            if state.generation != seen.situation.canary.metadata.generation:
+                state.turn_to(seen.situation.canary.metadata.generation)
+                continue
+            decision = decide(seen.situation)
+            self._ports.decided(key, decision)
+            if decision.needs:
+                self._gather(key, state, seen, decision)
+                return decision
+            state.stop_gathering()
+            shown = replace(seen.situation, now=0.0)
+            still = still + 1 if shown == before else 0
+            if still == STILL_MAX:
+                raise Stuck(_without_effect(key, decision, writes))
+            writes = await self._apply(seen, state, decision)
+            if not decision.actions:
+                return decision
+            before = shown
+        raise Stuck(_endless(key, decision))
+
+    async def _apply(self, seen: Seen, state: State, decision: Decision) -> int:
+        """Carry a decision out; the number of writes."""
+        writes = 0
+        if state.began is not None:
+            self._ports.judged(seen, self._clock.monotonic() - state.began)
+            state.began = None
+        if state.owed is not None:
+            self._ports.late(self._clock.now() - state.owed)
+            state.owed = None
+        for action in decision.actions:
+            try:
+                writes += await self._ports.apply(seen, state, action)
+            except Forbidden as error:
+                state.refuse(action, error.problem)
+                raise
+            state.allow(action)
+        state.evidence.clear()
+        return writes
+
+    def _gather(self, key: Key, state: State, seen: Seen, decision: Decision) -> None:
+        if state.asking == decision.needs[0]:
+            return
+        state.stop_gathering()
+        if state.began is None:
+            state.began = self._clock.monotonic()
+        state.gathering = asyncio.get_running_loop().create_task(self._ask(key, state, seen, decision.needs))
+
+    async def _ask(self, key: Key, state: State, seen: Seen, needs: Sequence[Need]) -> None:
+        """Gather one need after the other, as long as the answers so far leave the decision wanting more."""
+        while needs:
+            state.asking = needs[0]
+            try:
+                state.evidence[needs[0]] = await self._ports.gather(seen, needs[0])
+            except Exception as error:
+                self._log.exception("a check failed", canary=str(key))
+                state.asking = state.gathering = None
+                self._failed(key, state, _ours(error))
+                return
+            # After the last of them the look that follows decides.
+            needs = decide(replace(seen.situation, evidence=dict(state.evidence))).needs if needs[1:] else ()
+        state.asking = state.gathering = None
+        self.queue.add(key)
+
+    def _set_alarm(self, key: Key, state: State, decision: Decision | None) -> None:
+        if decision is None:
+            return
+        if decision.wake is None or state.gathering:
+            state.due = None
+            self.queue.cancel(key)
+            return
+        state.due = decision.wake
+        self.queue.add_after(key, decision.wake - self._clock.now())
+
+    def _refused(self, key: Key, state: State, problem: Problem, *, is_news: bool) -> None:
+        """News is told by the decision that follows at once; then it is tried again like anything that failed."""
+        if is_news:
+            state.evidence.clear()
+            self.queue.add(key)
+        elif problem.text in state.said.get(BLOCKED, ""):
+            self._retry(key, state)
+        else:
+            self._failed(key, state, problem)
+
+    def _failed(self, key: Key, state: State, problem: Problem) -> None:
+        self._ports.complain(key, problem)
+        self._retry(key, state)
+
+    def _retry(self, key: Key, state: State) -> None:
+        state.evidence.clear()
+        delay = min(BACKOFF_MAX, BACKOFF_FIRST * 2.0 ** min(state.failures, 10))
+        state.failures += 1
+        self.queue.add_after(key, delay + self._clock.jitter(delay / 4))
+
+
+BUG = "This is a bug of flagger: report it with the log. It is tried again, ever more seldom; other canaries go on."
+
+
+def _without_effect(key: Key, decision: Decision, writes: int) -> Problem:
+    """Names what was tried, and whether it ever got to the API server."""
+    cause = "no write was rendered for it" if writes == 0 else "the API server took each write and left all as it was"
+    text = f"flagger tried to {_named(decision)} for canary {key} {STILL_MAX} times and nothing changed: {cause}"
+    return Problem(Fault.US, text, BUG)
+
+
+def _endless(key: Key, decision: Decision) -> Problem:
+    text = f"flagger came to no end for canary {key} in {STEPS_MAX} decisions, the last one to {_named(decision)}"
+    return Problem(Fault.US, text, BUG)
+
+
+def _named(decision: Decision) -> str:
+    """The actions of a decision by what they are about, those that only tell of it aside."""
+    telling = (Say, Alert, Count, Remember)
+    named = [action for action in decision.actions if not isinstance(action, telling)] or decision.actions
+    return ", ".join(_action(action) for action in named)
+
+
+def _action(action: Action) -> str:
+    """An action in words: `ensure primary-configs`, `write status`."""
+    words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(action).__name__).lower()
+    return f"{words} {action.part}" if isinstance(action, Ensure) else words
+
+
+def _ours(error: Exception) -> Problem:
+    text = f"{type(error).__name__}: {error}"
+    return Problem(Fault.US, text[:500], "This is a bug of flagger: the log has the details. It is tried again.")
