@@ -25,6 +25,7 @@ from pyflagger.objects import Obj
 from pyflagger.sandbox import leftovers, metrics
 from pyflagger.sandbox.apiserver import ApiServer, HttpFront, InProcess
 from pyflagger.sandbox.apiserver.errors import bad_request, not_found
+from pyflagger.sandbox.apiserver.portforward import Dial
 from pyflagger.sandbox.apiserver.store import Shelf
 from pyflagger.sandbox.kubelet import commands
 from pyflagger.sandbox.kubelet.cluster import Workers
@@ -120,7 +121,7 @@ class Cluster:
         self._stack.callback(self._claim.release)
         self._own_kubeconfig()
         later(self._traefik.stop)
-        front = await enter(HttpFront(self.server, token=self._token, execute=self._execute))
+        front = await enter(HttpFront(self.server, token=self._token, execute=self._execute, forward=self._forward))
         self.api = front.url
         await self._furnish()
         if self._mesh:
@@ -228,6 +229,21 @@ class Cluster:
             raise bad_request("you must specify at least one command for the container")
         env = {**self._environ(launch), **launch.env}
         return await commands.start(argv, env, stdin=stdin, terminal=terminal)
+
+    def _forward(self, namespace: str, name: str) -> Dial:
+        """How to reach the ports of a pod, for as long as it is the same pod. Raises ApiError."""
+        pod = self._get("Pod", namespace, name)
+        if pod is None:
+            raise not_found("pods", "", name)
+        uid = pod["metadata"]["uid"]
+
+        async def dial(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            address = self._runtime.address(uid)
+            if address is None:
+                raise ConnectionError("the pod is gone")
+            return await asyncio.open_connection(address, self._runtime.port(uid, port))
+
+        return dial
 
     async def _logs(self, pod: Obj, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
         """The lines of a container, and with `follow` those that come."""

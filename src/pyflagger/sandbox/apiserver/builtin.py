@@ -92,7 +92,7 @@ def _core() -> Iterator[Resource]:
         categories=_ALL,
         model="V1Pod",
         generation=True,
-        subresources=frozenset({"status", "log", "binding", "eviction", "exec"}),
+        subresources=frozenset({"status", "log", "binding", "eviction", "exec", "portforward"}),
         fields=_POD_FIELDS,
     )
     yield Resource("", "v1", "podtemplates", "PodTemplate", model="V1PodTemplate")

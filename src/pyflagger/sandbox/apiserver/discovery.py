@@ -26,6 +26,7 @@ _SUBRESOURCES: dict[str, tuple[tuple[str, ...], tuple[str, str, str] | None]] = 
     "binding": (("create",), ("", "v1", "Binding")),
     "eviction": (("create",), ("policy", "v1", "Eviction")),
     "exec": (("create", "get"), ("", "v1", "PodExecOptions")),
+    "portforward": (("create", "get"), ("", "v1", "PodPortForwardOptions")),
     "token": (("create",), ("authentication.k8s.io", "v1", "TokenRequest")),
 }
 

@@ -8,10 +8,11 @@ from contextlib import aclosing
 
 from aiohttp import web
 
-from pyflagger.sandbox.apiserver import routes, streaming
+from pyflagger.sandbox.apiserver import portforward, routes, streaming
 from pyflagger.sandbox.apiserver.errors import ApiError
 from pyflagger.sandbox.apiserver.faults import Broken
 from pyflagger.sandbox.apiserver.messages import JSON, Request, Response, WatchStream
+from pyflagger.sandbox.apiserver.portforward import Forward, Tunnel
 from pyflagger.sandbox.apiserver.routes import Route
 from pyflagger.sandbox.apiserver.server import ApiServer, refusal
 from pyflagger.sandbox.apiserver.streaming import Execute
@@ -44,8 +45,10 @@ class HttpFront:
         port: int = 0,
         token: str = "",
         execute: Execute | None = None,
+        forward: Forward | None = None,
     ) -> None:
-        self._server, self._host, self._port, self._execute = server, host, port, execute
+        self._server, self._host, self._port = server, host, port
+        self._execute, self._forward = execute, forward
         self._token = token.encode()
         self._runner: web.AppRunner | None = None
         self.url = self.base = ""
@@ -83,6 +86,8 @@ class HttpFront:
         route = routes.parse(path)
         if self._execute and route and route.subresource == "exec" and route.plural == "pods":
             return await self._exec(request, route, self._execute)
+        if self._forward and route and route.subresource == "portforward" and route.plural == "pods":
+            return await self._tunnel(request, route, self._forward)
         said = await self._answer(request, path)
         if isinstance(said, Response):
             return web.Response(status=said.status, body=said.body, headers=dict(said.headers))
@@ -92,8 +97,7 @@ class HttpFront:
         """A command in a container, its streams in a WebSocket."""
         socket = web.WebSocketResponse(protocols=streaming.PROTOCOLS)
         if not socket.can_prepare(request):
-            text = "exec needs a WebSocket here: use kubectl 1.31 or later"
-            return _refused(ApiError(400, "BadRequest", text))
+            return _needs_websocket(route)
         said = request.query
         argv, container = said.getall("command", []), said.get("container", "")
         stdin, terminal = (said.get(key) in ("true", "1") for key in ("stdin", "tty"))
@@ -113,6 +117,19 @@ class HttpFront:
             await command.stop()
             raise
         await streaming.attend(socket, command)
+        return socket
+
+    async def _tunnel(self, request: web.Request, route: Route, forward: Forward) -> web.StreamResponse:
+        """Connections to the ports of a pod, all in one WebSocket."""
+        socket = web.WebSocketResponse(protocols=portforward.PROTOCOLS)
+        if not socket.can_prepare(request):
+            return _needs_websocket(route)
+        try:
+            dial = forward(route.namespace, route.name)
+        except ApiError as error:
+            return _refused(error)
+        await socket.prepare(request)
+        await Tunnel(socket, dial, route.name).attend()
         return socket
 
     def _admitted(self, request: web.Request) -> str | None:
@@ -156,6 +173,11 @@ class HttpFront:
                 return response
         await response.write_eof()
         return response
+
+
+def _needs_websocket(route: Route) -> web.Response:
+    text = f"{route.subresource} needs a WebSocket here: use kubectl 1.31 or later"
+    return _refused(ApiError(400, "BadRequest", text))
 
 
 def _refused(error: ApiError) -> web.Response:

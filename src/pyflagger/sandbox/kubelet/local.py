@@ -31,7 +31,7 @@ class _Pod:
     """One pod: its containers' tasks, and its status as last reported."""
 
     def __init__(self, pod: Obj, desk: Desk, runtime: LocalRuntime, address: str) -> None:
-        self._pod, self._desk, self._clock, self._address = pod, desk, runtime.clock, address
+        self._pod, self._desk, self._clock, self.address = pod, desk, runtime.clock, address
         self._began = runtime.clock.now()
         self._ending = False
         around = Surroundings(
@@ -58,7 +58,7 @@ class _Pod:
             return
         states = [container.state for container in self.containers.values()]
         now = self._clock.now()
-        status = pod_status(self._pod, states, now, address=self._address, host="127.0.0.1", began=self._began)
+        status = pod_status(self._pod, states, now, address=self.address, host="127.0.0.1", began=self._began)
         # Later statuses keep the times of conditions that have not changed.
         self._pod = self._pod | {"status": status}
         self._desk.report(status, self._ports())
@@ -134,6 +134,11 @@ class LocalRuntime:
         await pod.stop(grace, self._drain)
         self._pods.pop(uid, None)
         self._addresses.release(uid)
+
+    def address(self, uid: str) -> str | None:
+        """Where a pod listens; None once it is gone."""
+        pod = self._pods.get(uid)
+        return pod.address if pod else None
 
     def port(self, uid: str, port: int) -> int:
         """Where a port of a pod is really listened on."""
