@@ -18,7 +18,7 @@ FASTER = {"spec": {"analysis": {"interval": "1s", "stepWeight": 25, "webhooks": 
 """The example's steps, in a hurry and without the load tester."""
 
 
-def apply(place: Cluster) -> None:
+def begin(place: Cluster) -> None:
     """Everything, to Initialized and served."""
     place.kubectl("create", "ns", "test")
     place.kubectl("-n", "test", "apply", "-f", EXAMPLE)
@@ -35,7 +35,7 @@ def test_nobody_fails_while_the_primary_has_no_pods() -> None:
     """Each way to lose all pods, each way to lead visitors, and the example that everybody begins with."""
     hosts = {f"{namespace}.local": namespace for namespace in NAMESPACES} | {"podinfo.local": "test"}
     with cluster() as place:
-        apply(place)
+        begin(place)
         with place.visited(*hosts, pause=0.05) as crowd:
             for namespace in NAMESPACES:
                 kind = KINDS.get(namespace, "deployment")

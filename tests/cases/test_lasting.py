@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from cases.visited import FOLDER, Cluster, cluster
+from cases.visited import Cluster, cluster
 from pyflagger.objects import Obj
 from stage.definitions import reference
 from walkthrough.sandboxed import Visitor
@@ -31,19 +31,10 @@ def place() -> Iterator[Cluster]:
         yield found
 
 
-def apply(place: Cluster, case: str, *, canaries: bool, **filled: object) -> None:
-    """The Canaries of a file, or everything else in it, with some words replaced."""
-    text = (FOLDER / case).read_text()
-    for word, value in filled.items():
-        text = text.replace(word, str(value))
-    chosen = [doc for doc in text.split("\n---\n") if ("kind: Canary" in doc) is canaries]
-    place.kubectl("apply", "-f", "-", said="\n---\n".join(chosen))
-
-
 def begin(place: Cluster, case: str, namespace: str, *names: str) -> None:
     """Apply a file and wait until each Canary is initialized."""
-    apply(place, case, canaries=False)
-    apply(place, case, canaries=True)
+    place.apply_part(case, canaries=False)
+    place.apply_part(case, canaries=True)
     for name in names:
         place.phase(namespace, name, "Initialized")
 
@@ -170,13 +161,13 @@ def test_services_that_lead_elsewhere_stay_as_they_are(place: Cluster) -> None:
     """Their visitors too; and whoever follows the text gets a release and loses nobody."""
     case = "services-elsewhere.yaml"
     with outside() as port:
-        apply(place, case, canaries=False, PORT=port, ADDRESS="127.0.0.1")
-        apply(place, case, canaries=False, PORT=port, ADDRESS=address(place))
+        place.apply_part(case, canaries=False, PORT=port, ADDRESS="127.0.0.1")
+        place.apply_part(case, canaries=False, PORT=port, ADDRESS=address(place))
         before = users(place)
         for host in ("outside.local", "by-hand.local"):
             place.serves(host)
         with place.visited("outside.local", "by-hand.local") as seen:
-            apply(place, case, canaries=True, PORT=port)
+            place.apply_part(case, canaries=True, PORT=port)
             texts = [place.blocked("elsewhere", name) for name in ("outside", "by-hand")]
             for host, version in (("outside.local", "outside"), ("by-hand.local", "9.0.0")):
                 served(place, seen[host], version)

@@ -32,10 +32,12 @@ class Cluster:
         """Apply a file of this room; `--server-side` and the like are flags."""
         self.kubectl("apply", *flags, "-f", str(FOLDER / case))
 
-    def apply_part(self, case: str, *, canaries: bool) -> None:
-        """The Canaries of a file of this room, or everything else in it."""
-        docs = (FOLDER / case).read_text().split("\n---\n")
-        chosen = [doc for doc in docs if ("kind: Canary" in doc) is canaries]
+    def apply_part(self, case: str, *, canaries: bool, **filled: object) -> None:
+        """The Canaries of a file of this room, or everything else in it, with some words of it replaced."""
+        text = (FOLDER / case).read_text()
+        for word, value in filled.items():
+            text = text.replace(word, str(value))
+        chosen = [doc for doc in text.split("\n---\n") if ("kind: Canary" in doc) is canaries]
         self.kubectl("apply", "-f", "-", said="\n---\n".join(chosen))
 
     def status(self, namespace: str, canary: str) -> dict[str, Any]:
