@@ -34,6 +34,8 @@ GROUPS = {
     "DaemonSet": "/apis/apps/v1",
     "Ingress": "/apis/networking.k8s.io/v1",
     "HorizontalPodAutoscaler": "/apis/autoscaling/v2",
+    "HTTPRoute": "/apis/gateway.networking.k8s.io/v1",
+    "VirtualService": "/apis/networking.istio.io/v1beta1",
     "KnativeService": "/apis/serving.knative.dev/v1",
     "ScaledObject": "/apis/keda.sh/v1alpha1",
     "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1",

@@ -32,6 +32,8 @@ class Play:
         self.witness = Witness(self.stage)
         self.fatal, self.heard, self._fields = fatal, heard, canary_fields
         self.success = "100"
+        self.parts: dict[str, Any] = {}
+        """Further kinds and controllers of the stage."""
         self.mortal: Mortal
 
     async def answer(self, request: HttpRequest) -> HttpAnswer:
@@ -45,12 +47,16 @@ class Play:
         """What is released."""
         return deployment("shop")
 
+    def canary(self) -> Obj:
+        """The Canary of it."""
+        return canary("shop", **self._fields)
+
     async def begin(self, *more: Obj, initialized: bool = True) -> None:
         """Everything up, and the canary initialized by an operator that nothing happens to."""
         stage = self.stage
-        await stage.start(operator=False)
+        await stage.start(operator=False, **self.parts)
         await stage.namespace("test")
-        for obj in (*more, settings("shop"), self.target(), ingress("shop"), canary("shop", **self._fields)):
+        for obj in (*more, settings("shop"), self.target(), ingress("shop"), self.canary()):
             await stage.create(obj)
         if initialized:
             first = Mortal(stage, None, True)
