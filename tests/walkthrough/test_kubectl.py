@@ -357,6 +357,18 @@ def test_exec(place: Sandbox, tester: str) -> None:
     assert "container" in said and "other" in said
 
 
+def test_exec_of_podcli(place: Sandbox) -> None:
+    """The health checks of podinfo's image, by themselves and in a script; a check that fails fails."""
+
+    def run(*words: str, check: bool = True) -> str:
+        return place.kubectl("-n", "shop", "exec", "deploy/web", "--", *words, check=check)
+
+    assert "check succeed" in run("podcli", "check", "http", "localhost:9898/readyz")
+    assert "check succeed" in run("sh", "-c", "podcli check http web.shop/version && podcli check tcp localhost:9898")
+    assert "exit code 1" in run("podcli", "check", "http", "localhost:9898/status/500", check=False)
+    assert run("podcli", "version") == "6.0.0\n"
+
+
 def test_a_gate_is_opened_from_within_the_load_tester(place: Sandbox, tester: str) -> None:
     """As the reference's documentation says: `localhost` is the pod, and Services have their names."""
     body = '{"name": "podinfo", "namespace": "shop"}'

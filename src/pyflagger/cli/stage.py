@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 
 from pyflagger.api.crds import crds
 from pyflagger.clock import Clock
-from pyflagger.loadtester.shims import make_shims
+from pyflagger.loadtester.shims import make_shims, script
 from pyflagger.operator.options import Options
 from pyflagger.operator.process import health
 from pyflagger.operator.process.http import AiohttpHttp
@@ -24,6 +25,7 @@ from pyflagger.operator.run import Operator, Spectator
 from pyflagger.sandbox import leftovers
 from pyflagger.sandbox.cluster import Cluster, Setup, kept_environment
 from pyflagger.sandbox.network.routes import FAMILIES, Family
+from pyflagger.sandbox.podinfo import podcli
 
 Outcome = TypeVar("Outcome")
 MESHES = ("linkerd", "smi")
@@ -100,7 +102,7 @@ async def interruptible(work: Coroutine[Any, Any, Outcome]) -> Outcome:
 
 
 class Commands:
-    """Variables for commands in pods: load tools by their usual names, through the proxy that knows cluster names."""
+    """Variables for commands in pods: tools by their usual names, which reach cluster names through a proxy."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -110,6 +112,7 @@ class Commands:
         shims = self._home / namespace
         if not shims.exists():
             make_shims(shims, proxy)
+            script(shims / "podcli", [sys.executable, "-m", podcli.__name__])
         return {"PATH": f"{shims}:{kept_environment()['PATH']}"}
 
 

@@ -19,11 +19,11 @@ def make_shims(directory: Path | str, proxy_url: str) -> None:
     home.mkdir(parents=True, exist_ok=True)
     hey = _installed("hey", home)
     if hey is not None:
-        _script(home / "hey", [hey, "-x", _with_scheme(proxy_url)] if proxy_url else [hey])
+        script(home / "hey", [hey, "-x", _with_scheme(proxy_url)] if proxy_url else [hey])
     else:
-        _script(home / "hey", [sys.executable, "-m", f"{__package__}.hey"])
+        script(home / "hey", [sys.executable, "-m", f"{__package__}.hey"])
     if _installed("curl", home) is None:
-        _script(home / "curl", [sys.executable, "-I", str(Path(__file__).with_name("curl.py"))])
+        script(home / "curl", [sys.executable, "-I", str(Path(__file__).with_name("curl.py"))])
 
 
 def _with_scheme(proxy_url: str) -> str:
@@ -37,6 +37,7 @@ def _installed(name: str, home: Path) -> str | None:
     return shutil.which(name, path=os.pathsep.join(places))
 
 
-def _script(path: Path, words: list[str]) -> None:
+def script(path: Path, words: list[str]) -> None:
+    """A command that runs these words, with the arguments that it is given. Raises OSError."""
     path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
     path.chmod(0o755)

@@ -39,6 +39,7 @@ from pyflagger.sandbox.network.ingress import Access, Traefik
 from pyflagger.sandbox.network.names import Address, Names
 from pyflagger.sandbox.network.proxy import ForwardProxy
 from pyflagger.sandbox.network.routes import KEDA, Family
+from pyflagger.sandbox.podinfo import podcli
 from pyflagger.sandbox.targets import pod_targets
 from pyflagger.sandbox.trouble import CannotStart
 from pyflagger.wire import Http
@@ -212,7 +213,8 @@ class Cluster:
     def _environ(self, launch: Launch) -> Mapping[str, str]:
         proxy = self._proxy.url(launch.namespace, "" if launch.remap else launch.address)
         more = self._environment(launch.namespace, self._proxy.url(launch.namespace))
-        return {**kept_environment(), "http_proxy": proxy, "HTTP_PROXY": proxy, **more}
+        image = {podcli.IMAGE: launch.image.reference}
+        return {**kept_environment(), "http_proxy": proxy, "HTTP_PROXY": proxy, **image, **more}
 
     async def _execute(
         self, namespace: str, name: str, container: str, argv: Sequence[str], stdin: bool, terminal: bool

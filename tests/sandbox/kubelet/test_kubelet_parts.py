@@ -216,6 +216,7 @@ def test_one_address_is_everybodys() -> None:
     [
         (["podcli", "check", "http", "localhost:9898/readyz"], ("http", "localhost:9898/readyz")),
         (["podcli", "check", "tcp", "localhost:9999"], ("tcp", "localhost:9999")),
+        (["podcli", "check", "grpc", "localhost:9999", "--service=podinfo"], ("tcp", "localhost:9999")),
         (
             ["wget", "--quiet", "--tries=1", "--timeout=4", "--spider", "http://localhost:8080/healthz"],
             ("http", "http://localhost:8080/healthz"),

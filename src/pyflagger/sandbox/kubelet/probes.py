@@ -125,6 +125,8 @@ def asked_over_network(argv: Sequence[str]) -> tuple[str, str]:
     match words:
         case ["podcli", "check", "http" | "tcp" as kind, address, *_]:
             return kind, address
+        case ["podcli", "check", "grpc", address, *_]:
+            return "tcp", address
         case ["wget" | "curl", *rest] if rest:
             return "http", rest[-1]
     return "", ""
