@@ -39,7 +39,7 @@ class Place:
     def __init__(self) -> None:
         self.clock = LoopClock()
         self.server = ApiServer(self.clock)
-        self.client = Client(InProcess(self.server, "onlooker"), self.clock)
+        self.client = Client(InProcess(self.server, "spectator"), self.clock)
         self.tasks: list[asyncio.Task[None]] = []
 
     async def begin(self) -> Place:

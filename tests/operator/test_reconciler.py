@@ -31,7 +31,7 @@ from pyflagger.kube.errors import Conflict, Forbidden, NotLeader, Unreachable
 from pyflagger.objects import Key
 from pyflagger.operator.act.render import Moved
 from pyflagger.operator.observe.situation import NotYet
-from pyflagger.operator.reconcile.reconciler import BACKOFF_MAX, Ports, Reconciler
+from pyflagger.operator.reconcile.reconciler import BACKOFF_MAX, Reconciler
 from pyflagger.operator.state import State
 
 pytestmark = pytest.mark.looptime
@@ -76,20 +76,11 @@ class Place:
         self.tried: list[Action] = []
         self.done: list[Action] = []
         self.told: list[Problem] = []
-        self.late: list[float] = []
+        self.delays: list[float] = []
         self.gone = False
         self.not_yet = False
-        ports: Ports[Seen] = Ports(
-            observe=self.observe,
-            gather=self.gather,
-            apply=self.apply,
-            complain=lambda key, problem: self.told.append(problem),
-            judged=lambda seen, seconds: None,
-            decided=lambda key, decision: self.decisions.append(decision),
-            late=self.late.append,
-        )
         self.decisions: list[Decision] = []
-        self.reconciler: Reconciler[Seen] = Reconciler(ports, self.clock, self.log)
+        self.reconciler: Reconciler[Seen] = Reconciler(self, self.clock, self.log)
         self.situation = self.begin()
 
     def begin(self) -> Situation:
@@ -126,7 +117,22 @@ class Place:
             route=Route(90, 10),
         )
 
-    # Limbs ------------------------------------------------------------------------------------------------------------
+    def failed(self, key: Key, problem: Problem) -> None:
+        """Kept."""
+        self.told.append(problem)
+
+    def judged(self, seen: Seen, seconds: float) -> None:
+        """Not kept."""
+
+    def decided(self, key: Key, decision: Decision) -> None:
+        """Kept."""
+        self.decisions.append(decision)
+
+    def late(self, seconds: float) -> None:
+        """Kept."""
+        self.delays.append(seconds)
+
+    # Ports ------------------------------------------------------------------------------------------------------------
 
     def observe(self, key: Key, state: State) -> Seen | None:
         """The situation as it is by now."""
@@ -213,7 +219,7 @@ async def test_a_round_is_judged_at_its_time() -> None:
     await place.run(1, add=False)
     assert place.asked == ["one", "two", "errors"]
     assert place.weights == [20]
-    assert place.late and max(place.late) < 0.1
+    assert place.delays and max(place.delays) < 0.1
     await place.run(10, add=False)
     assert place.asked == ["one", "two", "errors"] * 2 and place.weights == [20, 30]
 

@@ -16,7 +16,8 @@ from pyflagger.kube.client import Client
 from pyflagger.kube.protocol import Transport
 from pyflagger.objects import Obj
 from pyflagger.operator.options import Options
-from pyflagger.operator.run import Operator, Spectator
+from pyflagger.operator.run import Operator
+from pyflagger.operator.spectator import Spectator
 from pyflagger.sandbox.apiserver.server import ApiServer, Audited
 from pyflagger.sandbox.apiserver.transport import InProcess
 from pyflagger.sandbox.controllers.manager import Controller
@@ -144,7 +145,7 @@ class Stage(Executor):
         self.options = Options(**{"mesh_provider": "nginx", "metrics_server": "http://prometheus", **options})
         self.pods_take = 0.0
         """Seconds until a pod is ready."""
-        self.onlooker = Spectator()
+        self.spectator = Spectator()
         self.workers: Workers
         self.operator: Operator | None = None
 
@@ -164,7 +165,7 @@ class Stage(Executor):
         way: Transport = InProcess(self.server, "flagger")
         if self._meter is not None:
             way = Unmetered(way, self._meter)
-        self.operator = Operator(self.options, way, self.http, self.clock, onlooker=self.onlooker)
+        self.operator = Operator(self.options, way, self.http, self.clock, spectator=self.spectator)
         begun = self.operator.start()
         await (self._meter.run(begun) if self._meter is not None else begun)
         return self.operator

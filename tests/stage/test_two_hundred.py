@@ -9,7 +9,7 @@ import pytest
 from pyflagger.api.defaults import HEARD_SECONDS, SETTLE_SECONDS
 from pyflagger.core.decision import Decision
 from pyflagger.objects import Key
-from pyflagger.operator.run import Spectator
+from pyflagger.operator.spectator import Spectator
 from pyflagger.wire import HttpAnswer, HttpRequest
 from stage.fleet import IDEAL_SECONDS, NAMESPACE, STEPS, Fleet
 from stage.meter import Meter
@@ -105,7 +105,7 @@ class Counted(Spectator):
 async def test_pods_that_change_no_fact_are_not_looked_at(name: str) -> None:
     """A status that makes nothing ready or unready decides nothing; one that does is looked at, as is the way back."""
     stage = Stage()
-    stage.onlooker = counted = Counted()
+    stage.spectator = counted = Counted()
     await stage.start()
     await Fleet(1, stage).begin()
     await stage.clock.sleep(5)
@@ -132,7 +132,7 @@ def status_of(name: str) -> str:
 async def test_a_release_takes_few_looks() -> None:
     """Our own writes coming back, and what pods do on the way, are no reason to look again."""
     stage = Stage()
-    stage.onlooker = counted = Counted()
+    stage.spectator = counted = Counted()
     await stage.start()
     fleet = Fleet(20, stage)
     await fleet.begin()

@@ -21,7 +21,8 @@ from pyflagger.loadtester.shims import make_shims, script
 from pyflagger.operator.options import Options
 from pyflagger.operator.process import health
 from pyflagger.operator.process.http import AiohttpHttp
-from pyflagger.operator.run import Operator, Spectator
+from pyflagger.operator.run import Operator
+from pyflagger.operator.spectator import Spectator
 from pyflagger.sandbox import leftovers
 from pyflagger.sandbox.cluster import Cluster, Setup, kept_environment
 from pyflagger.sandbox.network.routes import FAMILIES, Family
@@ -118,7 +119,7 @@ class Commands:
 
 @asynccontextmanager
 async def staged(
-    setup: Setup, options: Options | None, clock: Clock, onlooker: Spectator | None = None
+    setup: Setup, options: Options | None, clock: Clock, spectator: Spectator | None = None
 ) -> AsyncIterator[Staged]:
     """A sandbox while the block runs, with an operator unless `options` is None.
 
@@ -135,7 +136,7 @@ async def staged(
             yield Staged(cluster, http)
             return
         options = replace(options, metrics_server=cluster.metrics)
-        operator = Operator(options, cluster.transport("flagger"), http, clock, onlooker=onlooker)
+        operator = Operator(options, cluster.transport("flagger"), http, clock, spectator=spectator)
         app = health.application([operator.controller.wedged], [operator.unready], operator.metrics)
         runner = await health.serve(app, clock, "127.0.0.1", 0)
         stack.push_async_callback(runner.cleanup)

@@ -74,6 +74,11 @@ class Cache:
         reflector = self._reflectors.get((resource.api_version, resource.kind))
         return reflector.refusal if reflector else None
 
+    def follow(self, resource: Resource) -> NotFound | Forbidden | bool:
+        """Watch a kind; whether it has been read, or why it cannot be."""
+        self.watch(resource)
+        return self.refusal(resource) or self.synced(resource)
+
     async def wait(self, resource: Resource) -> None:
         """Follow a kind and wait until it has been read."""
         await self.watch(resource).synced.wait()

@@ -6,8 +6,6 @@ Called by `flagger run`, by the sandbox's commands with a transport in process, 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import os
 import signal
 import socket
@@ -15,31 +13,22 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from pyflagger import __version__, logs
-from pyflagger.api.canary import Canary, MetricTemplate, Phase
-from pyflagger.api.facts import Fault, Problem, Route
-from pyflagger.api.parse import Invalid, parse_metric_template
 from pyflagger.clock import Clock, SystemClock
-from pyflagger.core.decision import Decision
-from pyflagger.core.situation import FindManager, FindTrouble, Need, Result
 from pyflagger.kube.cache import Cache
 from pyflagger.kube.client import Client
 from pyflagger.kube.configs import Configs
-from pyflagger.kube.errors import ApiError, Forbidden, NotFound
 from pyflagger.kube.events import Events
 from pyflagger.kube.lease import Elector, Timing
 from pyflagger.kube.protocol import Transport
-from pyflagger.kube.resources import ALERT_PROVIDERS, CANARIES, METRIC_TEMPLATES, SECRETS
-from pyflagger.objects import Key, Resource
+from pyflagger.kube.resources import ALERT_PROVIDERS, CANARIES, METRIC_TEMPLATES
+from pyflagger.objects import Key
 from pyflagger.operator.act.announcer import Announcer
 from pyflagger.operator.act.executor import Executor
-from pyflagger.operator.act.failures import Failures
-from pyflagger.operator.act.farewell import Farewell
 from pyflagger.operator.act.render import Renderer
-from pyflagger.operator.evidence.field_managers import find_manager
+from pyflagger.operator.evidence.gatherer import Gatherer
 from pyflagger.operator.evidence.hook_token import Identity
-from pyflagger.operator.evidence.metric_sources import Secret
-from pyflagger.operator.evidence.metrics import Checks, Lookups
-from pyflagger.operator.evidence.pod_troubles import find_trouble
+from pyflagger.operator.evidence.metric_sources import cluster_lookups
+from pyflagger.operator.evidence.metrics import Checks
 from pyflagger.operator.evidence.webhooks import EventHooks
 from pyflagger.operator.observe.compiled import settings_of
 from pyflagger.operator.observe.rivals import Rivals
@@ -47,27 +36,15 @@ from pyflagger.operator.observe.situation import Observer, Seen
 from pyflagger.operator.observe.store import Store
 from pyflagger.operator.observe.watchers import Watchers
 from pyflagger.operator.options import Options
+from pyflagger.operator.ports import ClusterPorts
 from pyflagger.operator.process import health
 from pyflagger.operator.process.telemetry import Telemetry
 from pyflagger.operator.reconcile.controller import Controller
-from pyflagger.operator.reconcile.reconciler import Ports, Reconciler
-from pyflagger.operator.state import State
+from pyflagger.operator.reconcile.reconciler import Reconciler
+from pyflagger.operator.spectator import Spectator
 from pyflagger.wire import Http
 
-NEVER_RUN = frozenset({Phase.NEW, Phase.INITIALIZING, Phase.TERMINATING})
-"""Phases in which there is no run whose weights could be shown."""
-
 NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
-
-
-class Spectator:
-    """Somebody who looks on and does nothing by it, such as the live view of a demo; this one does not even look."""
-
-    def asked(self, canary: Canary, need: Need, result: Result) -> None:
-        """A check was made."""
-
-    def decided(self, key: Key, decision: Decision) -> None:
-        """A decision was taken."""
 
 
 class Operator:
@@ -80,12 +57,12 @@ class Operator:
         http: Http,
         clock: Clock,
         elector: Elector | None = None,
-        onlooker: Spectator | None = None,
+        spectator: Spectator | None = None,
     ) -> None:
         log = logs.logger()
         settings = settings_of(options)
         self.options, self.clock, self.elector = options, clock, elector
-        self._onlooker = onlooker or Spectator()
+        spectator = spectator or Spectator()
         self.client = client = Client(transport, clock, *([elector.fence] if elector else []))
         self.telemetry = Telemetry(__version__, options.mesh_provider)
         self.cache = cache = Cache(client, clock, options.namespace)
@@ -94,26 +71,16 @@ class Operator:
         identity = Identity(options.hook_token_file, options.hook_token_urls, clock)
         self._hooks = EventHooks(http, clock, log, options.event_webhook, identity=identity)
         store, watchers, rivals = Store(cache, clock), Watchers(), Rivals(settings)
-        self._observer = observer = Observer(store, self.configs, watchers, rivals, settings, clock, self._follow)
+        observer = Observer(store, self.configs, watchers, rivals, settings, clock, cache.follow)
         announcer = Announcer(self._events, self._hooks, log)
         render = Renderer(store, self.configs, settings, clock)
         executor = Executor(client, store, self.configs, render, announcer, self.telemetry, clock)
-        lookups = Lookups(template=self._template, secret=self._secret)
-        self._checks = Checks(http, clock, lookups, options, self.telemetry.analysis, identity)
-        failures = Failures(observer, store, self._events, self.telemetry, log)
-        ports = Ports(
-            observe=self._observe,
-            gather=self._gather,
-            apply=executor.apply,
-            complain=failures.tell,
-            judged=lambda seen, seconds: self.telemetry.judged(seen.compiled.canary, seconds),
-            decided=self._onlooker.decided,
-            late=self.telemetry.lag,
-        )
+        checks = Checks(http, clock, cluster_lookups(client, store), options, self.telemetry.analysis, identity)
+        gatherer = Gatherer(client, store, checks, spectator)
+        ports = ClusterPorts(observer, gatherer, executor, store, announcer, self.telemetry, spectator)
         reconciler: Reconciler[Seen] = Reconciler(ports, clock, log)
-        farewell = Farewell(store, announcer)
         self.controller = Controller(
-            store, self.configs, watchers, rivals, observer, reconciler, self.telemetry, farewell
+            store, self.configs, watchers, rivals, observer, reconciler, self.telemetry, announcer
         )
 
     async def start(self) -> None:
@@ -141,44 +108,6 @@ class Operator:
     def metrics(self) -> bytes:
         """For /metrics."""
         return self.telemetry.expose(self.client.requests)
-
-    def _follow(self, resource: Resource) -> NotFound | Forbidden | bool:
-        self.cache.watch(resource)
-        return self.cache.refusal(resource) or self.cache.synced(resource)
-
-    def _observe(self, key: Key, state: State) -> Seen | None:
-        seen = self._observer.observe(key, state)
-        if seen and isinstance(seen.situation.route, Route) and seen.compiled.canary.status.phase not in NEVER_RUN:
-            self.telemetry.route(seen.compiled.canary, seen.situation.route)
-        return seen
-
-    async def _gather(self, seen: Seen, need: Need) -> Result:
-        if isinstance(need, FindManager):
-            return await find_manager(self.client, seen.compiled)
-        if isinstance(need, FindTrouble):
-            ref = seen.compiled.target if need.role == "canary" else seen.compiled.primary
-            return await find_trouble(self.client, self.cache.get(ref))
-        result = await self._checks.run(need, seen.compiled.canary)
-        self._onlooker.asked(seen.compiled.canary, need, result)
-        return result
-
-    async def _template(self, namespace: str, name: str) -> MetricTemplate | Problem | None:
-        raw = self.cache.get(METRIC_TEMPLATES.ref(namespace, name))
-        if raw is None:
-            return None
-        try:
-            return parse_metric_template(raw)
-        except Invalid as invalid:
-            return invalid.problems[0]
-
-    async def _secret(self, namespace: str, name: str) -> Secret | Problem | None:
-        try:
-            raw = await self.client.get(SECRETS, namespace, name)
-            return {key: base64.b64decode(text) for key, text in (raw.get("data") or {}).items()}
-        except NotFound:
-            return None
-        except (ApiError, binascii.Error) as error:
-            return Problem(Fault.CLUSTER, str(error), f"Check secret {name} in namespace {namespace}.")
 
 
 def identity(clock: Clock) -> str:

@@ -26,7 +26,7 @@ from pyflagger.kube.cache import Cache, Change
 from pyflagger.kube.client import Client, NotFound
 from pyflagger.kube.resources import CANARIES, DEPLOYMENTS, EVENTS, learn
 from pyflagger.objects import Key, Obj, Patch, Ref, Resource, merge_apply, ref_of
-from pyflagger.operator.run import Spectator
+from pyflagger.operator.spectator import Spectator
 from pyflagger.wire import HttpFailure, HttpRequest
 
 LEAVES_SECONDS_MAX = 10.0
@@ -92,7 +92,7 @@ class Told:
 
 
 class Player(Spectator):
-    """One playing of one scenario. It is the operator's onlooker, so it must be there first; then `play`."""
+    """One playing of one scenario. It is the operator's spectator, so it must be there first; then `play`."""
 
     def __init__(self, scenario: Scenario, clock: Clock, show: Show) -> None:
         self._scenario, self._clock, self._show = scenario, clock, show

@@ -1,7 +1,7 @@
-"""One telling, everywhere: the Kubernetes Event, the event hooks, the log. Alerts go the same way.
+"""One message, everywhere: the Kubernetes Event, the event hooks, the log. Alerts go the same way.
 
-Called by `operator.act`. None of the listeners can hold a release up: each has a queue of its own, and is
-waited for a second at most, before the primary changes.
+Called by `operator.act`, `operator.ports` and `operator.reconcile`. No receiver can hold up a release: each has a queue
+of its own, and the operator waits for it a second at most before the primary changes.
 """
 
 from __future__ import annotations
@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pyflagger.api.canary import Canary
-from pyflagger.api.facts import Fault
+from pyflagger.api.canary import Canary, Phase
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.core import reasons
 from pyflagger.core.decision import Alert, Say
 from pyflagger.kube.events import Events
 from pyflagger.objects import Key, Obj
 from pyflagger.operator.evidence.webhooks import EventHooks
+from pyflagger.operator.observe.compiled import CompiledCanary
+
+NEVER_ASLEEP = (Phase.NEW, Phase.INITIALIZING)
+"""Phases in which the target was never scaled to zero."""
 
 FAILURES = frozenset({"rolling-back", "failed", "promotion-failed"})
 """Codes of reasons by which a release ends badly."""
@@ -43,6 +48,21 @@ class Announcer:
         self._hooks.tell(canary, phase=say.phase, checksum=say.checksum, text=text, kind=say.type)
         name = f"{canary.metadata.name}.{canary.metadata.namespace}"
         getattr(self._log, level(say))(text, canary=name, code=say.reason.code, todo=say.reason.todo)
+
+    def failed(self, key: Key, raw: Obj | None, problem: Problem) -> None:
+        """A reconciliation failed: an Event, whose count rises while the text stays the same, and a log line."""
+        log = self._log.error if problem.fault is Fault.US else self._log.warning
+        log(problem.text, canary=str(key), fault=problem.fault.value, todo=problem.todo)
+        if raw is not None:
+            self._events.record(raw, "Warning", f"{problem.text} {problem.todo}".strip())
+
+    def deleted(self, compiled: CompiledCanary, raw: Obj, target: Obj | None) -> None:
+        """A Canary is gone. Without `revertOnDeletion` its target may be left at zero replicas, which this reports."""
+        canary, kind = compiled.canary, compiled.workload
+        if canary.spec.revert_on_deletion or canary.status.phase in NEVER_ASLEEP or kind is None or target is None:
+            return
+        if kind.scalable and kind.at_zero(target) and "deletionTimestamp" not in target["metadata"]:
+            self.tell(canary, raw, Say("Warning", reasons.left_asleep(canary), Phase.TERMINATED.value, ""))
 
     async def heard(self, canary: Canary) -> None:
         """Give those who are told a moment to hear of it."""

@@ -5,15 +5,22 @@ Read anew for every check, so that a changed template or a rotated Secret works 
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from pyflagger.api.canary import Canary, Metric, MetricTemplate
 from pyflagger.api.facts import Fault, Problem
+from pyflagger.api.parse import Invalid, parse_metric_template
+from pyflagger.kube.client import Client
+from pyflagger.kube.errors import ApiError, NotFound
+from pyflagger.kube.resources import METRIC_TEMPLATES, SECRETS
 from pyflagger.metrics.base import MetricError, Provider, ProviderError, Settings
 from pyflagger.metrics.prometheus import Prometheus
 from pyflagger.metrics.registry import provider_for
+from pyflagger.operator.observe.store import Store
 from pyflagger.operator.options import Options
 from pyflagger.wire import shown_url
 
@@ -30,6 +37,28 @@ class Lookups:
     template: Callable[[str, str], Awaitable[MetricTemplate | Problem | None]]
     secret: Callable[[str, str], Awaitable[Secret | Problem | None]]
     revision: Callable[[str, str], Awaitable[str | Problem]] | None = None
+
+
+def cluster_lookups(client: Client, store: Store) -> Lookups:
+    """Templates from the watch cache; Secrets, which are not watched, from the API server."""
+
+    async def template(namespace: str, name: str) -> MetricTemplate | Problem | None:
+        raw = store.get(METRIC_TEMPLATES.ref(namespace, name))
+        try:
+            return parse_metric_template(raw) if raw is not None else None
+        except Invalid as invalid:
+            return invalid.problems[0]
+
+    async def secret(namespace: str, name: str) -> Secret | Problem | None:
+        try:
+            raw = await client.get(SECRETS, namespace, name)
+            return {key: base64.b64decode(text) for key, text in (raw.get("data") or {}).items()}
+        except NotFound:
+            return None
+        except (ApiError, binascii.Error) as error:
+            return Problem(Fault.CLUSTER, str(error), f"Check secret {name} in namespace {namespace}.")
+
+    return Lookups(template, secret)
 
 
 class Failed(Exception):

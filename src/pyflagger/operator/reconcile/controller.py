@@ -11,7 +11,7 @@ from pyflagger.kube.cache import Change
 from pyflagger.kube.configs import Configs
 from pyflagger.kube.resources import CANARIES
 from pyflagger.objects import Key, Ref, Resource
-from pyflagger.operator.act.farewell import Farewell
+from pyflagger.operator.act.announcer import Announcer
 from pyflagger.operator.observe.rivals import Rivals
 from pyflagger.operator.observe.situation import Observer, Seen
 from pyflagger.operator.observe.store import Store
@@ -35,7 +35,7 @@ class Controller:
         observer: Observer,
         reconciler: Reconciler[Seen],
         telemetry: Telemetry,
-        farewell: Farewell,
+        announcer: Announcer,
     ) -> None:
         self._store, self._configs, self._watchers, self._rivals, self._observer = (
             store,
@@ -44,7 +44,7 @@ class Controller:
             rivals,
             observer,
         )
-        self._reconciler, self._telemetry, self._farewell = reconciler, telemetry, farewell
+        self._reconciler, self._telemetry, self._announcer = reconciler, telemetry, announcer
         self._keys: set[Key] = set()
         self._acting = False
         self._task: asyncio.Task[None] | None = None
@@ -68,9 +68,9 @@ class Controller:
         await self._reconciler.stop()
 
     def wedged(self) -> str | None:
-        """For /healthz: whether the scheduler has ended while it should run."""
+        """For /healthz: whether the workqueue has ended while it should run."""
         if self._task is not None and self._task.done() and self._acting:
-            return "the scheduler has ended"
+            return "the workqueue has ended"
         return None
 
     def _add(self, key: Key) -> None:
@@ -92,7 +92,7 @@ class Controller:
             if compiled:
                 self._telemetry.forget(compiled.canary)
             if compiled and change.old and self._acting:
-                self._farewell.tell(compiled, change.old)
+                self._announcer.deleted(compiled, change.old, self._store.get(compiled.target))
             self._keys.discard(key)
             self._observer.forget(key)
             self._reconciler.forget(key)

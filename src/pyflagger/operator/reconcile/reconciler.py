@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, Generic
 
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import Action, Alert, Count, Decision, Ensure, Remember, Say
-from pyflagger.core.situation import Need, Result, Situation
+from pyflagger.core.situation import Need
 from pyflagger.core.transitions import BLOCKED
 from pyflagger.kube.client import ApiError, Conflict, Forbidden, NotLeader
 from pyflagger.objects import Key
 from pyflagger.operator.act.render import Moved
 from pyflagger.operator.observe.situation import NotYet
+from pyflagger.operator.reconcile.ports import Ports, Seen
 from pyflagger.operator.reconcile.workqueue import Workqueue
 from pyflagger.operator.state import State
 from pyflagger.plugins import PluginFailed
@@ -42,32 +42,6 @@ class Stuck(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.text)
         self.problem = problem
-
-
-class Observed(Protocol):
-    """What `observe` returns: the situation, and whatever `apply` needs to carry a decision out."""
-
-    @property
-    def situation(self) -> Situation:
-        """The facts."""
-
-
-Seen = TypeVar("Seen", bound=Observed)
-
-
-@dataclass(frozen=True, slots=True)
-class Ports(Generic[Seen]):
-    """The worker's senses and hands, so that its loop can be tested without a cluster."""
-
-    observe: Callable[[Key, State], Seen | None]
-    gather: Callable[[Seen, Need], Awaitable[Result]]
-    apply: Callable[[Seen, State, Action], Awaitable[int]]
-    """Carries an action out; the number of writes to the cluster that it took."""
-
-    complain: Callable[[Key, Problem], None]
-    judged: Callable[[Seen, float], None]
-    decided: Callable[[Key, Decision], None]
-    late: Callable[[float], None]
 
 
 class Reconciler(Generic[Seen]):
@@ -181,23 +155,19 @@ class Reconciler(Generic[Seen]):
         state.stop_gathering()
         if state.began is None:
             state.began = self._clock.monotonic()
-        state.gathering = asyncio.get_running_loop().create_task(self._ask(key, state, seen, decision.needs))
+        state.gathering = asyncio.get_running_loop().create_task(self._ask(key, state, seen, decision.needs[0]))
 
-    async def _ask(self, key: Key, state: State, seen: Seen, needs: Sequence[Need]) -> None:
-        """Gather one need after the other, as long as the answers so far leave the decision wanting more."""
-        while needs:
-            state.asking = needs[0]
-            try:
-                state.evidence[needs[0]] = await self._ports.gather(seen, needs[0])
-            except Exception as error:
-                self._log.exception("a check failed", canary=str(key))
-                state.asking = state.gathering = None
-                self._failed(key, state, _ours(error))
-                return
-            # After the last of them the look that follows decides.
-            needs = decide(replace(seen.situation, evidence=dict(state.evidence))).needs if needs[1:] else ()
+    async def _ask(self, key: Key, state: State, seen: Seen, need: Need) -> None:
+        """Gather one need beside the reconciliation, which goes on when there is a result."""
+        state.asking = need
+        try:
+            state.evidence[need] = await self._ports.gather(seen, need)
+        except Exception as error:
+            self._log.exception("a check failed", canary=str(key))
+            self._failed(key, state, _ours(error))
+        else:
+            self.queue.add(key)
         state.asking = state.gathering = None
-        self.queue.add(key)
 
     def _set_alarm(self, key: Key, state: State, decision: Decision | None) -> None:
         if decision is None:
@@ -220,7 +190,7 @@ class Reconciler(Generic[Seen]):
             self._failed(key, state, problem)
 
     def _failed(self, key: Key, state: State, problem: Problem) -> None:
-        self._ports.complain(key, problem)
+        self._ports.failed(key, problem)
         self._retry(key, state)
 
     def _retry(self, key: Key, state: State) -> None:

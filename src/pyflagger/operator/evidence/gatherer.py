@@ -1,0 +1,33 @@
+"""Finds out what a decision needs to know, each need from whoever has the answer.
+
+Called through `operator.ports`, one need at a time.
+"""
+
+from __future__ import annotations
+
+from pyflagger.core.situation import FindManager, FindTrouble, Need, Result
+from pyflagger.kube.client import Client
+from pyflagger.operator.evidence.field_managers import find_manager
+from pyflagger.operator.evidence.metrics import Checks
+from pyflagger.operator.evidence.pod_troubles import find_trouble
+from pyflagger.operator.observe.compiled import CompiledCanary
+from pyflagger.operator.observe.store import Store
+from pyflagger.operator.spectator import Spectator
+
+
+class Gatherer:
+    """Gathers evidence for every canary. `spectator` learns of each check of a release."""
+
+    def __init__(self, client: Client, store: Store, checks: Checks, spectator: Spectator) -> None:
+        self._client, self._store, self._checks, self._spectator = client, store, checks, spectator
+
+    async def gather(self, compiled: CompiledCanary, need: Need) -> Result:
+        """The answer to one need; a check that fails is a Result, too."""
+        if isinstance(need, FindManager):
+            return await find_manager(self._client, compiled)
+        if isinstance(need, FindTrouble):
+            ref = compiled.target if need.role == "canary" else compiled.primary
+            return await find_trouble(self._client, self._store.get(ref))
+        result = await self._checks.run(need, compiled.canary)
+        self._spectator.asked(compiled.canary, need, result)
+        return result

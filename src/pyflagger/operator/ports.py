@@ -1,0 +1,73 @@
+"""The reconciler's ports on a real cluster: joins the rooms that observe, gather, act and report.
+
+Built by `operator.run`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyflagger.api.canary import Phase
+from pyflagger.api.facts import Problem, Route
+from pyflagger.core.decision import Action, Decision
+from pyflagger.core.situation import Need, Result
+from pyflagger.kube.resources import CANARIES
+from pyflagger.objects import Key
+from pyflagger.operator.act.announcer import Announcer
+from pyflagger.operator.act.executor import Executor
+from pyflagger.operator.evidence.gatherer import Gatherer
+from pyflagger.operator.observe.situation import Observer, Seen
+from pyflagger.operator.observe.store import Store
+from pyflagger.operator.process.telemetry import Telemetry
+from pyflagger.operator.spectator import Spectator
+from pyflagger.operator.state import State
+
+NEVER_RUN = frozenset({Phase.NEW, Phase.INITIALIZING, Phase.TERMINATING})
+"""Phases in which there is no run whose weights could be exposed as metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPorts:
+    """Implements `reconcile.ports.Ports`."""
+
+    observer: Observer
+    gatherer: Gatherer
+    executor: Executor
+    store: Store
+    announcer: Announcer
+    telemetry: Telemetry
+    spectator: Spectator
+
+    def observe(self, key: Key, state: State) -> Seen | None:
+        """The canary as the cache shows it; its live weights become metrics."""
+        seen = self.observer.observe(key, state)
+        if seen and isinstance(seen.situation.route, Route) and seen.compiled.canary.status.phase not in NEVER_RUN:
+            self.telemetry.route(seen.compiled.canary, seen.situation.route)
+        return seen
+
+    async def gather(self, seen: Seen, need: Need) -> Result:
+        """Ask the metrics provider, the webhook or the API server."""
+        return await self.gatherer.gather(seen.compiled, need)
+
+    async def apply(self, seen: Seen, state: State, action: Action) -> int:
+        """Write to the API server, or report."""
+        return await self.executor.apply(seen, state, action)
+
+    def failed(self, key: Key, problem: Problem) -> None:
+        """An Event, a metric and a log line."""
+        compiled = self.observer.last_compiled(key)
+        if compiled:
+            self.telemetry.failed(compiled.target.name, key.namespace, problem.fault.value)
+        self.announcer.failed(key, self.store.get(CANARIES.ref(*key)), problem)
+
+    def judged(self, seen: Seen, seconds: float) -> None:
+        """A histogram of how long rounds take."""
+        self.telemetry.judged(seen.compiled.canary, seconds)
+
+    def decided(self, key: Key, decision: Decision) -> None:
+        """For the live view of a demo."""
+        self.spectator.decided(key, decision)
+
+    def late(self, seconds: float) -> None:
+        """A histogram of how late rounds are."""
+        self.telemetry.lag(seconds)
