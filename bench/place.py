@@ -26,7 +26,7 @@ from pyflagger.clock import SystemClock
 from pyflagger.kube.client import Client
 from pyflagger.kube.http import AiohttpTransport, find
 from pyflagger.objects import Obj
-from pyflagger.sandbox.network.ingress import free_port
+from pyflagger_sandbox.network.ingress import free_port
 
 ACCOUNT_NAMESPACE, ACCOUNT = "flagger-system", "flagger"
 OPERATOR = f"system:serviceaccount:{ACCOUNT_NAMESPACE}:{ACCOUNT}"

@@ -21,7 +21,7 @@ from bench.place import Place, place
 from bench.process import ROOT, Watched, cpu_seconds, python, quantile, scrape
 from bench.witness import Request, Witness, bill, crooked, first_step, gaps
 from pyflagger.clock import SystemClock
-from pyflagger.sandbox.network.ingress import free_port
+from pyflagger_sandbox.network.ingress import free_port
 from stage.fleet import IDEAL_SECONDS, INTERVAL, STEPS
 
 TICKS = len(STEPS) + 1

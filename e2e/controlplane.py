@@ -23,7 +23,7 @@ from signal import SIGTERM, Signals
 from typing import Any
 
 from e2e.parts import Parts
-from pyflagger.sandbox.network.ingress import free_port
+from pyflagger_sandbox.network.ingress import free_port
 
 READY_SECONDS_MAX = 120.0
 STOP_SECONDS_MAX = 10.0

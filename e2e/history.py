@@ -10,7 +10,7 @@ from typing import Any
 from e2e.controlplane import Child
 from e2e.place import Place
 from pyflagger.objects import Obj
-from pyflagger.sandbox.network.ingress import find
+from pyflagger_sandbox.network.ingress import find
 
 
 class History:

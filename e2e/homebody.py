@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pyflagger.sandbox.kubelet.images import Entry, Launch, Process, StartFailed
-from pyflagger.sandbox.kubelet.programs import podinfo
+from pyflagger_sandbox.kubelet.images import Entry, Launch, Process, StartFailed
+from pyflagger_sandbox.kubelet.programs import podinfo
 
 
 async def start(launch: Launch) -> Process:

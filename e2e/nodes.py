@@ -9,10 +9,10 @@ from dataclasses import replace
 from functools import partial
 
 from pyflagger.objects import Create, Obj, Patch, Write, part
-from pyflagger.sandbox.controllers import scheduler
-from pyflagger.sandbox.controllers.cache import View
-from pyflagger.sandbox.controllers.manager import Controller
-from pyflagger.sandbox.controllers.outcome import NOTHING, Outcome
+from pyflagger_sandbox.controllers import scheduler
+from pyflagger_sandbox.controllers.cache import View
+from pyflagger_sandbox.controllers.manager import Controller
+from pyflagger_sandbox.controllers.outcome import NOTHING, Outcome
 
 
 def look(view: View, namespace: str, name: str, now: float) -> Outcome:

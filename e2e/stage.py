@@ -29,7 +29,7 @@ from e2e.controlplane import Child, ControlPlane
 from e2e.evidence import Evidence
 from e2e.parts import parts
 from pyflagger.objects import Obj
-from pyflagger.sandbox.network.ingress import find, free_port
+from pyflagger_sandbox.network.ingress import find, free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS_MAX = 60.0

@@ -18,7 +18,7 @@ from e2e.apps import IMAGE, app, canary, settings
 from e2e.controlplane import Child
 from e2e.place import Place, until
 from e2e.stage import Stage, manifests
-from pyflagger.sandbox.network.ingress import free_port
+from pyflagger_sandbox.network.ingress import free_port
 
 AUDIENCE = "flagger-loadtester"
 BINDING = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/flagger-loadtester"

@@ -25,17 +25,17 @@ from pyflagger.cli.stage import Commands
 from pyflagger.clock import SystemClock
 from pyflagger.kube.http import AiohttpTransport, find
 from pyflagger.operator.process.http import AiohttpHttp
-from pyflagger.sandbox.cluster import kept_environment
-from pyflagger.sandbox.kubelet.cluster import Workers
-from pyflagger.sandbox.kubelet.images import Launch
-from pyflagger.sandbox.kubelet.local import LocalRuntime
-from pyflagger.sandbox.kubelet.network import Addresses
-from pyflagger.sandbox.kubelet.programs import builtin_images
-from pyflagger.sandbox.metrics import Target, external_prometheus
-from pyflagger.sandbox.network.ingress import Access, Traefik
-from pyflagger.sandbox.network.names import Address, Names
-from pyflagger.sandbox.network.proxy import ForwardProxy
-from pyflagger.sandbox.targets import pod_targets
+from pyflagger_sandbox.cluster import kept_environment
+from pyflagger_sandbox.kubelet.cluster import Workers
+from pyflagger_sandbox.kubelet.images import Launch
+from pyflagger_sandbox.kubelet.local import LocalRuntime
+from pyflagger_sandbox.kubelet.network import Addresses
+from pyflagger_sandbox.kubelet.programs import builtin_images
+from pyflagger_sandbox.metrics import Target, external_prometheus
+from pyflagger_sandbox.network.ingress import Access, Traefik
+from pyflagger_sandbox.network.names import Address, Names
+from pyflagger_sandbox.network.proxy import ForwardProxy
+from pyflagger_sandbox.targets import pod_targets
 
 POD_NETWORK = "10.244.0.0/16"
 API_HOST = "10.244.0.1"

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import aiohttp
 from aiohttp import web
 
-from pyflagger.sandbox.network.ingress import free_port
+from pyflagger_sandbox.network.ingress import free_port
 
 READS = ("GET", "HEAD")
 HOP = frozenset({"host", "connection", "transfer-encoding", "content-length", "accept-encoding", "content-encoding"})

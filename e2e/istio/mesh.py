@@ -20,7 +20,7 @@ from e2e.parts import envoy
 from e2e.place import until
 from e2e.stage import Stage
 from pyflagger.objects import Obj
-from pyflagger.sandbox.network.ingress import free_port
+from pyflagger_sandbox.network.ingress import free_port
 
 HOST = "127.0.0.1"
 NAMESPACE = "istio-system"

@@ -16,7 +16,7 @@ from e2e.parts import contour, envoy
 from e2e.place import until
 from e2e.stage import Stage
 from pyflagger.objects import Obj
-from pyflagger.sandbox.network.ingress import OBSERVED, find, free_port
+from pyflagger_sandbox.network.ingress import OBSERVED, find, free_port
 
 HOST = "127.0.0.1"
 NAMESPACE = "gateways"

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from manifests import GOOD, analysed, good
 
+from pyflagger.admission import crd as admission
+from pyflagger.admission import structural
 from pyflagger.api.crds import crds
 from pyflagger.api.parse import Invalid, parse_canary
 from pyflagger.api.status import Phase
 from pyflagger.cli.main import main
-from pyflagger.sandbox.apiserver import crd as admission
-from pyflagger.sandbox.apiserver import structural
 
 CRDS = {definition["spec"]["names"]["kind"]: definition for definition in crds()}
 

@@ -28,10 +28,11 @@ from pyflagger.cli.demo.views import Lines, check, line, summary
 from pyflagger.cli.demo.visitors import Tally
 from pyflagger.cli.main import COMMANDS, COMPLETING, SERVICES, command_line, main
 from pyflagger.cli.people import Commands
-from pyflagger.cli.stage import Broken, Interrupted, interruptible, while_whole
+from pyflagger.cli.signals import Interrupted, interruptible
+from pyflagger.cli.stage import Broken, while_whole
 from pyflagger.operator.options import parse
-from pyflagger.sandbox.cluster import replaceable
-from pyflagger.sandbox.trouble import MissingExtra
+from pyflagger_sandbox.cluster import replaceable
+from pyflagger_sandbox.trouble import MissingExtra
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

@@ -16,8 +16,8 @@ from pyflagger.clock import SystemClock
 from pyflagger.kube.cache import Change
 from pyflagger.kube.resources import CANARIES
 from pyflagger.objects import Obj
-from pyflagger.sandbox.network.ingress import Access, arguments
-from pyflagger.sandbox.network.routes import GATEWAY_API, TRAEFIK
+from pyflagger_sandbox.network.ingress import Access, arguments
+from pyflagger_sandbox.network.routes import GATEWAY_API, TRAEFIK
 
 
 def given(text: str) -> SimpleCookie:

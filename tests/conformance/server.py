@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 from pyflagger.clock import SystemClock
 from pyflagger.kube.http import AiohttpTransport, find
 from pyflagger.kube.protocol import ApiRequest, Transport
-from pyflagger.sandbox.apiserver.server import ApiServer
-from pyflagger.sandbox.apiserver.transport import InProcess
-from pyflagger.sandbox.kubelet.cluster import start
-from pyflagger.sandbox.kubelet.runtime import InstantRuntime
+from pyflagger_sandbox.apiserver.server import ApiServer
+from pyflagger_sandbox.apiserver.transport import InProcess
+from pyflagger_sandbox.kubelet.cluster import start
+from pyflagger_sandbox.kubelet.runtime import InstantRuntime
 
 KUBECONFIG = os.environ.get("CONFORMANCE_KUBECONFIG", "")
 MERGE, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"

@@ -26,8 +26,8 @@ from pyflagger.metrics.gotemplate.errors import OUTPUT_MAX
 from pyflagger.metrics.registry import known_types, provider_for
 from pyflagger.metrics.template import TemplateError, Variables, render
 from pyflagger.objects import Obj
-from pyflagger.sandbox.metrics import Api, Engine, Store, labels_of
 from pyflagger.wire import HttpAnswer
+from pyflagger_sandbox.metrics import Api, Engine, Store, labels_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from pyflagger.kube.cache import Cache, Change
 from pyflagger.kube.client import Client
 from pyflagger.kube.resources import CONFIG_MAPS, DEPLOYMENTS, SERVICES
 from pyflagger.objects import Ref
-from pyflagger.sandbox.apiserver.faults import Broken, server_error
-from pyflagger.sandbox.apiserver.server import ApiServer
-from pyflagger.sandbox.apiserver.transport import InProcess
+from pyflagger_sandbox.apiserver.faults import Broken, server_error
+from pyflagger_sandbox.apiserver.server import ApiServer
+from pyflagger_sandbox.apiserver.transport import InProcess
 
 pytestmark = pytest.mark.looptime
 

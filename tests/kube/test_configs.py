@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
+from pyflagger.admission.errors import ApiError
 from pyflagger.clock import LoopClock
 from pyflagger.kube.cache import Cache
 from pyflagger.kube.client import Client, Conflict
 from pyflagger.kube.configs import READS_MAX, Configs
 from pyflagger.kube.resources import CONFIG_MAPS, SECRETS
 from pyflagger.objects import UNREAD, Delete, Ref
-from pyflagger.sandbox.apiserver.errors import ApiError
-from pyflagger.sandbox.apiserver.faults import server_error
-from pyflagger.sandbox.apiserver.server import ApiServer
-from pyflagger.sandbox.apiserver.transport import InProcess
+from pyflagger_sandbox.apiserver.faults import server_error
+from pyflagger_sandbox.apiserver.server import ApiServer
+from pyflagger_sandbox.apiserver.transport import InProcess
 
 pytestmark = pytest.mark.looptime
 

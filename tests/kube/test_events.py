@@ -10,9 +10,9 @@ from pyflagger.clock import LoopClock
 from pyflagger.kube.client import Client
 from pyflagger.kube.events import MESSAGE_MAX, NAME_MAX, QUEUE_MAX, SAME_SECONDS, Events
 from pyflagger.kube.resources import EVENTS
-from pyflagger.sandbox.apiserver.faults import Broken, busy, server_error
-from pyflagger.sandbox.apiserver.server import ApiServer
-from pyflagger.sandbox.apiserver.transport import InProcess
+from pyflagger_sandbox.apiserver.faults import Broken, busy, server_error
+from pyflagger_sandbox.apiserver.server import ApiServer
+from pyflagger_sandbox.apiserver.transport import InProcess
 
 pytestmark = pytest.mark.looptime
 

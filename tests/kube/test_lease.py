@@ -11,10 +11,10 @@ from pyflagger.clock import LoopClock
 from pyflagger.kube.client import Client, NotLeader
 from pyflagger.kube.lease import NAME, Elector, Timing
 from pyflagger.kube.resources import LEASES
-from pyflagger.sandbox.apiserver.faults import Broken, modified, server_error, writes
-from pyflagger.sandbox.apiserver.messages import Request
-from pyflagger.sandbox.apiserver.server import ApiServer
-from pyflagger.sandbox.apiserver.transport import InProcess
+from pyflagger_sandbox.apiserver.faults import Broken, modified, server_error, writes
+from pyflagger_sandbox.apiserver.messages import Request
+from pyflagger_sandbox.apiserver.server import ApiServer
+from pyflagger_sandbox.apiserver.transport import InProcess
 
 pytestmark = pytest.mark.looptime
 
@@ -298,7 +298,7 @@ async def test_without_the_right_to_leases_nobody_leads() -> None:
     place = await Place().begin()
 
     def denied(request: Request) -> Exception:
-        from pyflagger.sandbox.apiserver.errors import ApiError
+        from pyflagger.admission.errors import ApiError
 
         return ApiError(403, "Forbidden", "leases is forbidden", {})
 

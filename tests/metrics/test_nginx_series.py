@@ -10,7 +10,7 @@ pytest.importorskip("promql_parser")
 
 from pyflagger.metrics.builtin import DIALECTS, named_for
 from pyflagger.metrics.template import Variables, render
-from pyflagger.sandbox.metrics import Engine, Store, Vector, labels_of
+from pyflagger_sandbox.metrics import Engine, Store, Vector, labels_of
 
 ROW = DIALECTS["nginx"]
 WHO = Variables("cart", "my-shop", "cart", "cart-web", "edge", "cart", "1m")

@@ -15,8 +15,8 @@ from pyflagger.kube.protocol import ApiAnswer, ApiRequest
 from pyflagger.kube.resources import LEASES
 from pyflagger.operator.options import Options
 from pyflagger.operator.run import serve
-from pyflagger.sandbox.apiserver.server import ApiServer
-from pyflagger.sandbox.apiserver.transport import InProcess
+from pyflagger_sandbox.apiserver.server import ApiServer
+from pyflagger_sandbox.apiserver.transport import InProcess
 from stage.stage import Script, healthy
 
 pytestmark = pytest.mark.looptime

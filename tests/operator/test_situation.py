@@ -23,8 +23,8 @@ from pyflagger.operator.observe.watchers import Watchers
 from pyflagger.operator.options import Options
 from pyflagger.operator.state import State
 from pyflagger.routing.ingresses import INGRESSES
-from pyflagger.sandbox.apiserver.server import ApiServer
-from pyflagger.sandbox.apiserver.transport import InProcess
+from pyflagger_sandbox.apiserver.server import ApiServer
+from pyflagger_sandbox.apiserver.transport import InProcess
 from stage.manifests import canary
 from stage.stage import path_of
 

@@ -30,10 +30,10 @@ from pyflagger.clock import Clock, SystemClock
 from pyflagger.kube.cache import Cache
 from pyflagger.kube.client import Client
 from pyflagger.kube.http import AiohttpTransport, find
-from pyflagger.sandbox.kubelet.cluster import Workers
-from pyflagger.sandbox.kubelet.runtime import InstantRuntime
-from pyflagger.sandbox.network.ingress import free_port
 from pyflagger.wire import HttpRequest
+from pyflagger_sandbox.kubelet.cluster import Workers
+from pyflagger_sandbox.kubelet.runtime import InstantRuntime
+from pyflagger_sandbox.network.ingress import free_port
 from stage.stage import Hands, broken, vector
 
 PATIENCE = 3600.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyflagger.sandbox import leftovers
+from pyflagger_sandbox import leftovers
 
 LATER = 4_000_000_000.0
 

@@ -16,9 +16,9 @@ import yaml
 from pyflagger.clock import LoopClock
 from pyflagger.kube.protocol import ApiRequest
 from pyflagger.objects import Obj
-from pyflagger.sandbox.apiserver.server import ApiServer
-from pyflagger.sandbox.apiserver.transport import InProcess
-from pyflagger.sandbox.network.ingress import find
+from pyflagger_sandbox.apiserver.server import ApiServer
+from pyflagger_sandbox.apiserver.transport import InProcess
+from pyflagger_sandbox.network.ingress import find
 
 ROOT = Path(__file__).resolve().parents[2]
 CHARTS = ROOT / "charts"

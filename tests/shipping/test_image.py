@@ -77,4 +77,4 @@ def test_the_wheel_is_whole(wheel: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts and not fnmatch(path.name, "*.pyc")
     }
     assert wanted - names == set()
-    assert {name.split("/")[0].partition("-")[0] for name in names} == {"pyflagger"}
+    assert {name.split("/")[0].partition("-")[0] for name in names} == {"pyflagger", "pyflagger_sandbox"}

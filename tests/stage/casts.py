@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyflagger.objects import Obj
-from pyflagger.sandbox.network.routes import KEDA
+from pyflagger_sandbox.network.routes import KEDA
 from stage import twins
 from stage.manifests import analysis, canary, deployment, image, ingress
 from stage.stage import Stage

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pyflagger.kube.resources import CANARIES
-from pyflagger.sandbox.apiserver.server import Audited
+from pyflagger_sandbox.apiserver.server import Audited
 from stage.manifests import analysis, canary, deployment, image, ingress, settings
 from stage.stage import Stage
 

@@ -17,8 +17,8 @@ from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream
 from pyflagger.kube.resources import DEPLOYMENTS, resource_of
 from pyflagger.objects import Obj, Ref
 from pyflagger.operator.run import Operator
-from pyflagger.sandbox.apiserver.transport import InProcess
 from pyflagger.wire import HttpAnswer, HttpRequest
+from pyflagger_sandbox.apiserver.transport import InProcess
 from stage.stage import Stage
 
 INGRESSES = resource_of(Ref("networking.k8s.io/v1", "Ingress", "", ""))

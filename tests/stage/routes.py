@@ -11,7 +11,7 @@ from typing import Any
 from pyflagger.kube.errors import ApiError
 from pyflagger.objects import Obj, Resource
 from pyflagger.routing.registry import PROVIDERS
-from pyflagger.sandbox.network.routes import definition
+from pyflagger_sandbox.network.routes import definition
 from stage.stage import MERGE, Stage
 
 BUILT_IN = ("", "networking.k8s.io")

@@ -18,13 +18,13 @@ from pyflagger.objects import Obj
 from pyflagger.operator.options import Options
 from pyflagger.operator.run import Operator
 from pyflagger.operator.spectator import Spectator
-from pyflagger.sandbox.apiserver.server import ApiServer, Audited
-from pyflagger.sandbox.apiserver.transport import InProcess
-from pyflagger.sandbox.controllers.manager import Controller
-from pyflagger.sandbox.controllers.registry import CONTROLLERS
-from pyflagger.sandbox.kubelet.cluster import Workers, start
-from pyflagger.sandbox.kubelet.runtime import InstantRuntime
 from pyflagger.wire import HttpAnswer, HttpRequest
+from pyflagger_sandbox.apiserver.server import ApiServer, Audited
+from pyflagger_sandbox.apiserver.transport import InProcess
+from pyflagger_sandbox.controllers.manager import Controller
+from pyflagger_sandbox.controllers.registry import CONTROLLERS
+from pyflagger_sandbox.kubelet.cluster import Workers, start
+from pyflagger_sandbox.kubelet.runtime import InstantRuntime
 from stage.meter import Meter, Unmetered
 
 MERGE = "application/merge-patch+json"

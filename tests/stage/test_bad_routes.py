@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pyflagger.objects import Obj
-from pyflagger.sandbox.network.routes import definition
+from pyflagger_sandbox.network.routes import definition
 from stage.manifests import canary
 from stage.routes import Else, accept, definitions, everybody, main_kind, shares
 from stage.trouble import PROMPT_SECONDS, Pair

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from pyflagger.admission.errors import ApiError
 from pyflagger.kube.events import EVENTS_OF_A_TEXT
 from pyflagger.objects import Obj
-from pyflagger.sandbox.apiserver.errors import ApiError
-from pyflagger.sandbox.apiserver.messages import Request
+from pyflagger_sandbox.apiserver.messages import Request
 from stage.manifests import MAX, STEP, analysis, canary
 from stage.trouble import Pair
 

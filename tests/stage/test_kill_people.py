@@ -15,7 +15,7 @@ import pytest
 from pyflagger.kube.cache import Cache, Change
 from pyflagger.kube.resources import CANARIES, DEPLOYMENTS, SERVICES, resource_of
 from pyflagger.objects import Obj, Ref, Resource
-from pyflagger.sandbox.network.routes import KEDA
+from pyflagger_sandbox.network.routes import KEDA
 from stage import manifests, twins
 from stage.casts import scaled_object
 from stage.mortal import image_of

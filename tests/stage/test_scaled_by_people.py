@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyflagger.objects import Obj
-from pyflagger.sandbox.network.routes import KEDA as DEFINITIONS
+from pyflagger_sandbox.network.routes import KEDA as DEFINITIONS
 from stage import manifests, twins
 from stage.casts import scaled_object
 from stage.story import Story

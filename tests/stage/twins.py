@@ -9,13 +9,13 @@ from pyflagger.kube.cache import Cache, Change
 from pyflagger.kube.resources import learn
 from pyflagger.objects import Create, Obj, Patch, ref_of
 from pyflagger.objects import Resource as Kind
-from pyflagger.sandbox.controllers.cache import View
-from pyflagger.sandbox.controllers.client import RESOURCES, Resource
-from pyflagger.sandbox.controllers.manager import Controller
-from pyflagger.sandbox.controllers.outcome import NOTHING, Outcome
-from pyflagger.sandbox.controllers.owned import itself
-from pyflagger.sandbox.network.routes import definition
 from pyflagger.workloads.knative import REVISIONS as REVISION
+from pyflagger_sandbox.controllers.cache import View
+from pyflagger_sandbox.controllers.client import RESOURCES, Resource
+from pyflagger_sandbox.controllers.manager import Controller
+from pyflagger_sandbox.controllers.outcome import NOTHING, Outcome
+from pyflagger_sandbox.controllers.owned import itself
+from pyflagger_sandbox.network.routes import definition
 from stage.stage import Stage
 
 RESOURCES["ScaledObject"] = Resource("keda.sh/v1alpha1", "scaledobjects")

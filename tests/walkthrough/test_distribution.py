@@ -45,12 +45,12 @@ def run(bare: Path, *words: str, said: str = "") -> subprocess.CompletedProcess[
 
 
 def test_both_hold_what_they_should(built: Path) -> None:
-    """Code and data of the package in the wheel; all that a build and the tests need in the archive."""
+    """Code and data of both packages in the wheel; all that a build and the tests need in the archive."""
     (wheel,), (archive,) = built.glob("*.whl"), built.glob("*.tar.gz")
     packed = set(zipfile.ZipFile(wheel).namelist())
-    source = {str(path.relative_to(ROOT / "src")) for path in files(ROOT / "src/pyflagger")}
+    source = {str(path.relative_to(ROOT / "src")) for path in files(ROOT / "src")}
     assert source <= packed
-    assert {name.split("/")[0] for name in packed} == {"pyflagger", "pyflagger-0.1.0.dist-info"}
+    assert {name.split("/")[0] for name in packed} == {"pyflagger", "pyflagger_sandbox", "pyflagger-0.1.0.dist-info"}
     with tarfile.open(archive) as tar:
         shipped = {name.partition("/")[2] for name in tar.getnames()}
     kept = {"Makefile", "README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml", "kustomize/crds/crds.yaml"}

@@ -10,16 +10,16 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
+from pyflagger.admission import crd, schema
+from pyflagger.admission.builtin import builtin
+from pyflagger.admission.errors import ApiError
+from pyflagger.admission.resource import Resource
+from pyflagger.admission.rules import Rules
+from pyflagger.admission.schema import Type
 from pyflagger.api.crds import crds
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.api.names import API_VERSION, GROUP
 from pyflagger.objects import Obj
-from pyflagger.sandbox.apiserver import crd, schema
-from pyflagger.sandbox.apiserver.builtin import builtin
-from pyflagger.sandbox.apiserver.errors import ApiError
-from pyflagger.sandbox.apiserver.resource import Resource
-from pyflagger.sandbox.apiserver.rules import Rules
-from pyflagger.sandbox.apiserver.schema import Type
 
 GONE: Mapping[tuple[str, str], str] = {
     ("extensions/v1beta1", "Ingress"): "networking.k8s.io/v1",

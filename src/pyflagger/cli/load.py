@@ -14,7 +14,7 @@ import aiohttp
 import click
 
 from pyflagger.cli.people import Duration, Words, call
-from pyflagger.cli.stage import Interrupted, interruptible
+from pyflagger.cli.signals import Interrupted, interruptible
 from pyflagger.clock import Clock, SystemClock
 
 ANSWER_SECONDS_MAX = 10.0

@@ -18,11 +18,12 @@ import click
 
 from pyflagger import logs
 from pyflagger.cli.people import LEVELS, Duration, Provider, Words, call
-from pyflagger.cli.stage import Broken, Interrupted, Staged, interruptible, meshed, routed, staged, while_whole
+from pyflagger.cli.signals import Interrupted, interruptible
+from pyflagger.cli.stage import Broken, Staged, meshed, routed, staged, while_whole
 from pyflagger.clock import SystemClock
 from pyflagger.operator.options import Options
-from pyflagger.sandbox.cluster import Setup
-from pyflagger.sandbox.trouble import CannotStart
+from pyflagger_sandbox.cluster import Setup
+from pyflagger_sandbox.trouble import CannotStart
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 

@@ -7,7 +7,6 @@ everything else as it would in a cluster: by name, over HTTP.
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,10 +22,10 @@ from pyflagger.operator.process import health
 from pyflagger.operator.process.http import AiohttpHttp
 from pyflagger.operator.run import Operator
 from pyflagger.operator.spectator import Spectator
-from pyflagger.sandbox import leftovers
-from pyflagger.sandbox.cluster import Cluster, Setup, kept_environment
-from pyflagger.sandbox.network.routes import FAMILIES, Family
-from pyflagger.sandbox.podinfo import podcli
+from pyflagger_sandbox import leftovers
+from pyflagger_sandbox.cluster import Cluster, Setup, kept_environment
+from pyflagger_sandbox.network.routes import FAMILIES, Family
+from pyflagger_sandbox.podinfo import podcli
 
 Outcome = TypeVar("Outcome")
 MESHES = ("linkerd", "smi")
@@ -67,39 +66,6 @@ async def while_whole(work: Coroutine[Any, Any, Outcome], cluster: Cluster) -> O
         for task in (working, breaking):
             task.cancel()
         await asyncio.wait((working, breaking))
-
-
-class Interrupted(Exception):
-    """A signal said to stop; `number` is which one."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}")
-        self.number = number
-
-
-async def interruptible(work: Coroutine[Any, Any, Outcome]) -> Outcome:
-    """What `work` gives, unless SIGINT, SIGTERM or the end of the terminal comes first.
-
-    `work` is cancelled then and has time to clean up, whatever signals follow. Raises Interrupted.
-    """
-    loop, told = asyncio.get_running_loop(), asyncio.Queue[int]()
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
-        numbers.append(signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, told.put_nowait, number)
-    working, waiting = asyncio.ensure_future(work), asyncio.ensure_future(told.get())
-    try:
-        await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise Interrupted(waiting.result())
-        return working.result()
-    finally:
-        for task in (working, waiting):
-            task.cancel()
-        await asyncio.wait((working, waiting))
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
 class Commands:

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from pyflagger.clock import SystemClock
-from pyflagger.sandbox.apiserver import ApiServer, HttpFront
+from pyflagger_sandbox.apiserver import ApiServer, HttpFront
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
+from pyflagger.admission.errors import not_found
 from pyflagger.clock import SystemClock
-from pyflagger.sandbox.apiserver import portforward, spdy
-from pyflagger.sandbox.apiserver.errors import not_found
-from pyflagger.sandbox.apiserver.http import HttpFront
-from pyflagger.sandbox.apiserver.portforward import Dial
-from pyflagger.sandbox.apiserver.server import ApiServer
+from pyflagger_sandbox.apiserver import portforward, spdy
+from pyflagger_sandbox.apiserver.http import HttpFront
+from pyflagger_sandbox.apiserver.portforward import Dial
+from pyflagger_sandbox.apiserver.server import ApiServer
 
 PATH = "/api/v1/namespaces/test/pods/web/portforward"
 PORT, SILENT, GONE = 80, 81, 82

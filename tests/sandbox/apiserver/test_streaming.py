@@ -10,13 +10,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from pyflagger.admission.errors import not_found
 from pyflagger.clock import SystemClock
-from pyflagger.sandbox.apiserver import streaming
-from pyflagger.sandbox.apiserver.errors import not_found
-from pyflagger.sandbox.apiserver.http import HttpFront
-from pyflagger.sandbox.apiserver.server import ApiServer
-from pyflagger.sandbox.kubelet import commands
-from pyflagger.sandbox.kubelet.commands import Command
+from pyflagger_sandbox.apiserver import streaming
+from pyflagger_sandbox.apiserver.http import HttpFront
+from pyflagger_sandbox.apiserver.server import ApiServer
+from pyflagger_sandbox.kubelet import commands
+from pyflagger_sandbox.kubelet.commands import Command
 
 PATH = "/api/v1/namespaces/test/pods/web/exec"
 STARTED: list[Command] = []

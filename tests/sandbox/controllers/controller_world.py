@@ -9,9 +9,9 @@ from typing import Any
 
 from pyflagger.api.durations import stamp
 from pyflagger.objects import Create, Delete, Obj, Patch, Write, merge_apply
-from pyflagger.sandbox.controllers.cache import View
-from pyflagger.sandbox.controllers.outcome import Outcome
-from pyflagger.sandbox.controllers.registry import CONTROLLERS, KINDS
+from pyflagger_sandbox.controllers.cache import View
+from pyflagger_sandbox.controllers.outcome import Outcome
+from pyflagger_sandbox.controllers.registry import CONTROLLERS, KINDS
 
 START = 1_700_000_000.0
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyflagger.objects import Delete
-from pyflagger.sandbox.controllers import rollout
-from pyflagger.sandbox.controllers.rollout import Bounds
-from pyflagger.sandbox.controllers.templates import matches, template_hash
+from pyflagger_sandbox.controllers import rollout
+from pyflagger_sandbox.controllers.rollout import Bounds
+from pyflagger_sandbox.controllers.templates import matches, template_hash
 
 
 def rolling(surge: int | str, unavailable: int | str) -> dict[str, Any]:

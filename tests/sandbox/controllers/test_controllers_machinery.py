@@ -14,13 +14,13 @@ import pytest
 from pyflagger.clock import LoopClock
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream, TransportError
 from pyflagger.objects import Delete, Obj, Ref
-from pyflagger.sandbox.controllers.cache import Cache, View
-from pyflagger.sandbox.controllers.client import Api, ApiError
-from pyflagger.sandbox.controllers.events import Recorder
-from pyflagger.sandbox.controllers.manager import Controller, Manager
-from pyflagger.sandbox.controllers.outcome import NOTHING, Outcome, Said
-from pyflagger.sandbox.controllers.owned import itself
-from pyflagger.sandbox.controllers.queue import WorkQueue
+from pyflagger_sandbox.controllers.cache import Cache, View
+from pyflagger_sandbox.controllers.client import Api, ApiError
+from pyflagger_sandbox.controllers.events import Recorder
+from pyflagger_sandbox.controllers.manager import Controller, Manager
+from pyflagger_sandbox.controllers.outcome import NOTHING, Outcome, Said
+from pyflagger_sandbox.controllers.owned import itself
+from pyflagger_sandbox.controllers.queue import WorkQueue
 
 pytestmark = pytest.mark.looptime
 

@@ -11,8 +11,8 @@ from controller_world import World, deployment, node
 
 from pyflagger.api.durations import stamp
 from pyflagger.objects import Create, Delete, Patch
-from pyflagger.sandbox.controllers import endpoints, replicaset
-from pyflagger.sandbox.controllers.pods import available_in, to_delete
+from pyflagger_sandbox.controllers import endpoints, replicaset
+from pyflagger_sandbox.controllers.pods import available_in, to_delete
 
 
 def pod(name: str, *, ready_since: float | None = None, **status: Any) -> dict[str, Any]:

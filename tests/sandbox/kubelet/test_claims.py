@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from pyflagger.sandbox.kubelet import network
-from pyflagger.sandbox.kubelet.network import CLAIMS, POD_NETWORKS, SERVICE_NETWORKS, Claim, OneAddress, claim
-from pyflagger.sandbox.trouble import CannotStart
+from pyflagger_sandbox.kubelet import network
+from pyflagger_sandbox.kubelet.network import CLAIMS, POD_NETWORKS, SERVICE_NETWORKS, Claim, OneAddress, claim
+from pyflagger_sandbox.trouble import CannotStart
 
 HOLDER = """
 import sys
-from pyflagger.sandbox.kubelet.network import claim
+from pyflagger_sandbox.kubelet.network import claim
 held = claim()
 print(held.pods, flush=True)
 sys.stdin.read()

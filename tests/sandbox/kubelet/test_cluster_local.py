@@ -15,13 +15,13 @@ import pytest
 from pyflagger.clock import SystemClock
 from pyflagger.kube.protocol import ApiRequest
 from pyflagger.objects import Obj
-from pyflagger.sandbox.apiserver.server import ApiServer
-from pyflagger.sandbox.apiserver.transport import InProcess
-from pyflagger.sandbox.kubelet.cluster import Workers, start
-from pyflagger.sandbox.kubelet.images import Entry, Launch, Process
-from pyflagger.sandbox.kubelet.local import LocalRuntime
-from pyflagger.sandbox.kubelet.network import Addresses, OneAddress, claim
-from pyflagger.sandbox.kubelet.programs import builtin_images, spawn
+from pyflagger_sandbox.apiserver.server import ApiServer
+from pyflagger_sandbox.apiserver.transport import InProcess
+from pyflagger_sandbox.kubelet.cluster import Workers, start
+from pyflagger_sandbox.kubelet.images import Entry, Launch, Process
+from pyflagger_sandbox.kubelet.local import LocalRuntime
+from pyflagger_sandbox.kubelet.network import Addresses, OneAddress, claim
+from pyflagger_sandbox.kubelet.programs import builtin_images, spawn
 
 pytestmark = pytest.mark.xdist_group("pod addresses")
 

@@ -12,11 +12,11 @@ import pytest
 from pyflagger.clock import LoopClock
 from pyflagger.kube.protocol import ApiRequest
 from pyflagger.objects import Obj
-from pyflagger.sandbox.apiserver.faults import Broken, Match, busy, modified, server_error, too_old, writes
-from pyflagger.sandbox.apiserver.server import ApiServer, Audited
-from pyflagger.sandbox.apiserver.transport import InProcess
-from pyflagger.sandbox.kubelet.cluster import Workers, start
-from pyflagger.sandbox.kubelet.runtime import InstantRuntime
+from pyflagger_sandbox.apiserver.faults import Broken, Match, busy, modified, server_error, too_old, writes
+from pyflagger_sandbox.apiserver.server import ApiServer, Audited
+from pyflagger_sandbox.apiserver.transport import InProcess
+from pyflagger_sandbox.kubelet.cluster import Workers, start
+from pyflagger_sandbox.kubelet.runtime import InstantRuntime
 
 pytestmark = pytest.mark.looptime
 

@@ -11,10 +11,10 @@ import pytest
 
 from pyflagger.clock import LoopClock
 from pyflagger.objects import Obj
-from pyflagger.sandbox.kubelet.container import pause_after
-from pyflagger.sandbox.kubelet.images import Entry, Images, Launch, NoSuchCommand, StartFailed
-from pyflagger.sandbox.kubelet.local import LocalRuntime
-from pyflagger.sandbox.kubelet.network import OneAddress
+from pyflagger_sandbox.kubelet.container import pause_after
+from pyflagger_sandbox.kubelet.images import Entry, Images, Launch, NoSuchCommand, StartFailed
+from pyflagger_sandbox.kubelet.local import LocalRuntime
+from pyflagger_sandbox.kubelet.network import OneAddress
 
 pytestmark = [pytest.mark.looptime, pytest.mark.xdist_group("pod addresses")]
 

@@ -9,7 +9,7 @@ import pytest
 
 from pyflagger.clock import LoopClock
 from pyflagger.objects import Obj
-from pyflagger.sandbox.kubelet.env import (
+from pyflagger_sandbox.kubelet.env import (
     ConfigProblem,
     Source,
     command_line,
@@ -18,12 +18,12 @@ from pyflagger.sandbox.kubelet.env import (
     sources,
     volumes,
 )
-from pyflagger.sandbox.kubelet.images import Entry, Images, Launch, StartFailed, parse
-from pyflagger.sandbox.kubelet.logs import LINE_BYTES_MAX, LINES_MAX, Log
-from pyflagger.sandbox.kubelet.network import Addresses, Exhausted, OneAddress
-from pyflagger.sandbox.kubelet.probes import Timing, asked_over_network
-from pyflagger.sandbox.kubelet.programs import builtin_images
-from pyflagger.sandbox.kubelet.status import ContainerState, phase, pod_status, qos, running, terminated, waiting
+from pyflagger_sandbox.kubelet.images import Entry, Images, Launch, StartFailed, parse
+from pyflagger_sandbox.kubelet.logs import LINE_BYTES_MAX, LINES_MAX, Log
+from pyflagger_sandbox.kubelet.network import Addresses, Exhausted, OneAddress
+from pyflagger_sandbox.kubelet.probes import Timing, asked_over_network
+from pyflagger_sandbox.kubelet.programs import builtin_images
+from pyflagger_sandbox.kubelet.status import ContainerState, phase, pod_status, qos, running, terminated, waiting
 
 POD: Obj = {
     "metadata": {

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from pyflagger.clock import SystemClock
 from pyflagger.objects import Obj
-from pyflagger.sandbox.kubelet.network import POD_NETWORKS, SERVICE_NETWORKS, Claim, claim
-from pyflagger.sandbox.mesh.proxy import Mesh
-from pyflagger.sandbox.mesh.split import Turns
-from pyflagger.sandbox.mesh.telemetry import Telemetry, deployment_of
-from pyflagger.sandbox.network.names import Address, Names
+from pyflagger_sandbox.kubelet.network import POD_NETWORKS, SERVICE_NETWORKS, Claim, claim
+from pyflagger_sandbox.mesh.proxy import Mesh
+from pyflagger_sandbox.mesh.split import Turns
+from pyflagger_sandbox.mesh.telemetry import Telemetry, deployment_of
+from pyflagger_sandbox.network.names import Address, Names
 
 
 def split(weights: dict[str, Any], service: str = "web") -> Obj:

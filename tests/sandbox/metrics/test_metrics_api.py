@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from pyflagger.clock import LoopClock
-from pyflagger.sandbox.metrics import Api, Engine, InProcessMetrics, Scraper, Store, Target, labels_of, serving
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest
+from pyflagger_sandbox.metrics import Api, Engine, InProcessMetrics, Scraper, Store, Target, labels_of, serving
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 START = 1_700_000_000.0

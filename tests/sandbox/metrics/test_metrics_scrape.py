@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyflagger.clock import LoopClock
-from pyflagger.sandbox.metrics import Engine, Scraper, Store, Target, Vector, labels_of
-from pyflagger.sandbox.metrics.exposition import Malformed, samples, series_labels
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest
+from pyflagger_sandbox.metrics import Engine, Scraper, Store, Target, Vector, labels_of
+from pyflagger_sandbox.metrics.exposition import Malformed, samples, series_labels
 
 START = 1_700_000_000.0
 

@@ -14,9 +14,9 @@ import pytest
 from aiohttp import web
 
 from pyflagger.clock import SystemClock
-from pyflagger.sandbox.metrics import PrometheusError, Target, external_prometheus, find_prometheus
-from pyflagger.sandbox.metrics.external import targets_file
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest
+from pyflagger_sandbox.metrics import PrometheusError, Target, external_prometheus, find_prometheus
+from pyflagger_sandbox.metrics.external import targets_file
 
 
 class Sockets:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyflagger.sandbox.metrics import Engine, Matrix, QueryError, Store, Vector, labels_of
-from pyflagger.sandbox.metrics.values import STALE, is_stale, show_number
+from pyflagger_sandbox.metrics import Engine, Matrix, QueryError, Store, Vector, labels_of
+from pyflagger_sandbox.metrics.values import STALE, is_stale, show_number
 
 T0 = 1_700_000_000
 
@@ -257,8 +257,8 @@ def test_without_the_wheel_there_is_one_line_to_read() -> None:
     """A missing promql-parser is named, with the command that installs it; importing the package still works."""
     code = (
         "import sys; sys.modules['promql_parser'] = None\n"
-        "from pyflagger.sandbox.metrics import Engine, Store\n"
-        "from pyflagger.sandbox.trouble import MissingExtra\n"
+        "from pyflagger_sandbox.metrics import Engine, Store\n"
+        "from pyflagger_sandbox.trouble import MissingExtra\n"
         "try: Engine(Store())\n"
         "except MissingExtra as error: print(error)"
     )

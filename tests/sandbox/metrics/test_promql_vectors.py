@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import pytest
 
 from pyflagger.clock import SystemClock
-from pyflagger.sandbox.metrics import Api, Engine, Store, labels_of
+from pyflagger_sandbox.metrics import Api, Engine, Store, labels_of
 
 RECORDED = json.loads(Path(os.environ.get("PROMQL_VECTORS") or Path(__file__).with_name("vectors.json")).read_text())
 ORDERED = ("sort", "topk", "bottomk")

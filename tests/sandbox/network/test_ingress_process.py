@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pyflagger.clock import SystemClock
-from pyflagger.sandbox.network import ingress
-from pyflagger.sandbox.network.ingress import Access, Traefik, free_port, reserved
-from pyflagger.sandbox.trouble import CannotStart, last_words
+from pyflagger_sandbox.network import ingress
+from pyflagger_sandbox.network.ingress import Access, Traefik, free_port, reserved
+from pyflagger_sandbox.trouble import CannotStart, last_words
 
 LISTENER = """
 import socket, sys

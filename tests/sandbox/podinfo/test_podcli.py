@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from pyflagger.sandbox.podinfo import podcli
+from pyflagger_sandbox.podinfo import podcli
 
 
 class Pod(BaseHTTPRequestHandler):

@@ -12,10 +12,10 @@ import aiohttp
 import pytest
 
 from pyflagger.clock import Clock, SystemClock
-from pyflagger.sandbox.podinfo import tokens
-from pyflagger.sandbox.podinfo.options import BadFlag, Options, parse
-from pyflagger.sandbox.podinfo.server import Podinfo
-from pyflagger.sandbox.podinfo.telemetry import path_label
+from pyflagger_sandbox.podinfo import tokens
+from pyflagger_sandbox.podinfo.options import BadFlag, Options, parse
+from pyflagger_sandbox.podinfo.server import Podinfo
+from pyflagger_sandbox.podinfo.telemetry import path_label
 
 SEED = [
     *("--port=9898", "--port-metrics=9797", "--grpc-port=9999", "--grpc-service-name=podinfo", "--level=info"),

@@ -20,11 +20,12 @@ from pyflagger.cli.demo.play import Player, Show, Stuck, Told
 from pyflagger.cli.demo.scenario import DEFAULT, Scenario, UnknownScenario, load, names
 from pyflagger.cli.demo.views import JsonLines, Lines, Picture, View
 from pyflagger.cli.people import LEVELS, Words, call
-from pyflagger.cli.stage import Broken, Interrupted, interruptible, meshed, routed, staged, while_whole
+from pyflagger.cli.signals import Interrupted, interruptible
+from pyflagger.cli.stage import Broken, meshed, routed, staged, while_whole
 from pyflagger.clock import SystemClock
 from pyflagger.operator.options import Options
-from pyflagger.sandbox.cluster import Setup
-from pyflagger.sandbox.trouble import CannotStart
+from pyflagger_sandbox.cluster import Setup
+from pyflagger_sandbox.trouble import CannotStart
 
 MIN_INTERVAL_SECONDS = 1.0
 SIGNALLED = 128

@@ -15,7 +15,7 @@ import aiohttp
 
 from pyflagger.cli.demo.scenario import Visitors
 from pyflagger.clock import Clock
-from pyflagger.sandbox.podinfo.handlers import SERVED_BY
+from pyflagger_sandbox.podinfo.handlers import SERVED_BY
 
 PACE_SECONDS = 0.02
 TIMEOUT_SECONDS = 10.0

@@ -1,9 +1,0 @@
-"""An embedded Kubernetes API server: objects in memory, in process or on loopback."""
-
-from __future__ import annotations
-
-from pyflagger.sandbox.apiserver.http import HttpFront
-from pyflagger.sandbox.apiserver.server import ApiServer, Audited
-from pyflagger.sandbox.apiserver.transport import InProcess
-
-__all__ = ["ApiServer", "Audited", "HttpFront", "InProcess"]

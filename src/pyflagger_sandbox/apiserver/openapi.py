@@ -1,0 +1,225 @@
+"""OpenAPI documents: a version 3 document a group and version, made when it is first asked for.
+
+Built-in kinds come from `schema`, with the merge keys that clients need to make strategic merge patches; custom
+resources from their own schemas. kubectl reads them for `explain`, `apply` and to learn that `fieldValidation` works.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pyflagger.admission import schema
+from pyflagger.admission.errors import no_route
+from pyflagger.admission.resource import Registry, Resource
+from pyflagger.admission.schema import Field, Type
+from pyflagger.objects import Obj
+from pyflagger_sandbox.apiserver import strategic
+from pyflagger_sandbox.apiserver.discovery import server_version
+from pyflagger_sandbox.apiserver.messages import dump
+
+_MODEL = re.compile(r"^([A-Z][a-z]+)??(V\d+(?:alpha\d+|beta\d+)?)(\w+)$")
+_SCALARS: dict[str, Obj] = {
+    "str": {"type": "string"},
+    "int": {"type": "integer", "format": "int32"},
+    "float": {"type": "number", "format": "double"},
+    "bool": {"type": "boolean"},
+    "datetime": {"type": "string", "format": "date-time"},
+    "object": {"type": "object"},
+    "int-or-string": {"oneOf": [{"type": "integer"}, {"type": "string"}], "format": "int-or-string"},
+}
+PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+"""Version 2 as protobuf. Clients ask for it with `@` before the last version, which is no media type."""
+
+_META = "V1ObjectMeta"
+_QUERY = ("dryRun", "fieldManager", "fieldValidation", "pretty")
+
+
+class OpenApi:
+    """The documents for what the registry serves now; kept until it changes."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._made: dict[str, bytes] = {}
+        self._revision = -1
+
+    def index(self) -> Obj:
+        """`/openapi/v3`: where each document is; the hash changes with the document."""
+        paths = {}
+        for group, versions in self._registry.groups().items():
+            for version in versions:
+                root = _root(group, version)
+                url = f"/openapi/v3/{root}?hash={self._hash(group, version)}"
+                paths[root] = {"serverRelativeURL": url}
+        return {"paths": paths}
+
+    def document(self, path: str) -> bytes:
+        """The document of `api/v1` or `apis/<group>/<version>`. Raises ApiError (404)."""
+        self._refresh()
+        if path not in self._made:
+            served = [r for r in self._registry.all() if _root(r.group, r.version) == path]
+            if not served:
+                raise no_route()
+            self._made[path] = dump(_document(served))
+        return self._made[path]
+
+    def legacy(self) -> Obj:
+        """`/openapi/v2`: enough for clients that only look whether it is there."""
+        info = {"title": "Kubernetes", "version": server_version()["gitVersion"]}
+        return {"swagger": "2.0", "info": info, "paths": {}, "definitions": {}}
+
+    def legacy_protobuf(self) -> bytes:
+        """The same as gnostic's message `openapi.v2.Document`: `swagger`, and `info` with title and version."""
+        said = self.legacy()
+        info = _field(1, said["info"]["title"].encode()) + _field(2, said["info"]["version"].encode())
+        return _field(1, said["swagger"].encode()) + _field(2, info) + _field(8, b"") + _field(9, b"")
+
+    def _refresh(self) -> None:
+        if self._revision != self._registry.revision:
+            self._revision = self._registry.revision
+            self._made.clear()
+
+    def _hash(self, group: str, version: str) -> str:
+        served = [r for r in self._registry.all() if (r.group, r.version) == (group, version)]
+        said = repr([(r.plural, r.kind, r.schema) for r in served])
+        return hashlib.sha256(said.encode()).hexdigest()[:32].upper()
+
+
+def _field(number: int, value: bytes) -> bytes:
+    """A field of a protobuf message that is shorter than 128 bytes."""
+    return bytes([number << 3 | 2, len(value)]) + value
+
+
+def _root(group: str, version: str) -> str:
+    return f"apis/{group}/{version}" if group else f"api/{version}"
+
+
+def _document(served: list[Resource]) -> Obj:
+    schemas: Obj = {}
+    paths: Obj = {}
+    for resource in served:
+        schemas[_schema_name(resource)] = _custom(resource) if resource.custom else _model(resource.model, resource)
+        paths |= dict(_paths(resource))
+    models = {_META, *(resource.model for resource in served if not resource.custom)}
+    for model in _closure(models):
+        schemas.setdefault(_name(model), _model(model))
+    info = {"title": "Kubernetes", "version": server_version()["gitVersion"]}
+    return {"openapi": "3.0.0", "info": info, "paths": paths, "components": {"schemas": schemas}}
+
+
+def _schema_name(resource: Resource) -> str:
+    if not resource.custom:
+        return _name(resource.model)
+    return ".".join([*reversed(resource.group.split(".")), resource.version, resource.kind])
+
+
+def _name(model: str) -> str:
+    """`V1PodSpec` as a schema's name; clients show what follows the last dot."""
+    found = _MODEL.match(model)
+    if found is None:
+        return f"io.k8s.api.{model}"
+    return f"io.k8s.api.{(found[1] or 'all').lower()}.{found[2].lower()}.{found[3]}"
+
+
+def _identity(resource: Resource) -> dict[str, str]:
+    return {"group": resource.group, "kind": resource.kind, "version": resource.version}
+
+
+def _closure(models: Iterable[str]) -> set[str]:
+    """All types that these refer to, themselves included."""
+    found: set[str] = set()
+    waiting = list(models)
+    while waiting:
+        model = waiting.pop()
+        if model not in found:
+            found.add(model)
+            waiting += [name for name in _referred(model) if name not in found]
+    return found
+
+
+def _referred(model: str) -> Iterator[str]:
+    for field in schema.fields(model).values():
+        type: Type | None = field.type
+        while type is not None and type.inner is not None:
+            type = type.inner
+        if type is not None and type.model:
+            yield type.model
+
+
+def _model(model: str, resource: Resource | None = None) -> Obj:
+    known = schema.fields(model)
+    said: Obj = {"type": "object", "properties": {name: _property(model, field) for name, field in known.items()}}
+    required = [field.name for field in known.values() if field.required]
+    if required:
+        said["required"] = required
+    if resource is not None:
+        said["x-kubernetes-group-version-kind"] = [_identity(resource)]
+    return said
+
+
+def _property(model: str, field: Field) -> Obj:
+    said = dict(_typed(field.type))
+    if "$ref" in said:
+        said = {"allOf": [said], "default": {}}
+    if field.doc:
+        said["description"] = field.doc
+    key = strategic.KEYS.get((model, field.name))
+    if key:
+        retain = ",retainKeys" if (model, field.name) in strategic.RETAINED else ""
+        said |= {"x-kubernetes-patch-merge-key": key, "x-kubernetes-patch-strategy": f"merge{retain}"}
+    elif (model, field.name) in strategic.SETS:
+        said["x-kubernetes-patch-strategy"] = "merge"
+    elif (model, field.name) in strategic.RETAINED:
+        said["x-kubernetes-patch-strategy"] = "retainKeys"
+    return said
+
+
+def _typed(type: Type) -> Obj:
+    if type.kind == "model":
+        return {"$ref": f"#/components/schemas/{_name(type.model)}"}
+    if type.inner is None:
+        return _SCALARS[type.kind]
+    inner = _typed(type.inner)
+    inner = {"allOf": [inner], "default": {}} if "$ref" in inner else inner
+    if type.kind == "list":
+        return {"type": "array", "items": inner}
+    return {"type": "object", "additionalProperties": inner}
+
+
+def _custom(resource: Resource) -> Obj:
+    said: Obj = dict(resource.schema or {})
+    own = said.get("properties") or {}
+    common = {
+        "apiVersion": {"type": "string", "description": schema.fields("V1Pod")["apiVersion"].doc},
+        "kind": {"type": "string", "description": schema.fields("V1Pod")["kind"].doc},
+        "metadata": {
+            "allOf": [{"$ref": f"#/components/schemas/{_name(_META)}"}],
+            "description": "Standard object's metadata.",
+        },
+    }
+    return said | {"properties": {**own, **common}, "x-kubernetes-group-version-kind": [_identity(resource)]}
+
+
+def _paths(resource: Resource) -> Iterator[tuple[str, Obj]]:
+    scope = "/namespaces/{namespace}" if resource.namespaced else ""
+    root = f"/{_root(resource.group, resource.version)}"
+    collection = f"{root}{scope}/{resource.plural}"
+    yield collection, {"get": _operation(resource, "list"), "post": _operation(resource, "post")}
+    if resource.namespaced:
+        yield f"{root}/{resource.plural}", {"get": _operation(resource, "list")}
+    if "get" in resource.verbs:
+        yield f"{collection}/{{name}}", {verb: _operation(resource, verb) for verb in ("get", "put", "patch", "delete")}
+
+
+def _operation(resource: Resource, verb: str) -> Obj:
+    said: dict[str, Any] = {"x-kubernetes-action": verb, "x-kubernetes-group-version-kind": _identity(resource)}
+    said["responses"] = {"200": {"description": "OK"}}
+    if verb in ("post", "put", "patch"):
+        said["parameters"] = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in _QUERY]
+    if verb == "patch":
+        forms = ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"]
+        forms += [] if resource.custom else ["application/strategic-merge-patch+json"]
+        said["requestBody"] = {"content": {form: {"schema": {"type": "object"}} for form in forms}}
+    return said

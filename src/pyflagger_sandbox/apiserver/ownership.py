@@ -1,0 +1,211 @@
+"""Who manages which field: the sets behind `metadata.managedFields`.
+
+Pure. A field is a path of steps as `fieldsV1` writes them: `f:name` for a key, `k:{"name":"x"}` for an item of a list
+that is a map in disguise, `v:"x"` for a member of a set. Called by `applying`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyflagger.admission import schema
+from pyflagger.admission.resource import Resource
+from pyflagger.admission.schema import Type
+from pyflagger.objects import Obj
+from pyflagger_sandbox.apiserver import strategic
+
+Path = tuple[str, ...]
+
+# Lists whose items server-side apply tells apart by more than the strategic merge key.
+_KEYS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("V1Container", "ports"): ("containerPort", "protocol"),
+    ("V1EphemeralContainer", "ports"): ("containerPort", "protocol"),
+    ("V1ServiceSpec", "ports"): ("port", "protocol"),
+    ("V1PodSpec", "topologySpreadConstraints"): ("topologyKey", "whenUnsatisfiable"),
+}
+_KEY_DEFAULTS = {"protocol": "TCP"}
+# The server's own: nobody manages these.
+_UNMANAGED = frozenset(
+    {
+        ("f:apiVersion",),
+        ("f:kind",),
+        *(
+            ("f:metadata", f"f:{key}")
+            for key in (
+                "name",
+                "namespace",
+                "uid",
+                "resourceVersion",
+                "generation",
+                "creationTimestamp",
+                "managedFields",
+                "deletionTimestamp",
+                "deletionGracePeriodSeconds",
+                "selfLink",
+                "generateName",
+            )
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is known of a value's type: enough to tell which lists and maps are taken apart."""
+
+    type: Type | None = None
+    schema: Mapping[str, Any] | None = None
+    keys: tuple[str, ...] = ()
+    is_set: bool = False
+
+    def field(self, name: str) -> Shape:
+        """The shape below a key."""
+        if self.schema is not None:
+            return _custom((self.schema.get("properties") or {}).get(name) or self.schema.get("additionalProperties"))
+        if self.type is None or self.type.kind != "model":
+            return Shape(self.type.inner if self.type is not None and self.type.kind == "map" else None)
+        model, found = self.type.model, schema.fields(self.type.model).get(name)
+        single = strategic.KEYS.get((model, name))
+        keys = _KEYS.get((model, name)) or ((single,) if single else ())
+        return Shape(found.type if found else None, None, keys, (model, name) in strategic.SETS)
+
+    def item(self) -> Shape:
+        """The shape of a list's items."""
+        if self.schema is not None:
+            return _custom(self.schema.get("items"))
+        return Shape(self.type.inner if self.type is not None else None)
+
+    @property
+    def atomic(self) -> bool:
+        """Whether an object is owned whole."""
+        return self.schema is not None and self.schema.get("x-kubernetes-map-type") == "atomic"
+
+
+def _custom(found: Any) -> Shape:
+    said: Mapping[str, Any] = found if isinstance(found, dict) else {}
+    kind = said.get("x-kubernetes-list-type")
+    return Shape(
+        None, said, tuple(said.get("x-kubernetes-list-map-keys") or ()) if kind == "map" else (), kind == "set"
+    )
+
+
+def shape_of(resource: Resource) -> Shape:
+    """The shape of a resource's objects."""
+    if resource.schema is None:
+        return Shape(Type("model", model=resource.model))
+    meta = {
+        "properties": {
+            "finalizers": {"x-kubernetes-list-type": "set"},
+            "ownerReferences": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["uid"], "items": {}},
+        }
+    }
+    return _custom({**resource.schema, "properties": {**(resource.schema.get("properties") or {}), "metadata": meta}})
+
+
+def identity(item: Mapping[str, Any], keys: Iterable[str]) -> str:
+    """The step of an item among its list."""
+    said = {key: item.get(key, _KEY_DEFAULTS.get(key)) for key in sorted(keys)}
+    return "k:" + json.dumps(said, separators=(",", ":"))
+
+
+def leaves(shape: Shape, value: Any) -> dict[Path, Any]:
+    """Every field that somebody could manage, with its value."""
+    return {path: found for path, found in _leaves(shape, value, ()) if not _server_owned(path)}
+
+
+def _server_owned(path: Path) -> bool:
+    return not path or path[0] == "f:status" or path[:1] in _UNMANAGED or path[:2] in _UNMANAGED
+
+
+def _leaves(shape: Shape, value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    if isinstance(value, dict) and value and not shape.atomic:
+        for key, item in value.items():
+            yield from _leaves(shape.field(key), item, (*path, f"f:{key}"))
+    elif isinstance(value, list) and shape.keys:
+        for item in value:
+            step = identity(item, shape.keys)
+            yield (*path, step), None
+            yield from _leaves(shape.item(), item, (*path, step))
+    elif isinstance(value, list) and shape.is_set:
+        for item in value:
+            yield (*path, f"v:{json.dumps(item)}"), item
+    else:
+        yield path, value
+
+
+def merged(shape: Shape, live: Any, wanted: Any) -> Any:
+    """`live` with everything that `wanted` says."""
+    if isinstance(wanted, dict) and isinstance(live, dict) and not shape.atomic:
+        return {**live, **{key: merged(shape.field(key), live.get(key), value) for key, value in wanted.items()}}
+    if isinstance(wanted, list) and isinstance(live, list) and shape.keys:
+        return _merged_items(shape, live, wanted)
+    if isinstance(wanted, list) and isinstance(live, list) and shape.is_set:
+        return [*live, *(item for item in wanted if item not in live)]
+    return wanted
+
+
+def _merged_items(shape: Shape, live: list[Any], wanted: list[Any]) -> list[Any]:
+    said = {identity(item, shape.keys): item for item in wanted}
+    have = [identity(item, shape.keys) for item in live]
+    kept = [
+        merged(shape.item(), item, said[step]) if step in said else item for step, item in zip(have, live, strict=True)
+    ]
+    return [*kept, *(item for step, item in said.items() if step not in have)]
+
+
+def without(shape: Shape, value: Any, path: Path) -> Any:
+    """`value` without the field at a path; itself when there is none."""
+    step, rest = path[0], path[1:]
+    if isinstance(value, dict) and step.startswith("f:"):
+        key = step[2:]
+        if key not in value:
+            return value
+        if rest:
+            return {**value, key: without(shape.field(key), value[key], rest)}
+        return {name: item for name, item in value.items() if name != key}
+    if isinstance(value, list) and step.startswith("k:"):
+        inner = [
+            without(shape.item(), item, rest) if rest and identity(item, shape.keys) == step else item for item in value
+        ]
+        return [item for item in inner if rest or identity(item, shape.keys) != step]
+    if isinstance(value, list) and step.startswith("v:"):
+        return [item for item in value if f"v:{json.dumps(item)}" != step]
+    return value
+
+
+def to_fields(paths: Iterable[Path]) -> Obj:
+    """A set of fields as `fieldsV1`; an item that is owned as such carries a dot."""
+    root: Obj = {}
+    for path in sorted(paths):
+        place = root
+        for step in path:
+            place = place.setdefault(step, {})
+        if path[-1].startswith("k:"):
+            place["."] = {}
+    return root
+
+
+def from_fields(fields: Obj, path: Path = ()) -> Iterator[Path]:
+    """The set of fields that `fieldsV1` names."""
+    if path and (not fields or "." in fields):
+        yield path
+    for step, below in fields.items():
+        if step != ".":
+            yield from from_fields(below, (*path, step))
+
+
+def shown(path: Path) -> str:
+    """A field as conflicts name it: `.spec.replicas`, `.spec.containers[name="app"].image`."""
+    said = ""
+    for step in path:
+        if step.startswith("f:"):
+            said += f".{step[2:]}"
+        elif step.startswith("k:"):
+            pairs = json.loads(step[2:])
+            said += "[" + ",".join(f"{key}={json.dumps(value)}" for key, value in pairs.items()) + "]"
+        else:
+            said += f"[={step[2:]}]"
+    return said

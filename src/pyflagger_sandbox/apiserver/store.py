@@ -1,0 +1,178 @@
+"""Objects in memory: one revision counter, a map and a bounded log of changes a resource.
+
+Called by the server's verbs; it checks nothing and knows no kinds. Objects that were put in are never changed again:
+a write replaces the object whole, so readers may keep what they were given. Old states are found by walking the log
+back, which is what pages of one list stand on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from pyflagger.admission.errors import expired
+from pyflagger.objects import Obj
+from pyflagger_sandbox.apiserver.messages import dump
+
+Key = tuple[str, str]
+ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
+
+
+class Entry:
+    """An object and, once somebody asked, its JSON."""
+
+    __slots__ = ("_raw", "obj")
+
+    def __init__(self, obj: Obj) -> None:
+        self.obj = obj
+        self._raw = b""
+
+    @property
+    def raw(self) -> bytes:
+        """The object as JSON; encoded once, whoever reads it."""
+        if not self._raw:
+            self._raw = dump(self.obj)
+        return self._raw
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write: the object after it (for a deletion: as it was last, at the deletion's revision), and before it."""
+
+    revision: int
+    type: ChangeType
+    key: Key
+    entry: Entry
+    before: Entry | None
+
+
+class Shelf:
+    """The objects of one resource, sorted by namespace and name, and the log of their changes.
+
+    Who waits for changes puts an event among `bells`; every change rings them all,
+    in the order in which they came, so that a run can be repeated.
+    """
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._entries: dict[Key, Entry] = {}
+        self._sorted: list[Key] | None = []
+        self._log: list[Change] = []
+        self._floor = 0
+        self.bells: dict[asyncio.Event, None] = {}
+
+    def get(self, key: Key) -> Entry | None:
+        """The object's entry, or None."""
+        return self._entries.get(key)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def entries(self, namespace: str = "") -> list[Entry]:
+        """All entries (of a namespace), in order of namespace and name."""
+        return [self._entries[key] for key in self._keys() if not namespace or key[0] == namespace]
+
+    def entries_at(self, revision: int) -> list[tuple[Key, Entry]]:
+        """The entries as they were at `revision`. Raises ApiError (410) when the log does not reach back that far."""
+        if not self._log or self._log[-1].revision <= revision:
+            return [(key, self._entries[key]) for key in self._keys()]
+        then: dict[Key, Entry] = dict(self._entries)
+        for change in reversed(self.since(revision)):
+            if change.before is None:
+                del then[change.key]
+            else:
+                then[change.key] = change.before
+        return sorted(then.items(), key=lambda item: item[0])
+
+    def since(self, revision: int) -> list[Change]:
+        """Changes after `revision`. Raises ApiError (410) when some of them are no longer kept."""
+        if revision < self._floor:
+            raise expired(f"too old resource version: {revision} ({self._floor})")
+        if not self._log or self._log[-1].revision <= revision:
+            return []
+        return self._log[bisect_right(self._log, revision, key=lambda change: change.revision) :]
+
+    def note(self, change: Change) -> None:
+        """Take over a change."""
+        if change.type == "DELETED":
+            del self._entries[change.key]
+        else:
+            self._entries[change.key] = change.entry
+        if change.type != "MODIFIED":
+            self._sorted = None
+        self._log.append(change)
+        if len(self._log) > 2 * self._kept:
+            self.forget(len(self._log) - self._kept)
+        for bell in self.bells:
+            bell.set()
+
+    def forget(self, count: int) -> None:
+        """Drop the `count` oldest changes."""
+        dropped = self._log[:count]
+        if dropped:
+            self._floor = dropped[-1].revision
+            self._log = self._log[count:]
+
+    def forget_all(self) -> None:
+        """Drop all history, as a compaction does."""
+        self.forget(len(self._log))
+
+    def _keys(self) -> list[Key]:
+        if self._sorted is None:
+            self._sorted = sorted(self._entries)
+        return self._sorted
+
+
+class Store:
+    """All shelves under one revision counter. `kept`: changes that each resource's log holds at least."""
+
+    def __init__(self, kept: int = 4096) -> None:
+        self._kept = kept
+        self._shelves: dict[str, Shelf] = {}
+        self.revision = 1
+        self.listeners: list[Callable[[str, Change], None]] = []
+
+    def shelf(self, resource: str) -> Shelf:
+        """The shelf of a resource such as `deployments.apps`."""
+        found = self._shelves.get(resource)
+        if found is None:
+            found = self._shelves[resource] = Shelf(self._kept)
+        return found
+
+    def put(self, resource: str, obj: Obj) -> Obj:
+        """Create or replace. Gives the object with its new resourceVersion."""
+        shelf, key = self.shelf(resource), key_of(obj)
+        before = shelf.get(key)
+        entry = self._stamped(obj)
+        self._note(resource, Change(self.revision, "MODIFIED" if before else "ADDED", key, entry, before))
+        return entry.obj
+
+    def remove(self, resource: str, obj: Obj) -> Obj:
+        """Delete the object that `obj` names; `obj` is its last state. Gives that with the deletion's revision."""
+        key = key_of(obj)
+        entry = self._stamped(obj)
+        self._note(resource, Change(self.revision, "DELETED", key, entry, self.shelf(resource).get(key)))
+        return entry.obj
+
+    def forget_all(self) -> None:
+        """Drop the history of every resource: who watches from before now is told 410."""
+        for shelf in self._shelves.values():
+            shelf.forget_all()
+
+    def _stamped(self, obj: Obj) -> Entry:
+        self.revision += 1
+        return Entry({**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self.revision)}})
+
+    def _note(self, resource: str, change: Change) -> None:
+        self.shelf(resource).note(change)
+        for listener in self.listeners:
+            listener(resource, change)
+
+
+def key_of(obj: Obj) -> Key:
+    """Where an object stands on its shelf."""
+    meta = obj["metadata"]
+    return meta.get("namespace", ""), meta["name"]

@@ -1,0 +1,135 @@
+"""The mesh's proxies as one: it listens at every Service's cluster IP, splits, passes on, and measures.
+
+Started by `sandbox.cluster` when a mesh is asked for. Whoever calls a Service by its name or its cluster IP is split;
+an ingress that calls pods directly is not, as with the real one, unless its Ingress is annotated service-upstream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from aiohttp import web
+from yarl import URL
+
+from pyflagger.clock import Clock
+from pyflagger.objects import Obj
+from pyflagger_sandbox.kubelet.network import Claim
+from pyflagger_sandbox.mesh.split import Turns
+from pyflagger_sandbox.mesh.telemetry import Telemetry
+from pyflagger_sandbox.network.names import Address, Listing, Names, NoSuchService
+from pyflagger_sandbox.network.relay import Relay
+from pyflagger_sandbox.trouble import CannotStart
+
+REFRESH_SECONDS = 0.2
+INJECT = "linkerd.io/inject"
+
+
+class NoMesh(CannotStart):
+    """This machine has no addresses for Services of their own."""
+
+
+class Door(NamedTuple):
+    """Where a Service is listened for, and which one."""
+
+    address: Address
+    namespace: str
+    service: str
+
+
+class Mesh:
+    """`names` must resolve to endpoints; `listing` gives live objects."""
+
+    def __init__(self, names: Names, listing: Listing, clock: Clock, claim: Claim) -> None:
+        self._names, self._listing, self._clock, self._claim = names, listing, clock, claim
+        self._turns, self._telemetry, self._relay = Turns(), Telemetry(), Relay()
+        self._runner = web.ServerRunner(web.Server(self._handle))
+        self._sites: dict[Door, web.TCPSite] = {}
+        self._doors: dict[Address, Door] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.metrics = ""
+
+    async def start(self) -> None:
+        """Begin to listen. Raises NoMesh."""
+        if not self._claim.held:
+            raise NoMesh(
+                f"a mesh needs the addresses {self._claim.services} on loopback; this machine lacks them: use Linux"
+            )
+        self._relay.start()
+        await self._runner.setup()
+        page = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await page.start()
+        self.metrics = f"http://127.0.0.1:{self._runner.addresses[0][1]}/metrics"
+        self._task = asyncio.create_task(self._keep_up(), name="mesh")
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            await self._runner.cleanup()
+        await self._relay.stop()
+
+    async def _keep_up(self) -> None:
+        while True:
+            wanted = set(self._wanted())
+            for door in self._sites.keys() - wanted:
+                await self._sites.pop(door).stop()
+                self._doors.pop(door.address, None)
+            for door in wanted - self._sites.keys():
+                site = web.TCPSite(self._runner, door.address.host, door.address.port)
+                with contextlib.suppress(OSError):
+                    await site.start()
+                    self._sites[door], self._doors[door.address] = site, door
+            await self._clock.sleep(REFRESH_SECONDS)
+
+    def _wanted(self) -> Iterator[Door]:
+        for service in self._listing("Service", ""):
+            meta, spec = service["metadata"], service["spec"]
+            if spec.get("clusterIP") in (None, "", "None"):
+                continue
+            for port in spec.get("ports") or ():
+                yield Door(Address(spec["clusterIP"], port["port"]), meta["namespace"], meta["name"])
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        host, port, *_ = request.transport.get_extra_info("sockname")
+        door = self._doors.get(Address(host, port))
+        if door is None:
+            return self._elsewhere(URL(self.metrics), host, port)
+        splits = self._listing("TrafficSplit", door.namespace)
+        backend = self._turns.next(door.namespace, door.service, splits)
+        try:
+            address = self._names.resolve(f"{backend}.{door.namespace}", port)
+        except NoSuchService as error:
+            return web.Response(status=503, text=f"{error}\n")
+        assert address is not None, "a name in two parts is the cluster's"
+        began = self._clock.monotonic()
+        answer = await self._relay.send(request, URL(f"http://{address.host}:{address.port}{request.raw_path}"))
+        pod = self._meshed(door.namespace, address.host)
+        if pod is not None:
+            self._telemetry.answered(pod, answer.status, self._clock.monotonic() - began)
+        return answer
+
+    def _elsewhere(self, page: URL, host: str, port: int) -> web.Response:
+        """The page of metrics, or the end of a connection that outlived the Service it was opened to."""
+        if (page.host, page.port) == (host, port):
+            return web.Response(body=self._telemetry.page(), content_type="text/plain")
+        gone = web.Response(status=503, text=f"no Service listens at {host}:{port} any more\n")
+        gone.force_close()
+        return gone
+
+    def _meshed(self, namespace: str, address: str) -> Obj | None:
+        """The pod at an address, when it has a proxy: its namespace or itself is annotated so."""
+        pods = self._listing("Pod", namespace)
+        pod = next((pod for pod in pods if (pod.get("status") or {}).get("podIP") == address), None)
+        spaces = (space for space in self._listing("Namespace", "") if space["metadata"]["name"] == namespace)
+        if pod is None:
+            return None
+        said = (pod["metadata"].get("annotations") or {}).get(INJECT) or next(
+            ((space["metadata"].get("annotations") or {}).get(INJECT) for space in spaces), None
+        )
+        return pod if said == "enabled" else None
