@@ -20,6 +20,7 @@ from pyflagger.api.names import resolve_provider
 from pyflagger.routing.registry import known_providers, router_for
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
+SANDBOX = "pyflagger_sandbox"
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -51,7 +52,12 @@ class Commands(click.Group):
         """A command of people; None for a service, too."""
         if name not in self.table:
             return None
-        return getattr(importlib.import_module(self.table[name][0]), "command", None)
+        try:
+            return getattr(importlib.import_module(self.table[name][0]), "command", None)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != SANDBOX:
+                raise
+            return _uninstalled(name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The short helps, without an import."""
@@ -63,6 +69,17 @@ class Commands(click.Group):
         return [
             CompletionItem(name, help=about) for name, (_, about) in self.table.items() if name.startswith(incomplete)
         ]
+
+
+def _uninstalled(name: str) -> click.Command:
+    """Stands in for a command of the sandbox where that package is not installed; says what to install."""
+
+    def tell() -> int:
+        print(f"flagger {name}: the sandbox is not installed: pip install 'pyflagger[sandbox]'", file=sys.stderr)
+        return 1
+
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+    return click.Command(name, callback=tell, context_settings=settings)
 
 
 class Duration(click.ParamType[float]):
