@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -127,20 +128,61 @@ def test_the_apex_may_be_the_stable_one(provider: str) -> None:
     assert one.finalize() == 1 and one.obj["spec"] == one.before["spec"]
 
 
+def parts(one: Mine, number: int = 0) -> tuple[Fraction, dict[str, Fraction]]:
+    """The canary's share of what is ours in a rule, and the share of each further backend of the whole."""
+    weights = as_numbers({"web-canary": 0, **one.weights[number]})
+    ours = weights["web-primary"] + weights["web-canary"]
+    whole = sum(weights.values())
+    others = {name: Fraction(weight, whole) for name, weight in weights.items() if "web-" not in name}
+    return Fraction(weights["web-canary"], ours), others
+
+
 @every_provider
-def test_a_third_backend_makes_a_rule_the_users_alone(provider: str) -> None:
-    """Shares of it would not be what is told of them."""
-    told = Mine(provider, [*BOTH, ("other", 3)]).problem()
-    assert told.path == "spec.routeRef" and "alone" in told.text
+@pytest.mark.parametrize("three", [(80, 0, 20), (1, 1, 3), (9, 0, 1), (100, 0, 7), (500_000, 0, 1_000_000)])
+def test_a_third_backend_keeps_its_part(provider: str, three: tuple[int, int, int]) -> None:
+    """The rest is split between primary and canary; in the end everything is as it was."""
+    rule = [*zip(("web-primary", "web-canary", "other"), three, strict=True)]
+    one = taken(provider, rule)
+    for weight in (10, 25, 50, 100, 0):
+        assert one.set(weight) == 1 and one.read() == Route(100 - weight, weight)
+        assert one.set(weight) == 0 and one.reconcile() == 0
+        assert parts(one) == (Fraction(weight, 100), {"other": Fraction(three[2], sum(three))})
+        assert sum(as_numbers(one.weights[0]).values()) == 100 or sum(three) != 100
+    assert one.finalize() == 1 and one.obj == {**one.before, "metadata": one.obj["metadata"]}
+    assert one.notes == {"theirs": "note"} and one.finalize() == 0
+
+
+@every_provider
+def test_a_part_that_cannot_be_split_to_the_percent(provider: str) -> None:
+    """A rule of 100 stays one: weights come near, the split that they stand for is noted, and nobody is left out."""
+    one = taken(provider, [("web-primary", 5), ("web-canary", 0), ("other", 95)])
+    for weight, wanted in ((10, 1), (25, 1), (50, 3), (99, 4), (100, 5), (1, 1)):
+        one.set(weight)
+        assert as_numbers(one.weights[0])["web-canary"] == wanted and one.read() == Route(100 - weight, weight)
+        assert sum(as_numbers(one.weights[0]).values()) == 100 and one.reconcile() == 0
+
+
+@every_provider
+def test_somebody_moves_visitors_beside_a_third_backend(provider: str) -> None:
+    """The split is what the weights say, not what was noted of others."""
+    one = taken(provider, [("web-primary", 80), ("web-canary", 0), ("other", 20)], weight=25)
+    for backend in one.listed()[:2]:
+        ((_, backend["weight"]),) = one.spelled([("", 40)])
+    assert one.read() == Route(50, 50)
 
 
 @with_rules
-def test_a_rule_with_a_third_backend_stays_beside_ours(provider: str) -> None:
-    """Whatever its weights are."""
+def test_a_rule_with_a_third_backend_is_set_as_those_without(provider: str) -> None:
+    """Each with its own weights, and in the end those of before; what the user has removed since is not missed."""
     third = [("web-primary", 1), ("web-canary", 1), ("other", 3)]
     one = taken(provider, third, BOTH, weight=40)
-    assert one.weights == [dict(third), {"web-primary": 60, "web-canary": 40}] and one.read() == Route(60, 40)
+    assert parts(one) == (Fraction(2, 5), {"other": Fraction(3, 5)})
+    assert one.weights[1] == {"web-primary": 60, "web-canary": 40} and one.read() == Route(60, 40)
     assert one.finalize() == 1 and one.obj["spec"] == one.before["spec"]
+    one = taken(provider, third, weight=40)
+    one.respec([("web-primary", 100), ("web-canary", 0), ("other", 50), ("more", 50)])
+    assert one.set(50) == 1 and one.finalize() == 1
+    assert parts(one) == (0, {"other": Fraction(1, 4), "more": Fraction(1, 4)})
 
 
 @every_provider
@@ -188,14 +230,20 @@ def test_a_route_that_is_not_there(provider: str) -> None:
     assert one.router.set(one.canary, one.live, Route(90, 10), one.options) == told
 
 
-@every_provider
-@pytest.mark.parametrize("rules", [[], [OTHER], [[("web-primary", 100), ("other", 0)]], [[("web-canary", 1)]]])
+HALF: Rule = [("web-primary", 100), ("other", 0)]
+LACKING: list[list[Rule]] = [[], [OTHER], [HALF], [[("web-canary", 1)]]]
+
+
+@pytest.mark.parametrize(
+    "provider, rules",
+    [(name, rules) for name in ABLE for rules in LACKING if (name, rules) != ("traefik", [HALF])],
+)
 def test_a_route_without_a_rule_for_both(provider: str, rules: list[Rule]) -> None:
     """Told with what to add; nothing is written, nor given back."""
     one = Mine(provider, *rules)
     told = one.problem()
     assert told.fault is Fault.MANIFEST and told.path == "spec.routeRef" and "mine.test" in told.text
-    assert "has no rule with the Services web-primary and web-canary alone" in told.text
+    assert "has no rule with the Services web-primary and web-canary" in told.text
     assert "web-primary with weight 100" in told.todo and "web-canary with weight 0" in told.todo
     assert one.router.set(one.canary, one.live, Route(90, 10), one.options) == told
     assert one.read() is None and one.finalize() == 0

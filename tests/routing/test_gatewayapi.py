@@ -476,6 +476,73 @@ def test_hosts_parents_and_other_rules_of_the_user_stay() -> None:
     assert route_of(found)["spec"] == before["spec"]
 
 
+def to(name: str, weight: int | None = None, **more: Any) -> Obj:
+    """A backend of the user's."""
+    return {"name": name, "port": 80, **({} if weight is None else {"weight": weight}), **more}
+
+
+@pytest.mark.parametrize("of", [gated, kept])
+@pytest.mark.parametrize(
+    "apex, third, parts",
+    [
+        (80, 20, {0: [80, 0, 20], 25: [60, 20, 20], 33: [54, 26, 20]}),
+        (None, None, {0: [100, 0, 100], 33: [67, 33, 100]}),
+        (9, 1, {0: [900, 0, 100], 10: [810, 90, 100]}),
+        (0, 1, {0: [0, 0, 1], 50: [0, 0, 1]}),
+    ],
+)
+def test_a_third_backend_of_the_users_keeps_its_part(of: Any, apex: Any, third: Any, parts: dict[int, Any]) -> None:
+    """Ours share what the apex had; it comes back to the letter."""
+    named = {"name": "legacy", "namespace": "other", "port": 81}
+    before = theirs({"backendRefs": [to("web", apex), {**named, **({} if third is None else {"weight": third})}]})
+    found = mesh(of(), before)
+    for weight, wanted in parts.items():
+        found.set(weight)
+        assert weights(rules(found)[-1]) == wanted
+        assert all(named.items() <= rule["backendRefs"][-1].items() for rule in rules(found))
+    found.finalize()
+    assert route_of(found)["spec"] == before["spec"] and not route_of(found)["metadata"]["annotations"]
+
+
+def test_a_third_backend_in_an_ab_test() -> None:
+    """Those who match may meet it as well, as they did before; everybody else never meets the canary."""
+    found = mesh(split_up(), theirs({"backendRefs": [to("web", 80), to("legacy", 20)]}))
+    found.set(100)
+    assert [weights(rule) for rule in rules(found)] == [[0, 80, 20], [80, 20]]
+    found.set(100, everyone=True)
+    assert [weights(rule) for rule in rules(found)] == [[0, 80, 20]]
+
+
+def test_filters_of_the_users_backend_stay() -> None:
+    """With those that take its place; a backend of another kind or namespace is none of ours."""
+    filters = [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "a", "value": "b"}]}}]
+    others = [to("web", 1, namespace="other"), to("web", 1, group="example.net", kind="Pool")]
+    found = mesh(gated(), theirs({"backendRefs": [to("web", 8, filters=filters), *others]}))
+    primary, new, *rest = rules(found)[0]["backendRefs"]
+    assert primary["filters"] == new["filters"] == filters and (primary["weight"], new["weight"]) == (200, 0)
+    assert rest == [{**each, "weight": 25} for each in others]
+
+
+SHOP = [{"path": {"type": "PathPrefix", "value": "/shop"}}]
+
+
+@pytest.mark.parametrize("of", [gated, kept, split_up])
+def test_a_canary_without_matches_has_those_of_the_users_rule(of: Any) -> None:
+    """Or it would take the visitors of other rules and routes."""
+    portal = {"backendRefs": [to("portal")]}
+    before = theirs({"matches": SHOP, "backendRefs": [to("web")]}, portal)
+    found = mesh(of(), before)
+    for weight in (100, 0, 100):
+        found.set(weight)
+        *mine, last = rules(found)
+        assert last == portal and all(match["path"] == SHOP[0]["path"] for rule in mine for match in rule["matches"])
+    found.respec(gated, service={"match": [{"uri": {"prefix": "/new"}}]})
+    found.reconcile()
+    assert rules(found)[0]["matches"][0]["path"]["value"] == "/new"
+    found.finalize()
+    assert route_of(found)["spec"] == before["spec"]
+
+
 def test_a_rollback_without_a_route_is_nothing_to_do() -> None:
     """And a promotion is the only other thing that needs one."""
     assert ROUTER.set(gated(), {OURS: None}, ALL_PRIMARY, Options()) == ()

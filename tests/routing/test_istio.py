@@ -348,6 +348,94 @@ def test_hosts_and_gateways_are_those_of_both(before: Obj, service: Obj, hosts: 
     assert (spec["hosts"], spec["gateways"]) == (hosts, gateways)
 
 
+def destination(host: str, weight: int | None = None, **more: Any) -> Obj:
+    """Of a rule."""
+    return {"destination": {"host": host}, **({} if weight is None else {"weight": weight}), **more}
+
+
+THIRD = {"route": [destination("web", 80), destination("legacy", 20, headers={"request": {"set": {"a": "b"}}})]}
+
+
+@pytest.mark.parametrize("of", [meshed, kept])
+def test_a_third_destination_of_the_users_keeps_its_part(of: Any) -> None:
+    """Ours share what the apex had, in one sum of 100; whatever anybody edits, and with every rule of ours."""
+    before = theirs(THIRD)
+    found = mesh(of(), before)
+    for weight, wanted in ((0, [80, 0, 20]), (10, [72, 8, 20]), (33, [54, 26, 20]), (50, [40, 40, 20])):
+        found.set(weight)
+        assert weights(ours(found)["http"][-1]) == wanted
+        assert all(sum(weights(rule)) == 100 and rule["route"][-1] == THIRD["route"][1] for rule in ours(found)["http"])
+    found.edit(found.cluster.objects[OURS], spec={"http": [THIRD]})
+    found.reconcile()
+    assert weights(ours(found)["http"][-1])[-1] == 20
+    found.finalize()
+    assert ours(found) == before["spec"] and not found.cluster.objects[OURS]["metadata"]["annotations"]
+
+
+def test_a_third_destination_in_an_ab_test() -> None:
+    """Those who match may meet it as well, as they did before; everybody else never meets the canary."""
+    found = mesh(split_up(), theirs(THIRD))
+    found.set(100)
+    pinned, rest = ours(found)["http"]
+    assert (weights(pinned), weights(rest)) == ([0, 80, 20], [80, 20])
+    found.set(100, everyone=True)
+    assert [weights(rule) for rule in ours(found)["http"]] == [[0, 80, 20]]
+    found.set(0)
+    assert [weights(rule) for rule in ours(found)["http"]] == [[80, 0, 20]]
+
+
+def test_a_third_destination_in_an_object_of_ours_is_drift() -> None:
+    """It is told nowhere what it should get."""
+    found = mesh()
+    found.edit(found.cluster.objects[OURS], spec={"http": [{"route": [*ours(found)["http"][0]["route"], {**THIRD}]}]})
+    found.reconcile()
+    assert weights(ours(found)["http"][0]) == [100, 0]
+
+
+def test_headers_of_the_users_destination_stay() -> None:
+    """With those that take its place."""
+    rule = {"route": [destination("web.test.svc.cluster.local", headers={"response": {"set": {"a": "b"}}})]}
+    found = mesh(meshed(), theirs(rule))
+    assert [each["headers"] for each in ours(found)["http"][0]["route"]] == [{"response": {"set": {"a": "b"}}}] * 2
+
+
+def test_a_service_of_another_namespace_is_none_of_ours() -> None:
+    """Though it has the name of the apex."""
+    rule = {"route": [destination("web.other"), destination("web.other.svc.cluster.local")]}
+    found = mesh(meshed(), theirs(rule, TO_APEX))
+    assert ours(found)["http"][0] == rule and len(ours(found)["http"]) == 2
+
+
+SHOP = [{"uri": {"prefix": "/shop"}}]
+PORTAL = {"route": [{"destination": {"host": "portal"}}]}
+
+
+@pytest.mark.parametrize("of", [meshed, kept, split_up])
+def test_a_canary_without_matches_has_those_of_the_users_rule(of: Any) -> None:
+    """Or the visitors of the rules after it would come to the canary's app."""
+    before = theirs({"match": SHOP, **TO_APEX}, PORTAL)
+    found = mesh(of(), before)
+    for weight in (100, 0, 100):
+        found.set(weight)
+        *mine, last = ours(found)["http"]
+        assert last == PORTAL
+        assert all(entry["uri"] == SHOP[0]["uri"] for rule in mine for entry in rule["match"])
+    found.respec(of, service={"match": [{"uri": {"prefix": "/new"}}]})
+    found.reconcile()
+    assert "/new" in str(ours(found)["http"][0]["match"])
+    found.finalize()
+    assert ours(found) == before["spec"]
+
+
+def test_matches_of_a_rule_below_http_stay() -> None:
+    """A port of the user's is no other port."""
+    before = theirs()
+    before["spec"] = {"hosts": ["a.example"], "tcp": [*TCP, {"match": [{"port": 1}], "route": [destination("b")]}]}
+    found = mesh(meshed(service={"appProtocol": "tcp"}), before)
+    found.set(20)
+    assert [rule["match"] for rule in ours(found)["tcp"]] == [[{"port": 9000}], [{"port": 1}]]
+
+
 def test_an_adopted_virtual_service_may_use_full_names() -> None:
     """Of Services, in rules for HTTP and for TCP."""
     hosts = ("web.test.svc.cluster.local", "web-canary.test.svc.cluster.local")

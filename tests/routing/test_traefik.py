@@ -134,3 +134,16 @@ def test_a_list_that_became_something_else_is_let_go() -> None:
     one.edit(spec={"weighted": None, "mirroring": {"name": "web"}})
     assert one.problem().path == "spec.routeRef"
     assert one.finalize() == 1 and one.obj["spec"] == {"mirroring": {"name": "web"}} and one.notes == {}
+
+
+def test_an_adopted_list_of_three() -> None:
+    """The canary's entry comes and goes beside the further one, which may be another TraefikService."""
+    third = {"name": "web-canary", "kind": "TraefikService", "weight": 1}
+    one = adopted({"name": "web", "port": 80, "weight": 3}, third)
+    assert one.read() is None and one.reconcile() == 1 and one.read() == ALL_PRIMARY
+    for weight, wanted in ((20, [240, 60, 100]), (100, [0, 300, 100]), (0, [300, 100])):
+        one.set(weight)
+        assert [each["weight"] for each in one.listed()] == wanted and one.read() == Route(100 - weight, weight)
+        assert one.reconcile() == 0 and one.set(weight) == 0
+    one.set(50)
+    assert one.finalize() == 1 and one.obj["spec"] == one.before["spec"] and one.finalize() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -170,4 +171,72 @@ async def test_routes_follow_a_status_that_somebody_mends() -> None:
     await story.stage.clock.sleep(1)
     assert "ck=theirs" in str((await story.route())["spec"]["rules"])
     await story.until("Succeeded")
+    await story.end()
+
+
+THREE: dict[str, Obj] = {
+    "istio": {
+        "hosts": ["shop.example"],
+        "gateways": ["istio-system/public"],
+        "http": [
+            {
+                "match": [{"uri": {"prefix": "/shop"}}],
+                "route": [
+                    {"destination": {"host": "shop"}, "weight": 80},
+                    {"destination": {"host": "legacy"}, "weight": 20},
+                ],
+            },
+            {"route": [{"destination": {"host": "portal"}}]},
+        ],
+    },
+    "gatewayapi:v1": {
+        "parentRefs": [{"name": "gw"}],
+        "rules": [
+            {
+                "matches": [{"path": {"type": "PathPrefix", "value": "/shop"}}],
+                "backendRefs": [
+                    {"name": "shop", "port": 80, "weight": 80},
+                    {"name": "legacy", "port": 80, "weight": 20},
+                ],
+            },
+            {"backendRefs": [{"name": "portal", "port": 80}]},
+        ],
+    },
+}
+
+
+class Three(Story):
+    """A release beside a further backend; `weights` are those of all three that were seen."""
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(provider, revertOnDeletion=True)
+        self.weights: list[list[int]] = []
+
+    def split(self, obj: Obj) -> Iterable[tuple[str, int]]:
+        """Of the user's rule; the one after it stays as it is."""
+        first, second = (THREE[self.provider].get(key) or () for key in ("http", "rules"))
+        mine, portal = obj["spec"].get("http") or obj["spec"]["rules"]
+        assert portal == [*first, *second][1]
+        assert "/shop" in str(mine.get("match") or mine["matches"])
+        weights = [each["weight"] for each in mine.get("route") or mine["backendRefs"]]
+        if weights == [80, 20]:
+            return ()
+        self.weights += [weights] if self.weights[-1:] != [weights] else []
+        share = weights[1] * 100 // 80
+        return ("primary", 100 - share), ("canary", share)
+
+
+@pytest.mark.parametrize("provider", THREE)
+async def test_a_further_backend_of_the_users_keeps_its_part(provider: str) -> None:
+    """All along: in a rule for some paths, before a rule for all others, which stays as it is."""
+    story = Three(provider)
+    before = {**mine(story), "spec": copy.deepcopy(THREE[provider])}
+    await story.begin(SERVICE, before)
+    await story.change()
+    assert await story.until("Succeeded", "Failed") == "Succeeded"
+    assert story.weights == [[80, 0, 20], [60, 20, 20], [40, 40, 20], [80, 0, 20]]
+    await story.stage.delete("Canary", "shop")
+    await story.stage.clock.sleep(30)
+    assert (await story.route())["spec"] == THREE[provider]
+    assert (await story.route())["metadata"].get("annotations") in (None, {})
     await story.end()

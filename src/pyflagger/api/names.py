@@ -66,6 +66,11 @@ def canary_service(canary: Canary) -> str:
     return f"{apex(canary)}-canary"
 
 
+def services(canary: Canary) -> tuple[str, str, str]:
+    """The Services of apex, primary and canary."""
+    return apex(canary), primary_service(canary), canary_service(canary)
+
+
 def primary_autoscaler(canary: Canary) -> str:
     """The autoscaler of the primary; empty when the target has none."""
     ref = canary.spec.autoscaler_ref

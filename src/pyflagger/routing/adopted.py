@@ -1,8 +1,9 @@
 """Adopt mode: a route that is the user's own, of which only the weights between two Services are ours.
 
 Used by every provider that can adopt, when `spec.routeRef` names a route; each tells the shape of its kind. A rule is
-ours when it has the stable Service (the primary's or the apex), the canary's, and no other; all of ours are set alike.
-Taken over is a route that has the weights of before in an annotation: until then those in it say nothing of a release.
+ours when it has the stable Service (the primary's or the apex) and the canary's; all of ours are set alike, and further
+backends keep their part of a rule. Taken over is a route that has the weights of before in an annotation: until then
+those in it say nothing of a release.
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ from pyflagger.routing.base import Live, Writes
 from pyflagger.routing.generated import owed, patch
 from pyflagger.routing.ingresses import service_ports
 from pyflagger.routing.rules import inconsistent
+from pyflagger.routing.shares import SHARE, divided, numbers, shared
 
 WEIGHTS = "flagger.app/original-weights"
-"""[of the stable Service, of the canary's] for each rule of ours, null where there was none; written once."""
+"""[of the stable Service, of the canary's, of each further one] for each rule of ours, null where there was none.
+
+Written once.
+"""
 
 Backends: TypeAlias = Callable[[Obj], Iterable[Sequence[tuple[Any, Obj]]]]
 """The backends of each rule of an object: (name of the Service, the very dict that holds its weight)."""
@@ -38,6 +43,8 @@ class Adopted:
     kind: Resource
     backends: Backends
     weight: Callable[[int], Any] = int
+    unset: int = 0
+    """What a missing weight counts beside others."""
 
     # For kinds whose backends come and go with their weights; each returns another object, or the same ----------------
 
@@ -66,14 +73,16 @@ class Adopted:
         obj = live.get(self.ref)
         if obj is None or WEIGHTS not in notes(obj):
             return None
-        found = [[_number(each.get("weight")) for each in pair] for pair in self._pairs(self.opened(obj))]
-        problems = (inconsistent(str(self.ref), weights) for weights in found)
+        rules = [[_number(each.get("weight")) for each in rule] for rule in self._rules(self.opened(obj))]
+        problems = (inconsistent(str(self.ref), weights) for weights in rules if len(weights) == 2)
         if problem := next(filter(None, problems), None):
             return problem
-        if any(weights != found[0] for weights in found):
+        noted = notes(obj).get(SHARE)
+        found = [shared(rule[0], rule[1], noted) if len(rule) > 2 else Route(*rule) for rule in rules]
+        if any(route != found[0] for route in found):
             text = f"{self.ref} splits differently in different rules"
             return Problem(Fault.CLUSTER, text, "All rules that lead to primary and canary are set alike.")
-        return Route(*found[0]) if found else None
+        return found[0] if found else None
 
     def reconcile(self, live: Live) -> Writes | Problem:
         """Every rule of ours at one split; what the route lacks is a problem that says what to add."""
@@ -94,11 +103,11 @@ class Adopted:
         if obj is None or WEIGHTS not in notes(obj):
             return ()
         made = copy.deepcopy(self.opened(obj))
-        pairs = list(self._pairs(made))
-        stable = [self.weight(100), self.weight(0)]
-        before = _stored(notes(made).pop(WEIGHTS), len(pairs)) or [stable] * len(pairs)
-        for pair, weights in zip(pairs, before, strict=True):
-            for backend, weight in zip(pair, weights, strict=True):
+        rules = list(self._rules(made))
+        notes(made).pop(SHARE, None)
+        before = _stored(notes(made).pop(WEIGHTS), rules) or [self._weights(rule, 0) for rule in rules]
+        for rule, weights in zip(rules, before, strict=True):
+            for backend, weight in zip(rule, weights, strict=True):
                 backend.pop("weight", None)
                 if weight is not None:
                     backend["weight"] = weight
@@ -111,26 +120,40 @@ class Adopted:
         if obj is None:
             return self._absent()
         made = copy.deepcopy(self.opened(obj))
-        pairs = list(self._pairs(made))
-        if not pairs:
+        rules = list(self._rules(made))
+        if not rules:
             return self._lacking()
-        if WEIGHTS not in notes(obj):
-            if problem := self._portless(pairs):
+        annotations = dict(notes(made))
+        if WEIGHTS not in annotations:
+            if problem := self._portless(rules):
                 return problem
-            before = [[backend.get("weight") for backend in pair] for pair in pairs]
-            made["metadata"]["annotations"] = {**notes(made), WEIGHTS: json.dumps(before)}
-        for stable, new in pairs:
-            stable["weight"], new["weight"] = self.weight(route.primary), self.weight(route.canary)
+            annotations[WEIGHTS] = json.dumps([[backend.get("weight") for backend in rule] for rule in rules])
+        annotations.pop(SHARE, None)
+        if any(len(rule) > 2 for rule in rules):
+            annotations[SHARE] = str(route.canary)
+        made["metadata"]["annotations"] = annotations
+        for rule in rules:
+            for backend, weight in zip(rule, self._weights(rule, route.canary), strict=True):
+                backend["weight"] = weight
         body = merge_diff(obj, self.closed(made))
         return (patch(obj, body),) if body else ()
 
-    def _pairs(self, obj: Obj) -> Iterator[tuple[Obj, Obj]]:
-        """(of the stable Service, of the canary's) in each rule of ours."""
+    def _rules(self, obj: Obj) -> Iterator[list[Obj]]:
+        """The backends of each rule of ours: of the stable Service, of the canary's, then the further ones."""
         for rule in self.backends(obj):
             old = [backend for name, backend in rule if name in stable_services(self.canary)]
             new = [backend for name, backend in rule if name == names.canary_service(self.canary)]
-            if len(rule) == 2 and len(old) == len(new) == 1:
-                yield old[0], new[0]
+            others = [backend for name, backend in rule if name not in names.services(self.canary)]
+            if len(old) == len(new) == 1:
+                yield [old[0], new[0], *others]
+
+    def _weights(self, rule: list[Obj], percent: int) -> list[Any]:
+        """Those of a rule's backends at a split, as the kind spells them."""
+        if len(rule) == 2:
+            return [self.weight(100 - percent), self.weight(percent)]
+        stable, new, *others = numbers((backend.get("weight") for backend in rule), self.unset)
+        found = divided(stable + new, others, percent)
+        return [self.weight(weight) for weight in (found.primary, found.canary, *found.others)]
 
     def _absent(self) -> Problem:
         text, todo = f"{self._shown} not found", f"Create {self._shown}, or correct spec.routeRef."
@@ -138,17 +161,17 @@ class Adopted:
 
     def _lacking(self) -> Problem:
         primary, other = names.primary_service(self.canary), names.canary_service(self.canary)
-        text = f"{self._shown} has no rule with the Services {primary} and {other} alone"
+        text = f"{self._shown} has no rule with the Services {primary} and {other}"
         todo = f"Let a rule send to {primary} with weight 100 and to {other} with weight 0."
         return Problem(Fault.MANIFEST, text, todo, "spec.routeRef")
 
-    def _portless(self, pairs: Iterable[tuple[Obj, Obj]]) -> Problem | None:
+    def _portless(self, rules: Iterable[list[Obj]]) -> Problem | None:
         """A port that the generated Services would not have. Copies of a Service have those of the Service."""
         service, kind = self.canary.spec.service, self.canary.spec.target_ref.kind
         if service is None or service.port_discovery or kind == "Service":
             return None
         known = service_ports(service)
-        wrong = (port for pair in pairs for port in map(_port, pair) if port is not None and port not in known)
+        wrong = (port for rule in rules for port in map(_port, rule[:2]) if port is not None and port not in known)
         if (port := next(wrong, None)) is None:
             return None
         text = f"{self._shown} sends to port {port}, but spec.service.port is {service.port}: visitors would get errors"
@@ -201,16 +224,17 @@ def _number(weight: Any) -> Any:
     return int(text) if text.isascii() and text.isdigit() else weight
 
 
-def _stored(text: Any, count: int) -> list[list[Any]] | None:
-    """The weights of before, when they are those of as many rules as there are."""
+def _stored(text: Any, rules: Sequence[Sequence[Obj]]) -> list[list[Any]] | None:
+    """The weights of before, when they are those of as many rules and backends as there are."""
     try:
         found = json.loads(text)
     except (TypeError, ValueError):
         return None
-    fine = isinstance(found, list) and len(found) == count and all(map(_are_two, found))
-    return found if fine else None
+    if not isinstance(found, list) or len(found) != len(rules) or not all(map(_are_weights, found)):
+        return None
+    alike = all(len(weights) == len(rule) for weights, rule in zip(found, rules, strict=True))
+    return found if alike else None
 
 
-def _are_two(weights: Any) -> bool:
-    two = isinstance(weights, list) and len(weights) == 2
-    return two and all(weight is None or isinstance(weight, int | str) for weight in weights)
+def _are_weights(weights: Any) -> bool:
+    return isinstance(weights, list) and all(weight is None or isinstance(weight, int | str) for weight in weights)

@@ -5,7 +5,7 @@ One code path for both versions. Knows the object; what is in its rules is `http
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,7 +18,19 @@ from pyflagger.routing import httproutes, original
 from pyflagger.routing.adopted import Adopted
 from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import make, owed
-from pyflagger.routing.rules import fields_of, inconsistent, laid, left, of_users, refused, reverted, written
+from pyflagger.routing.original import annotations_of
+from pyflagger.routing.rules import (
+    fields_of,
+    inconsistent,
+    laid,
+    left,
+    matches_of_users,
+    of_users,
+    refused,
+    reverted,
+    written,
+)
+from pyflagger.routing.shares import SHARE, shared
 
 GROUP = "gateway.networking.k8s.io"
 WITHOUT_MIRRORS = frozenset({"traefik.io/gateway-controller"})
@@ -98,10 +110,10 @@ class GatewayApi:
         return tuple(writes)
 
     def _left(self, canary: Canary, service: Service, port: int, route: Obj) -> Writes:
-        rules = httproutes.rules(canary, service, port, ALL_PRIMARY, everyone=True)
+        rules = httproutes.rules(canary, service, port, ALL_PRIMARY, [], everyone=True)
         if isinstance(rules, Problem):
             return ()
-        made = self._laid(canary, service, route, rules)
+        made = _laid(canary, service, route, rules, [])
         return left(canary, route, {**part(route, "spec"), "rules": [_to_apex(canary, rule) for rule in made]})
 
     def takes_over(self, canary: Canary, obj: Obj) -> bool:
@@ -109,7 +121,7 @@ class GatewayApi:
         return ref_of(obj) == self._routes.ref(canary.metadata.namespace, names.apex(canary))
 
     def _adopted(self, canary: Canary) -> Adopted | None:
-        return Adopted(canary, self._routes, _backends) if canary.spec.route_ref else None
+        return Adopted(canary, self._routes, _backends, unset=1) if canary.spec.route_ref else None
 
     def _routed(self, canary: Canary, live: Live, route: Route, *, everyone: bool) -> Writes | Problem:
         service = canary.spec.service
@@ -118,41 +130,58 @@ class GatewayApi:
         writes: list[Any] = []
         for name, port in _ports(canary) if service else ():
             there = live.get(self._routes.ref(canary.metadata.namespace, name))
-            rules = httproutes.rules(canary, service, port, route, everyone=everyone)  # type: ignore[arg-type]
-            if isinstance(rules, Problem):
-                return rules
-            made = self._written(canary, service, name, port, there, rules)  # type: ignore[arg-type]
+            made = self._written(canary, service, name, port, there, route, everyone)  # type: ignore[arg-type]
             if isinstance(made, Problem):
                 return made
             writes += made
         return tuple(writes)
 
     def _written(
-        self, canary: Canary, service: Service, name: str, port: int, live: Obj | None, rules: list[Obj]
+        self, canary: Canary, service: Service, name: str, port: int, live: Obj | None, route: Route, everyone: bool
     ) -> Writes | Problem:
-        spec: Obj = {"parentRefs": _parents(service, port), "rules": self._laid(canary, service, live, rules)}
+        users = _matches_of_users(canary, live)
+        rules = httproutes.rules(canary, service, port, route, users, everyone=everyone)
+        if isinstance(rules, Problem):
+            return rules
+        spec: Obj = {"parentRefs": _parents(service, port), "rules": _laid(canary, service, live, rules, users)}
         spec["hostnames"] = list(service.hosts) or None
+        shares = False
         if live is not None and not names.is_owned(canary, live):
-            spec |= _with_users(spec, original.stored(live) or part(live, "spec"))
-        return written(canary, live, make(canary, self._routes, name, spec), httproutes.owned_fields(service))
+            spec |= _with_users(spec, _before(live))
+            shares = any({*_pair(canary)} < {*_services(canary, rule)} for rule in spec["rules"])
+        made = make(canary, self._routes, name, spec)
+        made["metadata"]["annotations"][SHARE] = str(route.canary) if shares else None
+        return written(canary, live, made, httproutes.owned_fields(service))
 
-    def _laid(self, canary: Canary, service: Service, live: Obj | None, rules: list[Obj]) -> list[Obj]:
-        base, there = httproutes.base_matches(service), part(live or {}, "spec").get("rules") or ()
-        over = partial(httproutes.over, canary, fields_of(live))
 
-        def ours(rule: Obj) -> bool:
-            return _is_ours(canary, rule, base)
+def _before(live: Obj) -> Obj:
+    """The spec of before of a route of the user's."""
+    return original.stored(live) or part(live, "spec")
 
-        if live is not None and not names.is_owned(canary, live):
-            apex = [names.apex(canary)]
-            return laid(
-                there,
-                rules,
-                of_users(there, rules, ours, lambda rule: _services(rule) == apex, "matches"),
-                "matches",
-                over,
-            )
-        return laid(there, rules, ours, "matches", over)
+
+def _matches_of_users(canary: Canary, live: Obj | None) -> list[Obj]:
+    """Those of the user's rule that ours replace: for a Canary that names none, or it would be for everybody."""
+    if live is None or names.is_owned(canary, live):
+        return []
+    there, before = part(live, "spec").get("rules") or (), _before(live).get("rules") or ()
+    begun = any({*_services(canary, rule)} & {*_pair(canary)} for rule in there)
+    return matches_of_users(before if begun else there, partial(_to_apex_alone, canary), "matches")
+
+
+def _to_apex_alone(canary: Canary, rule: Obj) -> bool:
+    """Whether a rule leads to the apex, beside others at most, and to none of ours."""
+    return {*_services(canary, rule)} & {*names.services(canary)} == {names.apex(canary)}
+
+
+def _laid(canary: Canary, service: Service, live: Obj | None, rules: list[Obj], users: list[Obj]) -> list[Obj]:
+    """Our rules laid over those that are there."""
+    base, there = httproutes.base_matches(service, users), part(live or {}, "spec").get("rules") or ()
+    theirs = live is not None and not names.is_owned(canary, live)
+    over = partial(httproutes.over, canary, fields_of(live), theirs)
+    ours: Callable[[Obj], bool] = partial(_is_ours, canary, base, theirs)
+    if theirs:
+        ours = of_users(there, rules, ours, partial(_to_apex_alone, canary), "matches")
+    return laid(there, rules, ours, "matches", over)
 
 
 def _with_users(spec: Obj, before: Obj) -> Obj:
@@ -174,7 +203,7 @@ def _to_apex(canary: Canary, rule: Obj) -> Obj:
 def _backends(route: Obj) -> Iterator[list[tuple[str, Obj]]]:
     """The backends of each rule: (name of the Service, the object that holds its weight)."""
     for rule in part(route, "spec").get("rules") or ():
-        yield [(ref.get("name", ""), ref) for ref in rule.get("backendRefs") or ()]
+        yield httproutes.backends(rule, route["metadata"].get("namespace", ""))
 
 
 def _ports(canary: Canary) -> tuple[tuple[str, int], ...]:
@@ -204,36 +233,43 @@ def _unusable(canary: Canary) -> Problem | None:
     return Problem(Fault.MANIFEST, text, "Name your Gateway in spec.service.gatewayRefs.", "spec.service.gatewayRefs")
 
 
-def _services(rule: Obj) -> list[str]:
-    return [ref.get("name", "") for ref in rule.get("backendRefs") or ()]
+def _services(canary: Canary, rule: Obj) -> list[str]:
+    return [name for name, _ in httproutes.backends(rule, canary.metadata.namespace)]
 
 
-def _is_ours(canary: Canary, rule: Obj, base: list[Obj]) -> bool:
-    """A rule to the canary or the apex, or the rest of an A/B test."""
-    found = _services(rule)
+def _pair(canary: Canary) -> tuple[str, str]:
+    return names.primary_service(canary), names.canary_service(canary)
+
+
+def _is_ours(canary: Canary, base: list[Obj], theirs: bool, rule: Obj) -> bool:
+    """A rule to the canary or the apex, or the rest of an A/B test; in a route of the user's beside others."""
+    found = [name for name in _services(canary, rule) if not theirs or name in names.services(canary)]
     rest = found == [names.primary_service(canary)] and rule.get("matches") == base
     return rest or names.canary_service(canary) in found or names.apex(canary) in found
 
 
 def _read(canary: Canary, live: Obj | None) -> Route | Problem | None:
-    pair = [names.primary_service(canary), names.canary_service(canary)]
-    rules = [rule for rule in part(live or {}, "spec").get("rules") or () if sorted(_services(rule)) == sorted(pair)]
+    pair, theirs = _pair(canary), live is not None and not names.is_owned(canary, live)
+    led = [(rule, _services(canary, rule)) for rule in part(live or {}, "spec").get("rules") or ()]
+    rules = [rule for rule, found in led if sorted(found) == sorted(pair) or (theirs and {*pair} < {*found})]
     if not rules:
         return None
-    weights = {ref["name"]: ref.get("weight", 1) for ref in rules[-1]["backendRefs"]}
-    primary, other = (weights[name] for name in pair)
+    refs = dict(httproutes.backends(rules[-1], canary.metadata.namespace))
+    primary, other = (refs[name].get("weight", 1) for name in pair)
     where = f"httproute {names.apex(canary)}.{canary.metadata.namespace}"
     mirrored = any(
         part(part(found, "requestMirror"), "backendRef").get("name") == pair[1]
         for found in rules[-1].get("filters") or ()
     )
+    if len(rules[-1]["backendRefs"]) > len(pair):
+        return shared(primary, other, annotations_of(live or {}).get(SHARE), mirrored)
     return inconsistent(where, (primary, other)) or Route(primary, other, mirrored)
 
 
 def _for_everyone(canary: Canary, live: Obj | None, route: Route | None) -> bool:
     """Whether all traffic means everybody's: the only rule of ours leads to the canary."""
     rules = part(live or {}, "spec").get("rules") or ()
-    pairs = [rule for rule in rules if names.primary_service(canary) in _services(rule)]
+    pairs = [rule for rule in rules if names.primary_service(canary) in _services(canary, rule)]
     return route is not None and route.canary == 100 and len(pairs) == 1
 
 

@@ -15,6 +15,7 @@ from pyflagger.api.facts import Fault, Problem, Route
 from pyflagger.objects import Obj, part
 from pyflagger.routing.generated import overlay
 from pyflagger.routing.rules import Split, condition, splits
+from pyflagger.routing.shares import beside_others
 
 ROOT: Obj = {"path": {"type": "PathPrefix", "value": "/"}}
 _PATHS = {"regex": "RegularExpression", "exact": "Exact", "prefix": "PathPrefix"}
@@ -27,10 +28,12 @@ class Unsayable(Exception):
     """A condition that an HTTPRoute has no words for: (path in the manifest, why)."""
 
 
-def rules(canary: Canary, service: Service, port: int, route: Route, *, everyone: bool) -> list[Obj] | Problem:
-    """The rules of ours for one port."""
+def rules(
+    canary: Canary, service: Service, port: int, route: Route, users: list[Obj], *, everyone: bool
+) -> list[Obj] | Problem:
+    """The rules of ours for one port; `users` are the matches of the user's rule that they replace."""
     try:
-        base = base_matches(service)
+        base = base_matches(service, users)
         return [_rule(canary, service, port, base, split) for split in splits(canary, route, everyone=everyone)]
     except Unsayable as told:
         path, why = told.args
@@ -38,10 +41,10 @@ def rules(canary: Canary, service: Service, port: int, route: Route, *, everyone
         return Problem(Fault.MANIFEST, text, "Use exact or regex (a path also prefix).", path)
 
 
-def base_matches(service: Service) -> list[Obj]:
-    """Those of `service.match`: any of them; everything when there is none."""
+def base_matches(service: Service, users: list[Obj]) -> list[Obj]:
+    """Those of `service.match`: any of them; when there is none those of the user's rule, or else everything."""
     found = [_service_match(entry, f"spec.service.match[{at}]") for at, entry in enumerate(service.match)]
-    return [match for match in found if match] or [ROOT]
+    return [match for match in found if match] or users or [ROOT]
 
 
 def _service_match(entry: Obj, where: str) -> Obj:
@@ -200,13 +203,30 @@ def owned_fields(service: Service) -> tuple[str, ...]:
     return (*sorted({found["type"] for found in service_filters(service)}), *limits)
 
 
-def over(canary: Canary, before: Iterable[str], live: Obj, wanted: Obj) -> Obj:
-    """A rule of ours over a live one: filters and fields that others added stay."""
+def service_of(ref: Obj, namespace: str) -> str:
+    """The Service of a namespace that a backend names; empty for any other backend."""
+    here = ref.get("kind", "Service") == "Service" and not ref.get("group")
+    return str(ref.get("name", "")) if here and ref.get("namespace", namespace) == namespace else ""
+
+
+def backends(rule: Obj, namespace: str) -> list[tuple[str, Obj]]:
+    """(Service, backend) of a rule."""
+    return [(service_of(ref, namespace), ref) for ref in rule.get("backendRefs") or ()]
+
+
+def over(canary: Canary, before: Iterable[str], theirs: bool, live: Obj, wanted: Obj) -> Obj:
+    """A rule of ours over a live one: filters and fields that others added stay.
+
+    In a route of the user's (`theirs`) further backends stay, too, and ours begin as the one to the apex.
+    """
     forgotten = {key: None for key in ("timeouts",) if key in before and key not in wanted}
     made: Obj = overlay(live, {**wanted, "filters": None, "backendRefs": None, **forgotten})
     filters = _filters(canary, live.get("filters") or (), wanted.get("filters", ()), before)
-    there = {ref.get("name"): ref for ref in live.get("backendRefs") or ()}
-    refs = [_ref_over(canary, there.get(ref["name"], {}), ref) for ref in wanted["backendRefs"]]
+    named = backends(live, canary.metadata.namespace)
+    there, first = dict(named), dict(named).get(names.apex(canary), {})
+    refs = [_ref_over(canary, there.get(ref["name"], first), ref) for ref in wanted["backendRefs"]]
+    if theirs:
+        refs = beside_others(named, names.services(canary), refs, 1)
     return {**made, "matches": wanted["matches"], **({"filters": filters} if filters else {}), "backendRefs": refs}
 
 

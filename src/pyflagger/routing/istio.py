@@ -17,8 +17,20 @@ from pyflagger.routing import original, virtualservices
 from pyflagger.routing.adopted import Adopted
 from pyflagger.routing.base import Live, Options, Writes
 from pyflagger.routing.generated import brought_about, make, owed
-from pyflagger.routing.rules import fields_of, inconsistent, laid, left, of_users, refused, reverted, written
-from pyflagger.routing.virtualservices import hosts
+from pyflagger.routing.original import annotations_of
+from pyflagger.routing.rules import (
+    fields_of,
+    inconsistent,
+    laid,
+    left,
+    matches_of_users,
+    of_users,
+    refused,
+    reverted,
+    written,
+)
+from pyflagger.routing.shares import SHARE, shared
+from pyflagger.routing.virtualservices import destinations, hosts
 
 GROUP, VERSION = "networking.istio.io", "v1beta1"
 VIRTUAL = Resource(GROUP, VERSION, "virtualservices", "VirtualService")
@@ -101,8 +113,7 @@ def _backends(found: Obj) -> Iterator[list[tuple[str, Obj]]]:
     """The destinations of each rule: (name of the Service, the object that holds its weight)."""
     spec = part(found, "spec")
     for rule in (*(spec.get("http") or ()), *(spec.get("tcp") or ())):
-        shown = [part(each, "destination").get("host", "").split(".")[0] for each in rule.get("route") or ()]
-        yield list(zip(shown, rule.get("route") or (), strict=True))
+        yield destinations(rule, found["metadata"].get("namespace", ""))
 
 
 def _services(canary: Canary) -> tuple[str, str]:
@@ -124,22 +135,54 @@ def _routed(canary: Canary, service: Service, live: Obj | None, route: Route, *,
     unsayable = virtualservices.suffixed(canary) if route.canary and not everyone else None
     if problem := unsayable or _unusable(service) or refused(canary) or _no_http(canary, service):
         return problem
+    if theirs := live is not None and not names.is_owned(canary, live):
+        service = _matching(canary, service, live or {})
     wanted = virtualservices.sections(canary, service, route, everyone=everyone)
     spec: Obj = {"hosts": _hosts(canary, service), "gateways": _gateways(service)}
-    if live is not None and not names.is_owned(canary, live) and not service.delegation:
-        spec |= _with_users(service, spec, original.stored(live) or part(live, "spec"))
+    if theirs and not service.delegation:
+        spec |= _with_users(service, spec, _before(live or {}))
     spec |= _laid(canary, live, wanted)
     fields = [key for rule in wanted.get("http", ()) for key in virtualservices.OPTIONAL if key in rule]
-    return written(canary, live, make(canary, VIRTUAL, names.apex(canary), spec), fields)
+    made = make(canary, VIRTUAL, names.apex(canary), spec)
+    made["metadata"]["annotations"][SHARE] = str(route.canary) if theirs and _shares(canary, spec) else None
+    return written(canary, live, made, fields)
+
+
+def _before(live: Obj) -> Obj:
+    """The spec of before of a VirtualService of the user's."""
+    return original.stored(live) or part(live, "spec")
+
+
+def _matching(canary: Canary, service: Service, live: Obj) -> Service:
+    """A Canary that names no matches leaves those of the user's rule: without them it would be for everybody."""
+    if service.match:
+        return service
+    section, to_apex = (
+        "tcp" if virtualservices.is_tcp(service.app_protocol) else "http",
+        partial(_to_apex_alone, canary),
+    )
+    there, before = part(live, "spec").get(section) or (), _before(live).get(section) or ()
+    begun = any(set(_led(canary, rule)) & set(_services(canary)) for rule in there)
+    return service.model_copy(update={"match": matches_of_users(before if begun else there, to_apex, "match")})
+
+
+def _shares(canary: Canary, spec: Obj) -> bool:
+    """Whether a rule with both Services has further destinations."""
+    rules = (*(spec.get("http") or ()), *(spec.get("tcp") or ()))
+    return any({*_services(canary)} < {*_led(canary, rule)} for rule in rules)
+
+
+def _led(canary: Canary, rule: Obj) -> list[str]:
+    return [name for name, _ in destinations(rule, canary.metadata.namespace)]
 
 
 def _laid(canary: Canary, live: Obj | None, wanted: dict[str, list[Obj]]) -> dict[str, list[Obj] | None]:
     """Our rules laid over those of each section. A section of the user's in which we have none stays as it is."""
-    over, made = partial(virtualservices.over, canary, fields_of(live)), {}
     theirs = live is not None and not names.is_owned(canary, live)
+    over, made = partial(virtualservices.over, canary, fields_of(live), theirs), {}
     for section in ("http", "tcp"):
         there, rules = part(live or {}, "spec").get(section) or (), wanted.get(section, [])
-        ours: Callable[[Obj], bool] = partial(_is_ours, canary, rules[-1:])
+        ours: Callable[[Obj], bool] = partial(_is_ours, canary, rules[-1:], theirs)
         if theirs:
             ours = of_users(there, rules, ours, partial(_to_apex_alone, canary), "match")
         made[section] = (list(there) if theirs and not rules else laid(there, rules, ours, "match", over)) or None
@@ -147,7 +190,8 @@ def _laid(canary: Canary, live: Obj | None, wanted: dict[str, list[Obj]]) -> dic
 
 
 def _to_apex_alone(canary: Canary, rule: Obj) -> bool:
-    return [host.split(".")[0] for host in hosts(rule)] == [names.apex(canary)]
+    """Whether a rule leads to the apex, beside others at most, and to none of ours."""
+    return {*_led(canary, rule)} & {*names.services(canary)} == {names.apex(canary)}
 
 
 def _with_users(service: Service, spec: Obj, before: Obj) -> Obj:
@@ -205,9 +249,9 @@ def _no_http(canary: Canary, service: Service) -> Problem | None:
     return None
 
 
-def _is_ours(canary: Canary, rest: list[Obj], rule: Obj) -> bool:
-    """A rule to the canary or the apex, or the rest of an A/B test."""
-    found = [host.split(".")[0] for host in hosts(rule)]
+def _is_ours(canary: Canary, rest: list[Obj], theirs: bool, rule: Obj) -> bool:
+    """A rule to the canary or the apex, or the rest of an A/B test; in a route of the user's beside others."""
+    found = [name for name in _led(canary, rule) if not theirs or name in names.services(canary)]
     alone = found == [names.primary_service(canary)] and bool(rest) and rule.get("match") == rest[0].get("match")
     return alone or names.canary_service(canary) in found or names.apex(canary) in found
 
@@ -226,6 +270,8 @@ def _read(canary: Canary, found: Obj | None) -> Route | Problem | None:
     weights = {part(each, "destination").get("host"): each.get("weight", 0) for each in rules[-1]["route"]}
     other, primary = (weights[name] for name in _services(canary))
     mirrored = part(rules[-1], "mirror").get("host") == names.canary_service(canary)
+    if len(weights) > 2 and not names.is_owned(canary, found or {}):
+        return shared(primary, other, annotations_of(found or {}).get(SHARE), mirrored)
     where = f"virtualservice {names.apex(canary)}.{canary.metadata.namespace}"
     return inconsistent(where, (primary, other)) or Route(primary, other, mirrored)
 

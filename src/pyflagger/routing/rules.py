@@ -22,6 +22,7 @@ from pyflagger.routing.base import Writes
 from pyflagger.routing.generated import OTHERS, overlay, patch
 from pyflagger.routing.original import LAST_APPLIED as LAST_APPLIED
 from pyflagger.routing.original import ORIGINAL as ORIGINAL
+from pyflagger.routing.shares import SHARE
 
 FIELDS = "flagger.app/route-fields"
 """Which optional fields of rules were ours at the last write: what is in it and no longer wanted is removed."""
@@ -156,6 +157,12 @@ def of_users(
     return lambda rule: ours(rule) and (not to_apex(rule) or rule in absorbed or rule.get(key) in matches)
 
 
+def matches_of_users(rules: Sequence[Obj], to_apex: Callable[[Obj], bool], key: str) -> list[Obj]:
+    """The matches of the user's rule that ours are laid over: the last one that leads to the apex."""
+    found = [rule for rule in rules if to_apex(rule)]
+    return list(found[-1].get(key) or ()) if found else []
+
+
 def fields_of(live: Obj | None) -> tuple[str, ...]:
     """The optional fields of rules that were ours at the last write."""
     text = part(part(live or {}, "metadata"), "annotations").get(FIELDS) or ""
@@ -202,7 +209,7 @@ def reverted(canary: Canary, live: Obj | None) -> Writes:
     )
     if spec is None:
         return ()
-    annotations = original.unmarked(live, (FIELDS,))
+    annotations = original.unmarked(live, (FIELDS, SHARE))
     body = {
         "spec": merge_diff(part(live, "spec"), spec),
         "metadata": {"annotations": annotations} if annotations else {},
@@ -218,6 +225,6 @@ def _leads(canary: Canary, live: Obj) -> bool:
 
 def left(canary: Canary, live: Obj, spec: Obj) -> Writes:
     """A route of ours becomes the user's, with this spec: visitors come by it, so it must not go with the Canary."""
-    annotations = original.unmarked(live, (FIELDS, names.OWNER))
+    annotations = original.unmarked(live, (FIELDS, SHARE, names.OWNER))
     metadata = {"ownerReferences": names.other_owners(canary, live) or None, "annotations": annotations}
     return (patch(live, {"metadata": metadata, "spec": merge_diff(part(live, "spec"), spec)}),)

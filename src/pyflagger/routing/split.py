@@ -38,6 +38,8 @@ class Split(ABC):
     kinds: tuple[Resource, ...]
     adopting: type[Adopted] = Adopted
     """What sets the weights of a route of the user's own."""
+    unset: int = 0
+    """What a missing weight counts in it beside others."""
 
     # The shape of a provider -----------------------------------------------------------------------------------------
 
@@ -118,7 +120,7 @@ class Split(ABC):
         """The user's own route, where one is named and can be adopted."""
         if not (self.capabilities.adopt and canary.spec.route_ref):
             return None
-        return self.adopting(canary, self.kinds[0], partial(self._named, canary), self.weight)
+        return self.adopting(canary, self.kinds[0], partial(self._named, canary), self.weight, self.unset)
 
     def _named(self, canary: Canary, obj: Obj) -> Iterator[list[tuple[Any, Obj]]]:
         """The backends of each rule by the Services that they stand for."""

@@ -39,20 +39,23 @@ class AdoptedList(Adopted):
         """The canary's entry is there: as it was parked, or as the stable one's."""
         wanted: Obj = {"metadata": {"annotations": {PARKED: None}}} if PARKED in notes(obj) else {}
         listed = _listed(obj)
-        if [_service(each) for each in listed] in ([name] for name in stable_services(self.canary)):
+        found = [each for each in listed if _service(each) in names.services(self.canary)]
+        if [_service(each) for each in found] in ([name] for name in stable_services(self.canary)):
             weight = self.weight(0) if WEIGHTS in notes(obj) else ABSENT
-            entry = {**(_parked(obj) or listed[0]), "name": names.canary_service(self.canary), "weight": weight}
-            wanted["spec"] = {"weighted": {"services": [*listed, entry]}}
+            entry = {**(_parked(obj) or found[0]), "name": names.canary_service(self.canary), "weight": weight}
+            at = listed.index(found[0]) + 1
+            wanted["spec"] = {"weighted": {"services": [*listed[:at], entry, *listed[at:]]}}
         return overlay(obj, wanted)  # type: ignore[no-any-return]
 
     def closed(self, obj: Obj) -> Obj:
         """Without the canary's entry when it gets nothing; it is parked."""
-        ((stable, new),) = self._pairs(obj)
+        ((stable, new, *_),) = self._rules(obj)
         if new["weight"] != self.weight(0):
             return obj
         alike = new == {**stable, "name": new["name"], "weight": new["weight"]}
         parked = {} if alike else {"metadata": {"annotations": {PARKED: json.dumps(new)}}}
-        return overlay(obj, {**parked, "spec": {"weighted": {"services": [stable]}}})  # type: ignore[no-any-return]
+        kept = [each for each in _listed(obj) if each is not new]
+        return overlay(obj, {**parked, "spec": {"weighted": {"services": kept}}})  # type: ignore[no-any-return]
 
     def returned(self, obj: Obj) -> Obj:
         """Without the canary's entry when the user wrote none."""
@@ -66,6 +69,7 @@ class Traefik(Split):
     capabilities = Capabilities(weights=True, ports=True, adopt=True)
     kinds: tuple[Resource, ...] = (SERVICES,)
     adopting = AdoptedList
+    unset = 1
 
     def others(self, canary: Canary) -> tuple[Ref, ...]:
         """One for each further port."""

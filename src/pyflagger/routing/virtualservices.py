@@ -14,6 +14,7 @@ from pyflagger.api.facts import Fault, Problem, Route
 from pyflagger.objects import Obj, part
 from pyflagger.routing.generated import overlay
 from pyflagger.routing.rules import Split, condition, splits
+from pyflagger.routing.shares import beside_others
 
 OPTIONAL = ("rewrite", "timeout", "retries", "corsPolicy", "headers")
 _ALWAYS = ("match", "mirror", "mirrorPercentage")
@@ -127,19 +128,36 @@ def hosts(rule: Obj) -> list[str]:
     return [part(found, "destination").get("host", "") for found in rule.get("route") or ()]
 
 
-def over(canary: Canary, before: Iterable[str], live: Obj, wanted: Obj) -> Obj:
-    """A rule of ours over a live one: fields that others added stay, but for those of destinations' cookies."""
+def service_at(host: str, namespace: str) -> str:
+    """The Service of a namespace that a host stands for, in any of its forms; any other host as it is."""
+    name, dot, rest = host.partition(".")
+    forms = (namespace, f"{namespace}.svc", f"{namespace}.svc.cluster.local")
+    return name if not dot or rest in forms else host
+
+
+def destinations(rule: Obj, namespace: str) -> list[tuple[str, Obj]]:
+    """(Service, destination) of a rule."""
+    shown = [service_at(host, namespace) for host in hosts(rule)]
+    return list(zip(shown, rule.get("route") or (), strict=True))
+
+
+def over(canary: Canary, before: Iterable[str], theirs: bool, live: Obj, wanted: Obj) -> Obj:
+    """A rule of ours over a live one: fields that others added stay, but for those of destinations' cookies.
+
+    In a route of the user's (`theirs`) further destinations stay, too, and ours begin as the one to the apex.
+    """
     spoken = {key: None for key in (*OPTIONAL, *_ALWAYS) if key not in wanted and (key in before or key in _ALWAYS)}
     mirror = part(live, "mirror").get("host")
     if mirror and mirror != names.canary_service(canary):
         spoken = {key: None for key in spoken if not key.startswith("mirror")}
     kept = {key: value for key, value in wanted.items() if key != "route"}
     made: Obj = {**overlay(live, spoken), **kept}
-    there = {part(found, "destination").get("host"): found for found in live.get("route") or ()}
-    return {
-        **made,
-        "route": [_route_over(there.get(found["destination"]["host"], {}), found) for found in wanted["route"]],
-    }
+    named = destinations(live, canary.metadata.namespace)
+    there, first = dict(named), dict(named).get(names.apex(canary), {})
+    route = [_route_over(there.get(found["destination"]["host"], first), found) for found in wanted["route"]]
+    if theirs:
+        route = beside_others(named, names.services(canary), route, 0)
+    return {**made, "route": route}
 
 
 def _route_over(live: Obj, wanted: Obj) -> Obj:
