@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from typing import Any
 
 import pytest
@@ -22,14 +24,21 @@ USERS = {
 WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
 
 
-async def begin(target: Obj, *, ports: list[Obj] | None = None, service: Obj | None = None, **spec: Any) -> Stage:
-    """A target with a Service that works, and a Canary of both."""
+async def begin(
+    target: Obj,
+    *,
+    ports: list[Obj] | None = None,
+    service: Obj | None = None,
+    named: tuple[Obj, Obj] = (USERS, ingress("shop")),
+    **spec: Any,
+) -> Stage:
+    """A target with a Service that works and an Ingress (`named`), and a Canary of all."""
     stage = Stage()
     await stage.start()
     await stage.namespace("test")
     if ports is not None:
         target["spec"]["template"]["spec"]["containers"][0]["ports"] = ports
-    for obj in (settings("shop"), target, ingress("shop"), USERS):
+    for obj in (settings("shop"), target, *named):
         await stage.create(obj)
     asked = {"port": 80, **({"targetPort": "http"} if service is None else service)}
     reference = {"apiVersion": "apps/v1", "kind": target["kind"], "name": "shop"}
@@ -140,3 +149,59 @@ async def test_discovered_ports_are_those_of_the_pods_that_serve() -> None:
     await phase(stage, "Succeeded")
     assert [port["port"] for port in (await stage.get("Service", "shop"))["spec"]["ports"]] == [80]
     await stage.stop()
+
+
+DISCOVERED = {"port": 80, "targetPort": 8080, "portDiscovery": True}
+UI = {"name": "http-ui", "port": 80, "targetPort": 8080}
+
+
+def by_name(port: str, *ports: Obj) -> tuple[Obj, Obj]:
+    """The user's Service with named ports, and an Ingress that sends to one of them by its name."""
+    way = copy.deepcopy(ingress("shop"))
+    way["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["port"] = {"name": port}
+    return {**USERS, "spec": {**USERS["spec"], "ports": list(ports)}}, way
+
+
+async def test_an_ingress_by_the_users_name_of_the_port() -> None:
+    """The Canary calls its port `http`: the canary's Ingress names the number, during all of the release."""
+    http = [{"name": "http", "containerPort": 8080}]
+    stage = await begin(deployment("shop"), ports=http, service=DISCOVERED, named=by_name("http-ui", UI))
+    await phase(stage, "Initialized")
+    await pods_ports(stage, http, "2")
+    led: set[str] = set()
+    while (await stage.status("shop")).get("phase") != "Succeeded":
+        paths = (await stage.get("Ingress", "shop-canary"))["spec"]["rules"][0]["http"]["paths"]
+        led |= {json.dumps(path["backend"]["service"], sort_keys=True) for path in paths}
+        assert UI.items() <= (await stage.get("Service", "shop"))["spec"]["ports"][0].items()
+        await stage.clock.sleep(1)
+    assert led == {json.dumps({"name": "shop-canary", "port": {"number": 80}}, sort_keys=True)}
+    assert [port["port"] for port in (await stage.get("Service", "shop-canary"))["spec"]["ports"]] == [80]
+    await stage.stop()
+
+
+async def test_an_ingress_to_a_port_of_the_service_alone() -> None:
+    """No container declares it, so the canary would not have it: refused before the takeover, with ways out."""
+    debug = {"name": "debug", "port": 6060, "targetPort": 6060}
+    http = [{"name": "http", "containerPort": 8080}]
+    stage = await begin(deployment("shop"), ports=http, service=DISCOVERED, named=by_name("debug", UI, debug))
+    await stage.clock.sleep(60)
+    text = await condition(stage, "Blocked")
+    assert "ingress shop sends to port debug of service shop" in text and "spec.service.portName to debug" in text
+    users = (await stage.get("Service", "shop"))["spec"]
+    assert users["selector"] == {"app": "shop"} and [port["name"] for port in users["ports"]] == ["http-ui", "debug"]
+    names = [each["metadata"]["name"] for each in await listed(stage, "apps", "deployments")]
+    assert names == ["shop"] and len(await listed(stage, "networking.k8s.io", "ingresses")) == 1
+    await stage.patch("Canary", "shop", {"spec": {"service": {"ports": [debug]}}})
+    await stage.clock.sleep(5)
+    assert "6060" in await condition(stage, "Blocked"), "the target does not listen there"
+    ports = [*http, {"name": "debug", "containerPort": 6060}]
+    await pods_ports(stage, ports, "1")
+    await phase(stage, "Initialized")
+    assert await condition(stage, "Blocked") == ""
+    await stage.stop()
+
+
+async def listed(stage: Stage, group: str, plural: str) -> list[Obj]:
+    """The objects of a kind."""
+    found = await stage.client.call("GET", f"/apis/{group}/v1/namespaces/test/{plural}")
+    return list(found["items"])

@@ -12,7 +12,9 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary, Service
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.objects import Obj, Ref, Resource, part
+from pyflagger.routing import services
 from pyflagger.routing.base import Live
+from pyflagger.routing.services import Role
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
@@ -22,6 +24,14 @@ def ingress_ref(canary: Canary) -> Ref:
     """The user's Ingress."""
     name = canary.spec.ingress_ref.name if canary.spec.ingress_ref else ""
     return INGRESSES.ref(canary.metadata.namespace, name)
+
+
+def sources(canary: Canary) -> tuple[Ref, ...]:
+    """What shows where the user's Ingress leads: itself, and the Services whose ports the manifest does not say."""
+    discovery = canary.spec.service is not None and canary.spec.service.port_discovery
+    return ingress_ref(canary), *(
+        (services.ref(canary, role) for role in (Role.APEX, Role.CANARY)) if discovery else ()
+    )
 
 
 FURTHER = "{ingress}-{canary}-canary"
@@ -54,7 +64,10 @@ def shadow_of(canary: Canary, live: Live, further: str = FURTHER) -> Obj | None:
 
 
 def source_of(canary: Canary, live: Live) -> Obj | Problem:
-    """The user's Ingress, when it sends to the apex Service at the right port."""
+    """The user's Ingress, when it sends to the apex Service at the right port.
+
+    A port's name that only the user's own Service has is replaced by the port's number, which all Services have.
+    """
     if canary.spec.ingress_ref is None:
         text = "ingress selector is empty"
         return Problem(Fault.MANIFEST, text, "Name your Ingress in spec.ingressRef.", "spec.ingressRef")
@@ -63,7 +76,12 @@ def source_of(canary: Canary, live: Live) -> Obj | Problem:
         name, namespace = canary.spec.ingress_ref.name, canary.metadata.namespace
         text = f'ingress {name}.{namespace} get query error: ingresses.networking.k8s.io "{name}" not found'
         return Problem(Fault.MANIFEST, text, f"Create ingress {name}, or correct spec.ingressRef.", "spec.ingressRef")
-    return _generated(source) or port_mismatch(canary, source) or source
+    if wrong := _generated(source):
+        return wrong
+    found = _discovered(canary, live)
+    source = _numbered(canary, live, source, found or set())
+    # During a release a path that the new version has no port for is judged, not stopped.
+    return port_mismatch(canary, source, None if canary.status.canary_weight else found) or source
 
 
 def _generated(source: Obj) -> Problem | None:
@@ -154,8 +172,38 @@ def service_ports(service: Service) -> set[int | str]:
     return {service.port, service.port_name, *further}
 
 
-def port_mismatch(canary: Canary, source: Obj) -> Problem | None:
-    """An Ingress that does not reach the apex Service, or by some path not one of its ports."""
+def _discovered(canary: Canary, live: Live) -> set[int | str] | None:
+    """Numbers and names of the ports that the canary's Service has; None before there is one."""
+    service = live.get(services.ref(canary, Role.CANARY))
+    if service is None:
+        return None
+    return {word for port in _ports(service) for word in (port["port"], port.get("name") or "")}
+
+
+def _numbered(canary: Canary, live: Live, source: Obj, discovered: set[int | str]) -> Obj:
+    """The Ingress with numbers of the apex Service's ports for names that the canary's Service does not have."""
+    apex, service = live.get(services.ref(canary, Role.APEX)), canary.spec.service
+    if apex is None or service is None:
+        return source
+    known = service_ports(service) | discovered
+    numbers = {port["name"]: port["port"] for port in _ports(apex) if port.get("name") and port["name"] not in known}
+    made = copy.deepcopy(source)
+    for _, backend in _backends(made):
+        number = numbers.get(part(backend, "port").get("name"))
+        if backend.get("name") == names.apex(canary) and number in known:
+            backend["port"] = {"number": number}
+    return made
+
+
+def _ports(service: Obj) -> list[Obj]:
+    return part(service, "spec").get("ports") or []
+
+
+def port_mismatch(canary: Canary, source: Obj, discovered: set[int | str] | None = None) -> Problem | None:
+    """An Ingress that does not reach the apex Service, or by some path not one of its ports.
+
+    `discovered` are ports of the containers that join the Services; None while they are not known.
+    """
     apex, name = names.apex(canary), source["metadata"]["name"]
     ports = [(path, service.get("port") or {}) for path, service in _backends(source) if service.get("name") == apex]
     if not ports:
@@ -163,9 +211,9 @@ def port_mismatch(canary: Canary, source: Obj) -> Problem | None:
         todo = f"Let ingress {name} send to service {apex}, or correct spec.service.name."
         return Problem(Fault.MANIFEST, text, todo, "spec.ingressRef")
     service = canary.spec.service
-    if service is None or service.port_discovery:
+    if service is None or (service.port_discovery and discovered is None):
         return None
-    known = service_ports(service)
+    known = service_ports(service) | (discovered or set())
     asked = [(path, port.get("number") or port.get("name") or "") for path, port in ports]
     wrong = next(((path, port) for path, port in asked if port not in known), None)
     return (

@@ -25,6 +25,7 @@ from pyflagger.routing.ingresses import (
     shadow_of,
     shadow_ref,
     source_of,
+    sources,
 )
 
 COOKIE = "cookie"
@@ -40,10 +41,10 @@ class Nginx:
     kinds: tuple[Resource, ...] = (INGRESSES,)
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
-        """The user's Ingress, and both names that ours can have."""
+        """The user's Ingress with what shows its ports, and both names that ours can have."""
         if canary.spec.ingress_ref is None:
             return ()
-        return ingress_ref(canary), *candidates(canary)
+        return *sources(canary), *candidates(canary)
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
         """By the annotations of ours."""

@@ -19,12 +19,12 @@ from pyflagger.routing.ingresses import (
     INGRESSES,
     candidates,
     changes,
-    ingress_ref,
     led_to,
     shadow,
     shadow_of,
     shadow_ref,
     source_of,
+    sources,
 )
 from pyflagger.routing.split import shared_out
 
@@ -41,8 +41,8 @@ class Skipper:
     kinds: tuple[Resource, ...] = (INGRESSES,)
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
-        """The user's Ingress, and both names that ours can have."""
-        return (ingress_ref(canary), *candidates(canary, FURTHER)) if canary.spec.ingress_ref else ()
+        """The user's Ingress with what shows its ports, and both names that ours can have."""
+        return (*sources(canary), *candidates(canary, FURTHER)) if canary.spec.ingress_ref else ()
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
         """Both weights of ours."""
