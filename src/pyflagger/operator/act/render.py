@@ -24,14 +24,13 @@ from pyflagger.operator.observe.facts import (
     pod_of,
     primary_of,
     routes_back,
-    service_writes,
 )
 from pyflagger.operator.observe.foreign import bind, refusal, unbound
 from pyflagger.operator.observe.situation import Seen
 from pyflagger.operator.observe.store import Store
 from pyflagger.routing import services
 from pyflagger.routing.services import Role
-from pyflagger.workloads.autoscalers import bounds, pause, primary_autoscaler
+from pyflagger.workloads.autoscalers import pause
 from pyflagger.workloads.configs import Tracked, as_used
 from pyflagger.workloads.copies import Copied, copies, left, restored
 
@@ -47,21 +46,15 @@ class Renderer:
         self._store, self._configs = store, configs
         self._settings, self._clock = settings, clock
         self._parts: Mapping[Part, Callable[[Seen], Writes]] = {
-            Part.CANARY_SERVICE: lambda seen: self._service(seen, Role.CANARY),
-            Part.PRIMARY_SERVICE: lambda seen: self._service(seen, Role.PRIMARY),
-            Part.APEX_SERVICE: lambda seen: self._service(seen, Role.APEX),
             Part.PRIMARY_WORKLOAD: self._create_primary,
-            Part.PRIMARY_AUTOSCALER: self._autoscaler,
-            Part.AUTOSCALER_BOUNDS: lambda seen: bounds(seen.compiled.canary, *self._scalers(seen.compiled)),
-            Part.ROUTING: self._routing,
             Part.PRIMARY_CONFIGS: self._restore_copies,
             Part.OWNERS: self._bind,
             Part.STALE_CONFIGS: self._leave_copies,
         }
 
     def part(self, seen: Seen, part: Part) -> Writes:
-        """Create or mend one generated thing."""
-        return self._parts[part](seen)
+        """Create or mend one generated thing: what the decision saw, unless it is made of more than live objects."""
+        return seen.facts.made[part] if part in seen.facts.made else self._parts[part](seen)
 
     def promotion(self, seen: Seen, revision: str) -> Writes:
         """Configs first, then the template; a primary that is gone is created.
@@ -137,9 +130,6 @@ class Renderer:
         live = (self._store.get(ref) for ref in unbound(seen.compiled, self._store.get))
         return tuple(bind(seen.compiled, obj) for obj in live if obj is not None)
 
-    def _service(self, seen: Seen, role: Role) -> Writes:
-        return service_writes(seen.compiled, role, self._selector(seen), self._settings, self._store.get)
-
     def _create_primary(self, seen: Seen) -> Writes:
         kind, tracked, there = seen.compiled.workload, self._tracked(seen), primary_of(seen.compiled, self._store.get)
         if kind is None or there is not None:
@@ -174,23 +164,6 @@ class Renderer:
         if refused := self._configs.refusal(refs):
             return refused
         raise Moved
-
-    def _autoscaler(self, seen: Seen) -> Writes:
-        return primary_autoscaler(seen.compiled.canary, *self._scalers(seen.compiled), self._settings.workloads)
-
-    def _scalers(self, compiled: CompiledCanary) -> tuple[Obj | None, Obj | None]:
-        """The target's and the primary's."""
-        both = (compiled.autoscaler, compiled.primary_autoscaler)
-        target, live = (self._store.get(ref) if ref else None for ref in both)
-        return target, live
-
-    def _routing(self, seen: Seen) -> Writes:
-        compiled = seen.compiled
-        if compiled.router is None:
-            return ()
-        return compiled.router.reconcile(
-            compiled.canary, live_routes(compiled, self._settings, self._store.get), self._settings.routing
-        )
 
     def _target(self, seen: Seen) -> Obj:
         target = self._store.get(seen.compiled.target)

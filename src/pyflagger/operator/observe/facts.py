@@ -42,6 +42,9 @@ SERVICES = {Part.CANARY_SERVICE: Role.CANARY, Part.PRIMARY_SERVICE: Role.PRIMARY
 
 Writes: TypeAlias = tuple[Write, ...] | Problem
 
+Made: TypeAlias = Mapping[Part, Writes]
+"""What is to be written to each generated part."""
+
 Get: TypeAlias = Callable[[Ref], Obj | None]
 """Looks an object up."""
 
@@ -59,6 +62,8 @@ class Facts:
     unserved: Problem | None = None
     route: Route | Problem | None = None
     generated: Generated = field(default_factory=Generated)
+    made: Made = field(default_factory=dict)
+    """What `generated` was worked out from: the writes that an Ensure of each part carries out."""
     unsayable: tuple[Problem, ...] = ()
     foreign: tuple[Problem, ...] = ()
     """Objects of other owners that have names which flagger derives."""
@@ -135,6 +140,7 @@ def _work_out(around: Surroundings, memo: Memo, selector: Selector | Problem | N
         matches = memo.of(
             "matches", shaped, lambda: bool(kind.matches(compiled.canary, target, primary, known, options))
         )
+    made = _made(around, memo, selector) if kind and target else {}
     return Facts(
         selector=selector,
         tracked=tracked,
@@ -144,9 +150,8 @@ def _work_out(around: Surroundings, memo: Memo, selector: Selector | Problem | N
         copies=copied,
         unserved=_unserved(compiled, target, primary),
         route=_route(around, selector),
-        generated=_generated(around, memo, selector, copied)
-        if kind and target
-        else Generated(finalizer=_finalizer(compiled)),
+        generated=_generated(around, made, copied) if made else Generated(finalizer=_finalizer(compiled)),
+        made=made,
         unsayable=_unsayable(around, memo),
         foreign=foreigners(compiled, around.get, partial(_rendered, around, selector)) if kind and target else (),
         handed=_handed(around, selector),
@@ -245,17 +250,32 @@ def _route(around: Surroundings, selector: Selector | Problem | None) -> Route |
     return compiled.router.read(compiled.canary, live_routes(compiled, settings, get), settings.routing)
 
 
-def _generated(
-    around: Surroundings, memo: Memo, selector: Selector | Problem | None, copied: copies.State
-) -> Generated:
+def _made(around: Surroundings, memo: Memo, selector: Selector | Problem | None) -> Made:
+    """Every generated part that follows from live objects alone, rendered once."""
     compiled, get = around.compiled, around.get
-    scaler = get(compiled.autoscaler) if compiled.autoscaler else None
-    primary_scaler = get(compiled.primary_autoscaler) if compiled.primary_autoscaler else None
-    made: dict[Part, Writes] = {each: _service(around, memo, role, selector) for each, role in SERVICES.items()}
-    made[Part.ROUTING] = _routing(around, memo)
-    scaled = autoscalers.primary_autoscaler(compiled.canary, scaler, primary_scaler, around.settings.workloads)
+    scaler, primary_scaler = scalers(compiled, get)
+    return {
+        **{each: _service(around, memo, role, selector) for each, role in SERVICES.items()},
+        Part.ROUTING: _routing(around, memo),
+        Part.PRIMARY_AUTOSCALER: autoscalers.primary_autoscaler(
+            compiled.canary, scaler, primary_scaler, around.settings.workloads
+        ),
+        Part.AUTOSCALER_BOUNDS: autoscalers.bounds(compiled.canary, scaler, primary_scaler),
+    }
+
+
+def scalers(compiled: CompiledCanary, get: Get) -> tuple[Obj | None, Obj | None]:
+    """The target's autoscaler and the primary's."""
+    target, primary = (get(ref) if ref else None for ref in (compiled.autoscaler, compiled.primary_autoscaler))
+    return target, primary
+
+
+def _generated(around: Surroundings, made: Made, copied: copies.State) -> Generated:
+    compiled, get = around.compiled, around.get
+    scaler, primary_scaler = scalers(compiled, get)
+    scaled = made[Part.PRIMARY_AUTOSCALER]
+    routed = {each: made[each] for each in (*SERVICES, Part.ROUTING)}
     unpaused = primary_scaler is not None and bool(autoscalers.stuck(primary_scaler))
-    bounds = autoscalers.bounds(compiled.canary, scaler, primary_scaler)
     return Generated(
         canary_service=_of_service(made[Part.CANARY_SERVICE]),
         primary_service=_of_service(made[Part.PRIMARY_SERVICE]),
@@ -264,7 +284,7 @@ def _generated(
         primary_autoscaler="ok" if _goes_on(compiled, scaled) else _sync(scaled, primary_scaler is None or unpaused),
         autoscaler_edit=autoscalers.edited(primary_scaler, scaled),
         autoscaler_unpaused=unpaused,
-        autoscaler_bounds=autoscalers.edited(primary_scaler, bounds),
+        autoscaler_bounds=autoscalers.edited(primary_scaler, made[Part.AUTOSCALER_BOUNDS]),
         target_autoscaler_paused=autoscalers.paused(scaler),
         routing=_sync(made[Part.ROUTING]),
         finalizer=_finalizer(compiled),
@@ -272,8 +292,8 @@ def _generated(
         primary_configs=copied.problem or ("missing" if copied.lost else "ok"),
         degraded=(*_degraded(copied, compiled, scaled), *autoscalers.noticed(compiled.canary, scaler, primary_scaler)),
         unbound=tuple(f"{ref.kind} {ref.name}" for ref in unbound(compiled, get)),
-        taken=_taken(made.values()),
-        wanted={each: _digest(writes) for each, writes in made.items() if writes and not isinstance(writes, Problem)},
+        taken=_taken(routed.values()),
+        wanted={each: _digest(writes) for each, writes in routed.items() if writes and not isinstance(writes, Problem)},
     )
 
 
