@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ ANSWER_SECONDS_MAX = 10.0
 class Visitors:
     """Visits of one host while the block runs, some a second, with headers of their own.
 
-    `ingress` is the URL of the way in; its path is where they go.
+    `ingress` is the URL of the way in; its path is where they go. By https they ask for the host in TLS, too.
     """
 
     def __init__(
@@ -32,8 +33,8 @@ class Visitors:
         threads: int = 4,
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        at = urlsplit(ingress)
-        self._place, self._path, self._headers = at.netloc, at.path or "/", {"Host": host, **headers}
+        self._way, self._host = ingress, host
+        self._path, self._headers = urlsplit(ingress).path or "/", {"Host": host, **headers}
         self._pause, self._gone = threads / per_second, threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._visit, daemon=True) for _ in range(threads)]
@@ -58,7 +59,7 @@ class Visitors:
             return Counter(self.seen)
 
     def _visit(self) -> None:
-        connection = http.client.HTTPConnection(self._place, timeout=ANSWER_SECONDS_MAX)
+        connection = _connection(self._way, self._host)
         while not self._gone.wait(self._pause):
             try:
                 connection.request("GET", self._path, headers=self._headers)
@@ -90,11 +91,31 @@ def asked(
     way: str, host: str, path: str = "", method: str = "GET", headers: Mapping[str, str] = MappingProxyType({})
 ) -> Answer:
     """One request on a connection of its own; of no path, to that of the way in. Raises OSError, HTTPException."""
-    at = urlsplit(way)
-    connection = http.client.HTTPConnection(at.netloc, timeout=ANSWER_SECONDS_MAX)
+    connection = _connection(way, host)
     try:
-        connection.request(method, path or at.path or "/", headers={"Host": host, **headers})
+        connection.request(method, path or urlsplit(way).path or "/", headers={"Host": host, **headers})
         answer = connection.getresponse()
         return Answer(answer.status, answer.read().decode(), answer.headers)
     finally:
         connection.close()
+
+
+class _Secure(http.client.HTTPSConnection):
+    """Asks for the host of the visit in TLS, wherever it connects to, and takes any certificate."""
+
+    def __init__(self, place: str, host: str) -> None:
+        self._wanted, self._trusting = host, ssl.create_default_context()
+        self._trusting.check_hostname, self._trusting.verify_mode = False, ssl.CERT_NONE
+        super().__init__(place, timeout=ANSWER_SECONDS_MAX)
+
+    def connect(self) -> None:
+        """By TCP, then by TLS."""
+        http.client.HTTPConnection.connect(self)
+        self.sock = self._trusting.wrap_socket(self.sock, server_hostname=self._wanted)
+
+
+def _connection(way: str, host: str) -> http.client.HTTPConnection:
+    at = urlsplit(way)
+    if at.scheme == "https":
+        return _Secure(at.netloc, host)
+    return http.client.HTTPConnection(at.netloc, timeout=ANSWER_SECONDS_MAX)

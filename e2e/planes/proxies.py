@@ -34,16 +34,17 @@ NOT_FOR_CONTOUR = ("tlsroutes", "grpcroutes", "tcproutes", "backendtlspolicies")
 class Proxies:
     """`traefik` and `envoy` are base URLs for visitors; each serves what its Gateway of that name gets, too.
 
-    `admin` is that of the other listener of the Gateway `traefik`.
+    `admin` is that of the other listener of the Gateway `traefik`, `secure` is Envoy's for hosts with TLS.
     """
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._web, self._traefik_metrics, self._envoy, self._stats, self._health, self._xds = (
-            free_port() for _ in range(6)
+        self._web, self._traefik_metrics, self._envoy, self._secure, self._stats, self._health, self._xds = (
+            free_port() for _ in range(7)
         )
         self.admin = f"http://{HOST}:{ADMIN_PORT}"
         self.traefik, self.envoy = (f"http://{HOST}:{port}" for port in (self._web, self._envoy))
+        self.secure = f"https://{HOST}:{self._secure}"
         self._children = [self._traefik_child(), self._contour_child()]
 
     def start(self) -> None:
@@ -72,6 +73,13 @@ class Proxies:
         for child in reversed(self._children):
             child.stop()
 
+    def listener(self, secret: str) -> Obj:
+        """That of the Gateway `contour` for hosts with TLS, with a certificate of the Gateways' namespace."""
+        tls = {"certificateRefs": [{"name": secret}]}
+        everywhere = {"namespaces": {"from": "All"}}
+        port = self._secure - ENVOY_PORTS_OVER
+        return {"name": "https", "protocol": "HTTPS", "port": port, "tls": tls, "allowedRoutes": everywhere}
+
     def _until(self, child: Child, url: str) -> None:
         def answers() -> bool:
             assert child.runs, child.tail()
@@ -99,7 +107,8 @@ class Proxies:
 
     def _contour_child(self) -> Child:
         config = self._stage.folder / "contour.yaml"
-        config.write_text(json.dumps({"gateway": {"gatewayRef": {"namespace": NAMESPACE, "name": "contour"}}}))
+        gateway = {"gatewayRef": {"namespace": NAMESPACE, "name": "contour"}}
+        config.write_text(json.dumps({"gateway": gateway, "enableExternalNameService": True}))
         listening = {
             "xds": self._xds,
             "http": free_port(),
@@ -107,7 +116,7 @@ class Proxies:
             "debug-http": free_port(),
             "stats": self._stats,
             "envoy-service-http": self._envoy,
-            "envoy-service-https": free_port(),
+            "envoy-service-https": self._secure,
         }
         words = [
             word for name, port in listening.items() for word in (f"--{name}-address={HOST}", f"--{name}-port={port}")

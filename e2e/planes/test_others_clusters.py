@@ -1,0 +1,360 @@
+"""Set-ups of users that a Canary meets, visited on Envoy all the while: nobody fails, and what is theirs stays.
+
+All are played by HTTPProxies and HTTPRoutes, on the definitions that Flagger's chart leaves behind: they drop every
+field of a status that they do not name.
+"""
+
+from __future__ import annotations
+
+import json
+import runpy
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e import apps
+from e2e.place import Place, until
+from e2e.planes import others
+from e2e.planes.cast import ADMIN, NEW, OLD, OTHER, host
+from e2e.planes.gates import Gates
+from e2e.planes.others import CONTOUR, GATEWAY, OUTSIDE, PLACE, ROUTES, SECOND_HOST, Setup
+from e2e.planes.proxies import NAMESPACE, Proxies
+from e2e.planes.release import Release, settle
+from e2e.stage import ROOT, Stage, manifests
+from e2e.visitors import Visitors, asked
+from pyflagger.objects import Obj
+
+PER_SECOND = 10.0
+VISITS_MIN = 20
+TOGETHER = 3
+"""Stories that are played at the same time."""
+
+SECONDS_MAX = 120.0
+CHECKS_MAX = 1000
+"""More than a release makes."""
+
+ONE_LISTENER = '[{"op": "remove", "path": "/spec/listeners/1"}]'
+LEGACY_TAG, OTHER_OLD, OTHER_NEW = "9.0.0", "7.0.0", "7.0.1"
+DEFINITIONS = runpy.run_path(str(ROOT / "tests" / "stage" / "definitions.py"))
+"""What the reference's definition of Canary keeps of a status."""
+
+
+class Outside(BaseHTTPRequestHandler):
+    """A server outside of the cluster, which answers as pods do."""
+
+    def do_GET(self) -> None:
+        """Its version is its name."""
+        body = b'{"version": "outside"}'
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words: object) -> None:
+        """Nothing: the tests tell what matters."""
+
+
+@dataclass
+class Town:
+    """The namespace of all set-ups, and the ways in to it."""
+
+    place: Place
+    proxies: Proxies
+    gates: Gates
+    figure: Callable[[str], None]
+
+    def release(self, setup: Setup) -> Release:
+        """What becomes of the app."""
+        way = self.proxies.envoy
+        return Release(setup.name, self.place, way, self.gates, self.figure, chance=True)
+
+    def visitors(self, setup: Setup, port: str = "", way: str = "") -> Visitors:
+        """Visitors of a host of the app, once the proxy knows it."""
+        way = way or self.proxies.envoy
+        until(lambda: self.answers(setup, port, way), lambda: setup.name, SECONDS_MAX)
+        return Visitors(way, host(setup.name, port), PER_SECOND, 1)
+
+    def answers(self, setup: Setup, port: str = "", way: str = "") -> bool:
+        """Whether a host of the app does; before its first route a proxy may not even listen."""
+        try:
+            return asked(way or self.proxies.envoy, host(setup.name, port)).status == HTTPStatus.OK
+        except OSError:
+            return False
+
+    def begin(self, setup: Setup) -> None:
+        """Apply its Canary."""
+        self.place.apply(others.canary(setup, self.gates.url))
+
+    def initialized(self, setup: Setup) -> None:
+        """Wait until the Canary is, and some seconds longer: by then the target's pods have gone."""
+        self.place.wait(setup.name, "Initialized", SECONDS_MAX)
+        gone = ("get", "pods", "-l", ",".join(f"{key}={value}" for key, value in setup.selector.items()), "-o", "name")
+        until(lambda: not self.place.kubectl(*gone), lambda: setup.name)
+
+    def include(self, setup: Setup) -> None:
+        """Have the user's root include the proxy that flagger made, while nobody is counted."""
+        if setup.adopted:
+            return
+        self.patch("httpproxy", f"{setup.name}-root", others.included(setup))
+        settle()
+        until(lambda: self.answers(setup), lambda: setup.name)
+
+    def patch(self, kind: str, name: str, operations: str) -> None:
+        """A JSON patch by the user."""
+        self.place.kubectl("patch", kind, name, "--type=json", "-p", operations)
+
+    def condition(self, setup: Setup, kind: str) -> str:
+        """Wait until a condition is True; its message."""
+
+        def found() -> str:
+            conditions = self.place.status(setup.name).get("conditions") or ()
+            held = (one["message"] for one in conditions if one["type"] == kind and one["status"] == "True")
+            return next(held, "")
+
+        return until(found, lambda: f"{kind}: {self.place.status(setup.name)}\n{self.place.said(setup.name)}")
+
+    def users(self, kind: str, name: str) -> Obj:
+        """What of an object is the user's."""
+        found = self.place.get(kind, name)
+        return {"spec": found["spec"], **{key: found["metadata"].get(key) for key in ("labels", "annotations")}}
+
+    def more(self, visitors: Visitors) -> None:
+        """Wait until some more have come."""
+        wanted = visitors.count().total() + VISITS_MIN
+        until(lambda: visitors.count().total() >= wanted or visitors.failed, lambda: str(visitors.count()))
+
+    def served(self, story: str, versions: set[str], *crowds: Visitors) -> None:
+        """All were, by these versions."""
+        came = sum(crowd.count().total() for crowd in crowds)
+        failed = [text for crowd in crowds for text in crowd.failed]
+        self.figure(f"{story}: {came} visits, {len(failed)} failed")
+        assert not failed, failed[:5]
+        assert came >= VISITS_MIN and {version for crowd in crowds for version in crowd.count()} == versions
+
+
+# The stories ---------------------------------------------------------------------------------------------------------
+
+
+def a_chart_installed_twice(town: Town) -> None:
+    """Each app has its own visitors alone: before, during and after the takeover, and while both are released."""
+    setups = others.chart(CONTOUR, OLD), others.chart(GATEWAY, OTHER_OLD)
+    with town.visitors(setups[0]) as east, town.visitors(setups[1]) as west:
+        for setup in setups:
+            town.begin(setup)
+        for setup in setups:
+            town.initialized(setup)
+    for setup in setups:
+        town.include(setup)
+    with town.visitors(setups[0]) as to_east, town.visitors(setups[1]) as to_west:
+        for setup, tag in zip(setups, (NEW, OTHER_NEW), strict=True):
+            town.release(setup).image(tag)
+        for setup in setups:
+            town.release(setup).ended("Succeeded")
+        town.more(to_east)
+        town.more(to_west)
+    town.served("several labels, httpproxy", {OLD, NEW}, east, to_east)
+    town.served("several labels, httproute", {OTHER_OLD, OTHER_NEW}, west, to_west)
+
+
+def a_port_that_leads_nowhere(way: str, town: Town) -> None:
+    """Not taken over until the Canary names one that is there; a release that renames it is refused."""
+    setup = others.ported(way)
+    release, before = town.release(setup), town.users("service", setup.name)
+    with town.visitors(setup) as first:
+        town.begin(setup)
+        text = town.condition(setup, "Blocked")
+        town.more(first)
+        assert "spec.service.targetPort" in text and "9898 (web)" in text, text
+        assert town.users("service", setup.name) == before
+        town.patch("canary", setup.name, _replaced(("/spec/service/targetPort", "web")))
+        town.initialized(setup)
+    town.include(setup)
+    container = "/spec/template/spec/containers/0"
+    renamed = (f"{container}/ports/0/name", "renamed"), (f"{container}/image", f"{apps.IMAGE}:{NEW}")
+    with town.visitors(setup) as second:
+        town.patch("deployment", setup.name, _replaced(*renamed))
+        release.until(lambda: release.status.get("phase") == "Failed")
+        assert "has a port named web" in town.condition(setup, "Halted")
+        town.more(second)
+    town.served(f"a port that leads nowhere, {ROUTES[way]}", {OLD}, first, second)
+    with town.visitors(setup) as third:
+        town.patch("deployment", setup.name, _replaced((f"{container}/ports/0/name", "web")))
+        release.ended("Succeeded")
+        town.more(third)
+    town.served(f"the port again, {ROUTES[way]}", {OLD, NEW}, third)
+
+
+def a_primary_that_is_gone(way: str, town: Town) -> None:
+    """A bad version is rolled back, once; somebody deletes the primary; the good version that is shipped ends that."""
+    setup = others.lost(way)
+    release = town.release(setup)
+    town.begin(setup)
+    town.initialized(setup)
+    town.include(setup)
+    with town.visitors(setup) as before:
+        release.begin(OTHER)
+        release.ended("Failed")
+        town.more(before)
+        assert set(release.status) <= DEFINITIONS["STATUS"]
+    town.served(f"a bad version, {ROUTES[way]}", {OLD, OTHER}, before)
+    assert set(release.count(VISITS_MIN)) == {OLD}
+    assert town.place.said(setup.name).count(f"Rolling back {setup.name}") == 1
+    town.place.kubectl("delete", "deployment", f"{setup.name}-primary")
+    release.until(lambda: not town.answers(setup))
+    release.let(CHECKS_MAX)
+    release.image(NEW)
+    with town.visitors(setup) as after:
+        release.ended("Succeeded")
+        town.more(after)
+    town.served(f"a primary that is gone, {ROUTES[way]}", {NEW}, after)
+    assert set(release.status) <= DEFINITIONS["STATUS"]
+
+
+def a_service_given_back(way: str, town: Town) -> None:
+    """Both ports serve from before the takeover until after the Canary's end; Service and route are what they were."""
+    setup, kinds = others.back(way), {"service": "", ROUTES[way]: "-root"}
+    before = {kind: town.users(kind, setup.name + end) for kind, end in kinds.items()}
+    hosts = ("", ADMIN, *([SECOND_HOST] if way == GATEWAY else []))
+    with ExitStack() as stack:
+        crowds = [stack.enter_context(town.visitors(setup, port)) for port in hosts]
+        town.begin(setup)
+        town.initialized(setup)
+        town.release(setup).image(NEW)
+        town.release(setup).ended("Succeeded")
+        town.place.kubectl("delete", "canary", setup.name, "--timeout=60s")
+        primary = ("get", "deployment", f"{setup.name}-primary", "--ignore-not-found", "-o", "name")
+        until(lambda: not town.place.kubectl(*primary), lambda: setup.name)
+        for crowd in crowds:
+            town.more(crowd)
+    town.served(f"a Service given back, {ROUTES[way]}", {OLD, NEW}, *crowds)
+    assert {kind: town.users(kind, setup.name + end) for kind, end in kinds.items()} == before
+
+
+def a_service_that_leads_elsewhere(place: str, way: str, town: Town) -> None:
+    """Blocked before any write: its visitors get what they got before."""
+    setup = others.elsewhere(place, way)
+    kinds = {"service": "", ROUTES[way]: "-root"}
+    before = {kind: town.users(kind, setup.name + end) for kind, end in kinds.items()}
+    with town.visitors(setup) as visitors:
+        town.begin(setup)
+        text = town.condition(setup, "Blocked")
+        town.more(visitors)
+    assert "Make another Service that selects the target's pods" in text
+    town.served(f"{place}, {ROUTES[way]}", {"outside" if place == "outside" else LEGACY_TAG}, visitors)
+    assert {kind: town.users(kind, setup.name + end) for kind, end in kinds.items()} == before
+    assert not town.place.kubectl("get", "deployment", f"{setup.name}-primary", "--ignore-not-found", "-o", "name")
+
+
+def a_proxy_with_tls(town: Town) -> None:
+    """Adopted: of the user's proxy the weights alone change, and visitors by TLS get their answers all along."""
+    setup = others.secured()
+    root, release = f"{setup.name}-root", town.release(setup)
+    before = town.users("httpproxy", root)["spec"]["virtualhost"]
+    with town.visitors(setup, way=town.proxies.secure) as visitors:
+        town.begin(setup)
+        town.initialized(setup)
+        release.image(NEW)
+        release.ended("Succeeded")
+        town.more(visitors)
+    town.served("a virtual host with TLS, httpproxy", {OLD, NEW}, visitors)
+    assert town.users("httpproxy", root)["spec"]["virtualhost"] == before and before["tls"]
+
+
+def _replaced(*changes: tuple[str, str]) -> str:
+    return json.dumps([{"op": "replace", "path": path, "value": value} for path, value in changes])
+
+
+Story = Callable[[Town], object]
+STORIES: Mapping[str, Story] = {
+    "several-labels": a_chart_installed_twice,
+    **{f"ports-{way}": partial(a_port_that_leads_nowhere, way) for way in (CONTOUR, GATEWAY)},
+    **{f"lost-{way}": partial(a_primary_that_is_gone, way) for way in (CONTOUR, GATEWAY)},
+    **{f"back-{way}": partial(a_service_given_back, way) for way in (CONTOUR, GATEWAY)},
+    **{
+        f"{kind}-{way}": partial(a_service_that_leads_elsewhere, kind, way)
+        for kind in ("outside", "byhand")
+        for way in (CONTOUR, GATEWAY)
+    },
+    "tls-contour": a_proxy_with_tls,
+}
+
+
+# Where they play -----------------------------------------------------------------------------------------------------
+
+
+def certificate(folder: Path, name: str) -> Obj:
+    """A Secret with a certificate that nobody vouches for."""
+    key, cert = folder / f"{name}.key", folder / f"{name}.crt"
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
+    subprocess.run([*words, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    data = {"tls.key": key.read_text(), "tls.crt": cert.read_text()}
+    head = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls"}
+    return {**head, "metadata": {"name": name}, "stringData": data}
+
+
+def furnish(place: Place, port: int, listener: Obj) -> None:
+    """Everything that is there before any Canary; Contour's Gateway gets a second listener."""
+    secure = json.dumps([{"op": "add", "path": "/spec/listeners/-", "value": listener}])
+    plain = [others.chart(CONTOUR, OLD), others.chart(GATEWAY, OTHER_OLD)]
+    plain += [setup(way) for setup in (others.ported, others.lost, others.back) for way in (CONTOUR, GATEWAY)]
+    legacy, secured = Setup("legacy", LEGACY_TAG), others.secured()
+    place.apply(others.deployment(legacy), *(each for setup in plain for each in _of(setup)))
+    secret = certificate(place.stage.folder, secured.name)
+    place.stage.apply(secret | {"metadata": {"name": secured.name, "namespace": NAMESPACE}})
+    place.stage.kubectl("-n", NAMESPACE, "patch", "gateway", "contour", "--type=json", "-p", secure)
+    place.apply(secret, others.deployment(secured), others.service(secured), others.route(secured, tls=secured.name))
+    for way in (CONTOUR, GATEWAY):
+        setup = others.elsewhere("outside", way)
+        place.apply(others.deployment(setup), others.outside(setup.name, port), others.route(setup, number=port))
+    address = until(lambda: place.kubectl("get", "pods", "-l", "app=legacy", "-o", "jsonpath={.items[*].status.podIP}"))
+    for way in (CONTOUR, GATEWAY):
+        setup = others.elsewhere("byhand", way)
+        place.apply(others.deployment(setup), *others.by_hand(setup.name, address), others.route(setup))
+
+
+def _of(setup: Setup) -> tuple[Obj, ...]:
+    return others.deployment(setup), others.service(setup), *others.routes(setup)
+
+
+@pytest.fixture(scope="module")
+def town(stage: Stage, proxies: Proxies, gates: Gates, figure: Callable[[str], None]) -> Iterator[Town]:
+    """All set-ups, on the definitions of the reference; ours are put back in the end."""
+    server = ThreadingHTTPServer((OUTSIDE, 0), Outside)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    stage.define(*DEFINITIONS["reference"]())
+    place = Place(stage, PLACE)
+    try:
+        place.operator("-min-interval", "1s", "-ingress-class", "contour")
+        furnish(place, server.server_address[1], proxies.listener(others.secured().name))
+        yield Town(place, proxies, gates, figure)
+    finally:
+        place.close()
+        stage.kubectl("-n", NAMESPACE, "patch", "gateway", "contour", "--type=json", "-p", ONE_LISTENER, check=False)
+        stage.apply(*manifests("crds"))
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def played(town: Town, request: pytest.FixtureRequest) -> Iterator[Mapping[str, Future[Any]]]:
+    """The stories that this run asks for, some at a time."""
+    items = (item for item in request.session.items if isinstance(item, pytest.Function))
+    names = [str(item.callspec.params["name"]) for item in items if item.path == request.path]
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        yield {name: pool.submit(STORIES[name], town) for name in names}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_what_users_have_serves_all_along(name: str, played: Mapping[str, Future[Any]]) -> None:
+    """Each story is told where it is written."""
+    played[name].result()
