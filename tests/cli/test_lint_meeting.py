@@ -44,3 +44,16 @@ def test_one_service_name_in_two_files(tmp_path: Path, capsys: pytest.CaptureFix
 def test_one_ingress_may_be_shared() -> None:
     """By two canaries with a path each."""
     assert lint.main([str(CASES / "one-ingress-two-canaries.yaml")]) == 0
+
+
+def test_one_host_in_two_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two namespaces at one gateway: one of them would take the other's visitors."""
+    service = "{port: 80, hosts: [shop.example], gateways: [infra/public]}"
+    files = [written(tmp_path, "front", "mall"), written(tmp_path, "orders", "town")]
+    for file in map(Path, files):
+        text = file.read_text().replace("provider: kubernetes", "provider: istio")
+        file.write_text(text.replace("{port: 80, name: shop}", service).replace("iterations", "stepWeight"))
+    assert lint.main(files) == 1
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "note:" not in line]
+    assert line.startswith(files[1]) and "spec.service.hosts: host shop.example at gateway infra/public" in line
+    assert "belongs to canary front.mall already" in line

@@ -91,3 +91,19 @@ def test_three_in_a_row_and_another_namespace() -> None:
     rivals.put("c", claim("c", "3", Claimed("mall", "apps", "Deployment", "c"), autoscalerRef_name=SCALER))
     b, c = rivals.problem("b"), rivals.problem("c")
     assert b is not None and "canary a.far" in b.text and c is not None and "canary b already" in c.text
+
+
+def test_what_visitors_come_by_is_told_with_the_way_out() -> None:
+    """Unless both claim an object, too: that has to be mended first."""
+    host = Claimed("", "networking.istio.io", "Host", "a.example at gateway infra/public")
+    rivals: Rivals[str] = Rivals()
+    for name, at, target in (("front", "1", TARGET), ("orders", "2", OTHER)):
+        rivals.put(name, claim(name, at, target, service_hosts=host))
+    told = rivals.problem("orders")
+    assert told is not None and told.path == "spec.service.hosts"
+    assert told.text.startswith("host a.example at gateway infra/public belongs to canary front already")
+    assert told.todo.endswith("Behind a gateway two canaries may have one host if their spec.service.match differs.")
+    for name, at, target in (("front", "1", TARGET), ("orders", "2", OTHER)):
+        rivals.put(name, claim(name, at, target, service_hosts=host, service_name=APEX))
+    told = rivals.problem("orders")
+    assert told is not None and told.text.startswith("service shop belongs") and "match" not in told.todo

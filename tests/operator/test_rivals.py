@@ -149,3 +149,46 @@ def test_a_canary_that_has_problems_keeps_what_it_had() -> None:
         assert bool(rivals.problem(orders)) is blocked
     assert rivals.put(front, whole("front", 1, **same)) == {orders}
     assert rivals.problem(orders) is not None
+
+
+MEETING: dict[str, tuple[Obj, Obj, str]] = {
+    "one host at a gateway": (
+        {"provider": "istio", "service": {"port": 80, "hosts": ["a.example"], "gateways": ["infra/public"]}},
+        {},
+        "host a.example at gateway infra/public belongs to canary front.mall already, which is older",
+    ),
+    "one host of a Gateway": (
+        {
+            "provider": "gatewayapi:v1",
+            "service": {"port": 80, "hosts": ["a.example"], "gatewayRefs": [{"name": "public", "namespace": "infra"}]},
+        },
+        {},
+        "route of host a.example at Gateway infra/public belongs to canary front.mall already, which is older",
+    ),
+    "another path": (
+        {"provider": "istio", "service": {"port": 80, "hosts": ["a.example"], "gateways": ["infra/public"]}},
+        {"match": [{"uri": {"prefix": "/orders"}}]},
+        "",
+    ),
+    "another host": (
+        {"provider": "istio", "service": {"port": 80, "hosts": ["a.example"], "gateways": ["infra/public"]}},
+        {"hosts": ["b.example"]},
+        "",
+    ),
+    "the hosts of their Services": ({"provider": "istio", "service": {"port": 80}}, {}, ""),
+}
+
+
+@pytest.mark.parametrize("meeting", MEETING)
+def test_visitors_of_one_host(meeting: str) -> None:
+    """Canaries of any namespaces whose routes would take each other's; the elder hears nothing."""
+    spec, differs, text = MEETING[meeting]
+    rivals, one, two = Rivals(), Key("mall", "front"), Key("town", "orders")
+    rivals.put(one, whole("front", 1, **spec))
+    other = {**spec, "service": {**spec["service"], **differs}}
+    assert rivals.put(two, whole("orders", 2, "town", **other)) == ({one} if text else frozenset())
+    told = rivals.problem(two)
+    assert rivals.problem(one) is None and (told.text if told else "") == text
+    if told:
+        assert told.path == "spec.service.hosts" and "spec.service.match differs" in told.todo
+        assert rivals.drop(one) == {two} and rivals.problem(two) is None

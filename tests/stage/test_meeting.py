@@ -11,7 +11,8 @@ from pyflagger.objects import Obj
 from stage.casts import plain
 from stage.manifests import canary, image, scaler
 from stage.mortal import WEIGHT, Mortal, awake
-from stage.stage import Stage, path_of
+from stage.routes import definitions, main_kind
+from stage.stage import MERGE, Stage, path_of
 
 pytestmark = pytest.mark.looptime
 
@@ -238,3 +239,31 @@ async def test_killed_after_every_write_behind_one_ingress(heard: bool) -> None:
             break
         fatal += 1
     assert fatal > 20, "the writes of two canaries"
+
+
+async def test_two_routes_of_one_host_do_not_take_each_others_visitors() -> None:
+    """The younger canary, of another namespace, writes nothing until it has a path of its own."""
+    stage = Stage()
+    await stage.start()
+    for definition in definitions("istio"):
+        await stage.create(definition)
+    service = {"port": 80, "targetPort": 8080, "hosts": ["mall.example"], "gateways": ["infra/public"]}
+    for name, space in (("front", "mall"), ("orders", "town")):
+        await stage.namespace(space)
+        await stage.create(plain(name), space)
+        made = canary(name, provider="istio", service=service)
+        made["spec"].pop("ingressRef", None)
+        await stage.create(made, space)
+        await stage.clock.sleep(30)
+    assert (await stage.status("front", "mall"))["phase"] == "Initialized"
+    found = (await stage.status("orders", "town"))["conditions"]
+    (told,) = (each["message"] for each in found if each["type"] == "Blocked" and each["status"] == "True")
+    assert "host mall.example at gateway infra/public belongs to canary front.mall already, which is older" in told
+    for path in (path_of("Service", "town"), main_kind("istio").path("town")):
+        assert not (await stage.client.call("GET", path))["items"]
+    path = path_of("Canary", "town") + "/orders"
+    match = [{"uri": {"prefix": "/orders"}}]
+    await stage.client.call("PATCH", path, {"spec": {"service": {"match": match}}}, content_type=MERGE)
+    await stage.clock.sleep(30)
+    assert (await stage.status("orders", "town"))["phase"] == "Initialized"
+    await stage.stop()

@@ -12,6 +12,9 @@ from typing import Generic, NamedTuple, TypeVar
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.objects import Ref
 
+HOSTS = "spec.service.hosts"
+"""The field that decides what visitors come by."""
+
 
 class Claimed(NamedTuple):
     """An object that a Canary writes, of any version: two versions of a group show the same one, two groups do not."""
@@ -102,8 +105,11 @@ def _problem(claim: Claim, first: Claim) -> Problem:
     if claim.target in both:
         text = f"target {claim.target} is released by canary {name} already, which {rank}"
         return Problem(Fault.MANIFEST, text, "Delete one of the two, or correct spec.targetRef.", "spec.targetRef")
+    both = [each for each in both if claim.fields[each] != HOSTS] or both
     fields = dict.fromkeys(claim.fields[each] for each in both)
     verb = "belongs" if len(both) == 1 else "belong"
     text = f"{', '.join(map(str, both))} {verb} to canary {name} already, which {rank}"
     todo = f"Set another {' and '.join(fields)}, or delete one of the two canaries."
+    if HOSTS in fields:
+        todo += " Behind a gateway two canaries may have one host if their spec.service.match differs."
     return Problem(Fault.MANIFEST, text, todo, next(iter(fields)))

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 from pyflagger.api.facts import Problem
 from pyflagger.core import rivals
-from pyflagger.core.rivals import Born, Claim, Claimed, claimed
-from pyflagger.objects import Key, Obj, Ref
+from pyflagger.core.rivals import HOSTS, Born, Claim, Claimed, claimed
+from pyflagger.objects import Create, Key, Obj, Ref
 from pyflagger.operator.observe.compiled import CompiledCanary, Settings, compile_canary, settings_of
 from pyflagger.operator.options import Options
+from pyflagger.routing.entrances import entrances
 from pyflagger.routing.ingresses import INGRESSES
 
 
@@ -36,7 +37,8 @@ class Rivals:
             return frozenset()
         self._seen[key], compiled = seen, compile_canary(raw, None, self._settings)
         if not compiled.problems:
-            self._valid[key] = {claimed(ref): field for ref, field in _written(compiled)}
+            made = {claimed(ref): field for ref, field in _written(compiled)}
+            self._valid[key] = made | dict.fromkeys(_entrances(compiled, self._settings), HOSTS)
         target = claimed(compiled.target)
         fields = {target: "spec.targetRef", **self._valid.get(key, {})}
         return self._claims.put(key, Claim(born, target, fields))
@@ -60,6 +62,18 @@ def _written(compiled: CompiledCanary) -> Iterator[tuple[Ref, str]]:
             yield ref, "spec.routeRef" if _is_named(compiled, ref) else "spec.service.name"
     yield from ((ref, "spec.autoscalerRef.name") for ref in (compiled.autoscaler, compiled.primary_autoscaler) if ref)
     yield from ((ref, "spec.targetRef") for ref in (compiled.target, compiled.primary))
+
+
+def _entrances(compiled: CompiledCanary, settings: Settings) -> Iterator[Claimed]:
+    """What visitors come by to the routes that would be made, in the whole cluster."""
+    if compiled.router is None:
+        return
+    live = dict.fromkeys(compiled.router.reads(compiled.canary, settings.routing))
+    made = compiled.router.reconcile(compiled.canary, live, settings.routing)
+    for write in () if isinstance(made, Problem) else made:
+        if isinstance(write, Create):
+            group = write.obj["apiVersion"].rpartition("/")[0]
+            yield from (Claimed("", group, kind, name) for kind, name in entrances(write.obj))
 
 
 def _only_read(compiled: CompiledCanary) -> set[Ref]:
