@@ -232,6 +232,12 @@ def test_the_example_is_right_but_for_its_load_test(capsys: pytest.CaptureFixtur
     assert "note: webhook load-test calls podinfo-canary directly" in said
 
 
+@pytest.mark.parametrize("folder", sorted(path.parent for path in EXAMPLES.glob("*/canary.yaml")), ids=lambda p: p.name)
+def test_every_example_passes_our_own_lint(folder: Path) -> None:
+    """A user who copies one starts without an error."""
+    assert lint.main([str(folder)]) == 0
+
+
 def test_a_wrong_port_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The Ingress sends to the container's port: both ports are named."""
     both = f"{example('canary.yaml')}\n---\n{example('ingress.yaml').replace('number: 80', 'number: 9898')}"
