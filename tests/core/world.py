@@ -31,6 +31,7 @@ from pyflagger.core.decision import (
     SetRoute,
     WriteStatus,
 )
+from pyflagger.core.guards import RESTING
 from pyflagger.core.revision import checksum
 from pyflagger.core.situation import (
     DUE,
@@ -161,6 +162,8 @@ class World:
     foreign: tuple[Problem, ...] = ()
     unbound: tuple[str, ...] = ()
     unread: tuple[Problem, ...] = ()
+    unjudged: tuple[Problem, ...] = ()
+    """What an idle canary lacks to be judged by."""
     refused: Problem | None = None
     target_problem: Problem | None = None
     route_problem: Problem | None = None
@@ -263,6 +266,7 @@ class World:
             rivalled=self.rivalled,
             foreign=self.foreign,
             unread=self.unread,
+            unjudged=self.unjudged if self.status.phase in RESTING else (),
             evidence=dict(self.evidence),
             memory=replace(self.memory, refused=self.refused),
             deleting=self.deleting,

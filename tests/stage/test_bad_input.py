@@ -274,17 +274,87 @@ async def test_a_kind_is_missing() -> None:
     await pair.end()
 
 
+GOOD = {"provider": {"type": "prometheus", "address": "http://prometheus:9090"}, "query": "vector(1)"}
+BY_TEMPLATE = {"name": "errors", "interval": "1m", "thresholdRange": {"max": 1}, "templateRef": {"name": "errors"}}
+
+
+def template(**provider: Any) -> Obj:
+    """A MetricTemplate."""
+    spec = {**GOOD, "provider": {**GOOD["provider"], **provider}}  # type: ignore[dict-item]
+    return {
+        "apiVersion": "flagger.app/v1beta1",
+        "kind": "MetricTemplate",
+        "metadata": {"name": "errors"},
+        "spec": spec,
+    }
+
+
+def secret() -> Obj:
+    """What a template refers to."""
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token"}, "stringData": {"token": "a"}}
+
+
+async def waits_for_it(pair: Pair, pattern: str) -> None:
+    """An idle canary says what is missing, its release does not begin, and the other canary is not held up."""
+    await pair.tells(pattern)
+    await pair.is_blocked("Manifest", pattern)
+    await pair.release("calm", "sick")
+    await pair.calm_is_prompt()
+    await pair.stage.clock.sleep(60)
+    status = await pair.stage.status("sick", "sick")
+    assert (status["phase"], status.get("canaryWeight", 0)) == ("Initialized", 0)
+    await pair.is_blocked("Manifest", pattern)
+
+
 async def test_a_template_is_missing() -> None:
-    """The check fails with the template's name, and the release does not go on."""
-    metric = {**METRIC, "templateRef": {"name": "nowhere"}}
+    """It is told before a release, with the template's name; the release begins once the template is there."""
     pair = Pair()
-    await pair.begin(spoilt=canary("sick", analysis=analysis(metrics=[metric])))
+    await pair.begin(spoilt=canary("sick", analysis=analysis(metrics=[BY_TEMPLATE])))
+    await pair.phase("sick", "Initialized")
+    await waits_for_it(pair, r"errors\.sick error.*not found")
+    await pair.is_blocked("Manifest", r"not found.*Create the MetricTemplate")
+    await pair.stage.create(template(), "sick")
+    await pair.phase("sick", "Succeeded")
+    assert await pair.blocked() is None
+    await pair.stage.delete("MetricTemplate", "errors", "sick")
+    await pair.stage.clock.sleep(2)
+    await pair.is_blocked("Manifest", r"not found")
+    await pair.end()
+
+
+async def test_the_secret_of_a_template_is_missing() -> None:
+    """As with the template. One that is deleted while the canary rests is told of at once."""
+    pair = Pair()
+    await pair.begin(spoilt=canary("sick", analysis=analysis(metrics=[BY_TEMPLATE])))
+    await pair.stage.create(template(secretRef={"name": "token"}), "sick")
+    await pair.phase("sick", "Initialized")
+    await waits_for_it(pair, r'secret token error: secrets "token" not found')
+    await pair.is_blocked("Manifest", r"Create the Secret in namespace sick")
+    await pair.stage.create(secret(), "sick")
+    await pair.phase("sick", "Succeeded")
+    assert await pair.blocked() is None
+    await pair.stage.delete("Secret", "token", "sick")
+    await pair.stage.clock.sleep(2)
+    await pair.is_blocked("Manifest", r'secrets "token" not found')
+    await pair.stage.create(secret(), "sick")
+    await pair.stage.clock.sleep(2)
+    assert await pair.blocked() is None
+    await pair.end()
+
+
+async def test_a_template_is_deleted_in_a_release() -> None:
+    """Each round fails with the template's name, and the release is rolled back."""
+    pair = Pair()
+    await pair.begin(spoilt=canary("sick", analysis=analysis(metrics=[BY_TEMPLATE])))
+    await pair.stage.create(template(), "sick")
     await pair.phase("sick", "Initialized")
     await pair.release("calm", "sick")
-    await pair.tells(r"nowhere.*not found")
+    await pair.phase("sick", "Progressing")
+    await pair.stage.delete("MetricTemplate", "errors", "sick")
+    await pair.tells(r"errors.*not found")
     await pair.calm_is_prompt()
     await pair.phase("sick", "Failed")
-    await pair.is_halted("Manifest", r"nowhere.*not found.*Create the MetricTemplate")
+    await pair.is_halted("Manifest", r"errors.*not found.*Create the MetricTemplate")
     await pair.end()
 
 

@@ -54,13 +54,14 @@ def blocked(case: Case) -> Decision | None:
     """While there are problems nothing is changed: each is said once, and a condition names them.
 
     A refused action is told in the same way, but tried again: only that shows whether the right is there by now. So is
-    somebody who undoes what we write. What others are about to mend is waited for without a word.
+    somebody who undoes what we write. What others are about to mend is waited for without a word. What a release could
+    not be judged by is told as well; only the start of a release waits for it.
     """
     found = tuple(dict.fromkeys(_problems(case)))
     waited = [problem.passes_by for problem in found if problem.passes_by and problem.passes_by > case.now]
     holding = tuple(problem for problem in found if problem.passes_by not in waited)
     refused = case.situation.memory.refused
-    problems = holding or ((refused,) if refused else ()) or contest.problems(case)
+    problems = holding or ((refused,) if refused else ()) or contest.problems(case) or case.situation.unjudged
     text = "; ".join(problem.text for problem in problems)
     told = tuple(reasons.blocked(problem) for problem in problems)
     status = stand(case.status, BLOCKED, told, case.now)

@@ -262,7 +262,8 @@ class Situation:
     combination with the provider: while there are any, nothing is changed. `rivalled`: one of them is that an older
     Canary claims the same objects, so nothing is told about the state of these. `foreign` names the objects of
     other owners that have names which flagger derives: nothing is written while there are any. `unread` says why
-    some kind of object cannot be read: what it would show counts as not there, and is not told of. `target`,
+    some kind of object cannot be read: what it would show counts as not there, and is not told of. `unjudged` says what
+    a release could not be judged by: none is begun meanwhile, and all else goes on. `target`,
     `primary` and `route` are a Problem when they cannot be read, and `primary` is None before it exists. `provider`
     is the effective provider name. `deleting` is set once the object has a deletion timestamp and our finalizer.
     For provider `kubernetes` the route is what the apex Service selects. `reassert_zero`: scale a target that was
@@ -284,6 +285,7 @@ class Situation:
     rivalled: bool = False
     foreign: tuple[Problem, ...] = ()
     unread: tuple[Problem, ...] = ()
+    unjudged: tuple[Problem, ...] = ()
     evidence: Mapping[Need, Result] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
     deleting: bool = False

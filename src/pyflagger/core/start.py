@@ -115,6 +115,14 @@ def called_off(case: Case) -> Decision | None:
 # Starting -----------------------------------------------------------------------------------------------------------
 
 
+def unjudged(case: Case) -> Decision | None:
+    """No release is begun that nothing could judge, but for one that replaces a primary which serves nobody."""
+    missing = case.situation.unjudged
+    if not missing or case.rescued or not case.primary_readiness.ready:
+        return None
+    return Decision(reasons=tuple(map(reasons.blocked, missing)))
+
+
 def primary_first(case: Case) -> Decision | None:
     """Without a primary to fall back on nothing starts, but for what mends or replaces the primary.
 
@@ -183,12 +191,13 @@ def _go(case: Case, passed: tuple[Say, ...]) -> Decision:
     )
 
 
-IDLE: tuple[Step, ...] = (rollback.rescue, scale_down, rebase, tidy, rest, unserved, primary_first, start)
+IDLE: tuple[Step, ...] = (rollback.rescue, scale_down, rebase, tidy, rest, unjudged, unserved, primary_first, start)
 WAITING: tuple[Step, ...] = (
     rollback.carry_on,
     rollback.rescue,
     scale_down,
     retract,
+    unjudged,
     unserved,
     primary_first,
     poll,

@@ -57,6 +57,23 @@ def metric_problems(canary: Canary, metric: Metric, template: MetricTemplate | N
             yield Problem(Fault.MANIFEST, f"metric {metric.name}: {where} cannot be rendered: {error}", PLACE)
 
 
+def template_missing(name: str, namespace: str) -> Problem:
+    """A metric refers to a template that is not there."""
+    text = f'{title(name, namespace)} error: metrictemplate.flagger.app "{name}" not found'
+    return Problem(Fault.MANIFEST, text, "Create the MetricTemplate, or mend the metric's templateRef.")
+
+
+def secret_missing(template: str, namespace: str, secret: str) -> Problem:
+    """A template refers to a Secret that is not there."""
+    text = f'{title(template, namespace)} secret {secret} error: secrets "{secret}" not found'
+    return Problem(Fault.MANIFEST, text, f"Create the Secret in namespace {namespace}.")
+
+
+def title(name: str, namespace: str) -> str:
+    """How texts name a template."""
+    return f"Metric template {name}.{namespace}"
+
+
 def _readable(template: MetricTemplate) -> bool:
     try:
         check(template.spec.query)

@@ -17,6 +17,7 @@ from pyflagger.api.parse import Invalid, parse_metric_template
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import ApiError, NotFound
 from pyflagger.kube.resources import METRIC_TEMPLATES, SECRETS
+from pyflagger.metrics import manifest
 from pyflagger.metrics.base import MetricError, Provider, ProviderError, Settings
 from pyflagger.metrics.prometheus import Prometheus
 from pyflagger.metrics.registry import provider_for
@@ -76,7 +77,7 @@ def prefixed(prefix: str, problem: Problem) -> Problem:
 
 def title(template: MetricTemplate) -> str:
     """How texts name a template."""
-    return f"Metric template {template.metadata.name}.{template.metadata.namespace}"
+    return manifest.title(template.metadata.name, template.metadata.namespace)
 
 
 class Sources:
@@ -104,14 +105,13 @@ class Sources:
         if ref is None:
             raise Failed(Problem(Fault.US, f"metric {metric.name} has no template"))
         namespace = ref.namespace or own
-        about = f"Metric template {ref.name}.{namespace} error: "
+        about = f"{manifest.title(ref.name, namespace)} error: "
         if self._options.no_cross_namespace_refs and namespace != own:
             text = f"{about}references to other namespaces are not allowed"
             raise Failed(Problem(Fault.MANIFEST, text, f"Put the MetricTemplate into namespace {own}."))
         found = await self._lookups.template(namespace, ref.name)
         if found is None:
-            text = f'{about}metrictemplate.flagger.app "{ref.name}" not found'
-            raise Failed(Problem(Fault.MANIFEST, text, "Create the MetricTemplate, or mend the metric's templateRef."))
+            raise Failed(manifest.template_missing(ref.name, namespace))
         if isinstance(found, Problem):
             raise Failed(prefixed(about, found))
         return found
@@ -138,8 +138,7 @@ class Sources:
         about = f"{title(template)} secret {ref.name} error: "
         found = await self._lookups.secret(namespace, ref.name)
         if found is None:
-            text = f'{about}secrets "{ref.name}" not found'
-            raise Failed(Problem(Fault.MANIFEST, text, f"Create the Secret in namespace {namespace}."))
+            raise Failed(manifest.secret_missing(template.metadata.name, namespace, ref.name))
         if isinstance(found, Problem):
             raise Failed(prefixed(about, found))
         return found

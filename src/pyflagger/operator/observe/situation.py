@@ -17,13 +17,14 @@ from pyflagger.api.meta import Meta
 from pyflagger.api.parse import Invalid, parse_metric_template
 from pyflagger.api.selectors import Selector
 from pyflagger.clock import Clock
+from pyflagger.core.guards import RESTING
 from pyflagger.core.situation import Primary, Situation, Target
 from pyflagger.kube.cache import Change
 from pyflagger.kube.configs import Configs
 from pyflagger.kube.errors import Forbidden, NotFound
-from pyflagger.kube.resources import CANARIES
-from pyflagger.metrics.manifest import metric_problems
-from pyflagger.objects import Found, Key, Obj, Ref, Resource, Unread, ref_of
+from pyflagger.kube.resources import CANARIES, SECRETS
+from pyflagger.metrics.manifest import metric_problems, secret_missing, template_missing
+from pyflagger.objects import Found, Key, Obj, Ref, Resource, Unread, part, ref_of
 from pyflagger.operator.observe.compiled import CompiledCanary, Settings, compile_canary, kinds_of, templates_of
 from pyflagger.operator.observe.facts import Facts, Surroundings, facts_of, live_routes, missing_target, primary_of
 from pyflagger.operator.observe.memo import Memo
@@ -128,7 +129,8 @@ class Observer:
         self._watchers.put(key, compiled.interest.union(more, left) if more or left else compiled.interest)
         uses = self._uses(compiled, target, known.memo)
         known.kinds, unread = self._around(known, compiled, more, uses)
-        self._configs.want(key, uses.with_copies)
+        secrets = self._secrets(known, compiled, live)
+        self._configs.want(key, uses.with_copies.union(secrets.values()) if secrets else uses.with_copies)
         tracked = self._tracked(compiled, uses, known.memo)
         owned = self._configs.owned(compiled.canary.metadata.uid)
         held = {ref: self._configs.meta(ref) for ref in uses.copies} if isinstance(tracked, Tracked) else {}
@@ -143,7 +145,8 @@ class Observer:
         situation = self._apart(
             key, self._situation(compiled, live, facts, known.shown, state, unread), compiled, facts
         )
-        situation = replace(situation, rivalled=rival is not None, left=_named(left))
+        missing = tuple(self._missing(compiled, live, secrets))
+        situation = replace(situation, rivalled=rival is not None, left=_named(left), unjudged=missing)
         return Seen(compiled, situation, raw, facts)
 
     def _apart(self, key: Key, situation: Situation, compiled: CompiledCanary, facts: Facts) -> Situation:
@@ -254,6 +257,26 @@ class Observer:
                 continue
             yield from metric_problems(compiled.canary, metric, template)
 
+    def _secrets(self, known: Known, compiled: CompiledCanary, live: Live) -> Mapping[Ref, Ref]:
+        """Template → the Secret that it names, as far as Secrets can be listed. Raises NotYet."""
+        found = _secrets_of(compiled, live) if self._settings.options.enable_config_tracking else {}
+        synced = self._follow(SECRETS) if found else True
+        if synced is False:
+            known.kinds |= {SECRETS}
+            raise NotYet
+        return found if synced is True else {}
+
+    def _missing(self, compiled: CompiledCanary, live: Live, secrets: Mapping[Ref, Ref]) -> Iterator[Problem]:
+        """MetricTemplates and their Secrets that a release of an idle canary would ask for in vain."""
+        if compiled.canary.spec.skip_analysis or compiled.canary.status.phase not in RESTING:
+            return
+        for _, ref in templates_of(compiled.canary):
+            if ref is not None and live.get(ref) is None:
+                yield template_missing(ref.name, ref.namespace)
+        for template, secret in secrets.items():
+            if self._configs.meta(secret) is None:
+                yield secret_missing(template.name, template.namespace, secret.name)
+
     # The situation ---------------------------------------------------------------------------------------------------
 
     def _situation(
@@ -288,6 +311,12 @@ class Observer:
             route_waiting=_route_waiting(compiled, live, settings),
             handed=facts.handed,
         )
+
+
+def _secrets_of(compiled: CompiledCanary, live: Live) -> dict[Ref, Ref]:
+    refs = (ref for _, ref in templates_of(compiled.canary) if ref is not None)
+    names = {ref: part(part(part(live.get(ref) or {}, "spec"), "provider"), "secretRef").get("name") for ref in refs}
+    return {ref: SECRETS.ref(ref.namespace, name) for ref, name in names.items() if name}
 
 
 def _named(refs: frozenset[Ref]) -> tuple[str, ...]:
