@@ -11,11 +11,14 @@ from pyflagger.objects import Delete, Obj, Patch, Ref
 from pyflagger.operator.act.render import Renderer
 from stage.casts import plain
 from stage.manifests import canary, image, ingress, scaler
-from stage.stage import Stage, path_of
+from stage.routes import definitions, main_kind
+from stage.stage import MERGE, Stage, path_of
 
 pytestmark = pytest.mark.looptime
 
 BETA = {"app": "shop-beta"}
+NEW: Obj = {"name": "shop-canary", "port": 80, "weight": 0}
+LEGACY: Obj = {"name": "legacy", "port": 80, "weight": 20}
 SECONDS_MAX = 300
 
 
@@ -42,10 +45,15 @@ class Cluster:
     def __init__(self, *objs: Obj, **spec: Any) -> None:
         self.stage, self.objs, self.spec = Stage(), objs, spec
 
-    async def begin(self) -> None:
-        """Everything up, the objects of others first."""
+    async def begin(self, own: Obj | None = None, *definitions: Obj) -> None:
+        """Everything up, the objects of others first; `own` is of a kind that has to be defined."""
         await self.stage.start()
         await self.stage.namespace("test")
+        for definition in definitions:
+            await self.stage.create(definition)
+        if own:
+            path = main_kind(self.spec["provider"]).path("test")
+            await self.stage.client.call("POST", path, own)
         for obj in (*self.objs, plain("shop"), ingress("shop"), scaler("shop"), canary("shop", **self.spec)):
             await self.stage.create(obj)
 
@@ -226,4 +234,68 @@ async def test_objects_restored_without_owners_block_until_they_are_handed_over(
     assert len([each for each in await cluster.events() if "now belong to shop.test" in each]) >= 1
     await cluster.stage.set_image("shop", "shop", image("shop", "2"))
     await cluster.until("Succeeded")
+    await cluster.stage.stop()
+
+
+OWN: dict[str, tuple[Obj, Obj]] = {
+    "traefik": (
+        {"weighted": {"services": [{"name": "shop", "port": 80, "weight": 80}, LEGACY]}},
+        {},
+    ),
+    "contour": (
+        {"routes": [{"services": [{"name": "shop", "port": 80, "weight": 80}, LEGACY]}]},
+        {"routes": [{"services": [{"name": "shop", "port": 80, "weight": 80}, NEW, LEGACY]}]},
+    ),
+    "smi:v1alpha2": (
+        {"service": "shop", "backends": [{"service": "shop", "weight": 80}, {"service": "legacy", "weight": 20}]},
+        {
+            "service": "shop",
+            "backends": [
+                {"service": "shop", "weight": 80},
+                {"service": "shop-canary", "weight": 0},
+                {"service": "legacy", "weight": 20},
+            ],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("provider", OWN)
+async def test_a_split_of_the_users_blocks_until_it_is_adopted(provider: str) -> None:
+    """Nothing is written before; then its weights are set, and the third backend keeps its part all along."""
+    kind, (spec, adopted) = main_kind(provider), OWN[provider]
+    meta = {"name": "shop", "labels": {"app.kubernetes.io/managed-by": "Helm"}}
+    own = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "spec": spec}
+    front, path = service("shop"), kind.path("test", "shop")
+    front["spec"] = {"selector": {"app": "shop"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]}
+    cluster = Cluster(front, provider=provider, revertOnDeletion=True)
+    await cluster.begin(own, *definitions(provider))
+    before = await cluster.stage.client.call("GET", path)
+    told = await cluster.blocked()
+    where = f"{kind.kind.lower()} shop.test"
+    assert f"{where} exists and" in told and "belongs to somebody else (app.kubernetes.io/managed-by Helm)" in told
+    assert f"Rename or delete {where}." in told and "name it in spec.routeRef" in told
+    await cluster.stage.clock.sleep(30)
+    assert await cluster.stage.client.call("GET", path) == before
+    named = {"apiVersion": kind.api_version, "kind": kind.kind, "name": "shop"}
+    await cluster.stage.patch("Canary", "shop", {"spec": {"routeRef": named}})
+    if adopted:
+        await cluster.stage.clock.sleep(5)
+        assert "Let a rule send" in await cluster.blocked()
+        await cluster.stage.client.call("PATCH", path, {"spec": adopted}, content_type=MERGE)
+    await cluster.until("Initialized")
+    await cluster.stage.set_image("shop", "shop", image("shop", "2"))
+    seen: list[list[int]] = []
+    while (await cluster.status())["phase"] != "Succeeded":
+        live = (await cluster.stage.client.call("GET", path))["spec"]
+        backends = live.get("backends") or (live.get("weighted") or live["routes"][0])["services"]
+        weights = [each["weight"] for each in backends]
+        seen += [weights] if seen[-1:] != [weights] else []
+        await cluster.stage.clock.sleep(1)
+        assert len(seen) < 20
+    assert [weights for weights in seen if len(weights) == 3 and weights[1]] == [[60, 20, 20], [40, 40, 20]], seen
+    assert all(weights[-1] == 20 and sum(weights) == 100 for weights in seen)
+    await cluster.stage.delete("Canary", "shop")
+    await cluster.stage.clock.sleep(30)
+    assert (await cluster.stage.client.call("GET", path))["spec"] == (adopted or spec)
     await cluster.stage.stop()
