@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
 
+from loadtester.counting import command, server
 from pyflagger.cli.load import Visits, load, main
 from pyflagger.clock import SystemClock
 
@@ -106,3 +108,29 @@ async def test_time_is_up_while_a_visit_hangs() -> None:
     assert await working
     assert told[-1].endswith("200: 1") or "0 failed" in told[-1]
     await runner.cleanup()
+
+
+async def test_a_url_means_load_on_it() -> None:
+    """With the options of hey, and its summary."""
+    async with server() as one:
+        words = ("-n", "4", "-c", "2", "-H", "X-A: b", f"{one.url}/x")
+        status, out, err = await command(sys.executable, "-m", "pyflagger", "load", *words)
+        assert (status, err) == (0, "")
+        assert "[200]\t4 responses" in out
+        assert [request.headers["X-A"] for request in one.seen] == ["b"] * 4
+
+
+async def test_the_url_of_the_ingress_is_no_target() -> None:
+    """It may be the last word; hosts are visited all the same."""
+    async with server() as one:
+        words = (HOST, "--duration", "1ms", "--ingress", one.url)
+        status, out, _ = await command(sys.executable, "-m", "pyflagger", "load", *words)
+        assert (status, out.partition(" ")[0]) == (0, f"{HOST}:")
+        assert one.seen[0].headers["Host"] == HOST
+
+
+@pytest.mark.parametrize("words", [("-nosuch", "http://x/"), ("ftp://x/",), ("-n", "0", "http://x/")])
+def test_a_wrong_load_is_told(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """On standard error, with the form of the command."""
+    assert main(words) == 1
+    assert "Usage: flagger load [options...] <url>" in capsys.readouterr().err

@@ -1,14 +1,17 @@
-"""`flagger load HOST…`: visitors at the ingress, and who answered them, until Ctrl-C.
+"""`flagger load`: visitors for the hosts of an ingress, or load on one URL.
 
-The built-in checks judge what visitors get, so a release on a sandbox needs some. Prints a line every few seconds.
+The built-in checks judge what visitors get, so a release on a sandbox needs some: `flagger load HOST…` visits the
+ingress until Ctrl-C and counts the versions that answer. `flagger load [options] URL` takes the options of `hey`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import aiohttp
 import click
@@ -16,11 +19,15 @@ import click
 from pyflagger.cli.people import Duration, Words, call
 from pyflagger.cli.signals import Interrupted, interruptible
 from pyflagger.clock import Clock, SystemClock
+from pyflagger.loadtester import load as generator
 
 ANSWER_SECONDS_MAX = 10.0
 TELL_SECONDS = 5.0
 PENDING_MAX = 500
 """Visits under way at once: of an ingress that does not answer no more are asked."""
+
+GENERATE = "pyflagger.generate"
+"""The key of the load generator's words in click's context."""
 
 
 class Visits:
@@ -98,8 +105,28 @@ def _tell(text: str) -> None:
     print(text, flush=True)
 
 
-@click.command(cls=Words)
-@click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
+class Load(Words):
+    """Leaves a command line that ends in a URL to the load generator, which has the options of `hey`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the words of the generator as they are."""
+        if not _ends_in_a_url(args):
+            return super().parse_args(ctx, args)
+        ctx.meta[GENERATE] = list(args)
+        return []
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the generator on its words."""
+        return generator.main(ctx.meta[GENERATE]) if GENERATE in ctx.meta else super().invoke(ctx)
+
+
+def _ends_in_a_url(args: Sequence[str]) -> bool:
+    """Whether a URL stands where `hey` wants it; the value of --ingress is none."""
+    return bool(args) and re.match(r"\w+://", args[-1]) is not None and args[-2:-1] not in (["--ingress"], ["-ingress"])
+
+
+@click.command(cls=Load)
+@click.argument("hosts", metavar="HOST... | [HEY OPTIONS] URL", nargs=-1, required=True)
 @click.option("--ingress", envvar="INGRESS", help="URL of the ingress; without it: the variable INGRESS")
 @click.option("--path", default="/", help="path that is visited")
 @click.option(
@@ -107,7 +134,10 @@ def _tell(text: str) -> None:
 )
 @click.option("--duration", type=Duration(), default="0s", help="how long; 0s: until Ctrl-C")
 def command(hosts: tuple[str, ...], ingress: str | None, path: str, rate: float, duration: float) -> int:
-    """Visit hosts at the ingress and count who answers. Exit status 1: a visit failed."""
+    """Visit hosts at the ingress and count the versions that answer. Exit status 1: a visit failed.
+
+    With a URL instead of hosts, generate load on it: takes the options of `hey` and prints its summary.
+    """
     if not ingress:
         raise click.UsageError(
             "name the ingress with --ingress URL or the variable INGRESS; `flagger sandbox` prints it"

@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "crds": ("pyflagger.cli.crds", "print the CustomResourceDefinitions as YAML"),
     "lint": ("pyflagger.cli.lint", "check manifests before they reach a cluster"),
     "sandbox": ("pyflagger.cli.sandbox", "a small cluster on this machine, until Ctrl-C"),
-    "load": ("pyflagger.cli.load", "visitors at the ingress, and who answers them"),
+    "load": ("pyflagger.cli.load", "visitors for hosts at the ingress, or load on a URL"),
     "demo": ("pyflagger.cli.demo", "play a release on the sandbox and watch it"),
     "completion": ("pyflagger.cli.completion", "print the completion script of a shell"),
 }

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 from pyflagger.api.crds import crds
 from pyflagger.clock import Clock
-from pyflagger.loadtester.shims import make_shims, script
 from pyflagger.operator.options import Options
 from pyflagger.operator.process import health
 from pyflagger.operator.process.http import AiohttpHttp
@@ -26,6 +25,7 @@ from pyflagger_sandbox import leftovers
 from pyflagger_sandbox.cluster import Cluster, Setup, kept_environment
 from pyflagger_sandbox.network.routes import FAMILIES, Family
 from pyflagger_sandbox.podinfo import podcli
+from pyflagger_sandbox.shims import make_shims, script
 
 Outcome = TypeVar("Outcome")
 MESHES = ("linkerd", "smi")

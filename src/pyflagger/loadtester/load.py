@@ -1,7 +1,7 @@
-"""Load on a URL: the options and the summary of `hey`, for machines that do not have it.
+"""`flagger load [options] URL`: generate load on a URL, with the options and the summary of `hey`.
 
-Run as `python -m pyflagger.loadtester.hey`, or through a shim named `hey`. Unlike the original it obeys `http_proxy`
-(and `-x`), so that cluster names can be reached through a proxy that knows them.
+Also runs under the alias `hey` where that program is not installed. Unlike `hey` it obeys `http_proxy`, so that a
+proxy can resolve cluster names.
 """
 
 from __future__ import annotations
@@ -311,16 +311,12 @@ def main(argv: Sequence[str], clock: Clock | None = None) -> int:
     try:
         plan = read_plan(argv)
     except Usage as error:
-        sys.stderr.write(f"{error}\n\nUsage: hey [options...] <url>\n")
+        sys.stderr.write(f"{error}\n\nUsage: flagger load [options...] <url>\n")
         return 1
     if any(word.lstrip("-") == "h2" for word in argv):
-        sys.stderr.write("hey: -h2 is not supported here, HTTP/1.1 is used\n")
+        sys.stderr.write("flagger load: -h2 is not supported, requests use HTTP/1.1\n")
     results = Results()
     with suppress(KeyboardInterrupt):
         asyncio.run(load(plan, clock or SystemClock(), results))
     sys.stdout.write(csv(results) if plan.output == "csv" else summary(results))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,6 @@
 """The few options of curl that acceptance tests use, for machines that do not have it.
 
-Run through a shim named `curl`, as `python -m pyflagger.loadtester.curl`. Obeys `http_proxy`; exit statuses and the
+Run through a shim named `curl`. Obeys `http_proxy`; exit statuses and the
 error lines of -f are curl's.
 """
 

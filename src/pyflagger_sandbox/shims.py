@@ -1,7 +1,7 @@
 """Commands by the names that hooks use, in a directory to put first on PATH.
 
-Called by whoever runs load-tester tasks where cluster names are known to a forward proxy only. The real `hey` ignores
-proxy environment variables, so its shim says the proxy on the command line; without a real one ours takes its place.
+In the sandbox only a forward proxy knows cluster names. The real `hey` ignores proxy environment variables, so its shim
+passes the proxy on the command line. Where `hey` is not installed, the shim runs `flagger load`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def make_shims(directory: Path | str, proxy_url: str) -> None:
     if hey is not None:
         script(home / "hey", [hey, "-x", _with_scheme(proxy_url)] if proxy_url else [hey])
     else:
-        script(home / "hey", [sys.executable, "-m", f"{__package__}.hey"])
+        script(home / "hey", [sys.executable, "-m", "pyflagger", "load"])
     if _installed("curl", home) is None:
         script(home / "curl", [sys.executable, "-I", str(Path(__file__).with_name("curl.py"))])
 
