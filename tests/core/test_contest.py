@@ -8,9 +8,8 @@ import pytest
 
 from core.world import World, canary, hook, ready_world
 from pyflagger.api.canary import Phase
-from pyflagger.api.facts import ALL_PRIMARY, Fault, Problem, Route
+from pyflagger.api.facts import ALL_PRIMARY, Fault, Managed, Problem, Route
 from pyflagger.core.decision import Ensure, Part, SetRoute
-from pyflagger.core.situation import Managed
 from pyflagger.core.transitions import BLOCKED
 
 ARGO = Managed("argocd-controller", "httproute web.test")

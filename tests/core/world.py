@@ -7,12 +7,12 @@ applies actions one by one (and dies in between when told to), and holds what no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyflagger.api.canary import Canary, CanaryStatus, Phase
 from pyflagger.api.defaults import HEARD_SECONDS
-from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Problem, Readiness, Route
+from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Managed, Problem, Readiness, Route
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import (
     Action,
@@ -24,7 +24,6 @@ from pyflagger.core.decision import (
     PauseAutoscaler,
     Promote,
     ReleaseFinalizer,
-    Remember,
     Revert,
     Say,
     ScaleTarget,
@@ -32,16 +31,15 @@ from pyflagger.core.decision import (
     WriteStatus,
 )
 from pyflagger.core.guards import RESTING
+from pyflagger.core.memory import Memory
+from pyflagger.core.remember import carried_out
 from pyflagger.core.revision import checksum
 from pyflagger.core.situation import (
-    DUE,
     CallHook,
     FindManager,
     FindTrouble,
     Generated,
     Handed,
-    Managed,
-    Memory,
     Need,
     NoData,
     Passed,
@@ -268,7 +266,8 @@ class World:
             unread=self.unread,
             unjudged=self.unjudged if self.status.phase in RESTING else (),
             evidence=dict(self.evidence),
-            memory=replace(self.memory, refused=self.refused),
+            memory=self.memory,
+            refused=self.refused,
             deleting=self.deleting,
             reassert_zero=self.reassert_zero,
             route_waiting=self.route_waiting,
@@ -290,10 +289,10 @@ class World:
             if decision.needs:
                 need = decision.needs[0]
                 self.evidence[need] = self._answer(need)
-            elif decision.actions:
+            elif decision.changes:
                 self._carry_out(decision)
             else:
-                assert not self.decide().actions, "deciding twice on an unchanged situation"
+                assert not self.decide().changes, "deciding twice on an unchanged situation"
                 assert decision.wake is None or decision.wake > self.now, "a wake-up that is over would ring for ever"
                 return decision
         raise AssertionError(f"no end: {[type(a).__name__ for a in decision.actions]} {decision.reasons}")
@@ -301,7 +300,7 @@ class World:
     def decide(self) -> Decision:
         """One decision, held to what every decision owes."""
         decision = decide(self.situation())
-        assert not (decision.needs and decision.actions)
+        assert not (decision.needs and decision.changes)
         assert decision.reasons, "a decision without a reason"
         writes = [i for i, a in enumerate(decision.actions) if isinstance(a, WriteStatus)]
         assert writes in ([], [len(decision.actions) - 1]), "the status write comes last"
@@ -309,6 +308,7 @@ class World:
 
     def _carry_out(self, decision: Decision) -> None:
         self.evidence.clear()
+        done = 0
         for action in decision.actions:
             if self.kill_after == 0:
                 self.kill_after = None
@@ -318,6 +318,8 @@ class World:
                 self.kill_after -= 1
             if not self._apply(action):
                 break
+            done += 1
+        self.memory = carried_out(self.memory, decision, done, self.now)
         if self.after:
             self.after(self)
 
@@ -397,8 +399,6 @@ class World:
                 self.alerts.append((action.severity, action.text))
             case Count():
                 self.counts.append((action.outcome, action.analysis))
-            case Remember():
-                self._remember(action)
             case WriteStatus():
                 self._write(action.status)
             case SetRoute():
@@ -416,12 +416,6 @@ class World:
             case ReleaseFinalizer():
                 self.deleting, self.gone = False, True
         return True
-
-    def _remember(self, action: Remember) -> None:
-        said = {**self.memory.said, **dict(action.said), **dict.fromkeys(action.stamped, str(self.now))}
-        tick = {None: self.memory.tick, "ended": self.now, "due": DUE}[action.tick]
-        contests = self.memory.contests if action.contests is None else action.contests
-        self.memory = Memory(said={k: v for k, v in said.items() if v is not None}, tick=tick, contests=contests)
 
     def _write(self, status: CanaryStatus) -> None:
         old = self.status

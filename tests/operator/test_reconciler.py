@@ -12,13 +12,12 @@ from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_PRIMARY, READY, Capabilities, Fault, Problem, Route
 from pyflagger.api.parse import parse_canary
 from pyflagger.clock import LoopClock
-from pyflagger.core.decision import Action, Decision, Ensure, Promote, Remember, Say, ScaleTarget, SetRoute, WriteStatus
+from pyflagger.core.decision import Action, Decision, Ensure, Promote, Say, ScaleTarget, SetRoute, WriteStatus
+from pyflagger.core.memory import AT_WRITE, DUE, Memory, Subject, Time, Told
 from pyflagger.core.situation import (
-    DUE,
     CallHook,
     CheckMetric,
     Generated,
-    Memory,
     Need,
     Passed,
     Primary,
@@ -140,7 +139,15 @@ class Place:
             raise NotYet
         if self.gone:
             return None
-        return Seen(replace(self.situation, now=self.clock.now(), evidence=dict(state.evidence), memory=state.memory()))
+        return Seen(
+            replace(
+                self.situation,
+                now=self.clock.now(),
+                evidence=dict(state.evidence),
+                memory=state.memory,
+                refused=state.hindrance,
+            )
+        )
 
     async def gather(self, seen: Seen, need: Need) -> Any:
         """An answer as scripted."""
@@ -166,7 +173,7 @@ class Place:
         self.tried.append(action)
         if self.forbidden and isinstance(action, self.forbidden):
             raise Forbidden(Problem(Fault.CLUSTER, f"not allowed to {type(action).__name__}"))
-        if self.trouble and not isinstance(action, Say | Remember):
+        if self.trouble and not isinstance(action, Say):
             raise self.trouble.pop(0)
         self.done.append(action)
         match action:
@@ -175,8 +182,6 @@ class Place:
             case WriteStatus(status):
                 canary = self.situation.canary.model_copy(update={"status": status})
                 self.situation = replace(self.situation, canary=canary)
-            case Remember():
-                state.remember(action, self.clock.now())
             case ScaleTarget(replicas) if isinstance(self.situation.target, Target):
                 target = replace(self.situation.target, at_zero=not replicas)
                 self.situation = replace(self.situation, target=target)
@@ -424,7 +429,7 @@ class Restless(Place):
     async def apply(self, seen: Seen, state: State, action: Action) -> int:
         """The route is never what it was."""
         done = await super().apply(seen, state, action)
-        if isinstance(action, WriteStatus | Remember):
+        if isinstance(action, WriteStatus | Say):
             self.situation = replace(self.situation, route=Route(90 - len(self.done) % 40, 10 + len(self.done) % 40))
         return done
 
@@ -433,6 +438,40 @@ async def test_a_world_that_never_rests() -> None:
     """There is an upper bound of decisions in a look."""
     place = await Restless().run(30)
     assert any("came to no end for canary web.test in 24 decisions" in text for text in warnings(place))
+
+
+# What is remembered -----------------------------------------------------------------------------------------------
+
+
+def mirroring() -> Place:
+    """The provider does not mirror, which is told before the step is taken."""
+    place = Place()
+    analysis = place.situation.canary.spec.analysis
+    assert analysis is not None
+    place.spec(analysis=analysis.model_copy(update={"mirror": True}))
+    return place
+
+
+async def test_what_was_told_before_an_action_failed_is_not_told_again() -> None:
+    """However often the action after it fails; the round is made again until it is written."""
+    place = mirroring()
+    place.trouble = [THEIRS] * 4
+    await place.run(60)
+    assert place.asked.count("errors") >= 5 and place.weights[0] == 20
+    (text,) = {text for text in warnings(place) if "mirroring" in text}
+    assert warnings(place).count(text) == 1
+
+
+async def test_what_was_written_is_known_when_the_status_write_fails() -> None:
+    """The write to the routes, when it was made, and that a round has ended: the same is not tried at once again."""
+    place = Place(forbidden=WriteStatus)
+    await place.run(10.5)
+    memory = place.reconciler._states[KEY].memory
+    (contest,) = memory.contests.values()
+    assert place.weights == [20] and memory.tick is not None
+    assert memory.tick >= contest.at > place.clock.now() - 1
+    await place.run(5)
+    assert place.weights == [20], "written once"
 
 
 # The end ------------------------------------------------------------------------------------------------------------
@@ -452,16 +491,16 @@ async def test_stopping_leaves_everything_as_it_is() -> None:
     place = Place(answers={"one": 60})
     await place.run(11)
     await place.reconciler.stop()
-    assert place.done == [] or all(isinstance(action, Say | Remember) for action in place.done)
+    assert place.done == [] or all(isinstance(action, Say) for action in place.done)
     assert place.situation.route == Route(90, 10) != ALL_PRIMARY
 
 
 def test_memory_between_looks() -> None:
     """What was said, until it is taken back; when the last round was."""
-    state = State()
-    state.remember(Remember(tick="ended", said=(("a", "x"), ("b", "y"))), now=5.0)
-    state.remember(Remember(said=(("a", None), ("c", None))), now=6.0)
-    assert state.memory() == Memory(said={"b": "y"}, tick=5.0)
-    state.remember(Remember(tick="due"), now=7.0)
-    assert state.memory().tick == DUE
+    state, a, b = State(), (Subject("a"), Told("x")), (Subject("b"), Told("y"))
+    state.remember(Decision(memory=Memory(tick=AT_WRITE, told=dict([a, b]))), 0, now=5.0)
+    state.remember(Decision(memory=state.memory.without("a").without("c")), 0, now=6.0)
+    assert state.memory == Memory(told=dict([b]), tick=Time(5.0))
+    state.remember(Decision(memory=replace(state.memory, tick=DUE)), 0, now=7.0)
+    assert state.memory.tick == DUE
     assert str(KEY) == "web.test"

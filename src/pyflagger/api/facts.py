@@ -73,6 +73,19 @@ ALL_CANARY = Route(0, 100)
 
 
 @dataclass(frozen=True, slots=True)
+class Managed:
+    """Who wrote last to what: the field manager's name and the object's. Both empty when nobody but us is known."""
+
+    by: str = ""
+    what: str = ""
+
+    @property
+    def named(self) -> bool:
+        """Whether it is known who."""
+        return bool(self.by)
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a traffic provider can do.
 

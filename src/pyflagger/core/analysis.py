@@ -8,21 +8,20 @@ on as soon as it is seen.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.defaults import threshold
 from pyflagger.api.durations import stamp
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import absent, handover, promotion, reasons, rollback, strategy
 from pyflagger.core.case import Case, Step, no_progress
-from pyflagger.core.decision import Action, Alert, Decision, Reason, Remember
+from pyflagger.core.decision import Action, Alert, Decision, Reason
 from pyflagger.core.evidence import agrees, call
 from pyflagger.core.holding import hold_for_canary, hold_for_primary, hold_for_route
+from pyflagger.core.memory import AT_WRITE, DUE, Round, Time
 from pyflagger.core.revision import Change, copied, running_change
 from pyflagger.core.verdict import checks, judge, unusable
-
-ROLLBACK_ASKED = "rollback-asked"
-PRE_ROLLOUT = "pre-rollout"
-SEEN_READY = "seen-ready"
 
 # What is seen at once -----------------------------------------------------------------------------------------------
 
@@ -33,7 +32,8 @@ def changed(case: Case) -> Decision | None:
     if change is Change.NONE:
         return None
     if change is Change.REBASE:
-        return case.act(reasons.REBASED, Remember(tick="ended"), case.write(**case.tick(**case.take_revision())))
+        written = case.write(**case.tick(**case.take_revision()))
+        return case.act(reasons.REBASED, written, memory=case.memory.round_ended())
     stranded = case.exposed and not case.primary_readiness.ready
     if stranded and not (case.canary_carries_all and change is Change.NEW):
         return hold_for_primary(case)
@@ -51,8 +51,8 @@ def _restart(case: Case, rescued: bool) -> Decision:
         *handover.warnings(case),
         *(() if rescued else case.route_to(ALL_PRIMARY)),
         Alert("info", reasons.ALERT_RESTART, with_fields=True),
-        case.clean_slate("ended" if rescued else "due"),
         case.write(Phase.PROGRESSING, **no_progress(100 if rescued else 0), **tick, **case.take_revision()),
+        memory=case.clean_slate(AT_WRITE if rescued else DUE),
     )
 
 
@@ -67,8 +67,8 @@ def _cancel(case: Case) -> Decision:
     return case.sleep(reason, led=case.leads) or case.act(
         reason,
         Alert("info", reasons.ALERT_CANCELLED),
-        case.clean_slate("ended"),
         case.write(Phase.INITIALIZED, message=reasons.CONDITION_CANCELLED, **no_progress(), **case.take_revision()),
+        memory=case.clean_slate(AT_WRITE),
     )
 
 
@@ -91,8 +91,6 @@ def canary_pods(case: Case) -> Decision | None:
     readiness = case.target.readiness
     if readiness.undated:
         return _settled(case)
-    if SEEN_READY in case.situation.memory.said:
-        return case.act(reasons.SETTLING, Remember(said=((SEEN_READY, None),)))
     if readiness.ready:
         return None
     if not readiness.retriable:
@@ -120,10 +118,10 @@ def _withdraw(case: Case) -> Decision | None:
 
 def _settled(case: Case) -> Decision | None:
     """Pods of which nobody says since when they are available are so since they were first seen to be."""
-    seen = case.situation.memory.said.get(SEEN_READY)
+    seen = case.memory.canary_seen
     if seen is None:
-        return case.act(reasons.SETTLING, Remember(said=((SEEN_READY, str(case.now)),)))
-    return case.until_settled(float(seen), reasons.SETTLING)
+        return case.act(reasons.SETTLING, memory=replace(case.memory, canary_seen=Time(case.now)))
+    return case.until_settled(seen, reasons.SETTLING)
 
 
 def skipped(case: Case) -> Decision | None:
@@ -148,7 +146,7 @@ def served(case: Case) -> Decision | None:
 def between_rounds(case: Case) -> Decision | None:
     """A step is judged only after it was held for an interval; when it began nobody knows, it begins now."""
     if case.last_tick is None:
-        return case.act(reasons.INTERVAL, Remember(tick="ended"))
+        return case.act(reasons.INTERVAL, memory=case.memory.round_ended())
     return Decision(reasons=(reasons.INTERVAL,), wake=case.due) if case.now < case.due else None
 
 
@@ -158,35 +156,31 @@ def between_rounds(case: Case) -> Decision | None:
 def round_of(case: Case) -> Decision:
     """One judging round, as far as there is evidence."""
     said: tuple[Action, ...] = ()
-    if not case.remembers(ROLLBACK_ASKED, _mark(case)):
+    if case.memory.opened != _this(case):
         hooks = call(case, HookType.ROLLBACK, case.status.phase, stops=agrees)
         if hooks.ask:
             return hooks.ask
         for hook in hooks.asked:
-            said += _once_each(case, hook.name)
+            said += case.once(reasons.no_rollback(hook.name), item=hook.name)
         if hooks.stopped:
             return rollback.by_hook(case, hooks.stopped[0].name, *said)
     return _first(case, said) if case.first_round else _again(case, said)
 
 
-def _once_each(case: Case, hook: str) -> tuple[Action, ...]:
-    reason = reasons.no_rollback(hook)
-    return case.once(Reason(f"{reason.code}:{hook}", reason.text))
-
-
-def _mark(case: Case) -> str:
-    """Names this round: the revision, and when the round before ended."""
-    return f"{case.running} {case.last_tick}"
+def _this(case: Case) -> Round:
+    """This round."""
+    last = case.last_tick
+    return Round(case.running, None if last is None else Time(last))
 
 
 def _first(case: Case, said: tuple[Action, ...]) -> Decision:
     """The round before any traffic. What passed is remembered for the revision, so a closed gate does not repeat it."""
-    if case.remembers(PRE_ROLLOUT, case.running):
+    if case.memory.pre_rollout == case.running:
         return strategy.advance(case, said)
     reason = reasons.starting(case.canary)
-    if not case.remembers(reason.code, _mark(case)):
-        marks = Remember(said=((reason.code, _mark(case)), (ROLLBACK_ASKED, _mark(case))))
-        return case.act(reason, *said, case.say(reason, phase=Phase.PROGRESSING), marks)
+    if case.memory.opened != _this(case):
+        opened = replace(case.memory, opened=_this(case))
+        return case.act(reason, *said, case.say(reason, phase=Phase.PROGRESSING), memory=opened)
     hooks = call(case, HookType.PRE_ROLLOUT, Phase.PROGRESSING)
     if hooks.ask:
         return hooks.ask
@@ -194,7 +188,7 @@ def _first(case: Case, said: tuple[Action, ...]) -> Decision:
     if hooks.stopped:
         hook, error = hooks.stopped
         return _fail(case, said, reasons.check_failed(case.canary, "pre-rollout", hook.name, error))
-    return strategy.advance(case, (*said, Remember(said=((PRE_ROLLOUT, case.running),))))
+    return strategy.advance(case.remembering(replace(case.memory, pre_rollout=case.running)), said)
 
 
 def _again(case: Case, said: tuple[Action, ...]) -> Decision:
@@ -232,8 +226,8 @@ def _fail(case: Case, said: tuple[Action, ...], reason: Reason) -> Decision:
         reason,
         *said,
         case.say(reason, warn=True),
-        Remember(tick="ended"),
         case.write(halted=reason, **case.tick(failed_checks=case.status.failed_checks + 1)),
+        memory=case.memory.round_ended(),
     )
 
 

@@ -7,14 +7,14 @@ target nor the apex Service is touched before it is ready, also when the analysi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pyflagger.api.canary import Phase
 from pyflagger.core import reasons
 from pyflagger.core.case import Case, Step, no_progress
-from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Remember
+from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part
 from pyflagger.core.holding import hold_for_primary
 from pyflagger.core.situation import Passed, ProbeProviders, Refused, Sync
-
-PROBED = "providers-probed"
 
 APPMESH = "appmesh"
 """Providers that need their routing objects before the primary exists."""
@@ -45,17 +45,17 @@ def services(case: Case) -> Decision | None:
 
 def probe(case: Case) -> Decision | None:
     """Ask the metric providers once; one that is away is told of and stops nothing."""
-    if case.skip or PROBED in case.situation.memory.said:
+    if case.skip or case.memory.probed:
         return None
     result = case.situation.evidence.get(ProbeProviders())
     if result is None:
         return Decision(needs=(ProbeProviders(),), reasons=(reasons.ASKING,))
-    remember = Remember(said=((PROBED, "yes"),))
+    memory = replace(case.memory, probed=True)
     if isinstance(result, Passed):
         reason = reasons.PROVIDERS_AVAILABLE
-        return case.act(reason, case.say(reason), remember)
+        return case.act(reason, case.say(reason), memory=memory)
     reason = reasons.providers_away(result.text if isinstance(result, Refused) else "no answer")
-    return case.act(reason, case.say(reason, warn=True), remember)
+    return case.act(reason, case.say(reason, warn=True), memory=memory)
 
 
 def early_routing(case: Case) -> Decision | None:

@@ -6,8 +6,8 @@ turned into what the phases ask for; it decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from pyflagger.api import cookies, defaults
@@ -20,15 +20,14 @@ from pyflagger.core.decision import (
     Decision,
     PauseAutoscaler,
     Reason,
-    Remember,
     Say,
     ScaleTarget,
     SetRoute,
-    Tick,
     WriteStatus,
 )
+from pyflagger.core.memory import AT_WRITE, DUE, Memory, Subject, Time, Told
 from pyflagger.core.revision import checksum
-from pyflagger.core.situation import DUE, Primary, Situation, Target
+from pyflagger.core.situation import Primary, Situation, Target
 from pyflagger.core.transitions import (
     HALTED,
     SCALING_DOWN,
@@ -45,9 +44,6 @@ NO_TARGET = Target(revision="", configs=None, readiness=READY, at_zero=False, sc
 """Stands in for a target that does not exist, where only leaving it alone makes sense."""
 
 KUBERNETES = "kubernetes"
-
-LEFT = "canary-left"
-"""The key of memory for when visitors were led away from the target's pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +87,11 @@ class Case:
     def now(self) -> float:
         """The time of this decision."""
         return self.situation.now
+
+    @property
+    def memory(self) -> Memory:
+        """What is remembered of the canary."""
+        return self.situation.memory
 
     @property
     def kind(self) -> str:
@@ -197,7 +198,7 @@ class Case:
         One that is still to come was written by a clock that was ahead of ours: it says nothing.
         """
         stored = self.status.last_tick_time
-        both = (epoch(stored) if stored else None, self.situation.memory.tick)
+        both = (epoch(stored) if stored else None, self.memory.tick)
         known = [tick for tick in both if tick is not None and tick <= self.now]
         if known:
             return max(known)
@@ -238,33 +239,46 @@ class Case:
         return Say("Warning" if warn else "Normal", reason, of.value, checksum or self.running)
 
     def once(
-        self, reason: Reason, *, warn: bool = False, phase: Phase | None = None, checksum: str = ""
-    ) -> tuple[Action, ...]:
-        """An event, unless it stands said for this phase and revision already."""
+        self,
+        reason: Reason,
+        *,
+        warn: bool = False,
+        phase: Phase | None = None,
+        checksum: str = "",
+        item: str = "",
+        route: Route | None = None,
+    ) -> tuple[Say, ...]:
+        """An event, unless it was what was told last of this phase and revision, and of this `route` if one is given.
+
+        Of one reason several `item`s may stand at the same time.
+        """
         said = self.say(reason, warn=warn, phase=phase, checksum=checksum)
-        mark = f"{said.phase} {said.checksum}: {reason.text}"
-        if self.remembers(reason.code, mark):
-            return ()
-        return said, Remember(said=((reason.code, mark),))
+        told = Told(reason.text, said.phase, said.checksum, route, Time(self.now))
+        return self._unless_told(said, {Subject(reason.code, item): told})
 
-    def remembers(self, code: str, mark: str) -> bool:
-        """Whether memory holds this mark."""
-        return self.situation.memory.said.get(code) == mark
+    def announce(self, reason: Reason, of: str, *items: str, warn: bool = True) -> tuple[Say, ...]:
+        """An event about a lasting matter, unless it was told, whatever is released meanwhile: the matter as a whole by
+        its text, or each of its `items` by itself."""
+        subjects = {Subject(of, item): Told(item, time=Time(self.now)) for item in items}
+        told = subjects or {Subject(of): Told(reason.text, time=Time(self.now))}
+        return self._unless_told(self.say(reason, warn=warn), told)
 
-    def clean_slate(self, tick: Tick = "due") -> Remember:
-        """Forget everything that was said of a run."""
-        said = (code for code in self.situation.memory.said if code not in reasons.STANDING)
-        return Remember(tick=tick, said=tuple((code, None) for code in said))
+    def _unless_told(self, said: Say, told: Mapping[Subject, Told]) -> tuple[Say, ...]:
+        """The one place where repetition is prevented."""
+        news = any(self.memory.told.get(subject) != each for subject, each in told.items())
+        return (replace(said, told=tuple(told.items())),) if news else ()
+
+    def remembering(self, memory: Memory) -> Case:
+        """The case of a canary of which more is remembered."""
+        return replace(self, situation=replace(self.situation, memory=memory))
+
+    def clean_slate(self, tick: Time = DUE) -> Memory:
+        """A memory without everything that belongs to a run."""
+        return self.memory.new_run(tick, reasons.LASTING)
 
     def route_to(self, route: Route) -> tuple[Action, ...]:
-        """Split traffic so, unless it is. Of the target's pods it is noted when all of it left them."""
-        if self.route == route:
-            return ()
-        return (SetRoute(route), self.leave()) if route == ALL_PRIMARY else (SetRoute(route),)
-
-    def leave(self) -> Remember:
-        """Visitors are led away from the target's pods, by what was written just before."""
-        return Remember(stamped=(LEFT,))
+        """Split traffic so, unless it is."""
+        return () if self.route == route else (SetRoute(route),)
 
     def sleep(self, reason: Reason, *, led: bool = True) -> Decision | None:
         """Scale the target to zero, as far as it is not; the one way to do so.
@@ -275,10 +289,11 @@ class Case:
         actions = self._put_to_sleep()
         if not actions:
             return None
-        left = self.situation.memory.said.get(LEFT)
+        left = self.memory.left
         if left is None and led:
-            return self.act(reason, self.leave())
-        return (left and self.until_heard(float(left), reason)) or self.act(reason, *actions)
+            return self.act(reason, memory=replace(self.memory, left=AT_WRITE))
+        unheard = None if left is None else self.until_heard(left, reason)
+        return unheard or self.act(reason, *actions)
 
     @property
     def awake(self) -> bool:
@@ -361,9 +376,9 @@ class Case:
         by = since + seconds
         return Decision(reasons=(reason,), wake=by) if since <= self.now < by else None
 
-    def act(self, reason: Reason, *actions: Action) -> Decision:
-        """Do something now."""
-        return Decision(actions=actions, reasons=(reason,))
+    def act(self, reason: Reason, *actions: Action, memory: Memory | None = None) -> Decision:
+        """Do something now, and remember something."""
+        return Decision(actions=actions, reasons=(reason,), memory=memory)
 
 
 def no_progress(weight: int = 0) -> dict[str, Any]:

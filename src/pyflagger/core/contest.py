@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from pyflagger.api.facts import Problem
+from pyflagger.api.facts import Managed, Problem
 from pyflagger.core import reasons
 from pyflagger.core.case import Case
-from pyflagger.core.decision import Action, Decision, Ensure, Part, Reason, Remember, SetRoute
-from pyflagger.core.situation import Contest, FindManager, Generated, Managed, Sync
+from pyflagger.core.decision import Action, Decision, Ensure, Part, Reason, SetRoute
+from pyflagger.core.memory import Contest, Time
+from pyflagger.core.situation import FindManager, Generated, Sync
 
 PAUSE_FIRST, PAUSE_MAX, PAUSE_MAX_URGENT = 5.0, 300.0, 30.0
 NAMED, UNNAMED = 2, 4
@@ -74,15 +75,16 @@ def damped(case: Case, decision: Decision) -> Decision:
     if again and manager(case) is None:
         return ask()
     written = {mark: _counted(case, new, standing.get(mark)) for mark, new in marks.items()}
-    return _noted(decision, {**standing, **written})
+    memory = decision.memory or case.memory
+    return replace(decision, memory=replace(memory, contests={**standing, **written}))
 
 
 def _counted(case: Case, new: Contest, old: Contest | None) -> Contest:
     """Written now: for the first time, or once more."""
     by = manager(case)
     if old is None or by is None:
-        return replace(new, at=case.now)
-    return replace(new, times=old.times + 1, at=case.now, by=by)
+        return replace(new, at=Time(case.now))
+    return replace(new, times=old.times + 1, at=Time(case.now), by=by)
 
 
 def _marks(case: Case, actions: Iterable[Action]) -> Mapping[str, Contest]:
@@ -102,13 +104,6 @@ def _marks(case: Case, actions: Iterable[Action]) -> Mapping[str, Contest]:
     return found
 
 
-def _noted(decision: Decision, contests: Mapping[str, Contest]) -> Decision:
-    """With a note right after the last write: a status write that fails must not make us forget it."""
-    last = max(at for at, action in enumerate(decision.actions) if isinstance(action, SetRoute | Ensure))
-    note = Remember(contests=contests)
-    return replace(decision, actions=(*decision.actions[: last + 1], note, *decision.actions[last + 1 :]))
-
-
 def _awake(case: Case, decision: Decision) -> Decision:
     """With a look in time when a pause is over, or when what was told is not so any more."""
     if decision.actions or decision.needs:
@@ -120,7 +115,7 @@ def _awake(case: Case, decision: Decision) -> Decision:
 
 def _standing(case: Case) -> Mapping[str, Contest]:
     """What was written lately, by its mark."""
-    found = case.situation.memory.contests.items()
+    found = case.memory.contests.items()
     return {mark: each for mark, each in found if case.now < _until(case, each)}
 
 

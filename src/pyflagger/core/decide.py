@@ -11,7 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pyflagger.api.canary import Phase
-from pyflagger.core import analysis, bootstrap, contest, finalizer, guards, holding, promotion, reasons, start, takeover
+from pyflagger.core import (
+    analysis,
+    bootstrap,
+    contest,
+    finalizer,
+    guards,
+    holding,
+    promotion,
+    reasons,
+    remember,
+    start,
+    takeover,
+)
 from pyflagger.core.case import Case, Step
 from pyflagger.core.decision import Decision
 from pyflagger.core.situation import Situation
@@ -53,7 +65,7 @@ def decide(situation: Situation) -> Decision:
     for step in steps:
         decision = step(case)
         if decision is not None:
-            return decision if situation.deleting else _told(case, decision)
+            return remember.noted(case, decision if situation.deleting else _told(case, decision))
     return Decision(reasons=(reasons.DELETED,))
 
 

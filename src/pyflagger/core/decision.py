@@ -6,14 +6,14 @@ and `kube`. A decision is never an exception: "not yet" is a Reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from pyflagger.api.canary import CanaryStatus
 from pyflagger.api.facts import Fault, Route
-from pyflagger.core.situation import Contest, Need
+from pyflagger.core.memory import Memory, Subject, Told
+from pyflagger.core.situation import Need
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +103,16 @@ class ReleaseFinalizer:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Tell of something: a Kubernetes Event, the event hooks, the log. `phase` and `checksum` go to the event hooks."""
+    """Tell of something: a Kubernetes Event, the event hooks, the log. `phase` and `checksum` go to the event hooks.
+
+    `told` is what memory keeps of it, so that it is not told again (`Case.once`).
+    """
 
     type: Literal["Normal", "Warning"]
     reason: Reason
     phase: str
     checksum: str
+    told: tuple[tuple[Subject, Told], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,25 +130,6 @@ class Count:
 
     outcome: Literal["success", "failure"]
     analysis: Literal["completed", "skipped"]
-
-
-Tick: TypeAlias = Literal["ended", "due"]
-"""A judging round ended at the time when this is carried out; or the next one may begin at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remember:
-    """Change the operator's memory of the canary: the time of a judging round, or a standing text (None: forget it).
-
-    A round that ends is remembered after what it wrote, so that a slow write takes nothing from its interval. Likewise
-    `stamped`: standing texts that become the time at which this is carried out, in seconds since the epoch.
-    `contests`, unless None, are all the writes of lately that may be undone.
-    """
-
-    tick: Tick | None = None
-    said: tuple[tuple[str, str | None], ...] = ()
-    stamped: tuple[str, ...] = ()
-    contests: Mapping[str, Contest] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +153,6 @@ Action: TypeAlias = (
     | Say
     | Alert
     | Count
-    | Remember
     | WriteStatus
 )
 
@@ -181,11 +165,22 @@ class Decision:
     evidence and decide again: only the decision knows whether a value passes, and it asks for no more than it needs.
     `actions` are carried out in order; one that fails drops the rest, and deciding again goes on from there.
 
+    `memory` is the next memory, None when it stays as it is. It is taken over once everything but the status write is
+    carried out; what is kept when an action fails before, `remember.carried_out` knows. A decision may change nothing
+    but the memory.
+
     `reasons` say what holds or what was done. `wake` is when to look again (seconds since the epoch); None means that
-    only a watched change can move this canary. Deciding again on an unchanged situation yields no action.
+    only a watched change can move this canary. Deciding again on an unchanged situation yields no action
+    and no other memory.
     """
 
     needs: tuple[Need, ...] = ()
     actions: tuple[Action, ...] = ()
     reasons: tuple[Reason, ...] = ()
     wake: float | None = None
+    memory: Memory | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether it does something, or remembers something new."""
+        return bool(self.actions) or self.memory is not None

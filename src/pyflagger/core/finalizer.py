@@ -7,12 +7,13 @@ deletion timestamp and our finalizer.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pyflagger.api.canary import Phase
 from pyflagger.core import reasons, takeover
 from pyflagger.core.case import Case, Step
-from pyflagger.core.decision import Decision, PauseAutoscaler, ReleaseFinalizer, Remember, Revert
-
-REVERTED, HANDED = "target-reverted", "users-handed-back"
+from pyflagger.core.decision import Decision, PauseAutoscaler, ReleaseFinalizer, Revert
+from pyflagger.core.memory import AT_WRITE
 
 
 def begin(case: Case) -> Decision | None:
@@ -20,7 +21,8 @@ def begin(case: Case) -> Decision | None:
     if case.status.phase in (Phase.TERMINATING, Phase.TERMINATED):
         return None
     reason = reasons.terminating(case.canary)
-    return case.act(reason, case.say(reason), case.clean_slate("ended"), case.write(Phase.TERMINATING, rollback="over"))
+    written = case.write(Phase.TERMINATING, rollback="over")
+    return case.act(reason, case.say(reason), written, memory=case.clean_slate(AT_WRITE))
 
 
 def unread(case: Case) -> Decision | None:
@@ -31,10 +33,11 @@ def unread(case: Case) -> Decision | None:
 
 def target(case: Case) -> Decision | None:
     """The target gets the primary's size and its autoscaler back. Repeated after a restart, which does no harm."""
-    if not case.target.scalable or (REVERTED in case.situation.memory.said and not case.target_asleep):
+    if not case.target.scalable or (case.memory.target_reverted and not case.target_asleep):
         return None
     resume = (PauseAutoscaler(False),) if case.situation.generated.target_autoscaler_paused else ()
-    return case.act(reasons.HANDING_BACK, *resume, Revert("target"), Remember(said=((REVERTED, "yes"),)))
+    memory = replace(case.memory, target_reverted=True)
+    return case.act(reasons.HANDING_BACK, *resume, Revert("target"), memory=memory)
 
 
 def pods(case: Case) -> Decision | None:
@@ -48,12 +51,11 @@ def pods(case: Case) -> Decision | None:
 
 def hand_back(case: Case) -> Decision | None:
     """Users go back to the target, and what served them stays until proxies have heard of it."""
-    handed = case.situation.memory.said.get(HANDED)
+    handed = case.memory.handed_back
     if handed is None:
-        told = Remember(stamped=(HANDED,))
-        said = takeover.handed(case)
-        return case.act(reasons.HANDING_BACK, *said, Revert("apex-service"), Revert("routing"), told)
-    return case.until_heard(float(handed), reasons.HANDING_BACK)
+        back = (*takeover.handed(case), Revert("apex-service"), Revert("routing"))
+        return case.act(reasons.HANDING_BACK, *back, memory=replace(case.memory, handed_back=AT_WRITE))
+    return case.until_heard(handed, reasons.HANDING_BACK)
 
 
 def release(case: Case) -> Decision:

@@ -6,12 +6,13 @@ Each is a question about the case, asked in order by `decide`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import Problem, Route
 from pyflagger.core import absent, bootstrap, contest, reasons, rollback, start
 from pyflagger.core.case import Case
-from pyflagger.core.decision import Action, Decision, Ensure, Part, Remember, WriteStatus
+from pyflagger.core.decision import Action, Decision, Ensure, Part, Reason, WriteStatus
 from pyflagger.core.revision import Change, configs_changed
 from pyflagger.core.situation import Generated, Sync
 from pyflagger.core.transitions import BLOCKED, DEGRADED, stand
@@ -39,9 +40,8 @@ def finalizer(case: Case) -> Decision | None:
 
 def suspended(case: Case) -> Decision | None:
     """A suspended canary is left alone, whatever else is wrong; said once each time it is suspended."""
-    said = reasons.SUSPENDED.code in case.situation.memory.said
     if not case.canary.spec.suspend:
-        return case.act(reasons.PREPARING, Remember(said=((reasons.SUSPENDED.code, None),))) if said else None
+        return None
     return begun(case) or case.hold(reasons.SUSPENDED, warn=False)
 
 
@@ -60,35 +60,34 @@ def blocked(case: Case) -> Decision | None:
     found = tuple(dict.fromkeys(_problems(case)))
     waited = [problem.passes_by for problem in found if problem.passes_by and problem.passes_by > case.now]
     holding = tuple(problem for problem in found if problem.passes_by not in waited)
-    refused = case.situation.memory.refused
+    refused = case.situation.refused
     problems = holding or ((refused,) if refused else ()) or contest.problems(case) or case.situation.unjudged
-    text = "; ".join(problem.text for problem in problems)
     told = tuple(reasons.blocked(problem) for problem in problems)
-    status = stand(case.status, BLOCKED, told, case.now)
-    actions: list[Action] = []
-    if (case.situation.memory.said.get(BLOCKED) or "") != text:
-        actions += [case.say(reason, warn=True) for reason in told]
-        actions.append(Remember(said=((BLOCKED, text or None),)))
-    if status != case.status:
-        actions.append(WriteStatus(status))
-    if not found and not actions:
-        return None
+    news = _standing(case, BLOCKED, told, reasons.MENDED)
+    if not found:
+        return news
     awaited = tuple(reasons.awaited(problem) for problem in found if problem not in holding)
-    wake = min(waited, default=None)
-    return Decision(actions=tuple(actions), reasons=(*told, *awaited) or (reasons.MENDED,), wake=wake)
+    return replace(news or Decision(), reasons=(*told, *awaited), wake=min(waited, default=None))
 
 
 def degraded(case: Case) -> Decision | None:
     """What is missing and stops nothing: an event says it once, and a condition as long as it lasts."""
     told = tuple(reasons.blocked(problem) for problem in case.situation.generated.degraded)
-    status, text = stand(case.status, DEGRADED, told, case.now), "; ".join(reason.text for reason in told)
-    actions: list[Action] = []
-    if (case.situation.memory.said.get(DEGRADED) or "") != text:
-        actions += [case.say(reason, warn=True) for reason in told]
-        actions.append(Remember(said=((DEGRADED, text or None),)))
-    if status != case.status:
-        actions.append(WriteStatus(status))
-    return case.act(told[0] if told else reasons.WHOLE, *actions) if actions else None
+    return _standing(case, DEGRADED, told, reasons.WHOLE)
+
+
+def _standing(case: Case, kind: str, told: tuple[Reason, ...], over: Reason) -> Decision | None:
+    """Tell of each reason once, and of all in a condition of this kind, for as long as they hold; None without news.
+
+    What does not hold any more is forgotten, and told when it comes back.
+    """
+    status = stand(case.status, kind, told, case.now)
+    memory = case.memory.without(kind, *(reason.text for reason in told))
+    actions: list[Action] = [said for reason in told for said in case.announce(reason, kind, reason.text)]
+    actions += [WriteStatus(status)] if status != case.status else []
+    if not actions and memory == case.memory:
+        return None
+    return Decision(actions=tuple(actions), reasons=told or (over,), memory=memory)
 
 
 def _problems(case: Case) -> Iterator[Problem]:
@@ -222,13 +221,7 @@ def left_behind(case: Case) -> Decision | None:
     if bootstrap.under_way(case):
         return None
     left = case.situation.left
-    reason = reasons.left_behind(case.canary, left)
-    said = case.situation.memory.said.get(reasons.LEFT_BEHIND)
-    if (said or "") == (reason.text if left else ""):
-        return None
-    if not left:
-        return case.act(reasons.CLEANED, Remember(said=((reasons.LEFT_BEHIND, None),)))
-    return case.act(reason, case.say(reason, warn=True), Remember(said=((reasons.LEFT_BEHIND, reason.text),)))
+    return _told(case, reasons.left_behind(case.canary, left)) if left else None
 
 
 def narrow(case: Case) -> Decision | None:
@@ -236,7 +229,9 @@ def narrow(case: Case) -> Decision | None:
     labels = case.primary.unselected if case.primary else ()
     if not labels or bootstrap.under_way(case):
         return None
-    reason = reasons.narrow(case.canary, labels)
-    if case.remembers(reason.code, reason.text):
-        return None
-    return case.act(reason, case.say(reason, warn=True), Remember(said=((reason.code, reason.text),)))
+    return _told(case, reasons.narrow(case.canary, labels))
+
+
+def _told(case: Case, reason: Reason) -> Decision | None:
+    said = case.announce(reason, reason.code)
+    return case.act(reason, *said) if said else None

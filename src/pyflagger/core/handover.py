@@ -7,15 +7,16 @@ restart goes on with it. Called by `strategy` and `analysis` in place of `promot
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_CANARY
 from pyflagger.core import promotion, reasons
 from pyflagger.core.case import Case
-from pyflagger.core.decision import Action, Decision, Remember, ScaleTarget, SetRoute
+from pyflagger.core.decision import Action, Decision, ScaleTarget, SetRoute
 from pyflagger.core.holding import hold_for_route
+from pyflagger.core.memory import AT_WRITE
 from pyflagger.core.transitions import PROMOTED
-
-TAKEN, ASKED = "canary-took-over", "canary-asked-to-grow"
 
 
 def copy(case: Case, *before: Action) -> Decision:
@@ -27,8 +28,8 @@ def copy(case: Case, *before: Action) -> Decision:
         reason,
         *before,
         case.say(reason),
-        Remember(tick="ended"),
         case.write(Phase.PROGRESSING, message=reasons.CONDITION_HANDOVER, **case.tick()),
+        memory=case.memory.round_ended(),
     )
 
 
@@ -46,10 +47,10 @@ def carry_on(case: Case) -> Decision | None:
         return _grow(case) or _take_over(case)
     if case.situation.route_waiting:
         return hold_for_route(case)
-    taken = case.situation.memory.said.get(TAKEN)
+    taken = case.memory.taken
     if taken is None or not case.rescued:
-        return case.act(reasons.HEARING, Remember(stamped=(TAKEN,)), *_noted(case))
-    return case.until_heard(float(taken), reasons.HEARING) or promotion.copy(case)
+        return case.act(reasons.HEARING, *_noted(case), memory=replace(case.memory, taken=AT_WRITE))
+    return case.until_heard(taken, reasons.HEARING) or promotion.copy(case)
 
 
 def _take_over(case: Case) -> Decision:
@@ -59,7 +60,6 @@ def _take_over(case: Case) -> Decision:
         reasons.HEARING,
         *(case.once(fewer, warn=True) if short else ()),
         SetRoute(ALL_CANARY, everyone=True),
-        Remember(stamped=(TAKEN,)),
         *_noted(case),
     )
 
@@ -74,10 +74,11 @@ def _grow(case: Case) -> Decision | None:
     that takes them back knows better. A canary without an autoscaler has the size that the user wants."""
     most, now = case.target.most, case.target.replicas
     wanted = _wanted(case) if most is None else min(_wanted(case), most)
-    if most is None or now is None or now >= wanted or case.remembers(ASKED, case.running):
+    if most is None or now is None or now >= wanted or case.memory.grown == case.running:
         return None
     reason = reasons.growing(case.canary, wanted)
-    return case.act(reason, case.say(reason), Remember(said=((ASKED, case.running),)), ScaleTarget(wanted))
+    memory = replace(case.memory, grown=case.running)
+    return case.act(reason, case.say(reason), ScaleTarget(wanted), memory=memory)
 
 
 def _wanted(case: Case) -> int:

@@ -8,34 +8,20 @@ and then the pods are asked what keeps them: an undisturbed release asks nothing
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, NamedTuple, TypeAlias
 
 from pyflagger.api.facts import Readiness
 from pyflagger.core import reasons, rollback
 from pyflagger.core.case import Case
-from pyflagger.core.decision import Action, Alert, Decision, Reason, Remember, WriteStatus
+from pyflagger.core.decision import Action, Alert, Decision, Reason, WriteStatus
+from pyflagger.core.memory import Memory, Role, Time, Wait
 from pyflagger.core.situation import FindTrouble, Trouble
 from pyflagger.core.transitions import WAITING, camel, stand
-
-Role: TypeAlias = Literal["canary", "primary"]
 
 STANDS_SECONDS = 10.0
 """After how long a wait is worth a condition, and a look at the pods."""
 
 ROUTE = "route-not-ready"
 WAITS = ("primary-not-ready", "canary-not-ready", ROUTE)
-
-
-class Told(NamedTuple):
-    """What was said last of a wait: about which phase and revision, when, in which words; since when it lasts.
-
-    `since` is None when it is over: what waits again, and for the same, is another wait that need not be said at once.
-    """
-
-    about: str = ""
-    since: float | None = None
-    at: float = 0.0
-    text: str = ""
 
 
 def hold_for_primary(case: Case) -> Decision:
@@ -47,8 +33,7 @@ def hold_for_primary(case: Case) -> Decision:
 
 def overdue(case: Case) -> bool:
     """Whether the primary has been waited for longer than its deadline, whatever its own status knows of time."""
-    told = _told(case, WAITS[0])
-    since = told.since if told.about == _about(case) else None
+    since = _since(case, WAITS[0])
     return since is not None and case.now >= since + case.canary.spec.progress_deadline_seconds
 
 
@@ -60,8 +45,7 @@ def hold_for_canary(case: Case) -> Decision:
 
 def hold_for_route(case: Case) -> Decision:
     """Wait for the data plane to take the route; what it never takes is not released."""
-    text, told = case.situation.route_waiting, _told(case, ROUTE)
-    since = told.since if told.about == _about(case) else None
+    text, since = case.situation.route_waiting, _since(case, ROUTE)
     expires = (case.now if since is None else since) + case.canary.spec.progress_deadline_seconds
     if case.now >= expires:
         return rollback.by_route(case, text)
@@ -75,54 +59,56 @@ def ended(case: Case, decision: Decision) -> Decision:
     """
     if decision.needs or any(reason.code in WAITS for reason in decision.reasons):
         return decision
-    open_ones = [(code, told) for code in WAITS if (told := _told(case, code)).since is not None]
-    notes = tuple(_entry(code, told._replace(since=None)) for code, told in open_ones)
-    actions: tuple[Action, ...] = (Remember(said=notes),) if notes else ()
+    memory = decision.memory or case.memory
+    waits = {code: replace(wait, since=None) for code, wait in memory.waits.items()}
+    decision = replace(decision, memory=replace(memory, waits=waits)) if waits else decision
     status = stand(case.status, WAITING, (), case.now)
     if not decision.actions and status != case.status:
-        actions += (WriteStatus(status),)
-    return replace(decision, actions=(*actions, *decision.actions)) if actions else decision
+        return replace(decision, actions=(WriteStatus(status),))
+    return decision
 
 
 def _hold(case: Case, reason: Reason, readiness: Readiness, alert: tuple[Action, ...], role: Role | None) -> Decision:
     if readiness.settling:
         return Decision(reasons=(reason,), wake=readiness.look_again)
-    about, told = _about(case), _told(case, reason.code)
-    if told.about != about:
-        return _say(case, reason, Told(about, case.now, case.now, reason.text), readiness, alert)
-    if told.since is None:
-        return case.act(reason, _remember(reason, told._replace(since=case.now)))
-    again = told.at + case.situation.interval
-    changed = reason.text != told.text
+    now, wait = Time(case.now), _wait(case, reason.code)
+    if wait is None:
+        phase, revision = _about(case)
+        return _say(case, reason, Wait(phase, revision, now, now, reason.text), readiness, alert)
+    if wait.since is None:
+        return case.act(reason, memory=_waiting(case, reason, replace(wait, since=now)))
+    again = wait.told_at + case.situation.interval
+    changed = reason.text != wait.text
     if changed and (case.now >= again or not readiness.retriable):
-        return _say(case, reason, told._replace(at=case.now, text=reason.text), readiness, alert)
-    stands = again if _stands(case, reason) else told.since + STANDS_SECONDS
+        return _say(case, reason, replace(wait, told_at=now, text=reason.text), readiness, alert)
+    stands = again if _stands(case, reason) else wait.since + STANDS_SECONDS
     if case.now >= stands:
-        return _note(case, reason, told._replace(at=case.now), readiness, role)
+        return _note(case, reason, replace(wait, told_at=now), readiness, role)
     moments = (stands, again if changed else stands, readiness.look_again or stands)
-    known = case.situation.memory.said.get(reasons.TROUBLE[role], "") if role else ""
+    known = case.memory.troubles.get(role, "") if role else ""
     return Decision(reasons=(_with(reason, known),), wake=min(moments))
 
 
-def _say(case: Case, reason: Reason, told: Told, readiness: Readiness, alert: tuple[Action, ...]) -> Decision:
-    actions = (case.say(reason, warn=True), _remember(reason, told), *alert)
-    return Decision(actions=actions, reasons=(reason,), wake=readiness.look_again)
+def _say(case: Case, reason: Reason, wait: Wait, readiness: Readiness, alert: tuple[Action, ...]) -> Decision:
+    memory = _waiting(case, reason, wait)
+    actions = (case.say(reason, warn=True), *alert)
+    return Decision(actions=actions, reasons=(reason,), wake=readiness.look_again, memory=memory)
 
 
-def _note(case: Case, reason: Reason, told: Told, readiness: Readiness, role: Role | None) -> Decision:
+def _note(case: Case, reason: Reason, wait: Wait, readiness: Readiness, role: Role | None) -> Decision:
     """Ask the pods, and say in a condition what is waited for; what they say is an event once."""
     found = case.situation.evidence.get(FindTrouble(role)) if role else Trouble()
     if role and found is None:
         return Decision(needs=(FindTrouble(role),), reasons=(reason,))
     trouble = found.text if isinstance(found, Trouble) else ""
-    actions: tuple[Action, ...] = (_remember(reason, told),)
-    whole = _with(reason, trouble)
-    if role and trouble != case.situation.memory.said.get(reasons.TROUBLE[role], ""):
-        actions += (Remember(said=((reasons.TROUBLE[role], trouble or None),)),)
+    whole, memory = _with(reason, trouble), _waiting(case, reason, wait)
+    actions: tuple[Action, ...] = ()
+    if role and trouble != memory.troubles.get(role, ""):
+        memory = replace(memory, troubles={**memory.troubles, role: trouble})
         actions += (case.say(whole, warn=True),) if trouble else ()
     status = stand(case.status, WAITING, (whole,), case.now)
     actions += (WriteStatus(status),) if status != case.status else ()
-    return Decision(actions=actions, reasons=(whole,), wake=readiness.look_again)
+    return Decision(actions=actions, reasons=(whole,), wake=readiness.look_again, memory=memory)
 
 
 def _with(reason: Reason, trouble: str) -> Reason:
@@ -134,22 +120,20 @@ def _stands(case: Case, reason: Reason) -> bool:
     return any(each.type == WAITING and each.reason == camel(reason.code) for each in case.status.conditions)
 
 
-def _remember(reason: Reason, told: Told) -> Remember:
-    return Remember(said=(_entry(reason.code, told),))
+def _about(case: Case) -> tuple[str, str]:
+    return case.status.phase.value, case.running
 
 
-def _entry(code: str, told: Told) -> tuple[str, str]:
-    since = "" if told.since is None else told.since
-    return code, f"{told.about}|{since}|{told.at}|{told.text}"
+def _wait(case: Case, code: str) -> Wait | None:
+    """This wait, as far as it is of the present phase and revision."""
+    wait = case.memory.waits.get(code)
+    return wait if wait and (wait.phase, wait.revision) == _about(case) else None
 
 
-def _about(case: Case) -> str:
-    said = case.say(reasons.ASKING)
-    return f"{said.phase} {said.checksum}"
+def _since(case: Case, code: str) -> Time | None:
+    wait = _wait(case, code)
+    return wait.since if wait else None
 
 
-def _told(case: Case, code: str) -> Told:
-    about, _, rest = case.situation.memory.said.get(code, "").partition("|")
-    since, _, rest = rest.partition("|")
-    at, _, text = rest.partition("|")
-    return Told(about, float(since) if since else None, float(at), text) if text else Told()
+def _waiting(case: Case, reason: Reason, wait: Wait) -> Memory:
+    return replace(case.memory, waits={**case.memory.waits, reason.code: wait})

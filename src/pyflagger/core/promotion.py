@@ -6,6 +6,8 @@ promotion has failed and the canary keeps serving. What the canary's pods do by 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Route
 from pyflagger.core import reasons, rollback
@@ -18,14 +20,12 @@ from pyflagger.core.decision import (
     Ensure,
     Part,
     Promote,
-    Remember,
     SetRoute,
 )
 from pyflagger.core.holding import hold_for_primary
+from pyflagger.core.memory import AT_WRITE
 from pyflagger.core.revision import configs_changed, ours
 from pyflagger.core.transitions import Cause, Rollback
-
-SEEN_PRIMARY = "seen-primary"
 
 
 def copy(case: Case, *before: Action) -> Decision:
@@ -36,14 +36,15 @@ def copy(case: Case, *before: Action) -> Decision:
         *before,
         case.say(reason, phase=Phase.PROMOTING),
         Promote(case.target.revision),
-        case.clean_slate(),
         case.write(Phase.PROMOTING, last_tick_time=None),
+        memory=case.clean_slate(),
     )
 
 
 def already_copied(case: Case) -> Decision:
     """The copy was made, and the operator stopped before it could say so."""
-    return case.act(reasons.copying(case.canary), case.clean_slate(), case.write(Phase.PROMOTING, last_tick_time=None))
+    written = case.write(Phase.PROMOTING, last_tick_time=None)
+    return case.act(reasons.copying(case.canary), written, memory=case.clean_slate())
 
 
 # Promoting and Finalising -------------------------------------------------------------------------------------------
@@ -88,10 +89,10 @@ def settled(case: Case) -> Decision | None:
     """Proxies learn where the primary's pods are: after a rollout that kept none of them, they know of no one."""
     if not (case.drains and case.canary_carries_all):
         return None
-    seen = case.situation.memory.said.get(SEEN_PRIMARY)
+    seen = case.memory.primary_seen
     if seen is None:
-        return case.act(reasons.SETTLING_PRIMARY, Remember(stamped=(SEEN_PRIMARY,)))
-    return case.until_settled(float(seen), reasons.SETTLING_PRIMARY)
+        return case.act(reasons.SETTLING_PRIMARY, memory=replace(case.memory, primary_seen=AT_WRITE))
+    return case.until_settled(seen, reasons.SETTLING_PRIMARY)
 
 
 def autoscaler(case: Case) -> Decision | None:
@@ -139,7 +140,7 @@ def step_home(case: Case) -> Decision | None:
     if case.route.canary < case.status.canary_weight:
         return _stepped_to(case, case.route.primary)
     if case.last_tick is None:
-        return case.act(reasons.INTERVAL, Remember(tick="ended"))
+        return case.act(reasons.INTERVAL, memory=case.memory.round_ended())
     if case.now < case.due:
         return Decision(reasons=(reasons.INTERVAL,), wake=case.due)
     return _stepped_to(case, min(100, case.route.primary + case.analysis.step_weight_promotion))
@@ -153,8 +154,8 @@ def _stepped_to(case: Case, share: int) -> Decision:
         reason,
         *case.route_to(Route(share, 100 - share)),
         case.say(reason),
-        Remember(tick="ended"),
         case.write(Phase.FINALISING if share == 100 else None, **case.tick(**progress)),
+        memory=case.memory.round_ended(),
     )
 
 
@@ -175,12 +176,12 @@ def finish(case: Case) -> Decision:
         case.say(reason, phase=Phase.SUCCEEDED),
         Alert("info", reasons.ALERT_SKIPPED if case.skip else reasons.ALERT_COMPLETED),
         Count("success", "skipped" if case.skip else "completed"),
-        case.clean_slate("ended"),
         case.write(
             Phase.SUCCEEDED,
             **no_progress(),
             last_promoted_spec=case.status.last_applied_spec,
         ),
+        memory=case.clean_slate(AT_WRITE),
     )
 
 

@@ -10,9 +10,8 @@ from collections.abc import Iterable
 
 from pyflagger.api import names
 from pyflagger.api.canary import Canary
-from pyflagger.api.facts import Fault, Problem
+from pyflagger.api.facts import Fault, Managed, Problem
 from pyflagger.core.decision import Reason
-from pyflagger.core.situation import Managed
 from pyflagger.core.transitions import DEGRADED
 
 
@@ -52,7 +51,6 @@ RECORDED = Reason("recorded", "Traffic was ahead of the status; the status catch
 ASKING = Reason("asking", "Checks are being run.")
 INTERVAL = Reason("interval", "The current step is held until the interval is over.")
 CLEANING = Reason("cleaning", "Configs that the primary no longer uses are removed.")
-CLEANED = Reason("cleaned", "Nothing is left from an earlier spec.")
 SETTLING = Reason("settling", "The target's pods became available just now; proxies learn where they are.")
 SETTLING_PRIMARY = Reason("settling", "The primary's pods are all new; waiting until proxies know them.")
 HEARING = Reason("handing-over", "All traffic is on the canary; waiting until proxies have learned of it.")
@@ -214,7 +212,7 @@ def left_behind(canary: Canary, left: Iterable[str]) -> Reason:
 
 
 NARROW = "narrow-selector"
-STANDING = frozenset({LEFT_BEHIND, NARROW, DEGRADED})
+LASTING = frozenset({LEFT_BEHIND, NARROW, DEGRADED})
 """Said of what is there, whatever is released: a new run does not repeat it."""
 
 
@@ -281,10 +279,6 @@ def moved(canary: Canary, weight: int) -> Reason:
     """Somebody gave the canary another share than any step of the release."""
     text = f"Canary weight of {whose(canary)} was set to {weight} by somebody else: it is held and judged as it is"
     return Reason(MOVED, text, "Leave weights to the release, or change its steps.", Fault.CLUSTER)
-
-
-TROUBLE = {"canary": "canary-trouble", "primary": "primary-trouble"}
-"""The keys of memory for what the pods said of themselves when they were asked last."""
 
 
 def primary_not_ready(text: str) -> Reason:

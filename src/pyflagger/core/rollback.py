@@ -10,11 +10,10 @@ from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY
 from pyflagger.core import absent, reasons
 from pyflagger.core.case import Case, no_progress
-from pyflagger.core.decision import Action, Alert, Count, Decision, Reason, Remember, SetRoute
+from pyflagger.core.decision import Action, Alert, Count, Decision, Reason, SetRoute
 from pyflagger.core.evidence import call
+from pyflagger.core.memory import AT_WRITE
 from pyflagger.core.transitions import Cause, Rollback
-
-UNSERVED = "unserved"
 
 
 def by_checks(case: Case) -> Decision:
@@ -48,7 +47,7 @@ def by_deadline(case: Case) -> Decision:
     """The canary's pods ran out of time."""
     text = case.target.readiness.text
     said = case.once(reasons.canary_not_ready(text), warn=True)
-    trouble = case.situation.memory.said.get(reasons.TROUBLE["canary"], "")
+    trouble = case.memory.troubles.get("canary", "")
     reason = reasons.deadline(case.canary, f"{text}: {trouble}" if trouble else text)
     return _begin(case, Cause.DEADLINE, said, reason, Alert("error", reasons.alert_deadline(text)), reason)
 
@@ -82,12 +81,12 @@ def refused(case: Case) -> Decision | None:
     if problem is None:
         return None
     reason = reasons.unserved(case.canary, problem)
-    if case.remembers(UNSERVED, case.running):
+    said = case.once(reason, warn=True)
+    if not said:
         return _home(case, reason)
-    alert, told = Alert("error", reason.text), Remember(said=((UNSERVED, case.running),))
     written = case.write(halted=reason)
     news = (written,) if written.status != case.status else ()
-    return case.act(reason, case.say(reason, warn=True), alert, told, *news)
+    return case.act(reason, *said, Alert("error", reason.text), *news)
 
 
 def _home(case: Case, halted: Reason | None = None) -> Decision:
@@ -114,7 +113,7 @@ def rescue(case: Case) -> Decision | None:
     """A canary that is owed everybody serves as soon as it can, for as long as the primary cannot."""
     if not case.rescued or case.route == ALL_CANARY or case.primary_readiness.ready or not case.canary_ready:
         return None
-    return case.act(reasons.SERVING, SetRoute(ALL_CANARY, everyone=True), Remember(tick="ended"))
+    return case.act(reasons.SERVING, SetRoute(ALL_CANARY, everyone=True), memory=case.memory.round_ended())
 
 
 def cover(case: Case) -> Decision | None:
@@ -134,12 +133,12 @@ def owe_all(case: Case) -> Decision:
         reason,
         *case.once(reason, warn=True),
         Alert("error", absent.alert_covering(readiness.text)),
-        Remember(tick="ended"),
         case.write(
             Phase.PROGRESSING if running else None,
             message=message if running else "",
             **case.tick(canary_weight=100),
         ),
+        memory=case.memory.round_ended(),
     )
 
 
@@ -153,13 +152,13 @@ def fail(case: Case, reason: Reason, weight: int, halted: Reason | None = None) 
         reason,
         *told,
         Count("failure", "completed"),
-        case.clean_slate("ended"),
         case.write(
             Phase.FAILED,
             message=message,
             halted=halted,
             **no_progress(weight),
         ),
+        memory=case.clean_slate(AT_WRITE),
     )
 
 

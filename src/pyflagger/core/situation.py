@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from pyflagger.api.canary import Canary
-from pyflagger.api.facts import Capabilities, Problem, Readiness, Route
+from pyflagger.api.facts import Capabilities, Managed, Problem, Readiness, Route
+from pyflagger.core.memory import Memory, Role
 
 Sync: TypeAlias = Literal["ok", "untidy", "drift", "missing"] | Problem
 """A generated object: as wanted, to be written, to be created, or impossible to render.
@@ -147,7 +148,7 @@ class FindManager:
 class FindTrouble:
     """Ask the API server what keeps the pods of the target (`role` canary) or of the primary from being ready."""
 
-    role: Literal["canary", "primary"]
+    role: Role
 
 
 Need: TypeAlias = ProbeProviders | CallHook | CheckMetric | FindManager | FindTrouble
@@ -195,19 +196,6 @@ class QueryFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Managed:
-    """Who wrote last to what: the field manager's name and the object's. Both empty when nobody but us is known."""
-
-    by: str = ""
-    what: str = ""
-
-    @property
-    def named(self) -> bool:
-        """Whether it is known who."""
-        return bool(self.by)
-
-
-@dataclass(frozen=True, slots=True)
 class Trouble:
     """What the pods say of themselves, such as `2 pods: container app is in CrashLoopBackOff`; empty: nothing."""
 
@@ -218,40 +206,6 @@ Result: TypeAlias = Passed | Refused | Value | NoData | QueryFailed | Managed | 
 
 
 # The whole ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Contest:
-    """How often in a row the same was written, when last (seconds since the epoch), and who had undone it.
-
-    `harmless`: whoever undoes it leads no visitor elsewhere. `most`: for how many seconds it is put off at most.
-    """
-
-    times: int = 1
-    at: float = 0.0
-    by: Managed = Managed()
-    harmless: bool = False
-    most: float = 300.0
-
-
-DUE = 0.0
-"""A tick long ago: the next judging round may begin at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What the operator remembers of a canary between decisions but does not store; empty after a restart.
-
-    `said` is the last text of each kind of standing condition (key: reason code), so that it is said once.
-    `tick` is the time of the last judging round, when it is newer than `status.lastTickTime`.
-    `refused` is why the API server did not let us do the last action that it refused, until it has let us.
-    `contests` are the writes to routes and Services of lately, by what was written.
-    """
-
-    said: Mapping[str, str] = field(default_factory=dict)
-    tick: float | None = None
-    refused: Problem | None = None
-    contests: Mapping[str, Contest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +221,8 @@ class Situation:
     `primary` and `route` are a Problem when they cannot be read, and `primary` is None before it exists. `provider`
     is the effective provider name. `deleting` is set once the object has a deletion timestamp and our finalizer.
     For provider `kubernetes` the route is what the apex Service selects. `reassert_zero`: scale a target that was
-    scaled up while idle back to zero. `route_waiting` says why the data plane does not serve the route as it is
+    scaled up while idle back to zero. `refused` is why the API server did not let us do the last action that it
+    refused, until it has let us. `route_waiting` says why the data plane does not serve the route as it is
     yet. `left` are objects of the Canary's own that its spec does not name any more, by kind and name. `handed` is
     what deletion will do to the objects that visitors come by.
     """
@@ -288,6 +243,7 @@ class Situation:
     unjudged: tuple[Problem, ...] = ()
     evidence: Mapping[Need, Result] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
+    refused: Problem | None = None
     deleting: bool = False
     reassert_zero: bool = False
     route_waiting: str = ""

@@ -10,9 +10,10 @@ from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import gates, handover, reasons, rollback
 from pyflagger.core.case import Case, Step, no_progress
-from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Remember, Say, WriteStatus
+from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Say, WriteStatus
 from pyflagger.core.evidence import agrees, call
 from pyflagger.core.holding import hold_for_primary, overdue
+from pyflagger.core.memory import AT_WRITE, DUE
 from pyflagger.core.revision import Change, idle_change, refused
 from pyflagger.core.transitions import SCALING_DOWN, stand
 
@@ -98,7 +99,7 @@ def retract(case: Case) -> Decision | None:
 def poll(case: Case) -> Decision | None:
     """A closed gate is asked again every interval."""
     if case.last_tick is None:
-        return case.act(reasons.INTERVAL, Remember(tick="ended"))
+        return case.act(reasons.INTERVAL, memory=case.memory.round_ended())
     return Decision(reasons=(reasons.INTERVAL,), wake=case.due) if case.now < case.due else None
 
 
@@ -142,8 +143,8 @@ def unserved(case: Case) -> Decision | None:
         return None
     return case.act(
         reasons.unserved(case.canary, case.target.unserved),
-        case.clean_slate("due"),
         case.write(Phase.PROGRESSING, **no_progress(case.status.canary_weight), **case.take_revision()),
+        memory=case.clean_slate(),
     )
 
 
@@ -159,16 +160,16 @@ def start(case: Case) -> Decision | None:
     reason = reasons.waiting(case.canary, "", hook.name)
     if case.status.phase is Phase.WAITING:
         told = gates.told(case, gate, Phase.WAITING, case.pending)
-        return case.act(reason, *told, Remember(tick="ended"), *gates.stays(case, gate, hook))
+        return case.act(reason, *told, *gates.stays(case, gate, hook), memory=case.memory.round_ended())
     alert = () if hook.mute_alert else (Alert("warn", reasons.ALERT_WAITING),)
     return case.act(
         reason,
         *passed,
         case.say(reason, warn=True, checksum=case.pending),
         *alert,
-        case.clean_slate("ended"),
         *gates.told(case, gate, Phase.WAITING, case.pending),
         case.write(Phase.WAITING, halted=gates.fault(case, gate), waits=gates.waits(case, gate, hook), **case.tick()),
+        memory=case.clean_slate(AT_WRITE),
     )
 
 
@@ -186,8 +187,8 @@ def _go(case: Case, passed: tuple[Say, ...]) -> Decision:
         *handover.warnings(case),
         *home,
         *case.wake_up(),
-        case.clean_slate("ended" if rescued else "due"),
         case.write(Phase.PROGRESSING, **no_progress(100 if rescued else 0), **tick, **case.take_revision()),
+        memory=case.clean_slate(AT_WRITE if rescued else DUE),
     )
 
 

@@ -13,7 +13,7 @@ from pyflagger.api.defaults import max_weight
 from pyflagger.api.facts import ALL_CANARY, Route
 from pyflagger.core import contest, gates, handover, reasons
 from pyflagger.core.case import Case
-from pyflagger.core.decision import Action, Alert, Decision, Reason, Remember
+from pyflagger.core.decision import Action, Alert, Decision, Reason
 from pyflagger.core.evidence import call
 from pyflagger.core.lint import can_mirror
 
@@ -26,7 +26,7 @@ def advance(case: Case, said: tuple[Action, ...]) -> Decision:
     """Take the next step, or name what it waits for."""
     said += _remarks(case)
     if reason := contest.holds(case):
-        return case.act(reason, *said, Remember(tick="ended"))
+        return case.act(reason, *said, memory=case.memory.round_ended())
     if case.rescued and case.strategy != "canary":
         return _promote(case, said)
     return _STRATEGIES[case.strategy](case, said)
@@ -54,9 +54,8 @@ def record(case: Case) -> Decision | None:
     reason, changes = found
     moved = reason.code == reasons.MOVED
     said = (case.say(reason, warn=moved),) if moved or reason.code == "advanced" else ()
-    return Decision(
-        actions=(*said, Remember(tick="ended"), case.write(**case.tick(**changes))), reasons=(reasons.RECORDED,)
-    )
+    written = case.write(**case.tick(**changes))
+    return case.act(reasons.RECORDED, *said, written, memory=case.memory.round_ended())
 
 
 def _unrecorded(case: Case) -> tuple[Reason, dict[str, int]] | None:
@@ -87,7 +86,8 @@ def _weighted(case: Case, said: tuple[Action, ...]) -> Decision:
     if weight >= max_weight(case.analysis) or following == weight > 0:
         return _increase(case, said, _promote)
     if following == weight:
-        return case.act(reasons.NO_STEPS, *said, *case.once(reasons.NO_STEPS, warn=True), Remember(tick="ended"))
+        said += case.once(reasons.NO_STEPS, warn=True)
+        return case.act(reasons.NO_STEPS, *said, memory=case.memory.round_ended())
     if _mirrors(case) and weight == 0 and not case.route.mirrored:
         return _increase(case, said, lambda c, s: _step(c, s, reasons.weight(c.canary, 0), MIRROR, canary_weight=0))
     route = Route(100 - following, following)
@@ -124,8 +124,8 @@ def _switch(case: Case, said: tuple[Action, ...]) -> Decision:
         reason,
         *said,
         *told,
-        Remember(tick="ended"),
         case.write(Phase.PROGRESSING, **case.tick(iterations=case.iterations + 1)),
+        memory=case.memory.round_ended(),
     )
 
 
@@ -135,8 +135,8 @@ def _step(case: Case, said: tuple[Action, ...], reason: Reason, route: Route, **
         *said,
         *case.route_to(route),
         case.say(reason),
-        Remember(tick="ended"),
         case.write(**case.tick(**progress)),
+        memory=case.memory.round_ended(),
     )
 
 
@@ -162,13 +162,12 @@ def _increase(case: Case, said: tuple[Action, ...], then: Advance) -> Decision:
         return then(case, (*said, *passed))
     hook = gate.stopped[0]
     reason = reasons.waiting(case.canary, "traffic increase ", hook.name)
-    mark = f"{case.running} {case.route.canary} {case.route.mirrored} {hook.name}"
-    told: tuple[Action, ...] = ()
-    if not case.remembers(reason.code, mark):
+    told: tuple[Action, ...] = case.once(reason, warn=True, route=case.route)
+    if told:
         alert = () if hook.mute_alert else (Alert("warn", reasons.ALERT_WAITING_INCREASE),)
-        told = (*passed, case.say(reason, warn=True), *alert, Remember(said=((reason.code, mark),)))
+        told = (*passed, *told, *alert)
     told += gates.told(case, gate, Phase.PROGRESSING)
-    return case.act(reason, *said, *told, Remember(tick="ended"), *gates.stays(case, gate, hook))
+    return case.act(reason, *said, *told, *gates.stays(case, gate, hook), memory=case.memory.round_ended())
 
 
 def _promote(case: Case, said: tuple[Action, ...]) -> Decision:
@@ -187,7 +186,7 @@ def _confirm(case: Case, said: tuple[Action, ...], then: Advance) -> Decision:
     reason = reasons.waiting(case.canary, "promotion ", hook.name)
     told = gates.told(case, gate, Phase.WAITING_PROMOTION)
     if case.status.phase is Phase.WAITING_PROMOTION:
-        return case.act(reason, *said, *told, Remember(tick="ended"), *gates.stays(case, gate, hook))
+        return case.act(reason, *said, *told, *gates.stays(case, gate, hook), memory=case.memory.round_ended())
     alert = () if hook.mute_alert else (Alert("warn", reasons.ALERT_WAITING_PROMOTION),)
     return case.act(
         reason,
@@ -196,13 +195,13 @@ def _confirm(case: Case, said: tuple[Action, ...], then: Advance) -> Decision:
         case.say(reason, warn=True),
         *alert,
         *told,
-        Remember(tick="ended"),
         case.write(
             Phase.WAITING_PROMOTION,
             halted=gates.fault(case, gate),
             waits=gates.waits(case, gate, hook),
             **case.tick(),
         ),
+        memory=case.memory.round_ended(),
     )
 
 

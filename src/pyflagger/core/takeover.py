@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from pyflagger.core import reasons
 from pyflagger.core.case import Case
-from pyflagger.core.decision import Action, Decision, Ensure, Part, Remember, SetRoute
+from pyflagger.core.decision import Action, Decision, Ensure, Part, SetRoute
 
 TAKEN = "taken-over"
 PARTS = (Part.APEX_SERVICE, Part.ROUTING)
@@ -21,11 +21,8 @@ def told(case: Case, decision: Decision) -> Decision:
     taken = case.situation.generated.taken
     if not taken or not any(map(_writes, decision.actions)):
         return decision
-    known = (case.situation.memory.said.get(TAKEN) or "").split(", ")
-    if set(taken) <= set(known):
-        return decision
-    first = case.say(reasons.taking_over(case.canary, taken)), Remember(said=((TAKEN, ", ".join(taken)),))
-    return replace(decision, actions=(*first, *decision.actions))
+    first = case.announce(reasons.taking_over(case.canary, taken), TAKEN, *taken, warn=False)
+    return replace(decision, actions=(*first, *decision.actions)) if first else decision
 
 
 def _writes(action: Action) -> bool:
@@ -36,4 +33,4 @@ def handed(case: Case) -> Iterator[Action]:
     """One event that names what is given back, and what is left to the user."""
     found = case.situation.handed
     if found.back or found.left:
-        yield case.say(reasons.handed(case.canary, found.back, found.left))
+        yield from case.once(reasons.handed(case.canary, found.back, found.left))

@@ -6,12 +6,13 @@ Owned by `operator.reconcile`; `operator.observe` reads its memory into the Situ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pyflagger.api.facts import Problem
-from pyflagger.core.decision import Action, Remember
-from pyflagger.core.situation import DUE, Contest, Memory, Need, Result
+from pyflagger.core.decision import Action, Decision
+from pyflagger.core.memory import Memory, moved
+from pyflagger.core.remember import carried_out
+from pyflagger.core.situation import Need, Result
 
 STEP_SECONDS_MIN = 0.5
 """A wall clock that is off by less was slewed, not stepped."""
@@ -19,12 +20,11 @@ STEP_SECONDS_MIN = 0.5
 
 @dataclass(slots=True)
 class State:
-    """One canary's evidence so far, standing texts, alarm, and how often in a row a look has failed."""
+    """One canary's evidence so far, memory, alarm, and how often in a row a look has failed."""
 
     generation: int | None = None
     evidence: dict[Need, Result] = field(default_factory=dict)
-    said: dict[str, str] = field(default_factory=dict)
-    tick: float | None = None
+    memory: Memory = field(default_factory=Memory)
     offset: float | None = None
     due: float | None = None
     owed: float | None = None
@@ -37,27 +37,24 @@ class State:
     stuck: Problem | None = None
     """What was carried out and had no effect, until a look comes to its end."""
 
-    contests: Mapping[str, Contest] = field(default_factory=dict)
-
     def keep_time(self, offset: float) -> None:
         """`offset` is wall time less monotonic time. When the wall clock was stepped, what is kept moves along."""
         step = 0.0 if self.offset is None else offset - self.offset
         if self.offset is not None and abs(step) < STEP_SECONDS_MIN:
             return
         self.offset = offset
-        self.tick = self.tick + step if self.tick else self.tick
+        self.memory = moved(self.memory, step)
         self.due = None if self.due is None else self.due + step
         self.owed = None if self.owed is None else self.owed + step
-        self.contests = {mark: replace(each, at=each.at + step) for mark, each in self.contests.items()}
 
-    def memory(self) -> Memory:
-        """What a decision may know of it."""
-        return Memory(
-            said=dict(self.said),
-            tick=self.tick,
-            refused=self.refused[1] if self.refused else self.stuck,
-            contests=self.contests,
-        )
+    @property
+    def hindrance(self) -> Problem | None:
+        """Why the last action that was refused, or had no effect, was."""
+        return self.refused[1] if self.refused else self.stuck
+
+    def remember(self, decision: Decision, done: int, now: float) -> None:
+        """The first `done` actions of a decision are carried out, `now` (seconds since the epoch)."""
+        self.memory = carried_out(self.memory, decision, done, now)
 
     def refuse(self, action: Action, problem: Problem) -> None:
         """An action was not allowed; that stands until one of its sort is, or the spec is another one."""
@@ -67,19 +64,6 @@ class State:
         """An action went well."""
         if self.refused and self.refused[0] == _sort(action):
             self.refused = None
-
-    def remember(self, change: Remember, now: float) -> None:
-        """Carry a Remember out, `now` (seconds since the epoch)."""
-        if change.tick is not None:
-            self.tick = now if change.tick == "ended" else DUE
-        if change.contests is not None:
-            self.contests = change.contests
-        for code, text in change.said:
-            if text is None:
-                self.said.pop(code, None)
-            else:
-                self.said[code] = text
-        self.said.update(dict.fromkeys(change.stamped, str(now)))
 
     def turn_to(self, generation: int | None) -> None:
         """The spec is that of another generation now: what was asked by the old one answers nothing."""

@@ -21,7 +21,6 @@ from pyflagger.core.decision import (
     PauseAutoscaler,
     Promote,
     ReleaseFinalizer,
-    Remember,
     Revert,
     Say,
     ScaleTarget,
@@ -70,7 +69,6 @@ class Executor:
             Say: self._say,
             Alert: self._alert,
             Count: self._count,
-            Remember: self._remember,
             WriteStatus: self._write_status,
         }
 
@@ -148,9 +146,6 @@ class Executor:
 
     async def _count(self, seen: Seen, _: State, action: Count) -> None:
         self._telemetry.finished(seen.compiled.canary, action.outcome, action.analysis)
-
-    async def _remember(self, _: Seen, state: State, action: Remember) -> None:
-        state.remember(action, self._clock.now())
 
     async def _write_status(self, seen: Seen, _: State, action: WriteStatus) -> int:
         canary = seen.compiled.canary

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pyflagger.api import names
-from pyflagger.core.situation import Managed
+from pyflagger.api.facts import Managed
 from pyflagger.kube.client import ApiError, Client
 from pyflagger.kube.resources import UnknownKind, resource_of
 from pyflagger.objects import Obj, Ref, ref_of

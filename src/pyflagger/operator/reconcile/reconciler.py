@@ -15,7 +15,8 @@ from typing import Any, Generic
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
 from pyflagger.core.decide import decide
-from pyflagger.core.decision import Action, Alert, Count, Decision, Ensure, Remember, Say
+from pyflagger.core.decision import Action, Alert, Count, Decision, Ensure, Say, WriteStatus
+from pyflagger.core.memory import Subject
 from pyflagger.core.situation import Need
 from pyflagger.core.transitions import BLOCKED
 from pyflagger.kube.client import ApiError, Conflict, Forbidden, NotLeader
@@ -125,28 +126,40 @@ class Reconciler(Generic[Seen]):
             if still == STILL_MAX:
                 raise Stuck(_without_effect(key, decision, writes))
             writes = await self._apply(seen, state, decision)
-            if not decision.actions:
+            if not decision.changes:
                 return decision
             before = shown
         raise Stuck(_endless(key, decision))
 
     async def _apply(self, seen: Seen, state: State, decision: Decision) -> int:
-        """Carry a decision out; the number of writes."""
-        writes = 0
+        """Carry a decision out; the number of writes. It is remembered before its status write, or when one fails."""
         if state.began is not None:
             self._ports.judged(seen, self._clock.monotonic() - state.began)
             state.began = None
         if state.owed is not None:
             self._ports.late(self._clock.now() - state.owed)
             state.owed = None
-        for action in decision.actions:
-            try:
-                writes += await self._ports.apply(seen, state, action)
-            except Forbidden as error:
-                state.refuse(action, error.problem)
-                raise
-            state.allow(action)
+        writes, done = 0, 0
+        before_status = sum(not isinstance(action, WriteStatus) for action in decision.actions)
+        try:
+            for action in decision.actions[:before_status]:
+                writes += await self._act(seen, state, action)
+                done += 1
+        finally:
+            state.remember(decision, done, self._clock.now())
+        for action in decision.actions[done:]:
+            writes += await self._act(seen, state, action)
         state.evidence.clear()
+        return writes
+
+    async def _act(self, seen: Seen, state: State, action: Action) -> int:
+        """Carry one action out; the number of writes."""
+        try:
+            writes = await self._ports.apply(seen, state, action)
+        except Forbidden as error:
+            state.refuse(action, error.problem)
+            raise
+        state.allow(action)
         return writes
 
     def _gather(self, key: Key, state: State, seen: Seen, decision: Decision) -> None:
@@ -184,7 +197,7 @@ class Reconciler(Generic[Seen]):
         if is_news:
             state.evidence.clear()
             self.queue.add(key)
-        elif problem.text in state.said.get(BLOCKED, ""):
+        elif Subject(BLOCKED, problem.text) in state.memory.told:
             self._retry(key, state)
         else:
             self._failed(key, state, problem)
@@ -217,7 +230,7 @@ def _endless(key: Key, decision: Decision) -> Problem:
 
 def _named(decision: Decision) -> str:
     """The actions of a decision by what they are about, those that only tell of it aside."""
-    telling = (Say, Alert, Count, Remember)
+    telling = (Say, Alert, Count)
     named = [action for action in decision.actions if not isinstance(action, telling)] or decision.actions
     return ", ".join(_action(action) for action in named)
 

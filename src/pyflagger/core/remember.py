@@ -1,0 +1,62 @@
+"""The next memory: what a decision wants remembered, what its actions teach, and what does not hold any more.
+
+`noted` completes every decision of `decide`; the operator applies the memory with `carried_out`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import reduce
+
+from pyflagger.api.facts import ALL_PRIMARY
+from pyflagger.core import reasons
+from pyflagger.core.case import Case
+from pyflagger.core.decision import Action, Decision, Ensure, Say, SetRoute, WriteStatus
+from pyflagger.core.memory import AT_WRITE, Memory, stamped
+
+
+def noted(case: Case, decision: Decision) -> Decision:
+    """The decision with its next memory, which is None when nothing changes. Needs change nothing."""
+    if decision.needs:
+        return decision
+    memory = _forgotten(case, reduce(_taught, decision.actions, decision.memory or case.memory))
+    return replace(decision, memory=None if memory == case.memory else memory)
+
+
+def carried_out(before: Memory, decision: Decision, done: int, now: float) -> Memory:
+    """The memory once the first `done` actions of a decision are carried out, `now` (seconds since the epoch).
+
+    The whole next memory when nothing but the status write is left to do. When an action failed before that: what was
+    told is not told again; once all routes and Services are written, it is known that they were; all else is decided
+    again.
+    """
+    after, left = decision.memory, decision.actions[done:]
+    if after is None:
+        return before
+    if all(isinstance(action, WriteStatus) for action in left):
+        return stamped(after, now)
+    written = not any(isinstance(action, SetRoute | Ensure) for action in left)
+    kept = replace(before, contests=after.contests) if written else before
+    return stamped(reduce(_taught, decision.actions[:done], kept), now)
+
+
+def _taught(memory: Memory, action: Action) -> Memory:
+    """What is known because an action was carried out."""
+    match action:
+        case Say(told=told) if told:
+            return replace(memory, told={**memory.told, **dict(told)})
+        case SetRoute(route, everyone):
+            left, taken = AT_WRITE if route == ALL_PRIMARY else None, AT_WRITE if everyone else None
+            return replace(memory, left=left, taken=taken)
+    return memory
+
+
+def _forgotten(case: Case, memory: Memory) -> Memory:
+    """Without what does not hold any more, so that it is told again, or timed anew, when it comes back."""
+    if not case.canary.spec.suspend:
+        memory = memory.without(reasons.SUSPENDED.code)
+    if not case.situation.left:
+        memory = memory.without(reasons.LEFT_BEHIND)
+    if memory.canary_seen is not None and not case.target.readiness.undated:
+        memory = replace(memory, canary_seen=None)
+    return memory
