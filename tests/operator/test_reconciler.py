@@ -168,7 +168,7 @@ class Place:
             raise answer
         return answer or (Value(0.5) if isinstance(need, CheckMetric) else Passed())
 
-    async def apply(self, seen: Seen, state: State, action: Action) -> int:
+    async def apply(self, seen: Seen, action: Action) -> int:
         """Do it to the situation."""
         self.tried.append(action)
         if self.forbidden and isinstance(action, self.forbidden):
@@ -383,10 +383,10 @@ class Idle(Place):
     idle: type[Action] = WriteStatus
     writes = 0
 
-    async def apply(self, seen: Seen, state: State, action: Action) -> int:
+    async def apply(self, seen: Seen, action: Action) -> int:
         """Everything else is done."""
         if not isinstance(action, self.idle):
-            return await super().apply(seen, state, action)
+            return await super().apply(seen, action)
         self.tried.append(action)
         return self.writes
 
@@ -426,9 +426,9 @@ async def test_decisions_without_end_are_a_bug() -> None:
 class Restless(Place):
     """Each write to the status brings another state of the world that asks for one."""
 
-    async def apply(self, seen: Seen, state: State, action: Action) -> int:
+    async def apply(self, seen: Seen, action: Action) -> int:
         """The route is never what it was."""
-        done = await super().apply(seen, state, action)
+        done = await super().apply(seen, action)
         if isinstance(action, WriteStatus | Say):
             self.situation = replace(self.situation, route=Route(90 - len(self.done) % 40, 10 + len(self.done) % 40))
         return done

@@ -49,9 +49,9 @@ class ClusterPorts:
         """Ask the metrics provider, the webhook or the API server."""
         return await self.gatherer.gather(seen.compiled, need)
 
-    async def apply(self, seen: Seen, state: State, action: Action) -> int:
+    async def apply(self, seen: Seen, action: Action) -> int:
         """Write to the API server, or report."""
-        return await self.executor.apply(seen, state, action)
+        return await self.executor.apply(seen, action)
 
     def failed(self, key: Key, problem: Problem) -> None:
         """An Event, a metric and a log line."""

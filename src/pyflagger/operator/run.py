@@ -74,7 +74,7 @@ class Operator:
         observer = Observer(store, self.configs, watchers, rivals, settings, clock, cache.follow)
         announcer = Announcer(self._events, self._hooks, log)
         render = Renderer(store, self.configs, settings, clock)
-        executor = Executor(client, store, self.configs, render, announcer, self.telemetry, clock)
+        executor = Executor(client, store, self.configs, render, announcer, self.telemetry)
         checks = Checks(http, clock, cluster_lookups(client, store), options, self.telemetry.analysis, identity)
         gatherer = Gatherer(client, store, checks, spectator)
         ports = ClusterPorts(observer, gatherer, executor, store, announcer, self.telemetry, spectator)

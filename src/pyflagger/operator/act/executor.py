@@ -11,7 +11,6 @@ from typing import Any
 
 from pyflagger.api import names
 from pyflagger.api.facts import Problem
-from pyflagger.clock import Clock
 from pyflagger.core.decision import (
     Action,
     Alert,
@@ -36,7 +35,6 @@ from pyflagger.operator.observe.foreign import CONFIGS, refusal
 from pyflagger.operator.observe.situation import Seen
 from pyflagger.operator.observe.store import Store
 from pyflagger.operator.process.telemetry import Telemetry
-from pyflagger.operator.state import State
 
 
 class Blocked(ApiError):
@@ -54,11 +52,10 @@ class Executor:
         render: Renderer,
         announcer: Announcer,
         telemetry: Telemetry,
-        clock: Clock,
     ) -> None:
         self._client, self._store, self._configs = client, store, configs
-        self._render, self._announcer, self._telemetry, self._clock = render, announcer, telemetry, clock
-        self._table: Mapping[type[Any], Callable[[Seen, State, Any], Awaitable[int | None]]] = {
+        self._render, self._announcer, self._telemetry = render, announcer, telemetry
+        self._table: Mapping[type[Any], Callable[[Seen, Any], Awaitable[int | None]]] = {
             Ensure: self._ensure,
             Promote: self._promote,
             SetRoute: self._set_route,
@@ -72,12 +69,12 @@ class Executor:
             WriteStatus: self._write_status,
         }
 
-    async def apply(self, seen: Seen, state: State, action: Action) -> int:
+    async def apply(self, seen: Seen, action: Action) -> int:
         """Carry one action out; the number of writes that it took.
 
         Raises kube.client.ApiError; Conflict or Moved when the world has moved on.
         """
-        return await self._table[type(action)](seen, state, action) or 0
+        return await self._table[type(action)](seen, action) or 0
 
     async def _write(self, seen: Seen, writes: tuple[Write, ...] | Problem) -> int:
         """Send writes, each only if its object may be written for this Canary; how many. Raises Blocked."""
@@ -101,7 +98,7 @@ class Executor:
             else:
                 self._store.learn(answer)
 
-    async def _ensure(self, seen: Seen, _: State, action: Ensure) -> int:
+    async def _ensure(self, seen: Seen, action: Ensure) -> int:
         if action.part is Part.FINALIZER:
             return await self._write(
                 seen, (_finalizer_patch(self._live(seen), seen.compiled.canary.spec.revert_on_deletion),)
@@ -114,40 +111,40 @@ class Executor:
         if seen.situation.generated.taken:
             await self._announcer.written(seen.raw)
 
-    async def _promote(self, seen: Seen, _: State, action: Promote) -> int:
+    async def _promote(self, seen: Seen, action: Promote) -> int:
         # Whoever follows the events learns that the primary is about to change before it does.
         await self._announcer.heard(seen.compiled.canary)
         return await self._write(seen, self._render.promotion(seen, action.revision))
 
-    async def _set_route(self, seen: Seen, _: State, action: SetRoute) -> int:
+    async def _set_route(self, seen: Seen, action: SetRoute) -> int:
         await self._announced(seen)
         return await self._write(seen, self._render.route(seen, action))
 
-    async def _scale(self, seen: Seen, _: State, action: ScaleTarget) -> int:
+    async def _scale(self, seen: Seen, action: ScaleTarget) -> int:
         return await self._write(seen, self._render.scale(seen, action.replicas))
 
-    async def _pause(self, seen: Seen, _: State, action: PauseAutoscaler) -> int:
+    async def _pause(self, seen: Seen, action: PauseAutoscaler) -> int:
         return await self._write(seen, self._render.pause(seen, action.paused))
 
-    async def _revert(self, seen: Seen, _: State, action: Revert) -> int:
+    async def _revert(self, seen: Seen, action: Revert) -> int:
         return await self._write(seen, self._render.revert(seen, action.thing))
 
-    async def _release(self, seen: Seen, _: State, __: ReleaseFinalizer) -> int:
+    async def _release(self, seen: Seen, __: ReleaseFinalizer) -> int:
         try:
             return await self._write(seen, (_finalizer_patch(self._live(seen), wanted=False),))
         except NotFound:
             return 0
 
-    async def _say(self, seen: Seen, _: State, action: Say) -> None:
+    async def _say(self, seen: Seen, action: Say) -> None:
         self._announcer.tell(seen.compiled.canary, seen.raw, action)
 
-    async def _alert(self, seen: Seen, _: State, action: Alert) -> None:
+    async def _alert(self, seen: Seen, action: Alert) -> None:
         self._announcer.alert(seen.compiled.canary, action)
 
-    async def _count(self, seen: Seen, _: State, action: Count) -> None:
+    async def _count(self, seen: Seen, action: Count) -> None:
         self._telemetry.finished(seen.compiled.canary, action.outcome, action.analysis)
 
-    async def _write_status(self, seen: Seen, _: State, action: WriteStatus) -> int:
+    async def _write_status(self, seen: Seen, action: WriteStatus) -> int:
         canary = seen.compiled.canary
         self._telemetry.phase(canary, action.status.phase)
         live, wanted = self._live(seen), action.status.to_wire()

@@ -34,7 +34,7 @@ class Ports(Protocol[Seen]):
     async def gather(self, seen: Seen, need: Need) -> Result:
         """Find out one thing."""
 
-    async def apply(self, seen: Seen, state: State, action: Action) -> int:
+    async def apply(self, seen: Seen, action: Action) -> int:
         """Carry an action out; returns the number of writes to the cluster. Raises kube.client.ApiError or Moved."""
 
     def failed(self, key: Key, problem: Problem) -> None:

@@ -155,7 +155,7 @@ class Reconciler(Generic[Seen]):
     async def _act(self, seen: Seen, state: State, action: Action) -> int:
         """Carry one action out; the number of writes."""
         try:
-            writes = await self._ports.apply(seen, state, action)
+            writes = await self._ports.apply(seen, action)
         except Forbidden as error:
             state.refuse(action, error.problem)
             raise
