@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 INSTALL := $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox test test-long test-real image-test e2e e2e-parts e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs clean soak
+.PHONY: help install demo sandbox test test-long test-real image-test e2e e2e-parts e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs schemas clean soak
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,10 @@ soak: $(READY) ## ten thousand releases on virtual time: memory and series stay 
 
 docs: $(READY) ## write the generated parts of docs/ and kustomize/: tables of fields, providers, CRDs
 	PYTHONPATH=tests $(BIN)/python -m docs.write
+
+schemas: $(READY) ## write the types of Kubernetes' built-in kinds that lint and the sandbox use (RELEASE=1.36.0)
+	$(INSTALL) '.[schemas]'
+	$(BIN)/python tests/admission/make_schemas.py $(or $(RELEASE),1.36.0)
 
 mutate: $(READY) ## break the core in every small way and see which breakages no test notices
 	$(INSTALL) '.[mutate]'

@@ -1,7 +1,6 @@
 """The built-in kinds, as a table.
 
-Order matters where kinds share a name: clients that resolve a short name take the first. `V1…` names are types of
-`schema`.
+Order matters where kinds share a name: clients that resolve a short name take the first.
 """
 
 from __future__ import annotations
@@ -37,10 +36,10 @@ _EVENT_FIELDS = (
 
 
 def _core() -> Iterator[Resource]:
-    yield Resource("", "v1", "configmaps", "ConfigMap", short=("cm",), model="V1ConfigMap")
-    yield Resource("", "v1", "endpoints", "Endpoints", short=("ep",), model="V1Endpoints")
-    yield Resource("", "v1", "events", "Event", short=("ev",), model="CoreV1Event", fields=_EVENT_FIELDS)
-    yield Resource("", "v1", "limitranges", "LimitRange", short=("limits",), model="V1LimitRange")
+    yield Resource("", "v1", "configmaps", "ConfigMap", short=("cm",))
+    yield Resource("", "v1", "endpoints", "Endpoints", short=("ep",))
+    yield Resource("", "v1", "events", "Event", short=("ev",), fields=_EVENT_FIELDS)
+    yield Resource("", "v1", "limitranges", "LimitRange", short=("limits",))
     yield Resource(
         "",
         "v1",
@@ -48,7 +47,6 @@ def _core() -> Iterator[Resource]:
         "Namespace",
         namespaced=False,
         short=("ns",),
-        model="V1Namespace",
         subresources=frozenset({"status", "finalize"}),
         fields=("status.phase",),
         verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
@@ -60,7 +58,6 @@ def _core() -> Iterator[Resource]:
         "Node",
         namespaced=False,
         short=("no",),
-        model="V1Node",
         subresources=_STATUS,
         fields=("spec.unschedulable",),
     )
@@ -70,7 +67,6 @@ def _core() -> Iterator[Resource]:
         "persistentvolumeclaims",
         "PersistentVolumeClaim",
         short=("pvc",),
-        model="V1PersistentVolumeClaim",
         subresources=_STATUS,
     )
     yield Resource(
@@ -80,7 +76,6 @@ def _core() -> Iterator[Resource]:
         "PersistentVolume",
         namespaced=False,
         short=("pv",),
-        model="V1PersistentVolume",
         subresources=_STATUS,
     )
     yield Resource(
@@ -90,12 +85,11 @@ def _core() -> Iterator[Resource]:
         "Pod",
         short=("po",),
         categories=_ALL,
-        model="V1Pod",
         generation=True,
         subresources=frozenset({"status", "log", "binding", "eviction", "exec", "portforward"}),
         fields=_POD_FIELDS,
     )
-    yield Resource("", "v1", "podtemplates", "PodTemplate", model="V1PodTemplate")
+    yield Resource("", "v1", "podtemplates", "PodTemplate")
     yield Resource(
         "",
         "v1",
@@ -103,21 +97,17 @@ def _core() -> Iterator[Resource]:
         "ReplicationController",
         short=("rc",),
         categories=_ALL,
-        model="V1ReplicationController",
         subresources=_SCALED,
         generation=True,
     )
-    yield Resource(
-        "", "v1", "resourcequotas", "ResourceQuota", short=("quota",), model="V1ResourceQuota", subresources=_STATUS
-    )
-    yield Resource("", "v1", "secrets", "Secret", model="V1Secret", fields=("type",))
+    yield Resource("", "v1", "resourcequotas", "ResourceQuota", short=("quota",), subresources=_STATUS)
+    yield Resource("", "v1", "secrets", "Secret", fields=("type",))
     yield Resource(
         "",
         "v1",
         "serviceaccounts",
         "ServiceAccount",
         short=("sa",),
-        model="V1ServiceAccount",
         subresources=frozenset({"token"}),
     )
     yield Resource(
@@ -127,7 +117,6 @@ def _core() -> Iterator[Resource]:
         "Service",
         short=("svc",),
         categories=_ALL,
-        model="V1Service",
         subresources=_STATUS,
         fields=("spec.clusterIP", "spec.type"),
     )
@@ -148,11 +137,10 @@ def _workloads() -> Iterator[Resource]:
             kind,
             short=(short,),
             categories=_ALL,
-            model=f"V1{kind}",
             subresources=subresources,
             generation=True,
         )
-    yield Resource("apps", "v1", "controllerrevisions", "ControllerRevision", model="V1ControllerRevision")
+    yield Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
     for version in ("v2", "v1"):
         yield Resource(
             "autoscaling",
@@ -161,7 +149,6 @@ def _workloads() -> Iterator[Resource]:
             "HorizontalPodAutoscaler",
             short=("hpa",),
             categories=_ALL,
-            model=f"{version.upper()}HorizontalPodAutoscaler",
             subresources=_STATUS,
             storage="autoscaling/v2",
         )
@@ -172,18 +159,16 @@ def _workloads() -> Iterator[Resource]:
         "CronJob",
         short=("cj",),
         categories=_ALL,
-        model="V1CronJob",
         subresources=_STATUS,
         generation=True,
     )
-    yield Resource("batch", "v1", "jobs", "Job", categories=_ALL, model="V1Job", subresources=_STATUS, generation=True)
+    yield Resource("batch", "v1", "jobs", "Job", categories=_ALL, subresources=_STATUS, generation=True)
     yield Resource(
         "policy",
         "v1",
         "poddisruptionbudgets",
         "PodDisruptionBudget",
         short=("pdb",),
-        model="V1PodDisruptionBudget",
         subresources=_STATUS,
         generation=True,
     )
@@ -191,26 +176,17 @@ def _workloads() -> Iterator[Resource]:
 
 def _network() -> Iterator[Resource]:
     group = "networking.k8s.io"
-    yield Resource(
-        group, "v1", "ingressclasses", "IngressClass", namespaced=False, model="V1IngressClass", generation=True
-    )
-    yield Resource(
-        group, "v1", "ingresses", "Ingress", short=("ing",), model="V1Ingress", subresources=_STATUS, generation=True
-    )
-    yield Resource(
-        group, "v1", "networkpolicies", "NetworkPolicy", short=("netpol",), model="V1NetworkPolicy", generation=True
-    )
-    yield Resource(
-        "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", model="V1EndpointSlice", generation=True
-    )
-    yield Resource("coordination.k8s.io", "v1", "leases", "Lease", model="V1Lease")
+    yield Resource(group, "v1", "ingressclasses", "IngressClass", namespaced=False, generation=True)
+    yield Resource(group, "v1", "ingresses", "Ingress", short=("ing",), subresources=_STATUS, generation=True)
+    yield Resource(group, "v1", "networkpolicies", "NetworkPolicy", short=("netpol",), generation=True)
+    yield Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", generation=True)
+    yield Resource("coordination.k8s.io", "v1", "leases", "Lease")
     yield Resource(
         "events.k8s.io",
         "v1",
         "events",
         "Event",
         short=("ev",),
-        model="EventsV1Event",
         storage="v1",
         fields=tuple(f.replace("involvedObject", "regarding") for f in _EVENT_FIELDS),
     )
@@ -224,7 +200,7 @@ def _administration() -> Iterator[Resource]:
         ("rolebindings", "RoleBinding", True),
         ("roles", "Role", True),
     ):
-        yield Resource(group, "v1", plural, kind, namespaced=namespaced, model=f"V1{kind}")
+        yield Resource(group, "v1", plural, kind, namespaced=namespaced)
     group = "authorization.k8s.io"
     for kind, namespaced in (
         ("SelfSubjectAccessReview", False),
@@ -232,11 +208,9 @@ def _administration() -> Iterator[Resource]:
         ("SubjectAccessReview", False),
         ("LocalSubjectAccessReview", True),
     ):
-        yield Resource(group, "v1", f"{kind.lower()}s", kind, namespaced=namespaced, model=f"V1{kind}", verbs=_REVIEW)
+        yield Resource(group, "v1", f"{kind.lower()}s", kind, namespaced=namespaced, verbs=_REVIEW)
     for kind in ("TokenReview", "SelfSubjectReview"):
-        yield Resource(
-            "authentication.k8s.io", "v1", f"{kind.lower()}s", kind, namespaced=False, model=f"V1{kind}", verbs=_REVIEW
-        )
+        yield Resource("authentication.k8s.io", "v1", f"{kind.lower()}s", kind, namespaced=False, verbs=_REVIEW)
     yield Resource(
         "apiextensions.k8s.io",
         "v1",
@@ -245,7 +219,6 @@ def _administration() -> Iterator[Resource]:
         namespaced=False,
         short=("crd", "crds"),
         categories=("api-extensions",),
-        model="V1CustomResourceDefinition",
         subresources=_STATUS,
         generation=True,
     )
@@ -256,7 +229,6 @@ def _administration() -> Iterator[Resource]:
         "PriorityClass",
         namespaced=False,
         short=("pc",),
-        model="V1PriorityClass",
     )
     yield Resource(
         "storage.k8s.io",
@@ -265,7 +237,6 @@ def _administration() -> Iterator[Resource]:
         "StorageClass",
         namespaced=False,
         short=("sc",),
-        model="V1StorageClass",
     )
 
 

@@ -15,10 +15,9 @@ from pyflagger.admission import schema
 from pyflagger.admission.errors import ApiError, bad_request
 from pyflagger.admission.schema import Type
 
-_GO_TYPES = {"str": "string", "int": "int32", "float": "float64", "bool": "bool", "datetime": "Time"}
+_GO_TYPES = {"double": "float64", "boolean": "bool", "time": "Time", "quantity": "Quantity"}
 _SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _DECIMAL = re.compile(r"^([+-]?[0-9.]+)([numkMGTPE]?)$")
-_QUANTITY_MAPS = frozenset({"limits", "requests", "capacity", "allocatable", "hard", "used", "overhead"})
 
 
 class Decoder:
@@ -32,7 +31,7 @@ class Decoder:
         """An object of a named type."""
         if value is old:
             return value
-        self._check(isinstance(value, dict), value, path, name)
+        self._check(isinstance(value, dict), value, path, _go(Type("model", model=name)))
         known, was = schema.fields(name), old if isinstance(old, dict) else {}
         decoded = {}
         for key, item in value.items():
@@ -41,8 +40,7 @@ class Decoder:
             if field is None:
                 self.unknown.append(at)
             elif item is not None:
-                kept = self.value(field.type, item, was.get(key), at)
-                decoded[key] = _quantities(kept) if key in _QUANTITY_MAPS and isinstance(kept, dict) else kept
+                decoded[key] = self.value(field.type, item, was.get(key), at)
         return decoded
 
     def value(self, type: Type, value: Any, old: Any, path: str) -> Any:
@@ -56,25 +54,21 @@ class Decoder:
                 return self._container(type, value, old, path)
             case "object":
                 return value
-        self._check(_SCALARS[type.kind](value), value, path, _GO_TYPES.get(type.kind, type.kind))
-        return value
+        self._check(_SCALARS[type.kind](value), value, path, _go(type))
+        return quantity(value) if type.kind == "quantity" else value
 
     def _container(self, type: Type, value: Any, old: Any, path: str) -> Any:
         inner = type.inner
         assert inner is not None
         if type.kind == "list":
-            self._check(
-                isinstance(value, list), value, path, f"[]{inner.model or _GO_TYPES.get(inner.kind, inner.kind)}"
-            )
+            self._check(isinstance(value, list), value, path, _go(type))
             was = old if isinstance(old, list) else []
             return [
                 self.value(inner, item, was[at] if at < len(was) else None, f"{path}[{at}]")
                 for at, item in enumerate(value)
             ]
-        self._check(isinstance(value, dict), value, path, f"map[string]{_GO_TYPES.get(inner.kind, inner.kind)}")
+        self._check(isinstance(value, dict), value, path, _go(type))
         before = old if isinstance(old, dict) else {}
-        if inner.kind == "str" and path.rpartition(".")[2] in _QUANTITY_MAPS:
-            return value
         return {
             key: self.value(inner, item, before.get(key), f"{path}.{key}")
             for key, item in value.items()
@@ -92,27 +86,32 @@ class Decoder:
         )
 
 
+def _go(type: Type) -> str:
+    """A type as the API server names it: `[]v1.Container`, `map[string]string`, `int32`."""
+    if type.inner is not None:
+        return f"{'[]' if type.kind == 'list' else 'map[string]'}{_go(type.inner)}"
+    return ".".join(type.model.split(".")[-2:]) or _GO_TYPES.get(type.kind, type.kind)
+
+
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 _SCALARS: dict[str, Callable[[Any], bool]] = {
-    "str": lambda value: isinstance(value, str),
-    "datetime": lambda value: isinstance(value, str),
-    "bool": lambda value: isinstance(value, bool),
-    "int": lambda value: _number(value) and value == int(value),
-    "float": _number,
+    "string": lambda value: isinstance(value, str),
+    "time": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
+    "int32": lambda value: _number(value) and value == int(value),
+    "int64": lambda value: _number(value) and value == int(value),
+    "double": _number,
     "int-or-string": lambda value: isinstance(value, str) or _number(value),
+    "quantity": lambda value: isinstance(value, str) or _number(value),
 }
 
 
 def _json_type(value: Any) -> str:
     names = {bool: "bool", str: "string", int: "number", float: "number", list: "array", dict: "object"}
     return names.get(type(value), "null")
-
-
-def _quantities(values: dict[str, Any]) -> dict[str, str]:
-    return {key: quantity(value) for key, value in values.items()}
 
 
 def quantity(value: Any) -> str:

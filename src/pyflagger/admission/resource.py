@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from pyflagger.admission.errors import Cause, qualified
+from pyflagger.admission.schema import model_of
 from pyflagger.objects import Obj
 
 Defaults = Callable[[Obj], Obj]
@@ -31,7 +32,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Resource:
-    """A kind in one version. `model` names its type in the schema library; `schema` is a custom resource's own."""
+    """A kind in one version. `schema` is that of a custom resource."""
 
     group: str
     version: str
@@ -42,7 +43,6 @@ class Resource:
     short: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     subresources: frozenset[str] = frozenset()
-    model: str = ""
     fields: tuple[str, ...] = ()
     generation: bool = False
     verbs: tuple[str, ...] = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -50,6 +50,11 @@ class Resource:
     columns: tuple[Column, ...] = ()
     storage: str = ""
     scale: Mapping[str, Any] | None = None
+
+    @cached_property
+    def model(self) -> str:
+        """The name of its type in `schema`; empty for a custom resource."""
+        return "" if self.custom else model_of(self.group, self.version, self.kind)
 
     @cached_property
     def stored(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pyflagger.admission import crd, errors, metadata, structural
+from pyflagger.admission import crd, errors, metadata, schema, structural
 from pyflagger.admission.decode import Decoder
 from pyflagger.admission.defaults import DEFAULTS
 from pyflagger.admission.errors import Cause, bad_request
@@ -46,7 +46,7 @@ class Rules:
     def _decoded(self, resource: Resource, obj: Obj, old: Obj | None) -> tuple[Obj, list[str]]:
         decoder = Decoder(resource.kind, resource.version)
         if resource.schema is not None:
-            meta = decoder.model("V1ObjectMeta", obj["metadata"], (old or {}).get("metadata"), "metadata")
+            meta = decoder.model(schema.OBJECT_META, obj["metadata"], (old or {}).get("metadata"), "metadata")
             obj, unknown = structural.decode(resource.schema, {**obj, "metadata": meta}, old)
             return obj, decoder.unknown + unknown
         return decoder.model(resource.model, obj, old, ""), decoder.unknown

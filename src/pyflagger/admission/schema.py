@@ -1,96 +1,121 @@
-"""The types of the built-in kinds: their fields, which of them must be there, and their documentation.
+"""The types of the built-in kinds: their fields, which of them are required, and how each is patched.
 
-Read from the sources of kubernetes_asyncio's models, one type when it is first asked for. Reading the text costs a
-millisecond a type; importing that package costs seconds, because it loads all its 1500 modules at once.
+Read from `types.json`, which `make schemas` writes from the schemas of a release of Kubernetes. Names of types are
+those of its OpenAPI documents, such as `io.k8s.api.core.v1.PodSpec`.
 """
 
 from __future__ import annotations
 
-import ast
-import re
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Literal
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any, Literal, cast
 
-TypeKind = Literal["str", "int", "float", "bool", "datetime", "object", "int-or-string", "list", "map", "model"]
+Scalar = Literal["string", "int32", "int64", "double", "boolean", "time", "object", "int-or-string", "quantity"]
+Kind = Scalar | Literal["list", "map", "model"]
 
-_BLOCK = r"    {} = (\{{.*?\n    \}})"
-_TYPES, _NAMES = (re.compile(_BLOCK.format(name), re.DOTALL) for name in ("openapi_types", "attribute_map"))
-_REQUIRED = re.compile(r"client_side_validation and (\w+) is None")
-_DOC = re.compile(r'def (\w+)\(self\):\n        """Gets the [^\n]*\n\n        (.*?)\n\n        :return', re.DOTALL)
-_CLASS_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-
-# The library calls these plain objects; the API gives them a type of their own.
-_INT_OR_STRING = frozenset({"port", "targetPort", "maxSurge", "maxUnavailable", "minAvailable"})
+OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+SCALE = "io.k8s.api.autoscaling.v1.Scale"
+_PACKAGES = {"apiextensions.k8s.io": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions"}
+"""Of the groups that are not in `io.k8s.api`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """The type of a field; `inner` of lists and maps, `model` names a type of its own."""
+    """A type. `inner` is the one of a list's items or a map's values; `model` names a type with fields."""
 
-    kind: TypeKind
+    kind: Kind
     inner: Type | None = None
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Field:
-    """A field of a type, under its JSON name."""
+    """A field of a type under its JSON name, with its `x-kubernetes-…` extensions by what follows that prefix."""
 
     name: str
     type: Type
     required: bool
-    doc: str
+    marks: Mapping[str, Any]
+
+    @cached_property
+    def merges(self) -> bool:
+        """Whether a strategic merge patch adds to the list."""
+        return "merge" in self._strategy
+
+    @cached_property
+    def merge_key(self) -> str:
+        """The key by which a strategic merge patch tells the items of a list apart; empty for plain values."""
+        return str(self.marks.get("patch-merge-key", ""))
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The keys by which server-side apply tells the items of a list apart; empty where it does not."""
+        if self._list_type == "map":
+            return tuple(self.marks["list-map-keys"])
+        return (self.merge_key,) if self._list_type == "merge" and self.merge_key else ()
+
+    @cached_property
+    def is_set(self) -> bool:
+        """Whether server-side apply manages each value of the list."""
+        return self._list_type == "set" or (self._list_type == "merge" and not self.merge_key)
+
+    @cached_property
+    def atomic(self) -> bool:
+        """Whether server-side apply manages the object as a whole."""
+        return self.marks.get("map-type") == "atomic" or atomic(self.type)
+
+    @property
+    def _strategy(self) -> list[str]:
+        return str(self.marks.get("patch-strategy", "")).split(",")
+
+    @property
+    def _list_type(self) -> str:
+        """`merge` where only the patch strategy tells, as older fields have it."""
+        return str(self.marks.get("list-type") or ("merge" if self.merges else "atomic"))
+
+
+def model_of(group: str, version: str, kind: str) -> str:
+    """The name of a kind's type."""
+    package = _PACKAGES.get(group) or f"io.k8s.api.{group.partition('.')[0] or 'core'}"
+    return f"{package}.{version}.{kind}"
+
+
+def release() -> str:
+    """The release of Kubernetes that the types are from: `1.36.0`."""
+    return str(_types()[""])
 
 
 @cache
 def fields(model: str) -> Mapping[str, Field]:
-    """The fields of a type such as `V1PodSpec`, by JSON name. Raises KeyError when there is no such type."""
-    path = _folder() / f"{_module(model)}.py"
-    if not path.is_file():
-        raise KeyError(model)
-    text = path.read_text()
-    types, names = (_literal(pattern, text) for pattern in (_TYPES, _NAMES))
-    required = set(_REQUIRED.findall(text))
-    docs = {name: _clean(doc) for name, doc in _DOC.findall(text)}
+    """The fields of a type, by JSON name. Raises KeyError when there is no such type."""
+    said = _types()[model]
+    required, marks = said.get("required", ()), said.get("marks", {})
     return {
-        json_name: Field(json_name, _type(types[name], json_name), name in required, docs.get(name, ""))
-        for name, json_name in names.items()
+        name: Field(name, _type(text), name in required, marks.get(name, {})) for name, text in said["fields"].items()
     }
 
 
 @cache
-def _folder() -> Path:
-    spec = find_spec("kubernetes_asyncio")
-    assert spec is not None and spec.origin is not None
-    return Path(spec.origin).parent / "client" / "models"
-
-
-def _module(model: str) -> str:
-    """The library's file of a type: `V1JSONSchemaProps` is in `v1_json_schema_props.py`."""
-    return "_".join(_CLASS_WORDS.split(model)).lower()
-
-
-def _literal(pattern: re.Pattern[str], text: str) -> dict[str, str]:
-    found = pattern.search(text)
-    return dict(ast.literal_eval(found[1])) if found else {}
-
-
-def _clean(doc: str) -> str:
-    return re.sub(r"\s*# noqa: E501", "", doc).strip()
+def atomic(type: Type) -> bool:
+    """Whether server-side apply manages every object of a type as a whole."""
+    marks = _types()[type.model].get("marks", {}) if type.model else {}
+    return bool(marks.get("", {}).get("map-type") == "atomic")
 
 
 @cache
-def _type(text: str, name: str) -> Type:
-    if text.startswith("list["):
-        return Type("list", _type(text[5:-1], ""))
-    if text.startswith(("dict(str, ", "dict[str, ")):
-        return Type("map", _type(text[10:-1], ""))
-    if text in ("str", "int", "float", "bool", "datetime"):
-        return Type(text)  # type: ignore[arg-type]
-    if text == "object":
-        return Type("int-or-string" if name in _INT_OR_STRING else "object")
-    return Type("model", model=text)
+def _types() -> Mapping[str, Any]:
+    read: Mapping[str, Any] = json.loads((files(__package__) / "types.json").read_text())
+    return read
+
+
+@cache
+def _type(text: str) -> Type:
+    """The type that a text of `types.json` means."""
+    if text.startswith("[]"):
+        return Type("list", _type(text[2:]))
+    if text.startswith("{}"):
+        return Type("map", _type(text[2:]))
+    return Type("model", model=text) if "." in text else Type(cast(Scalar, text))

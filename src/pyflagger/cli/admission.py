@@ -106,7 +106,7 @@ def _fields(resource: Resource, parent: str) -> list[str]:
     steps = [step.partition("[")[0] for step in parent.split(".") if step]
     if resource.schema is not None and steps[:1] != ["metadata"]:
         return list(_inside(resource.schema, steps).get("properties") or ())
-    model: str | None = resource.model or ("V1ObjectMeta" if steps else None)
+    model: str | None = resource.model or (schema.OBJECT_META if steps else None)
     for step in steps[1:] if resource.schema is not None else steps:
         field = schema.fields(model).get(step) if model else None
         model = _model(field.type) if field else None

@@ -7,9 +7,9 @@ each group and version for old ones.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import version as installed
 from typing import Any
 
+from pyflagger.admission import schema
 from pyflagger.admission.errors import no_route
 from pyflagger.admission.resource import Registry, Resource
 from pyflagger.objects import Obj
@@ -32,12 +32,12 @@ _SUBRESOURCES: dict[str, tuple[tuple[str, ...], tuple[str, str, str] | None]] = 
 
 
 def server_version() -> Obj:
-    """`/version`: the Kubernetes release that the schema library was made from."""
-    minor = installed("kubernetes_asyncio").split(".")[0]
+    """`/version`: the Kubernetes release that the types of the built-in kinds are from."""
+    release = schema.release()
     return {
         "major": "1",
-        "minor": minor,
-        "gitVersion": f"v1.{minor}.0+pyflagger",
+        "minor": release.split(".")[1],
+        "gitVersion": f"v{release}+pyflagger",
         "gitCommit": "",
         "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z",

@@ -1,14 +1,17 @@
 """OpenAPI documents: a version 3 document a group and version, made when it is first asked for.
 
-Built-in kinds come from `schema`, with the merge keys that clients need to make strategic merge patches; custom
-resources from their own schemas. kubectl reads them for `explain`, `apply` and to learn that `fieldValidation` works.
+Built-in kinds come from `schema`, with the merge keys that clients need to make strategic merge patches, and from
+`descriptions.json`, which `make schemas` writes. Custom resources bring their own schemas. kubectl reads the documents
+for `explain`, `apply` and to learn that `fieldValidation` works.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from pyflagger.admission import schema
@@ -16,24 +19,23 @@ from pyflagger.admission.errors import no_route
 from pyflagger.admission.resource import Registry, Resource
 from pyflagger.admission.schema import Field, Type
 from pyflagger.objects import Obj
-from pyflagger_sandbox.apiserver import strategic
 from pyflagger_sandbox.apiserver.discovery import server_version
 from pyflagger_sandbox.apiserver.messages import dump
 
-_MODEL = re.compile(r"^([A-Z][a-z]+)??(V\d+(?:alpha\d+|beta\d+)?)(\w+)$")
 _SCALARS: dict[str, Obj] = {
-    "str": {"type": "string"},
-    "int": {"type": "integer", "format": "int32"},
-    "float": {"type": "number", "format": "double"},
-    "bool": {"type": "boolean"},
-    "datetime": {"type": "string", "format": "date-time"},
+    "string": {"type": "string"},
+    "int32": {"type": "integer", "format": "int32"},
+    "int64": {"type": "integer", "format": "int64"},
+    "double": {"type": "number", "format": "double"},
+    "boolean": {"type": "boolean"},
+    "time": {"type": "string", "format": "date-time"},
+    "quantity": {"oneOf": [{"type": "string"}, {"type": "number"}]},
     "object": {"type": "object"},
     "int-or-string": {"oneOf": [{"type": "integer"}, {"type": "string"}], "format": "int-or-string"},
 }
 PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 """Version 2 as protobuf. Clients ask for it with `@` before the last version, which is no media type."""
 
-_META = "V1ObjectMeta"
 _QUERY = ("dryRun", "fieldManager", "fieldValidation", "pretty")
 
 
@@ -102,25 +104,22 @@ def _document(served: list[Resource]) -> Obj:
     for resource in served:
         schemas[_schema_name(resource)] = _custom(resource) if resource.custom else _model(resource.model, resource)
         paths |= dict(_paths(resource))
-    models = {_META, *(resource.model for resource in served if not resource.custom)}
+    models = {schema.OBJECT_META, *(resource.model for resource in served if not resource.custom)}
     for model in _closure(models):
-        schemas.setdefault(_name(model), _model(model))
+        schemas.setdefault(model, _model(model))
     info = {"title": "Kubernetes", "version": server_version()["gitVersion"]}
     return {"openapi": "3.0.0", "info": info, "paths": paths, "components": {"schemas": schemas}}
 
 
 def _schema_name(resource: Resource) -> str:
-    if not resource.custom:
-        return _name(resource.model)
-    return ".".join([*reversed(resource.group.split(".")), resource.version, resource.kind])
+    return resource.model or ".".join([*reversed(resource.group.split(".")), resource.version, resource.kind])
 
 
-def _name(model: str) -> str:
-    """`V1PodSpec` as a schema's name; clients show what follows the last dot."""
-    found = _MODEL.match(model)
-    if found is None:
-        return f"io.k8s.api.{model}"
-    return f"io.k8s.api.{(found[1] or 'all').lower()}.{found[2].lower()}.{found[3]}"
+@cache
+def _descriptions() -> Mapping[str, Mapping[str, str]]:
+    """By type and field; that of the type itself has an empty name."""
+    read: Mapping[str, Mapping[str, str]] = json.loads((files(__package__) / "descriptions.json").read_text())
+    return read
 
 
 def _identity(resource: Resource) -> dict[str, str]:
@@ -149,8 +148,9 @@ def _referred(model: str) -> Iterator[str]:
 
 
 def _model(model: str, resource: Resource | None = None) -> Obj:
-    known = schema.fields(model)
-    said: Obj = {"type": "object", "properties": {name: _property(model, field) for name, field in known.items()}}
+    known, about = schema.fields(model), _descriptions()[model]
+    said: Obj = {"type": "object", "description": about.get("", "")}
+    said["properties"] = {name: _property(field, about.get(name, "")) for name, field in known.items()}
     required = [field.name for field in known.values() if field.required]
     if required:
         said["required"] = required
@@ -159,26 +159,18 @@ def _model(model: str, resource: Resource | None = None) -> Obj:
     return said
 
 
-def _property(model: str, field: Field) -> Obj:
+def _property(field: Field, about: str) -> Obj:
     said = dict(_typed(field.type))
     if "$ref" in said:
         said = {"allOf": [said], "default": {}}
-    if field.doc:
-        said["description"] = field.doc
-    key = strategic.KEYS.get((model, field.name))
-    if key:
-        retain = ",retainKeys" if (model, field.name) in strategic.RETAINED else ""
-        said |= {"x-kubernetes-patch-merge-key": key, "x-kubernetes-patch-strategy": f"merge{retain}"}
-    elif (model, field.name) in strategic.SETS:
-        said["x-kubernetes-patch-strategy"] = "merge"
-    elif (model, field.name) in strategic.RETAINED:
-        said["x-kubernetes-patch-strategy"] = "retainKeys"
-    return said
+    if about:
+        said["description"] = about
+    return said | {f"x-kubernetes-{name}": value for name, value in field.marks.items()}
 
 
 def _typed(type: Type) -> Obj:
     if type.kind == "model":
-        return {"$ref": f"#/components/schemas/{_name(type.model)}"}
+        return {"$ref": f"#/components/schemas/{type.model}"}
     if type.inner is None:
         return _SCALARS[type.kind]
     inner = _typed(type.inner)
@@ -190,12 +182,12 @@ def _typed(type: Type) -> Obj:
 
 def _custom(resource: Resource) -> Obj:
     said: Obj = dict(resource.schema or {})
-    own = said.get("properties") or {}
+    own, about = said.get("properties") or {}, _descriptions()[schema.model_of("", "v1", "Pod")]
     common = {
-        "apiVersion": {"type": "string", "description": schema.fields("V1Pod")["apiVersion"].doc},
-        "kind": {"type": "string", "description": schema.fields("V1Pod")["kind"].doc},
+        "apiVersion": {"type": "string", "description": about["apiVersion"]},
+        "kind": {"type": "string", "description": about["kind"]},
         "metadata": {
-            "allOf": [{"$ref": f"#/components/schemas/{_name(_META)}"}],
+            "allOf": [{"$ref": f"#/components/schemas/{schema.OBJECT_META}"}],
             "description": "Standard object's metadata.",
         },
     }

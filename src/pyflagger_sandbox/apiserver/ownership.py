@@ -15,17 +15,10 @@ from pyflagger.admission import schema
 from pyflagger.admission.resource import Resource
 from pyflagger.admission.schema import Type
 from pyflagger.objects import Obj
-from pyflagger_sandbox.apiserver import strategic
 
 Path = tuple[str, ...]
 
-# Lists whose items server-side apply tells apart by more than the strategic merge key.
-_KEYS: Mapping[tuple[str, str], tuple[str, ...]] = {
-    ("V1Container", "ports"): ("containerPort", "protocol"),
-    ("V1EphemeralContainer", "ports"): ("containerPort", "protocol"),
-    ("V1ServiceSpec", "ports"): ("port", "protocol"),
-    ("V1PodSpec", "topologySpreadConstraints"): ("topologyKey", "whenUnsatisfiable"),
-}
+_WHOLE = {"x-kubernetes-map-type": "atomic"}
 _KEY_DEFAULTS = {"protocol": "TCP"}
 # The server's own: nobody manages these.
 _UNMANAGED = frozenset(
@@ -54,54 +47,47 @@ _UNMANAGED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What is known of a value's type: enough to tell which lists and maps are taken apart."""
+    """What is known of a value's type: which lists and maps are taken apart. What is `atomic` is managed as a whole."""
 
     type: Type | None = None
     schema: Mapping[str, Any] | None = None
     keys: tuple[str, ...] = ()
     is_set: bool = False
+    atomic: bool = False
 
     def field(self, name: str) -> Shape:
         """The shape below a key."""
         if self.schema is not None:
             return _custom((self.schema.get("properties") or {}).get(name) or self.schema.get("additionalProperties"))
         if self.type is None or self.type.kind != "model":
-            return Shape(self.type.inner if self.type is not None and self.type.kind == "map" else None)
-        model, found = self.type.model, schema.fields(self.type.model).get(name)
-        single = strategic.KEYS.get((model, name))
-        keys = _KEYS.get((model, name)) or ((single,) if single else ())
-        return Shape(found.type if found else None, None, keys, (model, name) in strategic.SETS)
+            return _typed(self.type.inner if self.type is not None and self.type.kind == "map" else None)
+        found = schema.fields(self.type.model).get(name)
+        return Shape(found.type, None, found.keys, found.is_set, found.atomic) if found else Shape()
 
     def item(self) -> Shape:
         """The shape of a list's items."""
         if self.schema is not None:
             return _custom(self.schema.get("items"))
-        return Shape(self.type.inner if self.type is not None else None)
+        return _typed(self.type.inner if self.type is not None else None)
 
-    @property
-    def atomic(self) -> bool:
-        """Whether an object is owned whole."""
-        return self.schema is not None and self.schema.get("x-kubernetes-map-type") == "atomic"
+
+def _typed(type: Type | None) -> Shape:
+    return Shape(type, atomic=type is not None and schema.atomic(type))
 
 
 def _custom(found: Any) -> Shape:
     said: Mapping[str, Any] = found if isinstance(found, dict) else {}
     kind = said.get("x-kubernetes-list-type")
-    return Shape(
-        None, said, tuple(said.get("x-kubernetes-list-map-keys") or ()) if kind == "map" else (), kind == "set"
-    )
+    keys = tuple(said.get("x-kubernetes-list-map-keys") or ()) if kind == "map" else ()
+    return Shape(None, said, keys, kind == "set", said.get("x-kubernetes-map-type") == "atomic")
 
 
 def shape_of(resource: Resource) -> Shape:
     """The shape of a resource's objects."""
     if resource.schema is None:
         return Shape(Type("model", model=resource.model))
-    meta = {
-        "properties": {
-            "finalizers": {"x-kubernetes-list-type": "set"},
-            "ownerReferences": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["uid"], "items": {}},
-        }
-    }
+    owners = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["uid"], "items": _WHOLE}
+    meta = {"properties": {"finalizers": {"x-kubernetes-list-type": "set"}, "ownerReferences": owners}}
     return _custom({**resource.schema, "properties": {**(resource.schema.get("properties") or {}), "metadata": meta}})
 
 
@@ -177,14 +163,15 @@ def without(shape: Shape, value: Any, path: Path) -> Any:
 
 
 def to_fields(paths: Iterable[Path]) -> Obj:
-    """A set of fields as `fieldsV1`; an item that is owned as such carries a dot."""
+    """A set of fields as `fieldsV1`; one that holds others carries a dot."""
     root: Obj = {}
-    for path in sorted(paths):
+    owned = set(paths)
+    for path in sorted(owned):
         place = root
-        for step in path:
+        for depth, step in enumerate(path, 1):
             place = place.setdefault(step, {})
-        if path[-1].startswith("k:"):
-            place["."] = {}
+            if depth < len(path) and path[:depth] in owned:
+                place["."] = {}
     return root
 
 

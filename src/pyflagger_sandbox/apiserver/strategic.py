@@ -1,75 +1,18 @@
 """Strategic merge patches: merge patches that know which lists are maps in disguise.
 
-Pure; the merge keys of the built-in types are the table `KEYS`, which the OpenAPI documents publish too. Called by
+Pure. Which lists merge, and by which key, the types of the built-in kinds say (`pyflagger.admission.schema`). Called by
 `patching` with the type of the object that is patched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from pyflagger.admission import schema
 from pyflagger.admission.errors import bad_request
-from pyflagger.admission.schema import Type
+from pyflagger.admission.schema import Field
 from pyflagger.objects import Obj
-
-_CONDITIONS = (
-    "DaemonSetStatus",
-    "DeploymentStatus",
-    "JobStatus",
-    "NamespaceStatus",
-    "NodeStatus",
-    "PersistentVolumeClaimStatus",
-    "PodDisruptionBudgetStatus",
-    "PodStatus",
-    "ReplicaSetStatus",
-    "ReplicationControllerStatus",
-    "ServiceStatus",
-    "StatefulSetStatus",
-)
-
-# Lists of objects that merge: by type and field, the key that tells their items apart.
-KEYS: Mapping[tuple[str, str], str] = {
-    **{(f"V1{kind}", "conditions"): "type" for kind in _CONDITIONS},
-    **{
-        ("V1PodSpec", field): "name"
-        for field in (
-            "containers",
-            "initContainers",
-            "ephemeralContainers",
-            "volumes",
-            "imagePullSecrets",
-            "resourceClaims",
-            "schedulingGates",
-        )
-    },
-    **{
-        (f"V1{kind}", field): key
-        for kind in ("Container", "EphemeralContainer")
-        for field, key in (
-            ("env", "name"),
-            ("ports", "containerPort"),
-            ("volumeMounts", "mountPath"),
-            ("volumeDevices", "devicePath"),
-        )
-    },
-    ("V1PodSpec", "hostAliases"): "ip",
-    ("V1PodSpec", "topologySpreadConstraints"): "topologyKey",
-    ("V1PodStatus", "podIPs"): "ip",
-    ("V1PodStatus", "hostIPs"): "ip",
-    ("V1NodeStatus", "addresses"): "type",
-    ("V1ObjectMeta", "ownerReferences"): "uid",
-    ("V1ServiceSpec", "ports"): "port",
-    ("V1ServiceAccount", "secrets"): "name",
-    ("V1ServiceAccount", "imagePullSecrets"): "name",
-    ("V2HorizontalPodAutoscalerStatus", "conditions"): "type",
-}
-
-# Lists of plain values that merge.
-SETS = frozenset({("V1ObjectMeta", "finalizers"), ("V1NodeSpec", "podCIDRs")})
-# Objects that, when patched, keep only the keys a patch names in `$retainKeys`.
-RETAINED = frozenset({("V1DeploymentSpec", "strategy"), ("V1PodSpec", "volumes"), ("V1PodSpec", "resourceClaims")})
 
 _PATCH, _ORDER, _PRIMITIVES, _RETAIN = "$patch", "$setElementOrder/", "$deleteFromPrimitiveList/", "$retainKeys"
 
@@ -106,23 +49,22 @@ def _merge(model: str, target: Obj, patch: Obj) -> Obj:
             result[field] = _field(model, field, result.get(field), value)
     for field, order in orders.items():
         if field in result:
-            result[field] = _ordered(result[field], order, KEYS.get((model, field), ""))
+            result[field] = _ordered(result[field], order, _merge_key(model, field))
     return result
 
 
 def _field(model: str, field: str, target: Any, value: Any) -> Any:
-    type = _type(model, field)
+    known = _known(model, field)
     if isinstance(value, dict):
-        return merge(_below(type), target, value)
+        return merge(_below(known), target, value)
     if not isinstance(value, list):
         return value
-    if (model, field) in SETS:
-        kept = target if isinstance(target, list) else []
-        return [*kept, *(item for item in value if item not in kept)]
-    key = KEYS.get((model, field))
-    if key is None:
+    if known is None or not known.merges:
         return _bare(value)
-    return _merge_list(_below(type), key, target if isinstance(target, list) else [], value)
+    kept = target if isinstance(target, list) else []
+    if known.merge_key:
+        return _merge_list(_below(known), known.merge_key, kept, value)
+    return [*kept, *(item for item in value if item not in kept)]
 
 
 def _merge_list(model: str, key: str, target: list[Any], patch: list[Any]) -> list[Any]:
@@ -166,15 +108,18 @@ def _real(items: Iterable[Any]) -> Iterable[Any]:
     return (item for item in items if not (isinstance(item, dict) and _PATCH in item))
 
 
-def _type(model: str, field: str) -> Type | None:
-    if not model:
-        return None
-    found = schema.fields(model).get(field)
-    return found.type if found else None
+def _known(model: str, field: str) -> Field | None:
+    return schema.fields(model).get(field) if model else None
 
 
-def _below(type: Type | None) -> str:
-    """The model of a field, or of the items of a list or map; empty for anything else."""
+def _merge_key(model: str, field: str) -> str:
+    known = _known(model, field)
+    return known.merge_key if known is not None else ""
+
+
+def _below(known: Field | None) -> str:
+    """The model of a field, or of the items of a list; empty for anything else."""
+    type = known.type if known is not None else None
     while type is not None and type.kind == "list":
         type = type.inner
-    return type.model if type else ""
+    return type.model if type is not None else ""

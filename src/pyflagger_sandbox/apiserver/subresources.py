@@ -26,7 +26,7 @@ _SCALE_PATHS: Mapping[str, str] = {
     "statusReplicasPath": ".status.replicas",
     "labelSelectorPath": "",
 }
-_SPECIAL = Resource("autoscaling", "v1", "scales", "Scale", model="V1Scale")
+_SPECIAL = Resource("autoscaling", "v1", "scales", "Scale")
 USER = "sandbox-user"
 
 

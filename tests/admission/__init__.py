@@ -1,0 +1,1 @@
+"""What an API server accepts: the types of the built-in kinds, decoding, defaults and validation."""
