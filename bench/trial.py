@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from signal import SIGKILL
 from statistics import median
 
+from bench.environment import Environment, place
 from bench.fleet import Fleet, Late
 from bench.nodes import REPLACED, pods, workloads
-from bench.place import Place, place
 from bench.process import ROOT, Watched, cpu_seconds, python, quantile, scrape
 from bench.witness import Request, Witness, bill, crooked, first_step, gaps
 from pyflagger.clock import SystemClock
@@ -107,7 +107,7 @@ class Restart:
 class Trial:
     """One size on one place. Phases are called in order; each may be left out."""
 
-    def __init__(self, where: Place, fleet: Fleet) -> None:
+    def __init__(self, where: Environment, fleet: Fleet) -> None:
         self._place, self._fleet, self._clock = where, fleet, SystemClock()
         self._witness = Witness(where.plane.audit)
         self._start()

@@ -14,7 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from bench.place import OPERATOR
+from bench.environment import OPERATOR
 
 WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
 TOKEN = "authentication.kubernetes.io/credential-id"

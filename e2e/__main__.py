@@ -12,9 +12,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from e2e.dataplane import API_HOST
 from e2e.definitions import SOURCES, folder
 from e2e.parts import NoPart, client_go, contour, envoy, parts
-from e2e.world import API_HOST
 
 SETUP = f'ip link set lo up && ip addr add {API_HOST}/16 dev lo && exec "$@"'
 

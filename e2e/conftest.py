@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from e2e.place import Place
+from e2e.dataplane import API_HOST
+from e2e.environment import Environment
 from e2e.shown import Recorder
 from e2e.stage import Stage, staged
-from e2e.world import API_HOST
 
 FIGURES = pytest.StashKey[list[str]]()
 NUMBERS = count(1)
@@ -88,9 +88,9 @@ def whole(stage: Stage) -> Iterator[None]:
 
 
 @pytest.fixture
-def place(stage: Stage) -> Iterator[Place]:
+def place(stage: Stage) -> Iterator[Environment]:
     """A namespace of this test's own."""
-    made = Place(stage, f"place-{next(NUMBERS)}")
+    made = Environment(stage, f"place-{next(NUMBERS)}")
     try:
         yield made
     finally:

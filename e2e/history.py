@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from e2e.controlplane import Child
-from e2e.place import Place
+from e2e.environment import Environment
 from pyflagger.objects import Obj
 from pyflagger_sandbox.network.ingress import find
 
@@ -16,7 +16,7 @@ from pyflagger_sandbox.network.ingress import find
 class History:
     """Every state of the objects of a kind in a place, from now on."""
 
-    def __init__(self, place: Place, kind: str) -> None:
+    def __init__(self, place: Environment, kind: str) -> None:
         stage = place.stage
         words = ["--kubeconfig", str(stage.kubeconfig), "-n", place.namespace, "get", kind, "-w", "-o", "json"]
         self._child = Child(f"watch-{kind}", [find("kubectl"), *words], stage.folder / f"{place.namespace}-{kind}.json")

@@ -73,7 +73,7 @@ class Stage:
         self.plane = ControlPlane(parts(), folder)
         self.evidence = Evidence(folder)
         self.places: dict[str, str] = {}
-        self.world: subprocess.Popen[str] | None = None
+        self.dataplane: subprocess.Popen[str] | None = None
         """Nodes, pods, ingress and Prometheus."""
         self._targets = folder / "targets.json"
 
@@ -86,33 +86,33 @@ class Stage:
         """Control plane, kinds, nodes and data plane. Raises NotReady."""
         self.plane.start()
         self.apply(*manifests("crds"), INGRESS_CLASS)
-        self._start_world()
+        self._start_dataplane()
 
     def mend(self) -> list[str]:
         """Start again what has ended; what each of it said at its end. Raises NotReady."""
         ended = self.plane.mend()
-        if self.world is not None and self.world.poll() is not None:
-            said = (self.folder / "world.log").read_text()[-3000:]
-            ended.append(f"nodes and data plane ended with status {self.world.returncode}: {said}")
-            self._start_world()
+        if self.dataplane is not None and self.dataplane.poll() is not None:
+            said = (self.folder / "dataplane.log").read_text()[-3000:]
+            ended.append(f"nodes and data plane ended with status {self.dataplane.returncode}: {said}")
+            self._start_dataplane()
         return ended
 
-    def _start_world(self) -> None:
-        log = (self.folder / "world.log").open("ab")
+    def _start_dataplane(self) -> None:
+        log = (self.folder / "dataplane.log").open("ab")
         flags = ["--kubeconfig", str(self.kubeconfig), "--targets", str(self._targets)]
-        command = [sys.executable, "-m", "e2e.world", *flags]
-        self.world = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
-        self.places = json.loads(first_line(self.world) or "{}")
+        command = [sys.executable, "-m", "e2e.dataplane", *flags]
+        self.dataplane = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+        self.places = json.loads(first_line(self.dataplane) or "{}")
         if not self.places:
-            raise RuntimeError((self.folder / "world.log").read_text())
+            raise RuntimeError((self.folder / "dataplane.log").read_text())
 
     def stop(self) -> None:
         """End everything."""
-        if self.world is not None:
-            self.world.terminate()
-            self.world.wait(START_SECONDS_MAX)
-            assert self.world.stdout is not None
-            self.world.stdout.close()
+        if self.dataplane is not None:
+            self.dataplane.terminate()
+            self.dataplane.wait(START_SECONDS_MAX)
+            assert self.dataplane.stdout is not None
+            self.dataplane.stdout.close()
         self.plane.stop()
 
     def kubectl(self, *words: str, said: str = "", check: bool = True) -> str:

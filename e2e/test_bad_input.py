@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from e2e.faults import cast
-from e2e.place import Place, until
+from e2e.environment import Environment, until
+from e2e.faults import releases
 from e2e.stage import Stage
 from pyflagger.objects import Obj
 
@@ -26,7 +26,7 @@ LONG = "l" * 253
 
 def bad(name: str, analysis: Mapping[str, Any] = MappingProxyType({}), target: str = "", **spec: Any) -> Obj:
     """A Canary with fields of its analysis, or of its spec, replaced; None takes one away."""
-    found = cast.canary(name, cast.GOOD, **spec)
+    found = releases.canary(name, releases.GOOD, **spec)
     if target:
         found["spec"]["targetRef"]["name"] = target
     both = found["spec"]["analysis"] | dict(analysis)
@@ -71,12 +71,12 @@ ADMITTED: dict[str, tuple[Obj, str]] = {
 
 
 @pytest.fixture(scope="module")
-def place(stage: Stage) -> Iterator[Place]:
+def place(stage: Stage) -> Iterator[Environment]:
     """All of them at once, and the calm one released beside them."""
-    made = Place(stage, "bad-input")
+    made = Environment(stage, "bad-input")
     try:
         made.operator("-min-interval", "1s")
-        made.apply(*cast.objects(CALM, made.namespace, cast.GOOD))
+        made.apply(*releases.objects(CALM, made.namespace, releases.GOOD))
         for obj, _ in ADMITTED.values():
             stage.plane.ask("POST", collection(made), obj)
         made.wait(CALM, "Initialized")
@@ -85,13 +85,13 @@ def place(stage: Stage) -> Iterator[Place]:
         made.close()
 
 
-def collection(place: Place) -> str:
+def collection(place: Environment) -> str:
     """Where Canaries are."""
     return f"/apis/flagger.app/v1beta1/namespaces/{place.namespace}/canaries"
 
 
 @pytest.mark.parametrize("name", ADMITTED, ids=lambda name: name[:40])
-def test_it_is_told_on_the_object(name: str, place: Place) -> None:
+def test_it_is_told_on_the_object(name: str, place: Environment) -> None:
     """A condition and an Event say what is wrong; nothing is made for it."""
     pattern = ADMITTED[name][1]
     blocked = until(lambda: condition(place, name), lambda: str(place.status(name)), 20)
@@ -101,20 +101,20 @@ def test_it_is_told_on_the_object(name: str, place: Place) -> None:
     assert not [line for line in made.splitlines() if line.split("/")[1].startswith(name)]
 
 
-def condition(place: Place, name: str) -> Obj | None:
+def condition(place: Environment, name: str) -> Obj | None:
     """The condition that says what has to be mended."""
     conditions = place.status(name).get("conditions") or ()
     return next((found for found in conditions if found["type"] == "Blocked" and found["status"] == "True"), None)
 
 
-def events(place: Place, name: str, pattern: str) -> list[str]:
+def events(place: Environment, name: str, pattern: str) -> list[str]:
     """Warnings about one Canary that say this."""
     listed = place.stage.plane.ask("GET", f"/api/v1/namespaces/{place.namespace}/events")["items"]
     about = [event for event in listed if event["involvedObject"]["name"] == name and event["type"] == "Warning"]
     return [event["message"] for event in about if re.search(pattern, event["message"])]
 
 
-def test_nothing_else_is_disturbed(place: Place) -> None:
+def test_nothing_else_is_disturbed(place: Environment) -> None:
     """The calm one's release takes its steps, and none of its Events speaks of the others."""
     place.kubectl("set", "image", f"deployment/{CALM}", "app=podinfo:2.0.0")
     # Without visitors there is nothing to measure: the check is taken away, the steps stay.
@@ -132,7 +132,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_the_server_itself_refuses(what: str, place: Place) -> None:
+def test_what_the_server_itself_refuses(what: str, place: Environment) -> None:
     """It never reaches the operator. Of what is far too large the server does not even read the end."""
     obj = REFUSED[what]
     with pytest.raises(urllib.error.URLError):

@@ -16,7 +16,7 @@ import pytest
 
 from e2e.apps import IMAGE, app, canary, settings
 from e2e.controlplane import Child
-from e2e.place import Place, until
+from e2e.environment import Environment, until
 from e2e.stage import Stage, manifests
 from pyflagger_sandbox.network.ingress import free_port
 
@@ -27,7 +27,7 @@ BINDING = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/flagger-loadte
 class Door:
     """A load tester under its account with the flags of kustomize/tester-auth."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Environment) -> None:
         (deployment,) = [obj for obj in manifests("tester-auth") if obj["kind"] == "Deployment"]
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         port = free_port()
@@ -55,7 +55,7 @@ class Door:
 
 
 @pytest.fixture
-def tester(place: Place) -> Iterator[Door]:
+def tester(place: Environment) -> Iterator[Door]:
     """A load tester, and the account of the operator for all namespaces."""
     cluster = manifests("cluster")
     place.stage.apply(*(obj for obj in cluster if obj["kind"] in ("Namespace", "ServiceAccount")))
@@ -79,7 +79,7 @@ def encoded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def test_who_is_let_in(tester: Door, place: Place) -> None:
+def test_who_is_let_in(tester: Door, place: Environment) -> None:
     """The operator's token everywhere, an account's in its namespace, and no other: each is told why."""
     stage, here = place.stage, place.namespace
     stage.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ci", "namespace": here}})
@@ -113,7 +113,7 @@ def test_who_is_let_in(tester: Door, place: Place) -> None:
     assert not [case for case, (token, *_) in cases.items() if token and token in log]
 
 
-def test_the_right_to_ask_is_missing(tester: Door, place: Place) -> None:
+def test_the_right_to_ask_is_missing(tester: Door, place: Environment) -> None:
     """Nobody is let in, answer and log say which right it is, and all is well as soon as it is there."""
     stage = place.stage
     stage.evidence.lacking.add(f"system:serviceaccount:{place.namespace}:flagger-loadtester")
@@ -133,7 +133,7 @@ def named(obj: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
     return {"metadata": {"name": obj["metadata"]["name"]}}
 
 
-def test_a_release_behind_a_gate(tester: Door, place: Place, tmp_path: Path) -> None:
+def test_a_release_behind_a_gate(tester: Door, place: Environment, tmp_path: Path) -> None:
     """The operator brings its projected token; strangers do not open the gate, whoever may does, and it is promoted."""
     token = tmp_path / "token"
     token.write_text(place.stage.token(place.namespace, "default", AUDIENCE))

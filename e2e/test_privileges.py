@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from e2e.apps import IMAGE, scaler, whole
-from e2e.place import Place, until
+from e2e.environment import Environment, until
 from pyflagger.objects import Obj
 
 FAST = ("-min-interval", "1s")
@@ -18,12 +18,12 @@ SCALED: dict[str, Any] = {
 }
 
 
-def release(place: Place, name: str, tag: str) -> None:
+def release(place: Environment, name: str, tag: str) -> None:
     """A new image."""
     place.kubectl("set", "image", f"deployment/{name}", f"web={IMAGE}:{tag}")
 
 
-def test_a_role_is_enough(place: Place) -> None:
+def test_a_role_is_enough(place: Environment) -> None:
     """One namespace: made, released, rolled back to nothing, deleted; every kind that we know; nothing is refused."""
     place.operator(*FAST, "-enable-leader-election=true")
     place.apply(scaler("shop"), *whole("shop", **SCALED, revertOnDeletion=True), *whole("plain", "kubernetes"))
@@ -36,7 +36,7 @@ def test_a_role_is_enough(place: Place) -> None:
     assert place.refused() == []
 
 
-def without(place: Place, resource: str, *verbs: str) -> Callable[[], None]:
+def without(place: Environment, resource: str, *verbs: str) -> Callable[[], None]:
     """Take verbs of a resource out of the operator's Role; call the result to put them back."""
     place.stage.evidence.lacking.add(place.account)
     path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{place.namespace}/roles/flagger"
@@ -63,7 +63,7 @@ MISSING = {
 
 
 @pytest.mark.parametrize("case", MISSING)
-def test_a_right_is_missing(place: Place, case: str) -> None:
+def test_a_right_is_missing(place: Environment, case: str) -> None:
     """One text names verb, resource and namespace, on that canary and in the log; others go on; it mends itself."""
     group, resource, verbs, verb = MISSING[case]
     operator = place.operator(*FAST)
@@ -99,13 +99,13 @@ def with_secret(name: str) -> tuple[Obj, ...]:
     return (keys, *around, canary)
 
 
-def blocked(place: Place) -> str:
+def blocked(place: Environment) -> str:
     """What the condition says that the canary waits for; empty when it is not blocked."""
     conditions = place.status("shop").get("conditions", ())
     return " ".join(str(c["message"]) for c in conditions if c["type"] == "Blocked" and c["status"] == "True")
 
 
-def messages(place: Place, name: str) -> list[str]:
+def messages(place: Environment, name: str) -> list[str]:
     """The texts of the Events of a canary."""
     events = json.loads(place.kubectl("get", "events", f"--field-selector=involvedObject.name={name}", "-o", "json"))
     return [str(event["message"]) for event in events["items"] if event["involvedObject"]["kind"] == "Canary"]

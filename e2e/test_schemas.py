@@ -14,7 +14,7 @@ import pytest
 
 from e2e.apps import ingress
 from e2e.definitions import definitions
-from e2e.place import Place
+from e2e.environment import Environment
 from e2e.stage import Stage
 from pyflagger.api import names
 from pyflagger.api.canary import Canary
@@ -84,7 +84,7 @@ def serve(stage: Stage, *names: str) -> None:
 class Held:
     """A router that works on a real API server for one canary."""
 
-    def __init__(self, place: Place, provider: str, shape: Obj) -> None:
+    def __init__(self, place: Environment, provider: str, shape: Obj) -> None:
         self.place, self.router = place, PROVIDERS[provider]
         self.options, self.written, self.ruled = Options(), 0, "match" in shape.get("analysis", {})
         serve(place.stage, *(kind.full_name for kind in self.router.kinds))
@@ -169,7 +169,9 @@ CANARIES = Resource("flagger.app", "v1beta1", "canaries", "Canary")
 
 
 @pytest.mark.parametrize(("provider", "shape"), CASES, ids=[f"{provider}-{shape}" for provider, shape in CASES])
-def test_the_server_takes_every_object(place: Place, provider: str, shape: str, figure: Callable[[str], None]) -> None:
+def test_the_server_takes_every_object(
+    place: Environment, provider: str, shape: str, figure: Callable[[str], None]
+) -> None:
     """Made, at 30 % (or all whom a rule means), and back: valid, read back, nothing to mend after the defaults."""
     held = Held(place, provider, SHAPES[shape][1])
     try:
@@ -182,7 +184,7 @@ def test_the_server_takes_every_object(place: Place, provider: str, shape: str, 
         held.clear()
 
 
-def test_a_service_for_a_parent(place: Place) -> None:
+def test_a_service_for_a_parent(place: Environment) -> None:
     """As Linkerd has it: a route of a mesh, whose parent is the Service itself."""
     parent = {"group": "core", "kind": "Service", "name": "web", "port": 80}
     held = Held(place, "gatewayapi:v1beta1", {"analysis": STEPS, "service": {"gatewayRefs": [parent], "hosts": None}})

@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from e2e.apps import IMAGE, app, canary, settings
-from e2e.place import Place
+from e2e.environment import Environment
 from e2e.planted import PASSWORD, QUERY, SECRETS, TOKEN, forms, secret
 
 
@@ -50,7 +50,7 @@ def echo() -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-def test_a_whole_release(place: Place, echo: tuple[str, list[str]]) -> None:
+def test_a_whole_release(place: Environment, echo: tuple[str, list[str]]) -> None:
     """From the first look to the rollback: every secret was used, all texts say that there was one, none says which."""
     where, asked = echo
     place.operator("-min-interval", "1s", "-log-level", "debug")

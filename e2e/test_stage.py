@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from e2e.apps import whole
-from e2e.place import Place
+from e2e.environment import Environment
 from e2e.stage import Stage
 
 
-def test_what_ended_is_there_again(stage: Stage, place: Place) -> None:
+def test_what_ended_is_there_again(stage: Stage, place: Environment) -> None:
     """Killed one after the other; each is named once, and a release goes on as if nothing had been.
 
     Refusals are overlooked while an API server starts, and not a moment longer.
@@ -19,9 +19,9 @@ def test_what_ended_is_there_again(stage: Stage, place: Place) -> None:
         (said,) = stage.mend()
         assert said.startswith(f"{child.name} ended")
         assert stage.mend() == []
-    assert stage.world is not None
-    stage.world.terminate()
-    stage.world.wait()
+    assert stage.dataplane is not None
+    stage.dataplane.terminate()
+    stage.dataplane.wait()
     (said,) = stage.mend()
     assert said.startswith("nodes and data plane ended with status 0")
     spans = dict(stage.plane.ready_at)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from e2e.place import Place, refused, until
+from e2e.environment import Environment, refused, until
 from e2e.stage import Operator, Stage
 from e2e.visitors import Visitors
 
@@ -33,7 +33,7 @@ def operator(stage: Stage) -> Iterator[Operator]:
 @pytest.mark.shows("nginx", "weights")
 def test_a_release(stage: Stage, operator: Operator, figure: Callable[[str], None]) -> None:
     """Applied, released, promoted: shares as the weights say, no visitor lost, nothing asked that the rules refuse."""
-    place = Place(stage, "test")
+    place = Environment(stage, "test")
     try:
         place.kubectl("apply", "-k", "kustomize/tester")
         place.kubectl("apply", "-f", EXAMPLES)
@@ -51,7 +51,7 @@ def test_a_release(stage: Stage, operator: Operator, figure: Callable[[str], Non
         place.close()
 
 
-def check_shares(place: Place, visitors: Visitors, figure: Callable[[str], None]) -> None:
+def check_shares(place: Environment, visitors: Visitors, figure: Callable[[str], None]) -> None:
     """At each weight a fair share of the visitors meets the new version."""
     for weight in WEIGHTS:
         until(lambda weight=weight: at_weight(place, weight), lambda: place.said("podinfo"), 90)  # type: ignore[misc]
@@ -67,7 +67,7 @@ def check_shares(place: Place, visitors: Visitors, figure: Callable[[str], None]
         assert abs(share - weight) <= SHARE_POINTS_MAX
 
 
-def at_weight(place: Place, weight: int) -> bool:
+def at_weight(place: Environment, weight: int) -> bool:
     """Whether the canary's status says so."""
     return bool(place.status("podinfo").get("canaryWeight") == weight)
 
@@ -77,7 +77,7 @@ def total(seen: Counter[str]) -> int:
     return sum(seen.values())
 
 
-def check_promoted(place: Place) -> None:
+def check_promoted(place: Environment) -> None:
     """The primary runs the new image, the target nothing, and every step was told."""
     primary = place.get("deployment", "podinfo-primary")
     assert primary["spec"]["template"]["spec"]["containers"][0]["image"].endswith(NEW)

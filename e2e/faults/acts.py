@@ -11,10 +11,10 @@ from typing import Any
 
 from aiohttp import web
 
-from e2e.faults.cast import INTERVAL, KINDS, STUCK
-from e2e.faults.play import Fault, Play, encoded, restart
+from e2e.environment import until
+from e2e.faults.releases import INTERVAL, KINDS, STUCK
+from e2e.faults.scenario import Fault, Scenario, encoded, restart
 from e2e.parts import faketime
-from e2e.place import until
 from e2e.stage import manifests
 from pyflagger.objects import Obj
 
@@ -32,11 +32,11 @@ SETTLE_SECONDS = 3.0
 CLOCK = "{folder}/faketime-"
 
 
-def nothing(play: Play) -> None:
+def nothing(play: Scenario) -> None:
     """The calm run, that others are compared with."""
 
 
-def killed(play: Play) -> None:
+def killed(play: Scenario) -> None:
     """kill -9 after each write: carried out, but the operator never hears of it."""
     operator = play.operators[0]
     play.api.on_write = lambda: restart(operator)
@@ -45,7 +45,7 @@ def killed(play: Play) -> None:
     play.notes = f"killed {len(play.api.writes)} times"
 
 
-def api_server_killed(play: Play) -> None:
+def api_server_killed(play: Scenario) -> None:
     """The API server is away for a while."""
     server = play.stage.plane.api
     assert server.process is not None
@@ -56,7 +56,7 @@ def api_server_killed(play: Play) -> None:
     play.stage.plane.wait()
 
 
-def compacted(play: Play) -> None:
+def compacted(play: Scenario) -> None:
     """What was watched is cut off; etcd forgets; a fresh API server knows nothing older: 410 for every watch."""
     play.api.deaf = True
     play.sever()
@@ -75,14 +75,14 @@ def compacted(play: Play) -> None:
     play.notes += f", {play.api.statuses.get(410, 0)} answers of 410"
 
 
-def cut(play: Play) -> None:
+def cut(play: Scenario) -> None:
     """Every watch breaks off in the middle of an object, again and again."""
     play.api.cut_after = 2
     play.until_over()
     play.api.cut_after = 0
 
 
-def throttled(play: Play) -> None:
+def throttled(play: Scenario) -> None:
     """Every second call, watches too, is refused with 429 and Retry-After."""
     numbers = iter(range(1_000_000))
 
@@ -95,14 +95,14 @@ def throttled(play: Play) -> None:
     play.notes = f"{play.api.statuses.get(429, 0)} answers of 429"
 
 
-def slow(play: Play) -> None:
+def slow(play: Scenario) -> None:
     """Each call takes half a second longer."""
     play.api.delay = 0.5
     play.until_over()
     play.api.delay = 0.0
 
 
-def lying(play: Play) -> None:
+def lying(play: Scenario) -> None:
     """Every watch is told that its version is gone, whatever it is."""
 
     def refuse(request: web.Request) -> tuple[int, dict[str, str]] | None:
@@ -116,7 +116,7 @@ def lying(play: Play) -> None:
     play.notes = f"{play.api.statuses.get(410, 0)} answers of 410 in {LYING_SECONDS:g} s"
 
 
-def conflicts(play: Play) -> None:
+def conflicts(play: Scenario) -> None:
     """Somebody else edits everything, every second."""
     numbers = iter(range(1_000_000))
 
@@ -135,7 +135,7 @@ def conflicts(play: Play) -> None:
     play.until_over(1.0, edit)
 
 
-def overlooked(play: Play) -> None:
+def overlooked(play: Scenario) -> None:
     """The primary's controller forgets that a rollout began, and counts no deadline.
 
     It is so for good when somebody else writes to the Deployment between the new ReplicaSet and the note of it.
@@ -146,7 +146,7 @@ def overlooked(play: Play) -> None:
         play.patch("deployments", f"{primary}/status", {"status": {"conditions": [done]}})
 
 
-def no_metrics(play: Play) -> None:
+def no_metrics(play: Scenario) -> None:
     """Prometheus is away for three ticks."""
     play.metrics.deaf = True
     time.sleep(TICKS * INTERVAL)
@@ -158,7 +158,7 @@ def stepped(seconds: int) -> Fault:
     name = f"clock stepped by {'+' if seconds > 0 else '-'}1 h"
     file = f"{CLOCK}{seconds}"
 
-    def act(play: Play) -> None:
+    def act(play: Scenario) -> None:
         Path(file.format(folder=play.stage.folder)).write_text(f"{seconds:+d}\n")
 
     environ = {
@@ -171,7 +171,7 @@ def stepped(seconds: int) -> Fault:
     return Fault(name, act, environ=environ)
 
 
-def leader_killed(play: Play) -> None:
+def leader_killed(play: Scenario) -> None:
     """The leader dies; the other takes over when the Lease has run out."""
     leader = play.holder()
     process = play.operators[0].process
@@ -182,7 +182,7 @@ def leader_killed(play: Play) -> None:
     until(lambda: play.holder() != leader, play.holder, 90)
 
 
-def leader_stopped(play: Play) -> None:
+def leader_stopped(play: Scenario) -> None:
     """The leader is stopped, loses the Lease unawares, and goes on: it must not write any more."""
     leader = play.holder()
     first = play.operators[0]
@@ -194,22 +194,22 @@ def leader_stopped(play: Play) -> None:
     play.notes = f"the old leader ended with status {first.process.wait(30)}"
 
 
-def disk_full(play: Play) -> None:
+def disk_full(play: Scenario) -> None:
     """Its log cannot be written to from the beginning on."""
 
 
-def rotated(play: Play) -> None:
+def rotated(play: Scenario) -> None:
     """A Secret of the target changes: what was judged so far was judged with another one."""
     for name in play.apps:
         play.patch("secrets", f"{name}-env", {"data": {"WORD": encoded("second")}})
 
 
-def deleted(play: Play) -> None:
+def deleted(play: Scenario) -> None:
     """The namespace is deleted with everything in it."""
     play.stage.plane.ask("DELETE", f"/api/v1/namespaces/{play.namespace}")
 
 
-def upgraded(play: Play) -> None:
+def upgraded(play: Scenario) -> None:
     """Our kinds are changed, three times."""
     for number in range(3):
         play.stage.apply(*(_with_field(definition, f"later{number}") for definition in manifests("crds")))

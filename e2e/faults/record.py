@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from e2e.evidence import epoch
-from e2e.faults.cast import INTERVAL, STEPS
+from e2e.faults.releases import INTERVAL, STEPS
 from pyflagger.objects import Obj
 
 WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"

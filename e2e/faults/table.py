@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from e2e.faults.play import Row
+from e2e.faults.scenario import Row
 
 HEAD = (
     "fault",

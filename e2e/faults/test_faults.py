@@ -11,9 +11,9 @@ import pytest
 
 from e2e.faults import table
 from e2e.faults.acts import faults
-from e2e.faults.cast import Kind
-from e2e.faults.meddler import Loop
-from e2e.faults.play import Fault, Play, Row
+from e2e.faults.faulty_proxy import Loop
+from e2e.faults.releases import Kind
+from e2e.faults.scenario import Fault, Row, Scenario
 from e2e.stage import Stage
 
 AT_ONCE = 6
@@ -55,7 +55,7 @@ def _groups(fault: Fault) -> list[list[Kind]]:
 def _played(stage: Stage, loop: Loop, fault: Fault, kinds: list[Kind]) -> Played:
     began = time.monotonic()
     try:
-        rows = Play(stage, fault, loop, kinds).run()
+        rows = Scenario(stage, fault, loop, kinds).run()
     except Exception as error:
         return {(fault.name, kind.name): error for kind in kinds}
     finally:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.istio.cast import CAST, PLACE, objects
+from e2e.environment import Environment
+from e2e.istio.apps import CAST, PLACE, objects
 from e2e.istio.mesh import Mesh
-from e2e.place import Place
 from e2e.planes.conftest import at_once, gates, plays
+from e2e.planes.fixtures import Figure, ReleaseOf, Visited, peopled, releases, running
 from e2e.planes.gates import Gates
-from e2e.planes.house import Figure, ReleaseOf, Visited, peopled, releases, running
 from e2e.stage import Stage
 
 __all__ = ["at_once", "gates", "plays"]
@@ -25,7 +25,7 @@ def mesh(stage: Stage, figure: Figure) -> Iterator[Mesh]:
 
 
 @pytest.fixture(scope="session")
-def meshed(stage: Stage, mesh: Mesh, gates: Gates) -> Iterator[Place]:
+def meshed(stage: Stage, mesh: Mesh, gates: Gates) -> Iterator[Environment]:
     """All apps with their canaries."""
     apps = (obj for name in CAST for obj in objects(name, gates.url))
     with peopled(stage, PLACE, apps, "-mesh-provider", "istio") as place:
@@ -33,6 +33,6 @@ def meshed(stage: Stage, mesh: Mesh, gates: Gates) -> Iterator[Place]:
 
 
 @pytest.fixture
-def release_of(meshed: Place, mesh: Mesh, gates: Gates, figure: Figure) -> ReleaseOf:
+def release_of(meshed: Environment, mesh: Mesh, gates: Gates, figure: Figure) -> ReleaseOf:
     """The release of an app, once the app is initialised."""
     return releases(meshed, lambda name: Visited(mesh.raw if CAST[name].raw else mesh.url, chance=True), gates, figure)

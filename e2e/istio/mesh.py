@@ -15,9 +15,9 @@ import yaml
 
 from e2e.controlplane import Child
 from e2e.definitions import folder, modern
+from e2e.environment import until
 from e2e.istio.parts import MODULE, pilot
 from e2e.parts import envoy
-from e2e.place import until
 from e2e.stage import Stage
 from pyflagger.objects import Obj
 from pyflagger_sandbox.network.ingress import free_port

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from e2e.apps import IMAGE, smoke
-from e2e.istio.cast import PLACE, own
+from e2e.environment import Environment, until
+from e2e.istio.apps import PLACE, own
 from e2e.istio.mesh import GATEWAY, Mesh
-from e2e.place import Place, until
-from e2e.planes import plays
-from e2e.planes.cast import BAD, LABELS, NEW, OLD, host
+from e2e.planes import scenarios
+from e2e.planes.apps import BAD, LABELS, NEW, OLD, host
 from e2e.planes.conftest import AtOnce
-from e2e.planes.house import ReleaseOf
+from e2e.planes.fixtures import ReleaseOf
 from e2e.planes.release import SHARE_POINTS_MAX, Release, settle
 from e2e.visitors import Visitors, asked
 from pyflagger.objects import Obj
@@ -40,19 +40,19 @@ def shown(*abilities: str) -> pytest.MarkDecorator:
 )
 def test_a_good_release(name: str, at_once: AtOnce) -> None:
     """Promoted: at each weight its share of the visits, and no visit failed."""
-    at_once(lambda release: plays.good(release, WEIGHTS[release.name]))
+    at_once(lambda release: scenarios.good(release, WEIGHTS[release.name]))
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=shown("ab")) for name in TESTERS])
 def test_testers_alone_meet_the_canary(name: str, at_once: AtOnce) -> None:
     """A/B: by a header and by a cookie among others."""
-    at_once(lambda release: plays.testers_alone(release, [TESTERS[release.name]], [OTHERS, {}]))
+    at_once(lambda release: scenarios.testers_alone(release, [TESTERS[release.name]], [OTHERS, {}]))
 
 
 def test_a_bad_release(release_of: ReleaseOf) -> None:
     """Taken back by what the gateway counted."""
     release = release_of("istio-bad")
-    plays.bad(release, BAD)
+    scenarios.bad(release, BAD)
     told = release.place.said(release.name)
     assert "failed checks threshold reached" in told and " < 99" in told
 
@@ -60,33 +60,33 @@ def test_a_bad_release(release_of: ReleaseOf) -> None:
 @shown("testers")
 def test_testers_beside_weights(release_of: ReleaseOf) -> None:
     """By a header, while the weight is 20."""
-    plays.testers_beside_weights(release_of("istio-testers"), TESTERS["istio-header"], OTHERS)
+    scenarios.testers_beside_weights(release_of("istio-testers"), TESTERS["istio-header"], OTHERS)
 
 
 @shown("blue_green")
 def test_blue_green(release_of: ReleaseOf) -> None:
     """Nobody meets the new version before it is promoted, and everybody after."""
-    plays.blue_green(release_of("istio-blue"))
+    scenarios.blue_green(release_of("istio-blue"))
 
 
 @shown("affinity")
 def test_a_visitor_stays_with_a_version(release_of: ReleaseOf) -> None:
     """Both cookies."""
-    plays.sticky(release_of("istio-sticky"), 10)
+    scenarios.sticky(release_of("istio-sticky"), 10)
 
 
 @shown("mirror_steps")
 def test_copies_beside_weights(release_of: ReleaseOf) -> None:
     """Of all requests, and then none."""
     release = release_of("istio-mirror")
-    plays.copies_beside_weights(release, lambda: mirrored(release))
+    scenarios.copies_beside_weights(release, lambda: mirrored(release))
 
 
 @shown("mirror")
 def test_copies_of_blue_green(release_of: ReleaseOf, figure: Callable[[str], None]) -> None:
     """Of as many requests as asked for."""
     release = release_of("istio-mirror-blue")
-    share = plays.copies_of_blue_green(release, 50)
+    share = scenarios.copies_of_blue_green(release, 50)
     figure(f"{release.name}: mirrorWeight 50: {share:.2f} % of the visits were copied, none was answered by the canary")
 
 
@@ -101,7 +101,7 @@ def test_a_delegated_route(release_of: ReleaseOf) -> None:
     spec = release.place.get("virtualservice", release.name)["spec"]
     assert "hosts" not in spec and "gateways" not in spec
     release.proxy += "/podinfo"
-    plays.good(release, (10, 30))
+    scenarios.good(release, (10, 30))
     assert asked(release.proxy, host(release.name), "/other").status == 404
 
 
@@ -120,7 +120,7 @@ def test_a_skipped_analysis(release_of: ReleaseOf) -> None:
 
 
 @shown("revert")
-def test_a_canary_is_deleted(release_of: ReleaseOf, meshed: Place) -> None:
+def test_a_canary_is_deleted(release_of: ReleaseOf, meshed: Environment) -> None:
     """Service and route that were the user's are as they were, and lead to the target; nobody is lost on the way."""
     release = release_of("istio-reverted")
     with release.visitors() as visitors:
@@ -186,7 +186,7 @@ def test_connections_that_nobody_looks_into(release_of: ReleaseOf, figure: Calla
     until(lambda: set(connections(release.proxy, 20)) == {NEW})
 
 
-def test_what_the_objects_bear(meshed: Place) -> None:
+def test_what_the_objects_bear(meshed: Environment) -> None:
     """What `spec.service.apex` says, the primary behind the apex, and ports where they are discovered."""
     meshed.wait("istio", "Succeeded")
     for field, words in LABELS.items():
@@ -198,7 +198,7 @@ def test_what_the_objects_bear(meshed: Place) -> None:
     assert [each["destination"]["port"]["number"] for each in spec["http"][0]["route"]] == [9898, 9898]
 
 
-def test_the_services_port_changes(meshed: Place, mesh: Mesh) -> None:
+def test_the_services_port_changes(meshed: Environment, mesh: Mesh) -> None:
     """After a release by weights: another port, and blue/green from then on, after a smoke test of the canary's."""
     meshed.wait("istio", "Succeeded")
     service = {"port": 80, "portName": "http-podinfo", "portDiscovery": None}
@@ -219,6 +219,6 @@ def test_the_services_port_changes(meshed: Place, mesh: Mesh) -> None:
     assert visitors.failed == []
 
 
-def test_nothing_was_refused(meshed: Place) -> None:
+def test_nothing_was_refused(meshed: Environment) -> None:
     """The rules of `kustomize/namespaced` are enough for all of it."""
     assert meshed.refused() == []

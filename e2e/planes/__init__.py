@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("e2e.planes.plays", "e2e.planes.release")
+pytest.register_assert_rewrite("e2e.planes.scenarios", "e2e.planes.release")

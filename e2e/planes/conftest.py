@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import pytest
 from _pytest.mark import ParameterSet
 
-from e2e.place import Place
-from e2e.planes.cast import CAST, PLACE, SHARED, objects, templates
+from e2e.environment import Environment
+from e2e.planes.apps import CAST, PLACE, SHARED, objects, templates
+from e2e.planes.fixtures import Figure, ReleaseOf, Visited, peopled, releases, running
 from e2e.planes.gates import Gates
-from e2e.planes.house import Figure, ReleaseOf, Visited, peopled, releases, running
 from e2e.planes.proxies import Proxies
 from e2e.planes.release import Release
 from e2e.stage import Stage
@@ -47,7 +47,7 @@ def gates() -> Iterator[Gates]:
 
 
 @pytest.fixture(scope="session")
-def cast(stage: Stage, proxies: Proxies, gates: Gates) -> Iterator[Place]:
+def cast(stage: Stage, proxies: Proxies, gates: Gates) -> Iterator[Environment]:
     """All apps with their canaries."""
     apps = (obj for name in CAST for obj in objects(name, gates.url))
     flags = ("-ingress-class", "contour", "-include-label-prefix", SHARED)
@@ -56,7 +56,7 @@ def cast(stage: Stage, proxies: Proxies, gates: Gates) -> Iterator[Place]:
 
 
 @pytest.fixture
-def release_of(cast: Place, proxies: Proxies, gates: Gates, figure: Figure) -> ReleaseOf:
+def release_of(cast: Environment, proxies: Proxies, gates: Gates, figure: Figure) -> ReleaseOf:
     """The release of an app, once the app is initialised."""
     urls = {"traefik": proxies.traefik, "envoy": proxies.envoy, "ingress": cast.stage.places["ingress"]}
 

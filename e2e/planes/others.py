@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from e2e import apps
-from e2e.planes.cast import ADMIN, OLD, host
+from e2e.planes.apps import ADMIN, OLD, host
 from e2e.planes.proxies import ADMIN_PORT, NAMESPACE
 from pyflagger.objects import Obj
 

@@ -12,8 +12,8 @@ import urllib.request
 
 from e2e.controlplane import Child
 from e2e.definitions import of_proxies
+from e2e.environment import until
 from e2e.parts import contour, envoy
-from e2e.place import until
 from e2e.stage import Stage
 from pyflagger.objects import Obj
 from pyflagger_sandbox.network.ingress import OBSERVED, find, free_port

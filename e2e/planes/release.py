@@ -12,8 +12,8 @@ from http import HTTPStatus
 from types import MappingProxyType
 
 from e2e import apps
-from e2e.place import Place, until
-from e2e.planes.cast import NEW, OLD, host
+from e2e.environment import Environment, until
+from e2e.planes.apps import NEW, OLD, host
 from e2e.planes.gates import Gates
 from e2e.visitors import Visitors, asked
 from pyflagger.objects import Obj
@@ -43,7 +43,7 @@ class Release:
     def __init__(
         self,
         name: str,
-        place: Place,
+        place: Environment,
         proxy: str,
         gates: Gates,
         figure: Callable[[str], None],

@@ -23,9 +23,9 @@ from typing import Any
 import pytest
 
 from e2e import apps
-from e2e.place import Place, until
+from e2e.environment import Environment, until
 from e2e.planes import others
-from e2e.planes.cast import ADMIN, NEW, OLD, OTHER, host
+from e2e.planes.apps import ADMIN, NEW, OLD, OTHER, host
 from e2e.planes.gates import Gates
 from e2e.planes.others import CONTOUR, GATEWAY, OUTSIDE, PLACE, ROUTES, SECOND_HOST, Setup
 from e2e.planes.proxies import NAMESPACE, Proxies
@@ -68,7 +68,7 @@ class Outside(BaseHTTPRequestHandler):
 class Town:
     """The namespace of all set-ups, and the ways in to it."""
 
-    place: Place
+    place: Environment
     proxies: Proxies
     gates: Gates
     figure: Callable[[str], None]
@@ -302,7 +302,7 @@ def certificate(folder: Path, name: str) -> Obj:
     return {**head, "metadata": {"name": name}, "stringData": data}
 
 
-def furnish(place: Place, port: int, listener: Obj) -> None:
+def furnish(place: Environment, port: int, listener: Obj) -> None:
     """Everything that is there before any Canary; Contour's Gateway gets a second listener."""
     secure = json.dumps([{"op": "add", "path": "/spec/listeners/-", "value": listener}])
     plain = [others.chart(CONTOUR, OLD), others.chart(GATEWAY, OTHER_OLD)]
@@ -332,7 +332,7 @@ def town(stage: Stage, proxies: Proxies, gates: Gates, figure: Callable[[str], N
     server = ThreadingHTTPServer((OUTSIDE, 0), Outside)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     stage.define(*DEFINITIONS["reference"]())
-    place = Place(stage, PLACE)
+    place = Environment(stage, PLACE)
     try:
         place.operator("-min-interval", "1s", "-ingress-class", "contour")
         furnish(place, server.server_address[1], proxies.listener(others.secured().name))

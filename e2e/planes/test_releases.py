@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from e2e.environment import Environment, until
 from e2e.history import History
-from e2e.place import Place, until
-from e2e.planes import plays
-from e2e.planes.cast import ADMIN, BAD, CAST, NEW, OLD, SLOW
+from e2e.planes import scenarios
+from e2e.planes.apps import ADMIN, BAD, CAST, NEW, OLD, SLOW
 from e2e.planes.conftest import AtOnce, shows
-from e2e.planes.house import ReleaseOf
+from e2e.planes.fixtures import ReleaseOf
 from e2e.planes.release import Release, settle
 from pyflagger.objects import Obj, part
 
@@ -31,7 +31,7 @@ PREFIX = "nginx.ingress.kubernetes.io"
 
 
 @pytest.fixture(scope="module")
-def ingresses(cast: Place) -> History:
+def ingresses(cast: Environment) -> History:
     """What becomes of all Ingresses."""
     return History(cast, "ingresses")
 
@@ -52,7 +52,7 @@ def test_a_good_release(name: str, at_once: AtOnce) -> None:
     """Promoted: at each weight its share of the visits, none failed; a mirror that the proxy would break on is left."""
 
     def play(release: Release) -> None:
-        plays.good(release, WEIGHTS[release.name])
+        scenarios.good(release, WEIGHTS[release.name])
         told = "Traffic mirroring is not supported" in release.place.said(release.name)
         assert told == bool(CAST[release.name].analysis.get("mirror"))
 
@@ -97,10 +97,10 @@ def test_further_ports(name: str, at_once: AtOnce) -> None:
 @pytest.mark.parametrize("name", FAULTY)
 def test_a_bad_release(name: str, at_once: AtOnce) -> None:
     """Taken back by what the proxy's own counters say: the old version alone answers, and well."""
-    at_once(lambda release: plays.bad(release, FAULTY[release.name]))
+    at_once(lambda release: scenarios.bad(release, FAULTY[release.name]))
 
 
-def test_a_life(cast: Place, release_of: ReleaseOf, ingresses: History) -> None:
+def test_a_life(cast: Environment, release_of: ReleaseOf, ingresses: History) -> None:
     """Bad, back to what is promoted, bad again, good at last: each told apart, the primary touched by the last only.
 
     The Ingress beside the user's is marked as a canary's at any time, so ingress-nginx's admission would let both be,
@@ -137,11 +137,11 @@ def marked(ingress: Obj) -> tuple[str | None, str | None]:
 @pytest.mark.parametrize("name", shows("blue_green", BLUE_GREEN))
 def test_blue_green(name: str, at_once: AtOnce) -> None:
     """Nobody meets the new version before it is promoted, and everybody after."""
-    at_once(plays.blue_green)
+    at_once(scenarios.blue_green)
 
 
 @pytest.mark.shows("nginx", "revert")
-def test_a_canary_is_deleted(cast: Place, release_of: ReleaseOf, ingresses: History) -> None:
+def test_a_canary_is_deleted(cast: Environment, release_of: ReleaseOf, ingresses: History) -> None:
     """With `revertOnDeletion` the target serves again, what it served before, and nobody is lost on the way."""
     release = release_of("nginx-reverted")
     with release.visitors() as visitors:

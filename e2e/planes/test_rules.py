@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
-from e2e.planes import plays
+from e2e.planes import scenarios
 from e2e.planes.conftest import AtOnce, shows
 from e2e.planes.release import Release
 
@@ -33,7 +33,7 @@ NO_TESTERS: Sequence[Mapping[str, str]] = (
 @pytest.mark.parametrize("name", shows("testers", ("gateway-testers", "contour-testers", "nginx-testers")))
 def test_testers_beside_weights(name: str, at_once: AtOnce) -> None:
     """All of them meet the canary while others meet it by its weight; the old version again when it is taken back."""
-    at_once(lambda release: plays.testers_beside_weights(release, INSIDER, {"x-canary": "outsider"}))
+    at_once(lambda release: scenarios.testers_beside_weights(release, INSIDER, {"x-canary": "outsider"}))
 
 
 @pytest.mark.parametrize("name", shows("ab", TESTERS))
@@ -42,7 +42,7 @@ def test_testers_alone_meet_the_canary(name: str, at_once: AtOnce) -> None:
 
     def play(release: Release) -> None:
         meant = TESTERS[release.name]
-        plays.testers_alone(release, meant, (headers for headers in NO_TESTERS if headers not in meant))
+        scenarios.testers_alone(release, meant, (headers for headers in NO_TESTERS if headers not in meant))
 
     at_once(play)
 
@@ -60,7 +60,7 @@ def mirrored(release: Release) -> bool:
 
 
 PLAYS: Mapping[str, Callable[[Release], object]] = {
-    "gateway-sticky": lambda release: plays.sticky(release, 20),
-    "mirror": lambda release: plays.copies_beside_weights(release, lambda: mirrored(release)),
-    "mirror-blue": plays.copies_of_blue_green,
+    "gateway-sticky": lambda release: scenarios.sticky(release, 20),
+    "mirror": lambda release: scenarios.copies_beside_weights(release, lambda: mirrored(release)),
+    "mirror-blue": scenarios.copies_of_blue_green,
 }

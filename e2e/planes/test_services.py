@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.place import Place
-from e2e.planes import plays
-from e2e.planes.cast import LABELS, OLD, OTHER, PRIVATE, SHARED, another_service
+from e2e.environment import Environment
+from e2e.planes import scenarios
+from e2e.planes.apps import LABELS, OLD, OTHER, PRIVATE, SHARED, another_service
 from e2e.planes.conftest import AtOnce, shows
 from e2e.planes.release import Release
 from pyflagger.api.names import TOOLKIT_ANNOTATIONS as NOT_FOR_FLUX
@@ -29,14 +29,14 @@ def test_a_smoke_test_before_blue_green(name: str, at_once: AtOnce) -> None:
             assert set(visitors.count()) == {OLD}
         release.none_lost(visitors)
         pods = [f"app={release.name}{end}" for end in ("", "-primary")]
-        plays.blue_green(release, lambda: asked.extend(release.requests(each, "version") for each in pods))
+        scenarios.blue_green(release, lambda: asked.extend(release.requests(each, "version") for each in pods))
         assert "Pre-rollout check smoke passed" in release.place.said(release.name)
         assert asked[0] >= 1 and asked[1] == 0
 
     at_once(play)
 
 
-def test_what_a_service_of_another_name_bears(cast: Place) -> None:
+def test_what_a_service_of_another_name_bears(cast: Environment) -> None:
     """The user's own: it leads to the primary, at its port and the Canary's; its labels stay, Flux leaves it alone."""
     name = "services-blue"
     cast.wait(name, "Succeeded")
@@ -50,7 +50,7 @@ def test_what_a_service_of_another_name_bears(cast: Place) -> None:
     assert sorted(ports) == [(80, 9898), (9898, 9898)]
 
 
-def test_what_primaries_have_of_their_targets(cast: Place) -> None:
+def test_what_primaries_have_of_their_targets(cast: Environment) -> None:
     """Labels of the prefix that the operator was told, those too that were new at a promotion."""
     name = "services-blue"
     cast.wait(name, "Succeeded")

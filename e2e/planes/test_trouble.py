@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from e2e.place import Place
-from e2e.planes.cast import CAST, LABELS
+from e2e.environment import Environment
+from e2e.planes.apps import CAST, LABELS
 from e2e.planes.conftest import AtOnce
-from e2e.planes.house import ReleaseOf
+from e2e.planes.fixtures import ReleaseOf
 from e2e.planes.release import Release, settle
 
 ROUTES = {
@@ -20,7 +20,7 @@ ROUTES = {
 
 
 @pytest.mark.parametrize("name", ("traefik", "gateway", "contour"))
-def test_what_the_route_bears(name: str, cast: Place) -> None:
+def test_what_the_route_bears(name: str, cast: Environment) -> None:
     """Labels and annotations of `spec.service.apex`; with Contour the class that the operator was told."""
     route = cast.get(ROUTES[CAST[name].way.provider][0], name)
     for field, asked in LABELS.items():
@@ -28,7 +28,7 @@ def test_what_the_route_bears(name: str, cast: Place) -> None:
     assert route["spec"].get("ingressClassName") == ("contour" if name == "contour" else None)
 
 
-def test_a_gateway_that_does_not_accept(cast: Place, release_of: ReleaseOf) -> None:
+def test_a_gateway_that_does_not_accept(cast: Environment, release_of: ReleaseOf) -> None:
     """Bad input: named, with the data plane's own reason; nothing is split meanwhile; all goes on once it accepts."""
     release = release_of("gateway-closed")
     release.begin()
@@ -76,7 +76,7 @@ def uid(release: Release, kind: str) -> str:
     return release.place.kubectl("get", kind, release.name, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}")
 
 
-def test_who_says_that_it_knows_mirrors(cast: Place) -> None:
+def test_who_says_that_it_knows_mirrors(cast: Environment) -> None:
     """Traefik says of its class what it knows, and mirrors are not in it; Contour says nothing, and knows them."""
     listed = {
         name: {one["name"] for one in cast.get("gatewayclass", name)["status"].get("supportedFeatures") or ()}

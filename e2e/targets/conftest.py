@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import pytest
 
 from e2e.definitions import definitions
+from e2e.environment import Environment
 from e2e.history import History
-from e2e.place import Place
 from e2e.stage import Stage
-from e2e.targets.cast import KINDS, STORIES, house
+from e2e.targets.apps import KINDS, STORIES, house
 from e2e.targets.knative import Controller
 
 DEFINED = ("scaledobjects.keda.sh", "services.serving.knative.dev", "revisions.serving.knative.dev")
@@ -28,7 +28,7 @@ WATCHED = {
 class House:
     """Where one kind is played; `history` is that of what is released, or of what scales it."""
 
-    place: Place
+    place: Environment
     history: History
 
 
@@ -36,19 +36,19 @@ class House:
 def houses(stage: Stage) -> Iterator[Mapping[str, House]]:
     """By kind; everything initialized, and a new version out everywhere."""
     stage.define(*definitions(DEFINED))
-    places = {kind: Place(stage, house(kind)) for kind in KINDS}
+    places = {kind: Environment(stage, house(kind)) for kind in KINDS}
     knative = Controller(places["knative"])
     knative.start()
     try:
         with ThreadPoolExecutor() as hands:
             found = list(hands.map(lambda kind: _open(kind, places[kind]), KINDS))
             yield dict(zip(KINDS, found, strict=True))
-            list(hands.map(Place.close, places.values()))
+            list(hands.map(Environment.close, places.values()))
     finally:
         knative.stop()
 
 
-def _open(kind: str, place: Place) -> House:
+def _open(kind: str, place: Environment) -> House:
     place.operator("-min-interval", "1s")
     history = History(place, WATCHED[kind])
     for story in STORIES:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from e2e.place import LOOK_SECONDS, Place
+from e2e.environment import LOOK_SECONDS, Environment
 from pyflagger.objects import Obj
 
 GROUP = "/apis/serving.knative.dev/v1"
@@ -19,7 +19,7 @@ MERGE = "application/merge-patch+json"
 class Controller:
     """Looks after the Knative Services of a place while it runs."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Environment) -> None:
         self._ask, self._root = place.stage.plane.ask, f"{GROUP}/namespaces/{place.namespace}"
         self._gone = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)

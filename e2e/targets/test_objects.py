@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from e2e.definitions import definitions
-from e2e.place import Place
-from e2e.targets.cast import released
+from e2e.environment import Environment
+from e2e.targets.apps import released
 from pyflagger.api.canary import Canary
 from pyflagger.api.parse import parse_canary
 from pyflagger.objects import Create, Obj, Patch, merge_apply
@@ -54,7 +54,7 @@ OVERRIDES: Obj = {
 }
 
 
-def canary(place: Place, more: Obj) -> Canary:
+def canary(place: Environment, more: Obj) -> Canary:
     """As the server has it."""
     place.apply(
         released("web", "good", ("apps/v1", "Deployment"), "nginx", {"iterations": 1}, autoscalerRef=REF | more)
@@ -63,7 +63,7 @@ def canary(place: Place, more: Obj) -> Canary:
 
 
 @pytest.mark.parametrize("more", [{}, OVERRIDES], ids=["as the user's", "overridden"])
-def test_everything_that_a_scaled_object_says(place: Place, more: Obj) -> None:
+def test_everything_that_a_scaled_object_says(place: Environment, more: Obj) -> None:
     """Valid as it is made and as it is changed; what KEDA's defaults add is nothing to mend."""
     place.stage.define(*definitions((KIND,)))
     place.apply({"apiVersion": REF["apiVersion"], "kind": REF["kind"], "metadata": {"name": "web"}, "spec": EVERYTHING})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from e2e.apps import IMAGE
-from e2e.place import Place, until
-from e2e.targets.cast import BAD, DELETED, FLOOR, GOOD, NEW, OLD
+from e2e.environment import Environment, until
+from e2e.targets.apps import BAD, DELETED, FLOOR, GOOD, NEW, OLD
 from e2e.targets.conftest import House
 from pyflagger.objects import Obj, part
 
@@ -40,21 +40,21 @@ def split(obj: Obj) -> tuple[int, ...]:
     return tuple(entry["percent"] for entry in obj["spec"]["traffic"] if "percent" in entry)
 
 
-def rolled_back(place: Place, name: str, why: str) -> None:
+def rolled_back(place: Environment, name: str, why: str) -> None:
     """The canary failed, at no weight, and said why."""
     status = place.wait(name, "Failed")
     assert status["canaryWeight"] == 0
     assert why in place.said(name)
 
 
-def deleted(place: Place, name: str) -> None:
+def deleted(place: Environment, name: str) -> None:
     """Delete a Canary whose release is under way, and wait for all that is the operator's to be gone."""
     place.wait(name, "Progressing")
     place.kubectl("delete", "canary", name, "--timeout=60s")
     assert "Terminated canary" in place.said(name)
 
 
-def gone(place: Place, *objects: str) -> None:
+def gone(place: Environment, *objects: str) -> None:
     """The garbage collector has taken them."""
     until(lambda: not place.kubectl("get", *objects, "--ignore-not-found"), lambda: place.kubectl("get", *objects))
 

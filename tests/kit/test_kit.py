@@ -167,7 +167,7 @@ class Eager(Toy):
         return self.set(canary, live, Route(90, 10), options) if missing else super().reconcile(canary, live, options)
 
 
-class Meddler(Toy):
+class FaultyProxy(Toy):
     """Changes an object of the user's."""
 
     THEIRS = Ref("v1", "ConfigMap", "test", "theirs")
@@ -211,7 +211,7 @@ BROKEN: dict[type[Toy], str] = {
     Drawer: "keeps visitors where they were",
     Lingerer: "pins testers",
     Eager: "starts with everybody on the primary",
-    Meddler: "leaves the users objects alone",
+    FaultyProxy: "leaves the users objects alone",
 }
 USERS: Obj = {
     "apiVersion": "v1",

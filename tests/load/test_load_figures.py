@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench.place import OPERATOR
+from bench.environment import OPERATOR
 from bench.process import quantile
 from bench.report import Figure
 from bench.witness import WEIGHT, Request, Witness, bill, crooked, first_step, gaps

@@ -10,9 +10,9 @@ from unittest.mock import patch
 from pyflagger.core.case import Case
 from pyflagger.objects import Obj
 from stage import manifests
-from stage.casts import daemonset, iterated, plain
 from stage.routes import accept, definitions
 from stage.stage import Stage
+from stage.targets import daemonset, iterated, plain
 from stage.visitors import Visitors
 
 PODS_TAKE = 5.0

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from pyflagger.objects import Obj
-from stage.casts import daemonset
 from stage.manifests import canary, deployment, image, ingress, settings
 from stage.stage import Stage
+from stage.targets import daemonset
 
 pytestmark = pytest.mark.looptime
 

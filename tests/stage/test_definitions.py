@@ -139,7 +139,7 @@ async def test_a_round_counts_on_after_a_restart(definitions: Sequence[Obj]) -> 
     for _ in range(3):
         await play.stage.clock.sleep(2.5)
         play.mortal.dead.set()
-        play.mortal = test_kill.Mortal(play.stage, None, True)
+        play.mortal = test_kill.Killable(play.stage, None, True)
         await test_kill.awake(play.stage, play.mortal).start()
     await play.weight(50)
     assert play.stage.clock.now() - begun < 12

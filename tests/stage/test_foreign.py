@@ -9,10 +9,10 @@ import pytest
 from pyflagger.api import names
 from pyflagger.objects import Delete, Obj, Patch, Ref
 from pyflagger.operator.act.render import Renderer
-from stage.casts import plain
 from stage.manifests import canary, image, ingress, scaler
 from stage.routes import definitions, main_kind
 from stage.stage import MERGE, Stage, path_of
+from stage.targets import plain
 
 pytestmark = pytest.mark.looptime
 

@@ -9,8 +9,8 @@ import pytest
 
 from pyflagger.kube.errors import NotFound
 from pyflagger.objects import Obj
+from stage.killable import Killable, awake
 from stage.manifests import canary, deployment, ingress, settings
-from stage.mortal import Mortal, awake
 from stage.stage import Stage
 from stage.test_kill import Play
 
@@ -215,7 +215,7 @@ class Given(Play):
     async def play(self, *more: Obj) -> tuple[list[Obj], list[str]]:
         """What there is of Services in the end, and what was told."""
         self.stage = await begun(*more, operator=False)
-        self.mortal = Mortal(self.stage, self.fatal, self.heard)
+        self.mortal = Killable(self.stage, self.fatal, self.heard)
         await awake(self.stage, self.mortal).start()
         self._successor = asyncio.ensure_future(self._succeed())
         await phase(self.stage, "Initialized")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pyflagger.kube.client import NotFound
+from stage.killable import image_of
 from stage.manifests import analysis, image, scaler
-from stage.mortal import image_of
 from stage.stage import Stage, path_of
 from stage.story import Story
 from stage.test_kill import NEW, NEWER, Play

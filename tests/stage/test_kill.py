@@ -12,8 +12,8 @@ import pytest
 from pyflagger.kube.resources import CANARIES, CONFIG_MAPS, DEPLOYMENTS, SERVICES
 from pyflagger.objects import Obj, Resource
 from pyflagger.wire import HttpAnswer, HttpRequest
+from stage.killable import INGRESSES, Killable, Seen, Witness, awake, image_of
 from stage.manifests import INTERVAL, MAX, STEP, canary, deployment, image, ingress, settings
-from stage.mortal import INGRESSES, Mortal, Seen, Witness, awake, image_of
 from stage.stage import OURS, Stage, healthy, vector
 
 NEW, NEWER, STUCK = (image("shop", version) for version in ("2", "3", "brokenprimary"))
@@ -34,7 +34,7 @@ class Play:
         self.success = "100"
         self.parts: dict[str, Any] = {}
         """Further kinds and controllers of the stage."""
-        self.mortal: Mortal
+        self.mortal: Killable
 
     async def answer(self, request: HttpRequest) -> HttpAnswer:
         """Prometheus, as long as the story wants it well."""
@@ -59,20 +59,20 @@ class Play:
         for obj in (*more, settings("shop"), self.target(), ingress("shop"), self.canary()):
             await stage.create(obj)
         if initialized:
-            first = Mortal(stage, None, True)
+            first = Killable(stage, None, True)
             await awake(stage, first).start()
             await self.phase("Initialized")
             await stage.clock.sleep(1)
             first.dead.set()
         await self.witness.start()
-        self.mortal = Mortal(stage, self.fatal, self.heard)
+        self.mortal = Killable(stage, self.fatal, self.heard)
         await awake(stage, self.mortal).start()
         self._successor = asyncio.ensure_future(self._succeed())
 
     async def _succeed(self) -> None:
         await self.mortal.dead.wait()
         await self.stage.clock.sleep(1)
-        self.second = Mortal(self.stage, None, True)
+        self.second = Killable(self.stage, None, True)
         await awake(self.stage, self.second).start()
 
     async def phase(self, *wanted: str) -> None:

@@ -16,10 +16,10 @@ from pyflagger.kube.cache import Cache, Change
 from pyflagger.kube.resources import CANARIES, DEPLOYMENTS, SERVICES, resource_of
 from pyflagger.objects import Obj, Ref, Resource
 from pyflagger_sandbox.network.routes import KEDA
-from stage import manifests, twins
-from stage.casts import scaled_object
-from stage.mortal import image_of
+from stage import fakes, manifests
+from stage.killable import image_of
 from stage.routes import accept, definitions, main_kind
+from stage.targets import scaled_object
 from stage.test_deaf_ports import USERS, pods_ports
 from stage.test_kill import DEADLINE_SECONDS, NEW, Play
 from stage.test_scaled_by_people import HPA, PAUSE
@@ -191,7 +191,7 @@ class Scaled(Touched):
         self.kinds = (HPAS,) if kind == HPAS.kind else (SCALED_OBJECTS,)
         super().__init__(fatal, heard, autoscalerRef=HPA if kind == HPAS.kind else SCALED)
         if kind != HPAS.kind:
-            self.parts = {"definitions": KEDA, "controllers": (twins.KEDA,)}
+            self.parts = {"definitions": KEDA, "controllers": (fakes.KEDA,)}
 
     def scaler(self) -> Obj:
         """The target's."""

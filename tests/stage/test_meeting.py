@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from pyflagger.objects import Obj
-from stage.casts import plain
+from stage.killable import WEIGHT, Killable, awake
 from stage.manifests import canary, image, scaler
-from stage.mortal import WEIGHT, Mortal, awake
 from stage.routes import definitions, main_kind
 from stage.stage import MERGE, Stage, path_of
+from stage.targets import plain
 
 pytestmark = pytest.mark.looptime
 
@@ -220,7 +220,7 @@ async def test_killed_after_every_write_behind_one_ingress(heard: bool) -> None:
     while True:
         place = Mall()
         await place.begin(operator=False, together=True)
-        mortal = Mortal(place.stage, fatal, heard)
+        mortal = Killable(place.stage, fatal, heard)
         await awake(place.stage, mortal).start()
         first = asyncio.ensure_future(mortal.dead.wait())
         ready = asyncio.ensure_future(place.until("orders", "Initialized"))
@@ -228,7 +228,7 @@ async def test_killed_after_every_write_behind_one_ingress(heard: bool) -> None:
         over = ready.done()
         if not over:
             await place.stage.clock.sleep(1)
-            await awake(place.stage, Mortal(place.stage, None, True)).start()
+            await awake(place.stage, Killable(place.stage, None, True)).start()
         await ready
         await place.until("front", "Initialized")
         owners = await place.owners()

@@ -11,10 +11,10 @@ import pytest
 
 from pyflagger.objects import Obj
 from pyflagger.wire import HttpAnswer, HttpRequest
-from stage import casts
-from stage.casts import daemonset, iterated, plain
+from stage import targets
 from stage.manifests import analysis, canary, image, ingress, scaler
 from stage.stage import MERGE, Stage, healthy, vector
+from stage.targets import daemonset, iterated, plain
 from stage.visitors import Visitors
 
 pytestmark = pytest.mark.looptime
@@ -256,7 +256,7 @@ async def test_deleting_a_canary_with_slow_pods() -> None:
 
 async def test_a_scaled_object_stays_unpaused_after_a_failure() -> None:
     """A new revision after a failed release begins, and the primary's ScaledObject never inherits the pause."""
-    report, cast = Report(), casts.KEDA
+    report, cast = Report(), targets.KEDA
     report.bad = True
     await report.begin(*cast.objects, cast.canary, definitions=cast.definitions, controllers=cast.controllers)
     await report.image("2")

@@ -6,9 +6,9 @@ import pytest
 
 from pyflagger.objects import Obj
 from pyflagger_sandbox.network.routes import KEDA as DEFINITIONS
-from stage import manifests, twins
-from stage.casts import scaled_object
+from stage import fakes, manifests
 from stage.story import Story
+from stage.targets import scaled_object
 
 pytestmark = pytest.mark.looptime
 
@@ -22,7 +22,7 @@ async def begun(kind: str) -> Story:
     hpa = kind == "HorizontalPodAutoscaler"
     through = manifests.canary("shop")["spec"]["ingressRef"]
     story = Story("nginx", autoscalerRef=HPA if hpa else KEDA, ingressRef=through)
-    parts = {} if hpa else {"definitions": DEFINITIONS, "controllers": (twins.KEDA,)}
+    parts = {} if hpa else {"definitions": DEFINITIONS, "controllers": (fakes.KEDA,)}
     await story.stage.start(**parts)
     await story.stage.namespace("test")
     made = (manifests.settings("shop"), manifests.deployment("shop"), manifests.ingress("shop"), scaler(kind))

@@ -16,7 +16,7 @@ from pyflagger.kube.resources import CANARIES, CONFIG_MAPS, DEPLOYMENTS
 from pyflagger.objects import Obj
 from pyflagger.wire import HttpAnswer, HttpRequest
 from stage import manifests
-from stage.mortal import Mortal, awake
+from stage.killable import Killable, awake
 from stage.stage import Stage, healthy
 
 pytestmark = pytest.mark.looptime
@@ -38,7 +38,7 @@ class Shared:
         self.open = True
         self.breaches: list[str] = []
         self._fatal, self._heard = fatal, heard
-        self.mortal: Mortal
+        self.mortal: Killable
 
     async def _answer(self, request: HttpRequest) -> HttpAnswer:
         return HttpAnswer(403, b"closed") if "gate" in request.url and not self.open else await healthy(request)
@@ -56,7 +56,7 @@ class Shared:
         for resource in (DEPLOYMENTS, CONFIG_MAPS, CANARIES):
             await self.cache.wait(resource)
         self.cache.subscribe(self._saw)
-        self.mortal = Mortal(stage, self._fatal, self._heard)
+        self.mortal = Killable(stage, self._fatal, self._heard)
         await awake(stage, self.mortal).start()
         self._successor = asyncio.ensure_future(self._succeed())
         await self.phase("one", "Initialized")
@@ -67,7 +67,7 @@ class Shared:
     async def _succeed(self) -> None:
         await self.mortal.dead.wait()
         await self.stage.clock.sleep(1)
-        await awake(self.stage, Mortal(self.stage, None, True)).start()
+        await awake(self.stage, Killable(self.stage, None, True)).start()
 
     def _saw(self, change: Change) -> None:
         """Look at what each primary reads now."""

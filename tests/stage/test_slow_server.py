@@ -10,8 +10,8 @@ from pyflagger.api.defaults import HEARD_SECONDS
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest
 from pyflagger.operator.run import Operator
 from pyflagger_sandbox.apiserver.transport import InProcess
+from stage.killable import Witness
 from stage.manifests import INTERVAL, MAX, STEP, canary, deployment, image, ingress, settings
-from stage.mortal import Witness
 from stage.stage import Stage
 
 pytestmark = pytest.mark.looptime

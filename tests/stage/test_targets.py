@@ -9,10 +9,10 @@ import pytest
 
 from pyflagger.objects import Obj
 from pyflagger.wire import HttpAnswer, HttpRequest
-from stage.casts import CASTS, Cast
+from stage.killable import Killable, awake
 from stage.manifests import INTERVAL
-from stage.mortal import Mortal, awake
 from stage.stage import MERGE, Stage, healthy, path_of, vector
+from stage.targets import CASTS, Cast
 
 SECONDS = 400.0
 ENDS = {"good": "Succeeded", "bad": "Failed"}
@@ -24,7 +24,7 @@ class Play:
     def __init__(self, cast: Cast, story: str, fatal: int | None = None, heard: bool = True) -> None:
         self.cast, self.story, self._fatal, self._heard = cast, story, fatal, heard
         self.stage = Stage(self._answer)
-        self.mortal: Mortal
+        self.mortal: Killable
 
     async def _answer(self, request: HttpRequest) -> HttpAnswer:
         if self.story == "bad" and "/api/v1/query" in request.url and "vector" not in request.url:
@@ -42,7 +42,7 @@ class Play:
             path = "KnativeService" if obj["apiVersion"].startswith("serving") else obj["kind"]
             body = {**obj, "metadata": {**obj["metadata"], "namespace": "test"}}
             await stage.client.call("POST", path_of(path, "test"), body)
-        self.mortal = Mortal(stage, self._fatal, self._heard)
+        self.mortal = Killable(stage, self._fatal, self._heard)
         await awake(stage, self.mortal).start()
         successor = asyncio.ensure_future(self._succeed())
         await self.until("Initialized")
@@ -63,7 +63,7 @@ class Play:
     async def _succeed(self) -> None:
         await self.mortal.dead.wait()
         await self.stage.clock.sleep(1)
-        await awake(self.stage, Mortal(self.stage, None, True)).start()
+        await awake(self.stage, Killable(self.stage, None, True)).start()
 
     async def until(self, phase: str | None) -> None:
         """Wait for a phase; None: until the Canary is gone."""

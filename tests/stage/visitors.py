@@ -15,7 +15,7 @@ from typing import TypeVar
 from pyflagger.kube.cache import Cache, Change
 from pyflagger.kube.resources import SERVICES, learn
 from pyflagger.objects import Obj, Ref, Resource
-from stage.mortal import INGRESSES, WEIGHT
+from stage.killable import INGRESSES, WEIGHT
 from stage.routes import everybody, main_kind, shares
 from stage.stage import Stage
 

@@ -25,7 +25,7 @@ BODY_MAX = 64 << 20
 Done = TypeVar("Done")
 
 
-class Meddler:
+class FaultyProxy:
     """Stands before `upstream`; `port` is where. The switches are public, and may be set at any time."""
 
     def __init__(self, upstream: str, authority: Path | None = None) -> None:
@@ -170,10 +170,10 @@ class Loop:
         self._loop.close()
 
 
-def through(kubeconfig: Path, meddler: Meddler) -> Path:
-    """A kubeconfig of the same user that goes through a meddler."""
+def through(kubeconfig: Path, proxy: FaultyProxy) -> Path:
+    """A kubeconfig of the same user that goes through a proxy."""
     config = json.loads(kubeconfig.read_text())
-    config["clusters"][0]["cluster"] = {"server": meddler.url}
-    path = kubeconfig.with_name(f"{kubeconfig.name}-{meddler.port}")
+    config["clusters"][0]["cluster"] = {"server": proxy.url}
+    path = kubeconfig.with_name(f"{kubeconfig.name}-{proxy.port}")
     path.write_text(json.dumps(config))
     return path

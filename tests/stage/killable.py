@@ -1,6 +1,6 @@
 """An operator that dies after its n-th write, and what must hold whenever it does.
 
-`Mortal` stands between an operator and the world: once dead, no call of that operator ever returns, so it can do
+`Killable` stands between an operator and the world: once dead, no call of that operator ever returns, so it can do
 nothing more, as after SIGKILL. `Witness` watches the objects from outside and keeps what was seen.
 """
 
@@ -26,7 +26,7 @@ WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
 READS = ("GET", "HEAD")
 
 
-class Mortal:
+class Killable:
     """A Transport that dies with its `fatal`-th write: carried out, and the answer heard or not."""
 
     def __init__(self, stage: Stage, fatal: int | None, heard: bool) -> None:
@@ -125,6 +125,6 @@ def image_of(deployment: Obj) -> str:
     return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
-def awake(stage: Stage, mortal: Mortal) -> Operator:
+def awake(stage: Stage, mortal: Killable) -> Operator:
     """An operator that lives as long as its transport."""
     return Operator(stage.options, mortal, mortal, stage.clock)

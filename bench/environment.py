@@ -53,7 +53,7 @@ ACCOUNT_FOLDER = "/run/secrets/kubernetes.io/serviceaccount"
 
 
 @dataclass(frozen=True)
-class Place:
+class Environment:
     """A running place. `client` is the administrator's."""
 
     folder: Path
@@ -92,7 +92,7 @@ class Place:
 
 
 @asynccontextmanager
-async def place(without: Sequence[str] = ()) -> AsyncIterator[Place]:
+async def place(without: Sequence[str] = ()) -> AsyncIterator[Environment]:
     """A place while the block runs, its control plane without some of its controllers."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flagger-bench-")))
@@ -105,7 +105,7 @@ async def place(without: Sequence[str] = ()) -> AsyncIterator[Place]:
         transport = AiohttpTransport(await find(str(folder / "kubeconfig-admin"), "", clock), "bench")
         stack.push_async_callback(transport.close)
         metrics = await stack.enter_async_context(_metric_server())
-        made = Place(folder, plane, Client(transport, clock), metrics)
+        made = Environment(folder, plane, Client(transport, clock), metrics)
         await asyncio.to_thread(_install, plane, folder / "account")
         yield made
 

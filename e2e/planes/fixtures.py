@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from e2e.place import Place
+from e2e.environment import Environment
 from e2e.planes.gates import Gates
 from e2e.planes.release import Release
 from e2e.stage import Stage, manifests
@@ -49,9 +49,9 @@ def running(proxies: Proxies, what: str, figure: Figure) -> Iterator[Proxies]:
 
 
 @contextmanager
-def peopled(stage: Stage, namespace: str, objects: Iterable[Obj], *flags: str) -> Iterator[Place]:
+def peopled(stage: Stage, namespace: str, objects: Iterable[Obj], *flags: str) -> Iterator[Environment]:
     """A namespace with a load tester, an operator of its own, and these objects."""
-    place = Place(stage, namespace)
+    place = Environment(stage, namespace)
     try:
         place.operator("-min-interval", "1s", *flags)
         place.apply(*manifests("tester"), *objects)
@@ -70,7 +70,7 @@ class Visited:
     further: str = ""
 
 
-def releases(place: Place, way: Callable[[str], Visited], gates: Gates, figure: Figure) -> ReleaseOf:
+def releases(place: Environment, way: Callable[[str], Visited], gates: Gates, figure: Figure) -> ReleaseOf:
     """The release of an app, once the app is initialised."""
 
     def made(name: str) -> Release:

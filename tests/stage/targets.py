@@ -8,7 +8,7 @@ from typing import Any
 
 from pyflagger.objects import Obj
 from pyflagger_sandbox.network.routes import KEDA
-from stage import twins
+from stage import fakes
 from stage.manifests import analysis, canary, deployment, image, ingress
 from stage.stage import Stage
 
@@ -110,7 +110,7 @@ KEDA = Cast(
     new_deployment,
     {"Deployment": lambda obj: (*pods(obj), obj["spec"]["replicas"]), "ScaledObject": scaler},
     KEDA,
-    (twins.KEDA,),
+    (fakes.KEDA,),
 )
 
 
@@ -162,8 +162,8 @@ KNATIVE = Cast(
     released("Service", "serving.knative.dev/v1", "knative", analysis()),
     new_knative,
     {"KnativeService": lambda obj: (obj["spec"]["traffic"], obj["metadata"].get("annotations") or {})},
-    (twins.KNATIVE_SERVICES, twins.REVISIONS),
-    helper=twins.knative,
+    (fakes.KNATIVE_SERVICES, fakes.REVISIONS),
+    helper=fakes.knative,
 )
 
 CASTS = (DAEMONSET, KEDA, SERVICE, KNATIVE)

@@ -32,7 +32,7 @@ def until(look: Callable[[], Found | None], why: Callable[[], str] = str, second
     return found
 
 
-class Place:
+class Environment:
     """A namespace and what was started for it."""
 
     def __init__(self, stage: Stage, namespace: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from e2e.planes.cast import NEW, OLD
+from e2e.planes.apps import NEW, OLD
 from e2e.planes.release import SHARE_POINTS_MAX, VISITS_MIN, Release, enough, settle
 from e2e.visitors import Visitors
 

@@ -1,4 +1,4 @@
-"""`python -m e2e.world --kubeconfig F`: what makes a control plane a cluster: nodes, pods, an ingress, a Prometheus.
+"""`python -m e2e.dataplane --kubeconfig F`: nodes, pods, an ingress and a Prometheus for a bare control plane.
 
 The pods are the sandbox's, on the addresses of the real EndpointSlices; Traefik and Prometheus are real. What else
 there is to scrape stands in the file of `--targets`, which may change. Prints one
@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from e2e.homebody import HOMEBODY
+from e2e.broken_primary import HOMEBODY
 from e2e.nodes import SCHEDULER
 from e2e.parts import prometheus
 from pyflagger.cli.stage import Commands
@@ -42,7 +42,7 @@ API_HOST = "10.244.0.1"
 KINDS = ("Service", "EndpointSlice", "Ingress")
 
 
-class World:
+class DataPlane:
     """Nodes, pods and the data plane over an API server."""
 
     def __init__(self, kubeconfig: Path, targets: Path) -> None:
@@ -106,9 +106,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(kubeconfig: Path, targets: Path) -> AsyncIterator[Mapping[str, str]]:
-    """A world while the block runs; where it is."""
-    made = World(kubeconfig, targets)
+async def dataplane(kubeconfig: Path, targets: Path) -> AsyncIterator[Mapping[str, str]]:
+    """A data plane while the block runs; yields its addresses."""
+    made = DataPlane(kubeconfig, targets)
     try:
         yield await made.start()
     finally:
@@ -120,7 +120,7 @@ async def serve(kubeconfig: Path, targets: Path) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with world(kubeconfig, targets) as places:
+    async with dataplane(kubeconfig, targets) as places:
         print(json.dumps(places), flush=True)
         await stopped.wait()
 

@@ -12,10 +12,10 @@ from itertools import count
 from pathlib import Path
 
 from e2e.controlplane import Child
-from e2e.faults import cast, record
-from e2e.faults.cast import KINDS, Kind
-from e2e.faults.meddler import Loop, Meddler, through
-from e2e.place import Place, until
+from e2e.environment import Environment, until
+from e2e.faults import record, releases
+from e2e.faults.faulty_proxy import FaultyProxy, Loop, through
+from e2e.faults.releases import KINDS, Kind
 from e2e.stage import Operator, Stage
 from e2e.visitors import Visitors
 from pyflagger.objects import Obj
@@ -33,7 +33,7 @@ class Fault:
     """What goes wrong. `act` does it, from the moment that a release has begun until the fault is over."""
 
     name: str
-    act: Callable[[Play], None]
+    act: Callable[[Scenario], None]
     kinds: Sequence[Kind] = KINDS
     apart: bool = False
     """A namespace and an operator for each kind of release."""
@@ -45,9 +45,9 @@ class Fault:
     overlay: str = "namespaced"
     elected: bool = False
     """Two replicas, of which one leads."""
-    deadline: int = cast.DEADLINE_SECONDS
+    deadline: int = releases.DEADLINE_SECONDS
     """Seconds that workloads may take: more where the cluster's own controllers have to recover first."""
-    interval: float = cast.INTERVAL
+    interval: float = releases.INTERVAL
     """Seconds between two steps: more where the ingress itself has lost the API server and must find it again."""
     long: bool = False
     """It takes more than a minute or two."""
@@ -83,17 +83,17 @@ class Guests(Visitors):
         super()._note(version, f"{time.time():.1f} {otherwise}")
 
 
-class Play:
+class Scenario:
     """A fault while it is played."""
 
     def __init__(self, stage: Stage, fault: Fault, loop: Loop, kinds: Sequence[Kind]) -> None:
         self.stage, self.fault, self._loop = stage, fault, loop
-        self.place = Place(stage, f"fault-{next(NUMBERS)}")
+        self.place = Environment(stage, f"fault-{next(NUMBERS)}")
         self.apps = {kind.name.replace(" ", "-"): kind for kind in kinds}
-        self.api = Meddler(stage.plane.url, stage.plane.authority)
-        self.metrics = Meddler(stage.places["metrics"])
+        self.api = FaultyProxy(stage.plane.url, stage.plane.authority)
+        self.metrics = FaultyProxy(stage.places["metrics"])
         self.operators: list[Operator] = []
-        self.notes = "" if fault.interval == cast.INTERVAL else f"an interval of {fault.interval:g} s"
+        self.notes = "" if fault.interval == releases.INTERVAL else f"an interval of {fault.interval:g} s"
         self.ended_at = 0.0
 
     @property
@@ -108,9 +108,9 @@ class Play:
         return f"system:serviceaccount:{home}:flagger"
 
     def run(self) -> list[Row]:
-        """Play it to its end."""
-        for meddler in (self.api, self.metrics):
-            self._loop.run(meddler.start())
+        """Scenario it to its end."""
+        for proxy in (self.api, self.metrics):
+            self._loop.run(proxy.start())
         try:
             self._begin()
             return self._release()
@@ -126,8 +126,8 @@ class Play:
         finally:
             for operator in self.operators:
                 operator.stop()
-            for meddler in (self.api, self.metrics):
-                self._loop.run(meddler.stop())
+            for proxy in (self.api, self.metrics):
+                self._loop.run(proxy.stop())
 
     def _begin(self) -> None:
         kubeconfig = self.stage.install(self.fault.overlay, "" if self.fault.overlay == "cluster" else self.namespace)
@@ -136,7 +136,7 @@ class Play:
             until(self.holder)
             self.add_operator(self.stage.account(self.namespace))
         for name, kind in self.apps.items():
-            app = cast.objects(name, self.namespace, kind, self.fault.deadline, self.fault.interval)
+            app = releases.objects(name, self.namespace, kind, self.fault.deadline, self.fault.interval)
             self.place.apply(*app)
         for name in self.apps:
             self.place.wait(name, "Initialized", 120 + 2 * self.fault.interval)
@@ -158,7 +158,7 @@ class Play:
         ingress = self.stage.places["ingress"]
         with ExitStack() as stack:
             crowds = {
-                name: stack.enter_context(Guests(ingress, cast.host(name, self.namespace), VISITS_PER_SECOND, 3))
+                name: stack.enter_context(Guests(ingress, releases.host(name, self.namespace), VISITS_PER_SECOND, 3))
                 for name in self.apps
             }
             until(lambda: all(crowd.count() for crowd in crowds.values()))
@@ -185,7 +185,7 @@ class Play:
         return look
 
     def _pod(self, name: str, image: str) -> Obj:
-        pod: Obj = cast.deployment(name, self.fault.deadline, image)["spec"]["template"]["spec"]
+        pod: Obj = releases.deployment(name, self.fault.deadline, image)["spec"]["template"]["spec"]
         return pod
 
     def _end(self, name: str, kind: Kind) -> float:

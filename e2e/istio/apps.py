@@ -8,7 +8,7 @@ from typing import Any
 
 from e2e import apps
 from e2e.istio.mesh import GATEWAY
-from e2e.planes.cast import BY_STRICT, INSIDER, LABELS, PATIENT, STICKY, both, deployment, host, ruled, steps
+from e2e.planes.apps import BY_STRICT, INSIDER, LABELS, PATIENT, STICKY, both, deployment, host, ruled, steps
 from pyflagger.objects import Obj
 
 PLACE = "istio"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from e2e import apps
-from e2e.place import Place
+from e2e.environment import Environment
 from pyflagger.objects import Obj
 
 GOOD, BAD, DELETED = "good", "bad", "deleted"
@@ -26,7 +26,7 @@ LASTING = {"interval": "60s"}
 """Deleted in the middle, so the middle has to last."""
 
 Objects = Callable[[str, str], tuple[Obj, ...]]
-Change = Callable[[Place, str, str], None]
+Change = Callable[[Environment, str, str], None]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def released(name: str, story: str, target: tuple[str, str], provider: str, anal
 def new_image(kind: str) -> Change:
     """Another image for a workload."""
 
-    def change(place: Place, name: str, story: str) -> None:
+    def change(place: Environment, name: str, story: str) -> None:
         place.kubectl("set", "image", f"{kind}/{name}", f"web={apps.IMAGE}:{MEANS[story]}")
 
     return change
@@ -106,7 +106,7 @@ def _versioned(name: str, version: str) -> Obj:
     return made | {"metadata": {"name": f"{name}-{version}"}}
 
 
-def lead_elsewhere(place: Place, name: str, story: str) -> None:
+def lead_elsewhere(place: Environment, name: str, story: str) -> None:
     """The Service selects another version."""
     version = "nowhere" if story == BAD else "new"
     place.kubectl(
@@ -125,7 +125,7 @@ def knative(name: str, story: str) -> tuple[Obj, ...]:
     return made | {"spec": {"template": template, "traffic": traffic}}, canary
 
 
-def new_revision(place: Place, name: str, story: str) -> None:
+def new_revision(place: Environment, name: str, story: str) -> None:
     """Another image for a Knative Service."""
     image = (
         f'[{{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"{apps.IMAGE}:{MEANS[story]}"}}]'
