@@ -11,7 +11,7 @@ import pytest
 from core.world import Killed, World, canary, ready_world
 from pyflagger.api.canary import CanaryStatus, Phase
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Managed, Problem, Route
-from pyflagger.core.decision import Action, Decision, Ensure, Part, Say, ScaleTarget, SetRoute, WriteStatus
+from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Say, ScaleTarget, SetRoute, WriteStatus
 from pyflagger.core.memory import AT_WRITE, DUE, Contest, Memory, Round, Subject, Time, Told, Wait, moved, stamped
 from pyflagger.core.reasons import ASKING
 from pyflagger.core.remember import carried_out
@@ -42,6 +42,7 @@ def full(time: Time) -> Memory:
         grown="r1",
         pre_rollout="r1",
         opened=Round("r1", time),
+        already=(SAY,),
     )
 
 
@@ -82,10 +83,10 @@ def test_at_write_becomes_the_time_of_the_write() -> None:
     ("actions", "done", "want"),
     [
         ((SAY, HOME, STATUS), 3, stamped(AFTER, NOW)),
-        ((SAY, HOME, STATUS), 2, stamped(AFTER, NOW)),
-        ((SAY, HOME, STATUS), 1, Memory(told={SUBJECT: TOLD})),
+        ((SAY, HOME, STATUS), 2, replace(stamped(AFTER, NOW), already=(SAY,))),
+        ((SAY, HOME, STATUS), 1, Memory(told={SUBJECT: TOLD}, already=(SAY,))),
         ((SAY, HOME, STATUS), 0, Memory()),
-        ((SAY, HOME, ScaleTarget(2)), 2, Memory(contests=TWICE, told={SUBJECT: TOLD}, left=NOW)),
+        ((SAY, HOME, ScaleTarget(2)), 2, Memory(contests=TWICE, told={SUBJECT: TOLD}, left=NOW, already=(SAY,))),
         ((HOME, Ensure(Part.ROUTING), SAY), 1, Memory(left=NOW)),
         ((), 0, stamped(AFTER, NOW)),
     ],
@@ -108,6 +109,19 @@ def test_where_visitors_are_is_known_of_the_last_split_alone(route: Route, every
     decision = Decision(actions=(SetRoute(route, everyone), ScaleTarget(2)), memory=AFTER)
     found = carried_out(full(DUE), decision, 1, NOW)
     assert (found.left is not None, found.taken is not None) == (route == ALL_PRIMARY, everyone)
+
+
+def test_what_a_decision_told_before_it_failed_the_next_one_leaves_out() -> None:
+    """Once; a decision that is carried out to its end may be followed by one that tells the same."""
+    world = ready_world().change("v1:r2")
+    first = world.decide()
+    told = tuple(action for action in first.actions if isinstance(action, Say | Alert))
+    assert len(told) == 2 and first.actions[:2] == told
+    world.memory = carried_out(world.memory, first, 2, world.now)
+    second = world.decide()
+    assert second.actions == first.actions[2:] and second.memory is not None
+    world.memory = carried_out(world.memory, second, len(second.actions), world.now)
+    assert world.memory.already == () and world.decide().actions == first.actions
 
 
 def test_suspended_is_told_each_time_it_is() -> None:

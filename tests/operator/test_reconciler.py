@@ -12,7 +12,18 @@ from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_PRIMARY, READY, Capabilities, Fault, Problem, Route
 from pyflagger.api.parse import parse_canary
 from pyflagger.clock import LoopClock
-from pyflagger.core.decision import Action, Decision, Ensure, Promote, Say, ScaleTarget, SetRoute, WriteStatus
+from pyflagger.core.decision import (
+    Action,
+    Alert,
+    Count,
+    Decision,
+    Ensure,
+    Promote,
+    Say,
+    ScaleTarget,
+    SetRoute,
+    WriteStatus,
+)
 from pyflagger.core.memory import AT_WRITE, DUE, Memory, Subject, Time, Told
 from pyflagger.core.situation import (
     CallHook,
@@ -66,6 +77,8 @@ class Place:
     """By name of a hook or metric: a Result, an exception, or a number of seconds that a passing answer takes."""
     trouble: list[Exception] = field(default_factory=list)
     """What the next actions raise, one each."""
+    refusing: list[Exception] = field(default_factory=list)
+    """What the next writes of the status of a failed release raise, one each."""
     forbidden: type[Action] | None = None
     """What the server does not allow."""
 
@@ -175,6 +188,8 @@ class Place:
             raise Forbidden(Problem(Fault.CLUSTER, f"not allowed to {type(action).__name__}"))
         if self.trouble and not isinstance(action, Say):
             raise self.trouble.pop(0)
+        if self.refusing and isinstance(action, WriteStatus) and action.status.phase is Phase.FAILED:
+            raise self.refusing.pop(0)
         self.done.append(action)
         match action:
             case SetRoute(route):
@@ -460,6 +475,19 @@ async def test_what_was_told_before_an_action_failed_is_not_told_again() -> None
     assert place.asked.count("errors") >= 5 and place.weights[0] == 20
     (text,) = {text for text in warnings(place) if "mirroring" in text}
     assert warnings(place).count(text) == 1
+
+
+async def test_a_release_that_ends_in_a_conflict_ends_once() -> None:
+    """One Event, one alert and one count, however often the status write is repeated."""
+    place = Place(answers={"one": Refused("no")})
+    place.spec(analysis=place.situation.canary.spec.analysis.model_copy(update={"threshold": 1}))
+    place.refusing = [Conflict(Problem(Fault.CLUSTER, "changed"))] * 3
+    await place.run(60)
+    assert place.situation.canary.status.phase is Phase.FAILED and not place.refusing
+    ends = [action for action in place.done if isinstance(action, Count | Alert)]
+    assert [type(action) for action in ends] == [Alert, Count]
+    texts = warnings(place)
+    assert len(texts) == len(set(texts)) == 3
 
 
 async def test_what_was_written_is_known_when_the_status_write_fails() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pyflagger.core.memory import DUE, Memory, Time
+from pyflagger.api.canary import CanaryStatus
+from pyflagger.core.decision import Decision, Say, WriteStatus
+from pyflagger.core.memory import DUE, Memory, Subject, Time, Told
+from pyflagger.core.reasons import ASKING
 from pyflagger.operator.state import State
 
 
@@ -32,3 +35,15 @@ def test_what_was_due_at_once_stays_due() -> None:
         state.keep_time(500.0)
         state.keep_time(-3100.0)
         assert state.memory.tick == tick
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_what_is_told_is_kept_until_a_decision_is_carried_out(forgets: bool) -> None:
+    """The status write may fail: then the same is decided again, from what was known before."""
+    told = {Subject("a"): Told("x")}
+    state, say = State(memory=Memory(told=told)), Say("Normal", ASKING, "", "")
+    decision = Decision(actions=(say, WriteStatus(CanaryStatus())), memory=Memory(tick=DUE) if forgets else None)
+    state.remember(decision, 1, 5.0)
+    assert (state.memory.told, state.memory.already) == (told, (say,))
+    state.finished(decision)
+    assert state.memory == (Memory(tick=DUE) if forgets else Memory(told=told))

@@ -131,6 +131,10 @@ class Memory:
     opened: Round | None = None
     """The first round that was told of. Its rollback hooks were asked before."""
 
+    already: tuple[object, ...] = ()
+    """The Events, alerts and counts of a decision that failed after them: those of the next one that are equal are left
+    out."""
+
     def round_ended(self) -> Memory:
         """A judging round ends with what is written now: a slow write takes nothing from its interval."""
         return replace(self, tick=AT_WRITE)

@@ -11,7 +11,7 @@ from functools import reduce
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import reasons
 from pyflagger.core.case import Case
-from pyflagger.core.decision import Action, Decision, Ensure, Say, SetRoute, WriteStatus
+from pyflagger.core.decision import Action, Alert, Count, Decision, Ensure, Say, SetRoute, WriteStatus
 from pyflagger.core.memory import AT_WRITE, Memory, stamped
 
 
@@ -19,25 +19,30 @@ def noted(case: Case, decision: Decision) -> Decision:
     """The decision with its next memory, which is None when nothing changes. Needs change nothing."""
     if decision.needs:
         return decision
+    already = case.memory.already
     memory = _forgotten(case, reduce(_taught, decision.actions, decision.memory or case.memory))
+    if already:
+        actions = tuple(action for action in decision.actions if action not in already)
+        decision, memory = replace(decision, actions=actions), replace(memory, already=())
     return replace(decision, memory=None if memory == case.memory else memory)
 
 
 def carried_out(before: Memory, decision: Decision, done: int, now: float) -> Memory:
     """The memory once the first `done` actions of a decision are carried out, `now` (seconds since the epoch).
 
-    The whole next memory when nothing but the status write is left to do. When an action failed before that: what was
-    told is not told again; once all routes and Services are written, it is known that they were; all else is decided
-    again.
+    The whole next memory when nothing but the status write is left to do. When an action failed before that: once all
+    routes and Services are written, it is known that they were; all else is decided again. As long as any action is
+    left, nothing that was told is forgotten: it may have to be decided again, and is not told again.
     """
-    after, left = decision.memory, decision.actions[done:]
-    if after is None:
-        return before
-    if all(isinstance(action, WriteStatus) for action in left):
-        return stamped(after, now)
-    written = not any(isinstance(action, SetRoute | Ensure) for action in left)
-    kept = replace(before, contests=after.contests) if written else before
-    return stamped(reduce(_taught, decision.actions[:done], kept), now)
+    after, did, left = decision.memory or before, decision.actions[:done], decision.actions[done:]
+    if not all(isinstance(action, WriteStatus) for action in left):
+        written = not any(isinstance(action, SetRoute | Ensure) for action in left)
+        kept = replace(before, contests=after.contests) if written else before
+        after = reduce(_taught, did, kept)
+    if left:
+        already = (*before.already, *(action for action in did if isinstance(action, Say | Alert | Count)))
+        after = replace(after, told={**before.told, **after.told}, already=already)
+    return after if after is before else stamped(after, now)
 
 
 def _taught(memory: Memory, action: Action) -> Memory:

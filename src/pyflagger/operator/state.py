@@ -6,7 +6,7 @@ Owned by `operator.reconcile`; `operator.observe` reads its memory into the Situ
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pyflagger.api.facts import Problem
 from pyflagger.core.decision import Action, Decision
@@ -55,6 +55,11 @@ class State:
     def remember(self, decision: Decision, done: int, now: float) -> None:
         """The first `done` actions of a decision are carried out, `now` (seconds since the epoch)."""
         self.memory = carried_out(self.memory, decision, done, now)
+
+    def finished(self, decision: Decision) -> None:
+        """A decision is carried out to its end: what it wants forgotten may be told again."""
+        if decision.memory or self.memory.already:
+            self.memory = replace(self.memory, told=(decision.memory or self.memory).told, already=())
 
     def refuse(self, action: Action, problem: Problem) -> None:
         """An action was not allowed; that stands until one of its sort is, or the spec is another one."""

@@ -149,6 +149,7 @@ class Reconciler(Generic[Seen]):
             state.remember(decision, done, self._clock.now())
         for action in decision.actions[done:]:
             writes += await self._act(seen, state, action)
+        state.finished(decision)
         state.evidence.clear()
         return writes
 
