@@ -8,10 +8,17 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import structlog
 
 from pyflagger import logs
+
+hypothesis.settings.register_profile(
+    "loaded", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("loaded")
+"""A machine that does other work as well is slow now and then: no example fails for the time that it took."""
 
 
 @pytest.fixture(autouse=True)

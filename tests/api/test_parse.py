@@ -279,9 +279,8 @@ def test_of_an_unchanged_spec_the_rest_is_read_anew() -> None:
         aged(4),
         aged(metadata={"uid": "another"}),
         aged(metadata={"annotations": {"a": "b"}}),
-        aged(status={"phase": "Nonsense"}),
     ],
-    ids=["another generation", "another object", "other annotations", "a status that is none"],
+    ids=["another generation", "another object", "other annotations"],
 )
 def test_a_spec_that_may_have_changed_is_read(now: dict[str, Any]) -> None:
     """Nothing is taken over then."""

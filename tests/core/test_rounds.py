@@ -8,7 +8,6 @@ import pytest
 
 from core.world import MESH, World, hook, ready_world
 from pyflagger.api.canary import Phase
-from pyflagger.api.durations import precise_stamp
 from pyflagger.api.facts import Fault, Problem, Route
 from pyflagger.core.situation import NoData, QueryFailed
 
@@ -231,7 +230,7 @@ def test_a_status_without_the_time_of_its_round_is_held_for_an_interval() -> Non
 def test_a_round_that_ended_in_the_future_is_held_for_an_interval_from_now() -> None:
     """The clock of whoever wrote it was ahead, or ours was set back: no release waits for an hour to come round."""
     world = ready_world(STEPS).change("v1:r2").run(12)
-    ahead = precise_stamp(world.now + 3600)
+    ahead = world.now + 3600
     world.canary = world.canary.model_copy(update={"status": world.status.but(last_tick_time=ahead)})
     world.restart()
     world.run(9.9)

@@ -10,13 +10,16 @@ from core.world import MESH, World, canary, hook, ready_world
 from pyflagger.api.canary import CanaryStatus, Phase
 from pyflagger.api.defaults import HEARD_SECONDS
 from pyflagger.api.facts import ALL_PRIMARY, READY, Fault, Problem, Readiness, Route
-from pyflagger.core.decision import PauseAutoscaler, Reason, ReleaseFinalizer, Revert
+from pyflagger.core.decision import Part, PauseAutoscaler, Reason, ReleaseFinalizer, Revert
 from pyflagger.core.revision import Change, checksum, idle_change, running_change
-from pyflagger.core.situation import Target
+from pyflagger.core.situation import Sync, Target
 from pyflagger.core.transitions import Cause, Rollback, roll_back
 
 STEPS = {"stepWeight": 20, "maxWeight": 40}
 FOREIGN = "bcdfg65"
+
+
+MANY = {"stepWeight": 20, "maxWeight": 60}
 
 
 def with_status(world: World, **changes: object) -> World:
@@ -280,8 +283,50 @@ def test_a_rollout_that_has_only_just_begun_is_no_news() -> None:
 @pytest.mark.parametrize("phase", [Phase.TERMINATED, Phase.TERMINATING])
 def test_what_is_over_stays_so(phase: Phase) -> None:
     """Also when the object is still there for somebody else's sake."""
-    world = with_status(ready_world(), phase=phase)
+    world = with_status(ready_world(), phase=phase).delete()
+    world.deleting = False
     assert world.change("v1:r2").run(60).actions == [] and world.decision.reasons[0].code == "deleted"
+
+
+@pytest.mark.parametrize("phase", [Phase.TERMINATED, Phase.TERMINATING, Phase.UNKNOWN])
+def test_what_is_not_being_deleted_is_initialized_again(phase: Phase) -> None:
+    """Said once. What the target runs by now is a new revision."""
+    world = with_status(ready_world(), phase=phase).change("v1:r2").run(1)
+    assert [text for text in world.texts if "again: its status has" in text] == [world.texts[0]]
+    assert world.until(Phase.SUCCEEDED).phases[:3] == ["Initializing", "Initialized", "Progressing"]
+
+
+@pytest.mark.parametrize("part", ["ok", "drift"])
+@pytest.mark.parametrize("broken", [False, True])
+def test_routes_of_an_earlier_life_lead_to_the_primary_before_the_target_sleeps(part: Sync, broken: bool) -> None:
+    """As soon as the primary is ready; until then nothing moves."""
+    world = ready_world(MANY).change("v1:r2").run(15)
+    assert world.route and world.route.canary and world.primary is not None
+    world.parts[Part.ROUTING], world.primary.failing = part, "for now" if broken else ""
+    with_status(world, phase=Phase.TERMINATED).run(1)
+    assert world.routes == ([] if broken else [ALL_PRIMARY])
+    world.primary.failing = ""
+    assert world.until(Phase.SUCCEEDED).routes[0] == ALL_PRIMARY
+
+
+def test_a_value_that_cannot_be_read_is_told_once() -> None:
+    """And what it was understood as is written."""
+    world = ready_world()
+    read = CanaryStatus.model_validate({**world.status.to_wire(), "canaryWeight": 300})
+    world.canary = world.canary.model_copy(update={"status": read})
+    world.run(30)
+    told = "Replacing values in the status of shop.test that cannot be read: status.canaryWeight 300"
+    assert world.texts == [told] and world.status.unread == ()
+
+
+def test_an_unknown_phase_is_told_with_what_was_stored() -> None:
+    """Then the canary is initialized again."""
+    world = ready_world()
+    read = CanaryStatus.model_validate({**world.status.to_wire(), "phase": "Analysing"})
+    world.canary = world.canary.model_copy(update={"status": read})
+    world.run(30)
+    assert world.texts[0].endswith("that cannot be read: status.phase 'Analysing'")
+    assert world.phases == ["Initializing", "Initialized"]
 
 
 # Deletion -----------------------------------------------------------------------------------------------------------

@@ -116,7 +116,8 @@ def rollout(desired: int = 4, **status: Any) -> Obj:
 def of_phase(phase: Phase, since: str | None, tick: str | None = None, **analysis: Any) -> Any:
     """The Canary in a phase since a time, the last judging round ended at another."""
     of = canary(progressDeadlineSeconds=60, analysis=analysis)
-    status = of.status.but(phase=phase, last_transition_time=since, last_tick_time=tick)
+    times = {"last_transition_time": since and epoch(since), "last_tick_time": tick and epoch(tick)}
+    status = of.status.but(phase=phase, **times)
     return of.model_copy(update={"status": status})
 
 

@@ -14,11 +14,13 @@ from pyflagger.api.base import Model
 from pyflagger.api.canary import AlertProvider, Canary, HookType, MetricTemplate
 from pyflagger.api.meaning import MEANING
 from pyflagger.api.names import GROUP, VERSION
+from pyflagger.api.phase import STORED
 
 Schema = dict[str, Any]
 
 _KEPT = ("type", "enum", "required")
 _DURATION = r"^[0-9]+(m|s)"
+_TIME: Schema = {"type": "string", "format": "date-time"}
 
 # What the reference demands at admission beyond types, by the path of the schema; `[]` is a list's item.
 _CANARY: Mapping[str, Schema] = {
@@ -33,9 +35,10 @@ _CANARY: Mapping[str, Schema] = {
     "spec.analysis.webhooks[].type": {"enum": ["", *(kind.value for kind in HookType)]},
     "spec.analysis.alerts[].severity": {"enum": ["", "info", "warn", "error"]},
     "spec.analysis.sessionAffinity.maxAge": {"default": 86400},
-    "status.lastTransitionTime": {"format": "date-time"},
-    "status.conditions[].lastUpdateTime": {"format": "date-time"},
-    "status.conditions[].lastTransitionTime": {"format": "date-time"},
+    "status.phase": {"enum": [phase.value for phase in STORED]},
+    "status.lastTransitionTime": _TIME,
+    "status.conditions[].lastUpdateTime": _TIME,
+    "status.conditions[].lastTransitionTime": _TIME,
 }
 
 _DEMANDS: Mapping[str, Mapping[str, Schema]] = {

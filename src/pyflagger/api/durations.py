@@ -65,6 +65,16 @@ def precise_stamp(epoch_seconds: float) -> str:
     return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def second(epoch_seconds: float) -> float:
+    """A time as `stamp` writes it and `epoch` reads it back."""
+    return float(int(epoch_seconds))
+
+
+def microsecond(epoch_seconds: float) -> float:
+    """A time as `precise_stamp` writes it and `epoch` reads it back."""
+    return round(epoch_seconds, 6)
+
+
 def epoch(text: str) -> float:
     """Seconds since the epoch of an RFC 3339 time. Raises ValueError."""
     moment = datetime.fromisoformat(text)

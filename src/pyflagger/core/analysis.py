@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.defaults import threshold
-from pyflagger.api.durations import stamp
+from pyflagger.api.durations import second
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import absent, handover, promotion, reasons, rollback, strategy
-from pyflagger.core.case import Case, Step, no_progress
+from pyflagger.core.case import Case, Steps, no_progress
 from pyflagger.core.decision import Action, Alert, Decision, Reason
 from pyflagger.core.evidence import agrees, call
 from pyflagger.core.holding import hold_for_canary, hold_for_primary, hold_for_route
@@ -43,7 +43,7 @@ def changed(case: Case) -> Decision | None:
 def _restart(case: Case, rescued: bool) -> Decision:
     """Begin anew; while the primary is broken the canary keeps all traffic and is judged with it."""
     reason = reasons.restarting(case.canary)
-    began = {"last_transition_time": stamp(case.now), "last_tick_time": None}
+    began = {"last_transition_time": second(case.now), "last_tick_time": None}
     tick = case.tick() if rescued else began
     return case.act(
         reason,
@@ -231,20 +231,22 @@ def _fail(case: Case, said: tuple[Action, ...], reason: Reason) -> Decision:
     )
 
 
-JUDGING: tuple[Step, ...] = (
-    rollback.cover,
-    rollback.carry_on,
-    changed,
-    made_it,
-    rollback.refused,
-    rollback.rescue,
-    primary_carries,
-    canary_pods,
-    handover.carry_on,
-    skipped,
-    strategy.record,
-    too_many_failed,
-    served,
-    between_rounds,
+JUDGING = Steps(
+    (
+        rollback.cover,
+        rollback.carry_on,
+        changed,
+        made_it,
+        rollback.refused,
+        rollback.rescue,
+        primary_carries,
+        canary_pods,
+        handover.carry_on,
+        skipped,
+        strategy.record,
+        too_many_failed,
+        served,
+        between_rounds,
+    ),
     round_of,
 )

@@ -10,11 +10,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pyflagger.api.canary import Phase
+from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import reasons
-from pyflagger.core.case import Case, Step, no_progress
+from pyflagger.core.case import Case, Steps, no_progress
 from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part
 from pyflagger.core.holding import hold_for_primary
 from pyflagger.core.situation import Passed, ProbeProviders, Refused, Sync
+
+UNINITIALIZED = frozenset({Phase.NEW, Phase.INITIALIZING, Phase.TERMINATING, Phase.TERMINATED, Phase.UNKNOWN})
 
 APPMESH = "appmesh"
 """Providers that need their routing objects before the primary exists."""
@@ -22,7 +25,7 @@ APPMESH = "appmesh"
 
 def under_way(case: Case) -> bool:
     """Whether the canary has yet to be initialized."""
-    return case.status.phase in (Phase.NEW, Phase.INITIALIZING)
+    return case.status.phase in UNINITIALIZED
 
 
 def primary_is_next(case: Case) -> bool:
@@ -35,6 +38,18 @@ def begin(case: Case) -> Decision | None:
     if case.status.phase is not Phase.NEW:
         return None
     return case.act(reasons.INITIALIZING, case.write(Phase.INITIALIZING))
+
+
+def again(case: Case) -> Decision:
+    """A Canary in a phase of deletion that nobody deletes was restored from a backup; other phases are not known.
+
+    Either way its objects tell how far it is: what is there serves on, and a primary that runs something else than the
+    target makes that a new revision.
+    """
+    reason, unread = reasons.restored(case.canary, case.status.phase), case.status.unread
+    told = case.once(reasons.unread(case.canary, unread), warn=True) if unread else ()
+    written = case.write(Phase.INITIALIZING, **no_progress())
+    return case.act(reason, *told, *case.once(reason, warn=True), written)
 
 
 def services(case: Case) -> Decision | None:
@@ -72,10 +87,22 @@ def primary(case: Case) -> Decision | None:
 
 
 def handover(case: Case) -> Decision | None:
-    """From here on the primary serves: its autoscaler, the apex Service, then the target to zero."""
+    """From here on the primary serves: its autoscaler and the apex Service."""
     made = case.situation.generated
-    ensured = _ensure(case, (Part.PRIMARY_AUTOSCALER, made.primary_autoscaler), (Part.APEX_SERVICE, made.apex_service))
-    return ensured or case.sleep(reasons.SCALING_DOWN)
+    return _ensure(case, (Part.PRIMARY_AUTOSCALER, made.primary_autoscaler), (Part.APEX_SERVICE, made.apex_service))
+
+
+def home(case: Case) -> Decision | None:
+    """Routes of an earlier life may lead to the target: all traffic goes to the primary before the target's pods go."""
+    if not case.exposed:
+        return None
+    restored = _ensure(case, (Part.ROUTING, case.situation.generated.routing))
+    return restored or case.act(reasons.ROUTING_TO_PRIMARY, *case.route_to(ALL_PRIMARY))
+
+
+def asleep(case: Case) -> Decision | None:
+    """The target to zero."""
+    return case.sleep(reasons.SCALING_DOWN)
 
 
 def routing(case: Case) -> Decision | None:
@@ -83,7 +110,7 @@ def routing(case: Case) -> Decision | None:
     return _ensure(case, (Part.ROUTING, case.situation.generated.routing))
 
 
-def finish(case: Case) -> Decision | None:
+def finish(case: Case) -> Decision:
     """Write that the canary is initialized.
 
     A target that changed since the primary was made of it is not what is promoted: no hash is written then, so that
@@ -106,4 +133,5 @@ def _ensure(case: Case, *parts: tuple[Part, Sync]) -> Decision | None:
     return case.act(reasons.PREPARING, *actions) if actions else None
 
 
-STEPS: tuple[Step, ...] = (services, probe, early_routing, primary, handover, routing, finish)
+BOOTSTRAP = Steps((services, probe, early_routing, primary, handover, home, asleep, routing), finish)
+AGAIN = Steps((), again)

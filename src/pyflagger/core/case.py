@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from pyflagger.api import cookies, defaults
 from pyflagger.api.canary import Analysis, Canary, CanaryStatus, HookType, Phase, Webhook
-from pyflagger.api.durations import epoch, precise_stamp
+from pyflagger.api.durations import microsecond
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, READY, Problem, Readiness, Route
 from pyflagger.core import absent, reasons
 from pyflagger.core.decision import (
@@ -197,8 +197,7 @@ class Case:
 
         One that is still to come was written by a clock that was ahead of ours: it says nothing.
         """
-        stored = self.status.last_tick_time
-        both = (epoch(stored) if stored else None, self.memory.tick)
+        both = (self.status.last_tick_time, self.memory.tick)
         known = [tick for tick in both if tick is not None and tick <= self.now]
         if known:
             return max(known)
@@ -213,7 +212,7 @@ class Case:
 
     def tick(self, **changes: Any) -> dict[str, Any]:
         """The changes of a status that a judging round makes."""
-        return {**changes, "last_tick_time": precise_stamp(self.now)}
+        return {**changes, "last_tick_time": microsecond(self.now)}
 
     # Hooks and checksums --------------------------------------------------------------------------------------------
 
@@ -332,6 +331,7 @@ class Case:
         for; analysis that goes on waits for none. Whatever is written here goes on, so it waits for nothing else.
         From success until the target is scaled to zero, or until the next run, the condition `ScalingDown` stands.
         """
+        changes["unread"] = ()
         if "canary_weight" in changes:
             changes |= cookies.changes(self.canary, changes["canary_weight"])
         status = self.status.but(**changes)
@@ -388,6 +388,26 @@ def no_progress(weight: int = 0) -> dict[str, Any]:
 
 Step: TypeAlias = Callable[[Case], Decision | None]
 """One question about a case; the first of a phase that has an answer decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Questions in order: the first that has an answer decides, and `last` always has one."""
+
+    steps: tuple[Step, ...]
+    last: Callable[[Case], Decision]
+
+    def decide(self, case: Case) -> Decision:
+        """The answer."""
+        for step in self.steps:
+            decision = step(case)
+            if decision is not None:
+                return decision
+        return self.last(case)
+
+    def after(self, *guards: Step) -> Steps:
+        """The same behind some guards."""
+        return Steps((*guards, *self.steps), self.last)
 
 
 def _route(situation: Situation) -> Route:

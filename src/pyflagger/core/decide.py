@@ -19,17 +19,17 @@ from pyflagger.core import (
     guards,
     holding,
     promotion,
-    reasons,
     remember,
     start,
     takeover,
 )
-from pyflagger.core.case import Case, Step
+from pyflagger.core.case import Case, Step, Steps
 from pyflagger.core.decision import Decision
 from pyflagger.core.situation import Situation
 
 GUARDS: tuple[Step, ...] = (
     guards.gone,
+    guards.unreadable,
     guards.finalizer,
     guards.suspended,
     guards.begun,
@@ -42,31 +42,29 @@ GUARDS: tuple[Step, ...] = (
     guards.narrow,
 )
 
-PHASES: Mapping[Phase, tuple[Step, ...]] = {
-    Phase.NEW: bootstrap.STEPS,
-    Phase.INITIALIZING: bootstrap.STEPS,
-    Phase.INITIALIZED: start.IDLE,
-    Phase.WAITING: start.WAITING,
-    Phase.PROGRESSING: analysis.JUDGING,
-    Phase.WAITING_PROMOTION: analysis.JUDGING,
-    Phase.PROMOTING: promotion.PROMOTING,
-    Phase.FINALISING: promotion.FINALISING,
-    Phase.SUCCEEDED: start.IDLE,
-    Phase.FAILED: start.IDLE,
-    Phase.TERMINATING: (),
-    Phase.TERMINATED: (),
+PHASES: Mapping[Phase, Steps] = {
+    Phase.NEW: bootstrap.BOOTSTRAP.after(*GUARDS),
+    Phase.INITIALIZING: bootstrap.BOOTSTRAP.after(*GUARDS),
+    Phase.INITIALIZED: start.IDLE.after(*GUARDS),
+    Phase.WAITING: start.WAITING.after(*GUARDS),
+    Phase.PROGRESSING: analysis.JUDGING.after(*GUARDS),
+    Phase.WAITING_PROMOTION: analysis.JUDGING.after(*GUARDS),
+    Phase.PROMOTING: promotion.PROMOTING.after(*GUARDS),
+    Phase.FINALISING: promotion.FINALISING.after(*GUARDS),
+    Phase.SUCCEEDED: start.IDLE.after(*GUARDS),
+    Phase.FAILED: start.IDLE.after(*GUARDS),
+    Phase.TERMINATING: bootstrap.AGAIN.after(guards.gone),
+    Phase.TERMINATED: bootstrap.AGAIN.after(guards.gone),
+    Phase.UNKNOWN: bootstrap.AGAIN.after(guards.gone),
 }
 
 
 def decide(situation: Situation) -> Decision:
     """What to do next for one canary."""
     case = Case.of(situation)
-    steps = finalizer.STEPS if situation.deleting else (*GUARDS, *PHASES[case.status.phase])
-    for step in steps:
-        decision = step(case)
-        if decision is not None:
-            return remember.noted(case, decision if situation.deleting else _told(case, decision))
-    return Decision(reasons=(reasons.DELETED,))
+    if situation.deleting:
+        return remember.noted(case, finalizer.DELETION.decide(case))
+    return remember.noted(case, _told(case, PHASES[case.status.phase].decide(case)))
 
 
 def _told(case: Case, decision: Decision) -> Decision:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from pyflagger.api.canary import Phase
 from pyflagger.core import reasons, takeover
-from pyflagger.core.case import Case, Step
+from pyflagger.core.case import Case, Steps
 from pyflagger.core.decision import Decision, PauseAutoscaler, ReleaseFinalizer, Revert
 from pyflagger.core.memory import AT_WRITE
 
@@ -64,4 +64,4 @@ def release(case: Case) -> Decision:
     return case.act(reason, case.say(reason), ReleaseFinalizer())
 
 
-STEPS: tuple[Step, ...] = (begin, unread, target, pods, hand_back, release)
+DELETION = Steps((begin, unread, target, pods, hand_back), release)

@@ -27,8 +27,16 @@ RESTING = frozenset({Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED, Phase.WAI
 
 def gone(case: Case) -> Decision | None:
     """An object on its way out that is not ours to hold: leave everything alone."""
-    over = case.canary.metadata.deletion_timestamp is not None or case.status.phase is Phase.TERMINATED
+    over = case.canary.metadata.deletion_timestamp is not None
     return Decision(reasons=(reasons.DELETED,)) if over else None
+
+
+def unreadable(case: Case) -> Decision | None:
+    """What the status holds and cannot be read is reported once, and replaced by what it was understood as."""
+    if not case.status.unread:
+        return None
+    reason = reasons.unread(case.canary, case.status.unread)
+    return case.act(reason, *case.once(reason, warn=True), WriteStatus(case.status.but(unread=())))
 
 
 def finalizer(case: Case) -> Decision | None:

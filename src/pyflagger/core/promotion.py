@@ -11,7 +11,7 @@ from dataclasses import replace
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Route
 from pyflagger.core import reasons, rollback
-from pyflagger.core.case import Case, Step, no_progress
+from pyflagger.core.case import Case, Steps, no_progress
 from pyflagger.core.decision import (
     Action,
     Alert,
@@ -185,16 +185,7 @@ def finish(case: Case) -> Decision:
     )
 
 
-PROMOTING: tuple[Step, ...] = (
-    give_up,
-    rebase,
-    rollback.rescue,
-    primary_ready,
-    settled,
-    autoscaler,
-    go_home,
-    step_home,
-    leave,
-    finish,
+PROMOTING = Steps(
+    (give_up, rebase, rollback.rescue, primary_ready, settled, autoscaler, go_home, step_home, leave), finish
 )
-FINALISING: tuple[Step, ...] = (give_up, rebase, primary_ready, leave, finish)
+FINALISING = Steps((give_up, rebase, primary_ready, leave), finish)

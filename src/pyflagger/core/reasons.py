@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pyflagger.api import names
-from pyflagger.api.canary import Canary
+from pyflagger.api.canary import Canary, Phase
 from pyflagger.api.facts import Fault, Managed, Problem
+from pyflagger.api.status import Unread
 from pyflagger.core.decision import Reason
 from pyflagger.core.transitions import DEGRADED
 
@@ -71,6 +72,20 @@ NO_STEPS = Reason(
 def initialized(canary: Canary) -> Reason:
     """Bootstrap is done."""
     return Reason("initialized", f"Initialization done! {whose(canary)}")
+
+
+def restored(canary: Canary, phase: Phase) -> Reason:
+    """A Canary that lives has a phase of deletion, or none that flagger knows."""
+    why = f"its status has phase {phase}, but it is not being deleted"
+    if phase is Phase.UNKNOWN:
+        why = "its status has a phase that flagger does not know"
+    return Reason("restored", f"Initializing {whose(canary)} again: {why}", fault=Fault.CLUSTER)
+
+
+def unread(canary: Canary, values: Iterable[Unread]) -> Reason:
+    """The status holds values that flagger cannot read."""
+    text = f"Replacing values in the status of {whose(canary)} that cannot be read: {', '.join(map(str, values))}"
+    return Reason("status-unread", text, "Stop other writers of the status.", Fault.CLUSTER)
 
 
 def new_revision(canary: Canary) -> Reason:

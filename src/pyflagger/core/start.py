@@ -9,7 +9,7 @@ from __future__ import annotations
 from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import gates, handover, reasons, rollback
-from pyflagger.core.case import Case, Step, no_progress
+from pyflagger.core.case import Case, Steps, no_progress
 from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Say, WriteStatus
 from pyflagger.core.evidence import agrees, call
 from pyflagger.core.holding import hold_for_primary, overdue
@@ -148,7 +148,7 @@ def unserved(case: Case) -> Decision | None:
     )
 
 
-def start(case: Case) -> Decision | None:
+def start(case: Case) -> Decision:
     """Ask the confirm-rollout gate, and start."""
     gate = call(case, HookType.CONFIRM_ROLLOUT, case.status.phase, checksum=case.pending)
     if gate.ask:
@@ -192,16 +192,18 @@ def _go(case: Case, passed: tuple[Say, ...]) -> Decision:
     )
 
 
-IDLE: tuple[Step, ...] = (rollback.rescue, scale_down, rebase, tidy, rest, unjudged, unserved, primary_first, start)
-WAITING: tuple[Step, ...] = (
-    rollback.carry_on,
-    rollback.rescue,
-    scale_down,
-    retract,
-    unjudged,
-    unserved,
-    primary_first,
-    poll,
-    called_off,
+IDLE = Steps((rollback.rescue, scale_down, rebase, tidy, rest, unjudged, unserved, primary_first), start)
+WAITING = Steps(
+    (
+        rollback.carry_on,
+        rollback.rescue,
+        scale_down,
+        retract,
+        unjudged,
+        unserved,
+        primary_first,
+        poll,
+        called_off,
+    ),
     start,
 )

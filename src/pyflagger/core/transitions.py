@@ -12,8 +12,10 @@ Four rules make the table below:
    the steps before them and never loses one.
 
 `Initialized` is also where a run goes that was cancelled by putting the promoted revision back: nothing failed, and
-nothing was promoted. `Terminating` may follow everything. Writing a status without changing its phase is no transition;
-a restart (a new revision in the middle of a run) is the one transition from a phase to itself that means something.
+nothing was promoted. `Terminating` may follow everything. A Canary that is not being deleted never stays in a phase
+of deletion, nor in one that flagger does not know: it is initialized again. Writing a status without changing its phase
+is no transition; a restart (a new revision in the middle of a run) is the one transition from a phase to itself that
+means something.
 
 Called by every module here that writes a status; a transition that is not in the table cannot be made.
 """
@@ -26,7 +28,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from pyflagger.api.canary import CanaryStatus, Condition, Phase
-from pyflagger.api.durations import stamp
+from pyflagger.api.durations import second, stamp
 from pyflagger.api.facts import Fault
 from pyflagger.api.status import ROLLING_BACK
 from pyflagger.core.decision import Reason
@@ -53,8 +55,9 @@ ALLOWED: Mapping[Phase, frozenset[Phase]] = {
     Phase.FINALISING: frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.TERMINATING}),
     Phase.SUCCEEDED: frozenset({Phase.WAITING, Phase.PROGRESSING, Phase.TERMINATING}),
     Phase.FAILED: frozenset({Phase.WAITING, Phase.PROGRESSING, Phase.TERMINATING}),
-    Phase.TERMINATING: frozenset(),
-    Phase.TERMINATED: frozenset(),
+    Phase.TERMINATING: frozenset({Phase.INITIALIZING}),
+    Phase.TERMINATED: frozenset({Phase.INITIALIZING}),
+    Phase.UNKNOWN: frozenset({Phase.INITIALIZING, Phase.TERMINATING}),
 }
 
 PROMOTED = "Promoted"
@@ -125,7 +128,7 @@ def move(status: CanaryStatus, to: Phase, *, now: float, kind: str, message: str
     """
     if to not in ALLOWED[status.phase]:
         raise IllegalTransition(f"{status.phase or 'New'} cannot become {to or 'New'}")
-    time = stamp(now)
+    time = second(now)
     if to != status.phase:
         changes["last_transition_time"] = time
     verdict, usual = CONDITIONS[to]
@@ -134,7 +137,7 @@ def move(status: CanaryStatus, to: Phase, *, now: float, kind: str, message: str
     return status.but(**changes, phase=to, conditions=(promoted, *others))
 
 
-def _promoted(status: CanaryStatus, verdict: str, phase: Phase, message: str, time: str) -> Condition:
+def _promoted(status: CanaryStatus, verdict: str, phase: Phase, message: str, time: float) -> Condition:
     """The condition, untouched when nothing about it changed; its transition time is that of its status alone."""
     old = next((c for c in status.conditions if c.type == PROMOTED), None)
     if old is not None and (old.status, old.reason, old.message) == (verdict, phase, message):
@@ -170,7 +173,7 @@ def explain(status: CanaryStatus, waits: Waits | None, now: float) -> CanaryStat
     message = f"{usual} {waits.what} since {stamp(now)}. {waits.way}" if waits else usual
     if message == old.message:
         return status
-    promoted = old.model_copy(update={"message": message, "last_update_time": stamp(now)})
+    promoted = old.model_copy(update={"message": message, "last_update_time": second(now)})
     return status.but(conditions=tuple(promoted if c is old else c for c in status.conditions))
 
 
@@ -186,7 +189,7 @@ def stand(status: CanaryStatus, kind: str, told: Sequence[Reason], now: float) -
     others = tuple(c for c in status.conditions if c.type != kind)
     if not text:
         return status.but(conditions=others)
-    time = stamp(now)
+    time = second(now)
     since = old.last_transition_time if old is not None else time
     standing = Condition(
         type=kind,
@@ -209,8 +212,8 @@ def roll_back(status: CanaryStatus, begun: Rollback | None, now: float) -> Canar
         status="True",
         reason=begun.cause,
         message=begun.why.text,
-        last_update_time=stamp(now),
-        last_transition_time=stamp(now),
+        last_update_time=second(now),
+        last_transition_time=second(now),
     )
     return status.but(conditions=(*others, told))
 

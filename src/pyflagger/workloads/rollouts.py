@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pyflagger.api.canary import Canary, Phase
-from pyflagger.api.durations import epoch
 
-IDLE = (Phase.INITIALIZED, Phase.WAITING, Phase.SUCCEEDED, Phase.FAILED, Phase.TERMINATING, Phase.TERMINATED)
+IDLE = frozenset(Phase) - {
+    Phase.NEW,
+    Phase.INITIALIZING,
+    Phase.PROGRESSING,
+    Phase.WAITING_PROMOTION,
+    Phase.PROMOTING,
+    Phase.FINALISING,
+}
 
 
 def began(canary: Canary) -> float | None:
@@ -17,8 +23,8 @@ def began(canary: Canary) -> float | None:
     status = canary.status
     if status.phase in IDLE:
         return None
-    times = [epoch(text) for text in (status.last_transition_time, status.last_tick_time) if text]
-    return max(times, default=None)
+    times = (status.last_transition_time, status.last_tick_time)
+    return max((time for time in times if time is not None), default=None)
 
 
 def expires(canary: Canary) -> float | None:

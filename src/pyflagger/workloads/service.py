@@ -9,7 +9,6 @@ import copy
 
 from pyflagger.api import names
 from pyflagger.api.canary import Canary, Phase
-from pyflagger.api.durations import epoch
 from pyflagger.api.facts import READY, Fault, Problem, Readiness
 from pyflagger.api.owners import foreign
 from pyflagger.objects import Create, Obj, Patch, Ref, Resource, merge_diff, part, ref_of
@@ -53,10 +52,10 @@ class Service(Unscaled):
 
     def readiness(self, canary: Canary, obj: Obj, role: str, now: float, live: Live = NOTHING_ELSE) -> Readiness:
         """Whatever it leads to is not ours; but those who send traffic there learn a moment later where that is."""
-        status = canary.status
-        if role != "canary" or status.phase is not Phase.PROGRESSING or not status.last_transition_time:
+        since = canary.status.last_transition_time
+        if role != "canary" or canary.status.phase is not Phase.PROGRESSING or since is None:
             return READY
-        return settled(epoch(status.last_transition_time), now, f"{WORD} {whose(obj)} leads elsewhere just now")
+        return settled(since, now, f"{WORD} {whose(obj)} leads elsewhere just now")
 
     def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
         """The canary's copy is what the target is; one that lacks a port of the routes is not made, nor written."""

@@ -149,7 +149,8 @@ class Executor:
         self._telemetry.phase(canary, action.status.phase)
         live, wanted = self._live(seen), action.status.to_wire()
         missing = {key: value for key, value in wanted.items() if key not in (live.get("status") or {})}
-        body = {**missing, **merge_diff(canary.status.to_wire(), wanted)}
+        replaced = {unread.field: wanted.get(unread.field) for unread in canary.status.unread}
+        body = {**missing, **replaced, **merge_diff(canary.status.to_wire(), wanted)}
         if body:
             version = live["metadata"].get("resourceVersion", "")
             return await self._write(seen, (Patch(ref_of(live), {"status": body}, version, "status"),))
