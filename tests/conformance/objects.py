@@ -7,7 +7,7 @@ from typing import Any
 from pyflagger.objects import merge_apply
 
 Obj = dict[str, Any]
-DEPLOYMENTS, REPLICA_SETS = "apps/v1/deployments", "apps/v1/replicasets"
+DEPLOYMENTS = "apps/v1/deployments"
 LEASES, INGRESSES = "coordination.k8s.io/v1/leases", "networking.k8s.io/v1/ingresses"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 

@@ -13,7 +13,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = sorted((ROOT / "src").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-PURE = ("api", "core", "workloads", "routing", "metrics")
 
 # Calls that belong to one place. Each with what to use instead.
 BANNED = {

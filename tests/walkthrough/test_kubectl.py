@@ -381,9 +381,6 @@ def test_a_gate_is_opened_from_within_the_load_tester(place: Sandbox, tester: st
     assert curl("http://tester/gate/check") == "Approved"
 
 
-TYPED = "tty; read a; echo got $a >&2"
-
-
 def test_exec_on_a_terminal(place: Sandbox, tester: str) -> None:
     """`-it` gives the command one, with both streams in it; what is typed reaches it."""
     ours, theirs = pty.openpty()

@@ -14,7 +14,6 @@ from pyflagger.admission.errors import Cause, qualified
 from pyflagger.admission.schema import model_of
 from pyflagger.objects import Obj
 
-Defaults = Callable[[Obj], Obj]
 Validate = Callable[[Obj, Obj | None], Iterable[Cause]]
 
 

@@ -20,10 +20,6 @@ def _no_null(value: Any) -> Any:
     return {} if value is None else value
 
 
-def _no_null_list(value: Any) -> Any:
-    return () if value is None else value
-
-
 Strings: TypeAlias = Annotated[dict[str, str], BeforeValidator(_no_null)]
 Text: TypeAlias = str
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import Literal
 
 from pyflagger.api import durations, names
 from pyflagger.api.canary import Canary, Metric
@@ -22,7 +21,6 @@ INTERVAL = "1m"
 QUERIES_MAX = 1024
 """Queries of built-in checks that are kept as they were rendered: the same ones are asked at each round."""
 
-BuiltinName = Literal["request-success-rate", "request-duration"]
 
 __all__ = ["BUILTIN", "DURATION", "SUCCESS_RATE", "builtin", "cause_of_silence", "seconds", "variables_for"]
 

@@ -14,7 +14,6 @@ class Options:
 
     selector_labels: tuple[str, ...] = ("app", "name", "app.kubernetes.io/name")
     include_label_prefix: tuple[str, ...] = ()
-    config_tracking: bool = True
 
     def included(self, labels: Mapping[str, str] | None) -> dict[str, str]:
         """The labels or annotations that go to a primary's own metadata."""

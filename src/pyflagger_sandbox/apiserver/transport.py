@@ -68,5 +68,6 @@ async def _lines(stream: WatchStream) -> AsyncGenerator[bytes, None]:
 
 
 async def _none() -> AsyncIterator[bytes]:
-    return
-    yield b""
+    lines: tuple[bytes, ...] = ()
+    for line in lines:
+        yield line

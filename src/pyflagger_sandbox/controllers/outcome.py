@@ -6,7 +6,7 @@ Made by every controller of the sandbox, carried out by `manager`. Nothing here 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from pyflagger.objects import Obj, Write
 
@@ -39,7 +39,6 @@ class Outcome:
 
 
 NOTHING = Outcome()
-Items: TypeAlias = tuple[Obj, ...]
 
 
 def soonest(*waits: float | None) -> float | None:

@@ -43,7 +43,6 @@ def settings_of(options: Options) -> Settings:
         workloads=WorkloadOptions(
             selector_labels=options.selector_labels,
             include_label_prefix=options.include_label_prefix,
-            config_tracking=options.enable_config_tracking,
         ),
         routing=RoutingOptions(
             annotation_prefix=options.ingress_annotations_prefix,
