@@ -1,3 +1,3 @@
 """pyflagger: progressive delivery for Kubernetes, compatible with Flagger's Canary API."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

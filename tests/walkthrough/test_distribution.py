@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pyflagger import __version__
 from walkthrough.sandboxed import BIN, ROOT, sandbox
 
 pytestmark = pytest.mark.real
@@ -50,7 +51,11 @@ def test_both_hold_what_they_should(built: Path) -> None:
     packed = set(zipfile.ZipFile(wheel).namelist())
     source = {str(path.relative_to(ROOT / "src")) for path in files(ROOT / "src")}
     assert source <= packed
-    assert {name.split("/")[0] for name in packed} == {"pyflagger", "pyflagger_sandbox", "pyflagger-0.1.0.dist-info"}
+    assert {name.split("/")[0] for name in packed} == {
+        "pyflagger",
+        "pyflagger_sandbox",
+        f"pyflagger-{__version__}.dist-info",
+    }
     with tarfile.open(archive) as tar:
         shipped = {name.partition("/")[2] for name in tar.getnames()}
     kept = {"Makefile", "README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml", "kustomize/crds/crds.yaml"}
