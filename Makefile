@@ -4,20 +4,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The versions of uv.lock, which uv writes anew when pyproject.toml asks for others.
 # Compiled once, as in the image: where Python may not keep what it compiles, each process would do it anew and grow by it.
-INSTALL := $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --editable
+INSTALL := $(BIN)/uv sync --inexact --compile-bytecode --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox test test-long test-real image-test e2e e2e-parts e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs schemas clean soak
+.PHONY: help install demo sandbox test test-long test-real image-test e2e e2e-parts e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs schemas hooks clean soak
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml uv.lock
 	@echo "Installing pyflagger, Traefik, kubectl and the tools of its tests into $(VENV), once (half a minute, 700 MB):"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(INSTALL) '.[sandbox,dev]'
+	$(INSTALL) --extra sandbox --extra dev
 	$(BIN)/python -m compileall -q src
 	@touch $(READY)
 
@@ -44,7 +45,7 @@ image-test: $(READY) ## build the image without a daemon (buildah) and start it 
 	$(BIN)/python -m pytest -n 0 -m image -s tests/shipping
 
 $(VENV)/.e2e: $(READY)
-	$(INSTALL) '.[e2e]'
+	$(INSTALL) --extra e2e
 	@touch $@
 
 e2e-parts: $(VENV)/.e2e ## build what `make e2e` needs, where it is not yet (the first time: 10 minutes)
@@ -63,11 +64,14 @@ e2e-faults: $(VENV)/.e2e ## every fault by every kind of release on the real con
 e2e-oracle: $(VENV)/.e2e ## the recorded stories of the reference on a real control plane, judged (3 minutes)
 	PYTHONPATH=tests:. $(BIN)/python -m e2e --run $(abspath $(BIN))/python -m oracle.record $(NAME)
 
-lint: $(READY) ## style, types, layers, and the tidy rules
+lint: $(READY) ## style, types, layers, unused code, commit subjects, and the tidy rules
 	$(BIN)/ruff check src tests bench e2e
 	$(BIN)/ruff format --check src tests bench e2e
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
+	$(BIN)/uv lock --check --quiet
+	$(BIN)/python tests/tidy/subjects.py
 	$(BIN)/python -m pytest tests/tidy
 
 bench: $(VENV)/.e2e ## what a release costs on a real control plane: requests, CPU a tick, memory, lag (20 minutes; COUNTS="20 --idle 0")
@@ -81,16 +85,19 @@ docs: $(READY) ## write the generated parts of docs/ and kustomize/: tables of f
 	PYTHONPATH=tests $(BIN)/python -m docs.write
 
 schemas: $(READY) ## write the types of Kubernetes' built-in kinds that lint and the sandbox use (RELEASE=1.36.0)
-	$(INSTALL) '.[schemas]'
+	$(INSTALL) --extra schemas
 	$(BIN)/python tests/admission/make_schemas.py $(or $(RELEASE),1.36.0)
 
 mutate: $(READY) ## break the core in every small way and see which breakages no test notices
-	$(INSTALL) '.[mutate]'
+	$(INSTALL) --extra mutate
 	$(BIN)/python -m bench.mutate
 
 fuzz: $(READY) ## feed anything to what reads bytes of others, a minute each (SECONDS=60)
-	$(INSTALL) '.[fuzz]'
+	$(INSTALL) --extra fuzz
 	cd tests && ../$(BIN)/python -m fuzz --seconds $(or $(SECONDS),60)
+
+hooks: $(READY) ## check style, types and subject at each commit (pre-commit)
+	$(BIN)/uvx pre-commit install
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -27,7 +27,6 @@ PAGES = (
 )
 CODE = ("src/pyflagger/**/*.py", "src/pyflagger_sandbox/**/*.py")
 NOT_YET = (
-    "CHANGELOG.md",
     "charts/",
     "docs/architecture.md",
     "src/pyflagger/admission",
