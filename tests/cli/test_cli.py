@@ -148,7 +148,7 @@ def test_the_operator_says_when_there_is_no_cluster(
     for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
         monkeypatch.delenv(name, raising=False)
     assert main(["run"]) == 1
-    assert "give -kubeconfig or -master" in capsys.readouterr().err
+    assert "set -kubeconfig or -master" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("by_variable", [False, True])

@@ -189,7 +189,7 @@ async def test_troubles_are_told_and_go() -> None:
     place.server.faults.fail(lambda r: server_error(), lambda r: r.path.endswith("/services"), times=1000)
     place.cache.watch(SERVICES)
     await place.clock.sleep(30)
-    assert place.cache.troubles()["services"].startswith("services: not read yet")
+    assert place.cache.troubles()["services"].startswith("services: not listed yet")
     assert "etcdserver: request timed out" in place.cache.troubles()["services"]
     place.server.faults.rules.clear()
     await place.clock.sleep(60)
@@ -197,7 +197,7 @@ async def test_troubles_are_told_and_go() -> None:
     place.server.faults.fail(lambda r: Broken("gone"), times=100_000)
     place.server.break_watches()
     await place.clock.sleep(400)
-    assert "nothing heard for" in place.cache.troubles()["configmaps"]
+    assert "no watch event for" in place.cache.troubles()["configmaps"]
     place.server.faults.rules.clear()
     await place.clock.sleep(60)
     assert not place.cache.troubles()

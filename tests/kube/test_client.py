@@ -64,7 +64,7 @@ def test_paths(case: str) -> None:
 def test_a_kind_that_nobody_knows() -> None:
     """It is refused by name, never guessed."""
     assert resource_of(CANARIES.ref("a", "b")) is CANARIES
-    with pytest.raises(UnknownKind, match=r"example\.com/v1 Widget is not a kind that flagger knows"):
+    with pytest.raises(UnknownKind, match=r"example\.com/v1 Widget is not a kind that flagger supports"):
         resource_of(Ref("example.com/v1", "Widget", "a", "b"))
 
 
@@ -134,7 +134,7 @@ async def test_an_answer_without_a_body() -> None:
 
 ERRORS: dict[str, tuple[int, str, type[ApiError], str]] = {
     "bad request": (400, "BadRequest", Invalid, ""),
-    "forbidden": (403, "Forbidden", Forbidden, "Give flagger's service account the right to get it (RBAC)."),
+    "forbidden": (403, "Forbidden", Forbidden, "Grant flagger's service account the verb get for it (RBAC)."),
     "not there": (404, "NotFound", NotFound, ""),
     "changed meanwhile": (409, "Conflict", Conflict, ""),
     "there already": (409, "AlreadyExists", AlreadyExists, ""),

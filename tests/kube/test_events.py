@@ -227,7 +227,7 @@ async def test_a_full_queue_drops_and_counts() -> None:
         place.events.record(canary(), "Normal", str(number))
     assert place.events.dropped == 10
     await place.events.stop(grace=1)
-    assert place.log.lines[-1][0] == "events were left unwritten"
+    assert place.log.lines[-1][0] == "stopped before all events were written"
 
 
 async def test_stopping_writes_what_is_queued() -> None:

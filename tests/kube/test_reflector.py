@@ -255,7 +255,7 @@ async def test_what_has_not_changed_is_shared() -> None:
     data = {"x": "y" * 1000}
     seen: list[tuple[Any, Any]] = []
     follower = following([page(config("a", 1, data=data))], [event("MODIFIED", config("a", 2, data=data))])
-    follower.reflector._told = lambda key, old, new: seen.append((old, new))
+    follower.reflector._on_change = lambda key, old, new: seen.append((old, new))
     await follower.run()
     old, new = seen[-1]
     assert old["data"] is new["data"]
@@ -275,7 +275,7 @@ async def test_a_kind_that_is_refused_is_told_once_and_asked_for_again(status: i
         CONFIG_MAPS,
         "test",
         follower._tell,
-        noted=lambda: noted.append(str(follower.reflector.refusal)),
+        on_sync=lambda: noted.append(str(follower.reflector.refusal)),
     )
     await follower.run(0.1)
     assert reflector.refusal is not None and text in str(reflector.refusal) and reflector.refusal.problem.todo

@@ -286,7 +286,7 @@ async def test_only_an_old_version_of_a_definition() -> None:
     old = definition("gateway.networking.k8s.io", "HTTPRoute", "httproutes", ("v1beta1",))
     await pair.begin(definitions=(old,))
     text = await pair.tells(r"does not serve httproutes\.gateway\.networking\.k8s\.io in version v1:")
-    assert "of group gateway.networking.k8s.io there is v1beta1" in text
+    assert "served versions of gateway.networking.k8s.io: v1beta1" in text
     await pair.release("calm")
     await pair.calm_is_prompt()
     pair.provider = "gatewayapi:v1beta1"

@@ -1,1 +1,1 @@
-"""The only door to the API server: transport, client, watch cache, writes, Lease, Events."""
+"""All access to the API server: transport, client, watch cache, writes, Lease, Events."""

@@ -1,7 +1,7 @@
-"""The watch cache: live objects of the kinds that canaries refer to, and who wants to know of changes.
+"""The watch cache: live objects of the kinds that canaries refer to, with listeners for changes.
 
-Filled by a reflector for each kind; read by the operator without any call. Objects are raw dicts and must not be
-changed by readers.
+One reflector for each kind fills it, and the operator reads it without calls. Objects are raw dicts. Readers must not
+change them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pyflagger.objects import Obj, Ref, Resource
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One object before and after; None when it was not there, or is gone."""
+    """One object before and after a change. `old` is None for a new object, `new` for a deleted one."""
 
     resource: Resource
     ref: Ref
@@ -29,7 +29,7 @@ class Change:
 
 
 class Cache:
-    """Collections by kind. `namespace` empty means the whole cluster."""
+    """Collections by kind. An empty `namespace` means the whole cluster."""
 
     def __init__(self, client: Client, clock: Clock, namespace: str = "") -> None:
         self._client, self._clock, self._namespace = client, clock, namespace
@@ -43,21 +43,21 @@ class Cache:
         self._listeners.append(listener)
 
     def on_sync(self, listener: Callable[[Resource], None]) -> None:
-        """Call `listener` when a kind has been read for the first time, is refused, or is not refused any more."""
+        """Call `listener` when a kind is listed for the first time, becomes unreadable, or becomes readable again."""
         self._on_sync.append(listener)
 
     def watch(self, resource: Resource, *, metadata_only: bool = False) -> Reflector:
-        """Follow a kind from now on; following it already is fine."""
+        """Watch a kind from now on. Watching a kind twice has no effect."""
         key = (resource.api_version, resource.kind)
         if key not in self._reflectors:
-            told = self._teller(resource)
+            notify = self._notifier(resource)
             self._reflectors[key] = reflector = Reflector(
                 self._client,
                 self._clock,
                 resource,
                 self._namespace if resource.namespaced else "",
-                told,
-                noted=lambda: self._announce(resource),
+                notify,
+                on_sync=lambda: self._announce(resource),
                 metadata_only=metadata_only,
             )
             loop = asyncio.get_running_loop()
@@ -65,26 +65,26 @@ class Cache:
         return self._reflectors[key]
 
     def synced(self, resource: Resource) -> bool:
-        """Whether a kind has been read."""
+        """Whether a kind has been listed."""
         reflector = self._reflectors.get((resource.api_version, resource.kind))
         return reflector is not None and reflector.synced.is_set()
 
     def refusal(self, resource: Resource) -> NotFound | Forbidden | None:
-        """Why a kind cannot be read, while the server does not serve it or does not let us."""
+        """Why the kind cannot be read: the server does not serve it (NotFound) or denies it (Forbidden)."""
         reflector = self._reflectors.get((resource.api_version, resource.kind))
         return reflector.refusal if reflector else None
 
     def follow(self, resource: Resource) -> NotFound | Forbidden | bool:
-        """Watch a kind; whether it has been read, or why it cannot be."""
+        """Watch a kind. Returns whether it has been listed, or the error that prevents it."""
         self.watch(resource)
         return self.refusal(resource) or self.synced(resource)
 
     async def wait(self, resource: Resource) -> None:
-        """Follow a kind and wait until it has been read."""
+        """Watch a kind and wait until it has been listed."""
         await self.watch(resource).synced.wait()
 
     def get(self, ref: Ref) -> Obj | None:
-        """An object as it was last seen."""
+        """The newest known state of an object."""
         reflector = self._reflectors.get((ref.api_version, ref.kind))
         return reflector.store.get((ref.namespace, ref.name)) if reflector else None
 
@@ -94,9 +94,9 @@ class Cache:
         yield from list(reflector.store.values()) if reflector else ()
 
     def troubles(self) -> Mapping[str, str]:
-        """What is wrong, by kind: not read yet, silent for too long, failing.
+        """What is wrong, by plural: the kind is not listed yet, or its watch has been silent for too long.
 
-        Refused kinds are left out: they concern only the canaries that need them, and are told there.
+        Kinds that the server denies or does not serve are left out. The canaries that need them report them.
         """
         found = {}
         for reflector in self._reflectors.values():
@@ -104,33 +104,33 @@ class Cache:
                 continue
             plural = reflector.resource.plural
             if not reflector.synced.is_set():
-                found[plural] = f"{plural}: not read yet {reflector.trouble}".rstrip()
+                found[plural] = f"{plural}: not listed yet {reflector.trouble}".rstrip()
             elif reflector.stale_seconds > SILENCE_SECONDS_MAX:
                 found[plural] = (
-                    f"{plural}: nothing heard for {reflector.stale_seconds:.0f} s {reflector.trouble}".rstrip()
+                    f"{plural}: no watch event for {reflector.stale_seconds:.0f} s {reflector.trouble}".rstrip()
                 )
         return found
 
     async def stop(self) -> None:
-        """End every watch."""
+        """Stop every watch."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def knows(self, ref: Ref) -> bool:
-        """Whether the kind of a reference is one that can be followed, and is followed and read."""
+        """Whether the kind of a reference is in the table of resources and has been listed."""
         try:
             return self.synced(resource_of(ref))
         except UnknownKind:
             return False
 
-    def _teller(self, resource: Resource) -> Callable[[tuple[str, str], Obj | None, Obj | None], None]:
-        def tell(key: tuple[str, str], old: Obj | None, new: Obj | None) -> None:
+    def _notifier(self, resource: Resource) -> Callable[[tuple[str, str], Obj | None, Obj | None], None]:
+        def notify(key: tuple[str, str], old: Obj | None, new: Obj | None) -> None:
             change = Change(resource, resource.ref(*key), old, new)
             for listener in self._listeners:
                 listener(change)
 
-        return tell
+        return notify
 
     def _announce(self, resource: Resource) -> None:
         for listener in self._on_sync:

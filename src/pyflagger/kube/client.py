@@ -1,6 +1,6 @@
-"""Verbs over a Transport: typed errors, bounded retries, a fence for leaders.
+"""The API's verbs over a Transport: typed errors, bounded retries, a fence for leaders.
 
-Used by everything in this room and by the operator for its writes. Knows nothing of canaries.
+The rest of this package and the operator's writes use it. It knows nothing about canaries.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _open() -> None:
 
 
 class Client:
-    """One way to an API server. `fence` is called before every write and may raise NotLeader."""
+    """A client for one API server. It calls `fence` before every write; the fence may raise NotLeader."""
 
     def __init__(self, transport: Transport, clock: Clock, fence: Callable[[], None] = _open) -> None:
         self.transport = transport
@@ -40,7 +40,7 @@ class Client:
         self.requests: Counter[str] = Counter()
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Obj:
-        """One object. Raises NotFound and other ApiErrors."""
+        """Read one object. Raises NotFound and other ApiErrors."""
         return await self.call("GET", resource.path(namespace, name))
 
     async def create(self, obj: Obj, resource: Resource | None = None) -> Obj:
@@ -50,7 +50,7 @@ class Client:
         return await self.call("POST", kind.path(meta.get("namespace", "")), obj)
 
     async def patch(self, patch: Patch) -> Obj:
-        """Change an object by a merge patch. Raises Conflict when a resource version was given and is outdated."""
+        """Change an object by a merge patch. Raises Conflict when the patch gives an outdated resource version."""
         body = patch.body
         if patch.resource_version:
             meta = {**(body.get("metadata") or {}), "resourceVersion": patch.resource_version}
@@ -60,13 +60,16 @@ class Client:
         return await self.call("PATCH", path, body, MERGE_PATCH)
 
     async def replace(self, obj: Obj) -> Obj:
-        """Put an object as a whole; its resource version guards against lost updates."""
+        """Replace a whole object. Its resource version guards against lost updates (Conflict)."""
         meta = obj["metadata"]
         resource = resource_of(Ref(obj["apiVersion"], obj["kind"], "", ""))
         return await self.call("PUT", resource.path(meta.get("namespace", ""), meta["name"]), obj)
 
     async def delete(self, ref: Ref, resource_version: str = "") -> None:
-        """Delete an object in the background; already gone is success. Raises Conflict for another version of it."""
+        """Delete an object with background propagation. A missing object is success.
+
+        Raises Conflict when the deletion gives an outdated resource version.
+        """
         path = resource_of(ref).path(ref.namespace, ref.name)
         unchanged = {"preconditions": {"resourceVersion": resource_version}} if resource_version else {}
         try:
@@ -75,7 +78,7 @@ class Client:
             return
 
     async def apply(self, write: Write) -> Obj | None:
-        """Carry a write out; the object as it is afterwards, None for a deletion."""
+        """Execute a write. Returns the object afterwards, None for a deletion."""
         match write:
             case Create(obj):
                 return await self.create(obj)
@@ -94,7 +97,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         accept: str = "application/json",
     ) -> Obj:
-        """One call with its retries. Raises ApiError."""
+        """Make one call, with retries. Raises ApiError."""
         payload = None if body is None else orjson.dumps(body)
         request = ApiRequest(method, path, query or {}, payload, content_type, accept)
         answer = await self._send(request)
@@ -124,19 +127,20 @@ class Client:
 
 
 def object_of(answer: ApiAnswer, method: str, path: str) -> Obj:
-    """The object of a good answer. Raises ServerError for what no API server says, such as the page of a proxy."""
+    """The object in a successful answer. Raises ServerError for anything else, such as a proxy's HTML page."""
     try:
         said = orjson.loads(answer.body) if answer.body else {}
     except (ValueError, RecursionError):
         said = None
     if answer.status < 300 and isinstance(said, dict):
         return said
-    text = f"the answer to {method} {path} is no object of an API server (status {answer.status})"
-    raise ServerError(Problem(Fault.CLUSTER, text, "Check that the address is the API server's and no proxy answers."))
+    text = f"the answer to {method} {path} is not a Kubernetes object (status {answer.status})"
+    todo = "Check that the address is the API server's and that no proxy answers in its place."
+    raise ServerError(Problem(Fault.CLUSTER, text, todo))
 
 
 def _again(method: str, status: int) -> bool:
-    """429 was not carried out; a 5xx may have been, so only a read is repeated blindly."""
+    """Whether to repeat a call. The server did not execute a 429. It may have executed a 5xx: repeat only reads."""
     return status == 429 or (status >= 500 and method in _READS)
 
 
@@ -146,4 +150,4 @@ def _retry_after(answer: ApiAnswer) -> float:
 
 
 def _away(error: TransportError) -> Problem:
-    return Problem(Fault.CLUSTER, f"the API server does not answer: {error}", "It is tried again.")
+    return Problem(Fault.CLUSTER, f"the API server does not answer: {error}", "flagger tries again.")

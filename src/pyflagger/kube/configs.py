@@ -1,7 +1,7 @@
-"""ConfigMaps and Secrets of targets: watched by metadata alone, read only when tracked and changed.
+"""ConfigMaps and Secrets of targets: metadata is watched, data is read only for tracked objects that changed.
 
-A cluster may hold thousands of them, most of no concern. Called by `operator.observe`; tells "not there" from "not read
-yet", so that a slow read is never mistaken for a deletion.
+A cluster may hold thousands of them, and flagger needs few. Called by `operator.observe`. "Does not exist" and "not
+read yet" are different values, so that a slow read is never mistaken for a deletion.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pyflagger.objects import UNREAD, Found, Obj, Ref
 
 RETRY_SECONDS = 2.0
 READS_MAX = 4
-"""Reads at once, a third of all calls: after a start there are thousands, and what is decided must not wait for all."""
+"""Concurrent reads, a third of all calls. A start needs thousands of reads; writes must not queue behind them."""
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -45,22 +45,22 @@ class Configs(Generic[Key]):
         cache.subscribe(self._changed)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start watching metadata."""
         for resource in (CONFIG_MAPS, SECRETS):
             self._cache.watch(resource, metadata_only=True)
 
     async def stop(self) -> None:
-        """Give up reads that are under way."""
+        """Cancel pending reads."""
         for task in list(self._reading.values()):
             task.cancel()
         await asyncio.gather(*self._reading.values(), return_exceptions=True)
 
     def subscribe(self, listener: Callable[[Ref], None]) -> None:
-        """Call `listener` when the data of a tracked object has come, changed or gone."""
+        """Call `listener` when the data of a tracked object was read, changed or deleted."""
         self._listeners.append(listener)
 
     def want(self, key: Key, refs: Set[Ref]) -> None:
-        """Track these for a canary, in place of its earlier ones."""
+        """Track these objects for a canary instead of the ones it tracked before."""
         before = self._wanted.get(key, frozenset())
         if before is refs or before == refs:
             return
@@ -71,16 +71,16 @@ class Configs(Generic[Key]):
             self._release(key, ref)
 
     def drop(self, key: Key) -> None:
-        """The canary is gone."""
+        """Track nothing for a canary: it was deleted."""
         for ref in self._wanted.pop(key, frozenset()):
             self._release(key, ref)
 
     def wanted_by(self, ref: Ref) -> tuple[Key, ...]:
-        """Which canaries track an object."""
+        """The canaries that track an object."""
         return tuple(self._wanting.get(ref, ()))
 
     def find(self, ref: Ref) -> Found:
-        """An object with its data; None when there is none. Reading begins by asking."""
+        """An object with its data, None when it does not exist. UNREAD starts a read, which ends in a notification."""
         if not self._cache.synced(resource_of(ref)):
             return UNREAD
         meta, data = self._cache.get(ref), self._data.get(ref)
@@ -92,29 +92,29 @@ class Configs(Generic[Key]):
         return UNREAD
 
     def meta(self, ref: Ref) -> Obj | None:
-        """An object of which the metadata are known to be its newest; None when there is none. Reads nothing."""
+        """An object with its newest known metadata, None when it does not exist. Starts no read."""
         meta, data = self._cache.get(ref), self._data.get(ref)
         if meta is None:
             return data if ref in self._ahead else None
         return data if data is not None and _version(data) > _version(meta) else meta
 
     def refusal(self, refs: Iterable[Ref]) -> Problem | None:
-        """Why one of these may not be read, although its kind may be listed."""
+        """Why flagger may not read one of these objects, although it may list the kind."""
         return next((self._refusals[ref] for ref in refs if ref in self._refusals), None)
 
     def owned(self, uid: str) -> frozenset[Ref]:
-        """The ConfigMaps and Secrets that belong to the Canary with this uid, also to others."""
+        """The ConfigMaps and Secrets that have the Canary with this uid among their owners."""
         return self._owned.get(uid, frozenset())
 
     def learn(self, obj: Obj, ref: Ref) -> None:
-        """An API call answered with this object."""
+        """Store an object that an API call returned, ahead of the watch."""
         self._data[ref] = _needed(obj)
         if self._cache.get(ref) is None:
             self._ahead.add(ref)
         self._own(ref, obj)
 
     def unlearn(self, ref: Ref) -> None:
-        """An API call deleted this object."""
+        """Forget an object that an API call deleted, ahead of the watch."""
         self._data.pop(ref, None)
         self._own(ref, None)
 
@@ -130,12 +130,12 @@ class Configs(Generic[Key]):
             self._reading[ref] = asyncio.get_running_loop().create_task(self._fetch(ref))
 
     async def _fetch(self, ref: Ref) -> None:
-        """Read, and tell when it may be asked again: who asks at once begins a new read if this one has failed."""
+        """Read an object, then notify listeners. By then a caller of `find` can start another read after a failure."""
         try:
             await self._load(ref)
         finally:
             del self._reading[ref]
-        self._tell(ref)
+        self._notify(ref)
 
     async def _load(self, ref: Ref) -> None:
         try:
@@ -152,14 +152,14 @@ class Configs(Generic[Key]):
     def _refuse(self, ref: Ref, error: ApiError) -> None:
         if isinstance(error, Forbidden) and ref not in self._refusals:
             self._refusals[ref] = error.problem
-            self._tell(ref)
+            self._notify(ref)
 
     def _changed(self, change: Change) -> None:
         if change.resource not in (CONFIG_MAPS, SECRETS):
             return
         data = self._data.get(change.ref)
         if change.new is None and data is not None and change.old is not None and _uid(data) != _uid(change.old):
-            # What is gone is what stood there before a write of ours made it anew.
+            # The watch reports the deletion of an earlier object; a write of ours has recreated it since.
             self._ahead.add(change.ref)
             return
         self._ahead.discard(change.ref)
@@ -167,7 +167,7 @@ class Configs(Generic[Key]):
             self._data.pop(change.ref, None)
         if change.new is None or data is None or _version(data) <= _version(change.new):
             self._own(change.ref, change.new)
-        self._tell(change.ref)
+        self._notify(change.ref)
 
     def _own(self, ref: Ref, obj: Obj | None) -> None:
         before, after = self._owners.get(ref, frozenset()), _owners(obj)
@@ -182,7 +182,7 @@ class Configs(Generic[Key]):
         else:
             self._owners.pop(ref, None)
 
-    def _tell(self, ref: Ref) -> None:
+    def _notify(self, ref: Ref) -> None:
         for listener in self._listeners:
             listener(ref)
 
@@ -193,7 +193,7 @@ def _needed(obj: Obj) -> Obj:
 
 
 def _owners(obj: Obj | None) -> frozenset[str]:
-    """The uids of the Canaries that an object belongs to."""
+    """The uids of the Canaries that own an object."""
     owners = (obj["metadata"].get("ownerReferences") or ()) if obj else ()
     return frozenset(owner["uid"] for owner in owners if names.is_canary(owner))
 

@@ -1,4 +1,4 @@
-"""What an API server can answer instead of an object, as exceptions that carry a Problem for the user."""
+"""The API server's errors, as exceptions that carry a Problem for the user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyflagger.objects import Resource
 
 
 class ApiError(Exception):
-    """A call was refused. `problem` says whose doing it is and what to do; `status` is the HTTP code, 0 without one."""
+    """A call failed. `problem` says who caused it and what to do; `status` is the HTTP code, 0 without an answer."""
 
     status = 0
 
@@ -20,43 +20,43 @@ class ApiError(Exception):
 
 
 class NotFound(ApiError):
-    """There is no such object."""
+    """The object does not exist."""
 
     status = 404
 
 
 class Conflict(ApiError):
-    """The object has changed since it was read: decide again."""
+    """The object has changed since it was read. Observe and decide again."""
 
     status = 409
 
 
 class AlreadyExists(ApiError):
-    """An object of that name is there."""
+    """An object with this name exists."""
 
     status = 409
 
 
 class Gone(ApiError):
-    """The resource version is no longer kept: list again."""
+    """The server no longer keeps the resource version. List again."""
 
     status = 410
 
 
 class Forbidden(ApiError):
-    """The service account may not do this."""
+    """RBAC denies the call."""
 
     status = 403
 
 
 class Invalid(ApiError):
-    """The server does not accept the object."""
+    """The server rejects the object."""
 
     status = 422
 
 
 class Throttled(ApiError):
-    """The server asks to slow down, and went on doing so."""
+    """The server throttles us, also after retries."""
 
     status = 429
 
@@ -68,19 +68,19 @@ class ServerError(ApiError):
 
 
 class Unreachable(ApiError):
-    """No answer at all."""
+    """The server did not answer."""
 
 
 class NotLeader(ApiError):
-    """The lease may have been lost: nothing may be written."""
+    """This replica may have lost the lease, so it must not write."""
 
 
 def not_served(resource: Resource, served: Sequence[str] = ()) -> NotFound:
-    """The server does not know the kind, at least not in this version. `served`: what there is of its group."""
+    """The server does not serve the kind in this version. `served`: the versions that it serves of the kind's group."""
     what = f"{resource.full_name} in version {resource.version}"
-    text = f"the API server does not serve {what}: its CustomResourceDefinition is not installed, or lacks it"
-    text += f" (of group {resource.group} there is {', '.join(served)})" if served else ""
-    return NotFound(Problem(Fault.CLUSTER, text, f"Install {what}, or name another kind or provider."))
+    text = f"the API server does not serve {what}: its CustomResourceDefinition is not installed or lacks this version"
+    text += f" (served versions of {resource.group}: {', '.join(served)})" if served else ""
+    return NotFound(Problem(Fault.CLUSTER, text, f"Install {what}, or use another kind or provider."))
 
 
 def error_of(verb: str, path: str, status: int, body: bytes) -> ApiError:
@@ -93,7 +93,8 @@ def error_of(verb: str, path: str, status: int, body: bytes) -> ApiError:
     message = str(said.get("message") or body[:300].decode("utf-8", "replace") or f"HTTP {status}")
     if status == 403:
         text = f"not allowed to {verb} {path}: {message}"
-        return Forbidden(Problem(Fault.CLUSTER, text, f"Give flagger's service account the right to {verb} it (RBAC)."))
+        todo = f"Grant flagger's service account the verb {verb} for it (RBAC)."
+        return Forbidden(Problem(Fault.CLUSTER, text, todo))
     if status == 409 and said.get("reason") == "AlreadyExists":
         return AlreadyExists(Problem(Fault.CLUSTER, message))
     kinds: dict[int, type[ApiError]] = {
@@ -105,6 +106,6 @@ def error_of(verb: str, path: str, status: int, body: bytes) -> ApiError:
         429: Throttled,
     }
     kind = kinds.get(status, ServerError)
-    error = kind(Problem(Fault.CLUSTER, message, "It is tried again." if status >= 429 else ""))
+    error = kind(Problem(Fault.CLUSTER, message, "flagger tries again." if status >= 429 else ""))
     error.status = status
     return error

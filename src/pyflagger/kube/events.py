@@ -1,11 +1,13 @@
-"""Kubernetes Events: every text of a release readable in `kubectl describe`, in order, each at most one request.
+"""Kubernetes Events: every text of a release in `kubectl describe`, in order, at most one request each.
 
-`kubectl describe` sorts by `lastTimestamp`, which API servers cut to seconds, and `kubectl get events` does not sort:
-both show Events of one second by name. So a name carries its time in microseconds, as those of client-go carry
-nanoseconds, and a text raises the count of its Event only while no other text about the object came in between, or once
-it has an Event of its own for the third time in an hour: two texts that alternate are no flood. Nothing is thinned out.
-Called by `operator.act`; writes from a bounded queue, in order. A failure is logged and forgotten: an
-Event never holds a release up.
+`kubectl describe` sorts by `lastTimestamp`, which API servers cut to seconds, and `kubectl get events` does not sort.
+Both order Events of the same second by name. So a name contains its time in microseconds, as client-go's contain
+nanoseconds.
+
+A repeated text raises the count of its Event while no other text about the object comes in between. Otherwise it gets
+a new Event, at most three in an hour, so that two alternating texts do not flood. No text is dropped or sampled.
+Called by `operator.act`; writes from a bounded queue, in order. A failure is logged and not retried: an Event never
+delays a release.
 """
 
 from __future__ import annotations
@@ -34,12 +36,12 @@ WRITTEN_SECONDS_MAX = 1.0
 Value = TypeVar("Value")
 
 EVENTS_OF_A_TEXT = 3
-"""Events that one text about one object may have in an hour; what comes more often is counted."""
+"""New Events of one text about one object in an hour. Further repeats raise the count of the last one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The newest Event of a text about an object: its name and count, when it was last said, how many there were."""
+    """The newest Event of a text about an object: name, count, time of the last repeat, Events so far."""
 
     name: str
     count: int
@@ -48,10 +50,10 @@ class Written:
 
 
 class Events:
-    """Writes Events about objects. Those of one object go through the same writer, so their order stays."""
+    """Writes Events about objects. One writer handles all Events of an object, which keeps their order."""
 
     def __init__(self, client: Client, clock: Clock, log: Any, instance: str = COMPONENT) -> None:
-        """`instance` names this process; API servers require a name in an Event that has a precise time."""
+        """`instance` names this process; API servers require it in an Event with `eventTime`."""
         self._client, self._clock, self._log, self._instance = client, clock, log, instance
         self._queues: list[asyncio.Queue[tuple[Obj, str, str, float]]] = []
         self._texts: dict[bytes, Written] = {}
@@ -66,32 +68,34 @@ class Events:
         self._tasks = [asyncio.create_task(self._write_all(queue)) for queue in self._queues]
 
     async def stop(self, grace: float = 3.0) -> None:
-        """Write what is queued, for `grace` seconds at most."""
+        """Write the queued Events, for at most `grace` seconds."""
         try:
             async with asyncio.timeout(grace):
                 await asyncio.gather(*(queue.join() for queue in self._queues))
         except TimeoutError:
-            self._log.warning("events were left unwritten", count=sum(queue.qsize() for queue in self._queues))
+            self._log.warning(
+                "stopped before all events were written", count=sum(queue.qsize() for queue in self._queues)
+            )
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def record(self, about: Obj, type_: str, text: str) -> None:
-        """Tell; returns at once."""
-        who = _named(about)
+        """Queue an Event; returns immediately. Counts it in `dropped` when the queue is full."""
+        subject = _subject(about)
         try:
-            self._queue(who).put_nowait((who, type_, _cut(shown(text)), self._clock.now()))
+            self._queue(subject).put_nowait((subject, type_, _cut(shown(text)), self._clock.now()))
         except asyncio.QueueFull:
             self.dropped += 1
 
     async def written(self, about: Obj, seconds: float = WRITTEN_SECONDS_MAX) -> None:
-        """Wait until what was told of an object is written, for some seconds at most."""
+        """Wait until the queued Events about an object are written, for at most `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._queue(_named(about)).join()
+                await self._queue(_subject(about)).join()
 
-    def _queue(self, who: Obj) -> asyncio.Queue[tuple[Obj, str, str, float]]:
-        return self._queues[_digest(who["uid"] or who["name"])[0] % WRITERS]
+    def _queue(self, subject: Obj) -> asyncio.Queue[tuple[Obj, str, str, float]]:
+        return self._queues[_digest(subject["uid"] or subject["name"])[0] % WRITERS]
 
     async def _write_all(self, queue: asyncio.Queue[tuple[Obj, str, str, float]]) -> None:
         while True:
@@ -99,22 +103,25 @@ class Events:
             try:
                 await self._write(*item)
             except ApiError as error:
-                self._log.warning("an event could not be written", error=str(error))
+                self._log.warning("failed to write an event", error=str(error))
             finally:
                 queue.task_done()
 
-    async def _write(self, who: Obj, type_: str, text: str, at: float) -> None:
-        about, digest = _digest(who["uid"], _namespace(who), who["name"]), _digest(who["uid"], type_, text)
+    async def _write(self, subject: Obj, type_: str, text: str, at: float) -> None:
+        about, digest = (
+            _digest(subject["uid"], _namespace(subject), subject["name"]),
+            _digest(subject["uid"], type_, text),
+        )
         last = self._texts.get(digest)
         if last and at - last.at >= SAME_SECONDS:
             last = None
         if last and (self._newest.get(about) == digest or last.events >= EVENTS_OF_A_TEXT):
             body = {"count": last.count + 1, "lastTimestamp": stamp(at)}
             with suppress(NotFound):
-                await self._client.patch(Patch(EVENTS.ref(_namespace(who), last.name), body))
+                await self._client.patch(Patch(EVENTS.ref(_namespace(subject), last.name), body))
                 self._remember(about, digest, replace(last, count=last.count + 1, at=at))
                 return
-        made = await self._client.create(self._event(who, type_, text, at), EVENTS)
+        made = await self._client.create(self._event(subject, type_, text, at), EVENTS)
         events = last.events + 1 if last else 1
         self._remember(about, digest, Written(made["metadata"]["name"], 1, at, events))
 
@@ -122,17 +129,17 @@ class Events:
         _keep(self._texts, digest, written)
         _keep(self._newest, about, digest)
 
-    def _event(self, who: Obj, type_: str, text: str, at: float) -> Obj:
+    def _event(self, subject: Obj, type_: str, text: str, at: float) -> Obj:
         self._micros = max(int(at * 1e6), self._micros + 1)
         suffix = f".{self._micros:013x}{self._clock.unique()[:3]}"
         return {
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {
-                "name": who["name"][: NAME_MAX - len(suffix)].rstrip("-.") + suffix,
-                "namespace": _namespace(who),
+                "name": subject["name"][: NAME_MAX - len(suffix)].rstrip("-.") + suffix,
+                "namespace": _namespace(subject),
             },
-            "involvedObject": who,
+            "involvedObject": subject,
             "reason": REASON,
             "message": text,
             "type": type_,
@@ -148,14 +155,14 @@ class Events:
 
 
 def shown(text: str) -> str:
-    """A text without what a terminal would obey; lines stay lines."""
+    """A text without control characters that a terminal would interpret; newlines and tabs stay."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _keep(known: dict[bytes, Value], key: bytes, value: Value) -> None:
-    """Set an entry; the ones that were set longest ago go."""
+    """Set an entry and evict the ones that were set longest ago."""
     known.pop(key, None)
     known[key] = value
     while len(known) > REMEMBERED_MAX:
@@ -163,12 +170,12 @@ def _keep(known: dict[bytes, Value], key: bytes, value: Value) -> None:
 
 
 def _cut(text: str) -> str:
-    """As much of a text as API servers take: they count bytes."""
+    """A text cut to the number of bytes that API servers accept."""
     return text.encode()[:MESSAGE_MAX].decode(errors="ignore")
 
 
-def _named(about: Obj) -> Obj:
-    """What an Event says of its object; the object itself is not kept from being forgotten."""
+def _subject(about: Obj) -> Obj:
+    """The `involvedObject` of an Event: a small copy, so that a queued Event does not keep the object in memory."""
     meta = about["metadata"]
     return {
         "apiVersion": about["apiVersion"],
@@ -180,8 +187,8 @@ def _named(about: Obj) -> Obj:
     }
 
 
-def _namespace(who: Obj) -> str:
-    return who["namespace"] or "default"
+def _namespace(subject: Obj) -> str:
+    return subject["namespace"] or "default"
 
 
 def _digest(*words: str) -> bytes:

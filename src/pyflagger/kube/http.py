@@ -1,6 +1,6 @@
-"""A Transport over aiohttp to a real API server, and how its address and credentials are found.
+"""A Transport over aiohttp to a real API server, with the discovery of its address and credentials.
 
-In-cluster tokens are read again as they rotate, and the user of a kubeconfig is, once the API server refuses it.
+In-cluster tokens are reread as they rotate. A kubeconfig is reread after the API server refuses its user.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream, TransportE
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_SECONDS_MAX = 60.0
 CALLS_MAX = 12
-"""Calls at once, watches aside: more wait for each other at the API server, and each connection holds TLS buffers."""
+"""Concurrent calls, without watches. More only queue at the API server, and each connection holds TLS buffers."""
 LINE_MAX = 8 << 20
 UNAUTHORIZED = 401
 BODY_MAX = 256 << 20
-"""Bytes of one answer. A page of 500 large objects is far below; what is above is no API server."""
+"""Bytes of one answer. A page of 500 large objects is far smaller; no API server sends more."""
 
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
 
@@ -44,10 +44,10 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An API server: base URL, TLS settings (None: plain http or the system's), headers made afresh for each call.
+    """An API server: base URL, TLS settings (None: plain http or the system's), headers computed for each call.
 
-    `server_name` is the name its certificate must have (None: that of the URL); `proxy` the URL of an HTTP proxy before
-    it. `refused` is called when they were of nobody whom the server knows.
+    `server_name` is the name that its certificate must have (None: that of the URL). `proxy` is the URL of an HTTP
+    proxy. The transport calls `refused` after an answer of 401.
     """
 
     url: str
@@ -58,13 +58,13 @@ class Endpoint:
     proxy: str | None = None
 
     def heed(self, status: int) -> None:
-        """An answer's status."""
+        """Note the status of an answer."""
         if status == UNAUTHORIZED:
             self.refused()
 
 
 class AiohttpTransport:
-    """Calls share a bounded number of connections; watches have theirs."""
+    """Calls share a bounded number of connections. Each watch has its own."""
 
     def __init__(self, endpoint: Endpoint, user_agent: str = f"flagger/{__version__}") -> None:
         self._endpoint = endpoint
@@ -91,14 +91,14 @@ class AiohttpTransport:
             await self._session.close()
 
     async def _headers(self, request: ApiRequest) -> dict[str, str]:
-        """Not on the call's time: somebody may have to be asked for a token."""
+        """The request's headers. Outside the call's timeout, as an auth plug-in may fetch a token first."""
         headers = {"Accept": request.accept, **await self._endpoint.headers()}
         if request.body is not None:
             headers["Content-Type"] = request.content_type
         return headers
 
     async def _ask(self, request: ApiRequest, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        """Its body is still to be read, and it is to be released."""
+        """Send a request. The caller reads the body and releases the answer."""
         answer = await self._open().request(
             request.method,
             self._endpoint.url + request.path,
@@ -134,7 +134,7 @@ class AiohttpTransport:
 
 @contextmanager
 def _named(request: ApiRequest) -> Iterator[None]:
-    """Whatever keeps an answer away, as TransportError."""
+    """Turn timeouts and connection errors into TransportError."""
     try:
         yield
     except TimeoutError:
@@ -148,19 +148,19 @@ async def _whole(answer: aiohttp.ClientResponse) -> bytes:
     async for chunk in answer.content.iter_any():
         body += chunk
         if len(body) > BODY_MAX:
-            raise TransportError(f"an answer of more than {BODY_MAX} bytes")
+            raise TransportError(f"the answer is larger than {BODY_MAX} bytes")
     return bytes(body)
 
 
 class Chunks(Protocol):
-    """A body as it comes: as much of aiohttp's StreamReader as is used."""
+    """The part of aiohttp's StreamReader that is used here."""
 
     def iter_any(self) -> AsyncIterator[bytes]:
-        """Pieces of any size."""
+        """Chunks of any size."""
 
 
 async def lines_of(content: Chunks) -> AsyncIterator[bytes]:
-    """The whole lines of a stream; a last one without an end is dropped. Raises TransportError."""
+    """The complete lines of a stream; a last line without a newline is dropped. Raises TransportError."""
     rest = b""
     try:
         async for chunk in content.iter_any():
@@ -168,7 +168,7 @@ async def lines_of(content: Chunks) -> AsyncIterator[bytes]:
             for line in lines:
                 yield line
             if len(rest) > LINE_MAX:
-                raise TransportError(f"a watch event of more than {LINE_MAX} bytes")
+                raise TransportError(f"a watch event is larger than {LINE_MAX} bytes")
     except (aiohttp.ClientError, OSError) as error:
         raise TransportError(str(error) or type(error).__name__) from error
 
@@ -178,7 +178,7 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 async def find(kubeconfig: str, master: str, clock: Clock) -> Endpoint:
-    """The API server by kubeconfig, by address, or from within the cluster. Raises NoCluster."""
+    """The API server of a kubeconfig, of an address, or of the pod's own cluster. Raises NoCluster."""
     source = "-kubeconfig" if kubeconfig else "the variable KUBECONFIG"
     kubeconfig = kubeconfig or ("" if master else os.environ.get("KUBECONFIG", ""))
     if kubeconfig:
@@ -194,7 +194,7 @@ async def find(kubeconfig: str, master: str, clock: Clock) -> Endpoint:
 
 
 def _some_exist(paths: str) -> bool:
-    """Whether one of the files is there: KUBECONFIG can name several."""
+    """Whether one of the files exists: KUBECONFIG can name several."""
     return any(os.path.exists(path) for path in paths.split(os.pathsep))
 
 
@@ -215,7 +215,7 @@ def _tls(found: Access) -> ssl.SSLContext | None:
 def _in_cluster(clock: Clock) -> Endpoint:
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host or not (ACCOUNT / "token").exists():
-        raise NoCluster("no cluster: give -kubeconfig or -master, or run in a pod with a service account")
+        raise NoCluster("no cluster: set -kubeconfig or -master, or run in a pod with a service account")
     address = f"[{host}]" if ":" in host else host
     tls = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
     return Endpoint(f"https://{address}:{port}", tls, _rotating_token(ACCOUNT / "token", clock))

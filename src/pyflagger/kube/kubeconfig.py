@@ -1,7 +1,7 @@
-"""What a kubeconfig says: read by kubernetes_asyncio in a process of its own, whose 70 MiB are not the operator's.
+"""Reads a kubeconfig in a child process, because the library that parses it takes 70 MiB of memory.
 
-Called by `kube.http`. As a program, `python -m pyflagger.kube.kubeconfig FILE`, it prints an Access as JSON; auth
-plug-ins run as its children. Never sees a request.
+Called by `kube.http`. The child process is `python -m pyflagger.kube.kubeconfig FILE`. It uses kubernetes_asyncio,
+runs auth plug-ins as its own children, and prints an Access as JSON. It makes no API request itself.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from pyflagger.clock import Clock
 from pyflagger.kube.protocol import TransportError
 
 READ_SECONDS_MAX = 60.0
-"""An auth plug-in may ask somebody."""
+"""Seconds. An auth plug-in may contact an identity provider."""
 
 RENEWED_SECONDS_MIN = 60.0
-"""A user who is refused has the file, and with it the plug-in, asked again at most so often."""
+"""Seconds between rereads of the file, and runs of its plug-in, while the server refuses the user."""
 
 
 class NoCluster(RuntimeError):
-    """There is no way to an API server; the text says what was tried."""
+    """No API server is configured. The text says what was tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """An API server, the way to it, and who one is there. Texts (PEM among them) are empty where there are none.
+    """An API server's address and the user's credentials. Texts, PEM included, are empty when they are not set.
 
-    `server_name` is the name its certificate must have, if not that of the URL; `proxy` the URL of an HTTP proxy.
+    `server_name` is the name that its certificate must have, if not that of the URL. `proxy` is the URL of an HTTP
+    proxy.
     """
 
     url: str
@@ -50,37 +51,37 @@ Read: TypeAlias = Callable[[str], Awaitable[Access]]
 
 
 async def access(path: str) -> Access:
-    """What the kubeconfig's current context says. Raises NoCluster."""
+    """The access that the kubeconfig's current context describes. Raises NoCluster."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "pyflagger.kube.kubeconfig", path, stdout=PIPE, stderr=PIPE
     )
     try:
         async with asyncio.timeout(READ_SECONDS_MAX):
-            out, told = await child.communicate()
+            out, errors = await child.communicate()
     except TimeoutError:
         child.kill()
         await child.wait()
-        raise NoCluster(f"kubeconfig {path}: nothing after {READ_SECONDS_MAX:g} s") from None
+        raise NoCluster(f"kubeconfig {path}: reading it took more than {READ_SECONDS_MAX:g} s") from None
     if child.returncode:
         raise NoCluster(
-            f"kubeconfig {path}: {(told.decode(errors='replace').strip() or 'unreadable').splitlines()[-1]}"
+            f"kubeconfig {path}: {(errors.decode(errors='replace').strip() or 'unreadable').splitlines()[-1]}"
         )
     return Access(**json.loads(out))
 
 
 class Login:
-    """The Authorization header of a kubeconfig's user; after a refusal the file is read anew for it."""
+    """The Authorization header of a kubeconfig's user. After a refusal it rereads the file."""
 
     def __init__(self, path: str, found: Access, clock: Clock, read: Read = access) -> None:
         self._path, self._found, self._clock, self._read = path, found, clock, read
         self._read_at, self._refused, self._lock = clock.monotonic(), False, asyncio.Lock()
 
     def refused(self) -> None:
-        """The API server does not know the user (any more): tokens of plug-ins live for minutes."""
+        """Note that the API server refused the user: tokens from plug-ins expire within minutes."""
         self._refused = True
 
     async def headers(self) -> Mapping[str, str]:
-        """For one call. Raises TransportError when the file is of no use any more."""
+        """The headers for one call. Raises TransportError when the file can no longer be used."""
         async with self._lock:
             if self._refused and self._clock.monotonic() - self._read_at >= RENEWED_SECONDS_MIN:
                 self._read_at = self._clock.monotonic()
@@ -120,10 +121,10 @@ def _text(path: str | None) -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print it; 1 when it cannot be read, and the last line on stderr says why."""
+    """Print the Access as JSON. Exit status 1: the file cannot be read, and the last line of stderr says why."""
     try:
         found = asyncio.run(_read(argv[0]))
-    except Exception as error:  # A plug-in may raise anything.
+    except Exception as error:  # Plug-ins raise exceptions of any type.
         sys.stderr.write(str(error).replace("\n", " ") or type(error).__name__)
         return 1
     sys.stdout.write(json.dumps(asdict(found)))

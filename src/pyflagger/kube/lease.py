@@ -1,9 +1,10 @@
-"""Leader election by a Lease, and the fence that keeps an old leader from writing.
+"""Leader election by a Lease, and the fence that keeps a former leader from writing.
 
-The protocol is client-go's: holderIdentity, leaseDurationSeconds, acquireTime, renewTime, leaseTransitions. Another
-holder is believed until its lease has gone unrenewed for its duration *by our own clock*, so clocks need not agree.
-The fence is stricter than the lease: a process that was stopped and continued finds by its own monotonic clock that it
-may have lost the lease, and refuses to write before it has asked anybody. Run by `operator.run`.
+The protocol is client-go's: holderIdentity, leaseDurationSeconds, acquireTime, renewTime, leaseTransitions. A candidate
+takes a lease over once it saw no renewal for the lease's duration *by its own clock*, so clocks need not agree.
+
+The fence is stricter than the lease. A process that was suspended and resumed sees by its monotonic clock that it may
+have lost the lease. It refuses to write before it contacts the API server. Run by `operator.run`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ NAME = "flagger-leader-election"
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds: how long a lease is good, how long a leader goes on without renewing, how often it tries."""
+    """In seconds: how long a lease is valid, how long a leader leads without a renewal, how often it tries."""
 
     lease: float = 60.0
     renew: float = 20.0
@@ -52,25 +53,25 @@ class Elector:
 
     @property
     def leading(self) -> bool:
-        """Whether writes are safe: the last renewal that succeeded *began* recently enough."""
+        """Whether writes are safe: the last successful renewal *began* recently enough."""
         if self._renewed is None:
             return False
         return self._clock.monotonic() - self._renewed < self._timing.renew
 
     def fence(self) -> None:
-        """Called before every write. Raises NotLeader."""
+        """Run before every write. Raises NotLeader."""
         if not self.leading:
-            raise NotLeader(Problem(Fault.US, "the lease may have been lost: nothing is written", ""))
+            raise NotLeader(Problem(Fault.US, "this replica may have lost the leader lease and does not write", ""))
 
     async def acquire(self, waiting: Callable[[str], None] | None = None) -> None:
-        """Wait until we lead; `waiting` is told of each other holder."""
+        """Wait until this candidate leads. Calls `waiting` with each other holder."""
         while not await self._try():
             if waiting and self._seen[0]:
                 waiting(self._seen[0])
             await self._clock.sleep(self._timing.retry + self._clock.jitter(self._timing.retry / 5))
 
     async def hold(self) -> None:
-        """Renew until the lease is lost; returns then."""
+        """Renew the lease; returns when it is lost."""
         while self.leading:
             await self._clock.sleep(self._timing.retry)
             if not self.leading:
@@ -79,7 +80,7 @@ class Elector:
         self._renewed = None
 
     async def release(self) -> None:
-        """Let another candidate in at once."""
+        """Release the lease, so that another candidate can take it immediately."""
         if not self.leading:
             return
         try:
@@ -94,7 +95,7 @@ class Elector:
             self._renewed = None
 
     async def _try(self) -> bool:
-        """Take or renew the lease; whether we hold it. A failed call changes nothing: the fence runs out by itself."""
+        """Take or renew the lease. Returns whether we hold it. A failed call changes nothing: the fence expires."""
         began = self._clock.monotonic()
         try:
             lease = await self._client.get(LEASES, self._namespace, self._name)

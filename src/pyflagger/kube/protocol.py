@@ -1,7 +1,7 @@
-"""How bytes reach an API server: the one seam between the client and a server.
+"""The Transport protocol: the only interface between the client and an API server.
 
-Implemented over aiohttp (`kube.http`) for real servers and in process by the sandbox's embedded server. Everything
-above it (client, cache, Lease, Events) is the same code on both.
+`kube.http` implements it over aiohttp for real servers; the sandbox's embedded server implements it in process. Client,
+cache, Lease and Events are the same code on both.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One call. `path` is absolute (`/apis/apps/v1/...`), `query` unencoded, `timeout` seconds (watch: its start)."""
+    """One call. `path` is absolute (`/apis/apps/v1/...`), `query` unencoded.
+
+    `timeout` in seconds covers the whole call, or the start of a watch.
+    """
 
     method: str
     path: str
@@ -36,7 +39,7 @@ class ApiAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ApiStream:
-    """An open watch: the status of its answer, the body if that is an error, else its lines (one JSON event each)."""
+    """An open watch: the answer's status, the body of an error, or the lines (one JSON event each)."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,11 +48,11 @@ class ApiStream:
 
 
 class TransportError(Exception):
-    """No answer: the server is away, the connection broke, or time ran out. Always worth another try."""
+    """No answer: the server is unreachable, the connection broke, or the call timed out. A retry may succeed."""
 
 
 class Transport(Protocol):
-    """A way to an API server."""
+    """A connection to an API server."""
 
     async def call(self, request: ApiRequest) -> ApiAnswer:
         """Make a call. Raises TransportError when there is no answer; any HTTP status is an answer."""
@@ -58,4 +61,4 @@ class Transport(Protocol):
         """Open a watch. The iteration ends when the server closes it; raises TransportError when it breaks."""
 
     async def close(self) -> None:
-        """Release connections."""
+        """Close all connections."""

@@ -1,11 +1,11 @@
 """Keeps one collection up to date: list in pages, watch, resume, relist.
 
-An explicit machine with three states. LISTING reads everything and tells what differs from before, deletions
-included. WATCHING follows changes from the last resource version, through any number of reconnects. PAUSED waits after
-a failure, longer each time. Only an outdated version (410) leads from WATCHING back to LISTING. Run by `cache`.
+A state machine with three states. LISTING reads everything and reports each difference, deletions included. WATCHING
+follows changes from the last resource version, across reconnects. PAUSED waits after a failure, with increasing
+backoff. Only an outdated resource version (410) leads from WATCHING back to LISTING. Run by `cache`.
 
-A server that does not know the kind, or does not let us read it, has refused it: that is told on the canaries that need
-the kind, and it is asked for again after a pause, for as long as somebody needs it.
+A server may not serve the kind, or RBAC may deny it. Canaries that need the kind report this refusal. The reflector
+lists again with the same backoff until it succeeds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pyflagger.kube.protocol import ApiRequest, TransportError
 from pyflagger.objects import Obj, Pool, Resource
 
 PAGE = 100
-"""Objects read at once: a page is parsed whole, with the managed fields that are dropped after it."""
+"""Objects in a page. A page is parsed as a whole, with managed fields; they are dropped afterwards."""
 
 WATCH_SECONDS = 300.0
 SILENCE_SECONDS_MAX = WATCH_SECONDS + 60.0
@@ -34,7 +34,7 @@ METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
 
 
 class State(StrEnum):
-    """Where a reflector is."""
+    """The state of a reflector."""
 
     LISTING = "listing"
     WATCHING = "watching"
@@ -42,19 +42,19 @@ class State(StrEnum):
 
 
 class Garbage(Exception):
-    """The server sent something that is no watch event."""
+    """The server sent something that is not a watch event."""
 
 
 Store = dict[tuple[str, str], Obj]
-Told = Callable[[tuple[str, str], Obj | None, Obj | None], None]
-"""(namespace and name, before, after) for each change, in order."""
+OnChange = Callable[[tuple[str, str], Obj | None, Obj | None], None]
+"""Called with (namespace and name, before, after) for each change, in order."""
 
 
 class Reflector:
     """One collection.
 
-    `told` is called for each change; `synced` is set after the first list. `refusal` is set while the server does not
-    serve the kind (NotFound) or does not let us read it (Forbidden). `noted` is called when either changes.
+    `on_change` is called for each change. `synced` is set after the first list. `refusal` is set while the server does
+    not serve the kind (NotFound) or denies it (Forbidden). `on_sync` is called when either changes.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class Reflector:
         clock: Clock,
         resource: Resource,
         namespace: str,
-        told: Told,
+        on_change: OnChange,
         *,
-        noted: Callable[[], None] = lambda: None,
+        on_sync: Callable[[], None] = lambda: None,
         metadata_only: bool = False,
     ) -> None:
-        self._client, self._clock, self._told, self._noted = client, clock, told, noted
+        self._client, self._clock, self._on_change, self._on_sync = client, clock, on_change, on_sync
         self.resource = resource
         self._path = resource.path(namespace)
         self._accept = METADATA if metadata_only else OBJECTS
@@ -81,12 +81,12 @@ class Reflector:
         self.refusal: NotFound | Forbidden | None = None
         self._version = ""
         self._moved = False
-        self._heard = clock.monotonic()
+        self._last_message = clock.monotonic()
 
     @property
     def stale_seconds(self) -> float:
-        """How long nothing was heard from the server."""
-        return self._clock.monotonic() - self._heard
+        """Seconds since the server last sent something."""
+        return self._clock.monotonic() - self._last_message
 
     async def run(self) -> None:
         """Follow the collection until cancelled."""
@@ -103,7 +103,7 @@ class Reflector:
                     continue
             except Gone as error:
                 self.trouble, self._version = str(error), ""
-                # A version that was listed a moment ago cannot be outdated: whoever says so is not asked in a circle.
+                # A version that was just listed cannot be outdated. Back off, so that such a server causes no hot loop.
                 if not listed:
                     continue
             except Garbage as error:
@@ -124,7 +124,7 @@ class Reflector:
             page = await self._client.call("GET", self._path, query=query, accept=self._accept.format(list="List"))
             items, meta = page.get("items") or [], page.get("metadata") or {}
             if not isinstance(items, list) or not isinstance(meta, dict):
-                raise Garbage(f"the answer to GET {self._path} is no list")
+                raise Garbage(f"the answer to GET {self._path} is not a list")
             for obj in items:
                 key = _key(obj)
                 if key:
@@ -134,28 +134,28 @@ class Reflector:
                 break
             query = {"limit": str(PAGE), "continue": str(token)}
         self._version = str(meta.get("resourceVersion") or "")
-        self._heard = self._clock.monotonic()
+        self._last_message = self._clock.monotonic()
         self._replace(found)
-        news = not self.synced.is_set() or self.refusal is not None
+        changed = not self.synced.is_set() or self.refusal is not None
         self.refusal = None
         self.synced.set()
-        if news:
-            self._noted()
+        if changed:
+            self._on_sync()
 
     async def _refused(self, error: Exception) -> None:
         if not isinstance(error, NotFound | Forbidden):
             return
-        news = type(self.refusal) is not type(error)
+        changed = type(self.refusal) is not type(error)
         if isinstance(error, Forbidden):
             self.refusal = error
-        elif news:
+        elif changed:
             self.refusal = not_served(self.resource, await self._served())
         self._version = ""
-        if news:
-            self._noted()
+        if changed:
+            self._on_sync()
 
     async def _served(self) -> list[str]:
-        """The versions of our kind's group that there are: an older definition may be all that is installed."""
+        """The served versions of the kind's group, for the error text: an older CRD may be installed."""
         if not self.resource.group:
             return []
         try:
@@ -170,14 +170,14 @@ class Reflector:
         before, self.store = self.store, found
         for key, obj in before.items():
             if key not in found:
-                self._told(key, obj, None)
+                self._on_change(key, obj, None)
         for key, obj in found.items():
             old = before.get(key)
             if old is None or _rv(old) != _rv(obj):
-                self._told(key, old, obj)
+                self._on_change(key, old, obj)
 
     async def _watch(self) -> bool:
-        """Follow one stream to its end; whether anything came."""
+        """Follow one stream to its end. Returns whether it sent anything."""
         query = {
             "watch": "true",
             "resourceVersion": self._version,
@@ -188,15 +188,15 @@ class Reflector:
         async with self._client.transport.stream(request) as stream:
             if stream.status >= 300:
                 raise error_of("watch", self._path, stream.status, stream.body)
-            self._heard, self.trouble = self._clock.monotonic(), ""
+            self._last_message, self.trouble = self._clock.monotonic(), ""
             async for line in self._lines(stream.lines):
-                self._heard = self._clock.monotonic()
+                self._last_message = self._clock.monotonic()
                 self._take(line)
                 self._moved = True
         return self._moved
 
     async def _lines(self, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Lines, with an end to silence: a server that sends not even bookmarks has lost us."""
+        """Lines of a stream. Raises TransportError after too long a silence: a healthy server sends bookmarks."""
         iterator = lines.__aiter__()
         while True:
             try:
@@ -205,7 +205,7 @@ class Reflector:
             except StopAsyncIteration:
                 return
             except TimeoutError:
-                raise TransportError(f"nothing heard for {SILENCE_SECONDS_MAX:.0f} s") from None
+                raise TransportError(f"no watch event for {SILENCE_SECONDS_MAX:.0f} s") from None
             if line.strip():
                 yield line
 
@@ -226,14 +226,14 @@ class Reflector:
         if kind == "DELETED":
             if before is not None:
                 del self.store[key]
-                self._told(key, before, None)
+                self._on_change(key, before, None)
         elif before is None or _rv(before) != version:
             obj = self._clean(obj, before)
             self.store[key] = obj
-            self._told(key, before, obj)
+            self._on_change(key, before, obj)
 
     def _clean(self, obj: Obj, before: Obj | None) -> Obj:
-        """Drop what nobody reads; share what has not changed, as an update is mostly the object that was there."""
+        """Drop managed fields and share unchanged parts with the object before: most of an update is unchanged."""
         obj["metadata"].pop("managedFields", None)
         obj.setdefault("apiVersion", self.resource.api_version)
         obj.setdefault("kind", self.resource.kind)
@@ -252,7 +252,7 @@ def _event(line: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def _code(status: Obj) -> int:
-    """The code of an ERROR event; 500 when it has none that is one."""
+    """The code of an ERROR event; 500 when it has no valid one."""
     code = status.get("code")
     return code if isinstance(code, int) and 400 <= code < 600 else 500
 

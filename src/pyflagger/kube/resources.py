@@ -1,7 +1,7 @@
-"""Where the kinds that an operator deals with live, as a table.
+"""The API resources of the kinds that the operator uses, as a table.
 
-Read by `client` and `cache`. Kinds of traffic providers and targets are declared by their modules, plugins included,
-and join when the first Canary that names one is planned.
+Read by `client` and `cache`. Modules of traffic providers and targets, plugins included, declare their own kinds. These
+join the table when the first Canary that names one is compiled.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _TABLE = {
 
 
 def learn(resources: Iterable[Resource]) -> None:
-    """Add kinds to the table; saying the same again changes nothing."""
+    """Add kinds to the table. Declaring a kind twice has no effect."""
     _TABLE.update({(resource.api_version, resource.kind): resource for resource in resources})
 
 
 class UnknownKind(LookupError):
-    """A reference names a kind that is not in the table."""
+    """The kind of a reference is not in the table."""
 
 
 def resource_of(ref: Ref) -> Resource:
@@ -56,4 +56,4 @@ def resource_of(ref: Ref) -> Resource:
     try:
         return _TABLE[ref.api_version, ref.kind]
     except KeyError:
-        raise UnknownKind(f"{ref.api_version} {ref.kind} is not a kind that flagger knows") from None
+        raise UnknownKind(f"{ref.api_version} {ref.kind} is not a kind that flagger supports") from None
