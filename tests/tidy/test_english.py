@@ -33,7 +33,6 @@ NOT_YET = (
     "src/pyflagger/api",
     "src/pyflagger/cli",
     "src/pyflagger/core",
-    "src/pyflagger/kube",
     "src/pyflagger/listening",
     "src/pyflagger/loadtester",
     "src/pyflagger/metrics",
