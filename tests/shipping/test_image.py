@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -52,19 +53,28 @@ def test_what_is_sent_to_the_builder() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     kept = [line[1:] for line in lines if line.startswith("!")]
     assert lines[1] == "*"
-    copied = [word for text in said("COPY") if "--from" not in text for word in text.split()[:-1]]
-    assert sorted(copied) == sorted(kept)
+    assert sorted(copied()) == sorted(kept)
     assert [name for name in kept if not (ROOT / name).exists()] == []
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of what the Dockerfile copies."""
-    folder = tmp_path_factory.mktemp("wheel")
+    """The wheel that is published."""
+    return built(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+def built(source: Path, folder: Path) -> Path:
+    """The wheel of the files in `source`."""
     command = [Path(sys.executable).parent / "uv", "build", "--wheel", "--offline", "--no-build-isolation"]
-    done = subprocess.run([*command, "--out-dir", folder], cwd=ROOT, capture_output=True, text=True)
+    command += ["--python", sys.executable]
+    done = subprocess.run([*command, "--out-dir", folder], cwd=source, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return next(folder.glob("*.whl"))
+
+
+def copied() -> list[str]:
+    """What the Dockerfile copies from the sources."""
+    return [word for text in said("COPY") if "--from" not in text for word in text.split()[:-1]]
 
 
 def test_the_wheel_is_whole(wheel: Path) -> None:
@@ -78,3 +88,14 @@ def test_the_wheel_is_whole(wheel: Path) -> None:
     }
     assert wanted - names == set()
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"pyflagger", "pyflagger_sandbox"}
+
+
+def test_the_wheel_of_the_image_has_no_sandbox(tmp_path: Path) -> None:
+    """Built from what the Dockerfile copies: all of the product, so production ships no fake API server."""
+    for name in copied():
+        place = tmp_path / "source" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, place)
+    names = set(zipfile.ZipFile(built(tmp_path / "source", tmp_path)).namelist())
+    assert {name.split("/")[0].partition("-")[0] for name in names} == {"pyflagger"}
+    assert {"pyflagger/cli/lint.py", "pyflagger/admission/types.json"} <= names
