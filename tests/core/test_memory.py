@@ -12,7 +12,20 @@ from core.world import Killed, World, canary, ready_world
 from pyflagger.api.canary import CanaryStatus, Phase
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Managed, Problem, Route
 from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Say, ScaleTarget, SetRoute, WriteStatus
-from pyflagger.core.memory import AT_WRITE, DUE, Contest, Memory, Round, Subject, Time, Told, Wait, moved, stamped
+from pyflagger.core.memory import (
+    AT_WRITE,
+    DUE,
+    Available,
+    Contest,
+    Memory,
+    Round,
+    Subject,
+    Time,
+    Told,
+    Wait,
+    moved,
+    stamped,
+)
 from pyflagger.core.reasons import ASKING
 from pyflagger.core.remember import carried_out
 
@@ -36,6 +49,7 @@ def full(time: Time) -> Memory:
         taken=time,
         handed_back=time,
         canary_seen=time,
+        available=Available("r1", 7.0, time),
         primary_seen=time,
         probed=True,
         target_reverted=True,
@@ -61,7 +75,7 @@ def test_a_full_memory_has_all_there_is() -> None:
     assert [each.name for each in fields(Memory) if getattr(some, each.name) == getattr(usual, each.name)] == []
     hints = get_type_hints(Memory)
     timed = [name for name, hint in hints.items() if Time in get_args(hint)]
-    assert len(timed) == 6 and len(times(some)) == len(timed) + 5
+    assert len(timed) == 6 and len(times(some)) == len(timed) + 6
 
 
 @pytest.mark.parametrize("step", [3600.0, -3600.0])

@@ -13,7 +13,7 @@ import pytest
 
 from core.world import KUBERNETES, MESH, PLAIN, World, canary, hook, ready_world
 from pyflagger.api.canary import Phase
-from pyflagger.api.defaults import HEARD_SECONDS, SETTLE_SECONDS
+from pyflagger.api.defaults import HEARD_SECONDS, SEEN_SETTLE_SECONDS, SETTLE_SECONDS
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Route
 from pyflagger.core.decision import Ensure, Part, PauseAutoscaler, ScaleTarget
 
@@ -264,6 +264,36 @@ def test_pods_that_do_not_say_since_when_are_given_time_from_when_they_are_seen(
     assert world.weights == [20]
     world.until(Phase.SUCCEEDED)
     assert world.weights == [20, 40, 0]
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.5, 0.9])
+def test_pods_settle_two_seconds_after_they_were_seen_to_be_available(fraction: float) -> None:
+    """Whatever the API's whole seconds cut off; after a restart by these alone."""
+    world = ready_world(**MESH)
+    world.rollout = 2 + fraction
+    world.target.cut = True
+    began = world.change("v1:r2").now
+    world.run(world.rollout + SEEN_SETTLE_SECONDS - 0.1)
+    assert world.routes == [] and world.decision.wake == began + world.rollout + SEEN_SETTLE_SECONDS
+    assert not [text for text in world.texts if "just now" in text]
+    world.run(0.2)
+    assert world.weights == [20]
+
+
+def test_a_restart_or_another_revision_sees_the_pods_anew() -> None:
+    """What was seen of other pods, or by another process, says nothing."""
+    world = ready_world(**MESH)
+    world.rollout, world.target.cut = 2.9, True
+    began = world.change("v1:r2").now
+    world.run(world.rollout + SEEN_SETTLE_SECONDS - 0.5)
+    world.restart()
+    world.run(0.1)
+    assert world.routes == [] and world.decision.wake == int(began + world.rollout) + SETTLE_SECONDS
+    again = world.change("v1:r3").now
+    world.run(world.rollout + SEEN_SETTLE_SECONDS - 0.1)
+    assert world.routes == []
+    world.run(0.2)
+    assert world.weights == [20] and world.now >= again + world.rollout + SEEN_SETTLE_SECONDS
 
 
 def test_at_the_beginning_the_target_serves_until_proxies_have_heard_of_the_primary() -> None:

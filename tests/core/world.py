@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyflagger.api.canary import Canary, CanaryStatus, Phase
-from pyflagger.api.defaults import HEARD_SECONDS
+from pyflagger.api.defaults import HEARD_SECONDS, SETTLE_SECONDS
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Managed, Problem, Readiness, Route
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import (
@@ -81,6 +81,8 @@ class Pods:
     """Set: never ready. `deadline`: and past saving; `settling`: not worth a word; anything else: for now."""
     undated: bool = False
     """Nobody says since when they are ready."""
+    cut: bool = False
+    """The API says since when they are ready, in whole seconds."""
     empty: bool = False
     """With `failing`: none of them is available."""
 
@@ -92,6 +94,9 @@ class Pods:
             return Readiness(False, f"{who} not ready: {self.failing}", retriable=self.failing != "deadline")
         if now < self.ready_at:
             return Readiness(False, f"{who} not ready: rolling", look_again=self.ready_at)
+        settled = int(self.ready_at) + SETTLE_SECONDS
+        if self.cut and now < settled:
+            return Readiness(False, f"{who} not ready: just now", settling=True, look_again=settled)
         return Readiness(True, undated=self.undated)
 
 

@@ -13,6 +13,8 @@ KUBERNETES_ITERATIONS = 10
 SETTLE_SECONDS = 3.0
 """What EndpointSlices and proxies have to learn where new pods are. The controller of EndpointSlices alone may take a
 second more than that of Deployments, and times of the API are cut to seconds."""
+SEEN_SETTLE_SECONDS = SETTLE_SECONDS - 1
+"""The same from when flagger saw that the pods are available: a time of its own is not cut to seconds."""
 HEARD_SECONDS = 2.0
 """What proxies have to hear of a route before pods that it does not lead to any more may go. Measured: 0.2 to 1.1 s."""
 

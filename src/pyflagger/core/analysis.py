@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pyflagger.api.canary import HookType, Phase
-from pyflagger.api.defaults import threshold
+from pyflagger.api.defaults import SEEN_SETTLE_SECONDS, threshold
 from pyflagger.api.durations import second
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import absent, handover, promotion, reasons, rollback, strategy
@@ -19,7 +19,7 @@ from pyflagger.core.case import Case, Steps, no_progress
 from pyflagger.core.decision import Action, Alert, Decision, Reason
 from pyflagger.core.evidence import agrees, call
 from pyflagger.core.holding import hold_for_canary, hold_for_primary, hold_for_route
-from pyflagger.core.memory import AT_WRITE, DUE, Round, Time
+from pyflagger.core.memory import AT_WRITE, DUE, Available, Round, Time
 from pyflagger.core.revision import Change, copied, running_change
 from pyflagger.core.verdict import checks, judge, unusable
 
@@ -91,6 +91,8 @@ def canary_pods(case: Case) -> Decision | None:
     readiness = case.target.readiness
     if readiness.undated:
         return _settled(case)
+    if readiness.settling and readiness.look_again is not None:
+        return _available(case, readiness.look_again)
     if readiness.ready:
         return None
     if not readiness.retriable:
@@ -114,6 +116,19 @@ def _withdraw(case: Case) -> Decision | None:
         case.say(reason, warn=True),
         case.write(halted=reason, failed_checks=failed, canary_weight=0, iterations=done),
     )
+
+
+def _available(case: Case, settled: float) -> Decision | None:
+    """Wait until proxies know of pods that became available: until `settled`, or this long after flagger saw them.
+
+    The time counts for this revision and this time of the API alone. After a restart the API's time decides.
+    """
+    known, revision = case.memory.available, case.target.revision
+    if known is None or (known.revision, known.settled) != (revision, settled):
+        seen = Available(revision, settled, Time(case.now))
+        return case.act(reasons.SETTLING, memory=replace(case.memory, available=seen))
+    by = min(settled, known.seen + SEEN_SETTLE_SECONDS)
+    return replace(hold_for_canary(case), wake=by) if case.now < by else None
 
 
 def _settled(case: Case) -> Decision | None:

@@ -71,6 +71,19 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
+class Available:
+    """Pods of a revision that became available.
+
+    `settled` is when proxies know of them by the API's time, which no step of our clock moves. `seen` is when flagger
+    saw them.
+    """
+
+    revision: str
+    settled: float
+    seen: Time
+
+
+@dataclass(frozen=True, slots=True)
 class Contest:
     """How often in a row the same was written, when last, and who had undone it.
 
@@ -112,6 +125,9 @@ class Memory:
 
     canary_seen: Time | None = None
     """When the canary's pods were first seen ready, where nothing in the cluster tells."""
+
+    available: Available | None = None
+    """The canary's pods that became available last."""
 
     primary_seen: Time | None = None
     """When the primary was first seen ready after a rollout that kept none of its pods."""
