@@ -153,6 +153,7 @@ def build(name: str, *options: str) -> str:
     """Build the Dockerfile on the base; the name of the image. Raises NoImage."""
     words = ["bud", "--isolation", "chroot", "--pull-never", "--build-arg", f"BASE={base()}", *options]
     buildah(*words, "--tag", name, ".")
+    buildah("rmi", "--prune")  # the image of that name from the last run
     return name
 
 
