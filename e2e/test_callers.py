@@ -86,7 +86,7 @@ def test_who_is_let_in(tester: Door, place: Environment) -> None:
     good = stage.token("flagger-system", "flagger", AUDIENCE)
     mine = stage.token(here, "ci", AUDIENCE)
     head, claims, signature = good.split(".")
-    not_for_us = f"Unauthorized: the API server does not vouch for this token for the audience {AUDIENCE}"
+    not_for_us = f"Unauthorized: the API server rejects this token for the audience {AUDIENCE}"
     cases = {
         "the operator": (good, here, 202, ""),
         "the operator elsewhere": (good, "elsewhere", 202, ""),
@@ -97,7 +97,7 @@ def test_who_is_let_in(tester: Door, place: Environment) -> None:
             403,
             f"Forbidden: {here}/ci may act for canaries of namespace",
         ),
-        "nobody": ("", here, 401, "Unauthorized: bring a token"),
+        "nobody": ("", here, 401, "Unauthorized: send a token"),
         "a token for the API server": (stage.token("flagger-system", "flagger"), here, 401, not_for_us),
         "a token for others": (stage.token("flagger-system", "flagger", "vault"), here, 401, not_for_us),
         "a token that ran out": (expired(stage, good), here, 401, not_for_us),

@@ -1,7 +1,7 @@
-"""Time and chance, as objects that a test can own.
+"""Time and randomness, as objects that a test can replace.
 
-The only module that reads the machine's clock, sleeps, or draws random numbers. Called by every room that does I/O;
-the pure rooms (api, core, workloads, routing, metrics) never see it: they are handed `now` as a number.
+The only module that reads the machine's clock, sleeps, or draws random numbers. Every package that does I/O uses it.
+The pure packages (api, core, workloads, routing, metrics) never do: they take `now` as a number.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where time and chance come from."""
+    """The source of time and randomness."""
 
     def now(self) -> float:
         """Wall time: seconds since the epoch, UTC."""
 
     def monotonic(self) -> float:
-        """Seconds that never go backwards; only differences mean anything."""
+        """Seconds that never go backwards. Only differences are meaningful."""
 
     async def sleep(self, seconds: float) -> None:
-        """Wait; zero or less yields to other tasks once."""
+        """Wait for `seconds`. Zero or less yields to other tasks once."""
 
     def jitter(self, seconds: float) -> float:
-        """A number between 0 and `seconds`, evenly spread."""
+        """A uniformly distributed number between 0 and `seconds`."""
 
     def unique(self) -> str:
         """A random UUID (version 4) as text."""
 
 
 class SystemClock:
-    """The machine's own time and chance."""
+    """The machine's clock and random numbers."""
 
     def now(self) -> float:
         return time.time()
@@ -52,9 +52,9 @@ class SystemClock:
 
 
 class LoopClock:
-    """Time of the running event loop, from a fixed start; chance from a seed.
+    """Time of the running event loop, from a fixed start, and random numbers from a seed.
 
-    On a loop with virtual time this makes a whole run repeatable.
+    On an event loop with virtual time this makes a whole run repeatable.
     """
 
     def __init__(self, *, start: float = 1_700_000_000.0, seed: int = 0) -> None:

@@ -1,7 +1,7 @@
-"""Command lines in the manner of Go's flag package: `-name=value`, `--name=value`, `-name value`.
+"""Command lines in the style of Go's flag package: `-name=value`, `--name=value`, `-name value`.
 
-Charts and overlays of the reference use single-dash long options, so the services that replace its binaries
-(`flagger run`, `flagger loadtester`) take the same. Called by the services' option tables; knows no option itself.
+The reference's charts and overlays use long options with a single dash. The services that replace its binaries
+(`flagger run`, `flagger loadtester`) accept the same. Their option tables call this module.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
 class BadFlag(ValueError):
-    """The command line cannot be used; the text says which flag and why."""
+    """The command line is invalid. The text names the flag and the reason."""
 
 
 def boolean(text: str) -> bool:
-    """Go's bool text. Raises ValueError."""
+    """Parse Go's text of a bool. Raises ValueError."""
     if text in _TRUE:
         return True
     if text in _FALSE:
@@ -30,7 +30,7 @@ def boolean(text: str) -> bool:
 
 
 def integer(text: str) -> int:
-    """A whole number. Raises ValueError."""
+    """Parse an integer. Raises ValueError."""
     try:
         return int(text)
     except ValueError:
@@ -38,7 +38,7 @@ def integer(text: str) -> int:
 
 
 def duration(text: str) -> float:
-    """A Go duration such as `10s` or `1m30s`, in seconds. Raises ValueError."""
+    """Parse a Go duration such as `10s` or `1m30s`, to seconds. Raises ValueError."""
     try:
         return durations.parse(text)
     except ValueError:
@@ -46,7 +46,7 @@ def duration(text: str) -> float:
 
 
 def port(text: str) -> int:
-    """A port to listen on; 0 takes a free one. Raises ValueError."""
+    """Parse a port to listen on; 0 means any free port. Raises ValueError."""
     number = integer(text)
     if not 0 <= number <= 65535:
         raise ValueError("is not a port (use 0 to 65535)")
@@ -54,11 +54,11 @@ def port(text: str) -> int:
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    """A reader of one of some words, in any case."""
+    """A parser that accepts one of `words`, in upper or lower case."""
 
     def read(text: str) -> str:
         if text.lower() not in words:
-            raise ValueError(f"is not known (use {', '.join(words[:-1])} or {words[-1]})")
+            raise ValueError(f"is not supported (use {', '.join(words[:-1])} or {words[-1]})")
         return text.lower()
 
     return read
@@ -66,7 +66,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One option: name without dashes, default, how to read it, what it does, and the variable that overrides it."""
+    """One option: name without dashes, default, help text, parser, and the environment variable that overrides it."""
 
     name: str
     default: Any
@@ -76,12 +76,15 @@ class Flag:
 
     @property
     def attribute(self) -> str:
-        """The name under which the value is found."""
+        """The name of the value in the result."""
         return self.name.replace("-", "_")
 
 
 def parse(flags: Sequence[Flag], argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Values by attribute name; a non-empty environment variable wins over the flag. Raises BadFlag."""
+    """Parse a command line to values by attribute name. Raises BadFlag.
+
+    A non-empty environment variable overrides its flag.
+    """
     known = {flag.name: flag for flag in flags}
     values = {flag.attribute: flag.default for flag in flags}
     words = list(argv)
@@ -97,7 +100,7 @@ def parse(flags: Sequence[Flag], argv: Sequence[str], environ: Mapping[str, str]
 def _take(words: list[str], known: Mapping[str, Flag]) -> tuple[Flag, str]:
     word = words.pop(0)
     if not word.startswith("-") or word.strip("-") == "":
-        raise BadFlag(f"unexpected argument {word!r}: flags look like -name=value")
+        raise BadFlag(f"unexpected argument {word!r}: write flags as -name=value")
     name, equals, text = word.removeprefix("-").removeprefix("-").partition("=")
     if name not in known:
         raise BadFlag(f"flag provided but not defined: -{name}")
@@ -119,7 +122,7 @@ def _read(flag: Flag, text: str, source: str) -> Any:
 
 
 def shown(flag: Flag) -> str:
-    """A flag's default as the flag takes it; empty for none, and for a switch that is off."""
+    """A flag's default as text in the flag's own format; empty for no default and for false."""
     if flag.default in ("", False, None, ()):
         return ""
     if flag.read is duration:
@@ -132,12 +135,12 @@ def shown(flag: Flag) -> str:
 
 
 def asks_for_help(argv: Sequence[str]) -> bool:
-    """Whether one of the words asks for the help text."""
+    """Whether the command line contains `-h` or `-help`."""
     return any(word in ("-h", "-help", "--help") for word in argv)
 
 
 def usage(program: str, flags: Sequence[Flag]) -> str:
-    """The help text: a line a flag with its default."""
+    """The help text: each flag with its help and default."""
     lines = [f"Usage of {program}:"]
     for flag in flags:
         default = f" (default {shown(flag)})" if shown(flag) else ""

@@ -1,11 +1,11 @@
-"""The one way to listen over HTTP: a caller may ask for so much patience and no more.
+"""HTTP servers with time limits and safe logs, for the operator's endpoints and the load tester.
 
-Used by the operator's endpoints and by the load tester. aiohttp waits for ever for the head of the first request on a
-connection, so whoever opens connections and says nothing could use them all up. Never sees what is asked.
+aiohttp waits without limit for the first request on a connection. A client that opens connections and stays silent
+could exhaust them, so this module closes such connections.
 
-aiohttp logs requests that it cannot parse with the bytes that it got, a token among them: here a log line names the
-error and never holds what was sent. Bodies are handed on as they came: aiohttp would decode them before the caller is
-known.
+aiohttp logs the raw bytes of a request that it cannot parse, which may contain a token. Log lines from here name the
+error and never contain request data. Bodies are not decompressed here: aiohttp would do it before the caller is
+authenticated.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from pyflagger import logs
 from pyflagger.clock import Clock
 
 HEAD_WITHIN = 10.0
-"""Seconds in which a new connection has to bring the head of a request; it may have twice as long."""
+"""Seconds between checks for silent connections. A new connection must send a request's headers within two checks."""
 
 KEPT_ALIVE = 75.0
-"""Seconds that a connection may rest between requests: longer than clients keep one that they mean to use again."""
+"""Seconds that a connection may be idle between requests: longer than clients keep connections for reuse."""
 
 
 async def listen(app: web.Application, clock: Clock, host: str | None, port: int, **options: Any) -> web.AppRunner:
-    """Listen; the caller cleans the runner up. Port 0 takes a free one. Raises OSError when the port cannot be had."""
+    """Listen on a port; 0 means any free port. The caller cleans the runner up. Raises OSError: port unavailable."""
     heard: set[object] = set()
     ushers: list[asyncio.Task[None]] = []
 
@@ -60,27 +60,27 @@ async def listen(app: web.Application, clock: Clock, host: str | None, port: int
 
 
 class Discreet(logging.Handler):
-    """Logs that a request failed and how, and nothing of what was sent."""
+    """Logs that a request failed and why, without any data from the request."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line. An exception's text is left out: it can hold the request."""
+        """Log one line. It omits the exception's text, which can contain the request."""
         error = record.exc_info[1] if record.exc_info else None
         log, name = logs.logger(), type(error).__name__
         if isinstance(error, HttpProcessingError):
-            log.warning("a request could not be parsed", error=name)
+            log.warning("failed to parse a request", error=name)
         elif error is not None:
             log.error("a request failed", error=name, stack="".join(traceback.format_tb(error.__traceback__)))
 
 
 def _log() -> logging.Logger:
-    """A logger of its own for each server: nothing above it listens."""
+    """A separate logger for each server, with no parent that would log the record again."""
     log = logging.Logger("pyflagger.listening", logging.INFO)
     log.addHandler(Discreet())
     return log
 
 
 async def _show_out(runner: web.AppRunner, heard: set[object], clock: Clock) -> None:
-    """Close connections that were silent at two looks one after the other."""
+    """Close connections that sent no request between two consecutive checks."""
     silent: set[Any] = set()
     while runner.server is not None:
         await clock.sleep(HEAD_WITHIN)

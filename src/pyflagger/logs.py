@@ -1,7 +1,7 @@
 """Logs: JSON lines on standard error with the reference's keys, or readable lines.
 
-Configured once by a command. Lines about a canary carry `canary: <name>.<namespace>`. Whatever a line is made of, it is
-one line: what others answer to us cannot write lines of its own.
+A command configures logging once. Lines about a canary contain `canary: <name>.<namespace>`. Control characters are
+escaped, so text from another system cannot forge additional lines.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import sys
 from typing import Any, TextIO
 
-# structlog draws tracebacks by rich where it finds it; lines of JSON need none of its 3 MiB.
+# structlog formats tracebacks with rich if it is installed. JSON lines do not need its 3 MiB.
 _hidden = "rich" not in sys.modules
 if _hidden:
     sys.modules["rich"] = None  # type: ignore[assignment]
@@ -21,10 +21,10 @@ finally:
         del sys.modules["rich"]
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "warn": 30, "error": 40, "fatal": 50, "panic": 50}
-"""What -log-level takes, and structlog's numbers."""
+"""Values of -log-level with structlog's numbers."""
 
 _ZAP = {"warning": "warn", "critical": "fatal"}
-"""Names that zap, the reference's logger, has for structlog's levels."""
+"""structlog's level names that zap, the reference's logger, spells differently."""
 
 
 _CALLER = structlog.processors.CallsiteParameterAdder(
@@ -33,14 +33,14 @@ _CALLER = structlog.processors.CallsiteParameterAdder(
 
 
 class Patient:
-    """A stream that loses a line rather than stop its writer: a full disk must not hold a release up."""
+    """A stream that drops a line instead of raising: a full disk must not stop a release."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.lost = 0
 
     def write(self, text: str) -> int:
-        """Write what can be written."""
+        """Write; drop the text on an error."""
         try:
             return self._stream.write(text)
         except OSError:
@@ -48,7 +48,7 @@ class Patient:
             return 0
 
     def flush(self) -> None:
-        """Pass on what can be passed on."""
+        """Flush; ignore errors."""
         try:
             self._stream.flush()
         except OSError:
@@ -56,22 +56,22 @@ class Patient:
 
 
 def shown(text: str) -> str:
-    """A text whose control characters are written out: no line ends in it, and no terminal obeys it."""
+    """A text with its control characters escaped: it stays on one line and cannot control a terminal."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _one_line(_: Any, __: str, line: Any) -> Any:
-    """The text of a line for people, written out; of its other values the renderer takes care."""
+    """Escape the message of a readable line. The renderer escapes the other values itself."""
     return {**line, "event": shown(str(line.get("event", "")))}
 
 
 def _filled(_: Any, __: str, line: Any) -> Any:
-    """A line without fields that have no value."""
+    """Drop fields without a value."""
     return {key: value for key, value in line.items() if value is not None and value != ""}
 
 
 def _as_zap(logger: Any, method: str, line: Any) -> Any:
-    """A line in zap's order and words: level, ts, caller, msg, and the fields that have a value."""
+    """A line with zap's keys in zap's order: level, ts, caller, msg, then the fields with a value."""
     file, number, level = line.pop("pathname"), line.pop("lineno"), line.pop("level")
     head = {
         "level": _ZAP.get(level, level),
@@ -105,5 +105,5 @@ def configure(level: str, encoding: str, stream: TextIO = sys.stderr) -> None:
 
 
 def logger() -> Any:
-    """A logger; bind `canary` for lines about one."""
+    """The process's logger. Bind `canary` for lines about a canary."""
     return structlog.get_logger()

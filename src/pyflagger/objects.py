@@ -1,7 +1,7 @@
-"""Raw Kubernetes objects: naming them, comparing them, and writes to them as values.
+"""Raw Kubernetes objects: references, comparison, and writes as values.
 
-Objects stay plain dicts everywhere, so unknown fields survive. Pure rooms return `Write`s; only the operator applies
-them, through `kube`. Nothing here knows what a canary is.
+Objects are plain dicts everywhere, so unknown fields survive. Pure packages return `Write`s. Only the operator applies
+them, through `kube`. This module knows nothing about canaries.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class Unread(Enum):
 
 
 UNREAD: Final = Unread.UNREAD
-"""An object may exist; it has not been read yet. Never to be taken for an object that is not there."""
+"""The object has not been read yet and may exist. Not the same as None, an object that does not exist."""
 
 Found: TypeAlias = Obj | Unread | None
 
 
 class Key(NamedTuple):
-    """Which object of a kind, such as which Canary; shown as `name.namespace`, like in the reference's texts."""
+    """Namespace and name of an object. Its text is `name.namespace`, as in the reference's texts."""
 
     namespace: str
     name: str
@@ -39,9 +39,9 @@ class Key(NamedTuple):
 
 
 class Ref(NamedTuple):
-    """Names one object of the API. `namespace` is empty for cluster-scoped kinds.
+    """A reference to one object of the API. `namespace` is empty for cluster-scoped kinds.
 
-    A tuple, for it is hashed and compared at every step of every look.
+    A tuple, because each reconciliation hashes and compares many references.
     """
 
     api_version: str
@@ -69,28 +69,28 @@ class Resource:
 
     @property
     def api_version(self) -> str:
-        """`group/version`, as objects spell it."""
+        """`group/version`, as in an object's `apiVersion`."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def full_name(self) -> str:
-        """`plural.group`, as people and CRDs name it."""
+        """`plural.group`, the name of the kind's CRD."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """The absolute path of the collection, an object, or a subresource."""
+        """The absolute path of the collection, of an object, or of a subresource."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
         return root + scope + "".join(f"/{part}" for part in (self.plural, name, subresource) if part)
 
     def ref(self, namespace: str, name: str) -> Ref:
-        """The name of one object of this kind."""
+        """A reference to an object of this kind."""
         return Ref(self.api_version, self.kind, namespace if self.namespaced else "", name)
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Create this object; it must not exist."""
+    """Create this object. It must not exist."""
 
     obj: Obj
 
@@ -110,7 +110,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete an object; already gone is success.
+    """Delete an object. A missing object is success.
 
     `resource_version`, when given, makes the write fail with a conflict if the object has changed since it was read.
     """
@@ -123,13 +123,13 @@ Write: TypeAlias = Create | Patch | Delete
 
 
 def ref_of(obj: Mapping[str, Any]) -> Ref:
-    """The name of a live or desired object."""
+    """A reference to a live or desired object."""
     meta = obj["metadata"]
     return Ref(obj["apiVersion"], obj["kind"], meta.get("namespace", ""), meta["name"])
 
 
 def part(obj: Mapping[str, Any], key: str) -> Obj:
-    """A nested object; empty when it is not there or is none."""
+    """The nested object at a path of keys; empty when it is missing or not an object."""
     value: Any = obj.get(key)
     return value if isinstance(value, dict) else {}
 
@@ -138,10 +138,10 @@ _NESTED = (dict, list)
 
 
 def share(new: Obj, old: Mapping[str, Any], differing: Callable[[Any], Any] = lambda value: value) -> Obj:
-    """`new`, changed in place: each part that equals the same part of `old` is that part, so it is held once.
+    """Replace the parts of `new` that equal the same part of `old` by that part, in place. Memory holds them once.
 
-    Within lists a number counts as equal to the truth value of its worth, as everywhere in Python. A part that equals
-    none, and is no object in both, becomes what `differing` makes of it.
+    Within lists `1` equals `True`, as in Python. A part that differs, and is not an object in both, is replaced by the
+    result of `differing`.
     """
     for key, value in new.items():
         before = old.get(key)
@@ -155,9 +155,9 @@ def share(new: Obj, old: Mapping[str, Any], differing: Callable[[Any], Any] = la
 
 
 class Pool:
-    """Holds equal parts of different objects once: of a thousand Services, the ports are all the same.
+    """Shares equal parts of different objects in memory: a thousand Services may have the same ports.
 
-    Whoever has been given an object must not change it. Forgets what it knows when that has become `most` parts.
+    Callers must not change a shared object. The pool starts over when it holds more than `most` parts.
     """
 
     def __init__(self, most: int = 1024) -> None:
@@ -165,13 +165,13 @@ class Pool:
         self._parts: dict[tuple[object, ...], Any] = {}
 
     def one(self, obj: Obj) -> Obj:
-        """The object, changed in place, its parts those that are known already: for one that is seen first."""
+        """Share the parts of a new object, in place."""
         self._make_room()
         self._marks(obj)
         return obj
 
     def update(self, new: Obj, old: Mapping[str, Any]) -> Obj:
-        """The object, changed in place: `old` was its state before, and what differs is as `one` has it."""
+        """Share the parts of `new` with `old`, its state before, in place. Parts that differ come from the pool."""
         self._make_room()
         return share(new, old, self._known)
 
@@ -183,8 +183,11 @@ class Pool:
         return self._parts.setdefault(self._marks(part), part) if isinstance(part, _NESTED) else part
 
     def _marks(self, part: Any) -> tuple[object, ...]:
-        """What tells a part from others, its own parts known by now: these by where they are, so that nothing is
-        compared twice; `1` is not `true`, and no object is a list."""
+        """The key of a part in the pool: its type, and type and value of each entry.
+
+        Nested parts are shared first and then identified by address, so that none is compared twice. The types keep `1`
+        and `true`, and objects and lists, apart.
+        """
         marks: list[object] = [type(part)]
         for key, inner in part.items() if isinstance(part, dict) else enumerate(part):
             mark: object
@@ -220,7 +223,7 @@ def merge_diff(live: Any, desired: Any) -> Any:
 
 
 def merge_apply(target: Any, patch: Any) -> Any:
-    """`target` after a JSON merge patch; neither argument is changed."""
+    """`target` after a JSON merge patch. Changes neither argument."""
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
     result: Obj = dict(target) if isinstance(target, dict) else {}

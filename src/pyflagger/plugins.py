@@ -1,8 +1,8 @@
-"""Parts that other packages bring as entry points: found by name, loaded when asked for, contained when broken.
+"""Plugins: objects that other packages provide as entry points, loaded on first use and isolated when they fail.
 
-Used by the registries of `routing`, `workloads` and `metrics`; knows none of them. A plugin that raises is told as its
-own fault. One that hangs is waited for once, for a moment, and not asked again before it has come back: our loop and
-all canaries that do without it go on.
+The registries of `routing`, `workloads` and `metrics` use this module. An error that a plugin raises is reported under
+the plugin's name. A plugin that hangs delays the event loop once, for at most 2 seconds. It is not called again until
+that call returns, so other canaries continue.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pyflagger.api.facts import Fault, Problem
 
 PATIENCE_SECONDS = 2.0
 _TEXT_MAX = 500
-_TODO = "Mend or reinstall the package that brings it."
+_TODO = "Fix or reinstall the package that provides this plugin."
 
 
 class PluginFailed(Exception):
-    """A plugin raised, or does not come back; the problem names it."""
+    """A plugin raised an error or does not return. The problem names the plugin."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.text)
@@ -31,30 +31,30 @@ class PluginFailed(Exception):
 
 @cache
 def installed(group: str) -> Mapping[str, EntryPoint]:
-    """The entry points of a group, by their names. What is installed does not change while we run."""
+    """The entry points of a group, by name. Cached, as packages are not installed while the process runs."""
     return {point.name: point for point in entry_points(group=group)}
 
 
 @cache
 def load(point: EntryPoint, what: str, make: Callable[[Any], Any]) -> Any:
-    """What `make` makes of the object that an entry point names, or a Problem that names the plugin.
+    """The result of `make` for the object that an entry point names, or a Problem that names the plugin.
 
-    `what` says for the text what the plugin was to be. Whatever the plugin's code raises is told, not passed on.
+    `what` is the kind of plugin, for the text. Errors that the plugin's code raises become a Problem.
     """
     name = f"{what} {point.name} of {point.value}"
     try:
-        return bounded(f"{name} could not be loaded", lambda: make(point.load()))
+        return bounded(f"{name} failed to load", lambda: make(point.load()))
     except PluginFailed as failed:
         return failed.problem
 
 
 def bounded(about: str, call: Callable[[], Any]) -> Any:
-    """What a call returns within our patience. Raises PluginFailed, its text beginning with `about`."""
+    """The result of a call. Raises PluginFailed, with a text that begins with `about`, on an error or timeout."""
     return _Call(call).result(about)
 
 
 class Contained:
-    """A plugin's object whose methods raise nothing but PluginFailed, and never keep us waiting for long."""
+    """A proxy of a plugin's object. Its methods raise only PluginFailed, and each call has a time limit."""
 
     def __init__(self, part: Any, name: str) -> None:
         self._part, self._name = part, name
@@ -67,14 +67,14 @@ class Contained:
     def _call(self, attribute: str, method: Callable[..., Any], *args: Any, **more: Any) -> Any:
         about = f"{self._name}, {attribute}()"
         if self._stuck is not None and not self._stuck.done.is_set():
-            raise _failed(about, "is not asked, as an earlier call has not come back")
+            raise _failed(about, "not called, because an earlier call has not returned")
         self._stuck = call = _Call(lambda: method(*args, **more))
         return call.result(about)
 
 
 @dataclass(eq=False)
 class _Call:
-    """One call in a thread of its own, which ends with us even if the call never does."""
+    """One call in a daemon thread, which does not keep the process alive if the call never returns."""
 
     call: Callable[[], Any]
     done: threading.Event = field(default_factory=threading.Event)
@@ -84,7 +84,7 @@ class _Call:
     def result(self, about: str) -> Any:
         threading.Thread(target=self._run, name=about, daemon=True).start()
         if not self.done.wait(PATIENCE_SECONDS):
-            raise _failed(about, f"has not come back for {PATIENCE_SECONDS:g} s")
+            raise _failed(about, f"has not returned within {PATIENCE_SECONDS:g} s")
         if self.error is not None:
             raise _failed(about, f"{type(self.error).__name__}: {self.error}") from self.error
         return self.value

@@ -1,7 +1,7 @@
-"""An HTTP exchange as values: what to send, what came back, what went wrong.
+"""An HTTP exchange as values: request, answer, failure.
 
-Pure rooms build requests and read answers (metric providers are generators that yield requests); only an `Http`
-implementation in an I/O room ever opens a connection.
+Pure packages build requests and read answers; metric providers are generators that yield requests. Only an `Http`
+implementation in a package that does I/O opens connections.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """What came back. Header names are lower-case."""
+    """The answer to a request. Header names are lower-case."""
 
     status: int
     body: bytes = b""
@@ -44,7 +44,7 @@ class HttpAnswer:
         return self.body[: limit * 4].decode("utf-8", "replace")[:limit]
 
     def summary(self, limit: int = 1024) -> str:
-        """Status and body for a text: `Status 404 Not Found: no such hook`."""
+        """Status and body as text: `Status 404 Not Found: no such hook`."""
         try:
             phrase = f" {HTTPStatus(self.status).phrase}"
         except ValueError:
@@ -52,18 +52,18 @@ class HttpAnswer:
         body = self.text(limit).strip()
         if _PAGE.match(body):
             title = _TITLE.search(self.text(PAGE_MAX))
-            body = f"a page of HTML{f', {title[1].strip()!r}' if title else ''}"
+            body = f"an HTML page{f', {title[1].strip()!r}' if title else ''}"
         return f"Status {self.status}{phrase}: {body}" if body else f"Status {self.status}{phrase}"
 
 
 _PAGE = re.compile(r"<(!doctype\s+html|html)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<title>\s*([^<]{1,200})", re.IGNORECASE)
 PAGE_MAX = 4096
-"""Characters of a page in which its title is looked for."""
+"""Characters of an HTML page that are searched for its title."""
 
 
 class HttpFailure(Exception):
-    """No usable answer. `kind` says which side of the exchange broke; the text is for a user."""
+    """There is no usable answer. `kind` says which side of the exchange failed. The text is for the user."""
 
     def __init__(self, kind: FailureKind, detail: str) -> None:
         super().__init__(detail)
@@ -71,7 +71,7 @@ class HttpFailure(Exception):
 
 
 def shown_url(url: str) -> str:
-    """A URL for a text, without user, password, query and fragment."""
+    """A URL for texts, without user, password, query and fragment."""
     scheme, separator, rest = url.strip().partition("://")
     if not separator:
         scheme, rest = "", scheme
@@ -81,16 +81,16 @@ def shown_url(url: str) -> str:
 
 
 SECRET_MIN = 4
-"""Characters; what is shorter hides nothing, and would be cut out of every text."""
+"""Minimum length in characters. Hiding a shorter secret would garble every text and protect little."""
 
 _SECRET_HEADER = re.compile(r"auth|token|key|secret|cookie|password", re.IGNORECASE)
 
 
 def secrets_of(request: HttpRequest, *, query: bool = False) -> frozenset[str]:
-    """What of a request no text may repeat: credentials of its headers and its URL, encoded and plain.
+    """The secrets of a request that no text may contain: credentials in its headers and its URL, encoded and plain.
 
-    With `query`, the values of the URL's query too: hooks carry tokens there, where metric systems carry the question.
-    Whoever answers may echo what it was sent, so a text made of an answer goes through `hidden` first.
+    With `query`, the values of the URL's query too: in hooks they may be tokens, in metric queries they are not. A
+    server may echo a request, so pass a text that quotes an answer through `hidden` first.
     """
     found: set[str] = set()
     for name, value in request.headers:
@@ -108,14 +108,14 @@ def secrets_of(request: HttpRequest, *, query: bool = False) -> frozenset[str]:
 
 
 def hidden(text: str, secrets: Iterable[str]) -> str:
-    """The text with every secret replaced by `***`, the longest first."""
+    """The text with each secret replaced by `***`, longest first."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
 
 
 def _basic(user: str | None, password: str | None) -> Iterator[str]:
-    """The credentials of a URL as an HTTP client makes a header of them, in either encoding that clients use."""
+    """The `Authorization` values that HTTP clients derive from a URL's credentials, in both common encodings."""
     if user or password:
         login = f"{unquote(user or '')}:{unquote(password or '')}"
         for encoding in ("utf-8", "latin-1"):
@@ -131,7 +131,7 @@ def _login(encoded: str) -> Iterator[str]:
 
 
 class Http(Protocol):
-    """Somebody who can carry out a request."""
+    """An HTTP client."""
 
     async def send(self, request: HttpRequest) -> HttpAnswer:
-        """Carry it out. Raises HttpFailure when there is no usable answer."""
+        """Send a request. Raises HttpFailure when there is no usable answer."""

@@ -71,13 +71,13 @@ async def test_a_plugin_releases_like_ours() -> None:
 
 @pytest.mark.looptime
 @pytest.mark.usefixtures("_installed")
-@pytest.mark.parametrize("name, said", [("raising", "KeyError: 'no such road'"), ("hanging", "has not come back")])
+@pytest.mark.parametrize("name, said", [("raising", "KeyError: 'no such road'"), ("hanging", "has not returned")])
 async def test_a_plugin_that_breaks_is_named_and_disturbs_nobody(name: str, said: str) -> None:
     """Its canary says whose fault it is; the other one is released as if nothing were."""
     pair = Pair()
     await pair.begin(spoilt=canary("sick", provider=name))
     text = await pair.tells(f"traffic provider {name}.*{said}")
-    assert "Mend or reinstall the package" in text
+    assert "Fix or reinstall the package" in text
     await pair.release("calm")
     await pair.calm_is_prompt()
     await pair.end()
@@ -109,7 +109,7 @@ def test_a_call_that_hangs_is_made_once_until_it_comes_back(monkeypatch: pytest.
     monkeypatch.setattr(plugins, "PATIENCE_SECONDS", 0.02)
     stuck = Stuck()
     contained = Contained(stuck, "thing x")
-    for said in ("has not come back", "is not asked", "is not asked"):
+    for said in ("has not returned", "not called", "not called"):
         with pytest.raises(PluginFailed, match=f"thing x, work.*{said}"):
             contained.work(1)
     assert stuck.calls == 1

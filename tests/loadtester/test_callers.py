@@ -78,19 +78,23 @@ BASIC = {"Authorization": "Basic " + b64encode(b"anybody:secret").decode()}
     ("options", "headers", "want"),
     [
         (Options(), {}, Caller()),
-        (Options(token="secret"), {}, "401 Unauthorized: bring a token"),
+        (Options(token="secret"), {}, "401 Unauthorized: send a token"),
         (Options(token="secret"), bearer("secret"), Caller()),
-        (Options(token="secret"), bearer("secre"), "401 Unauthorized: this is not the token"),
+        (Options(token="secret"), bearer("secre"), "401 Unauthorized: the token is not this load tester's"),
         (Options(token="secret"), BASIC, Caller()),
-        (Options(token="secret"), {"Authorization": "secret"}, "401 Unauthorized: bring a token"),
-        (OPEN, {}, "401 Unauthorized: bring a token"),
+        (Options(token="secret"), {"Authorization": "secret"}, "401 Unauthorized: send a token"),
+        (OPEN, {}, "401 Unauthorized: send a token"),
         (OPEN, bearer("op"), Caller()),
-        (OPEN, bearer("nobody"), "401 Unauthorized: the API server does not vouch for this token for the audience"),
+        (OPEN, bearer("nobody"), "401 Unauthorized: the API server rejects this token for the audience"),
         (OPEN, bearer("mine"), "403 Forbidden: test/ci is not one of -allowed-accounts"),
-        (OPEN, bearer("human"), "403 Forbidden: only service accounts may call"),
-        (OPEN, bearer("odd"), "403 Forbidden: only service accounts may call"),
+        (OPEN, bearer("human"), "403 Forbidden: the caller is not a service account"),
+        (OPEN, bearer("odd"), "403 Forbidden: the caller is not a service account"),
         (Options(kubernetes_auth=True, own_namespace=True), bearer("mine"), Caller("test")),
-        (Options(kubernetes_auth=True, own_namespace=True), bearer("human"), "403 Forbidden: only service accounts"),
+        (
+            Options(kubernetes_auth=True, own_namespace=True),
+            bearer("human"),
+            "403 Forbidden: the caller is not a service account",
+        ),
         (Options(kubernetes_auth=True, token="secret"), bearer("secret"), Caller()),
     ],
 )
@@ -108,7 +112,7 @@ async def test_who_is_let_in(options: Options, headers: Mapping[str, str], want:
 @pytest.mark.parametrize("audiences", [None, (), ("https://kubernetes.default.svc",)])
 async def test_a_token_for_somebody_else(audiences: tuple[str, ...] | None) -> None:
     """A token that was made for another audience opens nothing, whatever the API server thinks of it."""
-    assert "is not meant for us" in str(await answer(callers(OPEN, Reviewer(audiences=audiences)), bearer("op")))
+    assert "it is for another audience" in str(await answer(callers(OPEN, Reviewer(audiences=audiences)), bearer("op")))
 
 
 @pytest.mark.looptime
@@ -194,4 +198,4 @@ async def test_an_open_service_says_so() -> None:
     stop = asyncio.Event()
     stop.set()
     await serve(Options(port=0, host="127.0.0.1"), SystemClock(), {}, stop, log)
-    assert [line for line in log.lines if "anybody who reaches this port" in line]
+    assert [line for line in log.lines if "every client that can reach this port" in line]

@@ -162,7 +162,7 @@ async def test_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         (["-nosuch", "http://a"], "flag provided but not defined: -nosuch"),
         (["-H", "NoColon", "http://a"], "could not parse the provided input; input = NoColon"),
         (["-a", "me", "http://a"], "input = me"),
-        (["-o", "json", "http://a"], "csv is the only one"),
+        (["-o", "json", "http://a"], "only csv is supported"),
         (["-D", "/nowhere/file", "http://a"], "/nowhere/file"),
         (["ftp://a"], "not an http or https URL"),
     ],

@@ -71,7 +71,7 @@ def test_the_end_of_output_is_kept(chunks: list[bytes], limit: int) -> None:
         tail.feed(chunk)
     lost = max(0, len(whole) - limit)
     kept = whole[lost:].decode("utf-8", "replace")
-    assert tail.text() == (f"({lost} bytes left out) {kept}" if lost else kept)
+    assert tail.text() == (f"({lost} bytes omitted) {kept}" if lost else kept)
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8), max_size=5))

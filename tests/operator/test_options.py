@@ -46,9 +46,9 @@ def test_values_are_read_as_go_does(argv: list[str], attribute: str, value: obje
         (["-min-interval", "10"], "not a duration"),
         (
             ["-log-level=loud"],
-            "'loud' for -log-level: is not known .use debug, info, warning, warn, error, fatal or panic",
+            "'loud' for -log-level: is not supported .use debug, info, warning, warn, error, fatal or panic",
         ),
-        (["-zap-encoding=xml"], "'xml' for -zap-encoding: is not known .use json or console"),
+        (["-zap-encoding=xml"], "'xml' for -zap-encoding: is not supported .use json or console"),
         (["-mesh-provider=nope"], "'nope' for -mesh-provider: is not a known traffic provider. Use one of: .*nginx"),
         (["-mesh-provider="], "-mesh-provider: is not a known traffic provider"),
         (["-port=65536"], "'65536' for -port: is not a port .use 0 to 65535"),

@@ -1,6 +1,6 @@
-"""The load tester: the service that hooks call for acceptance tests, load and gates.
+"""The load tester: a service that webhooks call for acceptance tests, load and gates.
 
-`main(argv)` is the command; `serving(options, …)` runs the same service inside another program. `load` generates load.
+`main(argv)` is the command. `serving(options, …)` runs the same service inside another program. `load` generates load.
 """
 
 from .options import FLAGS, Options, read_options

@@ -1,6 +1,6 @@
-"""The load tester over HTTP: gates, tasks, status.
+"""The HTTP interface of the load tester: gates, tasks, status.
 
-Paths, bodies and statuses are the reference's; what it lets through is checked here once, for every path alike.
+Paths, bodies and status codes are the reference's. One place authorizes requests for all paths.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .tasks import BadTask, Rules, Task, read_task
 
 MAX_BODY = 1 << 20
 BODY_WITHIN = 30.0
-"""Seconds in which a caller has to send its body."""
+"""Seconds within which a caller must send its body."""
 
 PATH_SHOWN = 200
 
@@ -40,7 +40,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class BadBody(ValueError):
-    """The body of a request cannot be used; `status` and text are the answer, which is empty for what is no payload."""
+    """The body of a request is invalid. `status` and text are the answer; the text is empty for a bad payload."""
 
     def __init__(self, text: str = "", status: int = 400) -> None:
         super().__init__(text)
@@ -49,7 +49,7 @@ class BadBody(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """The body of a hook."""
+    """The body of a webhook call."""
 
     name: str = ""
     namespace: str = ""
@@ -59,12 +59,12 @@ class Payload:
 
     @property
     def canary(self) -> str:
-        """Name and namespace, as in log lines and gate names."""
+        """`name.namespace`, as in log lines and gate names."""
         return f"{self.name}.{self.namespace}"
 
 
 def read_payload(body: bytes) -> Payload:
-    """A hook's body; unknown keys are ignored. Raises BadBody when it is not one."""
+    """Parse the body of a webhook call. Ignores unknown keys. Raises BadBody."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -81,31 +81,31 @@ def read_payload(body: bytes) -> Payload:
 
 
 def decoded(body: bytes, encoding: str) -> bytes:
-    """A body without its Content-Encoding. Raises BadBody for one that it does not have, or that is not known."""
+    """Decode a body's Content-Encoding. Raises BadBody when it is unsupported or does not match the body."""
     name = encoding.strip().lower()
     if name in ("", "identity"):
         return body
     if name not in _WINDOWS:
-        raise BadBody(f"Content-Encoding {encoding!a} is not supported: send the body as it is, or as gzip")
+        raise BadBody(f"Content-Encoding {encoding!a} is not supported: send the body unencoded or as gzip")
     unpacked = zlib.decompressobj(_WINDOWS[name])
     try:
         plain = unpacked.decompress(body, MAX_BODY)
     except zlib.error:
-        raise BadBody(f"the body is not {name}, as its Content-Encoding says") from None
+        raise BadBody(f"the body is not {name}, although its Content-Encoding says so") from None
     if unpacked.unconsumed_tail:
-        raise BadBody(f"the body is more than {MAX_BODY} bytes without its Content-Encoding", 413)
+        raise BadBody(f"the decoded body is larger than {MAX_BODY} bytes", 413)
     if not unpacked.eof or unpacked.unused_data:
-        raise BadBody(f"the body is not {name} from its first byte to its last, as its Content-Encoding says")
+        raise BadBody(f"the body is not {name}: it is truncated or has data after its end")
     return plain
 
 
 def _is_text(value: object) -> bool:
-    """Whether a value is a text that can be written again: JSON can hold halves of characters."""
+    """Whether a value is text that can be encoded: JSON can contain lone surrogates."""
     return isinstance(value, str) and not any("\ud800" <= one <= "\udfff" for one in value)
 
 
 class LoadTester:
-    """The service: an application, and what has to be stopped after it."""
+    """The service: gates, tasks and metrics behind an aiohttp application."""
 
     def __init__(
         self, options: Options, clock: Clock, log: Log, environment: Mapping[str, str], client: Client | None = None
@@ -129,7 +129,7 @@ class LoadTester:
         )
 
     def application(self) -> web.Application:
-        """Every path and method; anything that is not a gate or a page runs a task."""
+        """The application. It serves every path and method; a path that is neither a gate nor a page runs a task."""
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._handle)
         app.on_shutdown.append(lambda _: self._runner.stop())
@@ -141,17 +141,17 @@ class LoadTester:
         if page is not None:
             return page(self)
         if "Origin" in request.headers:
-            return web.Response(status=403, text="pages in a browser may not call")
+            return web.Response(status=403, text="Forbidden: requests from web pages are not accepted")
         try:
             caller = await self._callers.who(request.headers)
         except Refused as refused:
-            tell = self._log.error if refused.status == 503 else self._log.info
-            tell(str(refused), peer=request.remote, path=request.path[:PATH_SHOWN], cause=refused.cause)
+            log = self._log.error if refused.status == 503 else self._log.info
+            log(str(refused), peer=request.remote, path=request.path[:PATH_SHOWN], cause=refused.cause)
             headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
             return web.Response(status=refused.status, text=str(refused), headers=headers)
         listing = _LISTINGS.get(request.path) if request.method == "GET" else None
         if listing is not None and caller.namespace:
-            return web.Response(status=403, text="Forbidden: lists are for those who may act for every canary")
+            return web.Response(status=403, text="Forbidden: lists need an account that may act for every canary")
         if listing is not None:
             return web.json_response(listing(self))
         try:
@@ -161,7 +161,7 @@ class LoadTester:
         except TimeoutError:
             return web.Response(status=408, text="the body did not arrive in time")
         except web.RequestPayloadError:
-            return web.Response(status=400, text="the body could not be read: its chunks or its length are wrong")
+            return web.Response(status=400, text="cannot read the body: its chunks or its length are wrong")
         except BadBody as error:
             return web.Response(status=error.status, text=str(error))
         if not self._options.admits(payload.namespace):

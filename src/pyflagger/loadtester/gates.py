@@ -1,6 +1,6 @@
-"""Gates that somebody opens and closes by hand, and that hooks ask.
+"""Gates that users open and close, and that webhooks query.
 
-State is in memory and only open gates take room. Pure but for being mutable; called by the HTTP handlers.
+State is in memory and contains only open gates. Does no I/O; called by the HTTP handlers.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ MAX_OPEN = 10_000
 
 
 class TooManyGates(Exception):
-    """So many gates are open that no other may be."""
+    """The limit of open gates is reached."""
 
 
 class Gates:
-    """Open gates by name; every other gate is closed.
+    """Open gates by name. Every other gate is closed.
 
-    `auto_close`: a gate closes when it has let somebody pass. `per_checksum`: an open gate is for one revision, that
-    of the call that opened it or else the first that passes.
+    `auto_close`: a gate closes after it let one check pass. `per_checksum`: an open gate is for one revision. That is
+    the revision in the call that opened the gate, or else the first one that passes.
     """
 
     def __init__(self, *, auto_close: bool = False, per_checksum: bool = False) -> None:
@@ -31,11 +31,11 @@ class Gates:
         self._open[name] = checksum
 
     def close(self, name: str) -> None:
-        """Close a gate; a closed one stays closed."""
+        """Close a gate. Closing a closed gate has no effect."""
         self._open.pop(name, None)
 
     def check(self, name: str, checksum: str = "") -> bool:
-        """Whether somebody with a revision of this checksum may pass."""
+        """Whether the revision with this checksum may pass."""
         if name not in self._open:
             return False
         owner = self._open[name]
@@ -48,5 +48,5 @@ class Gates:
         return True
 
     def listing(self) -> list[dict[str, str | bool]]:
-        """The open gates, by name, with the checksum of the revision they are for if known."""
+        """The open gates, by name, with the checksum of their revision; empty when it is not known."""
         return [{"gate": name, "open": True, "checksum": owner} for name, owner in sorted(self._open.items())]

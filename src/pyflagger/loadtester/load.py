@@ -1,7 +1,7 @@
 """`flagger load [options] URL`: generate load on a URL, with the options and the summary of `hey`.
 
-Also runs under the alias `hey` where that program is not installed. Unlike `hey` it obeys `http_proxy`, so that a
-proxy can resolve cluster names.
+The alias `hey` runs it where the real program is not installed. Unlike `hey` it honors `http_proxy`, so that a proxy
+can resolve cluster names.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from pyflagger.api import durations
 from pyflagger.clock import Clock, SystemClock
 
 MAX_RESULTS = 1_000_000
-"""Requests whose times are kept; later ones are counted only."""
+"""Requests whose times are recorded. Later ones are only counted."""
 
 _REDIRECTS = 10
 
 
 class Usage(ValueError):
-    """The command line cannot be used."""
+    """The command line is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to send. `timeout` and `duration` in seconds, 0 is none; `rate` in requests a second for each worker."""
+    """What to send. `timeout` and `duration` in seconds, 0 for none; `rate` in requests per second and worker."""
 
     url: str = ""
     requests: int = 200
@@ -59,7 +59,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Results:
-    """What came back. Times in seconds; `offsets` are when each request began."""
+    """Counts and times of the answers. Times in seconds; `offsets` are the starts of requests."""
 
     times: array[float] = field(default_factory=lambda: array("d"))
     offsets: array[float] = field(default_factory=lambda: array("d"))
@@ -125,7 +125,7 @@ _SWITCHES: Mapping[str, Callable[[Plan], Plan]] = {
 
 
 def read_plan(argv: Sequence[str]) -> Plan:
-    """What a command line asks for. Raises Usage."""
+    """Parse a command line. Raises Usage."""
     plan, words = Plan(), list(argv)
     while words and words[0].startswith("-") and words[0] != "-":
         name, equals, text = words.pop(0).removeprefix("-").removeprefix("-").partition("=")
@@ -138,7 +138,7 @@ def read_plan(argv: Sequence[str]) -> Plan:
                 f"flag needs a value: -{name}" if name in _VALUES else f"flag provided but not defined: -{name}"
             )
     if len(words) != 1:
-        raise Usage("exactly one URL is needed, after the options")
+        raise Usage("specify exactly one URL, after the options")
     return _checked(replace(plan, url=words[0]))
 
 
@@ -159,14 +159,14 @@ def _checked(plan: Plan) -> Plan:
     if plan.auth and ":" not in plan.auth:
         raise Usage(f"could not parse the provided input; input = {plan.auth}")
     if plan.output not in ("", "csv"):
-        raise Usage(f"invalid value {plan.output!r} for flag -o: csv is the only one")
+        raise Usage(f"invalid value {plan.output!r} for flag -o: only csv is supported")
     if not plan.url.startswith(("http://", "https://")):
         raise Usage(f"{plan.url!r} is not an http or https URL")
     return plan
 
 
 async def load(plan: Plan, clock: Clock, results: Results) -> None:
-    """Carry out a plan, counting into `results` as answers come."""
+    """Execute a plan. Updates `results` with each answer."""
     connector = aiohttp.TCPConnector(limit=plan.workers, force_close=not plan.keepalive, ssl=False)
     timeout = aiohttp.ClientTimeout(total=plan.timeout or None)
     began = clock.monotonic()
@@ -223,7 +223,7 @@ def _request_options(plan: Plan) -> dict[str, Any]:
 
 
 def _environment_proxy(url: str) -> str | None:
-    """The proxy that the environment names for a URL; asked once, because the session would ask for every request."""
+    """The proxy that the environment sets for a URL. Read once, because aiohttp would read it for every request."""
     parts = urlsplit(url)
     return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
@@ -242,7 +242,7 @@ def _reason(error: Exception) -> str:
 
 
 def summary(results: Results) -> str:
-    """The report, in hey's form."""
+    """The report, in hey's format."""
     parts = [_overview(results)] if results.times else []
     parts += [
         "Status code distribution:\n" + _lines(f"  [{c}]\t{n} responses" for c, n in results.statuses.most_common())
@@ -253,7 +253,7 @@ def summary(results: Results) -> str:
 
 
 def csv(results: Results) -> str:
-    """A line a request; columns of hey's that are not measured here are empty."""
+    """One line for each request, with hey's columns. Columns that are not measured are empty."""
     head = "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read,status-code,offset"
     rows = zip(results.times, results.codes, results.offsets, strict=True)
     return _lines([head, *(f"{took:.4f},,,,,,{code},{began:.4f}" for took, code, began in rows)])
@@ -287,7 +287,7 @@ def _overview(results: Results) -> str:
 
 
 def _histogram(times: Sequence[float]) -> list[str]:
-    """Eleven buckets from the fastest to the slowest answer."""
+    """A histogram of eleven buckets, from the fastest to the slowest answer."""
     step = (times[-1] - times[0]) / 10
     bounds = [times[0] + step * index for index in range(10)] + [times[-1]]
     counts, index = [0] * len(bounds), 0
@@ -307,7 +307,7 @@ def _lines(lines: Any) -> str:
 
 
 def main(argv: Sequence[str], clock: Clock | None = None) -> int:
-    """Run and report; an interrupt ends the load and still reports. Status 1: the command line is wrong."""
+    """Run the load and print the report, also after an interrupt. Exit status 1: the command line is invalid."""
     try:
         plan = read_plan(argv)
     except Usage as error:

@@ -1,6 +1,6 @@
-"""What the load tester can be told on its command line: one table, with the reference's names and defaults.
+"""The load tester's command line: one table, with the reference's names and defaults.
 
-The flags from `-host` on are ours; without them it behaves as the reference's does.
+The flags from `-host` on are additions. With their defaults the load tester behaves like the reference's.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ def _pattern(text: str) -> re.Pattern[str] | None:
 
 
 TOKEN_VARIABLE = "LOADTESTER_TOKEN"
-"""Never handed on to commands."""
+"""Never passed on to commands."""
 
 FLAGS: tuple[Flag, ...] = (
     Flag("port", 9090, "port to serve on", port),
     Flag("log-level", "debug", "debug, info, warning, error, fatal or panic", one_of(*logs.LEVELS)),
-    Flag("timeout", 3600.0, "how long a command may take", duration),
-    Flag("namespace-regexp", None, "serve only canaries of namespaces in which this is found", _pattern),
-    Flag("zap-encoding", "json", "form of the log: json or console", one_of("json", "console")),
+    Flag("timeout", 3600.0, "time limit of a command", duration),
+    Flag("namespace-regexp", None, "serve only canaries of namespaces that contain a match", _pattern),
+    Flag("zap-encoding", "json", "log format: json or console", one_of("json", "console")),
     Flag("zap-replace-globals", False, "accepted for compatibility", boolean),
-    Flag("host", "", "address to serve on; empty: every address"),
-    Flag("namespace-regexp-full-match", False, "the whole namespace must match -namespace-regexp", boolean),
-    Flag("token", "", "bearer token (or basic-auth password) that callers must bring", env=TOKEN_VARIABLE),
-    Flag("kubernetes-auth", False, "let in Kubernetes identities that the API server vouches for", boolean),
-    Flag("audience", "flagger-loadtester", "audience that a Kubernetes token must be meant for"),
-    Flag("allowed-accounts", (), "namespace/name of service accounts that may act for every canary", _words),
+    Flag("host", "", "address to serve on; empty: all addresses"),
+    Flag("namespace-regexp-full-match", False, "-namespace-regexp must match the whole namespace", boolean),
+    Flag("token", "", "bearer token (or basic-auth password) that callers must send", env=TOKEN_VARIABLE),
+    Flag("kubernetes-auth", False, "accept service account tokens, which the API server reviews", boolean),
+    Flag("audience", "flagger-loadtester", "audience that a service account token must have"),
+    Flag("allowed-accounts", (), "service accounts (namespace/name) that may act for every canary", _words),
     Flag("own-namespace", False, "every service account may act for canaries of its own namespace", boolean),
-    Flag("allowed-types", (), "task types that may run, comma separated; empty: all", _words),
-    Flag("allowed-commands", None, "run only commands that match this as a whole", _pattern),
-    Flag("gate-auto-close", False, "close a gate once it has let somebody pass", boolean),
-    Flag("gate-per-checksum", False, "an open gate is for one revision, the first that asks", boolean),
-    Flag("max-tasks", 100, "commands that may run at once", integer),
-    Flag("max-output", 1 << 20, "bytes of a command's output that are kept, the last ones", integer),
+    Flag("allowed-types", (), "comma-separated task types that may run; empty: all", _words),
+    Flag("allowed-commands", None, "run only commands that match this expression as a whole", _pattern),
+    Flag("gate-auto-close", False, "close a gate after it let one check pass", boolean),
+    Flag("gate-per-checksum", False, "an open gate lets only one revision pass, the first that asks", boolean),
+    Flag("max-tasks", 100, "maximum number of concurrent commands", integer),
+    Flag("max-output", 1 << 20, "bytes of a command's output to keep, from its end", integer),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The command line, read. `timeout` in seconds."""
+    """The parsed command line. `timeout` in seconds."""
 
     port: int = 9090
     log_level: str = "debug"
@@ -82,8 +82,8 @@ class Options:
 
 
 def read_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
-    """Options from a command line. Raises BadFlag."""
+    """Parse a command line. Raises BadFlag."""
     values = goflags.parse(FLAGS, argv, environ)
     if values["timeout"] <= 0:
-        raise BadFlag("invalid value for -timeout: must be over zero")
+        raise BadFlag("invalid value for -timeout: must be greater than zero")
     return Options(**{field.name: values[field.name] for field in fields(Options)})

@@ -1,7 +1,7 @@
-"""Commands as child processes: each in a process group of its own, so that all of it can be stopped.
+"""Commands as child processes, each in its own process group, so that the whole group can be stopped.
 
-Called by the runner. A command is over when its process has ended and nobody holds its output open any more; what is
-left of its group then is stopped, as it is when time runs out or the caller goes away. Never sees canaries.
+Called by the runner. A command ends when its process has exited and no process holds its output open. Then the rest of
+its group is stopped, as after a timeout or when the caller disconnects. This module knows nothing about canaries.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a command ended. `error` is empty after success; `output` is stdout and stderr, the last part if long."""
+    """How a command ended. `error` is empty on success. `output` is the end of stdout and stderr."""
 
     result: Literal["succeeded", "failed", "timed out"]
     output: str
@@ -35,7 +35,7 @@ class Outcome:
 
 
 class Tail:
-    """The end of a stream, at most `limit` bytes of it."""
+    """The last `limit` bytes of a stream."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -43,7 +43,7 @@ class Tail:
         self._lost = 0
 
     def feed(self, data: bytes) -> None:
-        """Take more of the stream."""
+        """Append data."""
         self._kept += data
         excess = len(self._kept) - self._limit
         if excess > 0:
@@ -51,15 +51,15 @@ class Tail:
             self._lost += excess
 
     def text(self) -> str:
-        """What is kept, with a note of what is not."""
+        """The kept bytes as text, after a note of how many were omitted."""
         kept = self._kept.decode("utf-8", "replace")
-        return f"({self._lost} bytes left out) {kept}" if self._lost else kept
+        return f"({self._lost} bytes omitted) {kept}" if self._lost else kept
 
 
 async def run(
     argv: tuple[str, ...], *, environment: Mapping[str, str], timeout: float, max_output: int, clock: Clock
 ) -> Outcome:
-    """Run a command to its end. When cancelled, stops its whole group before it lets go."""
+    """Run a command until it ends. When cancelled, stops its whole process group before it returns."""
     tail = Tail(max_output)
     try:
         process = await asyncio.create_subprocess_exec(
@@ -82,7 +82,7 @@ async def run(
 
 
 async def stop_group(process: asyncio.subprocess.Process, clock: Clock) -> None:
-    """End what is left of a process's group: TERM, then KILL."""
+    """Stop the remaining processes of a group: TERM, then KILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if not _signal(process.pid, number):
             break
@@ -93,7 +93,7 @@ async def stop_group(process: asyncio.subprocess.Process, clock: Clock) -> None:
 
 
 async def _within(clock: Clock, seconds: float, work: Coroutine[None, None, None]) -> bool:
-    """Whether the work was done in time; what is not done is cancelled."""
+    """Whether the work finished in time. Otherwise it is cancelled."""
     task, timer = asyncio.ensure_future(work), asyncio.ensure_future(clock.sleep(seconds))
     try:
         await asyncio.wait((task, timer), return_when=asyncio.FIRST_COMPLETED)
@@ -111,7 +111,7 @@ async def _drain(process: asyncio.subprocess.Process, tail: Tail) -> None:
 
 
 def _signal(group: int, number: int) -> bool:
-    """Signal every process of a group; False when there is none left that we may signal."""
+    """Signal every process of a group. Returns False when none is left that we may signal."""
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
@@ -120,7 +120,7 @@ def _signal(group: int, number: int) -> bool:
 
 
 def _alive(process: asyncio.subprocess.Process) -> bool:
-    """Whether somebody of the group still runs. As process 1 of a container we inherit its orphans: reap them."""
+    """Whether a process of the group still runs. Reaps orphans of the group: process 1 of a container inherits them."""
     if process.returncode is None:
         return True
     with suppress(ChildProcessError):
@@ -130,7 +130,7 @@ def _alive(process: asyncio.subprocess.Process) -> bool:
 
 
 def _only_zombies(group: int) -> bool:
-    """Whether all that is left of a group waits for somebody else to reap it; False where that cannot be told."""
+    """Whether all processes of a group have exited and only wait for their parent; False where that is unknown."""
     states = []
     for stat in glob.iglob("/proc/[0-9]*/stat"):
         with suppress(OSError), open(stat, encoding="utf-8", errors="replace") as file:
@@ -141,7 +141,7 @@ def _only_zombies(group: int) -> bool:
 
 
 def _said(status: int) -> str:
-    """The end of a process in Go's words; empty for success."""
+    """The exit of a process in Go's words; empty for success."""
     if status >= 0:
         return f"exit status {status}" if status else ""
     try:

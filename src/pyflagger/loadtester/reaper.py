@@ -1,8 +1,8 @@
-"""Reaps orphans: what commands leave behind in process groups of their own, once it has ended.
+"""Reaps orphans: exited processes that commands left behind in other process groups.
 
-The kernel gives orphans to process 1 of a container, which the load tester is, or to the nearest subreaper, which it
-declares itself to be elsewhere. Run by the service while it is a process of its own. Leaves the status of a command to
-its runner, which reaps it at once: only what is a zombie at two looks in a row is reaped here.
+The kernel makes process 1 of a container the parent of orphans, or else the nearest subreaper. The load tester is the
+one or declares itself the other. The runner reaps commands itself, immediately, to get their exit status. So this
+module reaps only processes that are zombies at two consecutive checks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
-    """Be the parent of orphans among our descendants. Where that is unknown (not Linux), they go to process 1."""
+    """Become the subreaper of our descendants. Without support for it (not Linux), process 1 inherits orphans."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -41,7 +41,7 @@ def _bury(pid: int) -> None:
 
 
 def _zombies() -> set[int]:
-    """Children that have ended and wait to be reaped."""
+    """Children that have exited and are not reaped yet."""
     found = set()
     for children in glob.iglob("/proc/self/task/*/children"):
         with suppress(OSError), open(children, encoding="ascii") as file:

@@ -1,7 +1,7 @@
-"""Runs tasks: once each at a time, so many at once, and tells how they went.
+"""Runs tasks, up to a limit of concurrent ones, and records their results.
 
-Called by the HTTP handlers. Background tasks are keyed by canary and command: a hook that repeats every interval does
-not stack load generators. Whatever happens to a task, the service goes on.
+Called by the HTTP handlers. Background tasks are keyed by canary and command, so that a webhook that repeats every
+interval does not stack load generators. A failing task does not affect the service.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Key = tuple[str, str]
 
 
 class Busy(Exception):
-    """As many commands run as may run at once."""
+    """The limit of concurrent commands is reached."""
 
 
 class Log(Protocol):
-    """A structured logger, as much of it as is used."""
+    """The part of a structured logger that is used here."""
 
     def info(self, event: str, **fields: Any) -> None: ...
 
@@ -39,7 +39,7 @@ class Log(Protocol):
 
 @dataclass(slots=True)
 class Run:
-    """A task that runs or ran. Times in seconds since the epoch; `ended` is 0 while it runs."""
+    """A run of a task. Times in seconds since the epoch; `ended` is 0 while it runs."""
 
     task: Task
     started: float
@@ -48,7 +48,7 @@ class Run:
     error: str = ""
 
     def show(self) -> dict[str, str | float]:
-        """For the status page."""
+        """The run as JSON, for `/tasks`."""
         return {
             "canary": self.task.canary,
             "type": self.task.kind,
@@ -65,11 +65,13 @@ class Figures:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.ended = Counter("loadtester_tasks", "Tasks that ended", ["type", "result"], registry=registry)
-        self.skipped = Counter("loadtester_tasks_skipped", "Tasks already running", ["type"], registry=registry)
-        self.running = Gauge("loadtester_tasks_running", "Tasks that run now", ["type"], registry=registry)
+        self.skipped = Counter(
+            "loadtester_tasks_skipped", "Tasks skipped as already running", ["type"], registry=registry
+        )
+        self.running = Gauge("loadtester_tasks_running", "Tasks that are running", ["type"], registry=registry)
         self.seconds = Histogram(
             "loadtester_task_duration_seconds",
-            "How long tasks took",
+            "Duration of tasks in seconds",
             ["type"],
             buckets=(0.1, 1, 10, 60, 300, 1800),
             registry=registry,
@@ -77,7 +79,7 @@ class Figures:
 
 
 class Runner:
-    """Runs commands in an environment, each for at most `timeout` seconds, at most `max_tasks` at once."""
+    """Runs commands in an environment, each for at most `timeout` seconds, at most `max_tasks` concurrently."""
 
     def __init__(
         self,
@@ -105,9 +107,9 @@ class Runner:
         self._idle.set()
 
     def start(self, task: Task) -> str:
-        """Run in the background, unless this command of this canary already runs.
+        """Run a task in the background, unless this command of this canary is already running.
 
-        Returns the error of its last run if the task asks for that and it failed, else nothing. Raises Busy.
+        Returns the error of the last run if it failed and the task reports failures, else "". Raises Busy.
         """
         key = (task.canary, task.command)
         failure = self._failed.pop(key, "") if task.report_failure else ""
@@ -120,16 +122,16 @@ class Runner:
         return failure
 
     async def wait(self, task: Task) -> Outcome:
-        """Run and give the outcome; when cancelled, the command is stopped. Raises Busy."""
+        """Run a task and return its outcome. When cancelled, stops the command. Raises Busy."""
         self._admit()
         return await self._run(task)
 
     def status(self) -> dict[str, list[dict[str, str | float]]]:
-        """What runs, and the last tasks that ended, newest first."""
+        """Running tasks, and the last ended tasks, newest first."""
         return {"running": [one.show() for one in self._live], "ended": [one.show() for one in reversed(self._past)]}
 
     async def stop(self) -> None:
-        """End every background task and its processes."""
+        """Stop every background task and its processes."""
         tasks = list(self._background.values())
         for task in tasks:
             task.cancel()

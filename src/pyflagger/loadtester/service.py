@@ -1,4 +1,4 @@
-"""The load tester as a process: command line, log, signals, an orderly end."""
+"""The load tester as a process: command line, log, signals, graceful shutdown."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from .reaper import adopt_orphans, reap
 from .runner import Log
 
 SHUTDOWN = 20.0
-"""Seconds that blocking tasks may still take after we were told to stop; a kubelet waits 30."""
+"""Seconds that blocking tasks may take after SIGTERM; a kubelet waits 30."""
 
-OPEN = "anybody who reaches this port may run commands: set -token or -kubernetes-auth"
-CHECKED = "those with a token"
+OPEN = "every client that can reach this port may run commands: set -token or -kubernetes-auth"
+CHECKED = "only clients with a valid token"
 
 
 @asynccontextmanager
@@ -38,10 +38,10 @@ async def serving(
     shutdown: float = SHUTDOWN,
     client: Client | None = None,
 ) -> AsyncIterator[str]:
-    """Serve while the block runs; gives the base URL. Port 0 takes a free one.
+    """Serve while the block runs. Yields the base URL. Port 0 means any free port.
 
-    `environment` is what commands get (PATH with shims first, http_proxy). On leaving, no process of a task is left.
-    Raises OSError when the port cannot be had.
+    `environment` is the environment of commands (PATH with shims first, http_proxy). Stops all processes of tasks on
+    exit. Raises OSError when the port is unavailable.
     """
     kept = {name: value for name, value in environment.items() if name != TOKEN_VARIABLE}
     app = LoadTester(options, clock, log, kept, client).application()
@@ -58,7 +58,7 @@ async def serving(
 async def serve(
     options: Options, clock: Clock, environment: Mapping[str, str], stop: asyncio.Event, log: Log | None = None
 ) -> None:
-    """Serve until `stop` is set. Raises OSError when the port cannot be had, NoCluster."""
+    """Serve until `stop` is set. Raises OSError when the port is unavailable, NoCluster without an API server."""
     logger = log if log is not None else logs.logger()
     transport = AiohttpTransport(await find("", "", clock), "flagger-loadtester") if options.kubernetes_auth else None
     client = Client(transport, clock) if transport else None
@@ -73,7 +73,7 @@ async def serve(
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command: serve until SIGTERM or SIGINT. Status 2: the command line is wrong; 1: it could not serve."""
+    """The command: serve until SIGTERM or SIGINT. Exit status 2: the command line is invalid; 1: it cannot serve."""
     if goflags.asks_for_help(argv):
         sys.stdout.write(goflags.usage("flagger loadtester", FLAGS) + "\n")
         return 0

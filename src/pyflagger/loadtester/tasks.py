@@ -1,6 +1,6 @@
-"""What a hook's metadata asks for: one row of the table for each task type.
+"""Parses a webhook's metadata to a task; one row of the table for each task type.
 
-Pure: turns metadata into a `Task` or says what is wrong with it. Called by the HTTP handlers; runs nothing.
+Pure: returns a `Task` or raises BadTask. Called by the HTTP handlers.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ Split = Callable[[str], tuple[str, ...]]
 
 
 class BadTask(ValueError):
-    """The metadata cannot be used; the text goes into the answer (400)."""
+    """The metadata is invalid. The text becomes the answer (400)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a task type is run: the words in front of the command, and whether the caller waits for the result."""
+    """How a task type runs: the words before the command, and whether the caller waits for the result."""
 
     argv: Split
     blocking: bool = True
@@ -46,13 +46,13 @@ def _shell(program: str) -> Split:
 
 
 def _words(program: str) -> Split:
-    """Words as a shell would split them, quotes included, but no shell."""
+    """Split a command into words as a shell would, quotes included, without running a shell."""
 
     def split(command: str) -> tuple[str, ...]:
         try:
             return (program, *shlex.split(command))
         except ValueError as error:
-            raise BadTask(f"cmd cannot be split into words: {error}") from None
+            raise BadTask(f"cannot split cmd into words: {error}") from None
 
     return split
 
@@ -66,19 +66,19 @@ KINDS: Mapping[str, Kind] = {
     "sh": Kind(_shell("sh")),
 }
 UNSUPPORTED = frozenset({"concord", "ngrinder"})
-"""Task types of the reference that are not here yet."""
+"""Task types of the reference that are not implemented yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What may run; empty and None mean everything."""
+    """The task types and commands that may run. Empty types and None allow everything."""
 
     types: tuple[str, ...] = ()
     commands: re.Pattern[str] | None = None
 
 
 def read_task(canary: str, metadata: Mapping[str, str], rules: Rules) -> Task:
-    """The task that the metadata describes. Raises BadTask."""
+    """Parse a webhook's metadata. Raises BadTask."""
     if not metadata:
         raise BadTask("metadata not found in payload")
     name = metadata.get("type", "cmd")
@@ -87,9 +87,9 @@ def read_task(canary: str, metadata: Mapping[str, str], rules: Rules) -> Task:
     if not command.strip():
         raise BadTask("cmd not found in metadata")
     if rules.commands is not None and not rules.commands.fullmatch(command):
-        raise BadTask("cmd is not allowed by -allowed-commands")
+        raise BadTask("cmd does not match -allowed-commands")
     if "\0" in command:
-        raise BadTask("cmd holds a NUL character")
+        raise BadTask("cmd contains a NUL character")
     return Task(
         kind=name,
         canary=canary,
@@ -105,11 +105,11 @@ def read_task(canary: str, metadata: Mapping[str, str], rules: Rules) -> Task:
 def _kind(name: str, rules: Rules) -> Kind:
     known = [kind for kind in KINDS if not rules.types or kind in rules.types]
     if name in UNSUPPORTED:
-        raise BadTask(f"task type {name} is not supported by this load tester yet; it knows {', '.join(known)}")
+        raise BadTask(f"task type {name} is not supported by this load tester yet (use {', '.join(known)})")
     if name not in KINDS:
-        raise BadTask(f"unknown task type {name}; known are {', '.join(known)}")
+        raise BadTask(f"unknown task type {name} (use {', '.join(known)})")
     if name not in known:
-        raise BadTask(f"task type {name} is not allowed; allowed are {', '.join(known) or 'none'}")
+        raise BadTask(f"task type {name} is not allowed (allowed: {', '.join(known) or 'none'})")
     return KINDS[name]
 
 
