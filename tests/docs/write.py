@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from docs import providers, scenarios
+from docs import providers, rooms, scenarios
 from docs.paths import table
 from pyflagger.api.crds import crds
 
@@ -34,6 +34,8 @@ def main() -> None:
     page.write_text(TABLE.sub(lambda _: next(tables), page.read_text()))
     (ROOT / "docs" / "providers.md").write_text(providers.page())
     (ROOT / "docs" / "scenarios.md").write_text(scenarios.page())
+    architecture = ROOT / "docs" / "architecture.md"
+    architecture.write_text(rooms.PICTURE.sub(lambda _: rooms.picture(), architecture.read_text()))
     definitions = yaml.safe_dump_all(crds(), sort_keys=False)
     (ROOT / "kustomize" / "crds" / "crds.yaml").write_text(definitions)
     for source, copy in COPIES.items():
