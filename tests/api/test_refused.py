@@ -35,19 +35,19 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a target that begins with a digit": (
         good(targetRef={"name": "2048"}),
         "spec.targetRef.name",
-        "begin with a letter",
+        "start with a letter",
     ),
     "a service with a dot": (good(service={"name": "web.v2"}), "spec.service.name", "name 'web.v2-primary'"),
     "a service in capitals": (good(service={"name": "Web"}), "spec.service.name", "only lowercase letters"),
     "a target without room for hashes": (
         good(targetRef={"name": "a" * 235}, service={"name": "web"}),
         "spec.targetRef.name",
-        "has 243 characters of 242",
+        "has 243 characters, the limit is 242",
     ),
     "an ingress without room": (
         good(ingressRef={"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "a" * 247}),
         "spec.ingressRef.name",
-        "has 254 characters of 253",
+        "has 254 characters, the limit is 253",
     ),
     "an autoscaler in capitals": (
         good(autoscalerRef={"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "Web"}),
@@ -64,19 +64,23 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
             }
         ),
         "spec.autoscalerRef.primaryScalerReplicas",
-        "has minReplicas 5 over maxReplicas 2",
+        "has minReplicas 5 greater than maxReplicas 2",
     ),
-    "a long port name": (good(service={"portName": L64}), "spec.service.portName", "has 64 characters, 63 at most"),
+    "a long port name": (
+        good(service={"portName": L64}),
+        "spec.service.portName",
+        "has 64 characters, the limit is 63",
+    ),
     "a port name in capitals": (good(service={"portName": "HTTP"}), "spec.service.portName", "only lowercase letters"),
     "a long target port": (
         good(service={"targetPort": "a-port-of-16-abc"}),
         "spec.service.targetPort",
-        "has 16 characters, 15 at most",
+        "has 16 characters, the limit is 15",
     ),
     "a target port of digits": (
         good(service={"targetPort": "9898"}),
         "spec.service.targetPort",
-        "is the text '9898', which is no name of a port",
+        "is the string '9898', which is not a port name",
     ),
     "a further port in capitals": (
         good(service={"ports": [{"name": "GRPC", "port": 9999}]}),
@@ -86,7 +90,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "an application protocol": (
         good(service={"appProtocol": "http 2"}),
         "spec.service.appProtocol",
-        "must be like name or example.com/name",
+        "must have the form name or example.com/name",
     ),
     "a distribution": (
         good(service={"trafficDistribution": "Nearest"}),
@@ -96,7 +100,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a long label": (
         good(service={"apex": {"labels": {"team": L64}}}),
         "spec.service.apex.labels.team",
-        "has 64 characters, 63 at most",
+        "has 64 characters, the limit is 63",
     ),
     "a label's value": (
         good(service={"canary": {"labels": {"team": "web shop"}}}),
@@ -106,44 +110,52 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "an annotation's key": (
         good(service={"primary": {"annotations": {"our key": "x"}}}),
         "spec.service.primary.annotations.our key",
-        "has a key that no object takes",
+        "has an invalid key",
     ),
     "a file as hook": (
         hooked("file:///etc/passwd"),
         "spec.analysis.webhooks[0].url",
-        "begins with http:// or https://",
+        "starts with http:// or https://",
     ),
-    "a hook without scheme": (hooked("loadtester.test/gate"), "spec.analysis.webhooks[0].url", "begins with http://"),
-    "a hook's port": (hooked("http://loadtester:99999/"), "spec.analysis.webhooks[0].url", "its port is over 65535"),
+    "a hook without scheme": (hooked("loadtester.test/gate"), "spec.analysis.webhooks[0].url", "starts with http://"),
+    "a hook's port": (
+        hooked("http://loadtester:99999/"),
+        "spec.analysis.webhooks[0].url",
+        "its port is greater than 65535",
+    ),
     "a hook's port 0": (hooked("http://loadtester:0/"), "spec.analysis.webhooks[0].url", "port 0"),
     "a hook without host": (hooked("http:///gate"), "spec.analysis.webhooks[0].url", "has no host"),
-    "a hook's host": (hooked("http://load_tester..test/"), "spec.analysis.webhooks[0].url", "which is no host name"),
-    "a hook with a space": (hooked("http://loadtester/ gate"), "spec.analysis.webhooks[0].url", "has a space"),
+    "a hook's host": (
+        hooked("http://load_tester..test/"),
+        "spec.analysis.webhooks[0].url",
+        "has the invalid host name",
+    ),
+    "a hook with a space": (hooked("http://loadtester/ gate"), "spec.analysis.webhooks[0].url", "contains a space"),
     "a metrics server": (
         good(metricsServer="prometheus:9090"),
         "spec.metricsServer",
-        "begins with http:// or https://",
+        "starts with http:// or https://",
     ),
     "alerts": (
         analysed(alerts=[{"name": "a", "severity": "info", "providerRef": {"name": "slack"}}]),
         "spec.analysis.alerts",
         "cannot be used: flagger does not send alerts yet",
     ),
-    "a match of everybody": (matching(headers={}), "spec.analysis.match[0]", "it would match everybody"),
+    "a match of everybody": (matching(headers={}), "spec.analysis.match[0]", "it would match every request"),
     "a header's name": (
         matching(headers={"x insider": {"exact": "1"}}),
         "spec.analysis.match[0].headers.x insider",
-        "is no name of a header",
+        "is not a valid name of a header",
     ),
     "a header in two ways": (
         matching(headers={"x-insider": {"exact": "1", "regex": "2"}}),
         "spec.analysis.match[0].headers.x-insider",
-        "has exact and regex: only one of them can hold",
+        "sets exact and regex, but only one is allowed",
     ),
     "a pattern that is none": (
         matching(headers={"x-insider": {"regex": "(yes"}}),
         "spec.analysis.match[0].headers.x-insider.regex",
-        "is no regular expression: missing )",
+        "is not a valid regular expression: missing )",
     ),
     "a parameter's pattern": (
         matching(queryParams={"beta": {"regex": "[yes"}}),
@@ -153,7 +165,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a cookie's name": (
         analysed(sessionAffinity={"cookieName": "our cookie"}),
         "spec.analysis.sessionAffinity.cookieName",
-        "no name of a header or cookie",
+        "not a valid name of a header or cookie",
     ),
     "a request's time": (
         good(service={"timeout": "soon"}),
@@ -165,11 +177,15 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.service.retries.perTryTimeout",
         "is '1', which is not a duration",
     ),
-    "attempts under none": (good(service={"retries": {"attempts": -1}}), "spec.service.retries.attempts", "under 0"),
+    "attempts under none": (
+        good(service={"retries": {"attempts": -1}}),
+        "spec.service.retries.attempts",
+        "but must be 0 or more",
+    ),
     "a metric that asks nothing": (
         analysed(metrics=[{"name": "errors", "thresholdRange": {"max": 1}}]),
         "spec.analysis.metrics[0]",
-        "(errors) asks nothing",
+        "(errors) has no query",
     ),
 }
 

@@ -27,8 +27,8 @@ def test_a_users_own_objects_go_on_serving(place: Cluster) -> None:
     with place.visited("old.local", "beta.local") as seen:
         place.apply_part("foreign-service-ingress.yaml", canaries=True)
         text = place.blocked("old", "web")
-        assert "service web-canary.old exists and belongs to somebody else" in text
-        assert "ingress web-canary.old exists and belongs to somebody else" in "; ".join(place.events("old"))
+        assert "service web-canary.old exists and does not belong to this canary" in text
+        assert "ingress web-canary.old exists and does not belong to this canary" in "; ".join(place.events("old"))
     assert seen["beta.local"].failed == [] and set(seen["beta.local"].versions) == {"9.0.0"}
     with place.visited("old.local") as later:
         place.kubectl("-n", "old", "delete", "service/web-canary", "ingress/web-canary")

@@ -139,7 +139,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a file as hook": (
         changed(CANARY, f"{ANALYSIS}.webhooks", [{"name": "x", "url": "file:///etc/passwd"}]),
-        "spec.analysis.webhooks[0].url is no URL that begins with http:// or https://.",
+        "spec.analysis.webhooks[0].url is not a URL that starts with http:// or https://.",
     ),
 }
 

@@ -6,7 +6,7 @@ from core.world import World, canary, ready_world
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import Fault, Problem
 
-TAKEN = Problem(Fault.MANIFEST, "service shop-canary.test exists and belongs to somebody else", "Rename it.")
+TAKEN = Problem(Fault.MANIFEST, "service shop-canary.test exists and does not belong to this canary", "Rename it.")
 STEPS = {"stepWeight": 20, "maxWeight": 40}
 
 

@@ -93,7 +93,7 @@ CASES = [
 def test_what_somebody_else_has_blocks(provider: str, obj: Obj) -> None:
     """By whichever name and kind, and whoever owns it; what belongs to the Canary does not."""
     compiled, source = plan_of(provider), ingress("site")
-    text = f"{obj['kind'].lower()} {obj['metadata']['name']}.old exists and belongs to somebody else"
+    text = f"{obj['kind'].lower()} {obj['metadata']['name']}.old exists and does not belong to this canary"
     assert [each.startswith(text) for each in found(compiled, source, obj)] == [True]
     other = {
         **obj,

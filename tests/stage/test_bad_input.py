@@ -54,7 +54,7 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a gate that is a file": (
         with_analysis(webhooks=[{"name": "gate", "type": "confirm-rollout", "url": "file:///gate/check"}]),
-        r"webhooks\[0\]\.url is no URL that begins with http",
+        r"webhooks\[0\]\.url is not a URL that starts with http",
     ),
     "alerts, which nobody would get": (
         with_analysis(alerts=[{"name": "all", "providerRef": {"name": "slack"}}]),
@@ -177,7 +177,7 @@ async def test_a_label_that_the_primary_would_make_too_long() -> None:
     pair = Pair()
     await pair.begin(without=("Deployment",))
     await pair.stage.create(labelled(LONG), "sick")
-    pattern = r"spec\.selector\.matchLabels\.app: with -primary.* has 68 characters, 63 at most"
+    pattern = r"spec\.selector\.matchLabels\.app: with -primary.* has 68 characters, the limit is 63"
     await pair.tells(pattern)
     await pair.is_blocked("Manifest", pattern)
     for kind, name in (("Service", "sick-primary"), ("Service", "sick-canary"), ("Deployment", "sick-primary")):
@@ -426,6 +426,6 @@ async def test_names_that_are_too_long() -> None:
     name = "s" * 60
     pair = Pair()
     await pair.begin(spoilt=canary("sick", service={"port": 80, "targetPort": 8080, "name": name}))
-    await pair.tells(r"spec\.service\.name is too long.* 68 characters of 63")
+    await pair.tells(r"spec\.service\.name is too long.* 68 characters, the limit is 63")
     assert await pair.traffic() == (None, None, None)
     await pair.end()

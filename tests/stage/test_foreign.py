@@ -113,7 +113,7 @@ async def test_a_name_that_somebody_else_has(kind: str, name: str) -> None:
         await cluster.stage.clock.sleep(5)
     before = await cluster.stage.get(kind, name)
     text = await cluster.blocked()
-    assert text.startswith(f"{kind.lower()} {name}.test exists and belongs to somebody else (it names no owner)")
+    assert text.startswith(f"{kind.lower()} {name}.test exists and does not belong to this canary (it names no owner)")
     assert f"Rename or delete {kind.lower()} {name}.test" in text and "flagger.app/canary=shop.test" in text
     await cluster.stage.clock.sleep(30)
     assert (await cluster.stage.get(kind, name))["spec"] == before["spec"]
@@ -121,7 +121,7 @@ async def test_a_name_that_somebody_else_has(kind: str, name: str) -> None:
     made = {(kind, each) for kind in ("Service", "Deployment", "Ingress") for each in await cluster.names(kind)}
     own = {("Deployment", "shop"), ("Ingress", "shop"), ("Service", "kubernetes")}
     assert made - {(kind, name)} - own == set(), "nothing is made before the name is free"
-    assert len([each for each in await cluster.events() if "belongs to somebody else" in each]) == 1
+    assert len([each for each in await cluster.events() if "does not belong to this canary" in each]) == 1
     await cluster.stage.delete(kind, name)
     await cluster.until("Initialized")
     assert not [
@@ -145,7 +145,7 @@ async def test_somebody_takes_a_name_in_the_middle_of_a_release() -> None:
     await cluster.stage.create(theirs("Ingress", "shop-canary"))
     before = await cluster.version("Ingress", "shop-canary")
     await cluster.stage.start_operator()
-    assert "ingress shop-canary.test exists and belongs to somebody else" in await cluster.blocked()
+    assert "ingress shop-canary.test exists and does not belong to this canary" in await cluster.blocked()
     await cluster.stage.clock.sleep(60)
     assert await cluster.version("Ingress", "shop-canary") == before
     await cluster.stage.delete("Ingress", "shop-canary")
@@ -193,7 +193,7 @@ async def test_the_last_check_stops_what_a_renderer_gets_wrong(monkeypatch: pyte
     await cluster.stage.stop()
 
 
-OWN = [
+DERIVED = [
     ("Service", "shop-canary"),
     ("Service", "shop-primary"),
     ("Ingress", "shop-canary"),
@@ -207,7 +207,7 @@ async def orphaned(cluster: Cluster) -> None:
     await cluster.begin()
     await cluster.until("Initialized")
     await stage.stop_operator()
-    for kind, name in (*OWN, ("Service", "shop")):
+    for kind, name in (*DERIVED, ("Service", "shop")):
         await stage.patch(kind, name, {"metadata": {"ownerReferences": None}})
     await stage.delete("Canary", "shop")
     await stage.clock.sleep(5)
@@ -221,14 +221,14 @@ async def test_objects_restored_without_owners_block_until_they_are_handed_over(
     await orphaned(cluster)
     text = await cluster.blocked()
     told = "; ".join(await cluster.events())
-    assert all(f"{kind.lower()} {name}.test exists" in told for kind, name in OWN), text
+    assert all(f"{kind.lower()} {name}.test exists" in told for kind, name in DERIVED), text
     uid = (await cluster.version("Deployment", "shop-primary"))[0]
-    for kind, name in OWN:
+    for kind, name in DERIVED:
         await cluster.stage.patch(kind, name, {"metadata": {"annotations": {names.OWNER: "shop.test"}}})
     await cluster.until("Initialized")
     assert (await cluster.version("Deployment", "shop-primary"))[0] == uid
     canary_uid = (await cluster.stage.get("Canary", "shop"))["metadata"]["uid"]
-    for kind, name in OWN:
+    for kind, name in DERIVED:
         (owner,) = (await cluster.stage.get(kind, name))["metadata"]["ownerReferences"]
         assert (owner["uid"], owner["controller"]) == (canary_uid, True)
     assert len([each for each in await cluster.events() if "now belong to shop.test" in each]) >= 1
@@ -273,7 +273,9 @@ async def test_a_split_of_the_users_blocks_until_it_is_adopted(provider: str) ->
     before = await cluster.stage.client.call("GET", path)
     told = await cluster.blocked()
     where = f"{kind.kind.lower()} shop.test"
-    assert f"{where} exists and" in told and "belongs to somebody else (app.kubernetes.io/managed-by Helm)" in told
+    assert (
+        f"{where} exists and" in told and "does not belong to this canary (app.kubernetes.io/managed-by Helm)" in told
+    )
     assert f"Rename or delete {where}." in told and "name it in spec.routeRef" in told
     await cluster.stage.clock.sleep(30)
     assert await cluster.stage.client.call("GET", path) == before

@@ -182,7 +182,7 @@ async def test_the_younger_one_waits_for_the_elder_to_go(meeting: str) -> None:
     }
     assert before == after and (await place.all("Deployment")).keys() == {"front", "front-primary", "orders"}
     assert len([each for each in await place.events() if "which is older" in each]) == 1
-    assert not [each for each in await place.events() if "belongs to somebody else" in each]
+    assert not [each for each in await place.events() if "does not belong to this canary" in each]
     await place.stage.delete("Canary", "front")
     await place.stage.clock.sleep(30)
     assert "canary front" not in str((await place.stage.status("orders")).get("conditions"))

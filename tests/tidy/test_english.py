@@ -30,7 +30,6 @@ NOT_YET = (
     "charts/",
     "docs/architecture.md",
     "src/pyflagger/admission",
-    "src/pyflagger/api",
     "src/pyflagger/cli",
     "src/pyflagger/core",
     "src/pyflagger/metrics",

@@ -150,4 +150,4 @@ def test_a_copy_has_room_for_the_suffix() -> None:
     shop = Shop(fits, long)
     assert isinstance(shop.track(ConfigRef("ConfigMap", "a" * 245, False)), Tracked)
     found = shop.track(ConfigRef("ConfigMap", "b" * 246, False))
-    assert isinstance(found, Problem) and "has 254 characters, 253 at most" in found.text and found.todo
+    assert isinstance(found, Problem) and "has 254 characters, the limit is 253" in found.text and found.todo

@@ -423,4 +423,4 @@ def test_a_label_has_room_for_the_suffix() -> None:
     of["spec"]["selector"]["matchLabels"]["app"] = "a" * 56
     found = KIND.selector(canary(), of, None, OPTIONS)
     assert isinstance(found, Problem) and found.path == "spec.selector.matchLabels.app"
-    assert "has 64 characters, 63 at most" in found.text and "55 characters" in found.todo
+    assert "has 64 characters, the limit is 63" in found.text and "55 characters" in found.todo

@@ -109,7 +109,7 @@ def test_the_copy_of_the_canary_follows() -> None:
     assert isinstance(patch, Patch) and patch.body == {"spec": {"selector": {"version": "2"}}}
     theirs = merge_apply(create.obj, {"metadata": {"ownerReferences": None}})
     for found in (KIND.service(canary(), service(), theirs, OPTIONS), KIND.is_primary(canary(), theirs)):
-        assert isinstance(found, Problem) and "belongs to somebody else" in found.text
+        assert isinstance(found, Problem) and "does not belong to this canary" in found.text
 
 
 @pytest.mark.parametrize(

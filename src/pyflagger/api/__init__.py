@@ -1,1 +1,1 @@
-"""The words of the domain: the three kinds, their defaults, names and validation, and the facts that rooms exchange."""
+"""The API: the three kinds, their defaults, names and validation, and the facts that packages exchange."""

@@ -1,4 +1,4 @@
-"""How a release is judged: `spec.analysis`."""
+"""`spec.analysis`: the steps of a release and the checks that judge it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NullableList = BeforeValidator(_tuple)
 
 
 class HookType(StrEnum):
-    """When a hook is called. An empty type means ROLLOUT."""
+    """When flagger calls a webhook. An empty type means ROLLOUT."""
 
     ROLLOUT = "rollout"
     CONFIRM_ROLLOUT = "confirm-rollout"
@@ -34,7 +34,7 @@ class HookType(StrEnum):
 
 
 GATES = frozenset({HookType.CONFIRM_ROLLOUT, HookType.CONFIRM_TRAFFIC_INCREASE, HookType.CONFIRM_PROMOTION})
-"""Hooks whose refusal makes a release wait and is no failure."""
+"""Webhooks whose refusal holds the release and does not count as a failed check."""
 
 
 def _hook_type(value: Any) -> Any:
@@ -46,7 +46,7 @@ def _severity(value: Any) -> Any:
 
 
 class StringMatch(Model):
-    """How a header must look: at most one of these is set."""
+    """A condition on the value of a header. At most one field is set."""
 
     exact: str | None = None
     prefix: str | None = None
@@ -55,7 +55,7 @@ class StringMatch(Model):
 
 
 class Match(Model):
-    """One alternative of an A/B condition."""
+    """One alternative of an A/B condition. A request matches if all fields of one alternative match."""
 
     headers: Annotated[dict[str, StringMatch], BeforeValidator(lambda v: {} if v is None else v)] = Field(
         default_factory=dict
@@ -67,14 +67,14 @@ class Match(Model):
 
 
 class ThresholdRange(Model):
-    """The accepted closed range; a missing side is not checked."""
+    """The accepted range, bounds included. A missing bound is not checked."""
 
     min: float | None = None
     max: float | None = None
 
 
 class Metric(Model):
-    """One check: a built-in by its name, an in-line query, a template, or several of these."""
+    """One metric check: a built-in metric, an inline query, a MetricTemplate, or several of these."""
 
     name: str = Field(min_length=1)
     interval: str = "1m"
@@ -86,7 +86,7 @@ class Metric(Model):
 
 
 class AlertRule(Model):
-    """Where alerts of a severity and above go."""
+    """The provider that receives alerts of a severity and above."""
 
     name: str = Field(min_length=1)
     severity: Annotated[Literal["info", "warn", "error"], BeforeValidator(_severity)] = "info"
@@ -94,7 +94,7 @@ class AlertRule(Model):
 
 
 class Webhook(Model):
-    """One hook."""
+    """One webhook."""
 
     type: Annotated[HookType, BeforeValidator(_hook_type)] = HookType.ROLLOUT
     name: str = Field(min_length=1)
@@ -112,7 +112,7 @@ class Webhook(Model):
 
 
 class SessionAffinity(Model):
-    """Cookie stickiness of a weighted release."""
+    """The cookies that keep a visitor on one version during a weighted release."""
 
     cookie_name: str = Field(min_length=1)
     primary_cookie_name: str = ""
@@ -126,7 +126,7 @@ class SessionAffinity(Model):
 
 
 class Analysis(Model):
-    """`spec.analysis`; weights in percent."""
+    """`spec.analysis`. Weights are in percent."""
 
     interval: str = ""
     threshold: int = 0

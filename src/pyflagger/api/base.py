@@ -1,4 +1,4 @@
-"""What all models of the API share: frozen, camelCase on the wire, unknown fields ignored."""
+"""The base class of all models of the API: frozen, camelCase in JSON, unknown fields ignored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Model(BaseModel):
-    """A frozen model. Attributes are snake_case, wire names camelCase; both are accepted when parsing."""
+    """A frozen model. Attributes are snake_case and JSON names are camelCase. The parser accepts both."""
 
     model_config = ConfigDict(
         frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore", hide_input_in_errors=False
@@ -30,7 +30,7 @@ def items() -> Any:
 
 
 class Named(Model):
-    """A reference by name within a namespace; empty means the referrer's own."""
+    """A reference by name. An empty namespace means the namespace of the object that holds the reference."""
 
     name: str = Field(min_length=1)
     namespace: str = ""
@@ -53,7 +53,7 @@ class ReplicaBounds(Model):
 
 
 class AutoscalerReference(ObjectReference):
-    """The target's autoscaler and what differs for the primary's."""
+    """The target's autoscaler, with overrides for the primary's autoscaler."""
 
     primary_scaler_queries: Strings = Field(default_factory=dict)
     primary_scaler_replicas: ReplicaBounds | None = None

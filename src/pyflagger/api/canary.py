@@ -1,4 +1,4 @@
-"""The Canary: what the user wants of a release, and where it is. Import the API's models from here."""
+"""The Canary: the release that the user configures, and its status. Import the API's models from here."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def _status(value: Any) -> Any:
 
 
 def _grouped(value: Any) -> Any:
-    """A target of the core group that can only be one of `apps`: the kind alone counts, as in Flagger."""
+    """Accept `v1` as the group of a Deployment or DaemonSet, as Flagger does."""
     if isinstance(value, dict) and value.get("apiVersion") == "v1" and value.get("kind") in ("Deployment", "DaemonSet"):
         return {**value, "apiVersion": "apps/v1"}
     return value
 
 
 class CanarySpec(Model):
-    """`spec`. Empty or None means not given."""
+    """`spec`. Empty or None means that the user did not set the field."""
 
     provider: str = ""
     metrics_server: str = ""

@@ -1,6 +1,6 @@
-"""Rules about single fields whose text has a form of its own: addresses, patterns, headers, cookies, times.
+"""Rules for single fields: addresses, patterns, headers, cookies, times.
 
-Also what is not built yet: a field that would be accepted and do nothing is refused.
+They also reject fields that flagger does not implement yet, so that no field is silently ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def _analysis(context: Context) -> Analysis:
 
 
 def _addresses(context: Context) -> Iterator[Problem]:
-    """Addresses that nothing can be asked at would look like a gate that is closed, or like a failing check."""
+    """Reject addresses that no request can reach: they would look like a closed gate or a failing check."""
     fields = {"spec.metricsServer": context.canary.spec.metrics_server}
     fields |= {f"spec.analysis.webhooks[{at}].url": hook.url for at, hook in enumerate(_analysis(context).webhooks)}
     for path, text in fields.items():
@@ -30,14 +30,14 @@ def _addresses(context: Context) -> Iterator[Problem]:
 
 
 def _alerts(context: Context) -> Iterator[Problem]:
-    """No alert would be sent, which its author would learn when one is missed."""
+    """Reject alerts: flagger sends none yet, and the user would notice only when one is missing."""
     if _analysis(context).alerts:
-        todo = "Remove spec.analysis.alerts, or use a webhook of type event: it receives every event."
+        todo = "Remove spec.analysis.alerts, or add a webhook of type event, which receives every event."
         yield wrong("spec.analysis.alerts", "cannot be used: flagger does not send alerts yet", todo)
 
 
 def _matches(context: Context) -> Iterator[Problem]:
-    """Conditions of A/B and of testers."""
+    """Check the conditions of A/B tests and of testers."""
     analysis = _analysis(context)
     for field, matches in (("match", analysis.match), ("testers", analysis.testers)):
         yield from _conditions(f"spec.analysis.{field}", matches)
@@ -46,7 +46,7 @@ def _matches(context: Context) -> Iterator[Problem]:
 def _conditions(where: str, matches: Sequence[Match]) -> Iterator[Problem]:
     for at, match in enumerate(matches):
         if not (match.headers or match.query_params or match.source_labels):
-            yield wrong(f"{where}[{at}]", "has no condition: it would match everybody", "Name a header.")
+            yield wrong(f"{where}[{at}]", "has no condition, so it would match every request", "Add a header.")
         for name, how in match.headers.items():
             path = f"{where}[{at}].headers.{name}"
             if what := shapes.token(name):
@@ -59,7 +59,7 @@ def _conditions(where: str, matches: Sequence[Match]) -> Iterator[Problem]:
 def _text(path: str, how: StringMatch) -> Iterator[Problem]:
     given = [way for way in WAYS if getattr(how, way) is not None]
     if len(given) > 1:
-        yield wrong(path, f"has {' and '.join(given)}: only one of them can hold", "Keep one.")
+        yield wrong(path, f"sets {' and '.join(given)}, but only one is allowed", "Keep one of them.")
     if how.regex and (what := shapes.regex(how.regex)):
         yield wrong(f"{path}.regex", what)
 
@@ -84,7 +84,7 @@ def _times(context: Context) -> Iterator[Problem]:
         if text and not _is_time(text):
             yield wrong(path, f"is {text!r}, which is not a duration such as 15s or 1m30s")
     if service.retries and service.retries.attempts < 0:
-        yield wrong("spec.service.retries.attempts", f"is {service.retries.attempts}, which is under 0")
+        yield wrong("spec.service.retries.attempts", f"is {service.retries.attempts}, but must be 0 or more")
 
 
 def _is_time(text: str) -> bool:
@@ -95,12 +95,12 @@ def _is_time(text: str) -> bool:
 
 
 def _metrics(context: Context) -> Iterator[Problem]:
-    """A metric that asks nothing fails each check."""
+    """Reject a metric without a query: it would fail every check."""
     builtin = ("request-success-rate", "request-duration")
     for at, metric in enumerate(_analysis(context).metrics):
         if metric.name not in builtin and not metric.query and metric.template_ref is None:
-            text = f"spec.analysis.metrics[{at}] ({metric.name}) asks nothing"
-            todo = f"Give it a query or a templateRef, or use one of {', '.join(builtin)}."
+            text = f"spec.analysis.metrics[{at}] ({metric.name}) has no query"
+            todo = f"Add a query or a templateRef, or use one of the built-in metrics: {', '.join(builtin)}."
             yield Problem(Fault.MANIFEST, text, todo, f"spec.analysis.metrics[{at}]")
 
 

@@ -1,8 +1,8 @@
-"""The cookies of session affinity: whom they mark, and their values at each moment of a release.
+"""The cookies of session affinity, and their values at each point of a release.
 
-Values are derived from the canary and the revision, not drawn: whoever computes them again, after a crash or in another
-room, gets the same, so the routes and the status cannot disagree. Called by `core`, which keeps them in the status, and
-by `routing`, which writes them into rules. The reference's documentation, "Session Affinity", says what they are for.
+The values are derived from the canary and the revision, not random. Every caller computes the same values, also after a
+crash, so the routes and the status always agree. `core` stores them in the status, and `routing` writes them into
+rules. The reference's documentation describes the feature under "Session Affinity".
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True)
 class Cookies:
-    """`name=value` each, empty when there is none.
+    """Each cookie as `name=value`, or empty.
 
-    `canary` keeps a visitor on the canary for the release, `primary` on the primary for one interval; `previous` is the
-    last release's, which is to be deleted where it is still met.
+    `canary` keeps a visitor on the canary during the release. `primary` keeps a visitor on the primary for one
+    interval. `previous` belongs to the last release: the routes delete it when a visitor sends it.
     """
 
     canary: str = ""
@@ -33,8 +33,8 @@ class Cookies:
 def at(canary: Canary, weight: int) -> Cookies:
     """The cookies while the canary has this weight, in percent.
 
-    A new primary cookie at each weight lets those who stayed be drawn again. None at weight 0, where the current cookie
-    becomes the previous one; no primary cookie once nobody is to stay there.
+    Each weight has a new primary cookie, so visitors of the primary may reach the canary at the next weight. At weight
+    0 there are no cookies, and the current one becomes the previous one. At weight 100 there is no primary cookie.
     """
     analysis, status = canary.spec.analysis, canary.status
     affinity = analysis.session_affinity if analysis else None
@@ -53,7 +53,7 @@ def at(canary: Canary, weight: int) -> Cookies:
 
 
 def changes(canary: Canary, weight: int) -> dict[str, Any]:
-    """The changes of a status that says the canary has this weight; none without session affinity."""
+    """The status fields to change when the canary gets this weight. Empty without session affinity."""
     if canary.spec.analysis is None or canary.spec.analysis.session_affinity is None:
         return {}
     found = at(canary, weight)

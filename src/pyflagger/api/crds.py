@@ -1,8 +1,8 @@
 """The CustomResourceDefinitions, generated from the models.
 
-They accept everything that the reference's accept: numbers where we want whole ones, any weight, any interval that
-begins well. What makes no sense beyond that is refused object by object at run time, with a text, so that one bad
-object never hides the others. Called by `flagger crds`, the sandbox, and the chart's build.
+They accept everything that the reference's definitions accept: any number instead of an integer, any weight, and any
+interval that starts like a duration. The operator rejects invalid objects one by one at run time and reports why, so
+one bad object never hides the others. `flagger crds`, the sandbox and the chart's build use this module.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _KEPT = ("type", "enum", "required")
 _DURATION = r"^[0-9]+(m|s)"
 _TIME: Schema = {"type": "string", "format": "date-time"}
 
-# What the reference demands at admission beyond types, by the path of the schema; `[]` is a list's item.
+# The reference's schema beyond types, by path. `[]` stands for the items of a list.
 _CANARY: Mapping[str, Schema] = {
     "spec": {"required": ["targetRef", "analysis"]},
     "spec.analysis": {
@@ -72,7 +72,7 @@ _KINDS: Mapping[str, tuple[str, type[Model]]] = {
 
 
 def crds() -> list[Schema]:
-    """The three definitions, ready to be written as YAML."""
+    """The three definitions, ready to be serialized as YAML."""
     return [_definition(kind, plural, model) for kind, (plural, model) in _KINDS.items()]
 
 
@@ -116,7 +116,7 @@ def _root(kind: str, model: type[Model]) -> Schema:
 
 
 def _structural(schema: Schema, defs: Schema, demands: Mapping[str, Schema], path: str) -> Schema:
-    """A structural schema: references followed, null left out, whole numbers as numbers."""
+    """A structural schema: references resolved, null removed, integers as numbers."""
     schema = _followed(schema, defs)
     choices = [choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"]
     if len(choices) == 1:
@@ -141,7 +141,7 @@ def _structural(schema: Schema, defs: Schema, demands: Mapping[str, Schema], pat
 
 
 def _described(schema: Schema, kind: str, path: str) -> Schema:
-    """The schema with the meaning of each field as its description, which is what `kubectl explain` shows."""
+    """The schema with a description for each field, which `kubectl explain` shows."""
     result = {key: value for key, value in schema.items() if key != "description"}
     if path in MEANING[kind]:
         result = {"description": MEANING[kind][path], **result}

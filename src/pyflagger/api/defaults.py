@@ -1,4 +1,4 @@
-"""Values that the API leaves to the operator: what a missing or unusable field means."""
+"""The defaults that the operator uses for a missing or unusable field."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ INTERVAL_SECONDS = 60.0
 INTERVAL_SECONDS_MIN = 10.0
 KUBERNETES_ITERATIONS = 10
 SETTLE_SECONDS = 3.0
-"""What EndpointSlices and proxies have to learn where new pods are. The controller of EndpointSlices alone may take a
-second more than that of Deployments, and times of the API are cut to seconds."""
+"""How long EndpointSlices and proxies may take to pick up new pods. The EndpointSlice controller alone may be a second
+behind the Deployment controller, and the API truncates times to seconds."""
 SEEN_SETTLE_SECONDS = SETTLE_SECONDS - 1
-"""The same from when flagger saw that the pods are available: a time of its own is not cut to seconds."""
+"""The same, from the time at which flagger saw that the pods are available. That time is not truncated."""
 HEARD_SECONDS = 2.0
-"""What proxies have to hear of a route before pods that it does not lead to any more may go. Measured: 0.2 to 1.1 s."""
+"""How long proxies may take to pick up a route before pods that it left can be removed. Measured: 0.2 to 1.1 s."""
 
 Strategy: TypeAlias = Literal["canary", "ab-testing", "blue-green"]
 
 
 def interval(canary: Canary, floor: float = INTERVAL_SECONDS_MIN) -> float:
-    """Seconds between judging rounds: 60 when missing or unreadable, never under the floor."""
+    """Seconds between rounds: 60 if missing or unreadable, and at least `floor`."""
     text = canary.spec.analysis.interval if canary.spec.analysis else ""
     try:
         return max(durations.parse(text), floor)
@@ -31,12 +31,12 @@ def interval(canary: Canary, floor: float = INTERVAL_SECONDS_MIN) -> float:
 
 
 def threshold(canary: Canary) -> int:
-    """Failed checks that end a run; at least 1."""
+    """The number of failed checks that ends a run, at least 1."""
     return max(canary.spec.analysis.threshold, 1) if canary.spec.analysis else 1
 
 
 def strategy(canary: Canary) -> Strategy:
-    """Which kind of release this is."""
+    """The kind of release that the analysis describes."""
     analysis = canary.spec.analysis
     if analysis is None or analysis.iterations <= 0:
         return "canary"
@@ -51,10 +51,10 @@ def max_weight(analysis: Analysis) -> int:
 
 
 def skip(canary: Canary) -> bool:
-    """Whether the release is promoted without analysis."""
+    """Whether flagger promotes the release without analysis."""
     return canary.spec.skip_analysis or canary.spec.analysis is None
 
 
 def deadline(canary: Canary) -> int:
-    """Seconds that a workload may go without progress."""
+    """Seconds that a workload may take without making progress."""
     return canary.spec.progress_deadline_seconds

@@ -1,6 +1,6 @@
 """Durations in Go's notation and times in RFC 3339, to and from plain seconds.
 
-Used by every room that reads a manifest's interval or writes a time into a status; keeps no time itself.
+The functions convert only. They do not read the clock.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PIECE = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
-_LONGEST = 2**63 / 1e9  # seconds: what fits into Go's duration
+_LONGEST = 2**63 / 1e9  # seconds: Go stores a duration as 64-bit nanoseconds
 
 
 def parse(text: str) -> float:
-    """A Go duration such as `1m30s`, in seconds. Raises ValueError when it is none."""
+    """A Go duration such as `1m30s`, in seconds. Raises ValueError if the text is not a duration."""
     sign, rest = (-1.0, text[1:]) if text[:1] == "-" else (1.0, text.removeprefix("+"))
     if rest == "0":
         return 0.0
@@ -31,7 +31,7 @@ def parse(text: str) -> float:
 
 
 def show(seconds: float) -> str:
-    """Seconds as Go prints a duration: `1.515s`, `500ms`, `1m30s`, `0s`."""
+    """Format seconds as Go formats a duration: `1.515s`, `500ms`, `1m30s`, `0s`."""
     nanoseconds = round(abs(seconds) * 1e9)
     sign = "-" if seconds < 0 and nanoseconds else ""
     if nanoseconds == 0:
@@ -56,12 +56,12 @@ def _decimal(number: int, size: int) -> str:
 
 
 def stamp(epoch_seconds: float) -> str:
-    """A time as Kubernetes writes it, whole seconds in UTC."""
+    """A time as Kubernetes formats it, in UTC and whole seconds."""
     return datetime.fromtimestamp(int(epoch_seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def precise_stamp(epoch_seconds: float) -> str:
-    """A time with microseconds, as Kubernetes writes MicroTime."""
+    """A time with microseconds, as Kubernetes formats MicroTime."""
     return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -82,7 +82,7 @@ def epoch(text: str) -> float:
 
 
 def epoch_or_none(text: str) -> float | None:
-    """Seconds since the epoch; None for a text that is no time."""
+    """Seconds since the epoch, or None if the text is not a time."""
     try:
         return epoch(text)
     except ValueError:

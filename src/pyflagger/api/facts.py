@@ -1,6 +1,6 @@
-"""Facts about the world that the pure rooms exchange: readiness, routes, problems, capabilities.
+"""Facts about the cluster that the pure packages exchange: readiness, routes, problems, capabilities.
 
-Made by `workloads`, `routing` and `operator`; read by `core`. Nothing here is an object of Kubernetes.
+`workloads`, `routing` and `operator` make them, and `core` reads them. They hold no Kubernetes objects.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """Whose doing a problem is; every text that a user reads says it."""
+    """Whose problem it is. Every text that a user reads names this."""
 
     MANIFEST = "manifest"
     CLUSTER = "cluster"
@@ -23,9 +23,9 @@ class Fault(StrEnum):
 class Problem:
     """Something that keeps a release from moving.
 
-    `text` is the sentence shown (an event text of the reference where it has one); `todo` says what to do next;
-    `path` is where in the manifest, such as `spec.analysis.metrics[1].thresholdRange`. `passes_by` is the time (seconds
-    since the epoch) until which others may be counted on to mend it: waited for so long, and told of only then.
+    `text` is the sentence that users see: the reference's event text, where it has one. `todo` is the advice. `path` is
+    the field in the manifest, such as `spec.analysis.metrics[1].thresholdRange`. `passes_by` is a time in seconds since
+    the epoch: another controller is expected to fix the problem by then, and flagger reports it only after that time.
     """
 
     fault: Fault
@@ -37,12 +37,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether a workload runs what it was told to.
+    """Whether a workload runs its current pod template.
 
-    `text` is the reason it is not ready (docs: readiness). `retriable` is false once a deadline has passed.
-    `look_again` is the time (seconds since the epoch) at which a waiting workload would run out of time. `settling`:
-    its controller has not even looked at the last change, so there is nothing to tell yet. `undated`: it is ready, and
-    nobody says since when.
+    `text` is the reason why it is not ready (docs: readiness). `retriable` is false once a deadline has passed.
+    `look_again` is the time, in seconds since the epoch, at which a waiting workload exceeds its deadline. `settling`:
+    its controller has not observed the last change yet, so there is nothing to report. `undated`: it is ready, but its
+    status does not show since when.
     """
 
     ready: bool
@@ -58,9 +58,9 @@ READY = Readiness(ready=True)
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How traffic is split, in percent; `primary + canary == 100`.
+    """The traffic split in percent: `primary + canary == 100`.
 
-    `mirrored`: all live traffic goes to the primary and a copy of it to the canary.
+    `mirrored`: the primary gets all live traffic, and the canary gets a copy of it.
     """
 
     primary: int
@@ -74,14 +74,14 @@ ALL_CANARY = Route(0, 100)
 
 @dataclass(frozen=True, slots=True)
 class Managed:
-    """Who wrote last to what: the field manager's name and the object's. Both empty when nobody but us is known."""
+    """The last foreign writer: its field manager and the object that it wrote. Both are empty if there is none."""
 
     by: str = ""
     what: str = ""
 
     @property
     def named(self) -> bool:
-        """Whether it is known who."""
+        """Whether the writer is known."""
         return bool(self.by)
 
 
@@ -89,9 +89,10 @@ class Managed:
 class Capabilities:
     """What a traffic provider can do.
 
-    `weights`: split by percent. `ab`: by header or cookie. `mirror`: copy requests of a blue/green release, and
-    `mirror_steps` those of a weighted one. `affinity`: cookies that keep visitors. `ports`: route several ports alike.
-    `testers`: pin some requests to the canary beside weights. `adopt`: patch weights of a route of the user's own.
+    `weights`: split by percent. `ab`: split by header or cookie. `mirror`: mirror the requests of a blue/green release.
+    `mirror_steps`: mirror those of a weighted release. `affinity`: keep visitors on a version by cookie. `ports`: route
+    several ports with the same weights. `testers`: send matching requests to the canary at every weight. `adopt`: patch
+    the weights of a route that the user owns.
     """
 
     weights: bool = True

@@ -10,7 +10,7 @@ from pyflagger.api.base import Model, Strings
 
 
 class Meta(Model):
-    """Who an object is. `resource_version` is opaque; `deletion_timestamp` is set while it is being deleted."""
+    """The identity of an object. `deletion_timestamp` is set from the delete request until the object is gone."""
 
     name: str = Field(min_length=1)
     namespace: str = ""

@@ -1,6 +1,6 @@
-"""Who owns an object, by what it says itself, and the refusal to write to an object of another owner.
+"""The owner of an object, read from its metadata, and the refusal to overwrite an object of another owner.
 
-Used wherever flagger derives a name that somebody else may have taken: by `operator.observe` and by `workloads`.
+`operator.observe` and `workloads` use this for every derived name, because another object may already have that name.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ TOOLS: Mapping[str, str] = {
     "kapp.k14s.io/app": "kapp app",
     "kustomize.toolkit.fluxcd.io/name": "Flux Kustomization",
 }
-"""Labels and annotations by which tools find their objects again."""
+"""Labels and annotations that tools put on the objects they manage."""
 
 
 def owner_of(obj: Mapping[str, Any]) -> str:
-    """Every owner that an object names, most reliable first: controller, Helm, GitOps tools, managed-by label."""
+    """All owners that an object names, most reliable first: controller, Helm, GitOps tools, managed-by label."""
     return ", ".join(dict.fromkeys(_owners(obj))) or NOBODY
 
 
@@ -50,15 +50,15 @@ def _owners(obj: Mapping[str, Any]) -> Iterator[str]:
 
 
 def foreign(canary: Canary, obj: Obj) -> Problem:
-    """The refusal to write to an object that has a derived name and another owner; says how to go on."""
+    """The refusal to overwrite an object that has a derived name and another owner, with advice."""
     ref, named = ref_of(obj), owner_of(obj)
-    text = f"{ref} exists and belongs to somebody else ({named}): flagger does not overwrite it"
+    text = f"{ref} exists and does not belong to this canary ({named}): flagger does not overwrite it"
     todo = f"Rename or delete {ref}."
     if controller_of(obj) is None:
         scope = f" -n {ref.namespace}" if ref.namespace else ""
         mark = f"{names.OWNER}={names.owner_mark(canary)}"
         todo += (
-            f" If it was left by an earlier Canary or restored from a backup, hand it over:"
+            f" If an earlier Canary left it behind, or a backup restored it, let flagger manage it:"
             f" kubectl{scope} annotate {ref.kind.lower()} {ref.name} {mark} --overwrite."
         )
     return Problem(Fault.MANIFEST, text, todo)

@@ -1,7 +1,7 @@
-"""From raw objects to models: every problem of a manifest at once, each with its path and what to do.
+"""Parse raw objects into models. All problems of a manifest are reported at once, each with its path and advice.
 
-Called by `operator.observe` for each Canary that changed, and by `flagger lint`. Whatever JSON comes in, the outcome is
-a model or Invalid.
+`operator.observe` calls this for each Canary that changed, and `flagger lint` for files. Any JSON results in a model or
+in Invalid.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _TEXTS = {
 }
 
 
-_BRIEF = Repr()  # looks at no more of a value than is shown, however big or deep it is
+_BRIEF = Repr()  # formats only the part of a value that is shown, so large or deep values cost no more
 _BRIEF.maxstring = _BRIEF.maxother = 80
 
 
 class Invalid(ValueError):
-    """An object cannot be used; `problems` has all the reasons."""
+    """The object is invalid. `problems` holds every reason."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("; ".join(problem.text for problem in problems))
@@ -53,7 +53,7 @@ def parse_canary(obj: Mapping[str, Any]) -> Canary:
 
 
 def _held_once(part: Part) -> Part:
-    """The part, or an equal one that is there already: a thousand Canaries of one template have one analysis."""
+    """Return an equal part that is already in memory, if there is one: Canaries of one template share an analysis."""
     if part is None:
         return part
     if len(_parts) >= PARTS_MAX:
@@ -63,9 +63,9 @@ def _held_once(part: Part) -> Part:
 
 
 def unchanged_spec(obj: Mapping[str, Any], before: Canary) -> Canary | None:
-    """A Canary whose spec is that of an earlier state of it, as its generation says; None when it is not, or invalid.
+    """The Canary, with the spec of its earlier state. None if the generation shows a new spec, or if it is invalid.
 
-    Metadata and status are read anew, the spec is not. Annotations must be the same, for some providers read them.
+    This parses metadata and status only. Annotations must be unchanged, because some providers read them.
     """
     meta, then = obj["metadata"], before.metadata
     if not then.generation or (meta.get("generation"), meta.get("uid")) != (then.generation, then.uid):
@@ -95,7 +95,7 @@ def _parse(model: type[Kind], obj: Mapping[str, Any], kind: str) -> Kind:
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False)
     except RecursionError:
-        problem = Problem(Fault.MANIFEST, f"the {kind} is nested too deeply to be read", "Simplify it.")
+        problem = Problem(Fault.MANIFEST, f"the {kind} is nested too deeply to be parsed", "Reduce its nesting.")
         raise Invalid((problem,)) from None
     problems = {problem.path: problem for problem in map(_problem, details)}
     raise Invalid(tuple(problems.values()))

@@ -1,4 +1,4 @@
-"""The phases of a Canary, in the words that its status has for them."""
+"""The phases of a Canary, as its status spells them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """Where a Canary is in its life."""
+    """The phase of a Canary."""
 
     NEW = ""
     INITIALIZING = "Initializing"
@@ -21,8 +21,8 @@ class Phase(StrEnum):
     TERMINATING = "Terminating"
     TERMINATED = "Terminated"
     UNKNOWN = "Unknown"
-    """The stored text names no phase. Never written."""
+    """The stored text is not a phase. flagger never writes this value."""
 
 
 STORED: tuple[Phase, ...] = tuple(phase for phase in Phase if phase is not Phase.UNKNOWN)
-"""Every phase that a status on an API server may have."""
+"""All phases that an API server may store."""

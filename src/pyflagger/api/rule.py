@@ -1,4 +1,4 @@
-"""What a rule of `validate` is made of: what it may look at, and how it words a problem."""
+"""The input of a rule of `validate`, and the helper that builds the problem it reports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyflagger.api.facts import Capabilities, Fault, Problem
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a rule may look at."""
+    """The input of a rule."""
 
     canary: Canary
     provider: str
@@ -21,5 +21,5 @@ class Context:
 
 
 def wrong(path: str, what: str, todo: str = "") -> Problem:
-    """A problem of the manifest at a path."""
+    """A problem of the manifest. `what` continues the sentence that begins with the path."""
     return Problem(Fault.MANIFEST, f"{path} {what}", todo or f"Correct {path}.", path)

@@ -1,6 +1,6 @@
-"""The labels that tell the pods of a target from those of its primary, and both from every other pod.
+"""The labels that distinguish the pods of a target from those of its primary, and both from all other pods.
 
-Made by `workloads` from the selectors of live objects; `routing` gives them to Services.
+`workloads` reads them from the selectors of live objects, and `routing` writes them into Services.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ Labels: TypeAlias = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """How pods are selected. `label` is the one whose value differs: the primary's ends in `-primary`.
+    """The pod selectors of target and primary. The value of `label` differs: the primary's ends in `-primary`.
 
-    `canary` are all labels of the target's selector. `primary` are the labels that the primary selects by, or will once
-    it exists. `further` are labels of the target's selector that the primary's template has and its selector lacks: the
-    selector of a workload is immutable, and an earlier version wrote `label` alone. `rolled`: all its pods have them.
+    `canary` holds all labels of the target's selector. `primary` holds the labels of the primary's selector, or the
+    ones it gets when it is created. `further` holds labels of the target's selector that the primary's template has and
+    its selector lacks: a workload's selector is immutable, and an earlier version wrote `label` only. `rolled`: all
+    pods of the primary have the further labels.
     """
 
     label: str
@@ -34,23 +35,23 @@ class Selector:
         return dict(self.canary)
 
     def of_primary(self, now: Labels) -> dict[str, str]:
-        """The Service selector of the primary's pods. `now` is what the Service selects by at this moment.
+        """The Service selector of the primary's pods. `now` is the current selector of the Service.
 
-        A label joins only once every pod has it, and stays while newer pods roll out that have it as well.
+        A further label is added once every pod has it. It stays while newer pods roll out, because they have it, too.
         """
         joined = {key: value for key, value in self.further.items() if self.rolled or now.get(key) == value}
         return {**self.primary, **joined}
 
     def selects_canary(self, now: Labels) -> bool:
-        """Whether a Service that selects by these labels, perhaps fewer than all, leads to the target's pods."""
+        """Whether a Service with these labels as its selector, or some of them, selects the target's pods."""
         return self.label in now and all(self.canary.get(key) == value for key, value in now.items())
 
 
 def renamed(labels: Labels, label: str) -> dict[str, str]:
-    """The labels with the value of one of them as it is at the primary."""
+    """The labels, with the primary's value for one of them."""
     return {**labels, label: labels[label] + SUFFIX}
 
 
 def matches(selector: Labels, labels: Labels) -> bool:
-    """Whether a pod with these labels is selected."""
+    """Whether the selector selects a pod with these labels."""
     return all(labels.get(key) == value for key, value in selector.items())

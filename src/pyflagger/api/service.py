@@ -1,4 +1,4 @@
-"""How a workload is reached: `spec.service`, and the shapes of meshes that it embeds verbatim."""
+"""`spec.service`: the generated Services and routes, and the fields that are passed to a mesh unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pyflagger.api.base import Model, Strings
 PORT_MAX = 65535
 
 Verbatim = dict[str, Any]
-"""A mesh's own shape, handed to the router as it is."""
+"""A field in the format of a mesh, passed to the router unchanged."""
 
 
 def _tuple(value: Any) -> Any:
@@ -20,7 +20,7 @@ def _tuple(value: Any) -> Any:
 
 
 def _port(value: Any) -> Any:
-    """One thing to say of a value that is neither a number nor a name, where pydantic would say one for each."""
+    """Raise one error for a value that is neither a number nor a name, instead of pydantic's two."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if value is None or isinstance(value, str) or (number and 0 <= value <= PORT_MAX and value % 1 == 0):
         return value
@@ -40,7 +40,7 @@ class CustomMetadata(Model):
 
 
 class UnmanagedMetadata(Model):
-    """Metadata keys that are left as found."""
+    """Metadata keys that flagger does not change."""
 
     labels: Words = ()
     annotations: Words = ()
@@ -55,7 +55,7 @@ class Rewrite(Model):
 
 
 class Retries(Model):
-    """Retry policy of the mesh."""
+    """The retry policy of the mesh."""
 
     attempts: int = 0
     per_try_timeout: str = ""
@@ -63,7 +63,7 @@ class Retries(Model):
 
 
 class GatewayRef(Model):
-    """A parent of the generated HTTPRoute."""
+    """A parent reference of the generated HTTPRoute."""
 
     name: str = Field(min_length=1, max_length=253)
     group: str = "gateway.networking.k8s.io"
@@ -74,7 +74,7 @@ class GatewayRef(Model):
 
 
 class ServicePort(Model):
-    """One more port, routed with the same weights; `target_port` None means the port itself."""
+    """An additional port, routed with the same weights. `target_port` None means the same number as `port`."""
 
     name: str = Field(min_length=1, max_length=63)
     port: int = Field(ge=1, le=65535)
@@ -83,7 +83,7 @@ class ServicePort(Model):
 
 
 class Service(Model):
-    """`spec.service`. `name` empty means the target's; `target_port` None means the port itself."""
+    """`spec.service`. An empty `name` means the target's name. `target_port` None means the same number as `port`."""
 
     name: str = ""
     port: int = Field(ge=1, le=65535)

@@ -1,6 +1,6 @@
-"""Shapes that the API server demands of names, labels and ports, and what is wrong with a text that has another.
+"""The formats that the API server requires of names, labels and ports.
 
-Each function returns what is wrong as the rest of a sentence ("has 71 characters, 63 at most"); empty means nothing.
+Each function returns what is wrong as the rest of a sentence ("has 71 characters, the limit is 63"), or an empty text.
 Source: the Kubernetes documentation, "Object Names and IDs" and "Labels and Selectors".
 """
 
@@ -22,39 +22,39 @@ _HOST = re.compile(r"[A-Za-z0-9_]([-A-Za-z0-9_]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([-
 
 def service_name(text: str) -> str:
     """A Service's name (RFC 1035 label)."""
-    rule = "must have only lowercase letters, digits and '-', begin with a letter and not end with '-'"
+    rule = "must contain only lowercase letters, digits and '-', start with a letter and not end with '-'"
     return too_long(text, LABEL_MAX) or _of(_SERVICE, text, rule)
 
 
 def dns_label(text: str) -> str:
     """The name of a Service's port (RFC 1123 label)."""
-    rule = "must have only lowercase letters, digits and '-', and begin and end with a letter or digit"
+    rule = "must contain only lowercase letters, digits and '-', and start and end with a letter or digit"
     return too_long(text, LABEL_MAX) or _of(_LABEL, text, rule)
 
 
 def subdomain(text: str, most: int = SUBDOMAIN_MAX) -> str:
     """The name of most objects (RFC 1123 subdomain)."""
-    rule = "must have only lowercase letters, digits, '-' and '.', and begin and end with a letter or digit"
+    rule = "must contain only lowercase letters, digits, '-' and '.', and start and end with a letter or digit"
     return too_long(text, most) or _of(_SUBDOMAIN, text, rule)
 
 
 def port_name(text: str) -> str:
     """The name of a container's port (IANA service name)."""
-    rule = "must have only lowercase letters, digits and single '-', and at least one letter"
+    rule = "must contain only lowercase letters, digits and single '-', and at least one letter"
     usable = _LABEL.fullmatch(text) and "--" not in text and any(map(str.isalpha, text))
     return too_long(text, PORT_NAME_MAX) or ("" if usable else rule)
 
 
 def label_value(text: str) -> str:
-    """A label's value; empty is one."""
-    rule = "must have only letters, digits, '-', '_' and '.', and begin and end with a letter or digit"
+    """A label's value, which may be empty."""
+    rule = "must contain only letters, digits, '-', '_' and '.', and start and end with a letter or digit"
     return too_long(text, LABEL_MAX) or (_of(_WORD, text, rule) if text else "")
 
 
 def qualified_name(text: str) -> str:
     """The key of a label or annotation: `name` or `prefix.example/name`."""
     prefix, slash, name = text.rpartition("/")
-    rule = "must be like name or example.com/name, of letters, digits, '-', '_' and '.'"
+    rule = "must have the form name or example.com/name, with letters, digits, '-', '_' and '.'"
     if slash and subdomain(prefix):
         return rule
     return too_long(name, LABEL_MAX) or _of(_WORD, name, rule)
@@ -62,25 +62,26 @@ def qualified_name(text: str) -> str:
 
 def token(text: str) -> str:
     """The name of an HTTP header or cookie."""
-    return _of(_TOKEN, text, 'is no name of a header or cookie: it must have no spaces and none of ()<>@,;:\\"/[]?={}')
+    rule = 'is not a valid name of a header or cookie: it must not contain spaces or any of ()<>@,;:\\"/[]?={}'
+    return _of(_TOKEN, text, rule)
 
 
 def url(text: str) -> str:
-    """An address that can be called over HTTP."""
+    """The URL of an HTTP server."""
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        return f"is no URL: {error}".replace("Port out of range 0-65535", "its port is over 65535")
+        return f"is not a URL: {error}".replace("Port out of range 0-65535", "its port is greater than 65535")
     if parts.scheme not in ("http", "https"):
-        return "is no URL that begins with http:// or https://"
+        return "is not a URL that starts with http:// or https://"
     if any(character <= " " or character == "\x7f" for character in text):
-        return "has a space or control character, which no URL has"
+        return "contains a space or a control character, which a URL must not contain"
     if port == 0:
-        return "has port 0: ports are 1 to 65535"
+        return "has port 0, but a port must be between 1 and 65535"
     if ":" in host or _is_host(host):
         return ""
-    return f"has {host!r} as host, which is no host name" if host else "has no host"
+    return f"has the invalid host name {host!r}" if host else "has no host"
 
 
 def _is_host(text: str) -> bool:
@@ -92,16 +93,16 @@ def _is_host(text: str) -> bool:
 
 
 def regex(text: str) -> str:
-    """A pattern. Only what no dialect of regular expressions takes is wrong: data planes have different ones."""
+    """A regular expression. Data planes use different dialects, so only errors in every dialect are reported."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             re.compile(text)
     except re.error as error:
         if error.msg.startswith(_EVERYWHERE_WRONG):
-            return f"is no regular expression: {error.msg}"
+            return f"is not a valid regular expression: {error.msg}"
     except (OverflowError, RecursionError):
-        return "is too large for a regular expression"
+        return "is too large to be a regular expression"
     return ""
 
 
@@ -116,7 +117,7 @@ _EVERYWHERE_WRONG = (
 
 def too_long(text: str, most: int) -> str:
     """A text of more than `most` characters."""
-    return f"has {len(text)} characters, {most} at most" if len(text) > most else ""
+    return f"has {len(text)} characters, the limit is {most}" if len(text) > most else ""
 
 
 def _of(shape: re.Pattern[str], text: str, rule: str) -> str:

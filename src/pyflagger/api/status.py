@@ -1,4 +1,4 @@
-"""The status of a Canary: phase, progress, hashes, conditions. Written by the operator alone."""
+"""The status of a Canary: phase, progress, hashes, conditions. Only the operator writes it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pyflagger.api.stored import STATUS, Reader, Unread
 __all__ = ["JUDGED", "ROLLING_BACK", "STORED", "CanaryStatus", "Condition", "Phase", "Unread"]
 
 JUDGED = "Judged"
-"""The condition that holds when the last judging round ended: its update time, with a fraction."""
+"""The condition that stores when the last round ended: its update time, with a fraction of a second."""
 
 ROLLING_BACK = "RollingBack"
-"""True while a rollback is under way; its reason is the cause."""
+"""The condition that is True during a rollback. Its reason is the cause of the rollback."""
 
-ROUND_ENDED = "The last judging round ended. During a release the next one follows an interval later."
+ROUND_ENDED = "The last round of checks ended. During a release, the next round starts one interval later."
 
 
 class Condition(Model):
-    """One condition; times in seconds since the epoch, None when unknown."""
+    """One condition. Times are in seconds since the epoch, or None if unknown."""
 
     type: str
     status: str
@@ -35,7 +35,7 @@ class Condition(Model):
     last_transition_time: float | None = None
 
     def to_wire(self) -> dict[str, Any]:
-        """The condition as JSON. A time that is unknown is left out, as an empty one is no `date-time`."""
+        """The condition as JSON, without unknown times: an empty text is not a valid `date-time`."""
         wire: dict[str, Any] = {
             "type": self.type,
             "status": self.status,
@@ -47,13 +47,13 @@ class Condition(Model):
 
 
 class CanaryStatus(Model):
-    """What the operator says of a Canary; times in seconds since the epoch, None when unknown.
+    """`status` of a Canary. Times are in seconds since the epoch, or None if unknown.
 
-    On the wire it has no field that the reference's CRD lacks, because that CRD drops unknown fields. What we store
-    beyond those fields is kept in conditions: `last_tick_time` (when the last judging round ended, in RFC 3339 with a
-    fraction) in `Judged`, a rollback that has begun in `RollingBack`.
+    Its JSON has only fields of the reference's CRD, because that CRD drops unknown fields. flagger stores everything
+    else in conditions: `last_tick_time` (the end of the last round, in RFC 3339 with a fraction) in `Judged`, and a
+    rollback that has begun in `RollingBack`.
 
-    `unread` names the stored values that cannot be read. They count as absent; an unreadable phase is Phase.UNKNOWN.
+    `unread` names the stored values that cannot be read. They count as absent. An unreadable phase is Phase.UNKNOWN.
     """
 
     phase: Phase = Phase.NEW
@@ -74,7 +74,7 @@ class CanaryStatus(Model):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, value: Any) -> Any:
-        """Read what an API server holds, whatever it is. The time of the last round is in its condition."""
+        """Read any stored status. The condition `Judged` holds the end of the last round."""
         reader = Reader()
         if not isinstance(value, Mapping):
             return {"unread": (Unread("status", repr(value)[:40]),)} if value else {}
@@ -88,7 +88,7 @@ class CanaryStatus(Model):
 
     @property
     def rollback(self) -> str | None:
-        """The cause of a rollback that has begun, so that a restart goes on with it."""
+        """The cause of a rollback that has begun. After a restart, flagger continues that rollback."""
         found = (one.reason for one in self.conditions if one.type == ROLLING_BACK and one.status == "True")
         return next(found, None)
 
@@ -97,7 +97,7 @@ class CanaryStatus(Model):
         return self.model_copy(update=changes)
 
     def to_wire(self) -> dict[str, Any]:
-        """The status as JSON: progress is always there, the rest when it says something. UNKNOWN is no phase."""
+        """The status as JSON. Progress is always included, other fields only if they are set. UNKNOWN is omitted."""
         wire: dict[str, Any] = {
             "phase": None if self.phase is Phase.UNKNOWN else str(self.phase),
             "failedChecks": self.failed_checks,
@@ -118,7 +118,7 @@ class CanaryStatus(Model):
         return {key: value for key, value in (wire | optional).items() if value is not None}
 
     def _judging(self) -> tuple[dict[str, Any], ...]:
-        """The condition that holds the time of the last round."""
+        """The condition that stores the end of the last round."""
         if self.last_tick_time is None:
             return ()
         time = precise_stamp(self.last_tick_time)
@@ -131,5 +131,5 @@ def _judged(condition: Any) -> bool:
 
 
 def _known(unread: Any) -> tuple[Unread, ...]:
-    """What another status could not read; no such field is stored."""
+    """The unread values of another CanaryStatus. This field is never stored."""
     return tuple(each for each in unread if isinstance(each, Unread)) if isinstance(unread, tuple) else ()

@@ -1,8 +1,8 @@
-"""From a status as an API server holds it to typed values.
+"""Read a stored status into typed values.
 
-A definition of Canary admits more than flagger writes: any number as a count, and in old versions any text as a time or
-a phase. Reading never fails. A value that cannot be read counts as absent, and `Reader.unread` names it, so that the
-operator can report it and replace it. Called by `api.status` alone.
+The CRD admits more than flagger writes: any number as a count, and in old versions any text as a time or a phase.
+Reading never fails. A value that cannot be read counts as absent, and `Reader.unread` names it, so that the operator
+can report and replace it. Only `api.status` uses this module.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pyflagger.api.phase import STORED, Phase
 
 COUNT_MAX = 2**31
 WEIGHT_MAX = 100
-TIME_MAX = 253_402_300_800.0  # the year 10000, which RFC 3339 cannot write
+TIME_MAX = 253_402_300_800.0  # the year 10000, which RFC 3339 cannot express
 
 _PHASES = frozenset(phase.value for phase in STORED)
 _SHOWN = Repr()
@@ -49,14 +49,14 @@ class Reader:
         self.unread: list[Unread] = []
 
     def phase(self, path: str, value: Any) -> Phase:
-        """A phase; UNKNOWN for any other text."""
+        """A phase, or UNKNOWN for any other text."""
         if isinstance(value, Phase):
             return value
         known = isinstance(value, str) and value in _PHASES
         return Phase(value) if known else self._not(path, value, Phase.UNKNOWN)
 
     def count(self, path: str, value: Any) -> int:
-        """A whole number; a fraction is cut off."""
+        """An integer. A fraction is truncated."""
         return self._number(path, value, -COUNT_MAX, COUNT_MAX)
 
     def weight(self, path: str, value: Any) -> int:
@@ -74,7 +74,7 @@ class Reader:
         return {str(key): self.text(f"{path}.{key}", each) for key, each in value.items()}
 
     def time(self, path: str, value: Any) -> float | None:
-        """Seconds since the epoch, of a text in RFC 3339 or of a number of seconds."""
+        """Seconds since the epoch, from a text in RFC 3339 or from a number of seconds."""
         if value == "":
             return None
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -90,7 +90,7 @@ class Reader:
         return tuple(each for each in found if each is not None)
 
     def _condition(self, path: str, value: Any) -> Any:
-        """A condition by its field names; what is one already stays as it is."""
+        """A condition by its field names. A Condition is returned unchanged."""
         if not isinstance(value, Mapping):
             return value if isinstance(value, Model) else self._not(path, value, None)
         if not all(isinstance(value.get(name), str) for name in _NAMES):
@@ -98,7 +98,7 @@ class Reader:
         return {name: value[name] for name in _NAMES} | self.fields(path, value, CONDITION)
 
     def fields(self, path: str, value: Mapping[str, Any], readers: Readers) -> dict[str, Any]:
-        """The fields that are there, by attribute. `readers` has the reader of each by its two names."""
+        """The fields that are set, by attribute. `readers` maps the two names of each field to its reader."""
         found = {}
         for (attribute, name), read in readers.items():
             held = value.get(name, value.get(attribute))
@@ -116,7 +116,7 @@ class Reader:
 
 
 Readers = Mapping[tuple[str, str], Callable[[Reader, str, Any], Any]]
-"""How a field is read, by its attribute and its name on the wire."""
+"""The reader of each field, by the field's attribute and its name in JSON."""
 
 CONDITION: Readers = {
     ("message", "message"): Reader.text,

@@ -1,4 +1,4 @@
-"""MetricTemplate and AlertProvider: what a check asks, and where an alert goes."""
+"""MetricTemplate, the query of a metric check, and AlertProvider, the receiver of alerts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyflagger.api.meta import Meta
 
 
 class MetricProvider(Model):
-    """Where a MetricTemplate asks. `secret_ref` names a Secret in the template's namespace."""
+    """The metric provider of a MetricTemplate. `secret_ref` names a Secret in the template's namespace."""
 
     type: str = Field(min_length=1)
     address: str = ""
@@ -24,7 +24,7 @@ class MetricProvider(Model):
 
 
 class MetricTemplateSpec(Model):
-    """A provider and the template of a query."""
+    """A metric provider and the template of a query."""
 
     provider: MetricProvider
     query: str
@@ -38,7 +38,7 @@ class MetricTemplate(Model):
 
 
 class AlertProviderSpec(Model):
-    """A notifier; `secret_ref` (key `address`, optionally `token`) wins over `address`."""
+    """A receiver of alerts. `secret_ref` (key `address`, optionally `token`) takes precedence over `address`."""
 
     type: str = Field(min_length=1)
     address: str = ""

@@ -1,7 +1,7 @@
-"""Whether a Canary makes sense: bounds, order, references, and what its provider can do.
+"""Validation of a Canary: bounds, order, references, and the capabilities of its provider.
 
-Called after parsing, by `operator.observe` and `flagger lint`. Sees one Canary and the names of providers, no live
-object.
+`operator.observe` and `flagger lint` call this after parsing. It sees one Canary and the names of the providers, and no
+live objects.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def validate(
     known_providers: Sequence[str],
     no_cross_namespace: bool = False,
 ) -> tuple[Problem, ...]:
-    """Every problem that keeps this Canary from being released."""
+    """All problems that prevent a release of this Canary."""
     context = Context(canary, provider, capabilities, known_providers, no_cross_namespace)
     return tuple(problem for rule in _RULES for problem in rule(context))
 
@@ -52,7 +52,7 @@ def _cross_namespace(context: Context) -> Iterator[Problem]:
     for what, path, ref in refs:
         if ref.namespace not in ("", own):
             text = f"can't access {what} {ref.name}.{ref.namespace}, cross-namespace references are blocked"
-            yield Problem(Fault.MANIFEST, text, f"Use one of namespace {own}.", f"{path}.namespace")
+            yield Problem(Fault.MANIFEST, text, f"Use one in namespace {own}.", f"{path}.namespace")
 
 
 def _knative(context: Context) -> Iterator[Problem]:
@@ -70,22 +70,21 @@ def _knative(context: Context) -> Iterator[Problem]:
 
 def _service(context: Context) -> Iterator[Problem]:
     if context.canary.spec.service is None and not names.is_knative(context.canary):
-        yield wrong("spec.service", "is required", "Give spec.service.port, the port that users call.")
+        yield wrong("spec.service", "is required", "Set spec.service.port to the port that clients use.")
 
 
 def _service_target(context: Context) -> Iterator[Problem]:
-    """Its copies are called after the target, and routers after the Service."""
+    """Copies get the target's name and routes get the Service's name, so both must be equal."""
     ref, service = context.canary.spec.target_ref, context.canary.spec.service
     if (ref.api_version, ref.kind) != ("v1", "Service") or service is None:
         return
     if service.name not in ("", ref.name):
-        text = f"is {service.name!r}: with a Service as target it must be empty or {ref.name!r}"
+        text = f"is {service.name!r}, but must be empty or {ref.name!r} because the target is a Service"
         yield wrong("spec.service.name", text, "Remove it.")
     if context.provider == "nginx":
-        text = "can't use nginx provider with Service as target: the Ingress leads to the target itself"
-        yield Problem(
-            Fault.MANIFEST, text, "Use a provider whose routes lead to -primary and -canary.", "spec.provider"
-        )
+        text = "can't use nginx provider with Service as target: the Ingress routes to the target itself"
+        todo = "Use a provider that routes to the -primary and -canary Services."
+        yield Problem(Fault.MANIFEST, text, todo, "spec.provider")
 
 
 def _bounds(context: Context) -> Iterator[Problem]:
@@ -103,24 +102,24 @@ def _bounds(context: Context) -> Iterator[Problem]:
     }
     for name, (value, most) in limits.items():
         if not 0 <= value <= most:
-            yield wrong(f"spec.analysis.{name}", f"is {value}, which is not between 0 and {most}")
+            yield wrong(f"spec.analysis.{name}", f"is {value}, but must be between 0 and {most}")
     for index, weight in enumerate(analysis.step_weights):
         if not 0 < weight <= 100:
-            text = f"is {weight}: weights are percentages over 0" + (", 100 at most" if weight > 0 else "")
-            yield wrong(f"spec.analysis.stepWeights[{index}]", text)
+            yield wrong(f"spec.analysis.stepWeights[{index}]", f"is {weight}, but must be between 1 and 100")
     for index, (one, two) in enumerate(zip(analysis.step_weights, analysis.step_weights[1:], strict=False), 1):
         if two <= one:
-            yield wrong(f"spec.analysis.stepWeights[{index}]", f"is {two}, which does not rise from {one}")
+            text = f"is {two}, but must be greater than {one}, the step before it"
+            yield wrong(f"spec.analysis.stepWeights[{index}]", text)
 
 
 def _ranges(context: Context) -> Iterator[Problem]:
-    """A range that nothing can be in would fail every release."""
+    """Reject an empty range: it would fail every release."""
     analysis = context.canary.spec.analysis
     for index, metric in enumerate(analysis.metrics if analysis else ()):
         found = metric.threshold_range
         if found and found.min is not None and found.max is not None and found.min > found.max:
             path = f"spec.analysis.metrics[{index}].thresholdRange"
-            yield wrong(path, f"has min {found.min:g} over max {found.max:g}: no value can pass")
+            yield wrong(path, f"has min {found.min:g} greater than max {found.max:g}, so no value can pass")
 
 
 def _strategy(context: Context) -> Iterator[Problem]:
@@ -134,23 +133,23 @@ def _strategy(context: Context) -> Iterator[Problem]:
     ab = analysis.match and analysis.iterations > 0 and context.provider != "kubernetes"
     if ab and not context.capabilities.ab:
         text = f"cannot be used: provider {context.provider} does not route by header or cookie"
-        yield wrong(
-            "spec.analysis.match", text, "Remove match, or use a provider that does (nginx, istio, gatewayapi:v1)."
-        )
+        todo = "Remove match, or use a provider that does, such as nginx, istio or gatewayapi:v1."
+        yield wrong("spec.analysis.match", text, todo)
     if analysis.testers:
         yield from _testers(context, analysis)
     if analysis.session_affinity and not context.capabilities.affinity:
-        text = f"cannot be used: provider {context.provider} has no session affinity"
+        text = f"cannot be used: provider {context.provider} does not support session affinity"
         yield wrong("spec.analysis.sessionAffinity", text, "Remove it, or use istio or gatewayapi:v1.")
 
 
 def _testers(context: Context, analysis: Analysis) -> Iterator[Problem]:
     path = "spec.analysis.testers"
     if not context.capabilities.testers:
-        text = f"cannot be used: provider {context.provider} does not pin requests beside weights"
-        yield wrong(path, text, "Remove testers, or use a provider that does (nginx, istio, gatewayapi:v1).")
+        text = f"cannot be used: provider {context.provider} does not support header conditions in a release by weights"
+        yield wrong(path, text, "Remove testers, or use a provider that does, such as nginx, istio or gatewayapi:v1.")
     elif analysis.iterations > 0:
-        yield wrong(path, "goes with weights, not with iterations", "Use match, or stepWeight instead of iterations.")
+        text = "cannot be combined with iterations, only with weights"
+        yield wrong(path, text, "Use match, or replace iterations with stepWeight.")
 
 
 def _ports(context: Context) -> Iterator[Problem]:
@@ -158,15 +157,15 @@ def _ports(context: Context) -> Iterator[Problem]:
     if service is None or not service.ports:
         return
     if not context.capabilities.ports:
-        text = f"cannot be used: provider {context.provider} does not route several ports alike"
+        text = f"cannot be used: provider {context.provider} does not support several ports"
         yield wrong("spec.service.ports", text, "Remove it, or use another provider.")
     names, numbers = {service.port_name}, {service.port}
     for index, port in enumerate(service.ports):
         path = f"spec.service.ports[{index}]"
         if port.name in names:
-            yield wrong(f"{path}.name", f"is {port.name}, which another port has")
+            yield wrong(f"{path}.name", f"is {port.name}, which another port uses")
         if port.port in numbers:
-            yield wrong(f"{path}.port", f"is {port.port}, which another port has")
+            yield wrong(f"{path}.port", f"is {port.port}, which another port uses")
         names.add(port.name)
         numbers.add(port.port)
 
@@ -195,7 +194,7 @@ def _durations(context: Context) -> Iterator[Problem]:
         if not usable:
             yield wrong(path, f"is {text!r}, which is not a duration such as 10s, 1m or 1m30s")
         elif path == INTERVAL and durations.parse(text) < INTERVAL_SECONDS_MIN:
-            yield wrong(path, f"is {text!r}: no step can be judged in less than a second")
+            yield wrong(path, f"is {text!r}, but must be at least 1s")
 
 
 _RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (

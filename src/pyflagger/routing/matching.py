@@ -49,7 +49,7 @@ def conditions(rule: Rule, *, queries: bool) -> list[Condition] | Problem:
                 return _unsaid(f"{rule.where}.{field}.{name}")
             found.append(Condition(name, kind, text, field == "queryParams"))
     if not found:
-        text = f"{rule.where} names no header: it would match everybody"
+        text = f"{rule.where} names no header: it would match every request"
         return Problem(Fault.MANIFEST, text, "Name a header.", rule.where)
     return found
 

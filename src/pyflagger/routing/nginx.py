@@ -180,7 +180,7 @@ def _match_annotations(matches: Sequence[Match], where: str, prefix: str) -> dic
                 return Problem(Fault.MANIFEST, text, "Leave one header and one cookie.", path)
             found[f"{prefix}/{key}"] = value
     if not found:
-        text = f"{where} names no header: it would match everybody"
+        text = f"{where} names no header: it would match every request"
         return Problem(Fault.MANIFEST, text, "Name a header or a cookie.", where)
     return found
 
