@@ -9,8 +9,8 @@ import pytest
 from core.world import World, canary, hook, ready_world
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_PRIMARY, Fault, Managed, Problem, Route
+from pyflagger.core.conditions import BLOCKED
 from pyflagger.core.decision import Ensure, Part, SetRoute
-from pyflagger.core.transitions import BLOCKED
 
 ARGO = Managed("argocd-controller", "httproute web.test")
 CHANGED = "httproute web.test was changed by argocd-controller: it is mended, its weights stay"

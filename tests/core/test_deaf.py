@@ -9,8 +9,8 @@ import pytest
 from core.world import KUBERNETES, World, hook, ready_world
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_PRIMARY, Fault, Problem
+from pyflagger.core.conditions import HALTED
 from pyflagger.core.decision import Alert, Promote, ScaleTarget
-from pyflagger.core.transitions import HALTED
 
 STEPS = {"stepWeight": 20, "maxWeight": 40}
 LACKS = Problem(Fault.MANIFEST, "no container has a port named http", "Name it.", "spec.service.targetPort")

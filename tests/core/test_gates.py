@@ -9,8 +9,8 @@ import pytest
 from core.world import START, World, hook, ready_world
 from pyflagger.api.canary import CanaryStatus, Phase
 from pyflagger.api.durations import stamp
+from pyflagger.core.conditions import CONDITIONS, HALTED, Waits, explain
 from pyflagger.core.situation import Refused
-from pyflagger.core.transitions import CONDITIONS, HALTED, Waits, explain
 
 LOADTESTER = "http://flagger-loadtester.test/gate/check"
 OPENING = """To open it: curl -d '{"name": "shop", "namespace": "test"}' http://flagger-loadtester.test/gate/open"""

@@ -8,9 +8,9 @@ from core.world import KUBERNETES, MESH, PLAIN, Pods, World, canary, hook, ready
 from pyflagger.api.canary import Phase
 from pyflagger.api.defaults import HEARD_SECONDS
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
+from pyflagger.core.conditions import DEGRADED
 from pyflagger.core.decision import Ensure, Part, PauseAutoscaler, Promote, ScaleTarget, SetRoute
 from pyflagger.core.strategy import next_weight
-from pyflagger.core.transitions import DEGRADED
 
 RATE = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
 TO_20 = {"stepWeight": 20, "maxWeight": 20}

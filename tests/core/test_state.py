@@ -10,10 +10,10 @@ from core.world import MESH, World, canary, hook, ready_world
 from pyflagger.api.canary import CanaryStatus, Phase
 from pyflagger.api.defaults import HEARD_SECONDS
 from pyflagger.api.facts import ALL_PRIMARY, READY, Fault, Problem, Readiness, Route
+from pyflagger.core.conditions import Cause, Rollback, roll_back
 from pyflagger.core.decision import Part, PauseAutoscaler, Reason, ReleaseFinalizer, Revert
 from pyflagger.core.revision import Change, checksum, idle_change, running_change
 from pyflagger.core.situation import Sync, Target
-from pyflagger.core.transitions import Cause, Rollback, roll_back
 
 STEPS = {"stepWeight": 20, "maxWeight": 40}
 FOREIGN = "bcdfg65"

@@ -14,6 +14,7 @@ from core.world import EVERYTHING, canary, hook
 from pyflagger.api.canary import Canary, CanaryStatus, Phase
 from pyflagger.api.crds import crds
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, READY, Capabilities, Fault, Managed, Problem, Readiness, Route
+from pyflagger.core.conditions import PROMOTED
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import Decision, WriteStatus
 from pyflagger.core.memory import DUE, Contest, Memory, Time, Wait
@@ -36,7 +37,7 @@ from pyflagger.core.situation import (
     Value,
 )
 from pyflagger.core.strategy import MIRROR
-from pyflagger.core.transitions import ALLOWED, PROMOTED
+from pyflagger.core.transitions import ALLOWED
 from pyflagger.objects import Obj
 
 NOW = 1_700_000_000.0

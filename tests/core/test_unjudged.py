@@ -9,8 +9,8 @@ import pytest
 from core.world import World, hook, ready_world
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import Fault, Problem
+from pyflagger.core.conditions import BLOCKED
 from pyflagger.core.decision import Part
-from pyflagger.core.transitions import BLOCKED
 
 STEPS = {"stepWeight": 20, "maxWeight": 40}
 TEXT = 'Metric template errors.test error: metrictemplate.flagger.app "errors" not found'

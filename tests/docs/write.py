@@ -1,4 +1,4 @@
-"""`make docs`: write what is generated of the docs and manifests: tables of fields, providers, scenarios, the CRDs."""
+"""`make docs`: write what is generated of the docs and manifests: tables of fields, the phases, scenarios, the CRDs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from docs import providers, rooms, scenarios
+from docs import phases, providers, rooms, scenarios
 from docs.paths import table
 from pyflagger.api.crds import crds
 
@@ -32,6 +32,8 @@ def main() -> None:
     page = ROOT / "docs" / "canary.md"
     tables = iter([table(*which) + "\n" for which in TABLES])
     page.write_text(TABLE.sub(lambda _: next(tables), page.read_text()))
+    page = ROOT / "docs" / "behaviour.md"
+    page.write_text(phases.BLOCK.sub(lambda _: phases.diagram(), page.read_text()))
     (ROOT / "docs" / "providers.md").write_text(providers.page())
     (ROOT / "docs" / "scenarios.md").write_text(scenarios.page())
     architecture = ROOT / "docs" / "architecture.md"

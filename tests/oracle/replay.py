@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
-from pyflagger.core.transitions import PROMOTED
+from pyflagger.core.conditions import PROMOTED
 from pyflagger.kube.cache import Cache, Change
 from pyflagger.kube.resources import (
     CANARIES,

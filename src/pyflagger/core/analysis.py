@@ -15,7 +15,7 @@ from pyflagger.api.defaults import SEEN_SETTLE_SECONDS, threshold
 from pyflagger.api.durations import second
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import absent, handover, promotion, reasons, rollback, strategy
-from pyflagger.core.case import Case, Steps, no_progress
+from pyflagger.core.case import Case, no_progress
 from pyflagger.core.decision import Action, Alert, Decision, Reason
 from pyflagger.core.evidence import agrees, call
 from pyflagger.core.holding import hold_for_canary, hold_for_primary, hold_for_route
@@ -244,24 +244,3 @@ def _fail(case: Case, said: tuple[Action, ...], reason: Reason) -> Decision:
         case.write(halted=reason, **case.tick(failed_checks=case.status.failed_checks + 1)),
         memory=case.memory.round_ended(),
     )
-
-
-JUDGING = Steps(
-    (
-        rollback.cover,
-        rollback.carry_on,
-        changed,
-        made_it,
-        rollback.refused,
-        rollback.rescue,
-        primary_carries,
-        canary_pods,
-        handover.carry_on,
-        skipped,
-        strategy.record,
-        too_many_failed,
-        served,
-        between_rounds,
-    ),
-    round_of,
-)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import reasons
-from pyflagger.core.case import Case, Steps, no_progress
+from pyflagger.core.case import Case, no_progress
 from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part
 from pyflagger.core.holding import hold_for_primary
 from pyflagger.core.situation import Passed, ProbeProviders, Refused, Sync
@@ -33,10 +33,8 @@ def primary_is_next(case: Case) -> bool:
     return services(case) is None and probe(case) is None
 
 
-def begin(case: Case) -> Decision | None:
+def begin(case: Case) -> Decision:
     """The first write to a Canary."""
-    if case.status.phase is not Phase.NEW:
-        return None
     return case.act(reasons.INITIALIZING, case.write(Phase.INITIALIZING))
 
 
@@ -131,7 +129,3 @@ def finish(case: Case) -> Decision:
 def _ensure(case: Case, *parts: tuple[Part, Sync]) -> Decision | None:
     actions: tuple[Action, ...] = tuple(Ensure(part) for part, sync in parts if sync != "ok")
     return case.act(reasons.PREPARING, *actions) if actions else None
-
-
-BOOTSTRAP = Steps((services, probe, early_routing, primary, handover, home, asleep, routing), finish)
-AGAIN = Steps((), again)

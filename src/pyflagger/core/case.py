@@ -6,15 +6,26 @@ turned into what the phases ask for; it decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from pyflagger.api import cookies, defaults
 from pyflagger.api.canary import Analysis, Canary, CanaryStatus, HookType, Phase, Webhook
 from pyflagger.api.durations import microsecond
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, READY, Problem, Readiness, Route
 from pyflagger.core import absent, reasons
+from pyflagger.core.conditions import (
+    HALTED,
+    SCALING_DOWN,
+    WAITING,
+    Rollback,
+    Waits,
+    enter,
+    explain,
+    roll_back,
+    stand,
+)
 from pyflagger.core.decision import (
     Action,
     Decision,
@@ -28,17 +39,6 @@ from pyflagger.core.decision import (
 from pyflagger.core.memory import AT_WRITE, DUE, Memory, Subject, Time, Told
 from pyflagger.core.revision import checksum
 from pyflagger.core.situation import Primary, Situation, Target
-from pyflagger.core.transitions import (
-    HALTED,
-    SCALING_DOWN,
-    WAITING,
-    Rollback,
-    Waits,
-    explain,
-    move,
-    roll_back,
-    stand,
-)
 
 NO_TARGET = Target(revision="", configs=None, readiness=READY, at_zero=False, scalable=False)
 """Stands in for a target that does not exist, where only leaving it alone makes sense."""
@@ -336,7 +336,7 @@ class Case:
             changes |= cookies.changes(self.canary, changes["canary_weight"])
         status = self.status.but(**changes)
         if to is not None:
-            status = move(self.status, to, now=self.now, kind=self.kind, message=message, **changes)
+            status = enter(self.status, to, now=self.now, kind=self.kind, message=message, **changes)
         if rollback != "as it is":
             status = roll_back(status, None if rollback == "over" else rollback, self.now)
         failing = to is Phase.FAILED or status.rollback is not None
@@ -384,30 +384,6 @@ class Case:
 def no_progress(weight: int = 0) -> dict[str, Any]:
     """The changes of a status at the beginning or end of a run."""
     return {"failed_checks": 0, "canary_weight": weight, "iterations": 0, "rollback": "over"}
-
-
-Step: TypeAlias = Callable[[Case], Decision | None]
-"""One question about a case; the first of a phase that has an answer decides."""
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """Questions in order: the first that has an answer decides, and `last` always has one."""
-
-    steps: tuple[Step, ...]
-    last: Callable[[Case], Decision]
-
-    def decide(self, case: Case) -> Decision:
-        """The answer."""
-        for step in self.steps:
-            decision = step(case)
-            if decision is not None:
-                return decision
-        return self.last(case)
-
-    def after(self, *guards: Step) -> Steps:
-        """The same behind some guards."""
-        return Steps((*guards, *self.steps), self.last)
 
 
 def _route(situation: Situation) -> Route:

@@ -1,8 +1,7 @@
 """Deletion with a way back: the target takes over again before anything that serves is taken away.
 
 In order: the target's pods, and only once they are ready the apex Service and the routes, then our finalizer. Runs
-whatever the manifest's problems are, and nothing else runs once deletion began. Called by `decide` for objects with a
-deletion timestamp and our finalizer.
+whatever the manifest's problems are, and nothing else runs once deletion began. The steps of `transitions.DELETION`.
 """
 
 from __future__ import annotations
@@ -11,15 +10,13 @@ from dataclasses import replace
 
 from pyflagger.api.canary import Phase
 from pyflagger.core import reasons, takeover
-from pyflagger.core.case import Case, Steps
+from pyflagger.core.case import Case
 from pyflagger.core.decision import Decision, PauseAutoscaler, ReleaseFinalizer, Revert
 from pyflagger.core.memory import AT_WRITE
 
 
-def begin(case: Case) -> Decision | None:
-    """Say and write that deletion began. The reference writes `Terminated` before it removes the finalizer."""
-    if case.status.phase in (Phase.TERMINATING, Phase.TERMINATED):
-        return None
+def begin(case: Case) -> Decision:
+    """Say and write that deletion began."""
     reason = reasons.terminating(case.canary)
     written = case.write(Phase.TERMINATING, rollback="over")
     return case.act(reason, case.say(reason), written, memory=case.clean_slate(AT_WRITE))
@@ -62,6 +59,3 @@ def release(case: Case) -> Decision:
     """The object may go, and with it whatever is its own."""
     reason = reasons.terminated(case.canary)
     return case.act(reason, case.say(reason), ReleaseFinalizer())
-
-
-DELETION = Steps((begin, unread, target, pods, hand_back), release)

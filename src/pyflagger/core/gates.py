@@ -10,9 +10,9 @@ from __future__ import annotations
 from pyflagger.api.canary import Canary, Phase, Webhook
 from pyflagger.core import reasons
 from pyflagger.core.case import Case
+from pyflagger.core.conditions import Waits
 from pyflagger.core.decision import Action, Reason, WriteStatus
 from pyflagger.core.evidence import Hooks
-from pyflagger.core.transitions import Waits
 from pyflagger.wire import shown_url
 
 CHECK, HALT, OPEN = "/gate/check", "/gate/halt", "/gate/open"

@@ -12,10 +12,10 @@ from pyflagger.api.canary import Phase
 from pyflagger.api.facts import Problem, Route
 from pyflagger.core import absent, bootstrap, contest, reasons, rollback, start
 from pyflagger.core.case import Case
+from pyflagger.core.conditions import BLOCKED, DEGRADED, stand
 from pyflagger.core.decision import Action, Decision, Ensure, Part, Reason, WriteStatus
 from pyflagger.core.revision import Change, configs_changed
 from pyflagger.core.situation import Generated, Sync
-from pyflagger.core.transitions import BLOCKED, DEGRADED, stand
 
 COPIED = (Phase.PROMOTING, Phase.FINALISING)
 """Phases in which the revision of the run was judged and copied."""
@@ -48,14 +48,12 @@ def finalizer(case: Case) -> Decision | None:
 
 def suspended(case: Case) -> Decision | None:
     """A suspended canary is left alone, whatever else is wrong; said once each time it is suspended."""
-    if not case.canary.spec.suspend:
-        return None
-    return begun(case) or case.hold(reasons.SUSPENDED, warn=False)
+    return case.hold(reasons.SUSPENDED, warn=False) if case.canary.spec.suspend else None
 
 
-def begun(case: Case) -> Decision | None:
-    """A manifest that makes sense is taken on, whatever else there is still to wait for."""
-    return None if case.situation.problems else bootstrap.begin(case)
+def unusable(case: Case) -> Decision | None:
+    """A manifest that makes no sense is not taken on; any other is, whatever else there is still to wait for."""
+    return (suspended(case) or blocked(case)) if case.situation.problems else None
 
 
 def blocked(case: Case) -> Decision | None:
@@ -197,7 +195,7 @@ def _restore(case: Case) -> Decision | None:
         return None
     if case.primary is None and not _restorable(case):
         return None
-    covered = rollback.cover(case) if case.status.phase in COPIED else None
+    covered = rollback.cover_copied(case) if case.status.phase in COPIED else None
     return covered or case.act(reasons.REPAIRING, Ensure(Part.PRIMARY_WORKLOAD))
 
 

@@ -13,10 +13,10 @@ from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_CANARY
 from pyflagger.core import promotion, reasons
 from pyflagger.core.case import Case
+from pyflagger.core.conditions import PROMOTED
 from pyflagger.core.decision import Action, Decision, ScaleTarget, SetRoute
 from pyflagger.core.holding import hold_for_route
 from pyflagger.core.memory import AT_WRITE
-from pyflagger.core.transitions import PROMOTED
 
 
 def copy(case: Case, *before: Action) -> Decision:

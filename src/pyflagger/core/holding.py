@@ -12,10 +12,10 @@ from dataclasses import replace
 from pyflagger.api.facts import Readiness
 from pyflagger.core import reasons, rollback
 from pyflagger.core.case import Case
+from pyflagger.core.conditions import WAITING, camel, stand
 from pyflagger.core.decision import Action, Alert, Decision, Reason, WriteStatus
 from pyflagger.core.memory import Memory, Role, Time, Wait
 from pyflagger.core.situation import FindTrouble, Trouble
-from pyflagger.core.transitions import WAITING, camel, stand
 
 STANDS_SECONDS = 10.0
 """After how long a wait is worth a condition, and a look at the pods."""

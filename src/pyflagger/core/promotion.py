@@ -11,7 +11,8 @@ from dataclasses import replace
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Route
 from pyflagger.core import reasons, rollback
-from pyflagger.core.case import Case, Steps, no_progress
+from pyflagger.core.case import Case, no_progress
+from pyflagger.core.conditions import Cause, Rollback
 from pyflagger.core.decision import (
     Action,
     Alert,
@@ -25,7 +26,6 @@ from pyflagger.core.decision import (
 from pyflagger.core.holding import hold_for_primary
 from pyflagger.core.memory import AT_WRITE
 from pyflagger.core.revision import configs_changed, ours
-from pyflagger.core.transitions import Cause, Rollback
 
 
 def copy(case: Case, *before: Action) -> Decision:
@@ -183,9 +183,3 @@ def finish(case: Case) -> Decision:
         ),
         memory=case.clean_slate(AT_WRITE),
     )
-
-
-PROMOTING = Steps(
-    (give_up, rebase, rollback.rescue, primary_ready, settled, autoscaler, go_home, step_home, leave), finish
-)
-FINALISING = Steps((give_up, rebase, primary_ready, leave), finish)

@@ -12,8 +12,8 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary, Phase
 from pyflagger.api.facts import Fault, Managed, Problem
 from pyflagger.api.status import Unread
+from pyflagger.core.conditions import DEGRADED
 from pyflagger.core.decision import Reason
-from pyflagger.core.transitions import DEGRADED
 
 
 def whose(canary: Canary) -> str:

@@ -10,10 +10,10 @@ from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY
 from pyflagger.core import absent, reasons
 from pyflagger.core.case import Case, no_progress
-from pyflagger.core.decision import Action, Alert, Count, Decision, Reason, SetRoute
+from pyflagger.core.conditions import Cause, Rollback
+from pyflagger.core.decision import Action, Alert, Count, Decision, Reason, SetRoute, WriteStatus
 from pyflagger.core.evidence import call
 from pyflagger.core.memory import AT_WRITE
-from pyflagger.core.transitions import Cause, Rollback
 
 
 def by_checks(case: Case) -> Decision:
@@ -120,26 +120,34 @@ def cover(case: Case) -> Decision | None:
     """Without a primary nobody is served: the canary gets all traffic as soon as it is ready, and is judged with it."""
     if not case.primary_gone:
         return None
+    if case.rescued:
+        return rescue(case)
+    message = absent.CONDITION_COVERING_BROKEN if _broken(case) else absent.CONDITION_COVERING
+    return _owed(case, case.write(Phase.PROGRESSING, message=message, **case.tick(canary_weight=100)))
+
+
+def cover_copied(case: Case) -> Decision | None:
+    """The same once the copy was made: the promotion goes on."""
+    if not case.primary_gone:
+        return None
     return rescue(case) if case.rescued else owe_all(case)
 
 
 def owe_all(case: Case) -> Decision:
     """Write down that the canary is owed all traffic, as the primary serves nobody."""
-    readiness, broken = case.primary_readiness, case.primary is not None and not case.primary.at_zero
-    reason = absent.covering(case.canary, readiness.text, broken)
-    message = absent.CONDITION_COVERING_BROKEN if broken else absent.CONDITION_COVERING
-    running = case.status.phase in (Phase.PROGRESSING, Phase.WAITING_PROMOTION)
-    return case.act(
-        reason,
-        *case.once(reason, warn=True),
-        Alert("error", absent.alert_covering(readiness.text)),
-        case.write(
-            Phase.PROGRESSING if running else None,
-            message=message if running else "",
-            **case.tick(canary_weight=100),
-        ),
-        memory=case.memory.round_ended(),
-    )
+    return _owed(case, case.write(**case.tick(canary_weight=100)))
+
+
+def _owed(case: Case, written: WriteStatus) -> Decision:
+    readiness = case.primary_readiness
+    reason = absent.covering(case.canary, readiness.text, _broken(case))
+    alert = Alert("error", absent.alert_covering(readiness.text))
+    return case.act(reason, *case.once(reason, warn=True), alert, written, memory=case.memory.round_ended())
+
+
+def _broken(case: Case) -> bool:
+    """Whether the primary is there and its pods do not work."""
+    return case.primary is not None and not case.primary.at_zero
 
 
 def fail(case: Case, reason: Reason, weight: int, halted: Reason | None = None) -> Decision:

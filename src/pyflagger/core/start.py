@@ -9,13 +9,13 @@ from __future__ import annotations
 from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import gates, handover, reasons, rollback
-from pyflagger.core.case import Case, Steps, no_progress
+from pyflagger.core.case import Case, no_progress
+from pyflagger.core.conditions import SCALING_DOWN, stand
 from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Say, WriteStatus
 from pyflagger.core.evidence import agrees, call
 from pyflagger.core.holding import hold_for_primary, overdue
 from pyflagger.core.memory import AT_WRITE, DUE
 from pyflagger.core.revision import Change, idle_change, refused
-from pyflagger.core.transitions import SCALING_DOWN, stand
 
 
 def change(case: Case) -> Change:
@@ -190,20 +190,3 @@ def _go(case: Case, passed: tuple[Say, ...]) -> Decision:
         case.write(Phase.PROGRESSING, **no_progress(100 if rescued else 0), **tick, **case.take_revision()),
         memory=case.clean_slate(AT_WRITE if rescued else DUE),
     )
-
-
-IDLE = Steps((rollback.rescue, scale_down, rebase, tidy, rest, unjudged, unserved, primary_first), start)
-WAITING = Steps(
-    (
-        rollback.carry_on,
-        rollback.rescue,
-        scale_down,
-        retract,
-        unjudged,
-        unserved,
-        primary_first,
-        poll,
-        called_off,
-    ),
-    start,
-)

@@ -1,7 +1,7 @@
-"""Which phase may follow which, and how a status moves from one to the next.
+"""The table of a release: in each phase what may happen, in order, which step answers it, and which phase may follow.
 
 The theory. A release is about two facts: what the primary runs, and how much traffic the canary gets.
-Four rules make the table below:
+Four rules make the table:
 
 1. Nothing is promoted that was not judged. Only `Progressing` and `WaitingPromotion` judge; `Promoting` follows them
    alone (an analysis that is skipped is a judgement by the user).
@@ -12,212 +12,260 @@ Four rules make the table below:
    the steps before them and never loses one.
 
 `Initialized` is also where a run goes that was cancelled by putting the promoted revision back: nothing failed, and
-nothing was promoted. `Terminating` may follow everything. A Canary that is not being deleted never stays in a phase
-of deletion, nor in one that flagger does not know: it is initialized again. Writing a status without changing its phase
-is no transition; a restart (a new revision in the middle of a run) is the one transition from a phase to itself that
-means something.
+nothing was promoted. A Canary that is not being deleted never stays in a phase of deletion, nor in one that flagger
+does not know: it is initialized again.
 
-Called by every module here that writes a status; a transition that is not in the table cannot be made.
+A row names an event and the step that looks for it. The first step of a phase that returns a decision decides, and the
+last one always does. A step may move the status to the phases of its row and to no other: a test follows the calls of
+each step to every phase that it can write. The diagram of the docs is drawn from this table. Run by `decide`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
 
-from pyflagger.api.canary import CanaryStatus, Condition, Phase
-from pyflagger.api.durations import second, stamp
-from pyflagger.api.facts import Fault
-from pyflagger.api.status import ROLLING_BACK
-from pyflagger.core.decision import Reason
+from pyflagger.api.canary import Phase
+from pyflagger.core import (
+    analysis,
+    bootstrap,
+    finalizer,
+    guards,
+    handover,
+    promotion,
+    rollback,
+    start,
+    strategy,
+)
+from pyflagger.core.case import Case
+from pyflagger.core.decision import Decision
 
-ALLOWED: Mapping[Phase, frozenset[Phase]] = {
-    Phase.NEW: frozenset({Phase.INITIALIZING, Phase.TERMINATING}),
-    Phase.INITIALIZING: frozenset({Phase.INITIALIZED, Phase.TERMINATING}),
-    Phase.INITIALIZED: frozenset({Phase.WAITING, Phase.PROGRESSING, Phase.TERMINATING}),
-    Phase.WAITING: frozenset({Phase.PROGRESSING, Phase.INITIALIZED, Phase.FAILED, Phase.TERMINATING}),
-    Phase.PROGRESSING: frozenset(
-        {
-            Phase.PROGRESSING,
-            Phase.WAITING_PROMOTION,
-            Phase.PROMOTING,
-            Phase.FAILED,
-            Phase.INITIALIZED,
-            Phase.TERMINATING,
-        }
-    ),
-    Phase.WAITING_PROMOTION: frozenset(
-        {Phase.PROGRESSING, Phase.PROMOTING, Phase.FAILED, Phase.INITIALIZED, Phase.TERMINATING}
-    ),
-    Phase.PROMOTING: frozenset({Phase.FINALISING, Phase.SUCCEEDED, Phase.FAILED, Phase.TERMINATING}),
-    Phase.FINALISING: frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.TERMINATING}),
-    Phase.SUCCEEDED: frozenset({Phase.WAITING, Phase.PROGRESSING, Phase.TERMINATING}),
-    Phase.FAILED: frozenset({Phase.WAITING, Phase.PROGRESSING, Phase.TERMINATING}),
-    Phase.TERMINATING: frozenset({Phase.INITIALIZING}),
-    Phase.TERMINATED: frozenset({Phase.INITIALIZING}),
-    Phase.UNKNOWN: frozenset({Phase.INITIALIZING, Phase.TERMINATING}),
-}
-
-PROMOTED = "Promoted"
-BLOCKED = "Blocked"
-"""True while something has to be mended before the canary is worked on at all."""
-
-DEGRADED = "Degraded"
-"""True while something of the primary's is missing that cannot be restored now. The release goes on."""
-
-HALTED = "Halted"
-"""True from a round that failed until one that passes or a new run; after a rollback it says what it was for."""
-
-WAITING = "Waiting"
-"""True while a revision has stood still for ten seconds for pods or for a route; its reason says for which."""
-
-SCALING_DOWN = "ScalingDown"
-"""True from the end of a release until its target is scaled to zero. It outlives a restart of the operator."""
-
-WHOSE: Mapping[Fault | None, str] = {
-    Fault.MANIFEST: "Manifest",
-    Fault.CLUSTER: "Cluster",
-    Fault.PROVIDER: "MetricProvider",
-    Fault.HOOK: "Hook",
-    Fault.US: "Flagger",
-    None: "Revision",
-}
-"""The reason of these conditions: whose doing it is. None: the new revision is not what was asked for."""
-
-# Status and message of the Promoted condition, by phase; `{kind}` is the target's.
-CONDITIONS: Mapping[Phase, tuple[str, str]] = {
-    Phase.INITIALIZING: ("Unknown", "New {kind} detected, starting initialization."),
-    Phase.INITIALIZED: ("True", "{kind} initialization completed."),
-    Phase.WAITING: ("Unknown", "Waiting for approval."),
-    Phase.PROGRESSING: ("Unknown", "New revision detected, progressing canary analysis."),
-    Phase.WAITING_PROMOTION: ("Unknown", "Waiting for approval."),
-    Phase.PROMOTING: ("Unknown", "Canary analysis completed, starting primary rolling update."),
-    Phase.FINALISING: ("Unknown", "Canary analysis completed, routing all traffic to primary."),
-    Phase.SUCCEEDED: ("True", "Canary analysis completed successfully, promotion finished."),
-    Phase.FAILED: ("False", "Canary analysis failed, {kind} scaled to zero."),
-    Phase.TERMINATING: ("Unknown", "Canary is being deleted, handing traffic back to the {kind}."),
-}
-
-
-class Cause(StrEnum):
-    """Why a rollback is under way: the reason of its condition."""
-
-    CHECKS = "FailedChecks"
-    HOOK = "RollbackHook"
-    DEADLINE = "DeadlineExceeded"
-    PROMOTION = "PromotionFailed"
-
-
-class Rollback(NamedTuple):
-    """A rollback that begins: its cause, and the same in words."""
-
-    cause: Cause
-    why: Reason
-
-
-class IllegalTransition(Exception):
-    """A bug of ours: the table does not hold this transition."""
-
-
-def move(status: CanaryStatus, to: Phase, *, now: float, kind: str, message: str = "", **changes: Any) -> CanaryStatus:
-    """The status in phase `to`, with `changes` of other fields and the Promoted condition of that phase.
-
-    `message` replaces the condition's usual text. Raises IllegalTransition when the table does not allow it.
-    """
-    if to not in ALLOWED[status.phase]:
-        raise IllegalTransition(f"{status.phase or 'New'} cannot become {to or 'New'}")
-    time = second(now)
-    if to != status.phase:
-        changes["last_transition_time"] = time
-    verdict, usual = CONDITIONS[to]
-    promoted = _promoted(status, verdict, to, (message or usual).format(kind=kind), time)
-    others = tuple(c for c in status.conditions if c.type != PROMOTED)
-    return status.but(**changes, phase=to, conditions=(promoted, *others))
-
-
-def _promoted(status: CanaryStatus, verdict: str, phase: Phase, message: str, time: float) -> Condition:
-    """The condition, untouched when nothing about it changed; its transition time is that of its status alone."""
-    old = next((c for c in status.conditions if c.type == PROMOTED), None)
-    if old is not None and (old.status, old.reason, old.message) == (verdict, phase, message):
-        return old
-    since = old.last_transition_time if old is not None and old.status == verdict else time
-    return Condition(
-        type=PROMOTED,
-        status=verdict,
-        reason=phase.value,
-        message=message,
-        last_update_time=time,
-        last_transition_time=since,
-    )
+Answer = TypeVar("Answer", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Waits:
-    """What a phase waits for: `what` it is ("Gate NAME is closed"), and the `way` to go on. Both name no time."""
+class Row(Generic[Answer]):
+    """An event, the step that looks for it, and the phases that may follow, each by the event in fewer words.
 
-    what: str
-    way: str
-
-
-def explain(status: CanaryStatus, waits: Waits | None, now: float) -> CanaryStatus:
-    """The status whose Promoted condition says, behind the phase's usual text, what is waited for and since when."""
-    old = next((c for c in status.conditions if c.type == PROMOTED), None)
-    usual = CONDITIONS[status.phase][1]
-    if old is None or not old.message.startswith(usual):
-        return status
-    said = old.message.removeprefix(usual)
-    if waits and said.startswith(f" {waits.what} since ") and said.endswith(f". {waits.way}"):
-        return status
-    message = f"{usual} {waits.what} since {stamp(now)}. {waits.way}" if waits else usual
-    if message == old.message:
-        return status
-    promoted = old.model_copy(update={"message": message, "last_update_time": second(now)})
-    return status.but(conditions=tuple(promoted if c is old else c for c in status.conditions))
-
-
-def stand(status: CanaryStatus, kind: str, told: Sequence[Reason], now: float) -> CanaryStatus:
-    """The status with a condition of this kind that says whose doing it is, what, and what to do; or without it.
-
-    The reason of a Waiting condition is what is waited for, such as `PrimaryNotReady`; that of ScalingDown is its name.
+    A step that finds nothing returns None. It may always leave the phase as it is.
     """
-    text = "; ".join(reason.whole for reason in told).replace(".; ", ". ")
-    old = next((c for c in status.conditions if c.type == kind), None)
-    if (old.message if old is not None else "") == text:
-        return status
-    others = tuple(c for c in status.conditions if c.type != kind)
-    if not text:
-        return status.but(conditions=others)
-    time = second(now)
-    since = old.last_transition_time if old is not None else time
-    standing = Condition(
-        type=kind,
-        status="True",
-        reason=camel(told[0].code) if kind in (WAITING, SCALING_DOWN) else WHOSE[told[0].fault],
-        message=text,
-        last_update_time=time,
-        last_transition_time=since,
-    )
-    return status.but(conditions=(*others, standing))
+
+    event: str
+    step: Callable[[Case], Answer]
+    to: Mapping[Phase, str] = field(default_factory=dict)
 
 
-def roll_back(status: CanaryStatus, begun: Rollback | None, now: float) -> CanaryStatus:
-    """The status with a rollback that has begun, or without one. The condition holds on every CRD, fields do not."""
-    others = tuple(c for c in status.conditions if c.type != ROLLING_BACK)
-    if begun is None:
-        return status if len(others) == len(status.conditions) else status.but(conditions=others)
-    told = Condition(
-        type=ROLLING_BACK,
-        status="True",
-        reason=begun.cause,
-        message=begun.why.text,
-        last_update_time=second(now),
-        last_transition_time=second(now),
-    )
-    return status.but(conditions=(*others, told))
+Guard: TypeAlias = Row[Decision | None]
 
 
-def camel(code: str) -> str:
-    """A reason's code as the reason of a condition: `PrimaryNotReady`."""
-    return code.title().replace("-", "")
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows in order, and a last one that always answers."""
+
+    rows: tuple[Guard, ...]
+    last: Row[Decision]
+
+    def decide(self, case: Case) -> Decision:
+        """The first answer."""
+        for row in self.rows:
+            decision = row.step(case)
+            if decision is not None:
+                return decision
+        return self.last.step(case)
+
+
+GONE = Row("the Canary is being deleted and others hold it", guards.gone)
+UNREADABLE = Row("the status has values that cannot be read", guards.unreadable)
+FINALIZER = Row("the finalizer is not as the spec asks", guards.finalizer)
+
+GUARDS: tuple[Guard, ...] = (
+    GONE,
+    UNREADABLE,
+    FINALIZER,
+    Row("the Canary is suspended", guards.suspended),
+    Row("a problem blocks the canary", guards.blocked),
+    Row("objects belong to an earlier Canary", guards.bind),
+    Row("something of the primary's is missing", guards.degraded),
+    Row("generated objects have drifted", guards.repair),
+    Row("the target's autoscaler has new bounds", guards.bounds),
+    Row("objects are left from an earlier spec", guards.left_behind),
+    Row("the primary's selector has fewer labels", guards.narrow),
+)
+
+# Initialization -----------------------------------------------------------------------------------------------------
+
+NEW = Rows(
+    (GONE, UNREADABLE, FINALIZER, Row("the manifest is invalid", guards.unusable)),
+    Row("a Canary was created", bootstrap.begin, {Phase.INITIALIZING: "created"}),
+)
+AGAIN = Rows((GONE,), Row("a Canary was restored", bootstrap.again, {Phase.INITIALIZING: "restored"}))
+INITIALIZING = Rows(
+    (
+        *GUARDS,
+        Row("Services are missing", bootstrap.services),
+        Row("metric providers have not been probed", bootstrap.probe),
+        Row("routes have to exist first", bootstrap.early_routing),
+        Row("the primary is missing or not ready", bootstrap.primary),
+        Row("the primary is ready", bootstrap.handover),
+        Row("routes lead to the target", bootstrap.home),
+        Row("the target runs pods", bootstrap.asleep),
+        Row("routes are missing", bootstrap.routing),
+    ),
+    Row("everything is in place", bootstrap.finish, {Phase.INITIALIZED: "primary serves"}),
+)
+
+# Between releases ---------------------------------------------------------------------------------------------------
+
+OWED: Guard = Row("the canary is owed all traffic", rollback.rescue)
+SCALING_DOWN: Guard = Row("a release has ended", start.scale_down)
+UNJUDGED: Guard = Row("nothing could judge a release", start.unjudged)
+UNSERVED: Guard = Row("the new revision lacks a port", start.unserved, {Phase.PROGRESSING: "port missing"})
+PRIMARY_FIRST: Guard = Row("the primary is not ready", start.primary_first)
+
+IDLE = Rows(
+    (
+        *GUARDS,
+        OWED,
+        SCALING_DOWN,
+        Row("hashes are of another version", start.rebase),
+        Row("traffic, pods or configs are left over", start.tidy),
+        Row("there is no new revision", start.rest),
+        UNJUDGED,
+        UNSERVED,
+        PRIMARY_FIRST,
+    ),
+    Row("there is a new revision", start.start, {Phase.PROGRESSING: "new revision", Phase.WAITING: "gate closed"}),
+)
+WAITING = Rows(
+    (
+        *GUARDS,
+        Row("a rollback is under way", rollback.carry_on, {Phase.FAILED: "rolled back"}),
+        OWED,
+        SCALING_DOWN,
+        Row(
+            "the new revision was withdrawn",
+            start.retract,
+            {Phase.INITIALIZED: "promoted revision is back", Phase.FAILED: "refused revision is back"},
+        ),
+        UNJUDGED,
+        UNSERVED,
+        PRIMARY_FIRST,
+        Row("the gate was asked within the interval", start.poll),
+        Row("a rollback hook agrees", start.called_off),
+    ),
+    Row("an interval is over", start.start, {Phase.PROGRESSING: "gate open"}),
+)
+
+# Judging ------------------------------------------------------------------------------------------------------------
+
+JUDGING = Rows(
+    (
+        *GUARDS,
+        Row("the primary is gone", rollback.cover, {Phase.PROGRESSING: "primary gone"}),
+        Row("a rollback is under way", rollback.carry_on, {Phase.FAILED: "rolled back"}),
+        Row(
+            "the revision changed",
+            analysis.changed,
+            {Phase.PROGRESSING: "new revision", Phase.INITIALIZED: "promoted revision is back"},
+        ),
+        Row("the primary runs this revision", analysis.made_it, {Phase.PROMOTING: "copied"}),
+        Row("the revision lacks a port", rollback.refused, {Phase.FAILED: "rolled back"}),
+        OWED,
+        Row("the primary is not ready", analysis.primary_carries),
+        Row("the canary's pods are not ready", analysis.canary_pods),
+        Row("all traffic goes to the canary first", handover.carry_on, {Phase.PROMOTING: "copied"}),
+        Row(
+            "the analysis is skipped",
+            analysis.skipped,
+            {Phase.PROGRESSING: "all traffic to the canary first", Phase.PROMOTING: "copied"},
+        ),
+        Row("traffic is ahead of the status", strategy.record),
+        Row("too many checks failed", analysis.too_many_failed),
+        Row("the data plane does not serve the route", analysis.served),
+        Row("the interval is not over", analysis.between_rounds),
+    ),
+    Row(
+        "a round is due",
+        analysis.round_of,
+        {
+            Phase.PROGRESSING: "all traffic to the canary first",
+            Phase.WAITING_PROMOTION: "gate closed",
+            Phase.PROMOTING: "copied",
+        },
+    ),
+)
+
+# Promotion ----------------------------------------------------------------------------------------------------------
+
+GIVEN_UP: Guard = Row("the promotion failed", promotion.give_up, {Phase.FAILED: "primary past its deadline"})
+REBASED: Guard = Row("the hash is of another version", promotion.rebase)
+PRIMARY_READY: Guard = Row("the primary is not ready", promotion.primary_ready)
+LEFT: Guard = Row("traffic goes to the canary", promotion.leave)
+PROMOTED: Row[Decision] = Row("all traffic is on the primary", promotion.finish, {Phase.SUCCEEDED: "promoted"})
+
+PROMOTING = Rows(
+    (
+        *GUARDS,
+        GIVEN_UP,
+        REBASED,
+        OWED,
+        PRIMARY_READY,
+        Row("all pods of the primary are new", promotion.settled),
+        Row("the primary's autoscaler differs", promotion.autoscaler),
+        Row("traffic goes back at once", promotion.go_home, {Phase.FINALISING: "all traffic to the primary"}),
+        Row("traffic goes back in steps", promotion.step_home, {Phase.FINALISING: "all traffic to the primary"}),
+        LEFT,
+    ),
+    PROMOTED,
+)
+FINALISING = Rows((*GUARDS, GIVEN_UP, REBASED, PRIMARY_READY, LEFT), PROMOTED)
+
+RELEASE: Mapping[Phase, Rows] = {
+    Phase.NEW: NEW,
+    Phase.INITIALIZING: INITIALIZING,
+    Phase.INITIALIZED: IDLE,
+    Phase.WAITING: WAITING,
+    Phase.PROGRESSING: JUDGING,
+    Phase.WAITING_PROMOTION: JUDGING,
+    Phase.PROMOTING: PROMOTING,
+    Phase.FINALISING: FINALISING,
+    Phase.SUCCEEDED: IDLE,
+    Phase.FAILED: IDLE,
+    Phase.TERMINATING: AGAIN,
+    Phase.TERMINATED: AGAIN,
+    Phase.UNKNOWN: AGAIN,
+}
+
+# Deletion -----------------------------------------------------------------------------------------------------------
+
+DELETED = Rows((), Row("the Canary is deleted", finalizer.begin, {Phase.TERMINATING: "deleted"}))
+HANDING_BACK = Rows(
+    (
+        Row("something cannot be read", finalizer.unread),
+        Row("the target is not scaled up", finalizer.target),
+        Row("the target's pods are not ready", finalizer.pods),
+        Row("users are not handed back", finalizer.hand_back),
+    ),
+    Row("everything is handed back", finalizer.release),
+)
+"""Also for the reference's `Terminated`, which it writes before it removes its finalizer."""
+
+DELETION: Mapping[Phase, Rows] = {
+    phase: HANDING_BACK if phase in (Phase.TERMINATING, Phase.TERMINATED) else DELETED for phase in Phase
+}
+"""The table of a Canary that is being deleted and has our finalizer."""
+
+
+def following(phase: Phase) -> Mapping[Phase, tuple[str, ...]]:
+    """The phases that may follow one, each with its events, in the order of the table."""
+    found: dict[Phase, tuple[str, ...]] = {}
+    for rows in (RELEASE[phase], DELETION[phase]):
+        for row in (*rows.rows, rows.last):
+            for to, event in row.to.items():
+                known = found.get(to, ())
+                found[to] = known if event in known else (*known, event)
+    return {to: events for to, events in found.items() if to is not phase}
+
+
+ALLOWED: Mapping[Phase, frozenset[Phase]] = {phase: frozenset(following(phase)) for phase in Phase}

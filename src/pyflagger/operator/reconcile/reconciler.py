@@ -14,11 +14,11 @@ from typing import Any, Generic
 
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
+from pyflagger.core.conditions import BLOCKED
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import Action, Alert, Count, Decision, Ensure, Say, WriteStatus
 from pyflagger.core.memory import Subject
 from pyflagger.core.situation import Need
-from pyflagger.core.transitions import BLOCKED
 from pyflagger.kube.client import ApiError, Conflict, Forbidden, NotLeader
 from pyflagger.objects import Key
 from pyflagger.operator.act.render import Moved

@@ -1,0 +1,173 @@
+"""The conditions of a status: what each of them says, since when, and the change of phase that `Promoted` follows.
+
+Called by every module of `core` that writes a status. Which phase may follow which is in `transitions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from pyflagger.api.canary import CanaryStatus, Condition, Phase
+from pyflagger.api.durations import second, stamp
+from pyflagger.api.facts import Fault
+from pyflagger.api.status import ROLLING_BACK
+from pyflagger.core.decision import Reason
+
+PROMOTED = "Promoted"
+BLOCKED = "Blocked"
+"""True while something has to be mended before the canary is worked on at all."""
+
+DEGRADED = "Degraded"
+"""True while something of the primary's is missing that cannot be restored now. The release goes on."""
+
+HALTED = "Halted"
+"""True from a round that failed until one that passes or a new run; after a rollback it says what it was for."""
+
+WAITING = "Waiting"
+"""True while a revision has stood still for ten seconds for pods or for a route; its reason says for which."""
+
+SCALING_DOWN = "ScalingDown"
+"""True from the end of a release until its target is scaled to zero. It outlives a restart of the operator."""
+
+WHOSE: Mapping[Fault | None, str] = {
+    Fault.MANIFEST: "Manifest",
+    Fault.CLUSTER: "Cluster",
+    Fault.PROVIDER: "MetricProvider",
+    Fault.HOOK: "Hook",
+    Fault.US: "Flagger",
+    None: "Revision",
+}
+"""The reason of these conditions: whose doing it is. None: the new revision is not what was asked for."""
+
+# Status and message of the Promoted condition, by phase; `{kind}` is the target's.
+CONDITIONS: Mapping[Phase, tuple[str, str]] = {
+    Phase.INITIALIZING: ("Unknown", "New {kind} detected, starting initialization."),
+    Phase.INITIALIZED: ("True", "{kind} initialization completed."),
+    Phase.WAITING: ("Unknown", "Waiting for approval."),
+    Phase.PROGRESSING: ("Unknown", "New revision detected, progressing canary analysis."),
+    Phase.WAITING_PROMOTION: ("Unknown", "Waiting for approval."),
+    Phase.PROMOTING: ("Unknown", "Canary analysis completed, starting primary rolling update."),
+    Phase.FINALISING: ("Unknown", "Canary analysis completed, routing all traffic to primary."),
+    Phase.SUCCEEDED: ("True", "Canary analysis completed successfully, promotion finished."),
+    Phase.FAILED: ("False", "Canary analysis failed, {kind} scaled to zero."),
+    Phase.TERMINATING: ("Unknown", "Canary is being deleted, handing traffic back to the {kind}."),
+}
+
+
+class Cause(StrEnum):
+    """Why a rollback is under way: the reason of its condition."""
+
+    CHECKS = "FailedChecks"
+    HOOK = "RollbackHook"
+    DEADLINE = "DeadlineExceeded"
+    PROMOTION = "PromotionFailed"
+
+
+class Rollback(NamedTuple):
+    """A rollback that begins: its cause, and the same in words."""
+
+    cause: Cause
+    why: Reason
+
+
+def enter(status: CanaryStatus, to: Phase, *, now: float, kind: str, message: str = "", **changes: Any) -> CanaryStatus:
+    """The status in phase `to`, with `changes` of other fields and the Promoted condition of that phase.
+
+    `message` replaces the condition's usual text; `kind` is the target's.
+    """
+    time = second(now)
+    if to != status.phase:
+        changes["last_transition_time"] = time
+    verdict, usual = CONDITIONS[to]
+    promoted = _promoted(status, verdict, to, (message or usual).format(kind=kind), time)
+    others = tuple(c for c in status.conditions if c.type != PROMOTED)
+    return status.but(**changes, phase=to, conditions=(promoted, *others))
+
+
+def _promoted(status: CanaryStatus, verdict: str, phase: Phase, message: str, time: float) -> Condition:
+    """The condition, untouched when nothing about it changed; its transition time is that of its status alone."""
+    old = next((c for c in status.conditions if c.type == PROMOTED), None)
+    if old is not None and (old.status, old.reason, old.message) == (verdict, phase, message):
+        return old
+    since = old.last_transition_time if old is not None and old.status == verdict else time
+    return Condition(
+        type=PROMOTED,
+        status=verdict,
+        reason=phase.value,
+        message=message,
+        last_update_time=time,
+        last_transition_time=since,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """What a phase waits for: `what` it is ("Gate NAME is closed"), and the `way` to go on. Both name no time."""
+
+    what: str
+    way: str
+
+
+def explain(status: CanaryStatus, waits: Waits | None, now: float) -> CanaryStatus:
+    """The status whose Promoted condition says, behind the phase's usual text, what is waited for and since when."""
+    old = next((c for c in status.conditions if c.type == PROMOTED), None)
+    usual = CONDITIONS[status.phase][1]
+    if old is None or not old.message.startswith(usual):
+        return status
+    said = old.message.removeprefix(usual)
+    if waits and said.startswith(f" {waits.what} since ") and said.endswith(f". {waits.way}"):
+        return status
+    message = f"{usual} {waits.what} since {stamp(now)}. {waits.way}" if waits else usual
+    if message == old.message:
+        return status
+    promoted = old.model_copy(update={"message": message, "last_update_time": second(now)})
+    return status.but(conditions=tuple(promoted if c is old else c for c in status.conditions))
+
+
+def stand(status: CanaryStatus, kind: str, told: Sequence[Reason], now: float) -> CanaryStatus:
+    """The status with a condition of this kind that says whose doing it is, what, and what to do; or without it.
+
+    The reason of a Waiting condition is what is waited for, such as `PrimaryNotReady`; that of ScalingDown is its name.
+    """
+    text = "; ".join(reason.whole for reason in told).replace(".; ", ". ")
+    old = next((c for c in status.conditions if c.type == kind), None)
+    if (old.message if old is not None else "") == text:
+        return status
+    others = tuple(c for c in status.conditions if c.type != kind)
+    if not text:
+        return status.but(conditions=others)
+    time = second(now)
+    since = old.last_transition_time if old is not None else time
+    standing = Condition(
+        type=kind,
+        status="True",
+        reason=camel(told[0].code) if kind in (WAITING, SCALING_DOWN) else WHOSE[told[0].fault],
+        message=text,
+        last_update_time=time,
+        last_transition_time=since,
+    )
+    return status.but(conditions=(*others, standing))
+
+
+def roll_back(status: CanaryStatus, begun: Rollback | None, now: float) -> CanaryStatus:
+    """The status with a rollback that has begun, or without one. The condition holds on every CRD, fields do not."""
+    others = tuple(c for c in status.conditions if c.type != ROLLING_BACK)
+    if begun is None:
+        return status if len(others) == len(status.conditions) else status.but(conditions=others)
+    told = Condition(
+        type=ROLLING_BACK,
+        status="True",
+        reason=begun.cause,
+        message=begun.why.text,
+        last_update_time=second(now),
+        last_transition_time=second(now),
+    )
+    return status.but(conditions=(*others, told))
+
+
+def camel(code: str) -> str:
+    """A reason's code as the reason of a condition: `PrimaryNotReady`."""
+    return code.title().replace("-", "")
