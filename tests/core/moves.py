@@ -18,7 +18,7 @@ from pyflagger.api.canary import Phase
 CORE = Path(pyflagger.core.__file__).parent
 ROOM = "pyflagger.core"
 WRITE = "write"
-"""The function that writes a status; its first argument of type Phase is the phase that follows."""
+"""The function that writes a status; the phase that follows is its argument after the view."""
 
 Known = dict[str, ast.AST]
 """What a module defines at its top, by name."""
@@ -74,7 +74,7 @@ def written(node: ast.AST) -> set[Phase]:
     found: set[Phase] = set()
     for call in ast.walk(node):
         if isinstance(call, ast.Call) and getattr(call.func, "attr", getattr(call.func, "id", "")) == WRITE:
-            given = [arg for arg in call.args if not (isinstance(arg, ast.Name) and arg.id in ("case", "view"))]
+            given = [arg for arg in call.args if not (isinstance(arg, ast.Name) and arg.id in ("view", "v"))]
             given += [word.value for word in call.keywords if word.arg == "to"]
             found |= set().union(*map(phase_of, given))
     return found
@@ -87,7 +87,7 @@ def moves(step: Callable[..., Any]) -> set[Phase]:
     todo = [(step.__module__.removeprefix(f"{ROOM}."), step.__name__)]
     while todo:
         at = todo.pop()
-        if at in seen or at[1] in (WRITE, "Case", "View"):
+        if at in seen or at[1] in (WRITE, "View"):
             continue
         seen.add(at)
         code = module(at[0])[0][at[1]]

@@ -16,7 +16,7 @@ from pyflagger.core.memory import (
     AT_WRITE,
     DUE,
     Available,
-    Contest,
+    Conflict,
     Memory,
     Round,
     Subject,
@@ -33,15 +33,15 @@ NOW = Time(1_000.0)
 SUBJECT, TOLD = Subject("a"), Told("text", time=AT_WRITE)
 SAY = Say("Normal", ASKING, "", "", ((SUBJECT, TOLD),))
 HOME, STATUS = SetRoute(ALL_PRIMARY), WriteStatus(CanaryStatus())
-TWICE = {"mark": Contest(times=2, at=NOW)}
-AFTER = Memory(tick=AT_WRITE, contests=TWICE, told={SUBJECT: TOLD}, left=AT_WRITE, grown="r2")
+TWICE = {"mark": Conflict(times=2, at=NOW)}
+AFTER = Memory(tick=AT_WRITE, conflicts=TWICE, told={SUBJECT: TOLD}, left=AT_WRITE, grown="r2")
 
 
 def full(time: Time) -> Memory:
     """A memory with every field set, and this time in all that have one."""
     return Memory(
         tick=time,
-        contests={"mark": Contest(times=3, at=time, by=Managed("argocd", "httproute web.test"))},
+        conflicts={"mark": Conflict(times=3, at=time, by=Managed("argocd", "httproute web.test"))},
         told={SUBJECT: Told("text", "Progressing", "r1", Route(80, 20), time)},
         waits={"canary-not-ready": Wait("Progressing", "r1", time, time, "text")},
         troubles={"canary": "text"},
@@ -100,7 +100,7 @@ def test_at_write_becomes_the_time_of_the_write() -> None:
         ((SAY, HOME, STATUS), 2, replace(stamped(AFTER, NOW), already=(SAY,))),
         ((SAY, HOME, STATUS), 1, Memory(told={SUBJECT: TOLD}, already=(SAY,))),
         ((SAY, HOME, STATUS), 0, Memory()),
-        ((SAY, HOME, ScaleTarget(2)), 2, Memory(contests=TWICE, told={SUBJECT: TOLD}, left=NOW, already=(SAY,))),
+        ((SAY, HOME, ScaleTarget(2)), 2, Memory(conflicts=TWICE, told={SUBJECT: TOLD}, left=NOW, already=(SAY,))),
         ((HOME, Ensure(Part.ROUTING), SAY), 1, Memory(left=NOW)),
         ((), 0, stamped(AFTER, NOW)),
     ],

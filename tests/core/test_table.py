@@ -41,7 +41,7 @@ def test_nothing_else_writes_a_phase() -> None:
         source = path.read_text()
         calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
         entered = [call for call in calls if getattr(call.func, "id", "") == "enter"]
-        assert len(entered) == (path.stem == "case")
+        assert len(entered) == (path.stem == "writing")
         but = [call for call in calls if getattr(call.func, "attr", "") == "but"]
         assert not [call for call in but if any(word.arg == "phase" for word in call.keywords)] or (
             path.stem == "conditions"
@@ -61,7 +61,7 @@ def test_events_of_a_diagram() -> None:
 
 def test_the_search_for_phases() -> None:
     """It reads both sides of a choice, finds what is called, and refuses a phase that it cannot read."""
-    assert written(ast.parse("case.write(Phase.FAILED if a else None)")) == {Phase.FAILED}
+    assert written(ast.parse("write(view, Phase.FAILED if a else None)")) == {Phase.FAILED}
     assert written(ast.parse("write(view, to=Phase.FAILED, message=m)")) == {Phase.FAILED}
     assert moves(promotion.step_home) == {Phase.FINALISING}
     with pytest.raises(AssertionError, match="which phase is to"):

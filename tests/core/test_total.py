@@ -17,7 +17,7 @@ from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, READY, Capabilities, Fa
 from pyflagger.core.conditions import PROMOTED
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import Decision, WriteStatus
-from pyflagger.core.memory import DUE, Contest, Memory, Time, Wait
+from pyflagger.core.memory import DUE, Conflict, Memory, Time, Wait
 from pyflagger.core.revision import checksum
 from pyflagger.core.situation import (
     FindManager,
@@ -177,10 +177,10 @@ SUMS = st.sampled_from(["", checksum("v1:r1", None), checksum("v1:r2", None)])
 MEMORIES = st.builds(
     Memory,
     tick=st.one_of(st.just(DUE), MOMENTS),
-    contests=st.dictionaries(
+    conflicts=st.dictionaries(
         st.sampled_from(["a", "b"]),
         st.builds(
-            Contest,
+            Conflict,
             times=st.integers(1, 50),
             at=st.sampled_from([Time(NOW - 100), Time(NOW), Time(NOW + 100)]),
             by=st.sampled_from([Managed(), Managed("argocd", "service shop")]),

@@ -9,7 +9,7 @@ from pyflagger.api.canary import Condition, Phase
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core.conditions import WAITING
 from pyflagger.core.decision import WriteStatus
-from pyflagger.core.holding import STANDS_SECONDS
+from pyflagger.core.waiting import STANDS_SECONDS
 
 GATEWAY = "HTTPRoute web: parent Gateway gw is not ready"
 CRASH = "2 pods: container app is in CrashLoopBackOff (exit code 1)"

@@ -30,8 +30,8 @@ from pyflagger.core.decision import (
     SetRoute,
     WriteStatus,
 )
-from pyflagger.core.guards import RESTING
 from pyflagger.core.memory import Memory
+from pyflagger.core.preconditions import RESTING
 from pyflagger.core.remember import carried_out
 from pyflagger.core.revision import checksum
 from pyflagger.core.situation import (

@@ -495,9 +495,9 @@ async def test_what_was_written_is_known_when_the_status_write_fails() -> None:
     place = Place(forbidden=WriteStatus)
     await place.run(10.5)
     memory = place.reconciler._states[KEY].memory
-    (contest,) = memory.contests.values()
+    (conflict,) = memory.conflicts.values()
     assert place.weights == [20] and memory.tick is not None
-    assert memory.tick >= contest.at > place.clock.now() - 1
+    assert memory.tick >= conflict.at > place.clock.now() - 1
     await place.run(5)
     assert place.weights == [20], "written once"
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from unittest.mock import patch
 
-from pyflagger.core.case import Case
+from pyflagger.core.view import View
 from pyflagger.objects import Obj
 from stage import manifests
 from stage.routes import accept, definitions
@@ -183,5 +183,5 @@ async def played(provider: str, strategy: Strategy, **spec: object) -> Met:
 @contextmanager
 def unaware() -> Iterator[None]:
     """An operator that does not know which rollouts drain a primary."""
-    with patch.object(Case, "drains", False):
+    with patch.object(View, "drains", False):
         yield

@@ -12,10 +12,12 @@ from dataclasses import replace
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import reasons
-from pyflagger.core.case import Case, no_progress
+from pyflagger.core.actions import act, once, route_to, say, sleep
 from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part
-from pyflagger.core.holding import hold_for_primary
 from pyflagger.core.situation import Passed, ProbeProviders, Refused, Sync
+from pyflagger.core.view import View
+from pyflagger.core.waiting import hold_for_primary
+from pyflagger.core.writing import no_progress, take_revision, write
 
 UNINITIALIZED = frozenset({Phase.NEW, Phase.INITIALIZING, Phase.TERMINATING, Phase.TERMINATED, Phase.UNKNOWN})
 
@@ -23,109 +25,109 @@ APPMESH = "appmesh"
 """Providers that need their routing objects before the primary exists."""
 
 
-def under_way(case: Case) -> bool:
+def under_way(view: View) -> bool:
     """Whether the canary has yet to be initialized."""
-    return case.status.phase in UNINITIALIZED
+    return view.status.phase in UNINITIALIZED
 
 
-def primary_is_next(case: Case) -> bool:
+def primary_is_next(view: View) -> bool:
     """Whether the first steps are done, so that what keeps the primary from being made is worth telling."""
-    return services(case) is None and probe(case) is None
+    return services(view) is None and probe(view) is None
 
 
-def begin(case: Case) -> Decision:
+def begin(view: View) -> Decision:
     """The first write to a Canary."""
-    return case.act(reasons.INITIALIZING, case.write(Phase.INITIALIZING))
+    return act(reasons.INITIALIZING, write(view, Phase.INITIALIZING))
 
 
-def again(case: Case) -> Decision:
+def again(view: View) -> Decision:
     """A Canary in a phase of deletion that nobody deletes was restored from a backup; other phases are not known.
 
     Either way its objects tell how far it is: what is there serves on, and a primary that runs something else than the
     target makes that a new revision.
     """
-    reason, unread = reasons.restored(case.canary, case.status.phase), case.status.unread
-    told = case.once(reasons.unread(case.canary, unread), warn=True) if unread else ()
-    written = case.write(Phase.INITIALIZING, **no_progress())
-    return case.act(reason, *told, *case.once(reason, warn=True), written)
+    reason, unread = reasons.restored(view.canary, view.status.phase), view.status.unread
+    told = once(view, reasons.unread(view.canary, unread), warn=True) if unread else ()
+    written = write(view, Phase.INITIALIZING, **no_progress())
+    return act(reason, *told, *once(view, reason, warn=True), written)
 
 
-def services(case: Case) -> Decision | None:
+def services(view: View) -> Decision | None:
     """The Services of canary and primary."""
-    made = case.situation.generated
-    return _ensure(case, (Part.CANARY_SERVICE, made.canary_service), (Part.PRIMARY_SERVICE, made.primary_service))
+    made = view.situation.generated
+    return _ensure(view, (Part.CANARY_SERVICE, made.canary_service), (Part.PRIMARY_SERVICE, made.primary_service))
 
 
-def probe(case: Case) -> Decision | None:
+def probe(view: View) -> Decision | None:
     """Ask the metric providers once; one that is away is told of and stops nothing."""
-    if case.skip or case.memory.probed:
+    if view.skip or view.memory.probed:
         return None
-    result = case.situation.evidence.get(ProbeProviders())
+    result = view.situation.evidence.get(ProbeProviders())
     if result is None:
         return Decision(needs=(ProbeProviders(),), reasons=(reasons.ASKING,))
-    memory = replace(case.memory, probed=True)
+    memory = replace(view.memory, probed=True)
     if isinstance(result, Passed):
         reason = reasons.PROVIDERS_AVAILABLE
-        return case.act(reason, case.say(reason), memory=memory)
+        return act(reason, say(view, reason), memory=memory)
     reason = reasons.providers_away(result.text if isinstance(result, Refused) else "no answer")
-    return case.act(reason, case.say(reason, warn=True), memory=memory)
+    return act(reason, say(view, reason, warn=True), memory=memory)
 
 
-def early_routing(case: Case) -> Decision | None:
+def early_routing(view: View) -> Decision | None:
     """Routing objects that have to exist before the primary does."""
-    if not case.situation.provider.startswith(APPMESH):
+    if not view.situation.provider.startswith(APPMESH):
         return None
-    return _ensure(case, (Part.ROUTING, case.situation.generated.routing))
+    return _ensure(view, (Part.ROUTING, view.situation.generated.routing))
 
 
-def primary(case: Case) -> Decision | None:
+def primary(view: View) -> Decision | None:
     """The primary, and waiting for it."""
-    made = _ensure(case, (Part.PRIMARY_WORKLOAD, case.situation.generated.primary_workload))
-    return made or (None if case.primary_readiness.ready else hold_for_primary(case))
+    made = _ensure(view, (Part.PRIMARY_WORKLOAD, view.situation.generated.primary_workload))
+    return made or (None if view.primary_readiness.ready else hold_for_primary(view))
 
 
-def handover(case: Case) -> Decision | None:
+def handover(view: View) -> Decision | None:
     """From here on the primary serves: its autoscaler and the apex Service."""
-    made = case.situation.generated
-    return _ensure(case, (Part.PRIMARY_AUTOSCALER, made.primary_autoscaler), (Part.APEX_SERVICE, made.apex_service))
+    made = view.situation.generated
+    return _ensure(view, (Part.PRIMARY_AUTOSCALER, made.primary_autoscaler), (Part.APEX_SERVICE, made.apex_service))
 
 
-def home(case: Case) -> Decision | None:
+def home(view: View) -> Decision | None:
     """Routes of an earlier life may lead to the target: all traffic goes to the primary before the target's pods go."""
-    if not case.exposed:
+    if not view.exposed:
         return None
-    restored = _ensure(case, (Part.ROUTING, case.situation.generated.routing))
-    return restored or case.act(reasons.ROUTING_TO_PRIMARY, *case.route_to(ALL_PRIMARY))
+    restored = _ensure(view, (Part.ROUTING, view.situation.generated.routing))
+    return restored or act(reasons.ROUTING_TO_PRIMARY, *route_to(view, ALL_PRIMARY))
 
 
-def asleep(case: Case) -> Decision | None:
+def asleep(view: View) -> Decision | None:
     """The target to zero."""
-    return case.sleep(reasons.SCALING_DOWN)
+    return sleep(view, reasons.SCALING_DOWN)
 
 
-def routing(case: Case) -> Decision | None:
+def routing(view: View) -> Decision | None:
     """The routing objects, with all traffic on the primary."""
-    return _ensure(case, (Part.ROUTING, case.situation.generated.routing))
+    return _ensure(view, (Part.ROUTING, view.situation.generated.routing))
 
 
-def finish(case: Case) -> Decision:
+def finish(view: View) -> Decision:
     """Write that the canary is initialized.
 
     A target that changed since the primary was made of it is not what is promoted: no hash is written then, so that
     it is found as a new revision next.
     """
-    reason = reasons.initialized(case.canary)
-    taken = {**case.take_revision(), "last_promoted_spec": case.target.revision}
-    if not case.matches:
+    reason = reasons.initialized(view.canary)
+    taken = {**take_revision(view), "last_promoted_spec": view.target.revision}
+    if not view.matches:
         taken |= {"last_applied_spec": "", "last_promoted_spec": ""}
-    return case.act(
+    return act(
         reason,
-        case.say(reason, phase=Phase.INITIALIZED, checksum=case.pending),
-        Alert("info", reasons.alert_initialized(case.kind), with_fields=True),
-        case.write(Phase.INITIALIZED, **no_progress(), **taken),
+        say(view, reason, phase=Phase.INITIALIZED, checksum=view.pending),
+        Alert("info", reasons.alert_initialized(view.kind), with_fields=True),
+        write(view, Phase.INITIALIZED, **no_progress(), **taken),
     )
 
 
-def _ensure(case: Case, *parts: tuple[Part, Sync]) -> Decision | None:
+def _ensure(view: View, *parts: tuple[Part, Sync]) -> Decision | None:
     actions: tuple[Action, ...] = tuple(Ensure(part) for part, sync in parts if sync != "ok")
-    return case.act(reasons.PREPARING, *actions) if actions else None
+    return act(reasons.PREPARING, *actions) if actions else None

@@ -105,7 +105,7 @@ class ReleaseFinalizer:
 class Say:
     """Tell of something: a Kubernetes Event, the event hooks, the log. `phase` and `checksum` go to the event hooks.
 
-    `told` is what memory keeps of it, so that it is not told again (`Case.once`).
+    `told` is what memory keeps of it, so that it is not told again (`View.once`).
     """
 
     type: Literal["Normal", "Warning"]

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from pyflagger.api.canary import HookType, Phase, Webhook
 from pyflagger.core import reasons
-from pyflagger.core.case import Case
+from pyflagger.core.actions import say
 from pyflagger.core.decision import Decision, Say
 from pyflagger.core.situation import CallHook, Need, Passed, Refused, Result
+from pyflagger.core.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,10 @@ class Walk:
         return Decision(needs=self.missing, reasons=(reasons.ASKING,))
 
 
-def walk(case: Case, needs: Iterable[Need], stops: Callable[[Result], bool]) -> Walk:
+def walk(view: View, needs: Iterable[Need], stops: Callable[[Result], bool]) -> Walk:
     """Go through a stage as far as there is evidence."""
     every = tuple(needs)
-    evidence = case.situation.evidence
+    evidence = view.situation.evidence
     for at, need in enumerate(every):
         if need not in evidence:
             return Walk(missing=every[at:], asked=every[:at])
@@ -53,10 +54,10 @@ class Hooks:
     asked: tuple[Webhook, ...] = ()
     erred: bool = False
 
-    def passed(self, case: Case, kind: str, *, phase: Phase | None = None, checksum: str = "") -> tuple[Say, ...]:
+    def passed(self, view: View, kind: str, *, phase: Phase | None = None, checksum: str = "") -> tuple[Say, ...]:
         """The events of the hooks that did not stop it."""
         told = (reasons.hook_passed(kind, hook.name) for hook in self.asked)
-        return tuple(case.say(reason, phase=phase, checksum=checksum) for reason in told)
+        return tuple(say(view, reason, phase=phase, checksum=checksum) for reason in told)
 
 
 def refuses(result: Result) -> bool:
@@ -70,7 +71,7 @@ def agrees(result: Result) -> bool:
 
 
 def call(
-    case: Case,
+    view: View,
     kind: HookType,
     phase: Phase,
     *,
@@ -79,9 +80,9 @@ def call(
 ) -> Hooks:
     """Go through the canary's hooks of one type. `phase` and `checksum` are what they are told."""
     by_need: dict[Need, Webhook] = {
-        CallHook(at, phase.value, checksum or case.running): hook for at, hook in case.hooks(kind)
+        CallHook(at, phase.value, checksum or view.running): hook for at, hook in view.hooks(kind)
     }
-    found = walk(case, by_need, stops)
+    found = walk(view, by_need, stops)
     if found.missing:
         return Hooks(ask=found.ask)
     asked = tuple(by_need[need] for need in found.asked)

@@ -9,40 +9,42 @@ from __future__ import annotations
 
 from pyflagger.api.canary import Canary, Phase, Webhook
 from pyflagger.core import reasons
-from pyflagger.core.case import Case
+from pyflagger.core.actions import once
 from pyflagger.core.conditions import Waits
 from pyflagger.core.decision import Action, Reason, WriteStatus
 from pyflagger.core.evidence import Hooks
+from pyflagger.core.view import View
+from pyflagger.core.writing import write
 from pyflagger.wire import shown_url
 
 CHECK, HALT, OPEN = "/gate/check", "/gate/halt", "/gate/open"
 """Paths of the load tester: a gate that is opened and closed, one that is always closed, and how to open the first."""
 
 
-def fault(case: Case, gate: Hooks) -> Reason | None:
+def fault(view: View, gate: Hooks) -> Reason | None:
     """What is wrong with a gate that stopped us; None when it is just closed."""
     if gate.stopped is None or not gate.erred:
         return None
     hook, error = gate.stopped
-    return reasons.gate_erred(case.canary, hook.name, error)
+    return reasons.gate_erred(view.canary, hook.name, error)
 
 
-def told(case: Case, gate: Hooks, phase: Phase, checksum: str = "") -> tuple[Action, ...]:
+def told(view: View, gate: Hooks, phase: Phase, checksum: str = "") -> tuple[Action, ...]:
     """The Warning about a gate that errs, once for each of its answers."""
-    reason = fault(case, gate)
-    return case.once(reason, warn=True, phase=phase, checksum=checksum) if reason else ()
+    reason = fault(view, gate)
+    return once(view, reason, warn=True, phase=phase, checksum=checksum) if reason else ()
 
 
-def waits(case: Case, gate: Hooks, hook: Webhook) -> Waits:
+def waits(view: View, gate: Hooks, hook: Webhook) -> Waits:
     """Which gate it is, and how it opens."""
     state = "has given no usable answer" if gate.erred else "is closed"
-    return Waits(f"Gate {hook.name} {state}", _way(case.canary, hook))
+    return Waits(f"Gate {hook.name} {state}", _way(view.canary, hook))
 
 
-def stays(case: Case, gate: Hooks, hook: Webhook) -> tuple[WriteStatus, ...]:
+def stays(view: View, gate: Hooks, hook: Webhook) -> tuple[WriteStatus, ...]:
     """The status of a release that goes on waiting, if it says something else by now."""
-    write = case.write(halted=fault(case, gate), waits=waits(case, gate, hook))
-    return (write,) if write.status != case.status else ()
+    written = write(view, halted=fault(view, gate), waits=waits(view, gate, hook))
+    return (written,) if written.status != view.status else ()
 
 
 def _way(canary: Canary, hook: Webhook) -> str:

@@ -12,82 +12,85 @@ from dataclasses import replace
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_CANARY
 from pyflagger.core import promotion, reasons
-from pyflagger.core.case import Case
+from pyflagger.core.actions import act, once, say
+from pyflagger.core.clocks import ticked, until_heard
 from pyflagger.core.conditions import PROMOTED
 from pyflagger.core.decision import Action, Decision, ScaleTarget, SetRoute
-from pyflagger.core.holding import hold_for_route
 from pyflagger.core.memory import AT_WRITE
+from pyflagger.core.view import View
+from pyflagger.core.waiting import hold_for_route
+from pyflagger.core.writing import write
 
 
-def copy(case: Case, *before: Action) -> Decision:
+def copy(view: View, *before: Action) -> Decision:
     """Copy at once, or begin the handover when visitors of the primary would find no pod."""
-    if not case.drains or case.canary_carries_all:
-        return promotion.copy(case, *before)
-    reason = reasons.handing_over(case.canary)
-    return case.act(
+    if not view.drains or view.canary_carries_all:
+        return promotion.copy(view, *before)
+    reason = reasons.handing_over(view.canary)
+    return act(
         reason,
         *before,
-        case.say(reason),
-        case.write(Phase.PROGRESSING, message=reasons.CONDITION_HANDOVER, **case.tick()),
-        memory=case.memory.round_ended(),
+        say(view, reason),
+        write(view, Phase.PROGRESSING, message=reasons.CONDITION_HANDOVER, **ticked(view)),
+        memory=view.memory.round_ended(),
     )
 
 
-def under_way(case: Case) -> bool:
+def under_way(view: View) -> bool:
     """Whether the status says that everybody is about to be, or has been, led to the canary before the copy."""
-    text = reasons.CONDITION_HANDOVER.format(kind=case.kind)
-    return any(told.type == PROMOTED and told.message == text for told in case.status.conditions)
+    text = reasons.CONDITION_HANDOVER.format(kind=view.kind)
+    return any(told.type == PROMOTED and told.message == text for told in view.status.conditions)
 
 
-def carry_on(case: Case) -> Decision | None:
+def carry_on(view: View) -> Decision | None:
     """Enough pods, then the route, then the copy once proxies have heard of it. The canary's pods are ready here."""
-    if not under_way(case):
+    if not under_way(view):
         return None
-    if not case.canary_carries_all:
-        return _grow(case) or _take_over(case)
-    if case.situation.route_waiting:
-        return hold_for_route(case)
-    taken = case.memory.taken
-    if taken is None or not case.rescued:
-        return case.act(reasons.HEARING, *_noted(case), memory=replace(case.memory, taken=AT_WRITE))
-    return case.until_heard(taken, reasons.HEARING) or promotion.copy(case)
+    if not view.canary_carries_all:
+        return _grow(view) or _take_over(view)
+    if view.situation.route_waiting:
+        return hold_for_route(view)
+    taken = view.memory.taken
+    if taken is None or not view.rescued:
+        return act(reasons.HEARING, *_noted(view), memory=replace(view.memory, taken=AT_WRITE))
+    return until_heard(view, taken, reasons.HEARING) or promotion.copy(view)
 
 
-def _take_over(case: Case) -> Decision:
-    fewer = reasons.fewer_pods(case.canary, case.target.replicas or 0, _wanted(case))
-    short = (case.target.replicas or 0) < _wanted(case)
-    return case.act(
+def _take_over(view: View) -> Decision:
+    fewer = reasons.fewer_pods(view.canary, view.target.replicas or 0, _wanted(view))
+    short = (view.target.replicas or 0) < _wanted(view)
+    return act(
         reasons.HEARING,
-        *(case.once(fewer, warn=True) if short else ()),
+        *(once(view, fewer, warn=True) if short else ()),
         SetRoute(ALL_CANARY, everyone=True),
-        *_noted(case),
+        *_noted(view),
     )
 
 
-def _noted(case: Case) -> tuple[Action, ...]:
+def _noted(view: View) -> tuple[Action, ...]:
     """The status of a canary that is owed everybody."""
-    return () if case.rescued else (case.write(canary_weight=100),)
+    return () if view.rescued else (write(view, canary_weight=100),)
 
 
-def _grow(case: Case) -> Decision | None:
+def _grow(view: View) -> Decision | None:
     """As many pods as the primary has, within the limits of the canary's autoscaler. It is asked once: an autoscaler
     that takes them back knows better. A canary without an autoscaler has the size that the user wants."""
-    most, now = case.target.most, case.target.replicas
-    wanted = _wanted(case) if most is None else min(_wanted(case), most)
-    if most is None or now is None or now >= wanted or case.memory.grown == case.running:
+    most, now = view.target.most, view.target.replicas
+    wanted = _wanted(view) if most is None else min(_wanted(view), most)
+    if most is None or now is None or now >= wanted or view.memory.grown == view.running:
         return None
-    reason = reasons.growing(case.canary, wanted)
-    memory = replace(case.memory, grown=case.running)
-    return case.act(reason, case.say(reason), ScaleTarget(wanted), memory=memory)
+    reason = reasons.growing(view.canary, wanted)
+    memory = replace(view.memory, grown=view.running)
+    return act(reason, say(view, reason), ScaleTarget(wanted), memory=memory)
 
 
-def _wanted(case: Case) -> int:
+def _wanted(view: View) -> int:
     """The pods that serve everybody now; none for kinds of which the nodes decide."""
-    return (case.primary.replicas if case.primary is not None and case.target.most is not None else None) or 0
+    return (view.primary.replicas if view.primary is not None and view.target.most is not None else None) or 0
 
 
-def warnings(case: Case) -> tuple[Action, ...]:
+def warnings(view: View) -> tuple[Action, ...]:
     """Said before a release begins: what the handover at its end will lack."""
-    if not case.drains or case.target.most is None or case.target.most >= _wanted(case):
+    if not view.drains or view.target.most is None or view.target.most >= _wanted(view):
         return ()
-    return case.once(reasons.too_few_allowed(case.canary, case.target.most, _wanted(case)), warn=True)
+    return once(view, reasons.too_few_allowed(view.canary, view.target.most, _wanted(view)), warn=True)

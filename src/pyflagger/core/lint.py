@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pyflagger.api.canary import Analysis, Canary, HookType
 from pyflagger.api.facts import Capabilities, Fault, Problem
 from pyflagger.core import reasons
-from pyflagger.core.case import KUBERNETES
 from pyflagger.core.verdict import BUILTIN
+from pyflagger.core.view import KUBERNETES
 
 UNSCALED = ("DaemonSet", "Service")
 

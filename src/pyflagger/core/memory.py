@@ -84,7 +84,7 @@ class Available:
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
+class Conflict:
     """How often in a row the same was written, when last, and who had undone it.
 
     `harmless`: whoever undoes it leads no visitor elsewhere. `most`: for how many seconds it is put off at most.
@@ -101,12 +101,12 @@ class Contest:
 class Memory:
     """All of it. A time is None until what it tells of has happened, a revision is empty until there is one.
 
-    `tick` is when the last judging round ended, where that is newer than `status.lastTickTime`. `contests` are the
+    `tick` is when the last judging round ended, where that is newer than `status.lastTickTime`. `conflicts` are the
     writes to routes and Services of lately, by what was written. `told` is what is not told again.
     """
 
     tick: Time | None = None
-    contests: Mapping[str, Contest] = field(default_factory=dict)
+    conflicts: Mapping[str, Conflict] = field(default_factory=dict)
     told: Mapping[Subject, Told] = field(default_factory=dict)
     waits: Mapping[str, Wait] = field(default_factory=dict)
     """By the code of the reason for the wait."""
@@ -156,10 +156,10 @@ class Memory:
         return replace(self, tick=AT_WRITE)
 
     def new_run(self, tick: Time, lasting: Container[str]) -> Memory:
-        """A run begins or ends: what was remembered of the one before means nothing, but for contests and what was told
-        of `lasting` subjects (codes)."""
+        """The memory when a run begins or ends: of the run before it keeps conflicts, and what was told of `lasting`
+        subjects (codes)."""
         kept = {subject: told for subject, told in self.told.items() if subject.code in lasting}
-        return Memory(tick=tick, contests=self.contests, told=kept)
+        return Memory(tick=tick, conflicts=self.conflicts, told=kept)
 
     def without(self, code: str, *but: str) -> Memory:
         """Forget what was told of a subject, `but` some of its items: when it comes back, it is told again."""

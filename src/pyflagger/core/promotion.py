@@ -11,7 +11,8 @@ from dataclasses import replace
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Route
 from pyflagger.core import reasons, rollback
-from pyflagger.core.case import Case, no_progress
+from pyflagger.core.actions import act, once, route_to, say
+from pyflagger.core.clocks import due, last_tick, ticked, until_settled
 from pyflagger.core.conditions import Cause, Rollback
 from pyflagger.core.decision import (
     Action,
@@ -23,163 +24,167 @@ from pyflagger.core.decision import (
     Promote,
     SetRoute,
 )
-from pyflagger.core.holding import hold_for_primary
 from pyflagger.core.memory import AT_WRITE
+from pyflagger.core.remember import clean_slate
 from pyflagger.core.revision import configs_changed, ours
+from pyflagger.core.view import View
+from pyflagger.core.waiting import hold_for_primary
+from pyflagger.core.writing import no_progress, take_revision, write
 
 
-def copy(case: Case, *before: Action) -> Decision:
+def copy(view: View, *before: Action) -> Decision:
     """Replace the primary's template by the one that was judged."""
-    reason = reasons.copying(case.canary)
-    return case.act(
+    reason = reasons.copying(view.canary)
+    return act(
         reason,
         *before,
-        case.say(reason, phase=Phase.PROMOTING),
-        Promote(case.target.revision),
-        case.write(Phase.PROMOTING, last_tick_time=None),
-        memory=case.clean_slate(),
+        say(view, reason, phase=Phase.PROMOTING),
+        Promote(view.target.revision),
+        write(view, Phase.PROMOTING, last_tick_time=None),
+        memory=clean_slate(view),
     )
 
 
-def already_copied(case: Case) -> Decision:
+def already_copied(view: View) -> Decision:
     """The copy was made, and the operator stopped before it could say so."""
-    written = case.write(Phase.PROMOTING, last_tick_time=None)
-    return case.act(reasons.copying(case.canary), written, memory=case.clean_slate())
+    written = write(view, Phase.PROMOTING, last_tick_time=None)
+    return act(reasons.copying(view.canary), written, memory=clean_slate(view))
 
 
 # Promoting and Finalising -------------------------------------------------------------------------------------------
 
 
-def rebase(case: Case) -> Decision | None:
+def rebase(view: View) -> Decision | None:
     """A foreign hash becomes ours once the primary is known to run the target's template."""
-    if ours(case.status.last_applied_spec) or not case.matches or configs_changed(case.status, case.target):
+    if ours(view.status.last_applied_spec) or not view.matches or configs_changed(view.status, view.target):
         return None
-    return case.act(reasons.REBASED, case.write(**case.take_revision()))
+    return act(reasons.REBASED, write(view, **take_revision(view)))
 
 
-def give_up(case: Case) -> Decision | None:
+def give_up(view: View) -> Decision | None:
     """Go on with a failed promotion that has begun: the canary keeps all traffic, if it can take it."""
-    if case.status.rollback is None:
+    if view.status.rollback is None:
         return None
-    reason = reasons.promotion_failed(case.canary, case.primary_readiness.text)
-    if case.canary_ready and case.route != ALL_CANARY:
-        return case.act(reason, SetRoute(ALL_CANARY, everyone=True))
-    return rollback.fail(case, reason, 100)
+    reason = reasons.promotion_failed(view.canary, view.primary_readiness.text)
+    if view.canary_ready and view.route != ALL_CANARY:
+        return act(reason, SetRoute(ALL_CANARY, everyone=True))
+    return rollback.fail(view, reason, 100)
 
 
-def primary_ready(case: Case) -> Decision | None:
+def primary_ready(view: View) -> Decision | None:
     """Wait for the primary; past its deadline the promotion has failed."""
-    readiness = case.primary_readiness
+    readiness = view.primary_readiness
     if readiness.ready:
         return None
     if readiness.retriable:
-        return hold_for_primary(case)
-    reason = reasons.promotion_failed(case.canary, readiness.text)
-    return case.act(
+        return hold_for_primary(view)
+    reason = reasons.promotion_failed(view.canary, readiness.text)
+    return act(
         reason,
-        *case.once(reasons.primary_not_ready(readiness.text), warn=True),
-        case.say(reason, warn=True),
+        *once(view, reasons.primary_not_ready(readiness.text), warn=True),
+        say(view, reason, warn=True),
         Alert("error", reasons.alert_promotion(readiness.text)),
-        *((SetRoute(ALL_CANARY, everyone=True),) if case.canary_ready else ()),
-        case.write(halted=reason, rollback=Rollback(Cause.PROMOTION, reason), canary_weight=100),
+        *((SetRoute(ALL_CANARY, everyone=True),) if view.canary_ready else ()),
+        write(view, halted=reason, rollback=Rollback(Cause.PROMOTION, reason), canary_weight=100),
     )
 
 
-def settled(case: Case) -> Decision | None:
+def settled(view: View) -> Decision | None:
     """Proxies learn where the primary's pods are: after a rollout that kept none of them, they know of no one."""
-    if not (case.drains and case.canary_carries_all):
+    if not (view.drains and view.canary_carries_all):
         return None
-    seen = case.memory.primary_seen
+    seen = view.memory.primary_seen
     if seen is None:
-        return case.act(reasons.SETTLING_PRIMARY, memory=replace(case.memory, primary_seen=AT_WRITE))
-    return case.until_settled(seen, reasons.SETTLING_PRIMARY)
+        return act(reasons.SETTLING_PRIMARY, memory=replace(view.memory, primary_seen=AT_WRITE))
+    return until_settled(view, seen, reasons.SETTLING_PRIMARY)
 
 
-def autoscaler(case: Case) -> Decision | None:
+def autoscaler(view: View) -> Decision | None:
     """The primary's autoscaler follows the target's with each promotion."""
-    made = case.situation.generated
+    made = view.situation.generated
     if made.primary_autoscaler == "ok":
         return None
-    reason = reasons.autoscaler_follows(case.canary, made.autoscaler_edit)
-    told = (case.say(reason),) if made.autoscaler_edit else ()
-    return case.act(reason if told else reasons.REPAIRING, Ensure(Part.PRIMARY_AUTOSCALER), *told)
+    reason = reasons.autoscaler_follows(view.canary, made.autoscaler_edit)
+    told = (say(view, reason),) if made.autoscaler_edit else ()
+    return act(reason if told else reasons.REPAIRING, Ensure(Part.PRIMARY_AUTOSCALER), *told)
 
 
-def go_home(case: Case) -> Decision | None:
+def go_home(view: View) -> Decision | None:
     """Move all traffic to the primary at once, unless it is to go back in steps.
 
     With a newer revision in the target the canary's pods are unvetted: no more steps with them.
     """
-    if _stepped(case):
+    if _stepped(view):
         return None
-    if case.skip:
-        return case.act(reasons.ROUTING_TO_PRIMARY, *case.route_to(ALL_PRIMARY)) if case.exposed else None
+    if view.skip:
+        return act(reasons.ROUTING_TO_PRIMARY, *route_to(view, ALL_PRIMARY)) if view.exposed else None
     reason = reasons.ROUTING_TO_PRIMARY
-    told = () if case.virtual else (case.say(reason),)
-    return case.act(
-        reason, *told, *case.route_to(ALL_PRIMARY), case.write(Phase.FINALISING, canary_weight=0, iterations=0)
+    told = () if view.virtual else (say(view, reason),)
+    return act(
+        reason, *told, *route_to(view, ALL_PRIMARY), write(view, Phase.FINALISING, canary_weight=0, iterations=0)
     )
 
 
-def _stepped(case: Case) -> bool:
+def _stepped(view: View) -> bool:
     """Whether traffic goes back in steps. Match rules (A/B) and a provider that splits nothing have none."""
-    if case.skip or case.virtual or case.strategy == "ab-testing" or _stale(case):
+    if view.skip or view.virtual or view.strategy == "ab-testing" or _stale(view):
         return False
-    return case.analysis.step_weight_promotion > 0 and max(case.route.canary, case.status.canary_weight) > 0
+    return view.analysis.step_weight_promotion > 0 and max(view.route.canary, view.status.canary_weight) > 0
 
 
-def _stale(case: Case) -> bool:
+def _stale(view: View) -> bool:
     """Whether the target is no longer what was copied."""
-    return case.target.revision != case.status.last_applied_spec or configs_changed(case.status, case.target)
+    return view.target.revision != view.status.last_applied_spec or configs_changed(view.status, view.target)
 
 
-def step_home(case: Case) -> Decision | None:
+def step_home(view: View) -> Decision | None:
     """Move traffic to the primary by a step each interval."""
-    if case.skip:
+    if view.skip:
         return None
-    if case.route.canary < case.status.canary_weight:
-        return _stepped_to(case, case.route.primary)
-    if case.last_tick is None:
-        return case.act(reasons.INTERVAL, memory=case.memory.round_ended())
-    if case.now < case.due:
-        return Decision(reasons=(reasons.INTERVAL,), wake=case.due)
-    return _stepped_to(case, min(100, case.route.primary + case.analysis.step_weight_promotion))
+    if view.route.canary < view.status.canary_weight:
+        return _stepped_to(view, view.route.primary)
+    if last_tick(view) is None:
+        return act(reasons.INTERVAL, memory=view.memory.round_ended())
+    if view.now < due(view):
+        return Decision(reasons=(reasons.INTERVAL,), wake=due(view))
+    return _stepped_to(view, min(100, view.route.primary + view.analysis.step_weight_promotion))
 
 
-def _stepped_to(case: Case, share: int) -> Decision:
+def _stepped_to(view: View, share: int) -> Decision:
     """The primary has, or gets, this share. A step that the routes show already is only written down."""
-    reason = reasons.primary_weight(case.canary, share)
+    reason = reasons.primary_weight(view.canary, share)
     progress = {"canary_weight": 0, "iterations": 0} if share == 100 else {"canary_weight": 100 - share}
-    return case.act(
+    return act(
         reason,
-        *case.route_to(Route(share, 100 - share)),
-        case.say(reason),
-        case.write(Phase.FINALISING if share == 100 else None, **case.tick(**progress)),
-        memory=case.memory.round_ended(),
+        *route_to(view, Route(share, 100 - share)),
+        say(view, reason),
+        write(view, Phase.FINALISING if share == 100 else None, **ticked(view, **progress)),
+        memory=view.memory.round_ended(),
     )
 
 
-def leave(case: Case) -> Decision | None:
+def leave(view: View) -> Decision | None:
     """All traffic to the primary. The canary's pods are removed after the end of the release (`start.scale_down`)."""
-    return case.act(reasons.ROUTING_TO_PRIMARY, *case.route_to(ALL_PRIMARY)) if case.exposed else None
+    return act(reasons.ROUTING_TO_PRIMARY, *route_to(view, ALL_PRIMARY)) if view.exposed else None
 
 
-def finish(case: Case) -> Decision:
+def finish(view: View) -> Decision:
     """The end of a release. What was copied is what is promoted, whatever the target says by now."""
-    told, ask = rollback.post_rollout(case, Phase.SUCCEEDED)
+    told, ask = rollback.post_rollout(view, Phase.SUCCEEDED)
     if ask is not None:
         return ask
-    reason = reasons.completed(case.canary, case.skip)
-    return case.act(
+    reason = reasons.completed(view.canary, view.skip)
+    return act(
         reason,
         *told,
-        case.say(reason, phase=Phase.SUCCEEDED),
-        Alert("info", reasons.ALERT_SKIPPED if case.skip else reasons.ALERT_COMPLETED),
-        Count("success", "skipped" if case.skip else "completed"),
-        case.write(
+        say(view, reason, phase=Phase.SUCCEEDED),
+        Alert("info", reasons.ALERT_SKIPPED if view.skip else reasons.ALERT_COMPLETED),
+        Count("success", "skipped" if view.skip else "completed"),
+        write(
+            view,
             Phase.SUCCEEDED,
             **no_progress(),
-            last_promoted_spec=case.status.last_applied_spec,
+            last_promoted_spec=view.status.last_applied_spec,
         ),
-        memory=case.clean_slate(AT_WRITE),
+        memory=clean_slate(view, AT_WRITE),
     )

@@ -265,7 +265,7 @@ def awaited(problem: Problem) -> Reason:
 WRITERS = "Find out who that is, and let it leave the object alone; it is mended meanwhile, ever more seldom."
 
 
-def contested(by: Managed, harmless: bool) -> Problem:
+def conflicting(by: Managed, harmless: bool) -> Problem:
     """What we write is undone each time; `harmless` if that is labels and annotations of Services."""
     if not by.named:
         what = "labels or annotations of Services" if harmless else "routes"

@@ -10,21 +10,21 @@ from functools import reduce
 
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import reasons
-from pyflagger.core.case import Case
 from pyflagger.core.decision import Action, Alert, Count, Decision, Ensure, Say, SetRoute, WriteStatus
-from pyflagger.core.memory import AT_WRITE, Memory, stamped
+from pyflagger.core.memory import AT_WRITE, DUE, Memory, Time, stamped
+from pyflagger.core.view import View
 
 
-def noted(case: Case, decision: Decision) -> Decision:
+def noted(view: View, decision: Decision) -> Decision:
     """The decision with its next memory, which is None when nothing changes. Needs change nothing."""
     if decision.needs:
         return decision
-    already = case.memory.already
-    memory = _forgotten(case, reduce(_taught, decision.actions, decision.memory or case.memory))
+    already = view.memory.already
+    memory = _forgotten(view, reduce(_taught, decision.actions, decision.memory or view.memory))
     if already:
         actions = tuple(action for action in decision.actions if action not in already)
         decision, memory = replace(decision, actions=actions), replace(memory, already=())
-    return replace(decision, memory=None if memory == case.memory else memory)
+    return replace(decision, memory=None if memory == view.memory else memory)
 
 
 def carried_out(before: Memory, decision: Decision, done: int, now: float) -> Memory:
@@ -37,7 +37,7 @@ def carried_out(before: Memory, decision: Decision, done: int, now: float) -> Me
     after, did, left = decision.memory or before, decision.actions[:done], decision.actions[done:]
     if not all(isinstance(action, WriteStatus) for action in left):
         written = not any(isinstance(action, SetRoute | Ensure) for action in left)
-        kept = replace(before, contests=after.contests) if written else before
+        kept = replace(before, conflicts=after.conflicts) if written else before
         after = reduce(_taught, did, kept)
     if left:
         already = (*before.already, *(action for action in did if isinstance(action, Say | Alert | Count)))
@@ -56,12 +56,17 @@ def _taught(memory: Memory, action: Action) -> Memory:
     return memory
 
 
-def _forgotten(case: Case, memory: Memory) -> Memory:
+def _forgotten(view: View, memory: Memory) -> Memory:
     """Without what does not hold any more, so that it is told again, or timed anew, when it comes back."""
-    if not case.canary.spec.suspend:
+    if not view.canary.spec.suspend:
         memory = memory.without(reasons.SUSPENDED.code)
-    if not case.situation.left:
+    if not view.situation.left:
         memory = memory.without(reasons.LEFT_BEHIND)
-    if memory.canary_seen is not None and not case.target.readiness.undated:
+    if memory.canary_seen is not None and not view.target.readiness.undated:
         memory = replace(memory, canary_seen=None)
     return memory
+
+
+def clean_slate(view: View, tick: Time = DUE) -> Memory:
+    """A memory without everything that belongs to a run."""
+    return view.memory.new_run(tick, reasons.LASTING)

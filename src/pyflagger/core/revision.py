@@ -9,7 +9,7 @@ themselves:
 * otherwise idle: the target is new;
 * in a run: it goes on with the target as it is, and its weight is held for another full interval.
 
-Configs are compared in every case, as their checksums are the reference's. Called by the phases of `core`.
+Configs are compared in every view, as their checksums are the reference's. Called by the phases of `core`.
 """
 
 from __future__ import annotations

@@ -9,173 +9,178 @@ from __future__ import annotations
 from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY
 from pyflagger.core import absent, reasons
-from pyflagger.core.case import Case, no_progress
+from pyflagger.core.actions import act, hold, once, route_to, say, sleep
+from pyflagger.core.clocks import ticked
 from pyflagger.core.conditions import Cause, Rollback
 from pyflagger.core.decision import Action, Alert, Count, Decision, Reason, SetRoute, WriteStatus
 from pyflagger.core.evidence import call
 from pyflagger.core.memory import AT_WRITE
+from pyflagger.core.remember import clean_slate
+from pyflagger.core.view import View
+from pyflagger.core.writing import no_progress, take_revision, write
 
 
-def by_checks(case: Case) -> Decision:
+def by_checks(view: View) -> Decision:
     """Too many checks failed."""
-    failed = case.status.failed_checks
-    reason = reasons.threshold_reached(case.canary, failed)
+    failed = view.status.failed_checks
+    reason = reasons.threshold_reached(view.canary, failed)
     alert = Alert("error", reasons.alert_threshold(failed))
-    return _begin(case, Cause.CHECKS, (), reason, alert, None)
+    return _begin(view, Cause.CHECKS, (), reason, alert, None)
 
 
-def by_hook(case: Case, hook: str, *before: Action) -> Decision:
+def by_hook(view: View, hook: str, *before: Action) -> Decision:
     """A rollback hook asked for it."""
-    passed = case.say(reasons.hook_passed("Rollback", hook), warn=True)
-    reason = reasons.manual_rollback(case.canary)
-    return _begin(case, Cause.HOOK, (*before, passed), reason, Alert("warn", reasons.ALERT_MANUAL), reason)
+    passed = say(view, reasons.hook_passed("Rollback", hook), warn=True)
+    reason = reasons.manual_rollback(view.canary)
+    return _begin(view, Cause.HOOK, (*before, passed), reason, Alert("warn", reasons.ALERT_MANUAL), reason)
 
 
-def before_start(case: Case, hook: str) -> Decision:
+def before_start(view: View, hook: str) -> Decision:
     """A rollback hook asked for it while the run still waited for approval: its revision is refused without a run."""
-    passed, reason = reasons.hook_passed("Rollback", hook), reasons.manual_rollback(case.canary)
-    return case.act(
+    passed, reason = reasons.hook_passed("Rollback", hook), reasons.manual_rollback(view.canary)
+    return act(
         reason,
-        case.say(passed, warn=True, checksum=case.pending),
-        case.say(reason, warn=True, checksum=case.pending),
+        say(view, passed, warn=True, checksum=view.pending),
+        say(view, reason, warn=True, checksum=view.pending),
         Alert("warn", reasons.ALERT_MANUAL),
-        case.write(halted=reason, rollback=Rollback(Cause.HOOK, reason), **case.take_revision()),
+        write(view, halted=reason, rollback=Rollback(Cause.HOOK, reason), **take_revision(view)),
     )
 
 
-def by_deadline(case: Case) -> Decision:
+def by_deadline(view: View) -> Decision:
     """The canary's pods ran out of time."""
-    text = case.target.readiness.text
-    said = case.once(reasons.canary_not_ready(text), warn=True)
-    trouble = case.memory.troubles.get("canary", "")
-    reason = reasons.deadline(case.canary, f"{text}: {trouble}" if trouble else text)
-    return _begin(case, Cause.DEADLINE, said, reason, Alert("error", reasons.alert_deadline(text)), reason)
+    text = view.target.readiness.text
+    said = once(view, reasons.canary_not_ready(text), warn=True)
+    trouble = view.memory.troubles.get("canary", "")
+    reason = reasons.deadline(view.canary, f"{text}: {trouble}" if trouble else text)
+    return _begin(view, Cause.DEADLINE, said, reason, Alert("error", reasons.alert_deadline(text)), reason)
 
 
-def by_route(case: Case, text: str) -> Decision:
+def by_route(view: View, text: str) -> Decision:
     """The data plane never took the route."""
-    reason = reasons.deadline(case.canary, text, reasons.ROUTE_TODO)
-    return _begin(case, Cause.DEADLINE, (), reason, Alert("error", reasons.alert_deadline(text)), reason)
+    reason = reasons.deadline(view.canary, text, reasons.ROUTE_TODO)
+    return _begin(view, Cause.DEADLINE, (), reason, Alert("error", reasons.alert_deadline(text)), reason)
 
 
 def _begin(
-    case: Case, cause: Cause, said: tuple[Action, ...], reason: Reason, alert: Alert, halted: Reason | None
+    view: View, cause: Cause, said: tuple[Action, ...], reason: Reason, alert: Alert, halted: Reason | None
 ) -> Decision:
     """`halted` is None where what stopped the run is told already: by the check that failed last."""
-    return case.act(
-        reason, *said, case.say(reason, warn=True), alert, case.write(halted=halted, rollback=Rollback(cause, reason))
+    return act(
+        reason, *said, say(view, reason, warn=True), alert, write(view, halted=halted, rollback=Rollback(cause, reason))
     )
 
 
-def carry_on(case: Case) -> Decision | None:
+def carry_on(view: View) -> Decision | None:
     """Go on with a rollback that has begun, wherever it was left."""
-    return None if case.status.rollback is None else _home(case)
+    return None if view.status.rollback is None else _home(view)
 
 
-def refused(case: Case) -> Decision | None:
+def refused(view: View) -> Decision | None:
     """A revision whose pods lack a port that visitors need gets no traffic, and none is copied to the primary.
 
     Asked again at every look, so that it ends the run whether or not a status field could be written.
     """
-    problem = case.target.unserved
+    problem = view.target.unserved
     if problem is None:
         return None
-    reason = reasons.unserved(case.canary, problem)
-    said = case.once(reason, warn=True)
+    reason = reasons.unserved(view.canary, problem)
+    said = once(view, reason, warn=True)
     if not said:
-        return _home(case, reason)
-    written = case.write(halted=reason)
-    news = (written,) if written.status != case.status else ()
-    return case.act(reason, *said, Alert("error", reason.text), *news)
+        return _home(view, reason)
+    written = write(view, halted=reason)
+    news = (written,) if written.status != view.status else ()
+    return act(reason, *said, Alert("error", reason.text), *news)
 
 
-def _home(case: Case, halted: Reason | None = None) -> Decision:
+def _home(view: View, halted: Reason | None = None) -> Decision:
     """All traffic to the primary, the target to zero, and the end; `halted` says what for, unless that is written."""
-    if case.exposed and not case.primary_readiness.ready:
-        return _no_way_back(case, halted)
-    reason = reasons.failed(case.canary)
-    actions = (*case.route_to(ALL_PRIMARY), *case.once(reason, warn=True, phase=Phase.FAILED))
+    if view.exposed and not view.primary_readiness.ready:
+        return _no_way_back(view, halted)
+    reason = reasons.failed(view.canary)
+    actions = (*route_to(view, ALL_PRIMARY), *once(view, reason, warn=True, phase=Phase.FAILED))
     if actions:
-        return case.act(reason, *actions)
-    return case.sleep(reason, led=case.leads) or fail(case, reason, 0, halted)
+        return act(reason, *actions)
+    return sleep(view, reason, led=view.leads) or fail(view, reason, 0, halted)
 
 
-def _no_way_back(case: Case, halted: Reason | None = None) -> Decision:
-    readiness = case.primary_readiness
+def _no_way_back(view: View, halted: Reason | None = None) -> Decision:
+    readiness = view.primary_readiness
     if readiness.retriable:
-        return case.hold(reasons.rollback_holds(readiness.text), wake=readiness.look_again)
-    reason = reasons.failed_but_serving(case.canary, case.route.canary)
-    said = case.once(reason, warn=True, phase=Phase.FAILED)
-    return case.act(reason, *said) if said else fail(case, reason, case.route.canary, halted)
+        return hold(view, reasons.rollback_holds(readiness.text), wake=readiness.look_again)
+    reason = reasons.failed_but_serving(view.canary, view.route.canary)
+    said = once(view, reason, warn=True, phase=Phase.FAILED)
+    return act(reason, *said) if said else fail(view, reason, view.route.canary, halted)
 
 
-def rescue(case: Case) -> Decision | None:
+def rescue(view: View) -> Decision | None:
     """A canary that is owed everybody serves as soon as it can, for as long as the primary cannot."""
-    if not case.rescued or case.route == ALL_CANARY or case.primary_readiness.ready or not case.canary_ready:
+    if not view.rescued or view.route == ALL_CANARY or view.primary_readiness.ready or not view.canary_ready:
         return None
-    return case.act(reasons.SERVING, SetRoute(ALL_CANARY, everyone=True), memory=case.memory.round_ended())
+    return act(reasons.SERVING, SetRoute(ALL_CANARY, everyone=True), memory=view.memory.round_ended())
 
 
-def cover(case: Case) -> Decision | None:
+def cover(view: View) -> Decision | None:
     """Without a primary nobody is served: the canary gets all traffic as soon as it is ready, and is judged with it."""
-    if not case.primary_gone:
+    if not view.primary_gone:
         return None
-    if case.rescued:
-        return rescue(case)
-    message = absent.CONDITION_COVERING_BROKEN if _broken(case) else absent.CONDITION_COVERING
-    return _owed(case, case.write(Phase.PROGRESSING, message=message, **case.tick(canary_weight=100)))
+    if view.rescued:
+        return rescue(view)
+    message = absent.CONDITION_COVERING_BROKEN if _broken(view) else absent.CONDITION_COVERING
+    return _owed(view, write(view, Phase.PROGRESSING, message=message, **ticked(view, canary_weight=100)))
 
 
-def cover_copied(case: Case) -> Decision | None:
+def cover_copied(view: View) -> Decision | None:
     """The same once the copy was made: the promotion goes on."""
-    if not case.primary_gone:
+    if not view.primary_gone:
         return None
-    return rescue(case) if case.rescued else owe_all(case)
+    return rescue(view) if view.rescued else owe_all(view)
 
 
-def owe_all(case: Case) -> Decision:
+def owe_all(view: View) -> Decision:
     """Write down that the canary is owed all traffic, as the primary serves nobody."""
-    return _owed(case, case.write(**case.tick(canary_weight=100)))
+    return _owed(view, write(view, **ticked(view, canary_weight=100)))
 
 
-def _owed(case: Case, written: WriteStatus) -> Decision:
-    readiness = case.primary_readiness
-    reason = absent.covering(case.canary, readiness.text, _broken(case))
+def _owed(view: View, written: WriteStatus) -> Decision:
+    readiness = view.primary_readiness
+    reason = absent.covering(view.canary, readiness.text, _broken(view))
     alert = Alert("error", absent.alert_covering(readiness.text))
-    return case.act(reason, *case.once(reason, warn=True), alert, written, memory=case.memory.round_ended())
+    return act(reason, *once(view, reason, warn=True), alert, written, memory=view.memory.round_ended())
 
 
-def _broken(case: Case) -> bool:
+def _broken(view: View) -> bool:
     """Whether the primary is there and its pods do not work."""
-    return case.primary is not None and not case.primary.at_zero
+    return view.primary is not None and not view.primary.at_zero
 
 
-def fail(case: Case, reason: Reason, weight: int, halted: Reason | None = None) -> Decision:
+def fail(view: View, reason: Reason, weight: int, halted: Reason | None = None) -> Decision:
     """The end of a failed run: post-rollout hooks, then the last write."""
-    told, ask = post_rollout(case, Phase.FAILED)
+    told, ask = post_rollout(view, Phase.FAILED)
     if ask is not None:
         return ask
     message = reasons.CONDITION_SERVING if weight else ""
-    return case.act(
+    return act(
         reason,
         *told,
         Count("failure", "completed"),
-        case.write(
+        write(
+            view,
             Phase.FAILED,
             message=message,
             halted=halted,
             **no_progress(weight),
         ),
-        memory=case.clean_slate(AT_WRITE),
+        memory=clean_slate(view, AT_WRITE),
     )
 
 
-def post_rollout(case: Case, phase: Phase) -> tuple[tuple[Action, ...], Decision | None]:
+def post_rollout(view: View, phase: Phase) -> tuple[tuple[Action, ...], Decision | None]:
     """The events of the post-rollout hooks, or the decision to ask them. They are asked before the run's last write, so
     that a crash repeats rather than forgets them; what they answer changes nothing."""
-    hooks = call(case, HookType.POST_ROLLOUT, phase)
-    told: tuple[Action, ...] = hooks.passed(case, "Post-rollout", phase=phase)
+    hooks = call(view, HookType.POST_ROLLOUT, phase)
+    told: tuple[Action, ...] = hooks.passed(view, "Post-rollout", phase=phase)
     if hooks.stopped is not None:
         hook, error = hooks.stopped
-        told += (case.say(reasons.post_rollout_failed(hook.name, error), warn=True, phase=phase),)
+        told += (say(view, reasons.post_rollout_failed(hook.name, error), warn=True, phase=phase),)
     return told, hooks.ask

@@ -9,19 +9,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pyflagger.core import reasons
-from pyflagger.core.case import Case
+from pyflagger.core.actions import announce, once
 from pyflagger.core.decision import Action, Decision, Ensure, Part, SetRoute
+from pyflagger.core.view import View
 
 TAKEN = "taken-over"
 PARTS = (Part.APEX_SERVICE, Part.ROUTING)
 
 
-def told(case: Case, decision: Decision) -> Decision:
+def told(view: View, decision: Decision) -> Decision:
     """The decision; if it is the first to write to objects of the user's, one event that names them comes first."""
-    taken = case.situation.generated.taken
+    taken = view.situation.generated.taken
     if not taken or not any(map(_writes, decision.actions)):
         return decision
-    first = case.announce(reasons.taking_over(case.canary, taken), TAKEN, *taken, warn=False)
+    first = announce(view, reasons.taking_over(view.canary, taken), TAKEN, *taken, warn=False)
     return replace(decision, actions=(*first, *decision.actions)) if first else decision
 
 
@@ -29,8 +30,8 @@ def _writes(action: Action) -> bool:
     return isinstance(action, SetRoute) or (isinstance(action, Ensure) and action.part in PARTS)
 
 
-def handed(case: Case) -> Iterator[Action]:
+def handed(view: View) -> Iterator[Action]:
     """One event that names what is given back, and what is left to the user."""
-    found = case.situation.handed
+    found = view.situation.handed
     if found.back or found.left:
-        yield from case.once(reasons.handed(case.canary, found.back, found.left))
+        yield from once(view, reasons.handed(view.canary, found.back, found.left))

@@ -31,15 +31,15 @@ from pyflagger.core import (
     analysis,
     bootstrap,
     finalizer,
-    guards,
     handover,
+    preconditions,
     promotion,
     rollback,
     start,
     strategy,
 )
-from pyflagger.core.case import Case
 from pyflagger.core.decision import Decision
+from pyflagger.core.view import View
 
 Answer = TypeVar("Answer", covariant=True)
 
@@ -52,57 +52,57 @@ class Row(Generic[Answer]):
     """
 
     event: str
-    step: Callable[[Case], Answer]
+    step: Callable[[View], Answer]
     to: Mapping[Phase, str] = field(default_factory=dict)
 
 
-Guard: TypeAlias = Row[Decision | None]
+Question: TypeAlias = Row[Decision | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Rows in order, and a last one that always answers."""
 
-    rows: tuple[Guard, ...]
+    rows: tuple[Question, ...]
     last: Row[Decision]
 
-    def decide(self, case: Case) -> Decision:
+    def decide(self, view: View) -> Decision:
         """The first answer."""
         for row in self.rows:
-            decision = row.step(case)
+            decision = row.step(view)
             if decision is not None:
                 return decision
-        return self.last.step(case)
+        return self.last.step(view)
 
 
-GONE = Row("the Canary is being deleted and others hold it", guards.gone)
-UNREADABLE = Row("the status has values that cannot be read", guards.unreadable)
-FINALIZER = Row("the finalizer is not as the spec asks", guards.finalizer)
+GONE = Row("the Canary is being deleted and others hold it", preconditions.gone)
+UNREADABLE = Row("the status has values that cannot be read", preconditions.unreadable)
+FINALIZER = Row("the finalizer is not as the spec asks", preconditions.finalizer)
 
-GUARDS: tuple[Guard, ...] = (
+PRECONDITIONS: tuple[Question, ...] = (
     GONE,
     UNREADABLE,
     FINALIZER,
-    Row("the Canary is suspended", guards.suspended),
-    Row("a problem blocks the canary", guards.blocked),
-    Row("objects belong to an earlier Canary", guards.bind),
-    Row("something of the primary's is missing", guards.degraded),
-    Row("generated objects have drifted", guards.repair),
-    Row("the target's autoscaler has new bounds", guards.bounds),
-    Row("objects are left from an earlier spec", guards.left_behind),
-    Row("the primary's selector has fewer labels", guards.narrow),
+    Row("the Canary is suspended", preconditions.suspended),
+    Row("a problem blocks the canary", preconditions.blocked),
+    Row("objects belong to an earlier Canary", preconditions.bind),
+    Row("something of the primary's is missing", preconditions.degraded),
+    Row("generated objects have drifted", preconditions.repair),
+    Row("the target's autoscaler has new bounds", preconditions.bounds),
+    Row("objects are left from an earlier spec", preconditions.left_behind),
+    Row("the primary's selector has fewer labels", preconditions.narrow),
 )
 
 # Initialization -----------------------------------------------------------------------------------------------------
 
 NEW = Rows(
-    (GONE, UNREADABLE, FINALIZER, Row("the manifest is invalid", guards.unusable)),
+    (GONE, UNREADABLE, FINALIZER, Row("the manifest is invalid", preconditions.unusable)),
     Row("a Canary was created", bootstrap.begin, {Phase.INITIALIZING: "created"}),
 )
 AGAIN = Rows((GONE,), Row("a Canary was restored", bootstrap.again, {Phase.INITIALIZING: "restored"}))
 INITIALIZING = Rows(
     (
-        *GUARDS,
+        *PRECONDITIONS,
         Row("Services are missing", bootstrap.services),
         Row("metric providers have not been probed", bootstrap.probe),
         Row("routes have to exist first", bootstrap.early_routing),
@@ -117,15 +117,15 @@ INITIALIZING = Rows(
 
 # Between releases ---------------------------------------------------------------------------------------------------
 
-OWED: Guard = Row("the canary is owed all traffic", rollback.rescue)
-SCALING_DOWN: Guard = Row("a release has ended", start.scale_down)
-UNJUDGED: Guard = Row("nothing could judge a release", start.unjudged)
-UNSERVED: Guard = Row("the new revision lacks a port", start.unserved, {Phase.PROGRESSING: "port missing"})
-PRIMARY_FIRST: Guard = Row("the primary is not ready", start.primary_first)
+OWED: Question = Row("the canary is owed all traffic", rollback.rescue)
+SCALING_DOWN: Question = Row("a release has ended", start.scale_down)
+UNJUDGED: Question = Row("nothing could judge a release", start.unjudged)
+UNSERVED: Question = Row("the new revision lacks a port", start.unserved, {Phase.PROGRESSING: "port missing"})
+PRIMARY_FIRST: Question = Row("the primary is not ready", start.primary_first)
 
 IDLE = Rows(
     (
-        *GUARDS,
+        *PRECONDITIONS,
         OWED,
         SCALING_DOWN,
         Row("hashes are of another version", start.rebase),
@@ -139,7 +139,7 @@ IDLE = Rows(
 )
 WAITING = Rows(
     (
-        *GUARDS,
+        *PRECONDITIONS,
         Row("a rollback is under way", rollback.carry_on, {Phase.FAILED: "rolled back"}),
         OWED,
         SCALING_DOWN,
@@ -161,7 +161,7 @@ WAITING = Rows(
 
 JUDGING = Rows(
     (
-        *GUARDS,
+        *PRECONDITIONS,
         Row("the primary is gone", rollback.cover, {Phase.PROGRESSING: "primary gone"}),
         Row("a rollback is under way", rollback.carry_on, {Phase.FAILED: "rolled back"}),
         Row(
@@ -198,15 +198,15 @@ JUDGING = Rows(
 
 # Promotion ----------------------------------------------------------------------------------------------------------
 
-GIVEN_UP: Guard = Row("the promotion failed", promotion.give_up, {Phase.FAILED: "primary past its deadline"})
-REBASED: Guard = Row("the hash is of another version", promotion.rebase)
-PRIMARY_READY: Guard = Row("the primary is not ready", promotion.primary_ready)
-LEFT: Guard = Row("traffic goes to the canary", promotion.leave)
+GIVEN_UP: Question = Row("the promotion failed", promotion.give_up, {Phase.FAILED: "primary past its deadline"})
+REBASED: Question = Row("the hash is of another version", promotion.rebase)
+PRIMARY_READY: Question = Row("the primary is not ready", promotion.primary_ready)
+LEFT: Question = Row("traffic goes to the canary", promotion.leave)
 PROMOTED: Row[Decision] = Row("all traffic is on the primary", promotion.finish, {Phase.SUCCEEDED: "promoted"})
 
 PROMOTING = Rows(
     (
-        *GUARDS,
+        *PRECONDITIONS,
         GIVEN_UP,
         REBASED,
         OWED,
@@ -219,7 +219,7 @@ PROMOTING = Rows(
     ),
     PROMOTED,
 )
-FINALISING = Rows((*GUARDS, GIVEN_UP, REBASED, PRIMARY_READY, LEFT), PROMOTED)
+FINALISING = Rows((*PRECONDITIONS, GIVEN_UP, REBASED, PRIMARY_READY, LEFT), PROMOTED)
 
 RELEASE: Mapping[Phase, Rows] = {
     Phase.NEW: NEW,

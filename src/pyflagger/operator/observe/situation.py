@@ -17,7 +17,7 @@ from pyflagger.api.meta import Meta
 from pyflagger.api.parse import Invalid, parse_metric_template
 from pyflagger.api.selectors import Selector
 from pyflagger.clock import Clock
-from pyflagger.core.guards import RESTING
+from pyflagger.core.preconditions import RESTING
 from pyflagger.core.situation import Primary, Situation, Target
 from pyflagger.kube.cache import Change
 from pyflagger.kube.configs import Configs

@@ -1,0 +1,140 @@
+"""Waiting for pods or for a route, in the same words wherever it happens.
+
+The first thing known is said at once, and what changes after that once an interval: a rollout of fifty pods is not
+fifty events. A deadline that has passed is said at once, too. What still waits after ten seconds gets a condition,
+and then the pods are asked what keeps them: an undisturbed release asks nothing and writes nothing here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pyflagger.api.facts import Readiness
+from pyflagger.core import reasons, rollback
+from pyflagger.core.actions import act, say
+from pyflagger.core.conditions import WAITING, camel, stand
+from pyflagger.core.decision import Action, Alert, Decision, Reason, WriteStatus
+from pyflagger.core.memory import Memory, Role, Time, Wait
+from pyflagger.core.situation import FindTrouble, Trouble
+from pyflagger.core.view import View
+
+STANDS_SECONDS = 10.0
+"""After how long a wait is worth a condition, and a look at the pods."""
+
+ROUTE = "route-not-ready"
+WAITS = ("primary-not-ready", "canary-not-ready", ROUTE)
+
+
+def hold_for_primary(view: View) -> Decision:
+    """Wait for the primary. One that is past its deadline is worth an alert; it consumes and reroutes nothing."""
+    readiness = view.primary_readiness
+    alert = () if readiness.retriable else (Alert("error", reasons.alert_primary(readiness.text)),)
+    return _hold(view, reasons.primary_not_ready(readiness.text), readiness, alert, "primary")
+
+
+def overdue(view: View) -> bool:
+    """Whether the primary has been waited for longer than its deadline, whatever its own status knows of time."""
+    since = _since(view, WAITS[0])
+    return since is not None and view.now >= since + view.canary.spec.progress_deadline_seconds
+
+
+def hold_for_canary(view: View) -> Decision:
+    """Wait for the canary."""
+    readiness = view.target.readiness
+    return _hold(view, reasons.canary_not_ready(readiness.text), readiness, (), "canary")
+
+
+def hold_for_route(view: View) -> Decision:
+    """Wait for the data plane to take the route; what it never takes is not released."""
+    text, since = view.situation.route_waiting, _since(view, ROUTE)
+    expires = (view.now if since is None else since) + view.canary.spec.progress_deadline_seconds
+    if view.now >= expires:
+        return rollback.by_route(view, text)
+    return _hold(view, reasons.route_not_ready(text), Readiness(False, text, look_again=expires), (), None)
+
+
+def ended(view: View, decision: Decision) -> Decision:
+    """The decision, with a note that a wait is over; its condition goes.
+
+    A decision that acts takes the condition along with its own write.
+    """
+    if decision.needs or any(reason.code in WAITS for reason in decision.reasons):
+        return decision
+    memory = decision.memory or view.memory
+    waits = {code: replace(wait, since=None) for code, wait in memory.waits.items()}
+    decision = replace(decision, memory=replace(memory, waits=waits)) if waits else decision
+    status = stand(view.status, WAITING, (), view.now)
+    if not decision.actions and status != view.status:
+        return replace(decision, actions=(WriteStatus(status),))
+    return decision
+
+
+def _hold(view: View, reason: Reason, readiness: Readiness, alert: tuple[Action, ...], role: Role | None) -> Decision:
+    if readiness.settling:
+        return Decision(reasons=(reason,), wake=readiness.look_again)
+    now, wait = Time(view.now), _wait(view, reason.code)
+    if wait is None:
+        phase, revision = _about(view)
+        return _say(view, reason, Wait(phase, revision, now, now, reason.text), readiness, alert)
+    if wait.since is None:
+        return act(reason, memory=_waiting(view, reason, replace(wait, since=now)))
+    again = wait.told_at + view.situation.interval
+    changed = reason.text != wait.text
+    if changed and (view.now >= again or not readiness.retriable):
+        return _say(view, reason, replace(wait, told_at=now, text=reason.text), readiness, alert)
+    stands = again if _stands(view, reason) else wait.since + STANDS_SECONDS
+    if view.now >= stands:
+        return _note(view, reason, replace(wait, told_at=now), readiness, role)
+    moments = (stands, again if changed else stands, readiness.look_again or stands)
+    known = view.memory.troubles.get(role, "") if role else ""
+    return Decision(reasons=(_with(reason, known),), wake=min(moments))
+
+
+def _say(view: View, reason: Reason, wait: Wait, readiness: Readiness, alert: tuple[Action, ...]) -> Decision:
+    memory = _waiting(view, reason, wait)
+    actions = (say(view, reason, warn=True), *alert)
+    return Decision(actions=actions, reasons=(reason,), wake=readiness.look_again, memory=memory)
+
+
+def _note(view: View, reason: Reason, wait: Wait, readiness: Readiness, role: Role | None) -> Decision:
+    """Ask the pods, and say in a condition what is waited for; what they say is an event once."""
+    found = view.situation.evidence.get(FindTrouble(role)) if role else Trouble()
+    if role and found is None:
+        return Decision(needs=(FindTrouble(role),), reasons=(reason,))
+    trouble = found.text if isinstance(found, Trouble) else ""
+    whole, memory = _with(reason, trouble), _waiting(view, reason, wait)
+    actions: tuple[Action, ...] = ()
+    if role and trouble != memory.troubles.get(role, ""):
+        memory = replace(memory, troubles={**memory.troubles, role: trouble})
+        actions += (say(view, whole, warn=True),) if trouble else ()
+    status = stand(view.status, WAITING, (whole,), view.now)
+    actions += (WriteStatus(status),) if status != view.status else ()
+    return Decision(actions=actions, reasons=(whole,), wake=readiness.look_again, memory=memory)
+
+
+def _with(reason: Reason, trouble: str) -> Reason:
+    return replace(reason, text=f"{reason.text}: {trouble}") if trouble else reason
+
+
+def _stands(view: View, reason: Reason) -> bool:
+    """Whether the condition tells of this wait already."""
+    return any(each.type == WAITING and each.reason == camel(reason.code) for each in view.status.conditions)
+
+
+def _about(view: View) -> tuple[str, str]:
+    return view.status.phase.value, view.running
+
+
+def _wait(view: View, code: str) -> Wait | None:
+    """This wait, as far as it is of the present phase and revision."""
+    wait = view.memory.waits.get(code)
+    return wait if wait and (wait.phase, wait.revision) == _about(view) else None
+
+
+def _since(view: View, code: str) -> Time | None:
+    wait = _wait(view, code)
+    return wait.since if wait else None
+
+
+def _waiting(view: View, reason: Reason, wait: Wait) -> Memory:
+    return replace(view.memory, waits={**view.memory.waits, reason.code: wait})

@@ -1,0 +1,78 @@
+"""The status to write: progress, the phase, and the conditions that follow from both.
+
+The one place where a status enters a phase; `transitions` says which step may write which. Called by the phases of
+`core`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pyflagger.api import cookies
+from pyflagger.api.canary import Phase
+from pyflagger.core import reasons
+from pyflagger.core.actions import awake
+from pyflagger.core.conditions import (
+    HALTED,
+    SCALING_DOWN,
+    WAITING,
+    Rollback,
+    Waits,
+    enter,
+    explain,
+    roll_back,
+    stand,
+)
+from pyflagger.core.decision import Reason, WriteStatus
+from pyflagger.core.view import View
+
+
+def write(
+    view: View,
+    to: Phase | None = None,
+    *,
+    message: str = "",
+    halted: Reason | None = None,
+    rollback: Rollback | Literal["over", "as it is"] = "as it is",
+    waits: Waits | None = None,
+    **changes: Any,
+) -> WriteStatus:
+    """The status with some changes, in phase `to` if that is given. Cookies follow the weight.
+
+    `halted` says what stops the run. Without it nothing does any more, unless the run is failing: then what stopped
+    it stands. `rollback` begins one, or ends the one that is under way. `waits` is the gate that the release waits
+    for; analysis that goes on waits for none. Whatever is written here goes on, so it waits for nothing else.
+    From success until the target is scaled to zero, or until the next run, the condition `ScalingDown` stands.
+    """
+    changes["unread"] = ()
+    if "canary_weight" in changes:
+        changes |= cookies.changes(view.canary, changes["canary_weight"])
+    status = view.status.but(**changes)
+    if to is not None:
+        status = enter(view.status, to, now=view.now, kind=view.kind, message=message, **changes)
+    if rollback != "as it is":
+        status = roll_back(status, None if rollback == "over" else rollback, view.now)
+    failing = to is Phase.FAILED or status.rollback is not None
+    if halted is not None or not failing:
+        status = stand(status, HALTED, (halted,) if halted else (), view.now)
+    if to is Phase.SUCCEEDED and awake(view):
+        status = stand(status, SCALING_DOWN, (reasons.SCALING_DOWN,), view.now)
+    elif to not in (None, Phase.WAITING):
+        status = stand(status, SCALING_DOWN, (), view.now)
+    if waits or status.phase is Phase.PROGRESSING:
+        status = explain(status, waits, view.now)
+    return WriteStatus(stand(status, WAITING, (), view.now))
+
+
+def take_revision(view: View) -> dict[str, Any]:
+    """The changes of a status that acts on the target as it is."""
+    configs = view.target.configs
+    return {
+        "last_applied_spec": view.target.revision,
+        "tracked_configs": None if configs is None else dict(configs),
+    }
+
+
+def no_progress(weight: int = 0) -> dict[str, Any]:
+    """The changes of a status at the beginning or end of a run."""
+    return {"failed_checks": 0, "canary_weight": weight, "iterations": 0, "rollback": "over"}
