@@ -80,11 +80,11 @@ def written(node: ast.AST) -> set[Phase]:
     return found
 
 
-def moves(step: Callable[..., Any]) -> set[Phase]:
-    """Every phase that a step can write, by itself or by what it calls."""
+def moves(rule: Callable[..., Any]) -> set[Phase]:
+    """Every phase that a rule can write, by itself or by what it calls."""
     found: set[Phase] = set()
     seen: set[tuple[str, str]] = set()
-    todo = [(step.__module__.removeprefix(f"{ROOM}."), step.__name__)]
+    todo = [(rule.__module__.removeprefix(f"{ROOM}."), rule.__name__)]
     while todo:
         at = todo.pop()
         if at in seen or at[1] in (WRITE, "View"):

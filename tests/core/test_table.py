@@ -1,4 +1,4 @@
-"""The table of a release says everything: no step can write a phase that its row does not name."""
+"""The table of a release says everything: no rule can write a phase that its row does not name."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("phase", "row"), ROWS)
-def test_a_step_moves_where_its_row_says(phase: Phase, row: transitions.Row[object]) -> None:
+def test_a_rule_moves_where_its_row_says(phase: Phase, row: transitions.Row[object]) -> None:
     """To each of these phases and to no other one; it may always leave the phase as it is."""
-    assert moves(row.step) - {phase} == set(row.to) - {phase}
+    assert moves(row.rule) - {phase} == set(row.to) - {phase}
 
 
 @pytest.mark.parametrize("table", [RELEASE, DELETION], ids=["release", "deletion"])
 def test_every_phase_has_its_rows(table: dict[Phase, Rows]) -> None:
-    """And no step is asked twice in a phase, nor are two events of one name."""
+    """And no rule is asked twice in a phase, nor are two events of one name."""
     assert set(table) == set(Phase)
     for rows in table.values():
         every = (*rows.rows, rows.last)
-        assert len({row.step for row in every}) == len(every)
+        assert len({row.rule for row in every}) == len(every)
         assert len({row.event for row in every}) == len(every)
 
 
 def test_nothing_else_writes_a_phase() -> None:
-    """A status enters a phase in one place, which only steps call; no other code sets one."""
+    """A status enters a phase in one place, which only rules call; no other code sets one."""
     for path in sorted(CORE.glob("*.py")):
         source = path.read_text()
         calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]

@@ -1,7 +1,7 @@
 """Deletion with a way back: the target takes over again before anything that serves is taken away.
 
 In order: the target's pods, and only once they are ready the apex Service and the routes, then our finalizer. Runs
-whatever the manifest's problems are, and nothing else runs once deletion began. The steps of `transitions.DELETION`.
+whatever the manifest's problems are, and nothing else runs once deletion began. The rules of `transitions.DELETION`.
 """
 
 from __future__ import annotations

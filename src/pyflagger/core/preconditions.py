@@ -1,6 +1,6 @@
 """What comes before any phase: deletion, suspension, problems, and generated objects that are not as they should be.
 
-Each is a question about the view, asked in order by `decide`.
+Each is a rule of `transitions`, asked in order before those of the phase.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of a release: in each phase what may happen, in order, which step answers it, and which phase may follow.
+"""The table of a release: in each phase what may happen, in order, which rule decides then, and which phase may follow.
 
 The theory. A release is about two facts: what the primary runs, and how much traffic the canary gets.
 Four rules make the table:
@@ -15,9 +15,9 @@ Four rules make the table:
 nothing was promoted. A Canary that is not being deleted never stays in a phase of deletion, nor in one that flagger
 does not know: it is initialized again.
 
-A row names an event and the step that looks for it. The first step of a phase that returns a decision decides, and the
-last one always does. A step may move the status to the phases of its row and to no other: a test follows the calls of
-each step to every phase that it can write. The diagram of the docs is drawn from this table. Run by `decide`.
+A row names an event and the rule that looks for it. The first rule of a phase that returns a decision decides, and the
+last one always does. A rule may move the status to the phases of its row and to no other: a test follows the calls of
+each rule to every phase that it can write. The diagram of the docs is drawn from this table. Run by `decide`.
 """
 
 from __future__ import annotations
@@ -46,40 +46,40 @@ Answer = TypeVar("Answer", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Row(Generic[Answer]):
-    """An event, the step that looks for it, and the phases that may follow, each by the event in fewer words.
+    """An event, the rule that looks for it, and the phases that may follow, each by the event in fewer words.
 
-    A step that finds nothing returns None. It may always leave the phase as it is.
+    A rule that finds nothing returns None. It may always leave the phase as it is.
     """
 
     event: str
-    step: Callable[[View], Answer]
+    rule: Callable[[View], Answer]
     to: Mapping[Phase, str] = field(default_factory=dict)
 
 
-Question: TypeAlias = Row[Decision | None]
+Conditional: TypeAlias = Row[Decision | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Rows in order, and a last one that always answers."""
 
-    rows: tuple[Question, ...]
+    rows: tuple[Conditional, ...]
     last: Row[Decision]
 
     def decide(self, view: View) -> Decision:
         """The first answer."""
         for row in self.rows:
-            decision = row.step(view)
+            decision = row.rule(view)
             if decision is not None:
                 return decision
-        return self.last.step(view)
+        return self.last.rule(view)
 
 
 GONE = Row("the Canary is being deleted and others hold it", preconditions.gone)
 UNREADABLE = Row("the status has values that cannot be read", preconditions.unreadable)
 FINALIZER = Row("the finalizer is not as the spec asks", preconditions.finalizer)
 
-PRECONDITIONS: tuple[Question, ...] = (
+PRECONDITIONS: tuple[Conditional, ...] = (
     GONE,
     UNREADABLE,
     FINALIZER,
@@ -117,11 +117,11 @@ INITIALIZING = Rows(
 
 # Between releases ---------------------------------------------------------------------------------------------------
 
-OWED: Question = Row("the canary is owed all traffic", rollback.rescue)
-SCALING_DOWN: Question = Row("a release has ended", start.scale_down)
-UNJUDGED: Question = Row("nothing could judge a release", start.unjudged)
-UNSERVED: Question = Row("the new revision lacks a port", start.unserved, {Phase.PROGRESSING: "port missing"})
-PRIMARY_FIRST: Question = Row("the primary is not ready", start.primary_first)
+OWED: Conditional = Row("the canary is owed all traffic", rollback.rescue)
+SCALING_DOWN: Conditional = Row("a release has ended", start.scale_down)
+UNJUDGED: Conditional = Row("nothing could judge a release", start.unjudged)
+UNSERVED: Conditional = Row("the new revision lacks a port", start.unserved, {Phase.PROGRESSING: "port missing"})
+PRIMARY_FIRST: Conditional = Row("the primary is not ready", start.primary_first)
 
 IDLE = Rows(
     (
@@ -198,10 +198,10 @@ JUDGING = Rows(
 
 # Promotion ----------------------------------------------------------------------------------------------------------
 
-GIVEN_UP: Question = Row("the promotion failed", promotion.give_up, {Phase.FAILED: "primary past its deadline"})
-REBASED: Question = Row("the hash is of another version", promotion.rebase)
-PRIMARY_READY: Question = Row("the primary is not ready", promotion.primary_ready)
-LEFT: Question = Row("traffic goes to the canary", promotion.leave)
+GIVEN_UP: Conditional = Row("the promotion failed", promotion.give_up, {Phase.FAILED: "primary past its deadline"})
+REBASED: Conditional = Row("the hash is of another version", promotion.rebase)
+PRIMARY_READY: Conditional = Row("the primary is not ready", promotion.primary_ready)
+LEFT: Conditional = Row("traffic goes to the canary", promotion.leave)
 PROMOTED: Row[Decision] = Row("all traffic is on the primary", promotion.finish, {Phase.SUCCEEDED: "promoted"})
 
 PROMOTING = Rows(

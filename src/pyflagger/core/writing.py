@@ -1,6 +1,6 @@
 """The status to write: progress, the phase, and the conditions that follow from both.
 
-The one place where a status enters a phase; `transitions` says which step may write which. Called by the phases of
+The one place where a status enters a phase; `transitions` says which rule may write which. Called by the phases of
 `core`.
 """
 
