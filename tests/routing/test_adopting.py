@@ -200,7 +200,7 @@ def test_uneven_rules_are_told(provider: str) -> None:
     """One of them would be wrong, whichever is taken for the split; all are set to what the release had reached."""
     one = taken(provider, BOTH, BOTH, weight=60, status={"phase": "Progressing", "canaryWeight": 30})
     one.listed(1)[0]["weight"], one.listed(1)[1]["weight"] = 100, 0
-    told_and_set_to(one, "splits differently in different rules", Route(70, 30))
+    told_and_set_to(one, "has rules with different weights", Route(70, 30))
 
 
 @every_provider
@@ -244,7 +244,7 @@ def test_a_route_without_a_rule_for_both(provider: str, rules: list[Rule]) -> No
     told = one.problem()
     assert told.fault is Fault.MANIFEST and told.path == "spec.routeRef" and "mine.test" in told.text
     assert "has no rule with the Services web-primary and web-canary" in told.text
-    assert "web-primary with weight 100" in told.todo and "web-canary with weight 0" in told.todo
+    assert "web-primary at weight 100" in told.todo and "web-canary at weight 0" in told.todo
     assert one.router.set(one.canary, one.live, Route(90, 10), one.options) == told
     assert one.read() is None and one.finalize() == 0
 
@@ -267,7 +267,7 @@ def test_only_weights_can_be_asked_for(provider: str, field: str, analysis: Obj)
     """All else would write into what is the user's."""
     told = Mine(provider, BOTH, analysis=analysis).problem()
     assert told.fault is Fault.MANIFEST and told.path == f"spec.analysis.{field}" and told.todo
-    assert "only weights of your own route are changed" in told.text
+    assert "flagger changes only the weights of your route" in told.text
 
 
 @every_provider

@@ -441,7 +441,7 @@ def test_a_route_without_our_ingress() -> None:
     road = Road()
     assert road.set(0) == 0
     found = ROUTER.set(road.canary, road.live, Route(90, 10), OPTIONS)
-    assert isinstance(found, Problem) and "ingress web-canary is not there" in found.text
+    assert isinstance(found, Problem) and "ingress web-canary does not exist" in found.text
 
 
 def test_ours_is_taken_away_at_the_end() -> None:

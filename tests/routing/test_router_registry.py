@@ -66,7 +66,9 @@ def test_plugins_join(installed: Any) -> None:
     assert isinstance(registry.router_for("nginx"), Nginx)
 
 
-@pytest.mark.parametrize("name, said", [("broken", "no licence"), ("gone", "no_such_package"), ("odd", "no Router")])
+@pytest.mark.parametrize(
+    "name, said", [("broken", "no licence"), ("gone", "no_such_package"), ("odd", "does not implement Router")]
+)
 def test_a_broken_plugin_is_contained(installed: Any, name: str, said: str) -> None:
     """It is named, with what went wrong; the built-in ones work on."""
     found = registry.router_for(name)

@@ -148,7 +148,7 @@ def test_what_is_wrong_is_told() -> None:
     road = Road()
     live = road.cluster.live(ROUTER.reads(road.canary, OPTIONS))
     early = ROUTER.set(road.canary, live, Route(90, 10), OPTIONS)
-    assert isinstance(early, Problem) and "web-canary is not there" in early.text
+    assert isinstance(early, Problem) and "web-canary does not exist" in early.text
 
 
 def test_it_conforms() -> None:

@@ -79,7 +79,7 @@ def test_it_conforms(provider: str) -> None:
 def test_a_weight_of_an_object_that_is_not_there(provider: str) -> None:
     """Told; nothing is made in a hurry."""
     found = way(provider).problem(10)
-    assert found.fault is Fault.CLUSTER and "is not there" in found.text
+    assert found.fault is Fault.CLUSTER and "does not exist" in found.text
 
 
 @every_provider
@@ -157,7 +157,7 @@ def test_weights_that_are_not_100_in_all(provider: str, wrong: tuple[Any, Any]) 
     put(one, wrong)
     found = one.read()
     assert isinstance(found, Problem) and found.fault is Fault.CLUSTER and found.todo
-    assert "not 100" in found.text
+    assert "the sum must be 100" in found.text
     assert one.reconcile() == 1 and one.read() == Route(90, 10)
 
 

@@ -294,7 +294,7 @@ def test_too_large_to_be_stored() -> None:
 UNFIT: dict[str, tuple[Obj, str]] = {
     "a name elsewhere": (
         {"type": "ExternalName", "externalName": "db.example", "selector": None},
-        "is of type ExternalName: it leads to db.example, not to pods",
+        "is of type ExternalName: it resolves to db.example, not to pods",
     ),
     "a name elsewhere with a selector": ({"type": "ExternalName", "externalName": "db.example"}, "db.example"),
     "endpoints by hand": ({"selector": None}, "has no selector"),

@@ -34,7 +34,6 @@ NOT_YET = (
     "src/pyflagger/core",
     "src/pyflagger/metrics",
     "src/pyflagger/operator",
-    "src/pyflagger/routing",
     "src/pyflagger/testing",
     "src/pyflagger/workloads",
     "src/pyflagger_sandbox",

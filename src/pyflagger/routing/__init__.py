@@ -1,1 +1,1 @@
-"""How traffic is split: the Services of every canary, and a module a provider. Pure."""
+"""Traffic routing: the Services of every canary, and one module per provider. This package is pure."""

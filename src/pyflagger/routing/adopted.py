@@ -1,9 +1,9 @@
-"""Adopt mode: a route that is the user's own, of which only the weights between two Services are ours.
+"""Adopt mode: flagger sets the weights of two Services in a route that the user owns, and changes nothing else in it.
 
-Used by every provider that can adopt, when `spec.routeRef` names a route; each tells the shape of its kind. A rule is
-ours when it has the stable Service (the primary's or the apex) and the canary's; all of ours are set alike, and further
-backends keep their part of a rule. Taken over is a route that has the weights of before in an annotation: until then
-those in it say nothing of a release.
+Every provider that can adopt uses this when `spec.routeRef` names a route, and describes the format of its kind.
+flagger manages a rule if it has the stable Service (the primary's or the apex) and the canary's. It sets all managed
+rules to the same weights, and other backends keep their share of a rule. A route is taken over once an annotation
+stores its original weights. Before that, its weights say nothing about a release.
 """
 
 from __future__ import annotations
@@ -26,50 +26,50 @@ from pyflagger.routing.rules import inconsistent
 from pyflagger.routing.shares import SHARE, divided, numbers, shared
 
 WEIGHTS = "flagger.app/original-weights"
-"""[of the stable Service, of the canary's, of each further one] for each rule of ours, null where there was none.
+"""The original weights of each managed rule: [stable Service, canary Service, each other backend], null if missing.
 
-Written once.
+flagger writes this annotation once.
 """
 
 Backends: TypeAlias = Callable[[Obj], Iterable[Sequence[tuple[Any, Obj]]]]
-"""The backends of each rule of an object: (name of the Service, the very dict that holds its weight)."""
+"""The backends of each rule of an object: (name of the Service, the mutable dict that holds its weight)."""
 
 
 @dataclass(frozen=True)
 class Adopted:
-    """The route that a Canary adopts. `weight`: a percentage as the kind spells it."""
+    """The route that a Canary adopts. `weight` converts a percentage to the format of the kind."""
 
     canary: Canary
     kind: Resource
     backends: Backends
     weight: Callable[[int], Any] = int
     unset: int = 0
-    """What a missing weight counts beside others."""
+    """The value of a missing weight in a rule with other weights."""
 
     # For kinds whose backends come and go with their weights; each returns another object, or the same ----------------
 
     def opened(self, obj: Obj) -> Obj:
-        """With a backend for the canary in each rule that ever had one."""
+        """The object with a backend for the canary in each rule that ever had one."""
         return obj
 
     def closed(self, obj: Obj) -> Obj:
-        """With the weights that are set, and without backends that must not be there at those."""
+        """The object without the backends that must be absent at the current weights."""
         return obj
 
     def returned(self, obj: Obj) -> Obj:
-        """With the weights of before, and without backends that were not there."""
+        """The object without the backends that were absent before the takeover. It has its original weights."""
         return obj
 
-    # What a router does -----------------------------------------------------------------------------------------------
+    # The methods of a router ------------------------------------------------------------------------------------------
 
     @property
     def ref(self) -> Ref:
-        """The route that is named."""
+        """The adopted route."""
         named = self.canary.spec.route_ref
         return self.kind.ref(self.canary.metadata.namespace, named.name if named else "")
 
     def read(self, live: Live) -> Route | Problem | None:
-        """The split of all rules of ours; None until the route is taken over, and when it has none."""
+        """The split of all managed rules. None before the takeover, or if there is no managed rule."""
         obj = live.get(self.ref)
         if obj is None or WEIGHTS not in notes(obj):
             return None
@@ -80,25 +80,26 @@ class Adopted:
         noted = notes(obj).get(SHARE)
         found = [shared(rule[0], rule[1], noted) if len(rule) > 2 else Route(*rule) for rule in rules]
         if any(route != found[0] for route in found):
-            text = f"{self.ref} splits differently in different rules"
-            return Problem(Fault.CLUSTER, text, "All rules that lead to primary and canary are set alike.")
+            text = f"{self.ref} has rules with different weights"
+            todo = "flagger sets all rules for primary and canary to the same weights. Do not edit these weights."
+            return Problem(Fault.CLUSTER, text, todo)
         return found[0] if found else None
 
     def reconcile(self, live: Live) -> Writes | Problem:
-        """Every rule of ours at one split; what the route lacks is a problem that says what to add."""
+        """Set every managed rule to one split. A Problem names what the route lacks."""
         if problem := unsayable(self.canary):
             return problem
         route = self.read(live)
         return self._written(live, route if isinstance(route, Route) else owed(self.canary))
 
     def set(self, live: Live, route: Route) -> Writes | Problem:
-        """This split, in every rule of ours."""
+        """Set this split in every managed rule."""
         if live.get(self.ref) is None and route == ALL_PRIMARY:
             return ()
         return self._written(live, route)
 
     def finalize(self, live: Live) -> Writes:
-        """The weights that the route had; all to the stable Service where its rules have changed since."""
+        """Restore the original weights. If the rules have changed since, send all traffic to the stable Service."""
         obj = live.get(self.ref)
         if obj is None or WEIGHTS not in notes(obj):
             return ()
@@ -139,7 +140,7 @@ class Adopted:
         return (patch(obj, body),) if body else ()
 
     def _rules(self, obj: Obj) -> Iterator[list[Obj]]:
-        """The backends of each rule of ours: of the stable Service, of the canary's, then the further ones."""
+        """The backends of each managed rule: the stable Service's, the canary's, then the others."""
         for rule in self.backends(obj):
             old = [backend for name, backend in rule if name in stable_services(self.canary)]
             new = [backend for name, backend in rule if name == names.canary_service(self.canary)]
@@ -148,7 +149,7 @@ class Adopted:
                 yield [old[0], new[0], *others]
 
     def _weights(self, rule: list[Obj], percent: int) -> list[Any]:
-        """Those of a rule's backends at a split, as the kind spells them."""
+        """The weights of a rule's backends at a split, in the format of the kind."""
         if len(rule) == 2:
             return [self.weight(100 - percent), self.weight(percent)]
         stable, new, *others = numbers((backend.get("weight") for backend in rule), self.unset)
@@ -162,11 +163,11 @@ class Adopted:
     def _lacking(self) -> Problem:
         primary, other = names.primary_service(self.canary), names.canary_service(self.canary)
         text = f"{self._shown} has no rule with the Services {primary} and {other}"
-        todo = f"Let a rule send to {primary} with weight 100 and to {other} with weight 0."
+        todo = f"Add a rule with backend {primary} at weight 100 and backend {other} at weight 0."
         return Problem(Fault.MANIFEST, text, todo, "spec.routeRef")
 
     def _portless(self, rules: Iterable[list[Obj]]) -> Problem | None:
-        """A port that the generated Services would not have. Copies of a Service have those of the Service."""
+        """Report a port that the generated Services lack. Copies of a Service target have that Service's ports."""
         service, kind = self.canary.spec.service, self.canary.spec.target_ref.kind
         if service is None or service.port_discovery or kind == "Service":
             return None
@@ -175,7 +176,7 @@ class Adopted:
         if (port := next(wrong, None)) is None:
             return None
         text = f"{self._shown} sends to port {port}, but spec.service.port is {service.port}: visitors would get errors"
-        todo = f"Let {self._shown} send to port {service.port}, or add port {port} to spec.service.ports."
+        todo = f"Set the port in {self._shown} to {service.port}, or add port {port} to spec.service.ports."
         return Problem(Fault.MANIFEST, text, todo, "spec.routeRef")
 
     @property
@@ -184,23 +185,23 @@ class Adopted:
 
 
 def _port(backend: Obj) -> int | str | None:
-    """The port of a backend, where its kind names one."""
+    """The port of a backend, if its kind has one."""
     port = backend.get("port") or part(part(backend, "destination"), "port").get("number")
     return port if isinstance(port, int | str) else None
 
 
 def stable_services(canary: Canary) -> tuple[str, str]:
-    """The Services of which one is beside the canary's in a rule of ours."""
+    """The two Services that can be the stable Service of a managed rule."""
     return names.primary_service(canary), names.apex(canary)
 
 
 def notes(obj: Obj) -> Obj:
-    """The annotations of a route; empty when it has none."""
+    """The annotations of a route."""
     return part(part(obj, "metadata"), "annotations")
 
 
 def unsayable(canary: Canary) -> Problem | None:
-    """Only weights are ours in a route of the user's own."""
+    """Reject settings that would change more than the weights of the user's route."""
     analysis = canary.spec.analysis
     if analysis is None:
         return None
@@ -213,19 +214,19 @@ def unsayable(canary: Canary) -> Problem | None:
     for field, wanted in asked.items():
         if wanted:
             path = f"spec.analysis.{field}"
-            text = f"{path} cannot be used with spec.routeRef: only weights of your own route are changed"
+            text = f"{path} cannot be used with spec.routeRef: flagger changes only the weights of your route"
             return Problem(Fault.MANIFEST, text, f"Remove spec.routeRef or {path}.", path)
     return None
 
 
 def _number(weight: Any) -> Any:
-    """A weight as a number: 0 when there is none, as it is when it is no whole number."""
+    """A weight as a number: 0 if missing. A value that is not an integer is returned unchanged."""
     text = str(weight or 0)
     return int(text) if text.isascii() and text.isdigit() else weight
 
 
 def _stored(text: Any, rules: Sequence[Sequence[Obj]]) -> list[list[Any]] | None:
-    """The weights of before, when they are those of as many rules and backends as there are."""
+    """The original weights, if they match the number of rules and backends of the live route."""
     try:
         found = json.loads(text)
     except (TypeError, ValueError):

@@ -1,6 +1,6 @@
-"""Provider `apisix`: an ApisixRoute beside the user's, with its rule for the apex Service split and ranked higher.
+"""Provider `apisix`: a copy of the user's ApisixRoute that splits the rule for the apex Service, at a higher priority.
 
-The user's route, named in `spec.routeRef`, is only read. See the documentation of APISIX's ingress controller,
+`spec.routeRef` names the user's route, which flagger only reads. See the documentation of APISIX's ingress controller,
 "ApisixRoute".
 """
 
@@ -21,7 +21,7 @@ from pyflagger.routing.split import Rule, Split, entries, shared_out
 
 ROUTES = Resource("apisix.apache.org", "v2", "apisixroutes", "ApisixRoute")
 PRIORITY = 10000
-"""Over any that a user would give."""
+"""The priority of the copied rule, higher than any that a user is likely to set."""
 
 
 class Apisix(Split):
@@ -31,17 +31,17 @@ class Apisix(Split):
     kinds: tuple[Resource, ...] = (ROUTES,)
 
     def main(self, canary: Canary) -> Ref:
-        """Named after the user's and the apex."""
+        """The copy. Its name combines the user's route and the apex."""
         name = canary.spec.route_ref.name if canary.spec.route_ref else ""
         return ROUTES.ref(canary.metadata.namespace, f"{name}-{names.apex(canary)}-canary")
 
     def others(self, canary: Canary) -> tuple[Ref, ...]:
-        """The user's."""
+        """The user's route."""
         ref = canary.spec.route_ref
         return (ROUTES.ref(canary.metadata.namespace, ref.name),) if ref else ()
 
     def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
-        """Follows every change of the user's rule and metadata."""
+        """Render the copy from the user's rule and metadata."""
         source = _source(canary, self.others(canary), live)
         if isinstance(source, Problem):
             return source
@@ -59,15 +59,15 @@ class Apisix(Split):
         return (make(canary, ROUTES, self.main(canary).name, spec, _metadata(source)),)
 
     def backends(self, obj: Obj) -> list[list[Obj]]:
-        """Of each rule."""
+        """The backends of each rule."""
         return [entries(rule, "backends") for rule in entries(part(obj, "spec"), "http")]
 
     def end(self, canary: Canary, obj: Obj) -> Writes:
-        """Taken away before the Services that it leads to: without it the user's route serves alone."""
+        """Delete it before the Services that it routes to. The user's route then serves all visitors."""
         return (Delete(ref_of(obj)),)
 
     def service_of(self, canary: Canary, backend: Obj) -> Any:
-        """They name Services."""
+        """The name of the backend's Service."""
         return backend.get("serviceName")
 
 
@@ -86,20 +86,21 @@ def _source(canary: Canary, refs: tuple[Ref, ...], live: Live) -> Obj | Problem:
 
 
 def _rule(canary: Canary, source: Obj) -> Obj | Problem:
-    """The one rule of the user's that leads to the apex Service, and nowhere else."""
+    """The user's rule whose only backend is the apex Service."""
     name, apex = source["metadata"]["name"], names.apex(canary)
     for rule in entries(part(source, "spec"), "http"):
         backends = entries(rule, "backends")
         if any(backend.get("serviceName") == apex for backend in backends):
             if len(backends) == 1:
                 return copy.deepcopy(rule)
-            return _wrong(f"the rule of apisixroute {name} with {apex} has other backends", "Leave one backend in it.")
+            text = f"the rule of apisixroute {name} for {apex} has other backends"
+            return _wrong(text, f"Make {apex} the only backend of that rule.")
     text = f"Can not find {apex} backend in apisixroute {name}"
-    return _wrong(text, f"Let a rule of it lead to {apex}, or correct spec.service.name.")
+    return _wrong(text, f"Add a rule with backend {apex}, or correct spec.service.name.")
 
 
 def _metadata(source: Obj) -> Obj:
-    """Labels and annotations of the user's, but for what kubectl wrote, and what keeps Flux away."""
+    """The user's labels and annotations without kubectl's, and the annotations that make Flux ignore the object."""
     annotations = {key: text for key, text in part(source["metadata"], "annotations").items() if key != LAST_APPLIED}
     return {
         "labels": dict(part(source["metadata"], "labels")),

@@ -1,7 +1,7 @@
 """Providers `appmesh` and `appmesh:v1beta2`: virtual nodes of the Services, and routes that split between them.
 
-Made before the primary, so that its pods get their sidecar. The canary has a virtual service of its own, to test it
-by. Fields that the mesh's controller fills in (names of AWS, the mesh) stay. See the App Mesh controller's reference.
+They are created before the primary, so that its pods get their sidecar. The canary has its own virtual service for
+tests. Fields that the mesh's controller sets (AWS names, the mesh) stay. See the App Mesh controller's reference.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ HTTP_RETRIES, TCP_RETRIES = ("server-error", "gateway-error", "client-error", "s
 
 
 class AppMesh(Split):
-    """One version of the API; `_old` is v1beta1, in which a virtual service holds its routes itself."""
+    """One version of the API. In v1beta1 (`_old`), a virtual service contains its routes."""
 
     capabilities = Capabilities(weights=True, ab=True, testers=True)
 
@@ -51,18 +51,18 @@ class AppMesh(Split):
         self.kinds = (*routing, self._nodes, SERVICES)
 
     def main(self, canary: Canary) -> Ref:
-        """What holds the routes of the apex."""
+        """The object that contains the routes of the apex."""
         return self.kinds[0].ref(canary.metadata.namespace, self._routed(canary, names.apex(canary)))
 
     def others(self, canary: Canary) -> tuple[Ref, ...]:
-        """The Services, the nodes, what holds the routes of the canary, and the virtual services."""
+        """The Services, the nodes, the object with the canary's routes, and the virtual services."""
         namespace, both = canary.metadata.namespace, (names.apex(canary), names.canary_service(canary))
         nodes = [self._nodes.ref(namespace, name) for name in self._node_names(canary)]
         services = [] if self._old else [self._services.ref(namespace, name) for name in both]
         return (*services_of(canary), *nodes, self.kinds[0].ref(namespace, self._routed(canary, both[1])), *services)
 
     def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
-        """The nodes first: routes name them."""
+        """Render the nodes first, because the routes refer to them."""
         if problem := unknown_retries(canary, HTTP_RETRIES + TCP_RETRIES):
             return problem
         service = canary.spec.service
@@ -74,7 +74,7 @@ class AppMesh(Split):
         if isinstance(routes, Problem):
             return routes
         straight = self._routes(canary, service, [Rule(ALL_CANARY)])
-        assert not isinstance(straight, Problem), "a rule for everybody has no condition that cannot be said"
+        assert not isinstance(straight, Problem), "a rule without conditions can always be expressed"
         apex, other = names.apex(canary), names.canary_service(canary)
         holders = [self._holder(canary, service, live, name, of) for name, of in ((other, straight), (apex, routes))]
         nodes = [self._node(canary, service, live, name, host) for name, host in self._node_names(canary).items()]
@@ -89,7 +89,7 @@ class AppMesh(Split):
         return [entries(part(route, "action"), "weightedTargets") for route in http]
 
     def service_of(self, canary: Canary, backend: Obj) -> Any:
-        """Nodes are named as the Services."""
+        """The name of the node, which is the name of its Service."""
         return backend.get("virtualNodeName") if self._old else part(backend, "virtualNodeRef").get("name")
 
     # ---------------------------------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ class AppMesh(Split):
         return f"{service}.{canary.metadata.namespace}" if self._old else service
 
     def _node_names(self, canary: Canary) -> dict[str, str]:
-        """Name of each node, and the Service whose pods it stands for."""
+        """The Service of each node, by the name of the node."""
         primary, other = names.primary_service(canary), names.canary_service(canary)
         return {**({names.apex(canary): primary} if self._old else {}), primary: primary, other: other}
 
@@ -123,7 +123,7 @@ class AppMesh(Split):
         return make(canary, self._nodes, name, spec)
 
     def _holder(self, canary: Canary, service: Service, live: Live, name: str, routes: list[Obj]) -> Obj:
-        """What holds routes: a virtual service of v1beta1, or a router."""
+        """The object that contains the routes: a virtual service in v1beta1, else a virtual router."""
         kind, full = self.kinds[0], self._routed(canary, name)
         there = live.get(kind.ref(canary.metadata.namespace, full)) or {}
         listeners = [{"portMapping": {"port": service.port, "protocol": _wire(service)}}]
@@ -138,7 +138,7 @@ class AppMesh(Split):
         return make(canary, self._services, name, spec, _metadata(canary, service, name))
 
     def _routes(self, canary: Canary, service: Service, rules: Sequence[Rule]) -> list[Obj] | Problem:
-        """By priority; the last is for everybody."""
+        """The routes by priority. The last one matches all requests."""
         routes = []
         for index, rule in enumerate(rules):
             asked = conditions(rule, queries=False)
@@ -196,7 +196,7 @@ def _backend(name: str) -> Obj:
 
 
 def _milliseconds(text: str) -> Obj | None:
-    """A duration as the API spells it; None when there is none that can be read."""
+    """A duration in the format of the API. None if it is missing or unreadable."""
     try:
         return {"unit": "ms", "value": round(durations.parse(text) * 1000)} if text else None
     except ValueError:
@@ -204,7 +204,7 @@ def _milliseconds(text: str) -> Obj | None:
 
 
 def _metadata(canary: Canary, service: Service, name: str) -> Obj:
-    """With what the mesh's gateway reads, on the virtual service of the apex."""
+    """Labels and annotations. The virtual service of the apex also has those that the mesh's gateway reads."""
     metadata: Obj = apex_metadata(canary)
     if name == names.apex(canary) and service.hosts:
         said = {"expose": "true", "domain": "".join(f"{host}," for host in service.hosts)}

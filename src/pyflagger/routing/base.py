@@ -1,4 +1,4 @@
-"""What the operator asks of a traffic provider. Implemented by a module a provider; objects are raw, never changed."""
+"""The interface of a traffic provider. Each provider has a module. Implementations never modify the raw objects."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Writes: TypeAlias = tuple[Write, ...]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The operator's options that decide how routes are rendered."""
+    """The operator's options that affect how routes are rendered."""
 
     annotation_prefix: str = "nginx.ingress.kubernetes.io"
     ingress_class: str = ""
     mesh_provider: str = ""
-    """The operator's provider for Canaries that name none."""
+    """The provider of Canaries without spec.provider."""
 
 
 @runtime_checkable
@@ -30,45 +30,45 @@ class Router(Protocol):
 
     capabilities: Capabilities
     kinds: tuple[Resource, ...]
-    """Where the objects that it reads and writes live in the API."""
+    """The API resources of the objects that it reads and writes."""
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
-        """The objects that it needs to see; `live` has an entry for each."""
+        """The objects that it needs. `live` has an entry for each."""
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
-        """How traffic is split now; None when there is no routing object yet."""
+        """The current traffic split. None if there is no routing object yet."""
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
-        """What brings the routing objects into shape, live weights kept; empty when they are."""
+        """The writes that correct the routing objects and keep their live weights. Empty if nothing differs."""
 
     def set(
         self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
     ) -> Writes | Problem:
-        """What splits traffic like this; empty when it is split so. `everyone`: match rules are left out."""
+        """The writes that set this split. Empty if it is set already. `everyone`: leave out match rules."""
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
-        """What gives routing back to the user on deletion."""
+        """The writes that restore the user's routing when the Canary is deleted."""
 
 
 @runtime_checkable
 class Waits(Protocol):
-    """A provider that hears from the data plane whether it serves the routes as they are."""
+    """A provider whose data plane reports whether it serves the current routes."""
 
     def waiting(self, canary: Canary, live: Live, options: Options) -> str:
-        """Why it does not do so yet; empty when it does. Weights are not judged, and not raised, before."""
+        """Why it does not serve them yet, or empty. Until it does, flagger neither judges nor raises the weight."""
 
 
 @runtime_checkable
 class Learns(Protocol):
-    """A provider that hears from the data plane what it cannot do, though the API can say it."""
+    """A provider whose data plane may lack features that the API has."""
 
     def able(self, canary: Canary, live: Live, options: Options) -> Capabilities:
-        """What can be asked of the data plane that serves the routes; all that the provider can while nobody does."""
+        """The capabilities of the data plane that serves the routes. Without a data plane, the provider's."""
 
 
 @runtime_checkable
 class TakesOver(Protocol):
-    """A provider that changes routing objects of the user's own, and gives them back as they were."""
+    """A provider that changes the user's own routing objects, and restores them when the Canary is deleted."""
 
     def takes_over(self, canary: Canary, obj: Obj) -> bool:
-        """Whether this object, which is not the Canary's, may be written; every other one blocks the Canary."""
+        """Whether flagger may write to this object of another owner. All others block the Canary."""

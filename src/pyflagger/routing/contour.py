@@ -1,6 +1,7 @@
-"""Provider `contour`: an HTTPProxy named as the apex Service, which the user's root proxy includes.
+"""Provider `contour`: an HTTPProxy with the name of the apex Service. The user's root proxy includes it.
 
-The last route is for everybody; those before it are A/B or testers, one for each entry. See Contour's HTTPProxy API.
+The last route matches all requests. The routes before it are for A/B tests or testers, one for each entry. See
+Contour's HTTPProxy API.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ RETRIES = (
     *("refused-stream", "retriable-status-codes", "retriable-headers", "http3-post-connect-failure"),
     *("cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"),
 )
-"""What an HTTPProxy may try again, as its definition lists it."""
+"""The retry conditions that the definition of HTTPProxy lists."""
 
 
 class Contour(Split):
@@ -35,7 +36,7 @@ class Contour(Split):
     kinds: tuple[Resource, ...] = (PROXIES,)
 
     def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
-        """One proxy without a virtual host."""
+        """Render one proxy without a virtual host."""
         routes = unknown_retries(canary, RETRIES) or routed(rules, lambda rule, asked: _route(canary, rule, asked))
         if isinstance(routes, Problem):
             return routes
@@ -50,7 +51,7 @@ class Contour(Split):
         return [entries(route, "services") for route in entries(part(obj, "spec"), "routes")]
 
     def end(self, canary: Canary, obj: Obj) -> Writes:
-        """Root proxies include it: its last route leads to the apex Service, and it is the user's from now on."""
+        """Keep it, because root proxies include it: route to the apex Service and remove the owner."""
         primary, routes = names.primary_service(canary), entries(part(obj, "spec"), "routes")
         found = [each for each in entries(routes[-1], "services") if each.get("name") == primary] if routes else []
         if not found:
@@ -59,12 +60,12 @@ class Contour(Split):
         return left(canary, obj, {**part(obj, "spec"), "routes": [{**routes[-1], "services": [to]}]})
 
     def service_of(self, canary: Canary, backend: Obj) -> Any:
-        """They are Services."""
+        """The name of the backend's Service."""
         return backend.get("name")
 
 
 def _route(canary: Canary, rule: Rule, asked: list[Condition]) -> Obj:
-    """Its prefix once, then a condition for each header."""
+    """One route: the prefix, then a condition for each header."""
     return {
         "conditions": [{"prefix": prefix_of(canary)}, *map(_condition, asked)],
         "services": [_service(canary, name, weight) for name, weight in shared_out(canary, rule.route)],
@@ -88,7 +89,7 @@ def _service(canary: Canary, name: str, weight: int) -> Obj:
 
 
 def _policies(canary: Canary) -> Obj:
-    """Timeout and retries of the manifest; None takes away those that it no longer has."""
+    """Timeout and retries of the manifest. None removes a policy that the manifest no longer has."""
     service = canary.spec.service
     timeout, retries = (service.timeout, service.retries) if service else ("", None)
     retry: Obj | None = None

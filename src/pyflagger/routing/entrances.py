@@ -1,9 +1,9 @@
-"""What visitors come by to a route of ours: two routes with one of these in common take each other's visitors.
+"""The entrances of a route: its hosts, gateways and matches. Two routes with a common entrance conflict.
 
-Only what is equal is told: the same host at the same gateway with the same match. Routes whose matches differ go
-together, as the Gateway API and Istio's gateways merge them; for clients in an Istio mesh they do not. Kinds that
-another route of the user's leads to (TraefikService, HTTPProxy, RouteTable) have no entrance of their own.
-Sources: Istio, "Split large virtual services"; Gateway API, HTTPRouteRule; SMI, TrafficSplit.
+Entrances conflict only if they are equal: the same host at the same gateway with the same match. Routes with different
+matches can coexist, because the Gateway API and Istio's gateways merge them. Clients in an Istio mesh do not merge
+them. Kinds that the user's own route refers to (TraefikService, HTTPProxy, RouteTable) have no entrances. Sources:
+Istio, "Split large virtual services"; Gateway API, HTTPRouteRule; SMI, TrafficSplit.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from pyflagger.objects import Obj, part
 
 MESH = "mesh"
 ANY: tuple[Obj, ...] = ({}, {"uri": {"prefix": "/"}}, {"path": {"type": "PathPrefix", "value": "/"}})
-"""Matches of all requests."""
+"""The matches that match all requests."""
 
 
 def entrances(obj: Obj) -> Iterator[tuple[str, str]]:
-    """(kind, name) of each, the same for every route of the cluster that it leads to."""
+    """(kind, name) of each entrance. Equal for all routes of the cluster that share it."""
     look = _KINDS.get(obj["kind"])
     return look(obj) if look else iter(())
 
 
 def _virtual_service(obj: Obj) -> Iterator[tuple[str, str]]:
-    """A host without dots is a Service of ours."""
+    """The entrances of a VirtualService. A host without dots is a Service of the canary."""
     spec, namespace = part(obj, "spec"), obj["metadata"]["namespace"]
     hosts = [host.lower() for host in spec.get("hosts") or () if "." in host or host == "*"]
     for section in ("http", "tcp"):
@@ -38,7 +38,7 @@ def _virtual_service(obj: Obj) -> Iterator[tuple[str, str]]:
 
 
 def _named(gateway: str, namespace: str) -> str:
-    """`namespace/name` of a gateway in any of its forms."""
+    """`namespace/name` of a gateway, from any notation."""
     if "/" in gateway:
         return gateway
     name, _, rest = gateway.partition(".")
@@ -57,7 +57,7 @@ def _http_route(obj: Obj) -> Iterator[tuple[str, str]]:
 
 
 def _matches(rules: Any, key: str) -> list[Any]:
-    """Of all rules; a rule without one is for all requests."""
+    """The matches of all rules. A rule without a match matches all requests."""
     return [entry for rule in rules or () for entry in rule.get(key) or ANY[:1]]
 
 

@@ -1,6 +1,6 @@
-"""Providers `gatewayapi:v1` and `gatewayapi:v1beta1`: an HTTPRoute of ours, or weights in one of the user's.
+"""Providers `gatewayapi:v1` and `gatewayapi:v1beta1`: a generated HTTPRoute, or weights in the user's HTTPRoute.
 
-One code path for both versions. Knows the object; what is in its rules is `httproutes`.
+Both versions share this code. `httproutes` renders the rules of the object.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from pyflagger.routing.shares import SHARE, shared
 
 GROUP = "gateway.networking.k8s.io"
 WITHOUT_MIRRORS = frozenset({"traefik.io/gateway-controller"})
-"""Controllers that accept the filter RequestMirror, and then answer visitors of the route with 500 (Traefik 3.7)."""
+"""Controllers that accept the filter RequestMirror but then answer the route's visitors with 500 (Traefik 3.7)."""
 
 
 class GatewayApi:
-    """Weights in the backends of an HTTPRoute's rules; one HTTPRoute a port."""
+    """Weights in the backends of an HTTPRoute's rules. Each port has its own HTTPRoute."""
 
     capabilities = Capabilities(
         ab=True, mirror=True, mirror_steps=True, affinity=True, ports=True, testers=True, adopt=True
@@ -49,30 +49,30 @@ class GatewayApi:
         self.kinds: tuple[Resource, ...] = (self._routes,)
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
-        """The HTTPRoute of each port, or the user's own."""
+        """The HTTPRoute of each port, or the user's HTTPRoute."""
         if mine := self._adopted(canary):
             return (mine.ref,)
         return tuple(self._routes.ref(canary.metadata.namespace, name) for name, _ in _ports(canary))
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
-        """The last rule that has both Services; None as long as the route is not ours."""
+        """The split of the last rule with both Services. None before flagger manages the route."""
         mine = self._adopted(canary)
         return mine.read(live) if mine else _read(canary, live.get(self.reads(canary, options)[0]))
 
     def waiting(self, canary: Canary, live: Live, options: Options) -> str:
-        """Why the parents do not serve the routes as they are now; empty when they do."""
+        """Why the parents do not serve the current routes, or empty."""
         found = (live.get(ref) for ref in self.reads(canary, options))
         return next((text for route in found if route for text in _unaccepted(route)), "")
 
     def able(self, canary: Canary, live: Live, options: Options) -> Capabilities:
-        """No mirrors where a parent's controller has none. Its class may tell that, too, but belongs to the cluster."""
+        """The capabilities without mirroring, if a parent's controller lacks it."""
         found = [part(live.get(ref) or {}, "status") for ref in self.reads(canary, options)]
         told = {parent.get("controllerName") for status in found for parent in status.get("parents") or ()}
         without = bool(told & WITHOUT_MIRRORS)
         return replace(self.capabilities, mirror=False, mirror_steps=False) if without else self.capabilities
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
-        """Rules, parents and hosts by the manifest, at the weights that are there."""
+        """Rules, parents and hosts of the manifest, at the live weights."""
         if mine := self._adopted(canary):
             return mine.reconcile(live)
         found = self.read(canary, live, options)
@@ -83,7 +83,7 @@ class GatewayApi:
     def set(
         self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
     ) -> Writes | Problem:
-        """Every port's rules for this split, in one step."""
+        """The rules of every port for this split, in one step."""
         if mine := self._adopted(canary):
             return mine.set(live, route)
         if route == ALL_PRIMARY and not any(live.get(ref) for ref in self.reads(canary, options)):
@@ -91,9 +91,9 @@ class GatewayApi:
         return self._routed(canary, live, route, everyone=everyone)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
-        """A route that was the user's has its rules again; one of ours leads to the apex, and is the user's now.
+        """Restore the rules of a route that was the user's. Point a generated route to the apex and remove its owner.
 
-        For a mesh it is deleted: without a route of its own the Service itself leads to the pods.
+        For a mesh, delete the generated route: without it, the Service itself routes to the pods.
         """
         if mine := self._adopted(canary):
             return mine.finalize(live)
@@ -117,7 +117,7 @@ class GatewayApi:
         return left(canary, route, {**part(route, "spec"), "rules": [_to_apex(canary, rule) for rule in made]})
 
     def takes_over(self, canary: Canary, obj: Obj) -> bool:
-        """A route by the name of the apex Service."""
+        """Whether this is a route with the name of the apex Service."""
         return ref_of(obj) == self._routes.ref(canary.metadata.namespace, names.apex(canary))
 
     def _adopted(self, canary: Canary) -> Adopted | None:
@@ -155,12 +155,12 @@ class GatewayApi:
 
 
 def _before(live: Obj) -> Obj:
-    """The spec of before of a route of the user's."""
+    """The original spec of the user's route."""
     return original.stored(live) or part(live, "spec")
 
 
 def _matches_of_users(canary: Canary, live: Obj | None) -> list[Obj]:
-    """Those of the user's rule that ours replace: for a Canary that names none, or it would be for everybody."""
+    """The matches of the user's rule that flagger replaces, for a Canary without matches of its own."""
     if live is None or names.is_owned(canary, live):
         return []
     there, before = part(live, "spec").get("rules") or (), _before(live).get("rules") or ()
@@ -169,12 +169,12 @@ def _matches_of_users(canary: Canary, live: Obj | None) -> list[Obj]:
 
 
 def _to_apex_alone(canary: Canary, rule: Obj) -> bool:
-    """Whether a rule leads to the apex, beside others at most, and to none of ours."""
+    """Whether a rule has the apex as a backend, and neither the primary nor the canary."""
     return {*_services(canary, rule)} & {*names.services(canary)} == {names.apex(canary)}
 
 
 def _laid(canary: Canary, service: Service, live: Obj | None, rules: list[Obj], users: list[Obj]) -> list[Obj]:
-    """Our rules laid over those that are there."""
+    """The rendered rules merged into the live ones."""
     base, there = httproutes.base_matches(service, users), part(live or {}, "spec").get("rules") or ()
     theirs = live is not None and not names.is_owned(canary, live)
     over = partial(httproutes.over, canary, fields_of(live), theirs)
@@ -185,7 +185,7 @@ def _laid(canary: Canary, service: Service, live: Obj | None, rules: list[Obj], 
 
 
 def _with_users(spec: Obj, before: Obj) -> Obj:
-    """Hosts and parents of the user's beside ours: visitors who come by them must not be turned away."""
+    """Keep the user's hosts and parents next to the Canary's, so that no visitor loses the route."""
     hosts, parents = before.get("hostnames") or [], before.get("parentRefs") or []
     known = [{"group": GROUP, "kind": "Gateway", **ref} for ref in parents]
     further = [ref for ref in spec["parentRefs"] if {"group": GROUP, "kind": "Gateway", **ref} not in known]
@@ -194,14 +194,14 @@ def _with_users(spec: Obj, before: Obj) -> Obj:
 
 
 def _to_apex(canary: Canary, rule: Obj) -> Obj:
-    """A rule to the primary leads to the apex Service instead."""
+    """Replace the primary's backend of a rule by the apex Service."""
     found = [ref for ref in rule.get("backendRefs") or () if ref.get("name") == names.primary_service(canary)]
     kept = [{key: value for key, value in ref.items() if key != "weight"} for ref in found]
     return {**rule, "backendRefs": [{**ref, "name": names.apex(canary)} for ref in kept]} if found else rule
 
 
 def _backends(route: Obj) -> Iterator[list[tuple[str, Obj]]]:
-    """The backends of each rule: (name of the Service, the object that holds its weight)."""
+    """The backends of each rule: (name of the Service, the object with its weight)."""
     for rule in part(route, "spec").get("rules") or ():
         yield httproutes.backends(rule, route["metadata"].get("namespace", ""))
 
@@ -215,7 +215,7 @@ def _ports(canary: Canary) -> tuple[tuple[str, int], ...]:
 
 
 def _parents(service: Service, port: int) -> list[Obj]:
-    """Those of the port; further ports have the listeners of their own number."""
+    """The parents for a port. An additional port uses the listeners with its number."""
     main = port == service.port
     further = {each.port for each in service.ports}
     mine = [ref for ref in service.gateway_refs if (ref.port not in further if main else ref.port == port)]
@@ -230,7 +230,8 @@ def _unusable(canary: Canary) -> Problem | None:
     if service is None or service.gateway_refs:
         return httproutes.unsayable(service) if service else None
     text = "GatewayRefs must be specified when using Gateway API as a provider."
-    return Problem(Fault.MANIFEST, text, "Name your Gateway in spec.service.gatewayRefs.", "spec.service.gatewayRefs")
+    todo = "Set spec.service.gatewayRefs to your Gateway."
+    return Problem(Fault.MANIFEST, text, todo, "spec.service.gatewayRefs")
 
 
 def _services(canary: Canary, rule: Obj) -> list[str]:
@@ -242,7 +243,7 @@ def _pair(canary: Canary) -> tuple[str, str]:
 
 
 def _is_ours(canary: Canary, base: list[Obj], theirs: bool, rule: Obj) -> bool:
-    """A rule to the canary or the apex, or the rest of an A/B test; in a route of the user's beside others."""
+    """Whether flagger manages the rule: it routes to the canary or the apex, or is the default rule of an A/B test."""
     found = [name for name in _services(canary, rule) if not theirs or name in names.services(canary)]
     rest = found == [names.primary_service(canary)] and rule.get("matches") == base
     return rest or names.canary_service(canary) in found or names.apex(canary) in found
@@ -267,14 +268,14 @@ def _read(canary: Canary, live: Obj | None) -> Route | Problem | None:
 
 
 def _for_everyone(canary: Canary, live: Obj | None, route: Route | None) -> bool:
-    """Whether all traffic means everybody's: the only rule of ours leads to the canary."""
+    """Whether the canary gets the traffic of all visitors: the only managed rule routes to it."""
     rules = part(live or {}, "spec").get("rules") or ()
     pairs = [rule for rule in rules if names.primary_service(canary) in _services(canary, rule)]
     return route is not None and route.canary == 100 and len(pairs) == 1
 
 
 def _unaccepted(route: Obj) -> Iterator[str]:
-    """A reason for each parent that has not accepted the current generation."""
+    """A text for each parent that has not accepted the current generation."""
     name, generation = route["metadata"]["name"], route["metadata"].get("generation", 0)
     told = part(route, "status").get("parents") or ()
     for parent in part(route, "spec").get("parentRefs") or ():
@@ -287,6 +288,6 @@ def _unaccepted(route: Obj) -> Iterator[str]:
 
 
 def _same(one: Obj, two: Obj, route: Obj) -> bool:
-    """Whether two references name the same parent, defaults filled in."""
+    """Whether two references name the same parent, with defaults applied."""
     base = {"group": GROUP, "kind": "Gateway", "namespace": route["metadata"].get("namespace")}
     return {**base, **one} == {**base, **two}

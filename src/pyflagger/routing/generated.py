@@ -1,8 +1,7 @@
-"""Routing objects of our own: how they are made, and mended without touching what others put there.
+"""Create generated routing objects, and correct them without changing the fields of other controllers.
 
-Used by the modules of providers; knows none of their shapes. What a module wants is a partial object: a key that it
-does not mention is somebody else's and stays, a key that it sets to None must not be there. A list of dicts of the same
-length is wanted item by item, any other list as a whole.
+The modules of the providers pass a partial object. A key that it lacks belongs to others and stays. A key that it sets
+to None is removed. A list of dicts of the same length is merged item by item, any other list is replaced.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.facts import ALL_PRIMARY, Route
 from pyflagger.objects import Create, Obj, Patch, Resource, Write, merge_diff, ref_of
 
-OTHERS = "Somebody else writes to it: find out who. It is set again."
-"""What to do about weights that are no split of 100."""
+OTHERS = "Find the controller that writes to this object and exclude it. flagger restores the weights."
+"""The advice for weights that do not add up to 100."""
 
 
 def apex_metadata(canary: Canary) -> dict[str, dict[str, str]]:
-    """Labels and annotations of a routing object: those of `service.apex`, and what keeps Flux away."""
+    """Labels and annotations of a routing object: those of `service.apex`, and those that make Flux ignore it."""
     custom = canary.spec.service.apex if canary.spec.service else None
     return {
         "labels": dict(custom.labels) if custom else {},
@@ -29,7 +28,7 @@ def apex_metadata(canary: Canary) -> dict[str, dict[str, str]]:
 
 
 def make(canary: Canary, kind: Resource, name: str, spec: Obj, metadata: Mapping[str, Any] | None = None) -> Obj:
-    """An object of the Canary's own; `metadata` holds labels and annotations, those of the apex when not given."""
+    """A generated object of the Canary. `metadata` has labels and annotations. The default is the apex's."""
     return {
         "apiVersion": kind.api_version,
         "kind": kind.kind,
@@ -44,7 +43,7 @@ def make(canary: Canary, kind: Resource, name: str, spec: Obj, metadata: Mapping
 
 
 def brought_about(live: Obj | None, wanted: Obj) -> tuple[Write, ...]:
-    """What makes the live object as wanted: create it, patch what differs, or nothing."""
+    """The write that makes the live object as wanted: a create, a patch of the differences, or nothing."""
     if live is None:
         return (Create(overlay({}, wanted)),)
     meta = {part: wanted["metadata"][part] for part in ("labels", "annotations") if wanted["metadata"].get(part)}
@@ -54,12 +53,12 @@ def brought_about(live: Obj | None, wanted: Obj) -> tuple[Write, ...]:
 
 
 def patch(live: Obj, body: Obj) -> Patch:
-    """A merge patch of exactly the object that was seen."""
+    """A merge patch, guarded by the resourceVersion of the observed object."""
     return Patch(ref_of(live), body, live["metadata"].get("resourceVersion", ""))
 
 
 def overlay(live: Any, wanted: Any) -> Any:
-    """`live` with everything wanted laid over it; neither is changed."""
+    """`live` with `wanted` merged into it, as a new object."""
     if isinstance(wanted, Mapping):
         under = live if isinstance(live, Mapping) else {}
         kept = {key: value for key, value in under.items() if key not in wanted}
@@ -73,6 +72,6 @@ def overlay(live: Any, wanted: Any) -> Any:
 
 
 def owed(canary: Canary) -> Route:
-    """The split of a routing object that is made anew: what the release had reached, never more."""
+    """The split of a routing object that is created again: the weight that the release had reached, never more."""
     weight = canary.status.canary_weight
     return Route(100 - weight, weight) if 0 < weight <= 100 else ALL_PRIMARY

@@ -1,7 +1,7 @@
-"""Provider `gloo`: an Upstream for each of the two Services and a RouteTable, named as the apex Service, that splits.
+"""Provider `gloo`: an Upstream for each of the two Services, and a RouteTable with the name of the apex Service.
 
-The user's VirtualService delegates to the table. Settings of the Upstreams follow `spec.upstreamRef`. See Gloo's API
-reference, "RouteTable" and "Upstream".
+The user's VirtualService delegates to the RouteTable. flagger copies the Upstreams' settings from `spec.upstreamRef`.
+See Gloo's API reference, "RouteTable" and "Upstream".
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COPIED = (
     "initialConnectionWindowSize",
     "httpProxyHostName",
 )
-"""What the Upstreams take over from the user's."""
+"""The fields that flagger copies from the user's Upstream."""
 
 
 class Gloo(Split):
@@ -41,12 +41,12 @@ class Gloo(Split):
     kinds: tuple[Resource, ...] = (TABLES, UPSTREAMS, SERVICES)
 
     def others(self, canary: Canary) -> tuple[Ref, ...]:
-        """The Services, for their selectors, our Upstreams, and the user's."""
+        """The Services, for their selectors, the generated Upstreams, and the user's Upstream."""
         made = [UPSTREAMS.ref(canary.metadata.namespace, name) for name in _upstreams(canary).values()]
         return (*services_of(canary), *made, *_configured(canary))
 
     def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
-        """The Upstreams first: the table needs them."""
+        """Render the Upstreams first, because the RouteTable refers to them."""
         routes = routed(rules, lambda rule, asked: _route(canary, rule, asked))
         if isinstance(routes, Problem):
             return routes
@@ -68,13 +68,13 @@ class Gloo(Split):
         return [entries(part(part(route, "routeAction"), "multi"), "destinations") for route in routes]
 
     def service_of(self, canary: Canary, backend: Obj) -> Any:
-        """The Service of an Upstream of ours."""
+        """The Service of a generated Upstream."""
         name = part(part(backend, "destination"), "upstream").get("name")
         return next((service for service, upstream in _upstreams(canary).items() if upstream == name), None)
 
 
 def _upstreams(canary: Canary) -> dict[str, str]:
-    """The name of the Upstream of each Service."""
+    """The Service of each Upstream, by the name of the Upstream."""
     port = canary.spec.service.port if canary.spec.service else 0
     stem = f"{canary.metadata.namespace}-{names.apex(canary)}"
     return {

@@ -1,7 +1,6 @@
-"""The rules of an HTTPRoute: matches, filters and backends from a Canary, and how they are laid over live ones.
+"""The rules of an HTTPRoute: render matches, filters and backends from a Canary, and merge them into live rules.
 
-Used by `gatewayapi` alone; knows nothing of objects and their status. The shapes are those of the Gateway API
-reference, HTTPRouteRule.
+Only `gatewayapi` uses this. The formats are those of the Gateway API reference, HTTPRouteRule.
 """
 
 from __future__ import annotations
@@ -25,24 +24,24 @@ _MODIFIERS = ("requestHeaderModifier", "responseHeaderModifier")
 
 
 class Unsayable(Exception):
-    """A condition that an HTTPRoute has no words for: (path in the manifest, why)."""
+    """An HTTPRoute cannot express a condition. The arguments are the path in the manifest and the reason."""
 
 
 def rules(
     canary: Canary, service: Service, port: int, route: Route, users: list[Obj], *, everyone: bool
 ) -> list[Obj] | Problem:
-    """The rules of ours for one port; `users` are the matches of the user's rule that they replace."""
+    """The managed rules of one port. `users` has the matches of the user's rule that they replace."""
     try:
         base = base_matches(service, users)
         return [_rule(canary, service, port, base, split) for split in splits(canary, route, everyone=everyone)]
     except Unsayable as told:
         path, why = told.args
         text = f"Invalid request matching selectors: {path} {why}"
-        return Problem(Fault.MANIFEST, text, "Use exact or regex (a path also prefix).", path)
+        return Problem(Fault.MANIFEST, text, "Use exact or regex. A path can also use prefix.", path)
 
 
 def base_matches(service: Service, users: list[Obj]) -> list[Obj]:
-    """Those of `service.match`: any of them; when there is none those of the user's rule, or else everything."""
+    """The matches of `service.match`. The default is those of the user's rule, then a match of all requests."""
     found = [_service_match(entry, f"spec.service.match[{at}]") for at, entry in enumerate(service.match)]
     return [match for match in found if match] or users or [ROOT]
 
@@ -57,7 +56,7 @@ def _service_match(entry: Obj, where: str) -> Obj:
         made["path"] = {"type": _PATHS[kind], "value": uri[kind]}
     if method:
         if not method.get("exact"):
-            raise Unsayable(f"{where}.method", "can only be exact")
+            raise Unsayable(f"{where}.method", "supports only exact")
         made["method"] = method["exact"]
     for field in ("headers", "queryParams"):
         found = [_text(name, how, f"{where}.{field}.{name}") for name, how in sorted(part(entry, field).items())]
@@ -74,7 +73,7 @@ def _text(name: str, how: Mapping[str, Any], where: str) -> Obj:
 
 
 def _with(base: Obj, match: Match, where: str) -> Obj:
-    """A match of the Service that must also hold a condition; the condition wins where both name a header."""
+    """A match of the Service combined with a condition. If both have the same header, the condition wins."""
     if match.source_labels:
         raise Unsayable(f"{where}.sourceLabels", "cannot be expressed by an HTTPRoute")
     made = dict(base)
@@ -126,7 +125,7 @@ def _backend(name: str, port: int, weight: int, cookie: str) -> Obj:
 
 
 def _cookie_added(filters: list[Obj], cookie: str) -> list[Obj]:
-    """A filter of a type may be there once only, so the cookie joins the headers that are changed already."""
+    """Add the cookie to the existing header filter, because a rule can have only one filter of each type."""
     added = {"name": "Set-Cookie", "value": cookie}
     kept = [found for found in filters if found["type"] != "ResponseHeaderModifier"]
     there: Obj = next((found["responseHeaderModifier"] for found in filters if found not in kept), {})
@@ -135,7 +134,7 @@ def _cookie_added(filters: list[Obj], cookie: str) -> list[Obj]:
 
 
 def service_filters(service: Service) -> Iterator[Obj]:
-    """What `spec.service` says to do with requests and answers."""
+    """The filters that `spec.service` configures for requests and responses."""
     headers = service.headers or {}
     for word, kind in (("request", "RequestHeaderModifier"), ("response", "ResponseHeaderModifier")):
         if change := _header_change(part(headers, word)):
@@ -149,17 +148,17 @@ def service_filters(service: Service) -> Iterator[Obj]:
 
 
 def unsayable(service: Service) -> Problem | None:
-    """What a CORS policy in Istio's words says that the Gateway API has no words for; never left out."""
+    """Report fields of a CORS policy that the Gateway API cannot express. flagger never drops them silently."""
     policy, path = service.cors_policy or {}, "spec.service.corsPolicy"
     for at, how in enumerate(policy.get("allowOrigins") or ()):
         if not isinstance(how, dict) or not how.get("exact"):
             where = f"{path}.allowOrigins[{at}]"
-            text = f"{where} cannot be expressed by the Gateway API: only whole origins can"
-            return Problem(Fault.MANIFEST, text, "Use exact, or allowOrigin with * for a part of a name.", where)
+            text = f"{where} cannot be expressed by the Gateway API, which matches only whole origins"
+            return Problem(Fault.MANIFEST, text, "Use exact, or allowOrigin with * as a wildcard.", where)
     try:
         durations.parse(policy.get("maxAge") or "0s")
     except ValueError:
-        text = f"{path}.maxAge is {policy['maxAge']!r}, which is no duration"
+        text = f"{path}.maxAge is {policy['maxAge']!r}, which is not a duration"
         return Problem(Fault.MANIFEST, text, "Write it like 24h or 90s.", f"{path}.maxAge")
     return None
 
@@ -186,7 +185,7 @@ def _rewrite(service: Service) -> Obj:
 
 
 def _cors(policy: Obj) -> Obj:
-    """Istio's words in those of the Gateway API."""
+    """Convert a CORS policy from Istio's format to the Gateway API's."""
     origins = policy.get("allowOrigin") or [how["exact"] for how in policy.get("allowOrigins") or ()]
     made = {"allowOrigins": list(origins)} if origins else {}
     made |= {key: policy[key] for key in ("allowMethods", "allowHeaders", "exposeHeaders") if policy.get(key)}
@@ -198,13 +197,13 @@ def _cors(policy: Obj) -> Obj:
 
 
 def owned_fields(service: Service) -> tuple[str, ...]:
-    """The optional fields of rules that the manifest speaks for."""
+    """The optional fields of rules that the manifest sets."""
     limits = ("timeouts",) if service.timeout or service.backend_timeout else ()
     return (*sorted({found["type"] for found in service_filters(service)}), *limits)
 
 
 def service_of(ref: Obj, namespace: str) -> str:
-    """The Service of a namespace that a backend names; empty for any other backend."""
+    """The Service that a backend names, if it is in this namespace, or empty."""
     here = ref.get("kind", "Service") == "Service" and not ref.get("group")
     return str(ref.get("name", "")) if here and ref.get("namespace", namespace) == namespace else ""
 
@@ -215,9 +214,9 @@ def backends(rule: Obj, namespace: str) -> list[tuple[str, Obj]]:
 
 
 def over(canary: Canary, before: Iterable[str], theirs: bool, live: Obj, wanted: Obj) -> Obj:
-    """A rule of ours over a live one: filters and fields that others added stay.
+    """Merge a managed rule into a live one. Filters and fields that others added stay.
 
-    In a route of the user's (`theirs`) further backends stay, too, and ours begin as the one to the apex.
+    In a route of the user (`theirs`), other backends stay, too, and flagger's backends start from the one to the apex.
     """
     forgotten = {key: None for key in ("timeouts",) if key in before and key not in wanted}
     made: Obj = overlay(live, {**wanted, "filters": None, "backendRefs": None, **forgotten})
@@ -253,7 +252,7 @@ def _filter_over(live: Obj, wanted: Obj) -> Obj:
 
 
 def _is_ours(canary: Canary, found: Obj, wanted: Iterable[Obj]) -> bool:
-    """A mirror to the canary, a mirror that is wanted, or a cookie of session affinity."""
+    """Whether flagger manages the filter: a mirror to the canary, a configured mirror, or an affinity cookie."""
     if found.get("type") == "RequestMirror":
         to = part(part(found, "requestMirror"), "backendRef").get("name")
         asked = {part(part(each, "requestMirror"), "backendRef").get("name") for each in wanted}

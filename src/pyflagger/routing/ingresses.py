@@ -1,6 +1,6 @@
-"""The Ingresses of providers that shadow the user's: which one is meant, whether it fits, and a copy of it.
+"""Providers that copy the user's Ingress: find it, check it, and render the copy.
 
-Used by the modules that read an Ingress of the user's; it is never changed.
+flagger only reads the user's Ingress.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def ingress_ref(canary: Canary) -> Ref:
 
 
 def sources(canary: Canary) -> tuple[Ref, ...]:
-    """What shows where the user's Ingress leads: itself, and the Services whose ports the manifest does not say."""
+    """The user's Ingress, and the Services whose ports the manifest does not name."""
     discovery = canary.spec.service is not None and canary.spec.service.port_discovery
     return ingress_ref(canary), *(
         (services.ref(canary, role) for role in (Role.APEX, Role.CANARY)) if discovery else ()
@@ -35,20 +35,20 @@ def sources(canary: Canary) -> tuple[Ref, ...]:
 
 
 FURTHER = "{ingress}-{canary}-canary"
-"""The name of ours where another Canary has the usual one."""
+"""The name of the copy if another Canary uses the standard name."""
 
 
 def candidates(canary: Canary, further: str = FURTHER) -> tuple[Ref, Ref]:
-    """The names that ours can have: `INGRESS-canary`, as in the reference, or one with the Canary's name in it."""
+    """The possible names of the copy: `INGRESS-canary`, as in the reference, or a name that contains the Canary's."""
     source = ingress_ref(canary)
     name = further.format(ingress=source.name, canary=canary.metadata.name)
     return source._replace(name=f"{source.name}-canary"), source._replace(name=name)
 
 
 def shadow_ref(canary: Canary, live: Live, further: str = FURTHER) -> Ref:
-    """Ours: the one that we have already; else the usual name, unless another Canary of this Ingress has that.
+    """The copy that exists already, else the standard name unless another Canary of this Ingress uses it.
 
-    The objects themselves say whose they are, so that neither a restart nor the end of the other Canary renames ours.
+    This reads the owner from the objects, so neither a restart nor the deletion of the other Canary renames the copy.
     """
     usual, other = candidates(canary, further)
     for ref in (usual, other):
@@ -59,18 +59,18 @@ def shadow_ref(canary: Canary, live: Live, further: str = FURTHER) -> Ref:
 
 
 def shadow_of(canary: Canary, live: Live, further: str = FURTHER) -> Obj | None:
-    """Our Ingress as it is; None before there is one, and for a Canary without an Ingress."""
+    """The live copy. None before it exists, and for a Canary without an Ingress."""
     return live.get(shadow_ref(canary, live, further)) if canary.spec.ingress_ref else None
 
 
 def source_of(canary: Canary, live: Live) -> Obj | Problem:
-    """The user's Ingress, when it sends to the apex Service at the right port.
+    """The user's Ingress, if it routes to the apex Service at the right port.
 
-    A port's name that only the user's own Service has is replaced by the port's number, which all Services have.
+    If only the user's own Service has a port name, the number of that port replaces it, because all Services have it.
     """
     if canary.spec.ingress_ref is None:
         text = "ingress selector is empty"
-        return Problem(Fault.MANIFEST, text, "Name your Ingress in spec.ingressRef.", "spec.ingressRef")
+        return Problem(Fault.MANIFEST, text, "Set spec.ingressRef to your Ingress.", "spec.ingressRef")
     source = live.get(ingress_ref(canary))
     if source is None:
         name, namespace = canary.spec.ingress_ref.name, canary.metadata.namespace
@@ -80,17 +80,17 @@ def source_of(canary: Canary, live: Live) -> Obj | Problem:
         return wrong
     found = _discovered(canary, live)
     source = _numbered(canary, live, source, found or set())
-    # During a release a path that the new version has no port for is judged, not stopped.
+    # During a release, a path whose port the new version lacks fails checks and does not block the Canary.
     return port_mismatch(canary, source, None if canary.status.canary_weight else found) or source
 
 
 def _generated(source: Obj) -> Problem | None:
-    """An Ingress that flagger made for a Canary follows its release: it is no way in for another one."""
+    """Reject an Ingress that flagger generated for another Canary: it follows the release of that Canary."""
     owner, name = names.owning_canary(source), source["metadata"]["name"]
     if not owner:
         return None
-    text = f"ingress {name} belongs to canary {owner}, which flagger made it for"
-    return Problem(Fault.MANIFEST, text, "Name an Ingress of your own in spec.ingressRef.", "spec.ingressRef")
+    text = f"ingress {name} belongs to canary {owner}: flagger generated it"
+    return Problem(Fault.MANIFEST, text, "Set spec.ingressRef to your own Ingress.", "spec.ingressRef")
 
 
 def shadow(
@@ -101,9 +101,9 @@ def shadow(
     is_ours: Callable[[str], bool],
     annotations: dict[str, str],
 ) -> Obj:
-    """Our copy of an Ingress, with only the paths that lead to the apex Service, each replaced by `path_to`.
+    """Render a copy of an Ingress with only the paths to the apex Service, each replaced by `path_to`.
 
-    Annotations that `is_ours` are not the user's to give; `annotations` are laid over the rest.
+    The copy omits the annotations that `is_ours` selects and adds `annotations`.
     """
     spec = copy.deepcopy(source.get("spec") or {})
     spec.pop("defaultBackend", None)
@@ -134,7 +134,7 @@ def shadow(
 
 
 def changes(ours: Obj, wanted: Obj) -> Obj:
-    """What differs in spec, labels and annotations, as a merge patch; what others added to the metadata stays."""
+    """A merge patch of spec, labels and annotations. Metadata that others added stays."""
     body: Obj = {}
     live_spec = {key: value for key, value in (ours.get("spec") or {}).items() if value}
     if live_spec != {key: value for key, value in wanted["spec"].items() if value}:
@@ -149,31 +149,31 @@ def changes(ours: Obj, wanted: Obj) -> Obj:
 
 
 def led_to(path: Obj, service: str) -> Obj:
-    """A path that leads to another Service."""
+    """The path with another Service as its backend."""
     backend = path["backend"]
     return {**path, "backend": {**backend, "service": {**backend["service"], "name": service}}}
 
 
 def service_of(path: Obj) -> Obj:
-    """The Service backend of a path; empty when it leads elsewhere."""
+    """The Service backend of a path, or empty if the backend is not a Service."""
     return part(part(path, "backend"), "service")
 
 
 def _backends(source: Obj) -> Iterator[tuple[str, Obj]]:
-    """(where visitors come in, the Service backend) of each path."""
+    """(host and path, Service backend) of each path."""
     for rule in (source.get("spec") or {}).get("rules") or ():
         for path in (rule.get("http") or {}).get("paths") or ():
             yield f"{rule.get('host') or ''}{path.get('path') or '/'}", service_of(path)
 
 
 def service_ports(service: Service) -> set[int | str]:
-    """Numbers and names of the ports that the generated Services have by the manifest."""
+    """Numbers and names of the generated Services' ports in the manifest."""
     further = {word for port in service.ports for word in (port.name, port.port)}
     return {service.port, service.port_name, *further}
 
 
 def _discovered(canary: Canary, live: Live) -> set[int | str] | None:
-    """Numbers and names of the ports that the canary's Service has; None before there is one."""
+    """Numbers and names of the canary Service's ports. None before the Service exists."""
     service = live.get(services.ref(canary, Role.CANARY))
     if service is None:
         return None
@@ -181,7 +181,7 @@ def _discovered(canary: Canary, live: Live) -> set[int | str] | None:
 
 
 def _numbered(canary: Canary, live: Live, source: Obj, discovered: set[int | str]) -> Obj:
-    """The Ingress with numbers of the apex Service's ports for names that the canary's Service does not have."""
+    """The Ingress with port numbers of the apex Service, instead of names that the canary's Service lacks."""
     apex, service = live.get(services.ref(canary, Role.APEX)), canary.spec.service
     if apex is None or service is None:
         return source
@@ -200,15 +200,15 @@ def _ports(service: Obj) -> list[Obj]:
 
 
 def port_mismatch(canary: Canary, source: Obj, discovered: set[int | str] | None = None) -> Problem | None:
-    """An Ingress that does not reach the apex Service, or by some path not one of its ports.
+    """Report an Ingress without a path to the apex Service, or with a path to a port that the Service lacks.
 
-    `discovered` are ports of the containers that join the Services; None while they are not known.
+    `discovered` has the container ports that the Services get. None while they are unknown.
     """
     apex, name = names.apex(canary), source["metadata"]["name"]
     ports = [(path, service.get("port") or {}) for path, service in _backends(source) if service.get("name") == apex]
     if not ports:
         text = f"backend {apex} not found in ingress {name}"
-        todo = f"Let ingress {name} send to service {apex}, or correct spec.service.name."
+        todo = f"Add a path with backend {apex} to ingress {name}, or correct spec.service.name."
         return Problem(Fault.MANIFEST, text, todo, "spec.ingressRef")
     service = canary.spec.service
     if service is None or (service.port_discovery and discovered is None):
@@ -222,7 +222,7 @@ def port_mismatch(canary: Canary, source: Obj, discovered: set[int | str] | None
 
 
 def _wrong_port(service: Service, apex: str, ingress: str, path: str, port: int | str, alone: bool) -> Problem:
-    """A backend's port that the apex Service would not have. `alone`: no path leads to another one."""
+    """Report a port that the apex Service will lack. `alone`: all paths use this port."""
     field, has = ("portName", service.port_name) if isinstance(port, str) else ("port", service.port)
     text = (
         f"ingress {ingress} sends to port {port} of service {apex}, but spec.service.{field} is {has}: "

@@ -1,6 +1,6 @@
-"""Provider `istio`: a VirtualService and two DestinationRules of ours, or weights in the user's VirtualService.
+"""Provider `istio`: a generated VirtualService and two DestinationRules, or weights in the user's VirtualService.
 
-Knows the objects; what is in their rules is `virtualservices`.
+`virtualservices` renders the rules of these objects.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Istio:
     kinds: tuple[Resource, ...] = (VIRTUAL, DESTINATION)
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
-        """The VirtualService and both DestinationRules, or the user's VirtualService alone."""
+        """The VirtualService and both DestinationRules, or only the user's VirtualService."""
         if mine := _adopted(canary):
             return (mine.ref,)
         namespace = canary.metadata.namespace
@@ -54,12 +54,12 @@ class Istio:
         return VIRTUAL.ref(namespace, names.apex(canary)), *rules
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
-        """The last rule that has both Services; None as long as the VirtualService is not ours."""
+        """The split of the last rule with both Services. None before flagger manages the VirtualService."""
         mine = _adopted(canary)
         return mine.read(live) if mine else _read(canary, live.get(self.reads(canary, options)[0]))
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
-        """Rules, hosts, gateways and policies by the manifest, at the weights that are there."""
+        """Rules, hosts, gateways and policies of the manifest, at the live weights."""
         if mine := _adopted(canary):
             return mine.reconcile(live)
         found = live.get(self.reads(canary, options)[0])
@@ -75,7 +75,7 @@ class Istio:
     def set(
         self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
     ) -> Writes | Problem:
-        """All rules for this split, in one write."""
+        """Set this split in all rules, in one write."""
         if mine := _adopted(canary):
             return mine.set(live, route)
         found = live.get(self.reads(canary, options)[0])
@@ -84,9 +84,9 @@ class Istio:
         return _routed(canary, canary.spec.service, found, route, everyone=everyone)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
-        """A VirtualService that was the user's has its spec again; one of ours that gateways use is the user's now.
+        """Restore the spec of the user's VirtualService. Remove the owner of a generated one that gateways use.
 
-        For clients in the mesh it is deleted: they find the apex Service without it.
+        Delete a generated one that only the mesh uses: its clients find the apex Service without it.
         """
         if mine := _adopted(canary):
             return mine.finalize(live)
@@ -101,7 +101,7 @@ class Istio:
         return left(canary, found, {**part(found, "spec"), **to_apex})
 
     def takes_over(self, canary: Canary, obj: Obj) -> bool:
-        """A VirtualService by the name of the apex Service."""
+        """Whether this is a VirtualService with the name of the apex Service."""
         return ref_of(obj) == VIRTUAL.ref(canary.metadata.namespace, names.apex(canary))
 
 
@@ -110,7 +110,7 @@ def _adopted(canary: Canary) -> Adopted | None:
 
 
 def _backends(found: Obj) -> Iterator[list[tuple[str, Obj]]]:
-    """The destinations of each rule: (name of the Service, the object that holds its weight)."""
+    """The destinations of each rule: (name of the Service, the object with its weight)."""
     spec = part(found, "spec")
     for rule in (*(spec.get("http") or ()), *(spec.get("tcp") or ())):
         yield destinations(rule, found["metadata"].get("namespace", ""))
@@ -121,7 +121,7 @@ def _services(canary: Canary) -> tuple[str, str]:
 
 
 def _policies(canary: Canary, service: Service, live: Live) -> Writes:
-    """A DestinationRule a Service; what others put beside the traffic policy stays."""
+    """One DestinationRule for each Service. Fields next to the traffic policy stay."""
     writes: list[Any] = []
     for name in _services(canary):
         there = live.get(DESTINATION.ref(canary.metadata.namespace, name))
@@ -149,12 +149,12 @@ def _routed(canary: Canary, service: Service, live: Obj | None, route: Route, *,
 
 
 def _before(live: Obj) -> Obj:
-    """The spec of before of a VirtualService of the user's."""
+    """The original spec of the user's VirtualService."""
     return original.stored(live) or part(live, "spec")
 
 
 def _matching(canary: Canary, service: Service, live: Obj) -> Service:
-    """A Canary that names no matches leaves those of the user's rule: without them it would be for everybody."""
+    """Keep the matches of the user's rule for a Canary without matches, or the rule would match all requests."""
     if service.match:
         return service
     section, to_apex = (
@@ -167,7 +167,7 @@ def _matching(canary: Canary, service: Service, live: Obj) -> Service:
 
 
 def _shares(canary: Canary, spec: Obj) -> bool:
-    """Whether a rule with both Services has further destinations."""
+    """Whether a rule with both Services has other destinations, too."""
     rules = (*(spec.get("http") or ()), *(spec.get("tcp") or ()))
     return any({*_services(canary)} < {*_led(canary, rule)} for rule in rules)
 
@@ -177,7 +177,7 @@ def _led(canary: Canary, rule: Obj) -> list[str]:
 
 
 def _laid(canary: Canary, live: Obj | None, wanted: dict[str, list[Obj]]) -> dict[str, list[Obj] | None]:
-    """Our rules laid over those of each section. A section of the user's in which we have none stays as it is."""
+    """The rendered rules merged into each section. A section of the user without managed rules stays unchanged."""
     theirs = live is not None and not names.is_owned(canary, live)
     over, made = partial(virtualservices.over, canary, fields_of(live), theirs), {}
     for section in ("http", "tcp"):
@@ -190,12 +190,12 @@ def _laid(canary: Canary, live: Obj | None, wanted: dict[str, list[Obj]]) -> dic
 
 
 def _to_apex_alone(canary: Canary, rule: Obj) -> bool:
-    """Whether a rule leads to the apex, beside others at most, and to none of ours."""
+    """Whether a rule has the apex as a destination, and neither the primary nor the canary."""
     return {*_led(canary, rule)} & {*names.services(canary)} == {names.apex(canary)}
 
 
 def _with_users(service: Service, spec: Obj, before: Obj) -> Obj:
-    """Hosts and gateways of the user's beside ours: visitors who come by them must not be turned away."""
+    """Keep the user's hosts and gateways next to the Canary's, so that no visitor loses the route."""
     hosts = before.get("hosts") or []
     gateways = before.get("gateways") or ["mesh"]
     more = service.gateways if before.get("gateways") else spec["gateways"]
@@ -204,7 +204,7 @@ def _with_users(service: Service, spec: Obj, before: Obj) -> Obj:
 
 
 def _to_apex(canary: Canary, rule: Obj) -> Obj:
-    """A rule to the primary leads to the apex Service instead."""
+    """Replace the primary's destination of a rule by the apex Service."""
     found = [
         each
         for each in rule.get("route") or ()
@@ -231,12 +231,12 @@ def _unusable(service: Service) -> Problem | None:
     if not service.delegation or not (service.hosts or service.gateways):
         return None
     text = "VirtualService cannot have hosts and gateways when delegation enabled"
-    todo = "Remove spec.service.hosts and gateways: those of the root VirtualService hold."
+    todo = "Remove spec.service.hosts and gateways: the root VirtualService defines them."
     return Problem(Fault.MANIFEST, text, todo, "spec.service.delegation")
 
 
 def _no_http(canary: Canary, service: Service) -> Problem | None:
-    """What needs a look into requests cannot be had below HTTP."""
+    """Reject features that inspect requests for a TCP port."""
     analysis = canary.spec.analysis
     if analysis is None or not virtualservices.is_tcp(service.app_protocol):
         return None
@@ -250,14 +250,14 @@ def _no_http(canary: Canary, service: Service) -> Problem | None:
 
 
 def _is_ours(canary: Canary, rest: list[Obj], theirs: bool, rule: Obj) -> bool:
-    """A rule to the canary or the apex, or the rest of an A/B test; in a route of the user's beside others."""
+    """Whether flagger manages the rule: it routes to the canary or the apex, or is the default rule of an A/B test."""
     found = [name for name in _led(canary, rule) if not theirs or name in names.services(canary)]
     alone = found == [names.primary_service(canary)] and bool(rest) and rule.get("match") == rest[0].get("match")
     return alone or names.canary_service(canary) in found or names.apex(canary) in found
 
 
 def _rules(canary: Canary, found: Obj | None) -> list[Obj]:
-    """The rules that lead to the primary."""
+    """The rules with the primary as a destination."""
     spec = part(found or {}, "spec")
     rules = (*(spec.get("tcp") or ()), *(spec.get("http") or ()))
     return [rule for rule in rules if names.primary_service(canary) in hosts(rule)]
@@ -277,6 +277,6 @@ def _read(canary: Canary, found: Obj | None) -> Route | Problem | None:
 
 
 def _for_everyone(canary: Canary, found: Obj | None, route: Route | None) -> bool:
-    """Whether all traffic means everybody's: the only rules of ours, one a port, lead to the canary."""
+    """Whether the canary gets the traffic of all visitors: the only managed rule of each port routes to it."""
     ports = 1 + len(canary.spec.service.ports if canary.spec.service else ())
     return route is not None and route.canary == 100 and len(_rules(canary, found)) <= ports

@@ -1,7 +1,8 @@
-"""Provider `knative`: the target's own `spec.traffic`. The canary is its newest Revision, the primary the annotated.
+"""Provider `knative`: the target's own `spec.traffic`. The latest Revision is the canary.
 
-Entries with a percentage are the two that are split between; others, which only give a Revision an address by their
-tag, stay as they are, and so do tags of the two. What the user had is kept in an annotation until it is given back.
+An annotation names the Revision that is the primary. The two entries with a percentage split the traffic. Other entries
+only give a Revision an address by tag. They stay, and so do the tags of the two entries. An annotation stores the
+user's original `spec.traffic` until flagger restores it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ LATEST: list[Obj] = [{"latestRevision": True, "percent": 100}]
 
 
 class Knative:
-    """Knative's routes."""
+    """The traffic entries of a Knative Service."""
 
     capabilities = Capabilities()
     kinds: tuple[Resource, ...] = (Resource("serving.knative.dev", "v1", "services", "Service"),)
@@ -31,12 +32,12 @@ class Knative:
         return (Ref(ref.api_version, ref.kind, canary.metadata.namespace, ref.name),)
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
-        """As the spec says; None unless both entries are there and make a whole."""
+        """The split of the spec. None unless both entries exist and add up to 100."""
         service = live[self.reads(canary, options)[0]]
         return _route(service) if service is not None else None
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
-        """Both entries, with the weights that they have; else those of the status."""
+        """Both entries, with their live weights or else the weights of the status."""
         service = live[self.reads(canary, options)[0]]
         if service is None or not names.primary_revision(service):
             return ()
@@ -46,12 +47,12 @@ class Knative:
     def set(
         self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
     ) -> Writes | Problem:
-        """Both percentages."""
+        """Set both percentages."""
         service = live[self.reads(canary, options)[0]]
         return () if service is None or not names.primary_revision(service) else _write(service, route)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
-        """What the user had; everything to the newest Revision when that is not known."""
+        """Restore the original traffic. If it is unknown, send all traffic to the latest Revision."""
         service = live[self.reads(canary, options)[0]]
         if service is None or not names.primary_revision(service):
             return ()

@@ -1,7 +1,7 @@
-"""Provider `kubernetes`: no router at all. Users reach the new version when the primary's pods are replaced.
+"""Provider `kubernetes`: no router. Users reach the new version when a promotion replaces the primary's pods.
 
-The apex Service is the only switch there is; it is turned to the canary's pods only when a promotion fails. What it
-selects is read and set by the operator through `services`, so this module renders nothing.
+The selector of the apex Service is the only switch. It selects the canary's pods only after a failed promotion. The
+operator reads and sets it through `services`, so this module renders nothing.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ class Kubernetes:
     kinds: tuple[Resource, ...] = ()
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
-        """Nothing beside the Services."""
+        """Nothing besides the Services."""
         return ()
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
-        """Everybody is on the primary."""
+        """All traffic goes to the primary."""
         return ALL_PRIMARY
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
-        """Nothing to keep."""
+        """There are no routing objects."""
         return ()
 
     def set(
@@ -37,5 +37,5 @@ class Kubernetes:
         return ()
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
-        """Nothing to give back."""
+        """There is nothing to restore."""
         return ()

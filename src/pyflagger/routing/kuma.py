@@ -1,7 +1,7 @@
-"""Provider `kuma`: a TrafficRoute for each port, of the whole cluster and named as the apex Service.
+"""Provider `kuma`: a cluster-scoped TrafficRoute for each port, with the name of the apex Service.
 
-Kuma's newer MeshHTTPRoute is another API and not written. The name has no namespace in it, so a route whose destination
-is a Service of another namespace is never touched. See Kuma's documentation, "Traffic Route".
+Kuma's newer MeshHTTPRoute is another API, which flagger does not support. The name contains no namespace, so flagger
+never changes a route whose destination is a Service of another namespace. See Kuma's documentation, "Traffic Route".
 """
 
 from __future__ import annotations
@@ -22,23 +22,25 @@ SERVICE, MESH = "kuma.io/service", "kuma.io/mesh"
 
 
 class Kuma(Split):
-    """Splits by the tag that Kuma gives to each port of a Service."""
+    """A split by the tag that Kuma gives to each port of a Service."""
 
     capabilities = Capabilities(weights=True, ports=True)
     kinds: tuple[Resource, ...] = (ROUTES,)
 
     def others(self, canary: Canary) -> tuple[Ref, ...]:
-        """One for each further port."""
+        """The TrafficRoutes of the additional ports."""
         return tuple(ROUTES.ref("", name) for name, _ in port_names(canary)[1:])
 
     def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
-        """The first port's comes last."""
+        """Render the route of the first port last."""
         (rule,) = rules
         made = []
         for name, port in reversed(port_names(canary)):
             if _is_foreign(canary, live.get(ROUTES.ref("", name))):
-                text = f"trafficroute {name} routes a Service of another namespace than {canary.metadata.namespace}"
-                todo = "These routes are of the whole cluster: give the Services of one namespace another name."
+                text = (
+                    f"trafficroute {name} routes to a Service in another namespace, not in {canary.metadata.namespace}"
+                )
+                todo = "TrafficRoutes are cluster-scoped: rename the Services in one of the namespaces."
                 return Problem(Fault.MANIFEST, text, todo, "spec.service.name")
             made.append(_one(canary, name, port, rule.route))
         return tuple(made)
@@ -48,18 +50,18 @@ class Kuma(Split):
         return [entries(part(part(obj, "spec"), "conf"), "split")]
 
     def service_of(self, canary: Canary, backend: Obj) -> Any:
-        """The Service of a tag, when it is one of our namespace."""
+        """The Service of a tag, if it is in the Canary's namespace."""
         name, namespace = _tagged(backend.get("destination"))
         return name if namespace == canary.metadata.namespace else None
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
-        """Nobody owns an object of the whole cluster, so ours are deleted."""
+        """Delete the routes: a cluster-scoped object has no owner whose deletion would remove it."""
         refs = self.reads(canary, options)
         mine = (ref for ref in refs if (obj := live.get(ref)) and names.is_owned(canary, obj))
         return tuple(Delete(ref) for ref in mine if not _is_foreign(canary, live[ref]))
 
     def takes_over(self, canary: Canary, obj: Obj) -> bool:
-        """A route without a mark that splits between our Services alone: the reference and older versions wrote it."""
+        """Whether an unmarked route splits only between the Canary's Services. The reference wrote such routes."""
         marked = names.OWNER in part(part(obj, "metadata"), "annotations")
         found = {self.service_of(canary, backend) for backend in self.backends(obj)[0]}
         return not marked and bool(found) and found <= {names.primary_service(canary), names.canary_service(canary)}
@@ -82,12 +84,12 @@ def _one(canary: Canary, name: str, port: int, route: Route) -> Obj:
 
 
 def _is_foreign(canary: Canary, obj: Obj | None) -> bool:
-    """Whether a route leads to Services of other namespaces."""
+    """Whether a route has Services of other namespaces as destinations."""
     matches = [entry.get("match") for entry in entries(part(obj or {}, "spec"), "destinations")]
     return any(namespace not in ("", canary.metadata.namespace) for _, namespace in map(_tagged, matches))
 
 
 def _tagged(tags: Any) -> tuple[str, str]:
-    """(Service, namespace) of a tag such as `web_test_svc_80`; empty for others, such as `*`."""
+    """(Service, namespace) of a tag such as `web_test_svc_80`. Empty for others, such as `*`."""
     parts = str(tags.get(SERVICE, "")).split("_") if isinstance(tags, dict) else []
     return (parts[0], parts[1]) if len(parts) == 4 else ("", "")

@@ -1,6 +1,6 @@
-"""What the API server would refuse of a rendered route: counts and forms in the definitions of the routes' kinds.
+"""Limits of rendered routes: the counts and formats that the CRDs of the routes require.
 
-Only what a manifest can get wrong. Source: the Gateway API reference, HTTPRoute (standard channel).
+This checks only fields that a manifest determines. Source: the Gateway API reference, HTTPRoute (standard channel).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MATCH = "spec.analysis.match"
 
 
 def beyond(obj: Obj) -> tuple[Problem, ...]:
-    """What is beyond the limits of an object's kind; `obj` may hold the changed fields alone."""
+    """The problems of an object that exceeds the limits of its kind. `obj` may contain only the changed fields."""
     check = _CHECKS.get(obj.get("kind", ""))
     return tuple(check(part(obj, "spec"))) if check else ()
 
@@ -29,8 +29,8 @@ def beyond(obj: Obj) -> tuple[Problem, ...]:
 def _http_route(spec: Obj) -> Iterator[Problem]:
     for host in _list(spec, "hostnames"):
         if not _HOST.fullmatch(str(host)):
-            todo = "Write it in lowercase and without port; leave spec.service.hosts out to serve all hosts."
-            yield _problem("spec.service.hosts", f"has {host!r}, which an HTTPRoute does not take", todo)
+            todo = "Use lowercase and no port. To serve all hosts, remove spec.service.hosts."
+            yield _problem("spec.service.hosts", f"has {host!r}, which an HTTPRoute does not accept", todo)
     yield from _few(_list(spec, "hostnames"), HOSTS_MAX, "spec.service.hosts", "hosts")
     yield from _few(_list(spec, "parentRefs"), PARENTS_MAX, "spec.service.gatewayRefs", "parents")
     rules = [rule for rule in _list(spec, "rules") if isinstance(rule, dict)]
@@ -44,7 +44,7 @@ def _http_route(spec: Obj) -> Iterator[Problem]:
         for key, path in _TIMES.items():
             text = part(rule, "timeouts").get(key)
             if text and not _TIME.fullmatch(str(text)):
-                yield _problem(path, f"is {text!r}, which an HTTPRoute does not take", "Write it like 15s or 1m30s.")
+                yield _problem(path, f"is {text!r}, which an HTTPRoute does not accept", "Write it like 15s or 1m30s.")
 
 
 def _values(conditions: list[Any], field: str) -> Iterator[Problem]:
@@ -52,13 +52,14 @@ def _values(conditions: list[Any], field: str) -> Iterator[Problem]:
     for condition in conditions:
         value = str(part({"it": condition}, "it").get("value", ""))
         if not 1 <= len(value) <= HEADER_VALUE_MAX:
-            text = f"asks of {condition.get('name')} a value of {len(value)} characters; an HTTPRoute takes 1 to 4096"
-            yield _problem(_MATCH, text, "Give it another value.")
+            name, accepted = condition.get("name"), "but an HTTPRoute accepts 1 to 4096"
+            text = f"has a value of {len(value)} characters for {name}, {accepted}"
+            yield _problem(_MATCH, text, "Shorten the value.")
 
 
 def _few(found: list[Any], most: int, path: str, what: str) -> Iterator[Problem]:
     if len(found) > most:
-        yield _problem(path, f"needs {len(found)} {what} in an HTTPRoute, which takes {most}", f"Shorten {path}.")
+        yield _problem(path, f"needs {len(found)} {what} in an HTTPRoute, the limit is {most}", f"Shorten {path}.")
 
 
 def _list(obj: Any, key: str) -> list[Any]:

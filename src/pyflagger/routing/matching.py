@@ -1,7 +1,7 @@
-"""Conditions of A/B and of testers, flat and in a fixed order, for providers that match requests by rules.
+"""Conditions of A/B tests and testers, as a list in a fixed order, for providers that match requests by rules.
 
-An entry of the manifest is one alternative; its conditions must all hold. What a provider cannot say is a Problem with
-its path, never left out: a rule that is wider than written would send the wrong visitors.
+An entry of the manifest is one alternative, and all its conditions must match. A condition that a provider cannot
+express is a Problem with its path. It is never dropped, because a wider rule would route the wrong visitors.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pyflagger.routing.split import Rule
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One header or query parameter; `how` is exact, prefix, suffix or regex."""
+    """A condition on a header or query parameter. `how` is exact, prefix, suffix or regex."""
 
     name: str
     how: str
@@ -27,13 +27,13 @@ class Condition:
 
     @property
     def pattern(self) -> str | None:
-        """The whole value as a regular expression (RE2); None for an exact one."""
+        """A regular expression (RE2) that matches the whole value. None for an exact condition."""
         plain = re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", self.text)
         return {"prefix": f"{plain}.*", "suffix": f".*{plain}", "regex": self.text}.get(self.how)
 
 
 def conditions(rule: Rule, *, queries: bool) -> list[Condition] | Problem:
-    """What a rule asks of a request; empty for the rule without a match."""
+    """The conditions of a rule, or a Problem. Empty for the rule without a match."""
     match = rule.match
     if match is None:
         return []
@@ -50,12 +50,12 @@ def conditions(rule: Rule, *, queries: bool) -> list[Condition] | Problem:
             found.append(Condition(name, kind, text, field == "queryParams"))
     if not found:
         text = f"{rule.where} names no header: it would match every request"
-        return Problem(Fault.MANIFEST, text, "Name a header.", rule.where)
+        return Problem(Fault.MANIFEST, text, "Add a header.", rule.where)
     return found
 
 
 def routed(rules: Sequence[Rule], make: Callable[[Rule, list[Condition]], Obj]) -> list[Obj] | Problem:
-    """What `make` makes of each rule and its conditions, query parameters among them."""
+    """The result of `make` for each rule and its conditions, including query parameters."""
     routes: list[Obj] = []
     for rule in rules:
         asked = conditions(rule, queries=True)

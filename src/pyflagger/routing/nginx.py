@@ -1,7 +1,7 @@
-"""Provider `nginx`: a second Ingress with canary annotations beside the user's.
+"""Provider `nginx`: a copy of the user's Ingress with canary annotations.
 
-Understood by ingress-nginx and by Traefik's provider for its annotations. The user's Ingress is only read. See the
-ingress-nginx documentation, "Canary" under annotations.
+ingress-nginx supports these annotations, and so does Traefik's ingress-nginx provider. flagger only reads the user's
+Ingress. See the ingress-nginx documentation, "Canary" under annotations.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from pyflagger.routing.ingresses import (
 
 COOKIE = "cookie"
 PERCENT = 100
-"""In how many parts traffic is divided when nobody says."""
+"""The default sum of the weights."""
 TOTAL = "canary-weight-total"
 
 
 class Nginx:
-    """Weights, headers and cookies by annotation."""
+    """Weights, headers and cookies as annotations."""
 
     capabilities = Capabilities(weights=True, ab=True, ports=True, testers=True)
     kinds: tuple[Resource, ...] = (INGRESSES,)
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
-        """The user's Ingress with what shows its ports, and both names that ours can have."""
+        """The user's Ingress, the objects that show its ports, and both possible names of the copy."""
         if canary.spec.ingress_ref is None:
             return ()
         return *sources(canary), *candidates(canary)
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
-        """By the annotations of ours."""
+        """The split of the copy's annotations."""
         ingress = shadow_of(canary, live)
         if ingress is None:
             return None
@@ -55,7 +55,7 @@ class Nginx:
         prefix = options.annotation_prefix
         ruled = any(f"{prefix}/{key}" in annotations for key in ("canary-by-header", "canary-by-cookie"))
         if ruled and strategy(canary) == "ab-testing":
-            # After a failed promotion the canary is owed everybody: rules that are still there give it only a few.
+            # After a failed promotion the canary must get all visitors, but the remaining rules match only some.
             return ALL_PRIMARY if canary.status.canary_weight == 100 else ALL_CANARY
         text = annotations.get(f"{prefix}/canary-weight")
         if text is None or annotations.get(f"{prefix}/canary") != "true":
@@ -69,7 +69,7 @@ class Nginx:
         return Route(100 - weight, weight)
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
-        """Ours is a copy of the user's with the canary's Service behind it."""
+        """Create or correct the copy, with the canary's Service as its backend."""
         source = source_of(canary, live)
         if isinstance(source, Problem):
             return source
@@ -96,7 +96,9 @@ class Nginx:
         if ours is None:
             if route == ALL_PRIMARY:
                 return ()
-            return Problem(Fault.CLUSTER, f"ingress {shadow_ref(canary, live).name} is not there", "It is made again.")
+            return Problem(
+                Fault.CLUSTER, f"ingress {shadow_ref(canary, live).name} does not exist", "flagger creates it again."
+            )
         total = _wished(live.get(ingress_ref(canary)), options.annotation_prefix)
         wanted = _annotations(canary, route, options.annotation_prefix, total, everyone)
         if isinstance(wanted, Problem):
@@ -111,7 +113,7 @@ class Nginx:
         return (patch(ours, {"metadata": {"annotations": change}}),)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
-        """Ours is taken away before the Services that it leads to, so that the user's serves alone."""
+        """Delete the copy before the Services that it routes to. The user's Ingress then serves all visitors."""
         ours = shadow_of(canary, live)
         return (Delete(ref_of(ours)),) if ours is not None and names.is_owned(canary, ours) else ()
 
@@ -121,25 +123,25 @@ def _is_canary(key: str, stem: str) -> bool:
 
 
 def _weight_annotations(prefix: str, weight: int, total: int) -> dict[str, str]:
-    """`weight` in percent, as its share of `total`."""
+    """The annotations of a weight in percent, converted to a share of `total`."""
     divided = {f"{prefix}/{TOTAL}": str(total)} if total != PERCENT else {}
     return {f"{prefix}/canary": "true", f"{prefix}/canary-weight": str(weight * total // PERCENT), **divided}
 
 
 def _total(ingress: Obj | None, prefix: str) -> int:
-    """In how many parts an Ingress divides traffic; what is no number means what nothing does, as in ingress-nginx."""
+    """The sum of an Ingress's weights. A value that is not a number means the default, as in ingress-nginx."""
     text = str(part(part(ingress or {}, "metadata"), "annotations").get(f"{prefix}/{TOTAL}", ""))
     return (int(text) if text.isascii() and text.isdigit() else 0) or PERCENT
 
 
 def _wished(source: Obj | None, prefix: str) -> int:
-    """The parts that the user's Ingress names, when each percentage is a whole number of them."""
+    """The sum that the user's Ingress sets, if every percentage is a whole share of it."""
     total = _total(source, prefix)
     return total if total % PERCENT == 0 else PERCENT
 
 
 def _percent(ours: Obj, prefix: str) -> int | None:
-    """The weight; None when it is no whole percentage."""
+    """The weight in percent. None if it is not a whole percentage."""
     text, total = part(part(ours, "metadata"), "annotations").get(f"{prefix}/canary-weight", "0"), _total(ours, prefix)
     if not text.isascii() or not text.isdigit() or int(text) > total or int(text) * PERCENT % total:
         return None
@@ -147,7 +149,7 @@ def _percent(ours: Obj, prefix: str) -> int | None:
 
 
 def _owed(canary: Canary) -> int:
-    """The weight of an Ingress that is made again: what the release had reached; rules of A/B are set anew."""
+    """The weight of a recreated Ingress: the weight that the release had reached. A/B rules are set separately."""
     return 0 if strategy(canary) == "ab-testing" else canary.status.canary_weight
 
 
@@ -167,7 +169,7 @@ def _annotations(canary: Canary, route: Route, prefix: str, total: int, everyone
 
 
 def _match_annotations(matches: Sequence[Match], where: str, prefix: str) -> dict[str, str] | Problem:
-    """By-header and by-cookie annotations; what they cannot say is a problem, never left out."""
+    """The by-header and by-cookie annotations. A condition that they cannot express is a Problem, never dropped."""
     found: dict[str, str] = {}
     for index, match in enumerate(matches):
         for key, value, path in _slots(match, f"{where}[{index}]"):
@@ -176,17 +178,17 @@ def _match_annotations(matches: Sequence[Match], where: str, prefix: str) -> dic
                 todo = "Use headers with exact or regex, or the header cookie with exact (the cookie's name)."
                 return Problem(Fault.MANIFEST, text, todo, path)
             if found.get(f"{prefix}/{key}", value) != value:
-                text = f"{path} is one condition too many: ingress annotations hold one header and one cookie"
-                return Problem(Fault.MANIFEST, text, "Leave one header and one cookie.", path)
+                text = f"{path} is one condition too many: ingress annotations support one header and one cookie"
+                return Problem(Fault.MANIFEST, text, "Keep at most one header and one cookie.", path)
             found[f"{prefix}/{key}"] = value
     if not found:
         text = f"{where} names no header: it would match every request"
-        return Problem(Fault.MANIFEST, text, "Name a header or a cookie.", where)
+        return Problem(Fault.MANIFEST, text, "Add a header or a cookie.", where)
     return found
 
 
 def _slots(match: Match, path: str) -> Iterator[tuple[str, str | None, str]]:
-    """(annotation, value or None when there is none, path) for each condition of an entry."""
+    """(annotation, value or None, path) for each condition of an entry."""
     if match.query_params:
         yield "", None, f"{path}.queryParams"
     if match.source_labels:
@@ -206,14 +208,14 @@ def _slots(match: Match, path: str) -> Iterator[tuple[str, str | None, str]]:
 
 
 def _render(canary: Canary, ref: Ref, source: Obj, options: Options) -> Obj:
-    """Our Ingress without its canary annotations."""
+    """The copy without its canary annotations."""
     stem = f"{options.annotation_prefix}/canary"
     service = names.canary_service(canary)
     return shadow(canary, ref, source, lambda path: [led_to(path, service)], lambda key: _is_canary(key, stem), {})
 
 
 def _changes(ours: Obj, wanted: Obj, stem: str) -> Obj:
-    """What differs; canary annotations and what others added stay, but for the mark that makes it a canary."""
+    """The differences as a merge patch. Annotations of others and canary weights stay. `canary: true` is restored."""
     body = changes(ours, wanted)
     if stem not in (ours["metadata"].get("annotations") or {}):
         body.setdefault("metadata", {}).setdefault("annotations", {})[stem] = "true"

@@ -1,6 +1,6 @@
-"""What an object of the user's was before it was taken over: stored once, on the object itself, and given back.
+"""The original spec of a user's object that flagger takes over: stored once in an annotation, and restored on deletion.
 
-Used for the apex Service (`takeover`) and for routes by its name. Knows no shape of any kind.
+The apex Service (`takeover`) and routes with its name use this. It works for every kind.
 """
 
 from __future__ import annotations
@@ -14,36 +14,36 @@ from pyflagger.api.facts import Fault, Problem
 from pyflagger.objects import Obj, part, ref_of
 
 ORIGINAL = "flagger.kubernetes.io/original-configuration"
-"""The spec of before, as JSON. The reference writes the same for VirtualServices."""
+"""The original spec as JSON. The reference writes the same annotation to VirtualServices."""
 OPT_OUTS = "flagger.app/original-annotations"
-"""The values that the user had given to those of `names.TOOLKIT_ANNOTATIONS`, as a JSON object."""
+"""The user's original values of `names.TOOLKIT_ANNOTATIONS`, as a JSON object."""
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 LIMIT_BYTES = 256 * 1024
-"""What all annotations of an object may hold together; the API server refuses more."""
+"""The API server's limit for all annotations of an object."""
 
 
 def annotations_of(live: Mapping[str, Any]) -> Obj:
-    """The annotations of an object; empty when it has none."""
+    """The annotations of an object."""
     return part(part(live, "metadata"), "annotations")
 
 
 def is_taken(live: Mapping[str, Any]) -> bool:
-    """Whether its spec of before is stored."""
+    """Whether the original spec is stored."""
     return ORIGINAL in annotations_of(live)
 
 
 def stored(live: Mapping[str, Any]) -> Obj | None:
-    """The spec of before; None when it is not stored, or cannot be read."""
+    """The original spec. None if it is not stored or cannot be read."""
     return parsed(annotations_of(live).get(ORIGINAL), lambda found: found)
 
 
 def applied(live: Mapping[str, Any]) -> Obj | None:
-    """The spec of the manifest that `kubectl apply` was given last; None when there is none."""
+    """The spec of the last `kubectl apply`. None if there is none."""
     return parsed(annotations_of(live).get(LAST_APPLIED), lambda found: found.get("spec"))
 
 
 def parsed(text: Any, spec: Callable[[Obj], Any]) -> Obj | None:
-    """A part of a JSON object; None unless that is an object too."""
+    """A part of a JSON object. None if the part is not an object."""
     try:
         found = json.loads(text) if isinstance(text, str) else None
     except ValueError:
@@ -53,7 +53,7 @@ def parsed(text: Any, spec: Callable[[Obj], Any]) -> Obj | None:
 
 
 def marks(live: Mapping[str, Any], spec: Obj) -> dict[str, str]:
-    """The annotations that store a spec, and the opt-outs of Flux that the user has set."""
+    """The annotations that store a spec and the user's opt-outs from Flux."""
     there = annotations_of(live)
     own = {key: there[key] for key in names.TOOLKIT_ANNOTATIONS if key in there}
     note = {OPT_OUTS: json.dumps(own, sort_keys=True)} if own else {}
@@ -61,7 +61,7 @@ def marks(live: Mapping[str, Any], spec: Obj) -> dict[str, str]:
 
 
 def unmarked(live: Mapping[str, Any], more: Iterable[str] = ()) -> dict[str, Any]:
-    """The merge patch of annotations that leaves nothing of ours; `more` are further keys of ours."""
+    """The merge patch that removes flagger's annotations. `more` has additional keys to remove."""
     there = annotations_of(live)
     own = parsed(there.get(OPT_OUTS), lambda found: found) or {}
     ours = (ORIGINAL, OPT_OUTS, *names.TOOLKIT_ANNOTATIONS, *more)
@@ -69,17 +69,17 @@ def unmarked(live: Mapping[str, Any], more: Iterable[str] = ()) -> dict[str, Any
 
 
 def oversized(live: Obj, added: Mapping[str, str]) -> Problem | None:
-    """An object with so many annotations that its spec of before cannot be stored beside them."""
+    """Report an object whose annotations leave no room for its original spec."""
     whole = {**annotations_of(live), **added}
     size = sum(len(str(key).encode()) + len(str(value).encode()) for key, value in whole.items())
     if size <= LIMIT_BYTES:
         return None
     text = f"{shown(live)} cannot be taken over: its annotations would have {size} bytes, the limit is {LIMIT_BYTES}"
-    todo = f"Apply it with kubectl apply --server-side and remove the annotation {LAST_APPLIED}, or shorten others."
+    todo = f"Use kubectl apply --server-side and remove the annotation {LAST_APPLIED}, or shorten other annotations."
     return Problem(Fault.CLUSTER, text, todo)
 
 
 def shown(live: Obj) -> str:
-    """An object as texts name it."""
+    """The name of an object in texts."""
     ref = ref_of(live)
     return f"{ref.kind} {ref.name}.{ref.namespace}" if ref.namespace else f"{ref.kind} {ref.name}"

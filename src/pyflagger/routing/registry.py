@@ -1,6 +1,6 @@
-"""Which module routes for which provider name. A name that ends in `:` stands for every name that begins so.
+"""The module of each provider name. A name that ends in `:` matches every name with that prefix.
 
-Other packages bring routers as entry points: each names a class, made without arguments, that is a `Router`.
+Other packages add routers as entry points. Each names a class that implements `Router` and takes no arguments.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ PROVIDERS: dict[str, Router] = {
 
 
 def known_providers() -> tuple[str, ...]:
-    """Every name that can be given."""
+    """All provider names."""
     return tuple(sorted({*PROVIDERS, *plugins.installed(GROUP)}))
 
 
 def router_for(provider: str) -> Router | Problem:
-    """The module for a provider; a Problem that lists the known ones, or says what is wrong with its plugin."""
+    """The router of a provider. A Problem lists the known providers, or names the error of a plugin."""
     if (name := _named(provider, PROVIDERS)) is not None:
         return PROVIDERS[name]
     points = plugins.installed(GROUP)
@@ -68,7 +68,7 @@ def router_for(provider: str) -> Router | Problem:
 
 
 def _named(provider: str, known: Iterable[str]) -> str | None:
-    """The known name that stands for a provider. Nothing is ever guessed."""
+    """The known name that matches a provider exactly or by prefix."""
     for name in known:
         if provider == name or (name.endswith(":") and provider.startswith(name)):
             return name
@@ -83,5 +83,5 @@ def _contained(router: Router, name: str) -> Router:
 def _made(kind: Any) -> Any:
     router = kind()
     if not isinstance(router, Router):
-        raise TypeError("it is no Router: see pyflagger.routing.base")
+        raise TypeError("it does not implement Router: see pyflagger.routing.base")
     return router

@@ -1,7 +1,7 @@
-"""What a router could not say at the steps of a release, found by letting it render them before the release begins.
+"""Find conditions that a router cannot express, by rendering every split of a release before the release begins.
 
-Each provider's own rendering is the judge: the routing objects are brought about in memory, and then each split that a
-release may ask for. Called by `operator.observe` and by `flagger lint`. Writes nothing.
+This uses each provider's own rendering: it renders the routing objects in memory, then each split that the release may
+need. `operator.observe` and `flagger lint` call it. It writes nothing.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ HALF, COPIED = Route(50, 50), Route(100, 0, mirrored=True)
 
 
 def unsayable(router: Router, canary: Canary, live: Live, options: Options) -> tuple[Problem, ...]:
-    """Every part of the manifest that a route of this provider cannot express, each once.
+    """The parts of the manifest that a route of this provider cannot express, without duplicates.
 
-    Nothing when `reconcile` has a problem already: whoever brings the routes about tells that.
+    Empty if `reconcile` returns a Problem, which is reported when the routes are written.
     """
     made = router.reconcile(canary, live, options)
     if isinstance(made, Problem):
@@ -38,7 +38,7 @@ def unsayable(router: Router, canary: Canary, live: Live, options: Options) -> t
 
 
 def splits(canary: Canary) -> Iterator[Route]:
-    """One of each kind that a release of this Canary asks for."""
+    """One split of each kind that a release of this Canary uses."""
     analysis = canary.spec.analysis or Analysis()
     if strategy(canary) == "canary":
         yield HALF
@@ -48,7 +48,7 @@ def splits(canary: Canary) -> Iterator[Route]:
 
 
 def after(live: Live, writes: Writes) -> dict[Ref, Obj | None]:
-    """The objects as they would be after some writes."""
+    """The objects after these writes."""
     there: dict[Ref, Obj | None] = dict(live)
     for write in writes:
         if isinstance(write, Create):
@@ -61,7 +61,7 @@ def after(live: Live, writes: Writes) -> dict[Ref, Obj | None]:
 
 
 def _versioned(obj: Obj | None) -> Obj | None:
-    """With a resource version, as each object of a server has one: routers may count on it."""
+    """The object with a resource version, which every stored object has and routers rely on."""
     return obj and {**obj, "metadata": {"resourceVersion": "0", **obj["metadata"]}}
 
 

@@ -1,7 +1,7 @@
-"""What a mesh's rules have to say at a split: who is pinned, who stays by a cookie, and how the rest is divided.
+"""The rules of a mesh at a split: matching requests, visitors with an affinity cookie, and the weights for all others.
 
-Used by the modules of meshes whose routes are lists of rules; each renders the rules in its own shape and lays them
-over the live list with `laid`. Knows no shape of any mesh.
+The modules of meshes with rule lists use this. Each renders the rules in its own format and merges them into the live
+list with `laid`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from pyflagger.routing.original import ORIGINAL as ORIGINAL
 from pyflagger.routing.shares import SHARE
 
 FIELDS = "flagger.app/route-fields"
-"""Which optional fields of rules were ours at the last write: what is in it and no longer wanted is removed."""
+"""The optional fields of rules at the last write. flagger removes those that the manifest no longer has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One rule. `canary` None: the primary alone; `conditions`: any of them, beside those of `service.match`."""
+    """One rule. `canary` None: only the primary. `conditions`: any of them, combined with those of `service.match`."""
 
     primary: int
     canary: int | None
@@ -39,11 +39,11 @@ class Split:
     primary_cookie: str = ""
     canary_cookie: str = ""
     removed_cookie: str = ""
-    """Values of Set-Cookie, for answers of the primary, of the canary, and of both."""
+    """Values of Set-Cookie for responses of the primary, of the canary, and of both."""
 
 
 def splits(canary: Canary, route: Route, *, everyone: bool) -> tuple[Split, ...]:
-    """The rules of a route, the first that matches wins; the last is for everybody else."""
+    """The rules of a route. The first match wins, and the last rule matches all requests."""
     analysis = canary.spec.analysis
     if everyone or analysis is None:
         return (Split(route.primary, route.canary, mirrored=route.mirrored),)
@@ -74,7 +74,7 @@ def _sticky(canary: Canary, affinity: SessionAffinity | None, route: Route) -> I
 
 
 def set_cookie(cookie: str, max_age: int, affinity: SessionAffinity) -> str:
-    """The value of a Set-Cookie header; a cookie is removed only by the attributes that it was given with."""
+    """The value of a Set-Cookie header. Removing a cookie requires the attributes that it was set with."""
     attributes = (
         f"Max-Age={max_age}",
         f"Domain={affinity.domain}" if affinity.domain else "",
@@ -88,7 +88,7 @@ def set_cookie(cookie: str, max_age: int, affinity: SessionAffinity) -> str:
 
 
 def cookie_regex(cookie: str) -> str:
-    """A Cookie header that holds this `name=value`, for matchers of the whole text and of a part alike."""
+    """A regular expression for a Cookie header with this `name=value`, for full and partial matchers."""
     return f"(^|.*; ?){re.escape(cookie)}(;.*|$)"
 
 
@@ -97,7 +97,7 @@ def _holds(cookie: str) -> Match:
 
 
 def condition(how: StringMatch) -> tuple[str, str] | None:
-    """(kind, value) of how a text must look; None when nothing is said."""
+    """(kind, value) of a condition on a text. None if there is no condition."""
     for kind in ("exact", "prefix", "suffix", "regex"):
         value = getattr(how, kind)
         if value is not None:
@@ -106,16 +106,16 @@ def condition(how: StringMatch) -> tuple[str, str] | None:
 
 
 def refused(canary: Canary) -> Problem | None:
-    """What rules cannot say together."""
+    """Reject fields that rules cannot combine."""
     analysis = canary.spec.analysis
     if analysis and analysis.session_affinity and strategy(canary) == "ab-testing":
-        text = "spec.analysis.sessionAffinity cannot be used with match: each says who sees the canary"
+        text = "spec.analysis.sessionAffinity cannot be used with match: both select the visitors of the canary"
         return Problem(Fault.MANIFEST, text, "Remove one of them.", "spec.analysis.sessionAffinity")
     return None
 
 
 def inconsistent(where: str, weights: Sequence[Any]) -> Problem | None:
-    """Weights that are no split of 100; never taken for a split."""
+    """Report weights that do not add up to 100."""
     fine = all(isinstance(weight, int) and not isinstance(weight, bool) and weight >= 0 for weight in weights)
     if fine and sum(weights) == 100:
         return None
@@ -130,9 +130,9 @@ def laid(
     key: str,
     over: Callable[[Obj, Obj], Obj],
 ) -> list[Obj]:
-    """Our rules laid over those of ours that are there, by their matches; rules of others stay where they were.
+    """Merge the rendered rules into the managed live rules with the same matches. Rules of others stay in place.
 
-    A rule that is new lies over the last of ours, so that what somebody added to it holds for all visitors.
+    A new rule is merged with the last managed rule, so that fields which others added apply to all visitors.
     """
     mine = [rule for rule in live if ours(rule)]
     under = {json.dumps(rule.get(key), sort_keys=True): rule for rule in mine}
@@ -147,9 +147,9 @@ def laid(
 def of_users(
     live: Sequence[Obj], wanted: Sequence[Obj], ours: Callable[[Obj], bool], to_apex: Callable[[Obj], bool], key: str
 ) -> Callable[[Obj], bool]:
-    """Which rules of a route of the user's ours are laid over: one that leads to the apex stays if ours match others.
+    """The user's rules that flagger's rules replace. A rule to the apex stays if its matches differ.
 
-    Before the takeover the last of these is laid over whatever it matches: it is the one for everybody.
+    Before the takeover, flagger replaces the last such rule whatever it matches: it is the default rule.
     """
     begun = any(ours(rule) and not to_apex(rule) for rule in live)
     absorbed = [] if begun else [rule for rule in live if to_apex(rule)][-1:]
@@ -158,21 +158,21 @@ def of_users(
 
 
 def matches_of_users(rules: Sequence[Obj], to_apex: Callable[[Obj], bool], key: str) -> list[Obj]:
-    """The matches of the user's rule that ours are laid over: the last one that leads to the apex."""
+    """The matches of the user's rule that flagger replaces: the last one with the apex as a backend."""
     found = [rule for rule in rules if to_apex(rule)]
     return list(found[-1].get(key) or ()) if found else []
 
 
 def fields_of(live: Obj | None) -> tuple[str, ...]:
-    """The optional fields of rules that were ours at the last write."""
+    """The optional fields of rules that the last write set."""
     text = part(part(live or {}, "metadata"), "annotations").get(FIELDS) or ""
     return tuple(text.split(",")) if text else ()
 
 
 def written(canary: Canary, live: Obj | None, wanted: Obj, fields: Iterable[str]) -> Writes | Problem:
-    """What brings a route about: others' metadata stays; the spec of one that was not ours is stored once.
+    """The write that makes a route as wanted. Metadata of others stays. The original spec of a user's route is stored.
 
-    The values in the wanted spec are whole: what others added to them has been laid under already. None removes a key.
+    The values of the wanted spec are complete: they contain fields that others added. None removes a key.
     """
     annotations = dict(wanted["metadata"]["annotations"])
     if text := ",".join(sorted(set(fields))):
@@ -201,7 +201,7 @@ def _new(live: Obj, wanted: Obj) -> Obj:
 
 
 def reverted(canary: Canary, live: Obj | None) -> Writes:
-    """The spec that a route had before it was taken over; nothing for one of ours, it goes with the Canary."""
+    """Restore the original spec of a user's route. Empty for a generated route, which is deleted with the Canary."""
     if live is None or names.is_owned(canary, live):
         return ()
     spec = original.stored(live) or (
@@ -219,12 +219,12 @@ def reverted(canary: Canary, live: Obj | None) -> Writes:
 
 
 def _leads(canary: Canary, live: Obj) -> bool:
-    """Whether a route names the primary's Service: it was taken over when nothing was stored yet."""
+    """Whether a route names the primary's Service: an earlier version took it over and did not store the spec."""
     return f'"{names.primary_service(canary)}"' in json.dumps(live.get("spec"))
 
 
 def left(canary: Canary, live: Obj, spec: Obj) -> Writes:
-    """A route of ours becomes the user's, with this spec: visitors come by it, so it must not go with the Canary."""
+    """Set this spec and remove the owner of a generated route, so that visitors keep it after the Canary is deleted."""
     annotations = original.unmarked(live, (FIELDS, SHARE, names.OWNER))
     metadata = {"ownerReferences": names.other_owners(canary, live) or None, "annotations": annotations}
     return (patch(live, {"metadata": metadata, "spec": merge_diff(part(live, "spec"), spec)}),)

@@ -1,7 +1,7 @@
-"""The three Services of a canary: apex, primary and canary. The reference's documentation calls them so.
+"""The three Services of a canary: apex, primary and canary. These are the reference's terms.
 
-Used for every provider. The apex Service is what users call; it selects the primary's pods, and the canary's only while
-a primary is broken and the provider cannot split traffic itself.
+All providers use them. Users call the apex Service. It selects the primary's pods. It selects the canary's pods only
+while the primary is broken and the provider cannot split traffic.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MANAGED_PORT_FIELDS = ("name", "port", "targetPort", "protocol", "appProtocol")
 
 
 class Role(StrEnum):
-    """Which of the three."""
+    """The role of a Service."""
 
     APEX = "apex"
     PRIMARY = "primary"
@@ -45,13 +45,13 @@ def reconcile(
     to_canary: bool = False,
     pods: Mapping[str, str] | None = None,
 ) -> tuple[Write, ...] | Problem:
-    """What brings one Service into shape. `to_canary`: the apex serves the canary's pods for now.
+    """The write that corrects one Service. `to_canary`: the apex selects the canary's pods.
 
-    `pods`: the labels of the target's pods, which an apex of the user's has to lead to before it is taken over.
+    `pods`: the labels of the target's pods, which a user's apex must select before flagger takes it over.
     """
     if canary.spec.service is None:
         text = "spec.service is required"
-        return Problem(Fault.MANIFEST, text, "Give spec.service.port, the port that users call.", "spec.service")
+        return Problem(Fault.MANIFEST, text, "Set spec.service.port to the port that clients use.", "spec.service")
     theirs = role is Role.CANARY or to_canary
     selected = selector.of_canary() if theirs else selector.of_primary(_of_primary_now(selector, live))
     wanted = _desired(canary, canary.spec.service, role, selector.label, selected, ports)
@@ -77,7 +77,7 @@ def _selected(live: Obj | None) -> Mapping[str, str]:
 
 
 def _of_primary_now(selector: Selector, live: Obj | None) -> Mapping[str, str]:
-    """What a Service that leads to the primary selects by; empty for one that leads elsewhere."""
+    """The selector of a Service that selects the primary's pods. Empty for any other Service."""
     now = _selected(live)
     return now if now.get(selector.label) == selector.primary.get(selector.label) else {}
 
@@ -129,7 +129,7 @@ def _further(service: Service) -> list[Obj]:
 
 
 def _changes(canary: Canary, live: Obj, wanted: Obj) -> Obj:
-    """A merge patch; metadata is ours to keep only on Services that are ours."""
+    """A merge patch. flagger manages the metadata of generated Services only."""
     spec = _spec_changes(live.get("spec") or {}, wanted["spec"])
     meta: Obj = {}
     if names.is_owned(canary, live):
@@ -163,7 +163,7 @@ def _with_node_ports(live: Iterable[Obj], wanted: Iterable[Obj]) -> list[Obj]:
 
 
 def _metadata_changes(canary: Canary, live: Obj, wanted: Obj) -> Obj:
-    """What the Canary asks for is set, what it no longer asks for goes, listed keys stay as they are."""
+    """Set the metadata of the Canary, remove metadata that it no longer has, and keep the unmanaged keys."""
     unmanaged = canary.spec.service.unmanaged_metadata if canary.spec.service else None
     change: Obj = {}
     for part in ("labels", "annotations"):
@@ -199,16 +199,17 @@ def _users(
 
 
 def _all_of_primary(selector: Selector) -> dict[str, str]:
-    """Every label that a Service which leads to the primary may select by."""
+    """All labels that the selector of the primary's Service may have."""
     return {**selector.primary, **selector.further}
 
 
 def finalize_apex(
     canary: Canary, selector: Selector | None, live: Obj | None, *, runs: bool = True
 ) -> tuple[Write, ...]:
-    """Give the user's apex back as it was, and hand over one of our own, so that whoever comes by it is still served.
+    """Restore the user's apex Service. Keep a generated one: it selects the target's pods and loses its owner.
 
-    `selector` is None where the target is gone, and `runs` false where it goes as well: then ours goes with the Canary.
+    `selector` is None if the target does not exist. If `runs` is false, the target is deleted, too, and so is a
+    generated apex.
     """
     if live is None:
         return ()

@@ -1,8 +1,8 @@
-"""The part of a rule's traffic that is the apex's, where a rule of the user's has further backends: they keep theirs.
+"""The apex's share of a user's rule with other backends. Those backends keep their share.
 
-Used for routes of the user's, adopted or taken over. Weights are whole numbers. A rule whose weights add up to 100 goes
-on doing so (older versions of Istio demand it): its weights come as near as they can, and the annotation SHARE says
-which percentage they stand for. All weights of any other rule are multiplied, so that every percentage is exact.
+This is for user's routes, adopted or taken over. Weights are integers. If a rule's weights add up to 100, they continue
+to do so, because older versions of Istio require it: flagger rounds the weights, and the annotation SHARE stores the
+exact percentage. In all other rules flagger multiplies the weights, so that every percentage is exact.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pyflagger.api.facts import Route
 from pyflagger.objects import Obj
 
 SHARE = "flagger.app/canary-share"
-"""The canary's percent of the apex's part of each rule that has further backends."""
+"""The canary's percentage of the apex's share, for each rule with other backends."""
 WHOLE = 100
 LARGEST = 1_000_000
-"""The largest weight that the Gateway API takes."""
+"""The maximum weight of the Gateway API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Divided:
 
 
 def divided(part: int, others: Sequence[int], percent: int) -> Divided:
-    """The weights that give the canary a percentage of the apex's part."""
+    """The weights that give the canary a percentage of the apex's share."""
     kept = part > 1 and part + sum(others) == WHOLE
     factor = 1 if kept else 100 // gcd(part, 100)
     if factor * max(part, *others) > LARGEST:
@@ -42,7 +42,7 @@ def divided(part: int, others: Sequence[int], percent: int) -> Divided:
 
 
 def _portion(whole: int, percent: int) -> int:
-    """The nearest whole number; between the ends neither side is left without visitors if there are two to share."""
+    """The nearest integer. Between 0 and 100 %, both sides get at least 1 if `whole` is at least 2."""
     nearest = (whole * percent + 50) // 100
     if percent in (0, 100) or whole < 2:
         return whole * percent // 100
@@ -50,10 +50,10 @@ def _portion(whole: int, percent: int) -> int:
 
 
 def beside_others(named: Sequence[tuple[str, Obj]], known: Collection[str], made: list[Obj], unset: int) -> list[Obj]:
-    """Our backends, then the further ones of a live rule, at weights that leave the further ones their part.
+    """flagger's backends, then the other backends of a live rule, at weights that keep the share of the others.
 
-    `named`: the live rule's backends by Service. `known`: the Services of the Canary. `made`: our backends, the
-    primary first, at weights of 100. `unset`: what a missing weight counts.
+    `named`: the live rule's backends by Service. `known`: the Services of the Canary. `made`: flagger's backends, the
+    primary first, at weights of 100. `unset`: the value of a missing weight.
     """
     others = [backend for name, backend in named if name not in known]
     if not others:
@@ -69,7 +69,7 @@ def beside_others(named: Sequence[tuple[str, Obj]], known: Collection[str], made
 
 
 def percent_of(primary: int, canary: int, noted: Any) -> int:
-    """The percentage that two weights stand for: the noted one if it gives these weights, else the nearest."""
+    """The percentage of two weights: the stored one if it results in these weights, else the nearest."""
     whole, text = primary + canary, str(noted or "")
     percent = int(text) if text.isascii() and text.isdigit() else 0
     if whole == 0 or (percent <= 100 and _portion(whole, percent) == canary):
@@ -78,14 +78,14 @@ def percent_of(primary: int, canary: int, noted: Any) -> int:
 
 
 def shared(primary: Any, canary: Any, noted: Any, mirrored: bool = False) -> Route:
-    """The split that two weights beside others stand for."""
+    """The split of two weights in a rule with other backends."""
     stable, new = numbers((primary, canary), 0)
     percent = percent_of(stable, new, noted)
     return Route(100 - percent, percent, mirrored)
 
 
 def numbers(weights: Iterable[Any], unset: int) -> list[int]:
-    """Weights as numbers. One that is missing is `unset`; if all are, each counts 1. What is no number counts 0."""
+    """Weights as numbers. A missing one is `unset`. If all are missing, each is 1. An invalid one is 0."""
     found = list(weights)
     missing = 1 if all(weight is None for weight in found) else unset
     return [missing if weight is None else _number(weight) for weight in found]

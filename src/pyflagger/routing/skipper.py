@@ -1,7 +1,7 @@
-"""Provider `skipper`: a second Ingress beside the user's, with both Services as backends and weights by annotation.
+"""Provider `skipper`: a copy of the user's Ingress with both Services as backends and weights as an annotation.
 
-A predicate decides whether it counts: `Weight(100)` ranks it over the user's while the canary gets requests, `False()`
-takes it out otherwise. The user's Ingress is only read. See Skipper's documentation, "Ingress usage".
+A predicate enables the copy: `Weight(100)` gives it precedence over the user's Ingress while the canary gets requests,
+and `False()` disables it. flagger only reads the user's Ingress. See Skipper's documentation, "Ingress usage".
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pyflagger.routing.split import shared_out
 
 WEIGHTS, PREDICATE = "zalando.org/backend-weights", "zalando.org/skipper-predicate"
 FURTHER = "{ingress}-canary--{canary}"
-"""Skipper joins the parts of a route's name by two underscores: the built-in checks find this one, too."""
+"""Skipper joins the parts of a route's name by two underscores. The built-in checks find this name, too."""
 ON, OFF = "Weight(100)", "False()"
 
 
@@ -41,11 +41,11 @@ class Skipper:
     kinds: tuple[Resource, ...] = (INGRESSES,)
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
-        """The user's Ingress with what shows its ports, and both names that ours can have."""
+        """The user's Ingress, the objects that show its ports, and both possible names of the copy."""
         return (*sources(canary), *candidates(canary, FURTHER)) if canary.spec.ingress_ref else ()
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
-        """Both weights of ours."""
+        """The split of the copy's annotation."""
         ours = shadow_of(canary, live, FURTHER)
         if ours is None:
             return None
@@ -56,29 +56,28 @@ class Skipper:
         if all(type(share) is int and share >= 0 for share in shares) and sum(shares) == 100:
             return Route(*shares)
         what = (
-            f"{shadow_ref(canary, live, FURTHER)}: annotation {WEIGHTS} is {text!r}, which gives {primary} and {other}"
+            f"{shadow_ref(canary, live, FURTHER)}: annotation {WEIGHTS} is {text!r}, with weights {primary} and {other}"
         )
-        return Problem(Fault.CLUSTER, f"{what} not 100 in all", OTHERS)
+        return Problem(Fault.CLUSTER, f"{what}: the sum must be 100", OTHERS)
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
-        """Ours follows the user's; its weights stay."""
+        """Update the copy from the user's Ingress and keep its weights."""
         route = self.read(canary, live, options)
         return self._written(canary, live, route if isinstance(route, Route) else owed(canary))
 
     def set(
         self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
     ) -> Writes | Problem:
-        """Both annotations."""
+        """Set both annotations."""
         if shadow_of(canary, live, FURTHER) is None:
             if route == ALL_PRIMARY:
                 return ()
-            return Problem(
-                Fault.CLUSTER, f"ingress {shadow_ref(canary, live, FURTHER).name} is not there", "It is made again."
-            )
+            text = f"ingress {shadow_ref(canary, live, FURTHER).name} does not exist"
+            return Problem(Fault.CLUSTER, text, "flagger creates it again.")
         return self._written(canary, live, route)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
-        """Ours is taken away at once, so that the user's serves alone."""
+        """Delete the copy. The user's Ingress then serves all visitors."""
         ours = shadow_of(canary, live, FURTHER)
         return (Delete(ref_of(ours)),) if ours is not None and names.is_owned(canary, ours) else ()
 

@@ -1,6 +1,6 @@
-"""Providers `linkerd`, `osm` and `smi:…`: a TrafficSplit of the Service Mesh Interface, named as the apex Service.
+"""Providers `linkerd`, `osm` and `smi:…`: a TrafficSplit of the Service Mesh Interface, named after the apex Service.
 
-Weights are those of whole Services, so every port is split alike. See the SMI specification, "Traffic Split".
+The weights apply to whole Services, so all ports have the same split. See the SMI specification, "Traffic Split".
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pyflagger.routing.generated import apex_metadata, make
 from pyflagger.routing.split import Rule, Split, entries, shared_out
 
 GATEWAYS = "VirtualService.v1alpha3.networking.istio.io/spec.gateways"
-"""Read by the SMI adapter for Istio."""
+"""The annotation that the SMI adapter for Istio reads."""
 
 
 class Smi(Split):
@@ -30,7 +30,7 @@ class Smi(Split):
         self.kinds = (Resource("split.smi-spec.io", version, "trafficsplits", "TrafficSplit"),)
 
     def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...]:
-        """The canary first, as the reference writes it."""
+        """Render the canary first, as the reference does."""
         (rule,) = rules
         primary, other = shared_out(canary, rule.route)
         backends = [{"service": name, "weight": self.weight(percent)} for name, percent in (other, primary)]
@@ -40,24 +40,24 @@ class Smi(Split):
         return (make(canary, self.kinds[0], names.apex(canary), spec, metadata),)
 
     def backends(self, obj: Obj) -> list[list[Obj]]:
-        """A split has one rule."""
+        """The backends. A TrafficSplit has one rule."""
         return [entries(part(obj, "spec"), "backends")]
 
     def end(self, canary: Canary, obj: Obj) -> Writes:
-        """Taken away before the Services that it leads to: without it the root Service leads to its pods."""
+        """Delete it before the Services that it routes to. Without it, the root Service routes to its own pods."""
         return (Delete(ref_of(obj)),)
 
     def service_of(self, canary: Canary, backend: Obj) -> Any:
-        """Backends name Services."""
+        """The name of the backend's Service."""
         return backend.get("service")
 
     def weight(self, percent: int) -> Any:
-        """A quantity in v1alpha1, a number since."""
+        """A quantity in v1alpha1, a number in later versions."""
         return str(percent) if self.kinds[0].version == "v1alpha1" else percent
 
 
 def _root(canary: Canary) -> str:
-    """The Service that clients call: the first host when it is a name in the namespace, else the apex."""
+    """The Service that clients call: the first host if it is a name in the namespace, else the apex."""
     hosts = canary.spec.service.hosts if canary.spec.service else ()
     host = hosts[0] if hosts else ""
     return host if host and "." not in host and "*" not in host else names.apex(canary)

@@ -1,7 +1,7 @@
-"""What most providers have in common: routing objects that hold two weights a rule, rendered whole for a split.
+"""The common base of most providers: routing objects with two weights per rule, rendered completely for each split.
 
-Each provider's module fills in its shape. Everything else is here: reading both weights, keeping them while the rest is
-mended, and the rules of A/B and of testers. A route of the user's own, of which only weights are ours, is `adopted`'s.
+A provider's module supplies the format. This module reads both weights, keeps them while it corrects other fields, and
+builds the rules of A/B tests and testers. `adopted` handles routes that the user owns.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pyflagger.routing.generated import OTHERS, brought_about, overlay, owed
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How some requests are split: those that `match` (None: all others). `where` is its path in the manifest."""
+    """The split of the requests that `match` selects. None: all others. `where` is its path in the manifest."""
 
     route: Route
     match: Match | None = None
@@ -32,57 +32,57 @@ class Rule:
 
 
 class Split(ABC):
-    """A router of rendered objects; the first kind is that of the object that holds the weights."""
+    """A router of rendered objects. The first kind is the kind of the object with the weights."""
 
     capabilities: Capabilities
     kinds: tuple[Resource, ...]
     adopting: type[Adopted] = Adopted
-    """What sets the weights of a route of the user's own."""
+    """The class that sets the weights of a route that the user owns."""
     unset: int = 0
-    """What a missing weight counts in it beside others."""
+    """The value of a missing weight in such a route."""
 
-    # The shape of a provider -----------------------------------------------------------------------------------------
+    # The format of a provider ----------------------------------------------------------------------------------------
 
     @abstractmethod
     def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
-        """Every object as it should be, the one that holds the weights last."""
+        """The wanted objects. The object with the weights is the last one."""
 
     @abstractmethod
     def backends(self, obj: Obj) -> list[list[Obj]]:
-        """The backends of each rule: the very dicts of the object, in order."""
+        """The backends of each rule in order, as the mutable dicts of the object."""
 
     @abstractmethod
     def service_of(self, canary: Canary, backend: Obj) -> Any:
-        """The name of the Service that a backend stands for."""
+        """The name of the Service of a backend."""
 
     def weight(self, percent: int) -> Any:
-        """A weight as the provider spells it."""
+        """A weight in the provider's format."""
         return percent
 
     def main(self, canary: Canary) -> Ref:
-        """The object that holds the weights."""
+        """The object with the weights."""
         return self.kinds[0].ref(canary.metadata.namespace, names.apex(canary))
 
     def others(self, canary: Canary) -> tuple[Ref, ...]:
-        """Further objects that are rendered, or needed for it."""
+        """The other objects that it renders or reads."""
         return ()
 
-    # What is the same for all ----------------------------------------------------------------------------------------
+    # Common to all providers -----------------------------------------------------------------------------------------
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
-        """The object that holds the weights, and the others; or the user's own alone."""
+        """The object with the weights and the others, or only the user's route."""
         mine = self._adopted(canary)
         return (mine.ref,) if mine else (*self.others(canary), self.main(canary))
 
     def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
-        """Both weights: of the first rule in A/B, else of the last, which is for everybody."""
+        """Both weights of the first rule in an A/B test, else of the last rule, which matches all requests."""
         if mine := self._adopted(canary):
             return mine.read(live)
         obj = live.get(self.main(canary))
         return None if obj is None else self._read(canary, obj)
 
     def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
-        """Everything but the weights is mended; weights that make no sense become what the release had reached."""
+        """Correct everything but the weights. Invalid weights become the weight that the release had reached."""
         if mine := self._adopted(canary):
             return mine.reconcile(live)
         obj = live.get(self.main(canary))
@@ -94,41 +94,41 @@ class Split(ABC):
     def set(
         self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
     ) -> Writes | Problem:
-        """The weights of the route, and the rules that go with them."""
+        """Set the weights, and the rules that belong to them."""
         if mine := self._adopted(canary):
             return mine.set(live, route)
         if live.get(self.main(canary)) is None:
             if route == ALL_PRIMARY:
                 return ()
-            return Problem(Fault.CLUSTER, f"{self.main(canary)} is not there", "It is made again.")
+            return Problem(Fault.CLUSTER, f"{self.main(canary)} does not exist", "flagger creates it again.")
         return self._written(canary, live, route, options, everyone)
 
     def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
-        """What was adopted is given back; what we made ends as its kind says."""
+        """Restore an adopted route. Let `end` handle generated objects."""
         if mine := self._adopted(canary):
             return mine.finalize(live)
         found = [obj for ref in self.reads(canary, options) if (obj := live.get(ref)) and names.is_owned(canary, obj)]
         return tuple(write for obj in found for write in self.end(canary, obj))
 
     def end(self, canary: Canary, obj: Obj) -> Writes:
-        """What becomes of an object of ours before the Canary goes: by default it goes with it."""
+        """The writes to a generated object before the Canary is deleted. By default, it is deleted with the Canary."""
         return ()
 
     # ---------------------------------------------------------------------------------------------------------------
 
     def _adopted(self, canary: Canary) -> Adopted | None:
-        """The user's own route, where one is named and can be adopted."""
+        """The user's route, if spec.routeRef names one and the provider can adopt it."""
         if not (self.capabilities.adopt and canary.spec.route_ref):
             return None
         return self.adopting(canary, self.kinds[0], partial(self._named, canary), self.weight, self.unset)
 
     def _named(self, canary: Canary, obj: Obj) -> Iterator[list[tuple[Any, Obj]]]:
-        """The backends of each rule by the Services that they stand for."""
+        """The backends of each rule, with their Services."""
         for backends in self.backends(obj):
             yield [(self.service_of(canary, backend), backend) for backend in backends]
 
     def _split(self, canary: Canary, obj: Obj) -> list[tuple[int, int] | Problem]:
-        """(primary, canary) of each rule that leads to either."""
+        """(primary, canary) weights of each rule with either backend."""
         pair = names.primary_service(canary), names.canary_service(canary)
         found: list[tuple[int, int] | Problem] = []
         for by_name in self._named(canary, obj):
@@ -140,23 +140,21 @@ class Split(ABC):
     def _pair(self, canary: Canary, primary: int | None, other: int | None) -> tuple[int, int] | Problem:
         if primary is not None and other is not None and primary + other == 100:
             return primary, other
-        show = ["no whole number" if weight is None else str(weight) for weight in (primary, other)]
-        text = (
-            f"{self.main(canary)} sends {show[0]} to the primary and {show[1]} to the canary, which is not 100 in all"
-        )
+        show = ["an invalid weight" if weight is None else str(weight) for weight in (primary, other)]
+        text = f"{self.main(canary)} sends {show[0]} to the primary and {show[1]} to the canary: the sum must be 100"
         return Problem(Fault.CLUSTER, text, OTHERS)
 
     def _read(self, canary: Canary, obj: Obj) -> Route | Problem:
         found = self._split(canary, obj)
         if not found:
-            text = f"{self.main(canary)} leads neither to {names.primary_service(canary)} nor to the canary"
+            text = f"{self.main(canary)} routes neither to {names.primary_service(canary)} nor to the canary"
             return Problem(Fault.CLUSTER, text, OTHERS)
         ruled = strategy(canary) == "ab-testing" and len(found) > 1
         pair = found[0 if ruled else -1]
         if isinstance(pair, Problem):
             return pair
         if ruled and pair == (0, 100) and canary.status.canary_weight == 100:
-            # After a failed promotion the canary is owed everybody: rules that are still there give it only a few.
+            # After a failed promotion the canary must get all visitors, but the remaining rules match only some.
             return ALL_PRIMARY
         return Route(*pair)
 
@@ -168,7 +166,7 @@ class Split(ABC):
 
 
 def rules_of(canary: Canary, route: Route, *, everyone: bool = False) -> tuple[Rule, ...]:
-    """The rules of a split; the last is for all whom no other one means. At weight 0 it is the only one."""
+    """The rules of a split. The last one matches all other requests. At weight 0 it is the only one."""
     analysis = canary.spec.analysis
     if analysis is None or route.canary == 0 or everyone:
         return (Rule(route),)
@@ -187,13 +185,13 @@ def shared_out(canary: Canary, route: Route) -> tuple[tuple[str, int], tuple[str
 
 
 def entries(holder: Obj, key: str) -> list[Obj]:
-    """The objects of a list that somebody else may have written."""
+    """The dicts of a list that another controller may have written."""
     found = holder.get(key)
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
 def port_names(canary: Canary) -> list[tuple[str, int]]:
-    """(name of the routing object, port) for each port of the Service, the first named as the apex."""
+    """(name of the routing object, port) for each port of the Service. The first has the name of the apex."""
     service, apex = canary.spec.service, names.apex(canary)
     if service is None:
         return []
@@ -201,46 +199,46 @@ def port_names(canary: Canary) -> list[tuple[str, int]]:
 
 
 def prefix_of(canary: Canary) -> str:
-    """The path that is routed: the first prefix of `service.match`."""
+    """The routed path: the first prefix of `service.match`."""
     matches = canary.spec.service.match if canary.spec.service else ()
     found = part(matches[0], "uri").get("prefix") if matches else None
     return found if isinstance(found, str) and found else "/"
 
 
 def retry_words(canary: Canary) -> list[str]:
-    """What is tried again: the words of `service.retries.retryOn`."""
+    """The retry conditions of `service.retries.retryOn`."""
     retries = canary.spec.service.retries if canary.spec.service else None
     return [word.strip() for word in retries.retry_on.split(",") if word.strip()] if retries else []
 
 
 def unknown_retries(canary: Canary, known: Collection[str]) -> Problem | None:
-    """A word of `service.retries.retryOn` that the provider's API would refuse."""
+    """Report a value of `service.retries.retryOn` that the provider's API rejects."""
     strange = [word for word in retry_words(canary) if word not in known]
     if not strange:
         return None
     path = "spec.service.retries.retryOn"
     text = f"{path}: {', '.join(strange)} cannot be expressed by this traffic provider"
-    return Problem(Fault.MANIFEST, text, f"Use some of: {', '.join(known)}.", path)
+    return Problem(Fault.MANIFEST, text, f"Use only: {', '.join(known)}.", path)
 
 
 SERVICES = Resource("", "v1", "services", "Service")
-"""For the kinds of a router that reads selectors."""
+"""The kind of objects whose selectors a router reads."""
 
 
 def services_of(canary: Canary) -> tuple[Ref, Ref]:
-    """The Services of primary and canary, whose selectors say which pods are meant."""
+    """The Services of primary and canary, for their pod selectors."""
     namespace = canary.metadata.namespace
     primary, other = names.primary_service(canary), names.canary_service(canary)
     return SERVICES.ref(namespace, primary), SERVICES.ref(namespace, other)
 
 
 def selector_of(canary: Canary, live: Live, service: str) -> Obj:
-    """The selector of a live Service; empty while it is not there."""
+    """The selector of a live Service, or empty before it exists."""
     return part(part(live.get(SERVICES.ref(canary.metadata.namespace, service)) or {}, "spec"), "selector")
 
 
 def aligned(live: Any, wanted: list[Obj]) -> list[Obj]:
-    """Rules laid over the live ones from the end, where the rule for everybody is, so that its other fields stay."""
+    """Align the rules with the live ones from the end, so that the default rule keeps its other fields."""
     if isinstance(live, list) and len(live) == len(wanted):
         return wanted
     under = [*reversed(live)] if isinstance(live, list) else []
@@ -249,7 +247,7 @@ def aligned(live: Any, wanted: list[Obj]) -> list[Obj]:
 
 
 def _total(backends: Sequence[Obj]) -> int | None:
-    """The sum of weights: 0 when there are none, None when one is no whole number."""
+    """The sum of the weights. None if one is not an integer."""
     texts = [str(backend.get("weight") or 0) for backend in backends]
     if not all(text.isascii() and text.isdigit() for text in texts):
         return None

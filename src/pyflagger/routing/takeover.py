@@ -1,8 +1,8 @@
-"""The user's own Service by the name of the apex: what of it is changed, what stays, and how it is given back.
+"""Take over a user's Service with the name of the apex, and restore it on deletion.
 
-Changed are the selector, the fields of ports that the Canary names, and two annotations. The selector of before is in
-`original.ORIGINAL`; each change of a port is in CHANGES with the value of before, so that what the user edits later
-stays. Called by `services` for Services that the Canary does not own.
+flagger changes the selector, the port fields that the Canary names, and two annotations. `original.ORIGINAL` stores the
+original selector. CHANGES stores each changed port field with its original value, so that later edits of the user stay.
+`services` calls this for Services that the Canary does not own.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pyflagger.routing import original
 from pyflagger.routing.original import annotations_of
 
 CHANGES = "flagger.app/service-changes"
-"""JSON: `ports` by number and protocol, each with its changed fields as [ours, of before], or null where the port is
-ours; `applied`, the selector of kubectl's annotation when the Service was taken over, if that was another one."""
+"""JSON: `ports` by number and protocol, each with its changed fields as [new, original], or null for a port that
+flagger added. `applied` has the selector of kubectl's annotation at the takeover, if it differed."""
 ALLOTTED = ("clusterIP", "clusterIPs", "healthCheckNodePort")
-"""What the API server gives out, and no manifest needs to say."""
+"""The fields that the API server assigns."""
 NAME_MAX = 63
 
 Labels = Mapping[str, str]
@@ -32,33 +32,33 @@ Labels = Mapping[str, str]
 
 
 def refused(live: Obj, ours: Labels, pods: Labels) -> Problem | None:
-    """A Service that does not lead to the target's pods: taken over, it would lead its visitors elsewhere.
+    """Reject a Service that does not select the target's pods: a takeover would redirect its visitors.
 
-    `ours` is the primary's selector, `pods` are the labels of the target's pods.
+    `ours` is the primary's selector. `pods` has the labels of the target's pods.
     """
     spec = part(live, "spec")
     selector, where = part(spec, "selector"), original.shown(live)
     if original.is_taken(live):
         return None
     if spec.get("type") == "ExternalName":
-        return _unfit(f"{where} is of type ExternalName: it leads to {spec.get('externalName')}, not to pods")
+        return _unfit(f"{where} is of type ExternalName: it resolves to {spec.get('externalName')}, not to pods")
     if not selector:
-        return _unfit(f"{where} has no selector: somebody keeps its endpoints by hand, and flagger would replace them")
+        return _unfit(f"{where} has no selector: flagger would replace its manually managed endpoints")
     if leads_to(selector, ours) or leads_to(selector, pods):
         return None
     words = ", ".join(f"{key}={value}" for key, value in sorted(selector.items()))
-    return _unfit(f"{where} selects {words}, which the target's pods do not have: its visitors go elsewhere")
+    return _unfit(f"{where} selects {words}, which the target's pods do not have: it serves other pods")
 
 
 def leads_to(selector: Labels, labels: Labels) -> bool:
-    """Whether a selector finds pods with these labels."""
+    """Whether a selector matches pods with these labels."""
     return bool(selector) and selector.items() <= labels.items()
 
 
 def _unfit(text: str) -> Problem:
     todo = (
-        "Make another Service that selects the target's pods, let visitors come by that, and name it in "
-        "spec.service.name. Or let this one select the target's pods. Nothing is changed until then."
+        "Create another Service that selects the target's pods, send visitors to it, and set spec.service.name to its "
+        "name. Or change the selector of this Service to the target's pods. flagger changes nothing until then."
     )
     return Problem(Fault.MANIFEST, text, todo, "spec.service.name")
 
@@ -67,9 +67,9 @@ def _unfit(text: str) -> Problem:
 
 
 def changes(service: Service, live: Obj, wanted: Obj, ours: Labels, theirs: Labels) -> Obj | Problem:
-    """The merge patch that takes a Service over, or mends one that was; empty when nothing differs.
+    """The merge patch that takes a Service over, or corrects it after the takeover. Empty if nothing differs.
 
-    `wanted` is the spec of an apex of our own, `ours` and `theirs` select the primary's pods and the target's.
+    `wanted` is the spec of a generated apex. `ours` selects the primary's pods, and `theirs` the target's pods.
     """
     spec, before = part(live, "spec"), original.stored(live) or _before(live, ours, theirs)
     undone, notes = ports_before(live), _notes(live)
@@ -95,7 +95,7 @@ def changes(service: Service, live: Obj, wanted: Obj, ours: Labels, theirs: Labe
 
 
 def _before(live: Obj, ours: Labels, theirs: Labels) -> Obj:
-    """The user's part of a spec. One that leads to the primary already was taken over when nothing was stored yet."""
+    """The user's part of a spec. If it selects the primary, an earlier version took it over and stored nothing."""
     spec = part(live, "spec")
     kept = {key: value for key, value in spec.items() if key not in ALLOTTED or value == "None"}
     if leads_to(part(spec, "selector"), ours):
@@ -109,7 +109,7 @@ def replaced(now: Labels, wanted: Labels) -> Obj:
 
 
 def _laid(service: Service, live: list[Obj], wanted: list[Obj]) -> tuple[list[Obj], Obj]:
-    """The user's ports in their order, with what the Canary asks of them, then ours; and what of it is a change."""
+    """The user's ports in order with the Canary's fields, then the added ports, and the changes among them."""
     asked = _asked(service)
     ours = {_key(port): port for port in wanted}
     rest = {key: port for key, port in ours.items() if key not in map(_key, live)}
@@ -132,7 +132,7 @@ def _laid(service: Service, live: list[Obj], wanted: list[Obj]) -> tuple[list[Ob
 
 
 def _asked(service: Service) -> dict[str, Obj]:
-    """What the Canary says itself of each port, beside its number."""
+    """The fields that the Canary sets for each port, besides its number."""
     said = [(service.port, service.target_port, service.app_protocol)]
     said += [(port.port, port.target_port, port.app_protocol) for port in service.ports]
     return {
@@ -149,7 +149,7 @@ def _key(port: Obj) -> str:
 
 
 def _free(name: str, port: Obj, taken: set[str]) -> str:
-    """The name, or another one if a port of the user's has it; added to those that are taken."""
+    """The name, or another one if a port of the user has it. This adds the result to `taken`."""
     tail = f"-{port['port']}"
     found = name if name not in taken else f"{name[: NAME_MAX - len(tail)]}{tail}"
     taken.add(found)
@@ -157,7 +157,7 @@ def _free(name: str, port: Obj, taken: set[str]) -> str:
 
 
 def ports_before(live: Obj) -> list[Obj]:
-    """The ports without our changes; what the user has edited meanwhile stays."""
+    """The ports without flagger's changes. Later edits of the user stay."""
     changed = part(_notes(live), "ports")
     return [
         _undone(port, changed.get(_key(port)) or {})
@@ -181,13 +181,13 @@ def _notes(live: Obj) -> Obj:
     return original.parsed(annotations_of(live).get(CHANGES), lambda found: found) or {}
 
 
-# Giving back ---------------------------------------------------------------------------------------------------------
+# Restoring -----------------------------------------------------------------------------------------------------------
 
 
 def given_back(live: Obj, ours: Labels, theirs: Labels) -> Obj:
-    """The merge patch that makes it what the user had; empty when nothing of it is ours.
+    """The merge patch that restores the user's Service. Empty if it has no changes of flagger's.
 
-    One that was taken over when nothing was stored yet gets the selector of kubectl's annotation, or else the target's.
+    If an earlier version stored nothing, this restores the selector of kubectl's annotation, or else the target's.
     """
     spec, before = part(live, "spec"), original.stored(live)
     now = part(spec, "selector")
@@ -208,14 +208,14 @@ def given_back(live: Obj, ours: Labels, theirs: Labels) -> Obj:
 
 
 def _selector(live: Obj, before: Obj) -> Labels:
-    """That of before, unless the user has applied another one with kubectl since."""
+    """The original selector, unless the user has applied another one with kubectl since."""
     then: Any = _notes(live).get("applied") or before.get("selector")
     newest = part(original.applied(live) or {}, "selector")
     return newest if newest and newest != then else part(before, "selector")
 
 
 def handed_over(live: Obj, theirs: Labels, others: list[Obj]) -> Obj:
-    """The merge patch that makes an apex of our own the user's: it leads to the target's pods, and `others` own it."""
+    """The merge patch that leaves a generated apex to the user: it selects the target's pods, and `others` own it."""
     selector = replaced(part(part(live, "spec"), "selector"), theirs)
     annotations = original.unmarked(live, (names.OWNER,))
     return {

@@ -1,8 +1,8 @@
-"""Provider `traefik`: a weighted TraefikService for each port, named as the apex Service.
+"""Provider `traefik`: a weighted TraefikService for each port, with the name of the apex Service.
 
-The user's IngressRoute sends to it (`kind: TraefikService`). An entry without a weight counts as 1 in Traefik, and an
-entry whose Service has no ready endpoints spoils the whole list: so weights are always written, and the canary is an
-entry only while it gets requests, in a list of the user's too. See Traefik's reference, "TraefikService".
+The user's IngressRoute routes to it (`kind: TraefikService`). In Traefik, an entry without a weight counts as 1, and an
+entry without ready endpoints breaks the whole list. So flagger always writes weights, and the canary has an entry only
+while it gets requests. This also applies to a user's list. See Traefik's reference, "TraefikService".
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from pyflagger.routing.split import Rule, Split, entries, port_names, shared_out
 SERVICES = Resource("traefik.io", "v1alpha1", "traefikservices", "TraefikService")
 
 PARKED = "flagger.app/canary-service"
-"""The canary's entry of an adopted list while it is out of it, where it says more than the stable one's.
+"""The canary's entry while it is removed from an adopted list, if it has more fields than the stable entry.
 
-No part of the weights of before: those are written once, this is as the user has it each time that it is taken out.
+flagger stores the user's current entry each time it removes it. The original weights are written only once.
 """
 ABSENT = "absent"
-"""The weight of before of an entry that the user never wrote."""
+"""The original weight of an entry that the user did not write."""
 
 
 class AdoptedList(Adopted):
-    """A list of the user's, in which the canary's entry comes and goes with its weight."""
+    """A user's list. The canary has an entry in it only while its weight is not 0."""
 
     def opened(self, obj: Obj) -> Obj:
-        """The canary's entry is there: as it was parked, or as the stable one's."""
+        """Add the canary's entry: the stored one, or a copy of the stable entry."""
         wanted: Obj = {"metadata": {"annotations": {PARKED: None}}} if PARKED in notes(obj) else {}
         listed = _listed(obj)
         found = [each for each in listed if _service(each) in names.services(self.canary)]
@@ -48,7 +48,7 @@ class AdoptedList(Adopted):
         return overlay(obj, wanted)  # type: ignore[no-any-return]
 
     def closed(self, obj: Obj) -> Obj:
-        """Without the canary's entry when it gets nothing; it is parked."""
+        """Remove and store the canary's entry if its weight is 0."""
         ((stable, new, *_),) = self._rules(obj)
         if new["weight"] != self.weight(0):
             return obj
@@ -58,7 +58,7 @@ class AdoptedList(Adopted):
         return overlay(obj, {**parked, "spec": {"weighted": {"services": kept}}})  # type: ignore[no-any-return]
 
     def returned(self, obj: Obj) -> Obj:
-        """Without the canary's entry when the user wrote none."""
+        """Remove the canary's entry if the user did not write one."""
         kept = [each for each in _listed(obj) if each.get("weight") != ABSENT]
         return overlay(obj, {"spec": {"weighted": {"services": kept}}}) if kept else obj
 
@@ -72,11 +72,11 @@ class Traefik(Split):
     unset = 1
 
     def others(self, canary: Canary) -> tuple[Ref, ...]:
-        """One for each further port."""
+        """The TraefikServices of the additional ports."""
         return tuple(SERVICES.ref(canary.metadata.namespace, name) for name, _ in port_names(canary)[1:])
 
     def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...]:
-        """The first port's comes last."""
+        """Render the TraefikService of the first port last."""
         (rule,) = rules
         ports = reversed(port_names(canary))
         return tuple(self._one(canary, live, name, port, rule.route) for name, port in ports)
@@ -99,7 +99,7 @@ class Traefik(Split):
         return [_listed(obj)]
 
     def end(self, canary: Canary, obj: Obj) -> Writes:
-        """IngressRoutes name it: it leads to the apex Service and is the user's from now on."""
+        """Keep it, because IngressRoutes refer to it: route to the apex Service and remove the owner."""
         entry = next((each for each in _listed(obj) if each.get("name") == names.primary_service(canary)), None)
         if entry is None:
             return ()
@@ -107,7 +107,7 @@ class Traefik(Split):
         return left(canary, obj, overlay(part(obj, "spec"), {"weighted": {"services": to_apex}}))
 
     def service_of(self, canary: Canary, backend: Obj) -> Any:
-        """Entries name Services, unless they name another TraefikService."""
+        """The name of the entry's Service. None if it names another TraefikService."""
         return _service(backend)
 
 

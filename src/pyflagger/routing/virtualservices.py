@@ -1,6 +1,6 @@
-"""The rules of a VirtualService and the specs of DestinationRules, from a Canary and over live ones.
+"""The rules of a VirtualService and the specs of DestinationRules: render them from a Canary and merge them.
 
-Used by `istio` alone; knows nothing of objects. The shapes are those of Istio's traffic management reference.
+Only `istio` uses this. The formats are those of Istio's traffic management reference.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _ALWAYS = ("match", "mirror", "mirrorPercentage")
 
 
 def is_tcp(protocol: str) -> bool:
-    """Whether a port is routed below HTTP."""
+    """Whether Istio routes the port as TCP."""
     return protocol.lower() == "tcp"
 
 
 def sections(canary: Canary, service: Service, route: Route, *, everyone: bool) -> dict[str, list[Obj]]:
-    """The rules of ours by section: `http` and `tcp`, each port's in its own; the main port's come last."""
+    """The managed rules by section: `http` or `tcp`, as the port requires. The rules of the main port come last."""
     made: dict[str, list[Obj]] = {}
     several = bool(service.ports)
     ports = [(port.port, port.app_protocol) for port in service.ports] + [(service.port, service.app_protocol)]
@@ -84,7 +84,7 @@ def _mirror(canary: Canary, split: Split) -> Obj:
 
 
 def _joined(entry: Obj, match: Match) -> Obj:
-    """An entry of the Service that must also hold a condition; the condition wins where both name a header."""
+    """An entry of the Service combined with a condition. If both have the same header, the condition wins."""
     made = dict(entry)
     for field, words in (("headers", match.headers), ("queryParams", match.query_params)):
         if words:
@@ -96,7 +96,7 @@ def _joined(entry: Obj, match: Match) -> Obj:
 
 
 def suffixed(canary: Canary) -> Problem | None:
-    """Istio has no match by suffix: it would be taken for a match of anything."""
+    """Reject matches by suffix: Istio has none, and would match every value."""
     analysis = canary.spec.analysis
     for field, found in (("match", analysis.match), ("testers", analysis.testers)) if analysis else ():
         for at, match in enumerate(found):
@@ -104,7 +104,9 @@ def suffixed(canary: Canary) -> Problem | None:
                 for name, how in words.items():
                     if how.suffix is not None:
                         path = f"spec.analysis.{field}[{at}].{shown}.{name}"
-                        return Problem(Fault.MANIFEST, f"{path}: Istio has no suffix", "Use regex: .*TEXT$", path)
+                        return Problem(
+                            Fault.MANIFEST, f"{path}: Istio does not support suffix", "Use regex: .*TEXT$", path
+                        )
     return None
 
 
@@ -124,12 +126,12 @@ def _destination(host: str, port: Obj, weight: int, cookie: str) -> Obj:
 
 
 def hosts(rule: Obj) -> list[str]:
-    """Where a rule leads."""
+    """The hosts of a rule's destinations."""
     return [part(found, "destination").get("host", "") for found in rule.get("route") or ()]
 
 
 def service_at(host: str, namespace: str) -> str:
-    """The Service of a namespace that a host stands for, in any of its forms; any other host as it is."""
+    """The Service that a host names in any notation, if it is in this namespace. Returns other hosts unchanged."""
     name, dot, rest = host.partition(".")
     forms = (namespace, f"{namespace}.svc", f"{namespace}.svc.cluster.local")
     return name if not dot or rest in forms else host
@@ -142,9 +144,9 @@ def destinations(rule: Obj, namespace: str) -> list[tuple[str, Obj]]:
 
 
 def over(canary: Canary, before: Iterable[str], theirs: bool, live: Obj, wanted: Obj) -> Obj:
-    """A rule of ours over a live one: fields that others added stay, but for those of destinations' cookies.
+    """Merge a managed rule into a live one. Fields that others added stay, except for the cookies of destinations.
 
-    In a route of the user's (`theirs`) further destinations stay, too, and ours begin as the one to the apex.
+    In a route of the user (`theirs`), other destinations stay, too, and flagger's start from the one to the apex.
     """
     spoken = {key: None for key in (*OPTIONAL, *_ALWAYS) if key not in wanted and (key in before or key in _ALWAYS)}
     mirror = part(live, "mirror").get("host")
@@ -161,7 +163,7 @@ def over(canary: Canary, before: Iterable[str], theirs: bool, live: Obj, wanted:
 
 
 def _route_over(live: Obj, wanted: Obj) -> Obj:
-    """Headers of a destination are the user's, but for the cookie."""
+    """Merge a destination. Its headers belong to the user, except for the cookie."""
     headers = copy.deepcopy(part(live, "headers"))
     response = part(headers, "response")
     added = {key: text for key, text in part(response, "add").items() if key != "Set-Cookie"}
