@@ -47,6 +47,7 @@ def full(time: Time) -> Memory:
         troubles={"canary": "text"},
         left=time,
         taken=time,
+        announced=time,
         handed_back=time,
         canary_seen=time,
         available=Available("r1", 7.0, time),
@@ -75,7 +76,7 @@ def test_a_full_memory_has_all_there_is() -> None:
     assert [each.name for each in fields(Memory) if getattr(some, each.name) == getattr(usual, each.name)] == []
     hints = get_type_hints(Memory)
     timed = [name for name, hint in hints.items() if Time in get_args(hint)]
-    assert len(timed) == 6 and len(times(some)) == len(timed) + 6
+    assert len(timed) == 7 and len(times(some)) == len(timed) + 6
 
 
 @pytest.mark.parametrize("step", [3600.0, -3600.0])

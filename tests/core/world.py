@@ -7,7 +7,7 @@ applies actions one by one (and dies in between when told to), and holds what no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pyflagger.api.canary import Canary, CanaryStatus, Phase
@@ -159,6 +159,9 @@ class World:
     """Revisions whose pods lack a port that the primary's have."""
     takes: tuple[str, ...] = ()
     """Objects of the user's that have yet to be taken over."""
+    writes: list[Sync] = field(default_factory=list)
+    """What the routes are after each of the next writes to them."""
+
     handed: Handed = field(default_factory=Handed)
     problems: tuple[Problem, ...] = ()
     rivalled: bool = False
@@ -472,7 +475,7 @@ class World:
             self.left = self.now
         kinds = {Part.APEX_SERVICE: "Service", Part.ROUTING: "HTTPRoute"}
         self.takes = tuple(one for one in self.takes if not one.startswith(kinds.get(part, "none")))
-        self.parts[part] = "ok"
+        self.parts[part] = self.writes.pop(0) if part is Part.ROUTING and self.writes else "ok"
 
     def _promote(self, revision: str) -> bool:
         if revision != self.target.revision:
@@ -503,6 +506,9 @@ class World:
             self.target.replicas = replicas
 
     def _revert(self, thing: str) -> None:
+        if thing == "routing":
+            announced = bool(self.writes) and self.writes.pop(0) == "announced"
+            self.handed = replace(self.handed, announced=announced)
         if thing == "target" and self.target.replicas == 0:
             self.target.replicas, self.target.ready_at = 2, self.now + self.rollout
 

@@ -39,6 +39,26 @@ def everybody(obj: Obj) -> Obj:
     return rules[-1] if isinstance(rules, list) and rules else spec
 
 
+def services(obj: Obj) -> dict[str, int]:
+    """Weight by Service of the rule for everybody, for kinds whose backends are announced; 100 where it has none."""
+    return _services(_rules(obj)[-1])
+
+
+def announced(obj: Obj) -> bool:
+    """Whether a route names what it is about to lead to."""
+    return any({"shop", "shop-primary"} <= {*_services(rule)} for rule in _rules(obj))
+
+
+def _rules(obj: Obj) -> list[Obj]:
+    spec = obj["spec"]
+    return next((spec[key] for key in ("rules", "http", "tcp", "routes") if isinstance(spec.get(key), list)), [{}])
+
+
+def _services(rule: Obj) -> dict[str, int]:
+    backends = next((rule[key] for key in ("backendRefs", "route", "services") if key in rule), ())
+    return {(each.get("destination") or {}).get("host") or each["name"]: each.get("weight", 100) for each in backends}
+
+
 def shares(obj: Any) -> Iterator[tuple[str, int]]:
     """(primary or canary, weight) of each backend, wherever an object holds it."""
     if isinstance(obj, list):

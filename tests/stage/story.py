@@ -9,7 +9,7 @@ from pyflagger.kube.errors import ApiError
 from pyflagger.objects import Obj
 from pyflagger.wire import HttpAnswer, HttpRequest
 from stage import manifests
-from stage.routes import accept, definitions, everybody, main_kind, shares
+from stage.routes import accept, announced, definitions, everybody, main_kind, shares
 from stage.stage import Stage, healthy, vector
 
 
@@ -74,7 +74,9 @@ class Story:
     async def look(self) -> None:
         """Take note of the weight, and accept routes as a Gateway would."""
         for route in await self.routed():
-            found = dict(self.split(route))
+            found = dict(self.split(route)) if not announced(route) else {}
+            if announced(route) and self.provider.startswith("gatewayapi") and self.accepted:
+                await accept(self.stage, route)
             if not found:
                 continue
             weight = found.get("canary", 0)

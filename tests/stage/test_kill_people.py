@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from pyflagger.objects import Obj, Ref, Resource
 from pyflagger_sandbox.network.routes import KEDA
 from stage import fakes, manifests
 from stage.killable import image_of
-from stage.routes import accept, definitions, main_kind
+from stage.routes import accept, definitions, main_kind, services
 from stage.targets import scaled_object
 from stage.test_deaf_ports import USERS, pods_ports
 from stage.test_kill import DEADLINE_SECONDS, NEW, Play
@@ -347,12 +348,31 @@ class Kept(Touched):
         }
 
 
+async def taken(fatal: int | None, heard: bool, provider: str) -> tuple[Play, Any]:
+    """A route of the user's is taken over: at each moment proxies have known for a while whom it leads to."""
+    play = Kept(provider, True, fatal, heard)
+    await play.start(USERS, users_route(play), initialized=False)
+    await play.phase("Initialized")
+    await play.stage.clock.sleep(5)
+    play._gateway.cancel()
+    versions = [services(each) for each in play.watch.of(play.route, "shop") if each]
+    assert {"shop": 100, "shop-primary": 0, "shop-canary": 0} in [{**each, "shop": 100} for each in versions]
+    assert versions[-1] == {"shop-primary": 100, "shop-canary": 0}
+    routes = await play._routes()
+    return play, await play.ended(routes={name: obj["spec"] for name, obj in routes.items()})
+
+
+def users_route(play: Kept) -> Obj:
+    """What was there before any Canary."""
+    head = {"apiVersion": play.route.api_version, "kind": play.route.kind, "metadata": {"name": "shop"}}
+    return {**head, "spec": USERS_ROUTES[play.provider]}
+
+
 async def kept(provider: str, theirs: bool, fatal: int | None, heard: bool) -> tuple[Play, Any]:
     """Deleted in the middle of a release: the route stays, leads to the apex Service, and that to the target."""
     play = Kept(provider, theirs, fatal, heard)
     spec = USERS_ROUTES[provider]
-    route = {"apiVersion": play.route.api_version, "kind": play.route.kind, "metadata": {"name": "shop"}, "spec": spec}
-    await play.start(*((USERS, route) if theirs else ()))
+    await play.start(*((USERS, users_route(play)) if theirs else ()))
     await play.stage.set_image("shop", "shop", NEW)
     await play.phase("Progressing")
     await play.stage.clock.sleep(manifests.INTERVAL)
@@ -363,6 +383,12 @@ async def kept(provider: str, theirs: bool, fatal: int | None, heard: bool) -> t
     if theirs:
         assert left["shop"] == (spec, [None, None, None])
     return play, await play.ended(routes=left)
+
+
+@pytest.mark.parametrize("provider", USERS_ROUTES)
+async def test_routes_of_people_are_taken_over(provider: str) -> None:
+    """Wherever it dies, the new backends are there at weight 0 before anybody is led to them."""
+    await killed(partial(taken, provider=provider), True, 12)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """Visitors of a release in virtual time: whom the routes and EndpointSlices, as proxies know them, would have failed.
 
 A proxy may know a route, or the pods of a Service, as they were up to LAG seconds ago. A visitor fails while such a
-route leads to a Service which, as it may be known, has no pod that is ready.
+route leads to a Service which, as it may be known, has no pod that is ready. So does one of a provider whose proxies
+learn of a Service when a route names it, if they may know the route before the Service.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeVar
@@ -15,8 +16,10 @@ from typing import TypeVar
 from pyflagger.kube.cache import Cache, Change
 from pyflagger.kube.resources import SERVICES, learn
 from pyflagger.objects import Obj, Ref, Resource
+from pyflagger.routing.base import Announces
+from pyflagger.routing.registry import PROVIDERS
 from stage.killable import INGRESSES, WEIGHT
-from stage.routes import everybody, main_kind, shares
+from stage.routes import everybody, main_kind, services, shares
 from stage.stage import Stage
 
 SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
@@ -38,6 +41,8 @@ class Visitors:
     provider: str
     routes: list[tuple[float, Shares]] = field(default_factory=list)
     """Each split and since when."""
+    named: list[tuple[float, frozenset[str]]] = field(default_factory=list)
+    """The Services in each version of such a route, and since when."""
     pods: dict[str, list[tuple[float, bool]]] = field(default_factory=dict)
     """By Service: whether any pod of it was ready, and since when."""
     slices: dict[Ref, tuple[str, bool]] = field(default_factory=dict)
@@ -84,7 +89,13 @@ class Visitors:
 
     def _lost_at(self, at: float) -> int:
         """The largest share of visitors that may be failed at a time, in percent."""
-        return max((sum(p for name, p in split if self._empty(name, at)) for split in self._known(at)), default=0)
+        lost = (
+            sum(p for name, p in split if self._empty(name, at) or self._new(name, at)) for split in self._known(at)
+        )
+        return max(lost, default=0)
+
+    def _new(self, service: str, at: float) -> bool:
+        return any(service not in named for named in _lasting(self.named, at))
 
     def _known(self, at: float) -> list[Shares]:
         return _lasting(self.routes, at)
@@ -122,7 +133,12 @@ class Visitors:
                 weight = int(obj["metadata"]["annotations"].get(WEIGHT, "0"))
                 self._route((("shop-canary", weight), ("shop-primary", 100 - weight)), "nginx")
             return
-        found: Mapping[str, int] = dict(shares(everybody(obj)))
+        if isinstance(PROVIDERS[self.provider], Announces):
+            found = services(obj)
+            self.named.append((self.now, frozenset(found)))
+            self._route(tuple(found.items()), self.provider)
+            return
+        found = dict(shares(everybody(obj)))
         if not found and '"shop"' in json.dumps(everybody(obj)):
             self._route((("shop", 100),), self.provider)
         elif found:

@@ -16,7 +16,7 @@ from pyflagger.core.actions import act, once, route_to, say, sleep
 from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part
 from pyflagger.core.situation import Passed, ProbeProviders, Refused, Sync
 from pyflagger.core.view import View
-from pyflagger.core.waiting import hold_for_primary
+from pyflagger.core.waiting import hold_for_backends, hold_for_primary
 from pyflagger.core.writing import no_progress, take_revision, write
 
 UNINITIALIZED = frozenset({Phase.NEW, Phase.INITIALIZING, Phase.TERMINATING, Phase.TERMINATED, Phase.UNKNOWN})
@@ -107,7 +107,8 @@ def asleep(view: View) -> Decision | None:
 
 def routing(view: View) -> Decision | None:
     """The routing objects, with all traffic on the primary."""
-    return _ensure(view, (Part.ROUTING, view.situation.generated.routing))
+    sync = view.situation.generated.routing
+    return hold_for_backends(view, sync == "announced") or _ensure(view, (Part.ROUTING, sync))
 
 
 def finish(view: View) -> Decision:

@@ -16,6 +16,7 @@ from pyflagger.core.decision import Decision, PauseAutoscaler, ReleaseFinalizer,
 from pyflagger.core.memory import AT_WRITE
 from pyflagger.core.remember import clean_slate
 from pyflagger.core.view import View
+from pyflagger.core.waiting import hold_for_backends
 from pyflagger.core.writing import write
 
 
@@ -51,10 +52,17 @@ def pods(view: View) -> Decision | None:
 
 
 def hand_back(view: View) -> Decision | None:
-    """Users go back to the target, and what served them stays until proxies have heard of it."""
-    handed = view.memory.handed_back
-    if handed is None:
-        back = (*takeover.handed(view), Revert("apex-service"), Revert("routing"))
+    """Users go back to the target, and what served them stays until proxies have heard of it.
+
+    Routes that begin to lead to other Services by it are written several times.
+    """
+    handed, announced = view.memory.handed_back, view.situation.handed.announced
+    holds = hold_for_backends(view, announced)
+    if holds:
+        return holds
+    if handed is None or announced:
+        told = () if announced else takeover.handed(view)
+        back = (*told, Revert("apex-service"), Revert("routing"))
         return act(reasons.HANDING_BACK, *back, memory=replace(view.memory, handed_back=AT_WRITE))
     return until_heard(view, handed, reasons.HANDING_BACK)
 

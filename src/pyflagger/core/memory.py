@@ -120,6 +120,9 @@ class Memory:
     taken: Time | None = None
     """When flagger routed everybody to the canary, those that match no rule (A/B) too."""
 
+    announced: Time | None = None
+    """When the data plane had accepted routes that name Services which they do not lead to."""
+
     handed_back: Time | None = None
     """When the user's objects were restored on deletion."""
 

@@ -17,6 +17,7 @@ from pyflagger.core.decision import Action, Decision, Ensure, Part, Reason, Writ
 from pyflagger.core.revision import Change, configs_changed
 from pyflagger.core.situation import Generated, Sync
 from pyflagger.core.view import View
+from pyflagger.core.waiting import hold_for_backends
 
 COPIED = (Phase.PROMOTING, Phase.FINALISING)
 """Phases in which the revision of the run was judged and copied."""
@@ -147,22 +148,24 @@ def repair(view: View) -> Decision | None:
     if made.autoscaler_unpaused:
         reason = reasons.autoscaler_unpaused(view.canary)
         return act(reason, Ensure(Part.PRIMARY_AUTOSCALER), say(view, reason, warn=True))
+    announced = made.routing == "announced"
+    holds = hold_for_backends(view, announced)
     wanted = (
         (Part.CANARY_SERVICE, made.canary_service != "ok"),
         (Part.PRIMARY_SERVICE, made.primary_service != "ok"),
         (Part.APEX_SERVICE, made.apex_service != "ok"),
-        (Part.ROUTING, made.routing != "ok"),
+        (Part.ROUTING, made.routing != "ok" and holds is None),
         (Part.PRIMARY_AUTOSCALER, made.primary_autoscaler == "missing" and view.primary is not None),
         (Part.PRIMARY_CONFIGS, made.primary_configs == "missing"),
     )
     ensure = tuple(Ensure(part) for part, want in wanted if want)
     if not ensure:
-        return None
+        return holds
     due = tuple(each for each in ensure if not conflicts.rests(view, each))
     if not due:
         # With weights that are known there is more to do meanwhile; without, this waits its turn and all else with it.
         return None if isinstance(view.situation.route, Route) else act(reasons.REPAIRING, *ensure)
-    return _mend(view, due) if Ensure(Part.ROUTING) in due else act(reasons.REPAIRING, *due)
+    return _mend(view, due) if Ensure(Part.ROUTING) in due and not announced else act(reasons.REPAIRING, *due)
 
 
 def bounds(view: View) -> Decision | None:

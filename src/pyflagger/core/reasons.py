@@ -55,6 +55,7 @@ CLEANING = Reason("cleaning", "Configs that the primary no longer uses are remov
 SETTLING = Reason("settling", "The target's pods became available just now; proxies learn where they are.")
 SETTLING_PRIMARY = Reason("settling", "The primary's pods are all new; waiting until proxies know them.")
 HEARING = Reason("handing-over", "All traffic is on the canary; waiting until proxies have learned of it.")
+ANNOUNCED = Reason("announced", "Routes name further Services at weight 0. Waiting until proxies have learned of it.")
 SCALING_DOWN = Reason("scaling-down", "Scaling the target to zero once proxies know that it gets no traffic.")
 SCALED_DOWN = Reason("scaled-down", "The target is scaled to zero.")
 SCALING_UP = Reason("scaling-up", "The target is scaled up again, as a run needs it.")

@@ -10,7 +10,7 @@ from functools import reduce
 
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import reasons
-from pyflagger.core.decision import Action, Alert, Count, Decision, Ensure, Say, SetRoute, WriteStatus
+from pyflagger.core.decision import Action, Alert, Count, Decision, Ensure, Part, Revert, Say, SetRoute, WriteStatus
 from pyflagger.core.memory import AT_WRITE, DUE, Memory, Time, stamped
 from pyflagger.core.view import View
 
@@ -53,6 +53,8 @@ def _taught(memory: Memory, action: Action) -> Memory:
         case SetRoute(route, everyone):
             left, taken = AT_WRITE if route == ALL_PRIMARY else None, AT_WRITE if everyone else None
             return replace(memory, left=left, taken=taken)
+        case Ensure(Part.ROUTING) | Revert("routing"):
+            return replace(memory, announced=None)
     return memory
 
 

@@ -14,8 +14,11 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Managed, Problem, Readiness, Route
 from pyflagger.core.memory import Memory, Role
 
-Sync: TypeAlias = Literal["ok", "untidy", "drift", "missing"] | Problem
+Sync: TypeAlias = Literal["ok", "untidy", "drift", "announced", "missing"] | Problem
 """A generated object: as wanted, to be written, to be created, or impossible to render.
+
+"announced" is a route that names Services that it does not lead to yet, or not any more: it is to be written once
+proxies have learned of it.
 
 "untidy" is a Service whose labels and annotations alone are to be written: that leads nobody elsewhere.
 
@@ -108,10 +111,14 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """Objects, by kind and name: those that deletion gives `back` as they were, and those of ours that are `left`."""
+    """Objects, by kind and name: those that deletion gives `back` as they were, and those of ours that are `left`.
+
+    `announced`: routes among them name Services that they do not lead to yet, or not any more.
+    """
 
     back: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    announced: bool = False
 
 
 # Checks and their results -------------------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ from dataclasses import replace
 from pyflagger.api.facts import Readiness
 from pyflagger.core import reasons, rollback
 from pyflagger.core.actions import act, say
+from pyflagger.core.clocks import until_heard
 from pyflagger.core.conditions import WAITING, camel, stand
 from pyflagger.core.decision import Action, Alert, Decision, Reason, WriteStatus
-from pyflagger.core.memory import Memory, Role, Time, Wait
+from pyflagger.core.memory import AT_WRITE, Memory, Role, Time, Wait
 from pyflagger.core.situation import FindTrouble, Trouble
 from pyflagger.core.view import View
 
@@ -46,11 +47,33 @@ def hold_for_canary(view: View) -> Decision:
 
 def hold_for_route(view: View) -> Decision:
     """Wait for the data plane to take the route; what it never takes is not released."""
-    text, since = view.situation.route_waiting, _since(view, ROUTE)
-    expires = (view.now if since is None else since) + view.canary.spec.progress_deadline_seconds
+    text, expires = view.situation.route_waiting, _expires(view, view.canary.spec.progress_deadline_seconds)
     if view.now >= expires:
         return rollback.by_route(view, text)
     return _hold(view, reasons.route_not_ready(text), Readiness(False, text, look_again=expires), (), None)
+
+
+def _expires(view: View, seconds: float) -> float:
+    """Until when a route is waited for that may take so long to be accepted."""
+    since = _since(view, ROUTE)
+    return (view.now if since is None else since) + seconds
+
+
+def hold_for_backends(view: View, announced: bool) -> Decision | None:
+    """Wait until proxies have learned of routes that name Services at weight 0; None once they may be written again.
+
+    A data plane that does not accept a route within ten seconds serves nobody by it, or others do: a deletion must end.
+    """
+    since = view.memory.announced
+    if not announced:
+        return None
+    if since is not None:
+        return until_heard(view, since, reasons.ANNOUNCED)
+    text, expires = view.situation.route_waiting, _expires(view, STANDS_SECONDS)
+    if text and view.now < expires:
+        readiness = Readiness(False, text, look_again=expires)
+        return _hold(view, reasons.route_not_ready(text), readiness, (), None, quiet=True)
+    return act(reasons.ANNOUNCED, memory=replace(view.memory, announced=AT_WRITE))
 
 
 def ended(view: View, decision: Decision) -> Decision:
@@ -69,13 +92,17 @@ def ended(view: View, decision: Decision) -> Decision:
     return decision
 
 
-def _hold(view: View, reason: Reason, readiness: Readiness, alert: tuple[Action, ...], role: Role | None) -> Decision:
+def _hold(
+    view: View, reason: Reason, readiness: Readiness, alert: tuple[Action, ...], role: Role | None, quiet: bool = False
+) -> Decision:
+    """`quiet`: the beginning of the wait is not told."""
     if readiness.settling:
         return Decision(reasons=(reason,), wake=readiness.look_again)
     now, wait = Time(view.now), _wait(view, reason.code)
     if wait is None:
-        phase, revision = _about(view)
-        return _say(view, reason, Wait(phase, revision, now, now, reason.text), readiness, alert)
+        wait = Wait(*_about(view), now, now, reason.text)
+        begun = act(reason, memory=_waiting(view, reason, wait))
+        return begun if quiet else _say(view, reason, wait, readiness, alert)
     if wait.since is None:
         return act(reason, memory=_waiting(view, reason, replace(wait, since=now)))
     again = wait.told_at + view.situation.interval

@@ -172,7 +172,7 @@ class Adopted:
         if service is None or service.port_discovery or kind == "Service":
             return None
         known = service_ports(service)
-        wrong = (port for rule in rules for port in map(_port, rule[:2]) if port is not None and port not in known)
+        wrong = (port for rule in rules for port in map(port_of, rule[:2]) if port is not None and port not in known)
         if (port := next(wrong, None)) is None:
             return None
         text = f"{self._shown} sends to port {port}, but spec.service.port is {service.port}: visitors would get errors"
@@ -184,7 +184,7 @@ class Adopted:
         return f"{self.kind.kind} {self.ref.name}.{self.ref.namespace}"
 
 
-def _port(backend: Obj) -> int | str | None:
+def port_of(backend: Obj) -> int | str | None:
     """The port of a backend, if its kind has one."""
     port = backend.get("port") or part(part(backend, "destination"), "port").get("number")
     return port if isinstance(port, int | str) else None

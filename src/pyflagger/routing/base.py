@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Problem, Route
@@ -64,6 +64,17 @@ class Learns(Protocol):
 
     def able(self, canary: Canary, live: Live, options: Options) -> Capabilities:
         """The capabilities of the data plane that serves the routes. Without a data plane, the provider's."""
+
+
+@runtime_checkable
+class Announces(Protocol):
+    """A provider whose proxies may learn of a route before they know the Services that it leads to (`announcing`)."""
+
+    sections: Mapping[str, str]
+    """Where a spec has rules, and where each of these has its backends: `{"rules": "backendRefs"}`."""
+
+    def service_of(self, canary: Canary, backend: Obj) -> Any:
+        """The name of the Service that a backend leads to; that of no Service for all others."""
 
 
 @runtime_checkable

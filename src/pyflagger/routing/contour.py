@@ -6,7 +6,7 @@ Contour's HTTPProxy API.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyflagger.api import names
@@ -34,6 +34,7 @@ class Contour(Split):
 
     capabilities = Capabilities(weights=True, ab=True, testers=True, adopt=True)
     kinds: tuple[Resource, ...] = (PROXIES,)
+    sections: Mapping[str, str] = {"routes": "services"}
 
     def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
         """Render one proxy without a virtual host."""

@@ -5,7 +5,7 @@ Both versions share this code. `httproutes` renders the rules of the object.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -43,6 +43,8 @@ class GatewayApi:
     capabilities = Capabilities(
         ab=True, mirror=True, mirror_steps=True, affinity=True, ports=True, testers=True, adopt=True
     )
+
+    sections: Mapping[str, str] = {"rules": "backendRefs"}
 
     def __init__(self, version: str) -> None:
         self._routes = Resource(GROUP, version, "httproutes", "HTTPRoute")
@@ -115,6 +117,10 @@ class GatewayApi:
             return ()
         made = _laid(canary, service, route, rules, [])
         return left(canary, route, {**part(route, "spec"), "rules": [_to_apex(canary, rule) for rule in made]})
+
+    def service_of(self, canary: Canary, backend: Obj) -> str:
+        """The name of a Service in the Canary's namespace."""
+        return httproutes.service_of(backend, canary.metadata.namespace)
 
     def takes_over(self, canary: Canary, obj: Obj) -> bool:
         """Whether this is a route with the name of the apex Service."""
@@ -252,6 +258,7 @@ def _is_ours(canary: Canary, base: list[Obj], theirs: bool, rule: Obj) -> bool:
 def _read(canary: Canary, live: Obj | None) -> Route | Problem | None:
     pair, theirs = _pair(canary), live is not None and not names.is_owned(canary, live)
     led = [(rule, _services(canary, rule)) for rule in part(live or {}, "spec").get("rules") or ()]
+    led = [(rule, found) for rule, found in led if names.apex(canary) not in found]
     rules = [rule for rule, found in led if sorted(found) == sorted(pair) or (theirs and {*pair} < {*found})]
     if not rules:
         return None

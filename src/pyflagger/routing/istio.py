@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,7 @@ from pyflagger.routing.rules import (
     written,
 )
 from pyflagger.routing.shares import SHARE, shared
-from pyflagger.routing.virtualservices import destinations, hosts
+from pyflagger.routing.virtualservices import destinations, hosts, service_at
 
 GROUP, VERSION = "networking.istio.io", "v1beta1"
 VIRTUAL = Resource(GROUP, VERSION, "virtualservices", "VirtualService")
@@ -44,6 +44,7 @@ class Istio:
         ab=True, mirror=True, mirror_steps=True, affinity=True, ports=True, testers=True, adopt=True
     )
     kinds: tuple[Resource, ...] = (VIRTUAL, DESTINATION)
+    sections: Mapping[str, str] = {"http": "route", "tcp": "route"}
 
     def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
         """The VirtualService and both DestinationRules, or only the user's VirtualService."""
@@ -99,6 +100,10 @@ class Istio:
         rules = _laid(canary, found, virtualservices.sections(canary, service, ALL_PRIMARY, everyone=True))
         to_apex = {key: [_to_apex(canary, rule) for rule in made] for key, made in rules.items() if made}
         return left(canary, found, {**part(found, "spec"), **to_apex})
+
+    def service_of(self, canary: Canary, backend: Obj) -> str:
+        """The name of a Service in the Canary's namespace, in whatever form it is written."""
+        return service_at(part(backend, "destination").get("host", ""), canary.metadata.namespace)
 
     def takes_over(self, canary: Canary, obj: Obj) -> bool:
         """Whether this is a VirtualService with the name of the apex Service."""
@@ -265,6 +270,7 @@ def _rules(canary: Canary, found: Obj | None) -> list[Obj]:
 
 def _read(canary: Canary, found: Obj | None) -> Route | Problem | None:
     rules = [rule for rule in _rules(canary, found) if names.canary_service(canary) in hosts(rule)]
+    rules = [rule for rule in rules if names.apex(canary) not in _led(canary, rule)]
     if not rules:
         return None
     weights = {part(each, "destination").get("host"): each.get("weight", 0) for each in rules[-1]["route"]}

@@ -21,10 +21,10 @@ from pyflagger.core.decision import Part
 from pyflagger.core.situation import Generated, Handed, Sync
 from pyflagger.objects import Create, Obj, Patch, Ref, Write, part
 from pyflagger.operator.observe.compiled import CompiledCanary, Settings
-from pyflagger.operator.observe.foreign import foreigners, unbound
+from pyflagger.operator.observe.foreign import foreigners, refusal, unbound
 from pyflagger.operator.observe.memo import Memo
 from pyflagger.operator.observe.snapshot import size, version_of
-from pyflagger.routing import original, services
+from pyflagger.routing import announcing, original, services
 from pyflagger.routing.adopted import WEIGHTS
 from pyflagger.routing.knative import SAVED
 from pyflagger.routing.rehearsal import unsayable
@@ -286,7 +286,7 @@ def _generated(around: Surroundings, made: Made, copied: copies.State) -> Genera
         autoscaler_unpaused=unpaused,
         autoscaler_bounds=autoscalers.edited(primary_scaler, made[Part.AUTOSCALER_BOUNDS]),
         target_autoscaler_paused=autoscalers.paused(scaler),
-        routing=_sync(made[Part.ROUTING]),
+        routing=_of_routing(around, made[Part.ROUTING]),
         finalizer=_finalizer(compiled),
         stale_configs="drift" if copied.stale else "ok",
         primary_configs=copied.problem or ("missing" if copied.lost else "ok"),
@@ -316,7 +316,17 @@ def _routing(around: Surroundings, memo: Memo) -> Writes:
         return ()
     live = live_routes(compiled, settings, around.get)
     made_of = (_asked(compiled), _owed(compiled), [version_of(obj) for obj in live.values()])
-    return memo.of("routing", made_of, lambda: router.reconcile(compiled.canary, live, settings.routing))
+
+    def made() -> Writes:
+        writes = router.reconcile(compiled.canary, live, settings.routing)
+        return announcing.following(router, compiled.canary, live, writes)
+
+    return memo.of("routing", made_of, made)
+
+
+def _of_routing(around: Surroundings, writes: Writes) -> Sync:
+    compiled, live = around.compiled, live_routes(around.compiled, around.settings, around.get)
+    return "announced" if announcing.announced(compiled.router, compiled.canary, live, writes) else _sync(writes)
 
 
 def _unsayable(around: Surroundings, memo: Memo) -> tuple[Problem, ...]:
@@ -368,8 +378,14 @@ def apex_back(compiled: CompiledCanary, selector: Selector | Problem | None, get
     return services.finalize_apex(compiled.canary, known, live, runs=_stays(compiled, get))
 
 
-def routes_back(compiled: CompiledCanary, settings: Settings, get: Get) -> tuple[Write, ...]:
-    """What gives the routes back, or hands over those of our own: these go where the target goes as well."""
+def routes_back(compiled: CompiledCanary, settings: Settings, get: Get) -> Writes:
+    """What is to be written now to give the routes back, or to hand over those of our own."""
+    writes = _routes_back(compiled, settings, get)
+    return announcing.following(compiled.router, compiled.canary, live_routes(compiled, settings, get), writes)
+
+
+def _routes_back(compiled: CompiledCanary, settings: Settings, get: Get) -> tuple[Write, ...]:
+    """All that is to be written. Routes of our own go where the target goes as well."""
     if compiled.router is None:
         return ()
     writes = compiled.router.finalize(compiled.canary, live_routes(compiled, settings, get), settings.routing)
@@ -390,10 +406,18 @@ def _handed(around: Surroundings, selector: Selector | Problem | None) -> Handed
     compiled = around.compiled
     if compiled.canary.metadata.deletion_timestamp is None:
         return Handed()
-    writes = (*apex_back(compiled, selector, around.get), *routes_back(compiled, around.settings, around.get))
-    changed = [each for each in writes if isinstance(each, Patch)]
+    routes = _routes_back(compiled, around.settings, around.get)
+    changed = [each for each in (*apex_back(compiled, selector, around.get), *routes) if isinstance(each, Patch)]
     left = [each for each in changed if _hands_over(each)]
-    return Handed(back=_shown([each for each in changed if each not in left]), left=_shown(left))
+    back = [each for each in changed if each not in left]
+    return Handed(back=_shown(back), left=_shown(left), announced=_announced(around, changed))
+
+
+def _announced(around: Surroundings, changed: Iterable[Patch]) -> bool:
+    """Whether proxies have to know first what routes name that are about to be written."""
+    compiled, live = around.compiled, live_routes(around.compiled, around.settings, around.get)
+    mine = tuple(each for each in changed if refusal(compiled, each, around.get(each.ref)) is None)
+    return announcing.announced(compiled.router, compiled.canary, live, mine)
 
 
 def _taken(made: Iterable[Writes]) -> tuple[str, ...]:
