@@ -1,8 +1,8 @@
 """Set-ups that users have before a Canary comes, each on Envoy: by an HTTPProxy of Contour's or by an HTTPRoute.
 
 The user's route leads to the Service, as it does without flagger. Names of the apps end with the provider's. HTTPRoutes
-are adopted: Contour sends routes and clusters to Envoy in any order, so a route that begins to lead to another Service
-answers 503 (Envoy's flag NC) until Envoy knows that too, whoever wrote it.
+are adopted, but for one that is taken over. Contour sends routes and clusters to Envoy in any order, so a route that
+begins to lead to another Service answers 503 (Envoy's flag NC) until Envoy knows that too: flagger names it first.
 """
 
 from __future__ import annotations
@@ -56,6 +56,9 @@ class Setup:
     adopted: bool = False
     """Whether the Canary sets weights in the user's route alone; else it makes one of its own."""
 
+    taken: bool = False
+    """Whether the user's HTTPRoute has the name of the Service, so that flagger takes it over."""
+
     judged: bool = False
     """Whether a hook judges its releases."""
 
@@ -70,6 +73,11 @@ class Setup:
     def selector(self) -> dict[str, str]:
         """The labels of its pods."""
         return dict(self.labels or {"app": self.name})
+
+    @property
+    def root(self) -> str:
+        """The name of the user's route."""
+        return self.name if self.taken else f"{self.name}-root"
 
 
 def deployment(setup: Setup) -> Obj:
@@ -115,7 +123,7 @@ def route(setup: Setup, port: str = "", number: int = 80, tls: str = "") -> Obj:
     head = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute"}
     return {
         **head,
-        "metadata": {"name": f"{setup.name}-root{ending}"},
+        "metadata": {"name": f"{setup.root}{ending}"},
         "spec": {**spec, "rules": [{"backendRefs": refs}]},
     }
 
@@ -155,12 +163,17 @@ def lost(way: str) -> Setup:
     return Setup(f"lost-{way}", judged=True, adopted=way == GATEWAY)
 
 
-def back(way: str) -> Setup:
+def back(way: str, taken: bool = False) -> Setup:
     """Two labels and two ports; the Canary names one of each."""
-    name = f"back-{way}"
+    name = f"taken-{way}" if taken else f"back-{way}"
     ports = ({"name": ADMIN, "port": ADMIN_PORT, "targetPort": 9898},)
     spec = {"revertOnDeletion": True}
-    return Setup(name, labels={"app": name, "tier": "front"}, ports=ports, spec=spec, adopted=True)
+    return Setup(name, labels={"app": name, "tier": "front"}, ports=ports, spec=spec, adopted=not taken, taken=taken)
+
+
+def left() -> Setup:
+    """The user's root proxy includes that of flagger, which stays when the Canary goes."""
+    return Setup(f"left-{CONTOUR}", spec={"revertOnDeletion": True})
 
 
 def elsewhere(kind: str, way: str) -> Setup:

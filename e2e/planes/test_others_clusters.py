@@ -220,10 +220,11 @@ def a_primary_that_is_gone(way: str, town: Town) -> None:
     assert set(release.status) <= DEFINITIONS["STATUS"]
 
 
-def a_service_given_back(way: str, town: Town) -> None:
+def a_service_given_back(setup: Setup, town: Town) -> None:
     """Both ports serve from before the takeover until after the Canary's end; Service and route are what they were."""
-    setup, kinds = others.back(way), {"service": "", ROUTES[way]: "-root"}
-    before = {kind: town.users(kind, setup.name + end) for kind, end in kinds.items()}
+    way = setup.way
+    kinds = {"service": setup.name, ROUTES[way]: setup.root}
+    before = {kind: town.users(kind, name) for kind, name in kinds.items()}
     hosts = ("", ADMIN, *([SECOND_HOST] if way == GATEWAY else []))
     with ExitStack() as stack:
         crowds = [stack.enter_context(town.visitors(setup, port)) for port in hosts]
@@ -236,8 +237,24 @@ def a_service_given_back(way: str, town: Town) -> None:
         until(lambda: not town.place.kubectl(*primary), lambda: setup.name)
         for crowd in crowds:
             town.more(crowd)
-    town.served(f"a Service given back, {ROUTES[way]}", {OLD, NEW}, *crowds)
-    assert {kind: town.users(kind, setup.name + end) for kind, end in kinds.items()} == before
+    what = "a Service and a route" if setup.taken else "a Service"
+    town.served(f"{what} given back, {ROUTES[way]}", {OLD, NEW}, *crowds)
+    assert {kind: town.users(kind, name) for kind, name in kinds.items()} == before
+
+
+def a_proxy_left_to_the_user(town: Town) -> None:
+    """The HTTPProxy that flagger made serves on when the Canary goes; it is the user's then."""
+    setup = others.left()
+    town.begin(setup)
+    town.initialized(setup)
+    town.include(setup)
+    with town.visitors(setup) as visitors:
+        town.place.kubectl("delete", "canary", setup.name, "--timeout=60s")
+        primary = ("get", "deployment", f"{setup.name}-primary", "--ignore-not-found", "-o", "name")
+        until(lambda: not town.place.kubectl(*primary), lambda: setup.name)
+        town.more(visitors)
+    town.served("a proxy left to the user, httpproxy", {OLD}, visitors)
+    assert not town.users("httpproxy", setup.name)["annotations"]
 
 
 def a_service_that_leads_elsewhere(place: str, way: str, town: Town) -> None:
@@ -279,13 +296,15 @@ STORIES: Mapping[str, Story] = {
     "several-labels": a_chart_installed_twice,
     **{f"ports-{way}": partial(a_port_that_leads_nowhere, way) for way in (CONTOUR, GATEWAY)},
     **{f"lost-{way}": partial(a_primary_that_is_gone, way) for way in (CONTOUR, GATEWAY)},
-    **{f"back-{way}": partial(a_service_given_back, way) for way in (CONTOUR, GATEWAY)},
+    **{f"back-{way}": partial(a_service_given_back, others.back(way)) for way in (CONTOUR, GATEWAY)},
+    f"taken-{GATEWAY}": partial(a_service_given_back, others.back(GATEWAY, taken=True)),
     **{
         f"{kind}-{way}": partial(a_service_that_leads_elsewhere, kind, way)
         for kind in ("outside", "byhand")
         for way in (CONTOUR, GATEWAY)
     },
     "tls-contour": a_proxy_with_tls,
+    f"left-{CONTOUR}": a_proxy_left_to_the_user,
 }
 
 
@@ -307,6 +326,7 @@ def furnish(place: Environment, port: int, listener: Obj) -> None:
     secure = json.dumps([{"op": "add", "path": "/spec/listeners/-", "value": listener}])
     plain = [others.chart(CONTOUR, OLD), others.chart(GATEWAY, OTHER_OLD)]
     plain += [setup(way) for setup in (others.ported, others.lost, others.back) for way in (CONTOUR, GATEWAY)]
+    plain += [others.back(GATEWAY, taken=True), others.left()]
     legacy, secured = Setup("legacy", LEGACY_TAG), others.secured()
     place.apply(others.deployment(legacy), *(each for setup in plain for each in _of(setup)))
     secret = certificate(place.stage.folder, secured.name)
