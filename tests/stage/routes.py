@@ -44,6 +44,11 @@ def services(obj: Obj) -> dict[str, int]:
     return _services(_rules(obj)[-1])
 
 
+def named(obj: Obj) -> frozenset[str]:
+    """The Services in all rules."""
+    return frozenset(name for rule in _rules(obj) for name in _services(rule))
+
+
 def announced(obj: Obj) -> bool:
     """Whether a route names what it is about to lead to."""
     return any({"shop", "shop-primary"} <= {*_services(rule)} for rule in _rules(obj))

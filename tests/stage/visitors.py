@@ -19,7 +19,7 @@ from pyflagger.objects import Obj, Ref, Resource
 from pyflagger.routing.base import Announces
 from pyflagger.routing.registry import PROVIDERS
 from stage.killable import INGRESSES, WEIGHT
-from stage.routes import everybody, main_kind, services, shares
+from stage.routes import everybody, main_kind, named, services, shares
 from stage.stage import Stage
 
 SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
@@ -134,9 +134,8 @@ class Visitors:
                 self._route((("shop-canary", weight), ("shop-primary", 100 - weight)), "nginx")
             return
         if isinstance(PROVIDERS[self.provider], Announces):
-            found = services(obj)
-            self.named.append((self.now, frozenset(found)))
-            self._route(tuple(found.items()), self.provider)
+            self.named.append((self.now, named(obj)))
+            self._route(tuple(services(obj).items()), self.provider)
             return
         found = dict(shares(everybody(obj)))
         if not found and '"shop"' in json.dumps(everybody(obj)):
@@ -152,5 +151,5 @@ class Visitors:
 
 def _lasting(seen: list[tuple[float, T]], at: float) -> list[T]:
     """What a proxy may know at a time: each state that held at some moment of the LAG seconds before."""
-    ends = [*(since for since, _ in seen[1:]), float("inf")]
+    ends = [*(since for since, _ in seen[1:]), *([float("inf")] if seen else [])]
     return [what for (since, what), end in zip(seen, ends, strict=True) if since <= at and end > at - LAG]
