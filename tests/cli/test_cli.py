@@ -66,7 +66,7 @@ def test_what_the_first_words_mean(argv: list[str], words: list[str]) -> None:
         (["sandbox", "-log-level=loud"], ("'--log-level': 'loud' is not one of 'debug'",)),
         (["sandbox", "-min-interval=soon"], ("'soon' is not a duration such as 10s",)),
         (["sandbox", "more"], ("unexpected extra argument (more)",)),
-        (["demo", "green"], ("there is no scenario 'green'; there are nginx-canary,",)),
+        (["demo", "green"], ("unknown scenario 'green' (use nginx-canary,",)),
         (["demo", "--jsno"], ("No such option '--jsno'", "--json")),
         (["lint"], ("Missing argument",)),
         (["crds", "now"], ("unexpected extra argument (now)",)),
@@ -280,7 +280,7 @@ ALIASES = "\n".join(["a0: &a0 [x, x, x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n
 @pytest.mark.parametrize(
     ("bomb", "said"),
     [
-        ("[" * 3000, "nested deeper than any manifest is"),
+        ("[" * 3000, "is nested too deeply"),
         (f"{ALIASES}\nkind: Canary\nmetadata: {{name: a}}\nspec: {{analysis: *a11}}", ""),
         ("!!python/object/apply:os.system ['exit 1']", "could not determine a constructor"),
     ],
@@ -406,7 +406,7 @@ def test_records_as_lines() -> None:
     requests = {"total": 10, "failed": 0, "canary": 4}
     release = {"revision": "2", "outcome": "Failed", "expected": "Succeeded", "seconds": 3, "requests": requests}
     text = "\n".join(summary([{**release, "shares": [{"weight": 40, "percent": 40.0, "requests": 10}]}]))
-    assert "✗ (should be Succeeded) 2: Failed after 3 s; 10 requests" in text
+    assert "✗ (expected Succeeded) 2: Failed after 3 s; 10 requests" in text
     assert "at weight  40: 40 % of 10 requests" in text
     (said, *_) = summary([{**release, "expected": "Failed", "shares": []}])[1:]
     assert said.startswith("✓ 2: Failed, as expected, after 3 s; 10 requests")
@@ -485,7 +485,7 @@ async def test_what_is_under_way_ends_with_the_sandbox() -> None:
     cluster: Any = SimpleNamespace(broken=told.get)
     assert await while_whole(quick(), cluster) == 7
     told.put_nowait("prometheus ended")
-    with pytest.raises(Broken, match="prometheus ended\nThe sandbox was taken down"):
+    with pytest.raises(Broken, match="prometheus ended\nThe sandbox has stopped"):
         await while_whole(work(), cluster)
     assert ended.is_set()
 

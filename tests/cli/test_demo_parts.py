@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pyflagger.api.canary import Phase
-from pyflagger.cli.demo.play import Player, Told
+from pyflagger.cli.demo.play import Outcome, Player
 from pyflagger.cli.demo.scenario import Release, load
 from pyflagger.cli.demo.visitors import Crowd, Person, Tally
 from pyflagger.cli.stage import meshed, routed
@@ -96,7 +96,7 @@ def test_what_ended_as_it_should(
     release: Release, phase: Phase, visits: Tally, missing: tuple[str, ...], right: bool
 ) -> None:
     """The phase alone is not enough: visitors of a good one are answered, those with a cookie kept, traces left."""
-    assert Told(release, phase, 1.0, (), visits, missing).right is right
+    assert Outcome(release, phase, 1.0, (), visits, missing).right is right
 
 
 @pytest.mark.parametrize(

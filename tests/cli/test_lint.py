@@ -79,7 +79,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no analysis": (changed(CANARY, ANALYSIS, None), "spec.analysis is required. Set spec.analysis."),
     "a kind misspelt": (
         changed(CANARY, "kind", "Canray"),
-        "kind is 'Canray', which flagger.app does not have. Did",
+        "kind is 'Canray', which is not a kind of flagger.app. Did",
     ),
     "a kind that is none": (
         changed(CANARY, "kind", "Deployment"),
@@ -193,7 +193,7 @@ def test_a_folder_and_a_bad_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert lint.main([str(tmp_path)]) == 1
     out, err = capsys.readouterr()
     assert "deep/one.yml: Canary shop/web: spec.zzz" in out and "two.json: Canray shop/web: kind" in out
-    assert "bad.yaml: is no YAML" in err and "binary.yaml" in err and "notes.txt" not in out + err
+    assert "bad.yaml: is not YAML" in err and "binary.yaml" in err and "notes.txt" not in out + err
     empty = tmp_path / "empty"
     empty.mkdir()
     assert lint.main([str(empty)]) == 1
@@ -225,4 +225,4 @@ def test_a_closed_gate_in_the_demo() -> None:
     """It waits; it has not failed. A rollback hook that refuses has not either."""
     record = {"kind": "check", "name": "gate", "passed": False, "text": "Status 403 Forbidden", "closed": True}
     assert check({**record, "hook": "confirm-rollout"}) == "gate (confirm-rollout) closed, waiting for approval"
-    assert check({**record, "hook": "rollback"}) == "gate (rollback) asks for no rollback"
+    assert check({**record, "hook": "rollback"}) == "gate (rollback) does not request a rollback"

@@ -27,10 +27,8 @@ PAGES = (
 )
 CODE = ("src/pyflagger/**/*.py", "src/pyflagger_sandbox/**/*.py")
 NOT_YET = (
-    "charts/",
     "docs/architecture.md",
     "src/pyflagger/admission",
-    "src/pyflagger/cli",
     "src/pyflagger/core",
     "src/pyflagger/metrics",
     "src/pyflagger/operator",

@@ -23,7 +23,7 @@ INSTALL, EXPORT = "make install", "export "
 
 def by_hand() -> list[str]:
     """The commands of the section, in order, without comments."""
-    section = (ROOT / "README.md").read_text().partition("\n## By hand\n\n")[2]
+    section = (ROOT / "README.md").read_text().partition("\n## Step by step\n\n")[2]
     block = section.partition("\n\n")[0]
     return [re.sub(r"\s+#.*", "", line).strip() for line in block.splitlines()]
 

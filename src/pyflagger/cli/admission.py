@@ -1,6 +1,6 @@
-"""What an API server would say of an object, by the rules of the sandbox's: without a cluster, and strictly.
+"""Validates objects as an API server would, without a cluster, by the rules of the sandbox's API server.
 
-Called by `flagger lint`. Kinds that neither the sandbox nor our definitions know are left alone.
+Called by `flagger lint`. Unknown fields are errors. Kinds that have neither a schema nor a definition here are skipped.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ GONE: Mapping[tuple[str, str], str] = {
     ("autoscaling/v2beta1", "HorizontalPodAutoscaler"): "autoscaling/v2",
     ("autoscaling/v2beta2", "HorizontalPodAutoscaler"): "autoscaling/v2",
 }
-"""Versions that Kubernetes has removed (1.16 to 1.26), and where their kinds are now."""
+"""Versions that Kubernetes removed (1.16 to 1.26), with the versions that replace them."""
 
 WAYS = ("iterations", "stepWeight", "stepWeights")
 
 
 def refused(obj: Obj) -> tuple[Problem, ...]:
-    """Everything for which the API server would refuse to create an object, each path once."""
+    """Every reason why the API server would reject an object, each path once."""
     found: dict[str, Problem] = {}
     for problem in _all(obj):
         found.setdefault(problem.path, problem)
@@ -66,7 +66,7 @@ def _identity(obj: Obj) -> Iterator[Problem]:
     if version.partition("/")[0] == GROUP and kind not in ours:
         close = get_close_matches(kind, ours, 1, 0.5)
         hint = f"Did you mean {close[0]}?" if close else f"Use one of: {', '.join(ours)}."
-        yield _problem("kind", f"is {kind!r}, which {GROUP} does not have", hint)
+        yield _problem("kind", f"is {kind!r}, which is not a kind of {GROUP}", hint)
     elif kind in ours and version != API_VERSION and (version in ("", "v1") or GROUP in version or _near(version)):
         yield _problem("apiVersion", f"is {version!r}" if version else "is required", f"Write {API_VERSION}.")
     elif now := GONE.get((version, kind)):
@@ -102,7 +102,7 @@ def _unknown(resource: Resource, obj: Obj) -> Iterator[Problem]:
 
 
 def _fields(resource: Resource, parent: str) -> list[str]:
-    """The fields that there are where an unknown one is."""
+    """The known fields of the object that contains an unknown one."""
     steps = [step.partition("[")[0] for step in parent.split(".") if step]
     if resource.schema is not None and steps[:1] != ["metadata"]:
         return list(_inside(resource.schema, steps).get("properties") or ())

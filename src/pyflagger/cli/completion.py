@@ -1,4 +1,4 @@
-"""`flagger completion SHELL`: the script that makes a shell complete commands, options and their values."""
+"""`flagger completion SHELL`: prints a script that completes commands, options and their values in a shell."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`flagger lint`: manifests checked before they reach a cluster.
+"""`flagger lint`: checks manifests before they reach a cluster.
 
-Needs no cluster: what an API server would refuse (`admission`), what the operator would refuse, and what hardly works
-as meant, all in one run. Objects of other kinds are looked at where a Canary names them.
+Needs no cluster. One run reports what an API server would reject (`admission`), what the operator would reject, and
+what hardly works as intended. Objects of other kinds are checked if a Canary refers to them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PARSERS: Mapping[str, Callable[[Obj], Any]] = {
     "AlertProvider": parse_alert_provider,
 }
 DEFAULT_PROVIDER = "istio"
-"""Taken for a Canary that names none, as `flagger run` does: the default of its -mesh-provider."""
+"""The provider of a Canary that names none: the default of -mesh-provider of `flagger run`."""
 
 INTERVAL_FLOOR_SECONDS = 10.0
 ERROR, WARNING = "error", "warning"
@@ -51,7 +51,7 @@ ERROR, WARNING = "error", "warning"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to tell. `object` is `Kind namespace/name`, empty for a file that cannot be read."""
+    """One problem. `object` is `Kind namespace/name`, empty for an unreadable file."""
 
     level: str
     file: str
@@ -63,7 +63,7 @@ class Finding:
 
     @property
     def message(self) -> str:
-        """The text, behind its path unless it names that itself, and what to do; each a sentence."""
+        """The text, after its path unless it contains the path, and what to do, as sentences."""
         path = f"{self.path}: " if self.path and self.path not in self.text else ""
         text = f"{path}{self.text}"
         if not self.todo:
@@ -72,7 +72,7 @@ class Finding:
 
 
 class Files:
-    """The objects of all files, found by what a Canary calls them."""
+    """The objects of all files, indexed by kind, namespace and name."""
 
     def __init__(self, found: Sequence[Found]) -> None:
         self._known = {self._key(one.obj): one.obj for one in found if isinstance(one.obj.get("metadata"), dict)}
@@ -83,11 +83,11 @@ class Files:
         return str(obj.get("kind")), str(meta.get("namespace") or ""), str(meta.get("name"))
 
     def find(self, kind: str, namespace: str, name: str) -> Obj | None:
-        """An object, whatever its version; one that names no namespace is applied where it is looked for."""
+        """An object in any version. An object without a namespace matches every namespace."""
         return self._known.get((kind, namespace, name)) or self._known.get((kind, "", name))
 
     def around(self, namespace: str) -> list[Obj]:
-        """All objects, those without a namespace placed into this one."""
+        """All objects; those without a namespace get this one."""
         return [
             {**obj, "metadata": {**obj["metadata"], "namespace": space or namespace}}
             for (_, space, _), obj in self._known.items()
@@ -95,7 +95,7 @@ class Files:
 
 
 def findings(found: Sequence[Found], provider: str = DEFAULT_PROVIDER) -> Iterator[Finding]:
-    """Everything to tell about some objects, errors before warnings for each."""
+    """All problems of some objects, errors before warnings for each object."""
     files, met = Files(found), dict(_met(found, provider))
     for at, one in enumerate(found):
         told: dict[str, Problem] = {}
@@ -107,7 +107,7 @@ def findings(found: Sequence[Found], provider: str = DEFAULT_PROVIDER) -> Iterat
 
 
 def _same(one: str, two: str) -> bool:
-    """Whether the second names the same place as the first, or one that holds it."""
+    """Whether the second path equals the first or contains it."""
     return one == two or (one.startswith((f"{two}.", f"{two}[")) and two.count(".") > 1)
 
 
@@ -116,7 +116,7 @@ def _finding(level: str, one: Found, problem: Problem) -> Finding:
 
 
 def _parsed(obj: Obj) -> Any:
-    """The object of one of our kinds; the problems that keep it from being read; None for another kind."""
+    """The parsed object of one of flagger's kinds, or its problems; None for another kind."""
     parser = PARSERS.get(str(obj.get("kind")))
     if parser is None or not str(obj.get("apiVersion", "")).startswith(f"{names.GROUP}/"):
         return None
@@ -127,7 +127,7 @@ def _parsed(obj: Obj) -> Any:
 
 
 def _met(found: Sequence[Found], provider: str) -> Iterator[tuple[int, tuple[Problem, ...]]]:
-    """Canaries that claim what another one in the files has, as the operator would block them; by their place."""
+    """Canaries that claim an object of another Canary in the files, which the operator would block, by place."""
     rivals, known = Rivals(settings_of(OperatorOptions(mesh_provider=provider))), {}
     for at, one in enumerate(found):
         canary = _parsed(one.obj)
@@ -140,11 +140,11 @@ def _met(found: Sequence[Found], provider: str) -> Iterator[tuple[int, tuple[Pro
             yield at, (problem,)
 
 
-# What will not work -------------------------------------------------------------------------------------------------
+# Errors -------------------------------------------------------------------------------------------------------------
 
 
 def _ours(obj: Obj, files: Files, provider: str) -> Iterator[Problem]:
-    """What the operator would refuse."""
+    """Problems that would make the operator reject a Canary."""
     parsed = _parsed(obj)
     if isinstance(parsed, tuple):
         yield from parsed
@@ -183,7 +183,7 @@ def _template(canary: Canary, metric: Metric, files: Files) -> MetricTemplate | 
 
 
 def _target(canary: Canary, files: Files) -> Iterator[Problem]:
-    """Its kind; and what of the workload itself, if it is in the files, cannot be released."""
+    """Problems of the target's kind, and of the target itself if it is in the files."""
     ref = canary.spec.target_ref
     workload = workload_for(ref)
     if isinstance(workload, Problem):
@@ -209,7 +209,7 @@ def _target(canary: Canary, files: Files) -> Iterator[Problem]:
 
 
 def _routes(canary: Canary, files: Files, router: Router) -> Iterator[Problem]:
-    """What the routes could not say, with the user's own objects as far as they are in the files."""
+    """Problems of the routes, checked against the user's own objects if they are in the files."""
     options = Options()
     live: dict[Ref, Obj | None] = {}
     absent = {"spec.routeRef", "spec.upstreamRef"}
@@ -226,7 +226,7 @@ def _routes(canary: Canary, files: Files, router: Router) -> Iterator[Problem]:
 
 
 def _stand_in(canary: Canary, ref: Ref) -> Obj:
-    """The user's Ingress, as it has to be."""
+    """Problems of the user's Ingress."""
     port = {"number": canary.spec.service.port if canary.spec.service else 80}
     path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"port": port}}}
     rules = [{"http": {"paths": [led_to(path, names.apex(canary))]}}]
@@ -234,7 +234,7 @@ def _stand_in(canary: Canary, ref: Ref) -> Obj:
     return {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": meta, "spec": {"rules": rules}}
 
 
-# What works, but hardly as meant ------------------------------------------------------------------------------------
+# Warnings -----------------------------------------------------------------------------------------------------------
 
 
 def _warnings(obj: Obj, files: Files, default: str) -> Iterator[Problem]:
@@ -250,7 +250,7 @@ def _warnings(obj: Obj, files: Files, default: str) -> Iterator[Problem]:
 
 
 def _load_misses_the_ingress(canary: Canary) -> Iterator[Problem]:
-    """Checks by the ingress's series see nothing of a load test that goes to the canary's Service directly."""
+    """Load tests that call the canary's Service directly: checks that query the ingress's series do not count them."""
     analysis, service = canary.spec.analysis, names.canary_service(canary)
     if analysis is None or canary.spec.ingress_ref is None:
         return
@@ -260,10 +260,10 @@ def _load_misses_the_ingress(canary: Canary) -> Iterator[Problem]:
         command = hook.metadata.get("cmd", "")
         if "hey " in command and service in command:
             text = (
-                f"webhook {hook.name} calls {service} directly: the ingress does not count that; "
-                "without visitors the checks will find no values"
+                f"webhook {hook.name} calls {service} directly, so the ingress does not count its requests; "
+                "without visitors the checks find no values"
             )
-            yield Problem(Fault.MANIFEST, text, "Let it call the ingress, with the host as a header.")
+            yield Problem(Fault.MANIFEST, text, "Call the ingress instead, with the host as a header.")
 
 
 # Output -------------------------------------------------------------------------------------------------------------
@@ -295,20 +295,20 @@ FORMS: Mapping[str, Callable[[Iterable[Finding]], Iterator[str]]] = {"text": _te
 
 @click.command(cls=Words)
 @click.argument("files", nargs=-1, required=True)
-@click.option("-o", "--output", "form", type=click.Choice(tuple(FORMS)), default="text", help="form of the output")
+@click.option("-o", "--output", "form", type=click.Choice(tuple(FORMS)), default="text", help="output format")
 @click.option(
     "--mesh-provider",
     type=Provider(),
     default=DEFAULT_PROVIDER,
-    help="traffic provider of Canaries that name none: what the operator gets as -mesh-provider",
+    help="traffic provider of Canaries that name none, as the operator's -mesh-provider",
 )
 def command(files: tuple[str, ...], form: str, mesh_provider: str) -> int:
     """Check manifests before they reach a cluster.
 
     FILES are files, directories (all .yaml, .yml and .json below them) or `-` for standard input.
 
-    Exit status: 0 when everything will work (notes do not count), 1 when something will not or a file cannot be read,
-    2 when the command line is wrong.
+    Exit status: 0 if there are no errors (warnings do not count), 1 if there are errors or unreadable files, 2 if the
+    command line is invalid.
     """
     entries = list(read(files))
     told = [Finding(ERROR, one.file, one.line, "", "", one.text) for one in entries if isinstance(one, Unreadable)]

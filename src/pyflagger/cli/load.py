@@ -1,7 +1,7 @@
-"""`flagger load`: visitors for the hosts of an ingress, or load on one URL.
+"""`flagger load`: sends traffic to hosts of an ingress, or generates load on one URL.
 
-The built-in checks judge what visitors get, so a release on a sandbox needs some: `flagger load HOST…` visits the
-ingress until Ctrl-C and counts the versions that answer. `flagger load [options] URL` takes the options of `hey`.
+The built-in checks measure traffic, so a release on a sandbox needs some. `flagger load HOST…` sends requests to the
+ingress until Ctrl-C and counts the versions that answer. `flagger load [options] URL` accepts the options of `hey`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from pyflagger.loadtester import load as generator
 ANSWER_SECONDS_MAX = 10.0
 TELL_SECONDS = 5.0
 PENDING_MAX = 500
-"""Visits under way at once: of an ingress that does not answer no more are asked."""
+"""Maximum number of concurrent requests, for an ingress that does not answer."""
 
 GENERATE = "pyflagger.generate"
-"""The key of the load generator's words in click's context."""
+"""The key of the load generator's arguments in click's context."""
 
 
 class Visits:
-    """What visitors of one host got: answers by the version in them (the status code where there is none), failures."""
+    """Results of one host: answers by version (by status code if they contain none), and failures."""
 
     def __init__(self, host: str) -> None:
         self.host = host
@@ -39,7 +39,7 @@ class Visits:
         self.failures: Counter[str] = Counter()
 
     def note(self, status: int, body: bytes) -> None:
-        """One answer. Only 5xx and no answer at all are failures of whoever serves."""
+        """Count an answer. Only a 5xx or a missing answer is a failure."""
         if status >= 500:
             self.failures[str(status)] += 1
         else:
@@ -66,12 +66,12 @@ def _shown(counts: Counter[str]) -> str:
 
 
 async def visit(session: aiohttp.ClientSession, url: str, visits: Visits) -> None:
-    """One visit."""
+    """Send one request."""
     try:
         async with session.get(url, headers={"Host": visits.host}) as answer:
             visits.note(answer.status, await answer.read())
     except TimeoutError:
-        visits.failures["no answer in time"] += 1
+        visits.failures["timed out"] += 1
     except (aiohttp.ClientError, OSError):
         visits.failures["no connection"] += 1
 
@@ -79,7 +79,7 @@ async def visit(session: aiohttp.ClientSession, url: str, visits: Visits) -> Non
 async def load(
     url: str, hosts: Sequence[str], rate: float, seconds: float, clock: Clock, tell: Callable[[str], None]
 ) -> bool:
-    """Visit every host `rate` times a second for `seconds` (0: until cancelled); whether no visit failed."""
+    """Send `rate` requests a second to every host for `seconds` (0: until cancelled). Returns whether none failed."""
     crowd = [Visits(host) for host in hosts]
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS_MAX)
     under_way: set[asyncio.Task[None]] = set()
@@ -106,41 +106,41 @@ def _tell(text: str) -> None:
 
 
 class Load(Words):
-    """Leaves a command line that ends in a URL to the load generator, which has the options of `hey`."""
+    """Passes a command line that ends in a URL to the load generator, which has the options of `hey`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the words of the generator as they are."""
+        """Keep the generator's arguments unparsed."""
         if not _ends_in_a_url(args):
             return super().parse_args(ctx, args)
         ctx.meta[GENERATE] = list(args)
         return []
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the generator on its words."""
+        """Run the generator with its arguments, if there are any."""
         return generator.main(ctx.meta[GENERATE]) if GENERATE in ctx.meta else super().invoke(ctx)
 
 
 def _ends_in_a_url(args: Sequence[str]) -> bool:
-    """Whether a URL stands where `hey` wants it; the value of --ingress is none."""
+    """Whether the last argument is a URL, and not the value of --ingress."""
     return bool(args) and re.match(r"\w+://", args[-1]) is not None and args[-2:-1] not in (["--ingress"], ["-ingress"])
 
 
 @click.command(cls=Load)
 @click.argument("hosts", metavar="HOST... | [HEY OPTIONS] URL", nargs=-1, required=True)
-@click.option("--ingress", envvar="INGRESS", help="URL of the ingress; without it: the variable INGRESS")
-@click.option("--path", default="/", help="path that is visited")
+@click.option("--ingress", envvar="INGRESS", help="URL of the ingress; default: the variable INGRESS")
+@click.option("--path", default="/", help="path of the requests")
 @click.option(
-    "--rate", type=click.FloatRange(0.1, 1000), default=10.0, help="visits of each host a second (10 when not given)"
+    "--rate", type=click.FloatRange(0.1, 1000), default=10.0, help="requests a second to each host (default 10)"
 )
-@click.option("--duration", type=Duration(), default="0s", help="how long; 0s: until Ctrl-C")
+@click.option("--duration", type=Duration(), default="0s", help="duration; 0s: until Ctrl-C")
 def command(hosts: tuple[str, ...], ingress: str | None, path: str, rate: float, duration: float) -> int:
-    """Visit hosts at the ingress and count the versions that answer. Exit status 1: a visit failed.
+    """Send requests to hosts of the ingress and count the versions that answer. Exit status 1: a request failed.
 
-    With a URL instead of hosts, generate load on it: takes the options of `hey` and prints its summary.
+    With a URL instead of hosts, generate load on it with the options and the summary of `hey`.
     """
     if not ingress:
         raise click.UsageError(
-            "name the ingress with --ingress URL or the variable INGRESS; `flagger sandbox` prints it"
+            "set the ingress with --ingress URL or the variable INGRESS; `flagger sandbox` prints it"
         )
     url = f"{ingress.rstrip('/')}/{path.lstrip('/')}"
     try:
@@ -151,5 +151,5 @@ def command(hosts: tuple[str, ...], ingress: str | None, path: str, rate: float,
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command; 2 when the command line is wrong."""
+    """The command. Exit status 2: the command line is invalid."""
     return call(command, argv, "flagger load")

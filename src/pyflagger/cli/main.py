@@ -1,7 +1,7 @@
-"""`flagger`: which command runs. Services take Go-style flags, the rest is for people.
+"""`flagger`: selects the command. Services take Go-style flags, the other commands are for interactive use.
 
-A first word that is a flag means `run`, and so does no word at all in a pod, so that the image's entry point is a
-drop-in for the reference's. Commands are imported when chosen: the operator never pays for what only people use.
+A first argument that is a flag means `run`. So does an empty command line in a pod, so that the image's entry point
+replaces the reference's. Commands are imported when selected, so that the operator does not load the other commands.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "loadtester": ("pyflagger.cli.loadtester", "the load-tester service (Go-style flags)"),
     "crds": ("pyflagger.cli.crds", "print the CustomResourceDefinitions as YAML"),
     "lint": ("pyflagger.cli.lint", "check manifests before they reach a cluster"),
-    "sandbox": ("pyflagger.cli.sandbox", "a small cluster on this machine, until Ctrl-C"),
-    "load": ("pyflagger.cli.load", "visitors for hosts at the ingress, or load on a URL"),
+    "sandbox": ("pyflagger.cli.sandbox", "run a small cluster on this machine, until Ctrl-C"),
+    "load": ("pyflagger.cli.load", "send traffic to hosts of the ingress, or generate load on a URL"),
     "demo": ("pyflagger.cli.demo", "play a release on the sandbox and watch it"),
     "completion": ("pyflagger.cli.completion", "print the completion script of a shell"),
 }
 SERVICES = ("run", "loadtester")
 COMPLETING = "_FLAGGER_COMPLETE"
-"""The variable by which a shell asks for completions."""
+"""The variable that a shell sets to request completions."""
 
 HELP = ("-h", "-help", "--help")
 
 
 def command_line(argv: Sequence[str], environ: Mapping[str, str]) -> list[str]:
-    """The words of a command with its name first; `--help` and `version` may stand alone."""
+    """The arguments with the command's name first; `--help` and `version` need none."""
     words = list(argv)
     if not words:
         return ["run" if environ.get("KUBERNETES_SERVICE_HOST") else "--help"]
@@ -45,7 +45,7 @@ def command_line(argv: Sequence[str], environ: Mapping[str, str]) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status (2: the command line is wrong)."""
+    """Run a command. Returns the exit status (2: the command line is invalid)."""
     words = command_line(sys.argv[1:] if argv is None else argv, os.environ)
     if words[0] == "version":
         print(f"Flagger version {__version__} revision  unknown")

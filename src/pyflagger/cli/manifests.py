@@ -1,4 +1,4 @@
-"""Manifests in files: every object with the file and the line that it is in. Called by `flagger lint`."""
+"""Reads manifests: every object with its file and line. Called by `flagger lint`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 @dataclass(frozen=True)
 class Found:
-    """One object, the file that it is in, and the YAML that it was made of."""
+    """One object, its file, and its YAML node."""
 
     file: str
     obj: Obj
@@ -33,7 +33,7 @@ class Found:
         return f"{self.obj.get('kind')} {known.get('namespace') or 'default'}/{known.get('name', '?')}"
 
     def line(self, path: str) -> int:
-        """The line of a path such as `spec.analysis.webhooks[0].url`, or of the nearest part that is there."""
+        """The line of a path such as `spec.analysis.webhooks[0].url`, or of its nearest parent that exists."""
         node: Any = self.node
         at = int(node.start_mark.line)
         for name, index in _STEP.findall(path):
@@ -52,7 +52,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A file, or the rest of one, that cannot be read."""
+    """A file that cannot be read, or the rest of one."""
 
     file: str
     text: str
@@ -60,7 +60,7 @@ class Unreadable:
 
 
 def read(places: Iterable[str]) -> Iterator[Found | Unreadable]:
-    """Every object in some files and directories, lists taken apart. What cannot be read hides nothing else."""
+    """Every object in some files and directories, with lists expanded. Continues after unreadable files."""
     for place in places:
         path = Path(place)
         if place == "-" or not path.is_dir():
@@ -80,14 +80,14 @@ def _read(file: str) -> Iterator[Found | Unreadable]:
     except OSError as error:
         yield Unreadable(file, error.strerror or str(error))
     except UnicodeDecodeError:
-        yield Unreadable(file, "is no text in UTF-8")
+        yield Unreadable(file, "is not UTF-8 text")
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        yield Unreadable(file, f"is no YAML: {error.problem or error.context} (line {line})", line)
+        yield Unreadable(file, f"is not YAML: {error.problem or error.context} (line {line})", line)
     except (yaml.YAMLError, ValueError) as error:
-        yield Unreadable(file, f"is no YAML: {error}")
+        yield Unreadable(file, f"is not YAML: {error}")
     except RecursionError:
-        yield Unreadable(file, "nested deeper than any manifest is")
+        yield Unreadable(file, "is nested too deeply")
 
 
 def _objects(file: str, text: str) -> Iterator[Found]:

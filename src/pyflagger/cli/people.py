@@ -1,4 +1,4 @@
-"""The commands that people type, on click: help, completion, suggestions, errors of one line.
+"""Commands for interactive use, based on click: help, completion, suggestions, one-line errors.
 
 A command's module holds `command`, a click.Command whose callback returns the exit status. `flagger run` and `flagger
 loadtester` never import this: they take Go-style flags, and the operator's memory is measured.
@@ -37,7 +37,7 @@ class Words(click.Command):
 
 
 class Commands(click.Group):
-    """Every command of `flagger`, from a table of module and short help by name. A module is imported when chosen."""
+    """All commands of `flagger`, from a table of module and short help by name. Imports the selected module only."""
 
     def __init__(self, table: Mapping[str, tuple[str, str]]) -> None:
         super().__init__("flagger", context_settings=SETTINGS, help="Progressive delivery for Kubernetes.")
@@ -49,7 +49,7 @@ class Commands(click.Group):
         return list(self.table)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """A command of people; None for a service, too."""
+        """A command; None for a service or an unknown name."""
         if name not in self.table:
             return None
         try:
@@ -72,7 +72,7 @@ class Commands(click.Group):
 
 
 def _uninstalled(name: str) -> click.Command:
-    """Stands in for a command of the sandbox where that package is not installed; says what to install."""
+    """Replaces a command of the sandbox if that package is not installed, and says what to install."""
 
     def tell() -> int:
         print(f"flagger {name}: the sandbox is not installed: pip install 'pyflagger[sandbox]'", file=sys.stderr)
@@ -88,7 +88,7 @@ class Duration(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Refuses what is no duration."""
+        """Parse a duration, to seconds."""
         try:
             return value if isinstance(value, float) else durations.parse(value)
         except ValueError as error:
@@ -96,12 +96,12 @@ class Duration(click.ParamType[float]):
 
 
 class Provider(click.ParamType[str]):
-    """The name of a traffic provider, as people write it."""
+    """The name of a traffic provider."""
 
     name = "provider"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Refuses a name that no router has, and names the known ones."""
+        """Reject an unknown provider with a list of the known ones."""
         found = router_for(resolve_provider(value))
         if isinstance(found, Problem):
             self.fail(f"{found.text}. {found.todo}", param, ctx)
@@ -113,7 +113,7 @@ class Provider(click.ParamType[str]):
 
 
 def call(command: click.Command, argv: Sequence[str], name: str) -> int:
-    """Run a command; its exit status, 2 with one line on standard error when the command line is wrong."""
+    """Run a command. Returns its exit status: 2, after one line on stderr, if the command line is invalid."""
     try:
         return int(command.main(list(argv), name, standalone_mode=False) or 0)
     except click.UsageError as error:

@@ -1,6 +1,6 @@
-"""`flagger run`, also what `flagger -flag…` means: the operator against a cluster.
+"""`flagger run`, also `flagger -flag…`: runs the operator against a cluster.
 
-Reads flags, finds the API server, and hands over to `operator.run`. Never imports what only people's commands need.
+Parses flags, finds the API server, and calls `operator.run`. Does not import modules of the interactive commands.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from pyflagger.operator.process.http import AiohttpHttp
 from pyflagger.operator.run import serve
 
 COLLECT_AFTER = (20_000, 20, 20)
-"""How many new objects make Python look for cycles: a page of a list is thousands, none of them in a cycle."""
+"""New objects before Python's cycle collector runs: parsing one page creates thousands, none of them in a cycle."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 LARGE, KEPT = 64 << 10, 128 << 10
-"""Bytes from which on a piece of memory is the system's again once it is free, and how much else may lie about."""
+"""Bytes: allocations of this size return to the system when freed, and this much other free memory may remain."""
 
 
 async def operate(options: Options) -> int:
-    """Connect and serve until stopped. Raises NoCluster, OSError (the port is taken)."""
+    """Connect and serve until stopped. Raises NoCluster, OSError (the port is in use)."""
     clock = SystemClock()
     endpoint = await find(options.kubeconfig, options.master, clock)
     announce(options, endpoint.url)
@@ -46,7 +46,7 @@ async def operate(options: Options) -> int:
 
 
 def announce(options: Options, server: str) -> None:
-    """The first line of the log: what runs, and its settings. Addresses are shown without passwords and paths."""
+    """Log version and settings as the first line. Addresses appear without passwords and paths."""
     logs.logger().info(
         f"Starting flagger version {__version__} mesh provider {options.mesh_provider}",
         version=__version__,
@@ -67,7 +67,7 @@ def origin(url: str) -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the operator; 1 when it cannot start or lost its lease, 2 when the command line is wrong."""
+    """Run the operator. Exit status 1: it cannot start or lost its lease; 2: the command line is invalid."""
     if asks_for_help(argv):
         print(usage())
         return 0
@@ -90,10 +90,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def give_back_memory() -> None:
-    """Keep the bounds of glibc's allocator: by itself it raises them by the first page of a list, for good.
+    """Fix the thresholds of glibc's allocator, which otherwise grow with the first page of a list and never shrink.
 
-    One heap serves all threads: the few there are write /metrics and look up names; each would leave one of its own.
-    Another C library has no such bounds, and is left alone.
+    One heap serves all threads. There are few, for /metrics and DNS, and each would keep its own heap. Has no effect
+    with another C library.
     """
     with suppress(OSError, AttributeError):
         bound = ctypes.CDLL(None).mallopt

@@ -1,7 +1,7 @@
 """`flagger sandbox`: a small cluster on this machine until SIGINT or SIGTERM.
 
-Prints where everything is once it is ready. Imports the sandbox only when run, and says in one line what to install
-when a part of it is missing.
+Prints all addresses when it is ready. Imports the sandbox only when run. If a part of it is missing, one line says what
+to install.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line asks for."""
+    """The parsed command line."""
 
     setup: Setup
     options: Options | None
@@ -47,7 +47,7 @@ def asked(
     mesh_provider: str,
     log_level: str,
 ) -> Asked:
-    """What the options mean together."""
+    """Derive the sandbox's setup from the options."""
     setup = Setup(
         kubeconfig=kubeconfig, prometheus=prometheus, mesh=meshed(mesh_provider), family=routed(mesh_provider)
     )
@@ -56,7 +56,7 @@ def asked(
 
 
 def places(stage: Staged) -> dict[str, str]:
-    """Where everything is."""
+    """The addresses of all parts, as JSON."""
     cluster = stage.cluster
     found = {
         "kubeconfig": str(cluster.kubeconfig),
@@ -69,13 +69,13 @@ def places(stage: Staged) -> dict[str, str]:
 
 
 def text(stage: Staged) -> str:
-    """The same for people."""
+    """The addresses and example commands, as text."""
     lines = [f"  {name:<12}{place}" for name, place in places(stage).items()]
     hints = [
         f"export KUBECONFIG={stage.cluster.kubeconfig} INGRESS={stage.cluster.ingress}",
-        f"curl -x {stage.cluster.proxy} http://SERVICE.NAMESPACE:PORT/   # Services by their names",
+        f"curl -x {stage.cluster.proxy} http://SERVICE.NAMESPACE:PORT/   # Services by name",
     ]
-    return "\n".join(["The sandbox is ready; Ctrl-C ends it.", "", *lines, "", *hints])
+    return "\n".join(["The sandbox is ready; press Ctrl-C to stop it.", "", *lines, "", *hints])
 
 
 async def serve(wanted: Asked) -> None:
@@ -86,7 +86,7 @@ async def serve(wanted: Asked) -> None:
 
 
 def run(wanted: Asked) -> int:
-    """Run a sandbox until a signal; 1 when it cannot be brought up or a part of it ends by itself."""
+    """Run a sandbox until a signal. Exit status 1: it cannot start, or one of its processes ended."""
     logs.configure(wanted.log_level, "console")
     try:
         asyncio.run(interruptible(serve(wanted)))
@@ -100,30 +100,28 @@ def run(wanted: Asked) -> int:
 
 @click.command(cls=Words)
 @click.option(
-    "--json", is_flag=True, help="when ready, print one JSON line: kubeconfig, api, ingress, metrics, proxy, operator"
+    "--json", is_flag=True, help="print one JSON line when ready: kubeconfig, api, ingress, metrics, proxy, operator"
 )
-@click.option("--kubeconfig", type=FILE, help="where to write the kubeconfig; without it: a temporary file")
+@click.option("--kubeconfig", type=FILE, help="file to write the kubeconfig to; default: a temporary file")
 @click.option(
     "--min-interval",
     type=Duration(),
     default="10s",
-    help="shortest analysis interval of the operator; lower it to watch a release go faster",
+    help="minimum analysis interval of the operator; lower it for faster releases",
 )
+@click.option("--no-operator", is_flag=True, help="run the cluster without the operator, to run your own on it")
 @click.option(
-    "--no-operator", is_flag=True, help="run the cluster without an operator, for another one to be run on it"
-)
-@click.option(
-    "--prometheus", default="embedded", help="embedded, auto (a real one when on PATH), or the path of a real one"
+    "--prometheus", default="embedded", help="embedded, auto (a real one if it is on PATH), or the path of a real one"
 )
 @click.option("--mesh-provider", type=Provider(), default="nginx", help="the operator's default traffic provider")
 @click.option(
-    "--log-level", type=click.Choice(LEVELS), default="warning", help="level of the operator's log on standard error"
+    "--log-level", type=click.Choice(LEVELS), default="warning", help="log level of the operator on standard error"
 )
 def command(**said: Any) -> int:
-    """A small cluster on this machine until Ctrl-C, with the operator on it."""
+    """Run a small cluster with the operator on this machine, until Ctrl-C."""
     return run(asked(**said))
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command; 1 when it cannot be brought up, 2 when the command line is wrong."""
+    """The command. Exit status 1: the sandbox cannot start; 2: the command line is invalid."""
     return call(command, argv, "flagger sandbox")

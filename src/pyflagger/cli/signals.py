@@ -1,4 +1,4 @@
-"""Run until a signal says to stop, with time to clean up."""
+"""Runs a coroutine until SIGINT, SIGTERM or SIGHUP, with time to clean up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Outcome = TypeVar("Outcome")
 
 
 class Interrupted(Exception):
-    """A signal said to stop; `number` is which one."""
+    """A signal requested the end; `number` is the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -19,9 +19,9 @@ class Interrupted(Exception):
 
 
 async def interruptible(work: Coroutine[Any, Any, Outcome]) -> Outcome:
-    """What `work` gives, unless SIGINT, SIGTERM or the end of the terminal comes first.
+    """The result of `work`, unless SIGINT, SIGTERM or SIGHUP comes first.
 
-    `work` is cancelled then and has time to clean up, whatever signals follow. Raises Interrupted.
+    After a signal `work` is cancelled and can clean up; further signals are ignored. Raises Interrupted.
     """
     loop, told = asyncio.get_running_loop(), asyncio.Queue[int]()
     numbers = [signal.SIGINT, signal.SIGTERM]

@@ -1,7 +1,6 @@
-"""A sandbox with an operator on it: what `flagger sandbox` and `flagger demo` start.
+"""A sandbox with an operator on it, for `flagger sandbox` and `flagger demo`.
 
-The one place where the embedded cluster and the operator meet. The operator reaches the API server in process and
-everything else as it would in a cluster: by name, over HTTP.
+The operator calls the embedded API server in process. It reaches everything else as in a cluster: by name, over HTTP.
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ def meshed(provider: str) -> bool:
 
 
 def routed(provider: str) -> Family | None:
-    """What the sandbox's ingress has to read beside Ingresses for a traffic provider."""
+    """The routing API that the sandbox's ingress reads besides Ingresses for a traffic provider."""
     return FAMILIES.get(provider.partition(":")[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A running sandbox. `http` knows cluster names; `operator` is the base URL of its /metrics, empty for none."""
+    """A running sandbox. `http` resolves cluster names. `operator` is the base URL of /metrics, empty without one."""
 
     cluster: Cluster
     http: AiohttpHttp
@@ -51,16 +50,16 @@ class Staged:
 
 
 class Broken(RuntimeError):
-    """A process of the sandbox ended by itself; the text says which one, and the end of its log."""
+    """A process of the sandbox ended unexpectedly. The text names it and quotes the end of its log."""
 
 
 async def while_whole(work: Coroutine[Any, Any, Outcome], cluster: Cluster) -> Outcome:
-    """What `work` gives, unless a process of the sandbox ends first. Raises Broken."""
+    """The result of `work`, unless a process of the sandbox ends first. Raises Broken."""
     working, breaking = asyncio.ensure_future(work), asyncio.ensure_future(cluster.broken())
     try:
         await asyncio.wait((working, breaking), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise Broken(f"{breaking.result()}\nThe sandbox was taken down; start it again.")
+            raise Broken(f"{breaking.result()}\nThe sandbox has stopped. Start it again.")
         return working.result()
     finally:
         for task in (working, breaking):
@@ -69,13 +68,13 @@ async def while_whole(work: Coroutine[Any, Any, Outcome], cluster: Cluster) -> O
 
 
 class Commands:
-    """Variables for commands in pods: tools by their usual names, which reach cluster names through a proxy."""
+    """The environment of commands in pods: common tools on PATH, and a proxy that resolves cluster names."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
 
     def environment(self, namespace: str, proxy: str) -> Mapping[str, str]:
-        """PATH with the tools of that namespace first."""
+        """PATH with the tools for a namespace first."""
         shims = self._home / namespace
         if not shims.exists():
             make_shims(shims, proxy)
@@ -87,9 +86,9 @@ class Commands:
 async def staged(
     setup: Setup, options: Options | None, clock: Clock, spectator: Spectator | None = None
 ) -> AsyncIterator[Staged]:
-    """A sandbox while the block runs, with an operator unless `options` is None.
+    """Run a sandbox while the block runs, with an operator unless `options` is None.
 
-    `options.metrics_server` is set here and `options.port` ignored. Raises CannotStart, OSError.
+    Sets `options.metrics_server` and ignores `options.port`. Raises CannotStart, OSError.
     """
     async with AsyncExitStack() as stack:
         home = leftovers.folder("sandbox")

@@ -1,6 +1,6 @@
-"""`flagger demo [SCENARIO]`: plays a release on a sandbox, with visitors coming in all along.
+"""`flagger demo [SCENARIO]`: plays a release on a sandbox under constant traffic.
 
-Exit status 0 only when each release ended as its scenario says.
+The exit status is 0 only if each release ends as its scenario expects.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from pyflagger import logs
-from pyflagger.cli.demo.play import Player, Show, Stuck, Told
+from pyflagger.cli.demo.play import Outcome, Player, Show, Stuck
 from pyflagger.cli.demo.scenario import DEFAULT, Scenario, UnknownScenario, load, names
 from pyflagger.cli.demo.views import JsonLines, Lines, Picture, View
 from pyflagger.cli.people import LEVELS, Words, call
@@ -29,12 +29,12 @@ from pyflagger_sandbox.trouble import CannotStart
 
 MIN_INTERVAL_SECONDS = 1.0
 SIGNALLED = 128
-"""A shell's exit status of what a signal ended, without the signal's number."""
+"""Added to a signal's number: the exit status that shells give a process that the signal ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line asks for."""
+    """The parsed command line."""
 
     scenario: Scenario
     as_json: bool
@@ -43,7 +43,7 @@ class Asked:
 
 
 def view_of(asked: Asked) -> View:
-    """JSON when asked for, a picture in a terminal, lines elsewhere."""
+    """JSON with `--json`, else a live view in a terminal, else plain lines."""
     scenario = asked.scenario
     if asked.as_json:
         return JsonLines()
@@ -51,7 +51,7 @@ def view_of(asked: Asked) -> View:
 
 
 def read_by_somebody(show: Show) -> Show:
-    """Show records; once nobody reads them any more, the demo ends as when it is told to, under nohup as well."""
+    """Show records. When the reader of the output closes it, end the demo as SIGTERM would, also under nohup."""
 
     def showing(record: dict[str, Any]) -> None:
         try:
@@ -63,8 +63,8 @@ def read_by_somebody(show: Show) -> Show:
     return showing
 
 
-async def play(asked: Asked) -> list[Told]:
-    """Play on a fresh sandbox and show the summary. Raises Stuck, Broken, and what a sandbox raises."""
+async def play(asked: Asked) -> list[Outcome]:
+    """Play on a new sandbox and show the summary. Raises Stuck, Broken, and the errors of a sandbox's start."""
     clock, view, scenario = SystemClock(), view_of(asked), asked.scenario
     options = Options(mesh_provider=scenario.provider, min_interval=MIN_INTERVAL_SECONDS)
     with view:
@@ -78,7 +78,7 @@ async def play(asked: Asked) -> list[Told]:
 
 
 def run(asked: Asked) -> int:
-    """Play a scenario; 1 when it did not end as it says or could not be played."""
+    """Play a scenario. Exit status 1: it failed to run or did not end as expected."""
     logs.configure(asked.log_level, "console")
     try:
         told = asyncio.run(interruptible(play(asked)))
@@ -93,7 +93,7 @@ def run(asked: Asked) -> int:
 
 
 def found(ctx: click.Context, param: click.Parameter, name: str) -> Scenario:
-    """The scenario of a name."""
+    """Find a scenario by name."""
     try:
         return load(name)
     except UnknownScenario as error:
@@ -101,35 +101,35 @@ def found(ctx: click.Context, param: click.Parameter, name: str) -> Scenario:
 
 
 def listed(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
-    """Print the scenarios and end."""
+    """Print the scenarios and exit."""
     if wanted:
         click.echo("\n".join(f"{name:<18}{load(name).about}" for name in names()))
         ctx.exit()
 
 
 def completed(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Scenarios that begin so."""
+    """Names of scenarios with this prefix."""
     return [name for name in names() if name.startswith(incomplete)]
 
 
 @click.command(cls=Words)
 @click.argument("scenario", default=DEFAULT, callback=found, shell_complete=completed)
 @click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=listed, help="list the scenarios")
-@click.option("--json", is_flag=True, help="a JSON object a line, the last one a summary")
+@click.option("--json", is_flag=True, help="print one JSON object per line; the last one is a summary")
 @click.option(
-    "--prometheus", default="embedded", help="embedded, auto (a real one when on PATH), or the path of a real one"
+    "--prometheus", default="embedded", help="embedded, auto (a real one if it is on PATH), or the path of a real one"
 )
 @click.option(
-    "--log-level", type=click.Choice(LEVELS), default="error", help="level of the operator's log on standard error"
+    "--log-level", type=click.Choice(LEVELS), default="error", help="log level of the operator on standard error"
 )
 def command(scenario: Scenario, json: bool, prometheus: str, log_level: str) -> int:
-    """Play a release on a sandbox, with visitors coming in all along.
+    """Play a release on a sandbox under constant traffic.
 
-    The exit status is 0 only when each release ended as its scenario says.
+    The exit status is 0 only if each release ends as its scenario expects.
     """
     return run(Asked(scenario, json, prometheus, log_level))
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command; 1 when a release ended otherwise, 2 for a wrong command line."""
+    """The command. Exit status 1: a release did not end as expected; 2: the command line is invalid."""
     return call(command, argv, "flagger demo")

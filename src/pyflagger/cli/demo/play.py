@@ -1,7 +1,7 @@
-"""Plays a scenario on a sandbox: applies it, lets visitors in, releases, and keeps count.
+"""Plays a scenario on a sandbox: applies its objects, sends traffic, releases, and counts answers.
 
-Called by the command with a view that shows records as they come. A record is what `--json` prints: `t` (seconds since
-the beginning), `kind`, and the rest by kind. Nothing here knows how records are shown.
+The command passes a view, which displays each record. A record is what `--json` prints: `t` (seconds since the start),
+`kind`, and the fields of that kind.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ RELEASE_SECONDS_MAX = 150.0
 PRESS_AFTER_SECONDS = 3.0
 TRAFFIC_SECONDS = 1.0
 FAILED_ONE_IN = 100
-"""Of the visitors of a good release: one that fails in so many may be the machine's fault, more are ours."""
+"""A good release may fail one in this many requests, which a loaded machine can cause. More are a bug."""
 LOOK_SECONDS = 0.05
 REASON_SECONDS = 0.4
 UNITS = {SUCCESS_RATE: "%", DURATION: "ms"}
 RELEASE = "Release"
-"""Reason of the event that tells of a new version; it carries a `revision`."""
+"""Reason code of the event about a new revision; the event has a `revision`."""
 
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 
@@ -48,11 +48,11 @@ Show = Callable[[dict[str, Any]], None]
 
 
 class Stuck(RuntimeError):
-    """The story does not go on; the text says what was waited for."""
+    """The scenario does not progress. The text says what it waits for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Outcome:
     """How a release ended."""
 
     release: Release
@@ -61,17 +61,17 @@ class Told:
     weights: tuple[int, ...]
     tally: Tally
     missing: tuple[str, ...] = ()
-    """What should be there at its end and is not."""
+    """Expected objects that are missing at the end."""
 
     @property
     def right(self) -> bool:
-        """Whether it ended as the scenario says, kept those whom it should, and was a good one to visitors if it is."""
+        """Whether the phase is the expected one, sticky visitors stayed, and a good release served its visitors."""
         count = self.tally.all
         spoilt = self.release.outcome is Phase.SUCCEEDED and count.failed * FAILED_ONE_IN > count.total
         return self.phase is self.release.outcome and not (self.missing or count.strayed or spoilt)
 
     def document(self) -> dict[str, Any]:
-        """For the summary."""
+        """The outcome as JSON, for the summary."""
         shares = [
             {"weight": weight, "requests": count.total, "percent": count.share}
             for weight, count in sorted(self.tally.weights.items())
@@ -92,16 +92,16 @@ class Told:
 
 
 class Player(Spectator):
-    """One playing of one scenario. It is the operator's spectator, so it must be there first; then `play`."""
+    """One run of a scenario. It is the operator's spectator, so create it before the operator; then call `play`."""
 
     def __init__(self, scenario: Scenario, clock: Clock, show: Show) -> None:
         self._scenario, self._clock, self._show = scenario, clock, show
         self._began = clock.monotonic()
         self._status: Obj = {}
-        self._reason, self._heard, self._heard_at = "", "", 0.0
+        self._reason, self._pending_reason, self._pending_since = "", "", 0.0
         self._weights: list[int] = []
 
-    # What is looked at ------------------------------------------------------------------------------------------------
+    # Observing --------------------------------------------------------------------------------------------------------
 
     def asked(self, canary: Canary, need: Need, result: Result) -> None:
         """A check was made: show its value and limit."""
@@ -114,26 +114,26 @@ class Player(Spectator):
             self._tell("check", name=hook.name, hook=hook.type.value, passed=not text, text=text, closed=closed)
 
     def decided(self, key: Key, decision: Decision) -> None:
-        """A decision was taken: if nothing is to be done now, its last reason is why the release waits.
+        """Handle a decision. If it has no actions, its last reason is why the release waits.
 
-        It is told once it has stood for a moment: the status that it belongs to may be on its way still.
+        The reason is shown only after a moment without change, because the matching status may still be in flight.
         """
         if decision.actions or decision.needs:
             return
         reason = decision.reasons[-1].text if decision.reasons else ""
-        if reason != self._heard:
-            self._heard, self._heard_at = reason, self._clock.monotonic()
+        if reason != self._pending_reason:
+            self._pending_reason, self._pending_since = reason, self._clock.monotonic()
 
     async def _wait_with_it(self) -> None:
         while True:
             await self._clock.sleep(LOOK_SECONDS)
-            stood = self._clock.monotonic() - self._heard_at
-            if self._heard != self._reason and stood >= REASON_SECONDS:
-                self._reason = self._heard
+            stood = self._clock.monotonic() - self._pending_since
+            if self._pending_reason != self._reason and stood >= REASON_SECONDS:
+                self._reason = self._pending_reason
                 self._tell_status()
 
     def changed(self, change: Change) -> None:
-        """Something that is watched changed: tell of it."""
+        """Handle a change of a watched object."""
         obj = change.new
         if obj is None:
             return
@@ -159,7 +159,7 @@ class Player(Spectator):
         weight = status.get("canaryWeight", 0)
         if weight and (not self._weights or self._weights[-1] != weight):
             self._weights.append(weight)
-        self._reason, self._heard_at = "", self._clock.monotonic()
+        self._reason, self._pending_since = "", self._clock.monotonic()
         self._tell_status()
 
     def _tell_status(self) -> None:
@@ -176,10 +176,10 @@ class Player(Spectator):
     def _tell(self, kind: str, **data: Any) -> None:
         self._show({"t": round(self._clock.monotonic() - self._began, 2), "kind": kind, **data})
 
-    # What is done -----------------------------------------------------------------------------------------------------
+    # Acting -----------------------------------------------------------------------------------------------------------
 
-    async def play(self, stage: Staged) -> list[Told]:
-        """Play it to its end. Raises Stuck."""
+    async def play(self, stage: Staged) -> list[Outcome]:
+        """Play the scenario to its end. Raises Stuck."""
         client = Client(stage.cluster.transport("demo"), self._clock)
         cache = Cache(client, self._clock)
         cache.subscribe(self.changed)
@@ -204,7 +204,7 @@ class Player(Spectator):
             await cache.stop()
 
     async def _open(self, stage: Staged) -> None:
-        """Wait until visitors are answered and hooks have somebody to call. Raises Stuck."""
+        """Wait until the ingress and the load tester answer. Raises Stuck."""
         end = self._clock.monotonic() + READY_SECONDS_MAX
         visit = HttpRequest("GET", f"{stage.cluster.ingress}/", (("Host", self._scenario.host),))
         hook = HttpRequest("GET", f"http://flagger-loadtester.{self._scenario.namespace}/healthz")
@@ -214,7 +214,7 @@ class Player(Spectator):
                     raise Stuck(f"no answer from {request.url} after {READY_SECONDS_MAX:g} s")
                 await self._clock.sleep(LOOK_SECONDS)
 
-    async def _release(self, stage: Staged, client: Client, crowd: Crowd, release: Release) -> Told:
+    async def _release(self, stage: Staged, client: Client, crowd: Crowd, release: Release) -> Outcome:
         began, self._weights, tally = self._clock.monotonic(), [], crowd.count()
         self._tell(
             "event",
@@ -232,14 +232,16 @@ class Player(Spectator):
         finally:
             helpers.cancel()
         seconds = self._clock.monotonic() - began
-        # A visitor who came at the last moment still has to be answered.
+        # Wait for the answers to the last requests.
         await self._clock.sleep(TRAFFIC_SECONDS)
         crowd.done(tally)
         await crowd.finish()
-        return Told(release, phase, seconds, tuple(self._weights), tally, await self._missing(stage, client, release))
+        return Outcome(
+            release, phase, seconds, tuple(self._weights), tally, await self._missing(stage, client, release)
+        )
 
     async def _missing(self, stage: Staged, client: Client, release: Release) -> tuple[str, ...]:
-        """Which objects are not as the release has to leave them. The canary's pods go a moment after its end."""
+        """Objects that differ from the scenario's expectation. Waits, as the canary's pods end after the release."""
         end = self._clock.monotonic() + LEAVES_SECONDS_MAX
         while True:
             missing = [str(ref_of(part)) for part in release.leaves if not await self._holds(stage, client, part)]
@@ -248,7 +250,7 @@ class Player(Spectator):
             await self._clock.sleep(LOOK_SECONDS)
 
     async def _holds(self, stage: Staged, client: Client, part: Obj) -> bool:
-        """Whether an object is there and has all that this part of it has."""
+        """Whether an object exists and contains this partial object."""
         ref = ref_of(part)
         try:
             live = await client.get(_served(stage, ref), ref.namespace, ref.name)
@@ -257,7 +259,7 @@ class Player(Spectator):
         return bool(merge_apply(live, part) == live)
 
     def _image(self, release: Release) -> Patch:
-        """What `kubectl set image` sends, as a merge patch of the whole list of containers."""
+        """Set the image as `kubectl set image` does, by a merge patch of the whole list of containers."""
         scenario = self._scenario
         template = scenario.deployment["spec"]["template"]
         containers = [{**entry, "image": release.image} for entry in template["spec"]["containers"]]
@@ -279,7 +281,9 @@ class Player(Spectator):
         while self._phase() not in phases:
             if self._clock.monotonic() > end:
                 wanted = " or ".join(sorted(phase.value for phase in phases))
-                raise Stuck(f"not {wanted} after {seconds:g} s; the release is {self._phase().value}: {self._heard}")
+                raise Stuck(
+                    f"not {wanted} after {seconds:g} s; the release is {self._phase().value}: {self._pending_reason}"
+                )
             await self._clock.sleep(LOOK_SECONDS)
         return self._phase()
 
@@ -296,13 +300,13 @@ class Player(Spectator):
         return Phase(self._status.get("phase", ""))
 
     def weight(self) -> int:
-        """Percent of visitors that the canary has. A rollback leads them away before its last write says so."""
+        """The canary's weight in percent. A rollback moves traffic before the status says so."""
         status = CanaryStatus.model_validate(self._status)
         return 0 if status.rollback else status.canary_weight
 
 
 def _served(stage: Staged, ref: Ref) -> Resource:
-    """A kind as the sandbox's API server has it."""
+    """The sandbox's resource for a kind."""
     found = stage.cluster.server.registry.of_kind(ref.api_version, ref.kind)
     assert found is not None, f"the sandbox does not serve {ref.kind} of {ref.api_version}"
     group, _, version = ref.api_version.rpartition("/")

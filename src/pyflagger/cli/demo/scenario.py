@@ -1,6 +1,6 @@
-"""Scenarios as data: what is applied, who visits, what is released, and how each release has to end.
+"""Scenarios as data: objects, visitors, releases, and the expected end of each release.
 
-Read from the YAML files in `scenarios/`; played by `play`. One file a scenario, and `common.yaml` for what all share.
+Read from the YAML files in `scenarios/`, one for each scenario; `common.yaml` has the shared objects. Played by `play`.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _HOST = "podinfo.local"
 
 
 class UnknownScenario(LookupError):
-    """There is no scenario of that name; the text lists those that there are."""
+    """No scenario has that name. The text lists the known ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visitors:
-    """A group who visits through the ingress: `rate` requests a second, each with these headers.
+    """A group of visitors: `rate` requests a second through the ingress, each with these headers.
 
-    `people`, unless 0: how many they are. Each keeps the cookies that they are given, and may not be led away from a
-    version that a cookie holds them at.
+    `people`, unless 0, is the number of visitors with cookies. Each keeps its cookies and must stay on the version that
+    a cookie selects.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Visitors:
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """A button that somebody presses on the load tester once the canary is in a phase, at a weight or over it."""
+    """A POST to the load tester, sent when the canary is in a phase with at least this weight."""
 
     phase: Phase
     path: str
@@ -51,14 +51,14 @@ class Press:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One `kubectl set image`, and the phase that it has to end in."""
+    """One `kubectl set image`, and the expected final phase."""
 
     image: str
     outcome: Phase
     about: str
     presses: tuple[Press, ...] = ()
     leaves: tuple[Obj, ...] = ()
-    """Parts of objects that have to be there when it has ended."""
+    """Partial objects that must exist after the release."""
 
     @property
     def revision(self) -> str:
@@ -68,7 +68,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A field whose changes the demo shows: `about` with its value, or `without` when it has none."""
+    """A field whose changes the demo shows: `about` with its value, or `without` when it is missing."""
 
     ref: Ref
     field: tuple[str, ...]
@@ -76,7 +76,7 @@ class Shown:
     without: str
 
     def told(self, value: Any) -> str:
-        """What is said of a value, which is shown as YAML would have it."""
+        """The text about a value."""
         if value is None:
             return self.without
         return f"{self.about} {value if isinstance(value, str) else json.dumps(value)}"
@@ -84,7 +84,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A story. `objects` are applied before the canary, which is applied last. Visitors come to `host`."""
+    """A scenario. `objects` are applied before the canary. Visitors request `host`."""
 
     name: str
     about: str
@@ -97,22 +97,22 @@ class Scenario:
 
     @property
     def namespace(self) -> str:
-        """Where it plays."""
+        """The canary's namespace."""
         return str(self.canary["metadata"]["namespace"])
 
     @property
     def provider(self) -> str:
-        """How it is routed."""
+        """The canary's traffic provider."""
         return str(self.canary["spec"]["provider"])
 
     @property
     def target(self) -> str:
-        """The Deployment that is released."""
+        """The name of the target Deployment."""
         return str(self.canary["spec"]["targetRef"]["name"])
 
     @property
     def deployment(self) -> Obj:
-        """Its manifest."""
+        """The target's manifest."""
         return next(o for o in self.objects if o["kind"] == "Deployment" and o["metadata"]["name"] == self.target)
 
 
@@ -125,7 +125,7 @@ def names() -> list[str]:
 def load(name: str) -> Scenario:
     """A scenario by its name. Raises UnknownScenario."""
     if name not in names():
-        raise UnknownScenario(f"there is no scenario {name!r}; there are {', '.join(names())}")
+        raise UnknownScenario(f"unknown scenario {name!r} (use {', '.join(names())})")
     doc = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text())
     common = yaml.safe_load_all((_FOLDER / _COMMON).read_text())
     kept = (obj for obj in common if obj["kind"] not in doc.get("without", ()))

@@ -1,6 +1,6 @@
-"""How a playing is shown: JSON lines, plain lines, or a live picture in a terminal.
+"""Views of a running scenario: JSON lines, plain lines, or a live display in a terminal.
 
-A view takes records as `play` makes them. `rich` is imported by the live one only.
+A view receives the records of `play`. Only the live view imports `rich`.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from rich.text import Text
 BAR_MIN, BAR_MAX = 6, 40
 WIDTH_MAX = 110
 FRAME_COLUMNS, FRAME_LINES = 4, 4
-"""What the frame takes; a line between its parts, and one below for the cursor."""
+"""Lines for the frame, between its parts, and below it for the cursor."""
 
 LABEL_COLUMNS = 10
 EVENTS_MAX = 8
 MOVED_POINTS = 25
-"""Of a hundred visitors a second, fewer than this differ by chance."""
+"""Percentage points. At a hundred requests a second, smaller changes are noise."""
 
 Record = Mapping[str, Any]
 
 
 class View(Protocol):
-    """Shows records as they come; a context manager around the playing."""
+    """Displays records; a context manager around the run."""
 
     def __enter__(self) -> View:
         """Begin."""
@@ -43,7 +43,7 @@ class View(Protocol):
 
 
 class JsonLines:
-    """A JSON object a line."""
+    """One JSON object per line."""
 
     def __enter__(self) -> JsonLines:
         return self
@@ -57,7 +57,7 @@ class JsonLines:
 
 
 class Lines(JsonLines):
-    """A plain line for what people want to know; what says the same as before is left out."""
+    """Plain lines. Skips records that repeat the line before."""
 
     def __init__(self) -> None:
         self._place: tuple[Any, ...] = ()
@@ -78,7 +78,7 @@ class Lines(JsonLines):
             case "status":
                 yield from self._status(record)
             case "traffic":
-                # The second in which the weight changed says little of either.
+                # The second in which the weight changed has traffic of both weights.
                 settled, self._weight = record["weight"] == self._weight, record["weight"]
                 if settled and moved(self._traffic, record):
                     self._traffic = record
@@ -97,7 +97,7 @@ class Lines(JsonLines):
 
 
 def moved(before: Record | None, now: Record) -> bool:
-    """Whether traffic is worth another line: another weight, first failures, other shares than by chance."""
+    """Whether to print traffic again: the weight changed, requests failed, or shares changed more than noise."""
     if before is None or before["weight"] != now["weight"] or (now["failed"] and not before["failed"]):
         return True
     shares = before["visitors"]
@@ -128,7 +128,7 @@ def check(record: Record) -> str:
     """A check with its value and limits."""
     mark = "passed" if record["passed"] else "FAILED"
     if record.get("closed"):
-        state = "asks for no rollback" if record["hook"] == "rollback" else "closed, waiting for approval"
+        state = "does not request a rollback" if record["hook"] == "rollback" else "closed, waiting for approval"
         return f"{record['name']} ({record['hook']}) {state}"
     if "hook" in record:
         return f"{record['name']} ({record['hook']}) {mark} {record['text']}".rstrip()
@@ -140,17 +140,17 @@ def check(record: Record) -> str:
 
 
 def traffic(record: Record) -> str:
-    """Who was answered by the new version in the last second."""
+    """Requests of the last second, and the canary's share of them."""
     shares = ", ".join(f"{name} {share:g} %" for name, share in record["visitors"].items())
     return f"{record['total']} requests, {record['failed']} failed; answered by the canary: {shares}"
 
 
 def summary(releases: Sequence[Record]) -> list[str]:
-    """The end of the story."""
+    """The summary."""
     lines = [""]
     for release in releases:
         right = release["outcome"] == release["expected"]
-        mark = "✓" if right else f"✗ (should be {release['expected']})"
+        mark = "✓" if right else f"✗ (expected {release['expected']})"
         counts = "{total} requests, {failed} failed, {canary} by the canary".format(**release["requests"])
         outcome = "Failed, as expected," if right and release["outcome"] == "Failed" else release["outcome"]
         lines.append(f"{mark} {release['revision']}: {outcome} after {release['seconds']:g} s; {counts}")
@@ -160,7 +160,7 @@ def summary(releases: Sequence[Record]) -> list[str]:
 
 
 class Picture:
-    """A live picture of the release: phase, weight, checks, why it waits, who sees what, and the last events."""
+    """A live display of the release: phase, weight, checks, reason to wait, traffic, and the last events."""
 
     def __init__(self, name: str, about: str, console: Console | None = None) -> None:
         self._title, self._about = name, about
@@ -180,11 +180,11 @@ class Picture:
         self._live.__exit__(None, None, None)
 
     def show(self, record: Record) -> None:
-        """Take a record into the picture."""
+        """Update the display with a record."""
         match record["kind"]:
             case "event" if "revision" in record:
                 self._release = record
-                # Rows stay where they are; what they said belongs to the last release.
+                # Keep the rows, so that the display does not jump, and clear the values of the last release.
                 self._checks = dict.fromkeys(self._checks)
             case "status":
                 self._status = record
@@ -195,7 +195,7 @@ class Picture:
             case "event":
                 self._events.append(record)
             case "summary":
-                # The picture stays where it is, and the summary comes below it.
+                # Leave the display on the screen and print the summary below it.
                 self._live.update(self.render(), refresh=True)
                 self._live.stop()
                 self._live.console.print("\n".join(summary(record["releases"])))
@@ -203,7 +203,7 @@ class Picture:
         self._live.update(self.render())
 
     def render(self) -> RenderableType:
-        """The picture as it is now, in the width and the height that there are: older events give way."""
+        """The display for the terminal's width and height; drops the oldest events if it is too high."""
         width = min(WIDTH_MAX, self._console.width)
         rows = self._rows(width)
         options = self._console.options.update(width=width - FRAME_COLUMNS)
@@ -236,14 +236,14 @@ class Picture:
         return rows
 
     def _phase(self) -> Text:
-        """The phase, and whether a failure is what the story wants."""
+        """The phase, with a note when the scenario expects the failure."""
         phase = self._status["phase"]
         expected = phase == "Failed" == self._release.get("expected")
         style = "green" if expected else _COLOURS.get(phase, "cyan")
         return Text(f"{phase}, as expected" if expected else phase or "New", style=style)
 
     def _fitting(self, lines: int, options: ConsoleOptions) -> Sequence[Record]:
-        """The last events that fit into so many lines, in their order."""
+        """The last events that fit into `lines`, oldest first."""
         fitting: deque[Record] = deque()
         for record in reversed(self._events):
             row = Table.grid(padding=(0, 2))
@@ -267,12 +267,12 @@ def _event(record: Record) -> tuple[str, Text]:
 
 
 def _style(record: Record) -> str:
-    """The colour of a check: a gate that is closed is no failure."""
+    """The colour of a check: a closed gate is not a failure."""
     return "green" if record["passed"] else "yellow" if record.get("closed") else "red"
 
 
 def bar_columns(width: int, names: Iterable[str]) -> int:
-    """How long a bar is in a picture of that width, with its percents and the longest of the names behind it."""
+    """The columns of a bar in a display of this width, next to its percentage and the longest name."""
     room = width - FRAME_COLUMNS - LABEL_COLUMNS - len("   100.0 %") - max((len(name) + 2 for name in names), default=0)
     return max(BAR_MIN, min(BAR_MAX, room))
 

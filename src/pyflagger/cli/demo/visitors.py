@@ -1,6 +1,6 @@
-"""Visitors: steady requests through the ingress, and a count of who was answered by which version.
+"""Visitors: steady requests through the ingress, with counts of the versions that answer.
 
-Started by `play`; knows the ingress's address and what the canary's weight is said to be, nothing else of the cluster.
+Started by `play`. Of the cluster it knows only the ingress's address and the canary's weight.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from pyflagger_sandbox.podinfo.handlers import SERVED_BY
 PACE_SECONDS = 0.02
 TIMEOUT_SECONDS = 10.0
 SETTLE_SECONDS = 1.0
-"""After a change of weight, the time that the ingress may take to read it; what is sent meanwhile has no share."""
+"""Seconds in which the ingress may still apply a changed weight. Requests in this time count for no weight."""
 
 
 @dataclass(slots=True)
 class Count:
-    """Requests, of these failed (no answer, or none with status 200), of these answered by the canary's pods."""
+    """Counts of requests: all, failed (no answer or a status other than 200), answered by the canary's pods."""
 
     total: int = 0
     failed: int = 0
     canary: int = 0
     strayed: int = 0
-    """Of those who hold a cookie of the canary's: led elsewhere."""
+    """Requests with a cookie of the canary that another version answered."""
 
     def add(self, failed: bool, canary: bool, strayed: bool = False) -> None:
-        """One more."""
+        """Count a request."""
         self.total += 1
         self.failed += failed
         self.canary += canary
@@ -42,24 +42,24 @@ class Count:
 
     @property
     def share(self) -> float:
-        """Percent answered by the canary."""
+        """Percent of requests that the canary answered."""
         return round(100 * self.canary / self.total, 1) if self.total else 0.0
 
     def document(self) -> dict[str, int]:
-        """For JSON."""
+        """The counts as JSON."""
         return {"total": self.total, "failed": self.failed, "canary": self.canary}
 
 
 @dataclass(slots=True, eq=False)
 class Tally:
-    """Counts: all, by group of visitors, and by weight once it had settled. Two are never one, whatever they count."""
+    """Counts: all, by group of visitors, and by settled weight. Compared by identity."""
 
     all: Count = field(default_factory=Count)
     groups: dict[str, Count] = field(default_factory=dict)
     weights: dict[int, Count] = field(default_factory=dict)
 
     def add(self, group: str, weight: int | None, failed: bool, canary: bool, strayed: bool = False) -> None:
-        """One more request; `weight` is None when it had not settled."""
+        """Count a request. `weight` is None while it is not settled."""
         self.all.add(failed, canary, strayed)
         self.groups.setdefault(group, Count()).add(failed, canary, strayed)
         if weight is not None:
@@ -68,18 +68,18 @@ class Tally:
 
 @dataclass(slots=True)
 class Person:
-    """Somebody who keeps cookies. `marks`: those that were given with an answer of the canary's, by name."""
+    """A visitor with cookies. `marks`: the cookies that came with an answer of the canary, by name."""
 
     jar: dict[str, str] = field(default_factory=dict)
     marks: set[str] = field(default_factory=set)
 
     @property
     def headers(self) -> dict[str, str]:
-        """What is sent."""
+        """The Cookie header."""
         return {"Cookie": "; ".join(f"{name}={value}" for name, value in self.jar.items())} if self.jar else {}
 
     def take(self, cookies: SimpleCookie, canary: bool) -> None:
-        """Keep what was given, throw away what was taken."""
+        """Store the cookies that an answer sets, and drop those that it deletes."""
         for name, morsel in cookies.items():
             self.jar.pop(name, None)
             self.marks.discard(name)
@@ -89,7 +89,7 @@ class Person:
 
 
 class Crowd:
-    """Visitors who come at a steady rate, whether they are answered or not."""
+    """Visitors that send requests at a steady rate, answered or not."""
 
     def __init__(
         self, url: str, host: str, target: str, groups: Sequence[Visitors], clock: Clock, weight: Callable[[], int]
@@ -102,17 +102,17 @@ class Crowd:
         self.tallies: list[Tally] = []
 
     def count(self) -> Tally:
-        """A tally from now on, beside those already running."""
+        """Start a tally, next to those that are running."""
         tally = Tally()
         self.tallies.append(tally)
         return tally
 
     def done(self, tally: Tally) -> None:
-        """Count no more in this one."""
+        """Stop a tally."""
         self.tallies.remove(tally)
 
     async def run(self) -> None:
-        """Visit until cancelled."""
+        """Send requests until cancelled."""
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         async with aiohttp.ClientSession(
@@ -128,7 +128,7 @@ class Crowd:
                 await self._clock.sleep(PACE_SECONDS)
 
     async def finish(self) -> None:
-        """Wait for the answers that are still to come."""
+        """Wait for outstanding answers."""
         await asyncio.gather(*self._under_way)
 
     def _send(self, session: aiohttp.ClientSession, group: Visitors) -> None:
@@ -137,7 +137,7 @@ class Crowd:
         task.add_done_callback(self._under_way.discard)
 
     def _settled(self) -> int | None:
-        """The weight now; None when it has just changed."""
+        """The current weight; None if it changed a moment ago."""
         weight, now = self._weight(), self._clock.monotonic()
         if weight != self._last:
             self._last, self._since = weight, now
