@@ -630,6 +630,14 @@ def test_drift_of_the_primary_is_mended() -> None:
     assert world.parts[Part.PRIMARY_WORKLOAD] == "ok"
 
 
+def test_a_primary_that_drifts_during_the_promotion_is_restored() -> None:
+    """It serves: the canary is not given all traffic for it."""
+    world = ready_world().change("v1:r2").until(Phase.PROMOTING).fresh_record()
+    world.parts[Part.PRIMARY_WORKLOAD] = "drift"
+    world.until(Phase.SUCCEEDED)
+    assert world.parts[Part.PRIMARY_WORKLOAD] == "ok" and ALL_CANARY not in world.routes
+
+
 def test_a_kind_without_replicas_is_never_scaled() -> None:
     """A Service has nothing to scale."""
     world = ready_world(TO_20, scalable=False)
