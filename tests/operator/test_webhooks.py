@@ -132,8 +132,8 @@ async def test_a_hook_that_says_no(status: int) -> None:
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        (b"<!DOCTYPE html><html><head><title> 502 Bad\nGateway </title>", "a page of HTML, '502 Bad\\nGateway'"),
-        (b"<HTML><body>x" + b"y" * 9000, "a page of HTML"),
+        (b"<!DOCTYPE html><html><head><title> 502 Bad\nGateway </title>", "an HTML page, '502 Bad\\nGateway'"),
+        (b"<HTML><body>x" + b"y" * 9000, "an HTML page"),
         (b"<htmlish>", "<htmlish>"),
     ],
 )

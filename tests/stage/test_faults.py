@@ -367,7 +367,7 @@ async def test_a_bug_in_rendering_changes_no_traffic(monkeypatch: pytest.MonkeyP
     right = Renderer.route
 
     def broken(self: Renderer, seen: Any, *rest: Any, **more: Any) -> Any:
-        if seen.plan.canary.metadata.name == "sick":
+        if seen.compiled.canary.metadata.name == "sick":
             raise RuntimeError("a bug")
         return right(self, seen, *rest, **more)
 

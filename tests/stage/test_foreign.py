@@ -283,7 +283,7 @@ async def test_a_split_of_the_users_blocks_until_it_is_adopted(provider: str) ->
     await cluster.stage.patch("Canary", "shop", {"spec": {"routeRef": named}})
     if adopted:
         await cluster.stage.clock.sleep(5)
-        assert "Let a rule send" in await cluster.blocked()
+        assert "Add a rule with backend" in await cluster.blocked()
         await cluster.stage.client.call("PATCH", path, {"spec": adopted}, content_type=MERGE)
     await cluster.until("Initialized")
     await cluster.stage.set_image("shop", "shop", image("shop", "2"))

@@ -129,10 +129,11 @@ def _available(view: View, settled: float) -> Decision | None:
     """
     known, revision = view.memory.available, view.target.revision
     if known is None or (known.revision, known.settled) != (revision, settled):
-        seen = Available(revision, settled, Time(view.now))
-        return act(reasons.SETTLING, memory=replace(view.memory, available=seen))
+        known = Available(revision, settled, Time(view.now))
     by = min(settled, known.seen + SEEN_SETTLE_SECONDS)
-    return replace(hold_for_canary(view), wake=by) if view.now < by else None
+    if view.now >= by:
+        return None
+    return replace(hold_for_canary(view), wake=by, memory=replace(view.memory, available=known))
 
 
 def _settled(view: View) -> Decision | None:

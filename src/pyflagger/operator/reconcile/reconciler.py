@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Generic
 
@@ -126,8 +127,8 @@ class Reconciler(Generic[Seen]):
             if still == STILL_MAX:
                 raise Stuck(_without_effect(key, decision, writes))
             writes = await self._apply(seen, state, decision)
-            if not decision.changes:
-                return decision
+            if not decision.actions and (decision.memory is None or decision.wake is not None):
+                return decision  # What is remembered alone says nothing new before the time that the decision names.
             before = shown
         raise Stuck(_endless(key, decision))
 
@@ -169,19 +170,23 @@ class Reconciler(Generic[Seen]):
         state.stop_gathering()
         if state.began is None:
             state.began = self._clock.monotonic()
-        state.gathering = asyncio.get_running_loop().create_task(self._ask(key, state, seen, decision.needs[0]))
+        state.gathering = asyncio.get_running_loop().create_task(self._ask(key, state, seen, decision.needs))
 
-    async def _ask(self, key: Key, state: State, seen: Seen, need: Need) -> None:
-        """Gather one need beside the reconciliation, which goes on when there is a result."""
-        state.asking = need
-        try:
-            state.evidence[need] = await self._ports.gather(seen, need)
-        except Exception as error:
-            self._log.exception("a check failed", canary=str(key))
-            self._failed(key, state, _ours(error))
-        else:
-            self.queue.add(key)
+    async def _ask(self, key: Key, state: State, seen: Seen, needs: Sequence[Need]) -> None:
+        """Gather one need after the other, as long as the answers so far leave the decision wanting more."""
+        while needs:
+            state.asking = needs[0]
+            try:
+                state.evidence[needs[0]] = await self._ports.gather(seen, needs[0])
+            except Exception as error:
+                self._log.exception("a check failed", canary=str(key))
+                state.asking = state.gathering = None
+                self._failed(key, state, _ours(error))
+                return
+            # After the last of them the reconciliation that follows decides.
+            needs = decide(replace(seen.situation, evidence=dict(state.evidence))).needs if needs[1:] else ()
         state.asking = state.gathering = None
+        self.queue.add(key)
 
     def _set_alarm(self, key: Key, state: State, decision: Decision | None) -> None:
         if decision is None:
