@@ -65,11 +65,17 @@ def _written(compiled: CompiledCanary) -> Iterator[tuple[Ref, str]]:
 
 
 def _entrances(compiled: CompiledCanary, settings: Settings) -> Iterator[Claimed]:
-    """What visitors come by to the routes that would be made, in the whole cluster."""
+    """What visitors come by to the routes that would be made, in the whole cluster.
+
+    A router that fails claims nothing here. The reconciliation meets the same failure and reports it.
+    """
     if compiled.router is None:
         return
-    live = dict.fromkeys(compiled.router.reads(compiled.canary, settings.routing))
-    made = compiled.router.reconcile(compiled.canary, live, settings.routing)
+    try:
+        live = dict.fromkeys(compiled.router.reads(compiled.canary, settings.routing))
+        made = compiled.router.reconcile(compiled.canary, live, settings.routing)
+    except Exception:
+        return
     for write in () if isinstance(made, Problem) else made:
         if isinstance(write, Create):
             group = write.obj["apiVersion"].rpartition("/")[0]
