@@ -121,7 +121,7 @@ def test_the_right_to_ask_is_missing(tester: Door, place: Environment) -> None:
     stage.plane.ask("DELETE", BINDING)
     good = stage.token("flagger-system", "flagger", AUDIENCE)
     _, text = until(lambda: found if (found := tester.asked("/gate/open", good, "x"))[0] == 503 else None)
-    assert "may not create tokenreviews in authentication.k8s.io" in text and "kustomize/tester-auth" in text
+    assert "may not create tokenreviews.authentication.k8s.io" in text and "kustomize/tester-auth" in text
     log = tester.child.log.read_text()
     assert text in log and 'cannot create resource \\"tokenreviews\\"' in log and good not in log
     stage.apply({key: binding[key] for key in ("apiVersion", "kind", "roleRef", "subjects")} | named(binding))

@@ -266,7 +266,7 @@ def a_service_that_leads_elsewhere(place: str, way: str, town: Town) -> None:
         town.begin(setup)
         text = town.condition(setup, "Blocked")
         town.more(visitors)
-    assert "Make another Service that selects the target's pods" in text
+    assert "Create another Service that selects the target's pods" in text
     town.served(f"{place}, {ROUTES[way]}", {"outside" if place == "outside" else LEGACY_TAG}, visitors)
     assert {kind: town.users(kind, setup.name + end) for kind, end in kinds.items()} == before
     assert not town.place.kubectl("get", "deployment", f"{setup.name}-primary", "--ignore-not-found", "-o", "name")

@@ -175,10 +175,10 @@ def test_services_that_lead_elsewhere_stay_as_they_are(place: Cluster) -> None:
             assert "-primary" not in place.kubectl("-n", "elsewhere", "get", "deployment,service", "-o", "name")
             follow(place, "by-hand")
             served(place, seen["by-hand.local"], "1.0.0")
-    assert "Service outside.elsewhere is of type ExternalName: it leads to localhost" in texts[0]
+    assert "Service outside.elsewhere is of type ExternalName: it resolves to localhost" in texts[0]
     assert "Service by-hand.elsewhere has no selector" in texts[1]
     for text in texts:
-        assert "Make another Service that selects the target's pods" in text and ".;" not in text
+        assert "Create another Service that selects the target's pods" in text and ".;" not in text
     assert {host: visitor.failed for host, visitor in seen.items()} == {"outside.local": [], "by-hand.local": []}
     assert set(seen["outside.local"].versions) == {"outside"}
     assert users(place) == before
