@@ -217,7 +217,7 @@ Result: TypeAlias = Passed | Refused | Value | NoData | QueryFailed | Managed | 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """One canary and its world at the time `now` (seconds since the epoch).
+    """One canary and its world at the time `now` (seconds since the epoch), by which situations are not compared.
 
     `interval` is the effective analysis interval in seconds. `problems` are those of the manifest or of its
     combination with the provider: while there are any, nothing is changed. `rivalled`: one of them is that an older
@@ -235,7 +235,7 @@ class Situation:
     """
 
     canary: Canary
-    now: float
+    now: float = field(compare=False)
     interval: float
     provider: str
     capabilities: Capabilities

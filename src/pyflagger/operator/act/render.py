@@ -24,6 +24,7 @@ from pyflagger.operator.observe.facts import (
     pod_of,
     primary_of,
     routes_back,
+    scalers,
 )
 from pyflagger.operator.observe.foreign import bind, refusal, unbound
 from pyflagger.operator.observe.situation import Seen
@@ -89,7 +90,7 @@ class Renderer:
             return services.reconcile(compiled.canary, Role.APEX, selector, ports, live, to_canary=turned)
         if compiled.router is None:
             return ()
-        seen_now, options = live_routes(compiled, self._settings, self._store.get), self._settings.routing
+        seen_now, options = live_routes(compiled, self._store.get), self._settings.routing
         return compiled.router.set(compiled.canary, seen_now, route, options, everyone=action.everyone)
 
     def scale(self, seen: Seen, replicas: int | None) -> Writes:
@@ -98,7 +99,8 @@ class Renderer:
 
     def pause(self, seen: Seen, paused: bool) -> Writes:
         """Pause the target's autoscaler, or resume it."""
-        return pause(self._store.get(seen.compiled.autoscaler) if seen.compiled.autoscaler else None, paused)
+        scaler, _ = scalers(seen.compiled, self._store.get)
+        return pause(scaler, paused)
 
     def revert(self, seen: Seen, thing: Literal["target", "apex-service", "routing"]) -> Writes:
         """Give one thing back. What is gone already is given back; what belongs to others stays as it is."""
@@ -119,10 +121,7 @@ class Renderer:
             return apex_back(compiled, seen.facts.selector, self._store.get)
         if target is None or compiled.workload is None:
             return ()
-        scaler, primary = (
-            self._store.get(compiled.autoscaler) if compiled.autoscaler else None,
-            primary_of(compiled, self._store.get),
-        )
+        (scaler, _), primary = scalers(compiled, self._store.get), primary_of(compiled, self._store.get)
         owned = None if isinstance(primary, Problem) else primary
         return compiled.workload.restore(compiled.canary, target, owned, scaler)
 

@@ -67,6 +67,8 @@ class CompiledCanary:
     """Where the primary is; the target itself for kinds that keep both versions in one object."""
     autoscaler: Ref | None
     primary_autoscaler: Ref | None
+    routes: tuple[Ref, ...]
+    """What the router reads."""
     others: tuple[Ref, ...]
     """Every object beside target and primary whose change may move this canary, ConfigMaps and Secrets aside."""
 
@@ -144,7 +146,8 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
         learn(part.kinds if part else ())
     primary = target if isinstance(workload, Problem) else workload.primary(canary)
     templates = tuple(ref for _, ref in templates_of(canary) if ref)
-    others = (*services, *scalers, *templates, *(usable.reads(canary, settings.routing) if usable else ()))
+    routes = usable.reads(canary, settings.routing) if usable else ()
+    others = (*services, *scalers, *templates, *routes)
     interest = frozenset((target, primary, *others))
     return CompiledCanary(
         canary=canary,
@@ -157,6 +160,7 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
         primary=primary,
         autoscaler=scalers[0] if scalers else None,
         primary_autoscaler=scalers[1] if scalers else None,
+        routes=routes,
         others=others,
         interest=interest,
         followed=kinds_of(interest),

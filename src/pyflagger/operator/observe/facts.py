@@ -126,7 +126,7 @@ def _work_out(around: Surroundings, memo: Memo, selector: Selector | Problem | N
     target, found = around.get(compiled.target), primary_of(compiled, around.get)
     primary = None if isinstance(found, Problem) else found
     options, known = around.settings.workloads, tracked if isinstance(tracked, Tracked) else NOTHING
-    scaler = around.get(compiled.autoscaler) if compiled.autoscaler else None
+    scaler, _ = scalers(compiled, around.get)
     theirs, ours = around.theirs, around.ours
     promoted = _promoted(compiled, primary)
     compared = (theirs, ours, around.owned, around.held, known, promoted)
@@ -234,10 +234,9 @@ def _first(compiled: CompiledCanary) -> bool:
 # Routes and generated objects ---------------------------------------------------------------------------------------
 
 
-def live_routes(compiled: CompiledCanary, settings: Settings, get: Get) -> dict[Ref, Obj | None]:
+def live_routes(compiled: CompiledCanary, get: Get) -> dict[Ref, Obj | None]:
     """The routing objects as they are."""
-    reads = compiled.router.reads(compiled.canary, settings.routing) if compiled.router else ()
-    return {ref: get(ref) for ref in reads}
+    return {ref: get(ref) for ref in compiled.routes}
 
 
 def _route(around: Surroundings, selector: Selector | Problem | None) -> Route | Problem | None:
@@ -247,7 +246,7 @@ def _route(around: Surroundings, selector: Selector | Problem | None) -> Route |
         return ALL_CANARY if services.serves_canary(apex, selector) else ALL_PRIMARY
     if compiled.router is None:
         return None
-    return compiled.router.read(compiled.canary, live_routes(compiled, settings, get), settings.routing)
+    return compiled.router.read(compiled.canary, live_routes(compiled, get), settings.routing)
 
 
 def _made(around: Surroundings, memo: Memo, selector: Selector | Problem | None) -> Made:
@@ -314,7 +313,7 @@ def _routing(around: Surroundings, memo: Memo) -> Writes:
     compiled, settings, router = around.compiled, around.settings, around.compiled.router
     if router is None:
         return ()
-    live = live_routes(compiled, settings, around.get)
+    live = live_routes(compiled, around.get)
     made_of = (_asked(compiled), _owed(compiled), [version_of(obj) for obj in live.values()])
 
     def made() -> Writes:
@@ -325,7 +324,7 @@ def _routing(around: Surroundings, memo: Memo) -> Writes:
 
 
 def _of_routing(around: Surroundings, writes: Writes) -> Sync:
-    compiled, live = around.compiled, live_routes(around.compiled, around.settings, around.get)
+    compiled, live = around.compiled, live_routes(around.compiled, around.get)
     return "announced" if announcing.announced(compiled.router, compiled.canary, live, writes) else _sync(writes)
 
 
@@ -334,7 +333,7 @@ def _unsayable(around: Surroundings, memo: Memo) -> tuple[Problem, ...]:
     compiled, settings, router = around.compiled, around.settings, around.compiled.router
     if router is None or compiled.problems or compiled.canary.metadata.deletion_timestamp is not None:
         return ()
-    live = live_routes(compiled, settings, around.get)
+    live = live_routes(compiled, around.get)
     made_of = (_asked(compiled), [obj is not None for obj in live.values()])
     return memo.of("unsayable", made_of, lambda: unsayable(router, compiled.canary, live, settings.routing))
 
@@ -381,14 +380,14 @@ def apex_back(compiled: CompiledCanary, selector: Selector | Problem | None, get
 def routes_back(compiled: CompiledCanary, settings: Settings, get: Get) -> Writes:
     """What is to be written now to give the routes back, or to hand over those of our own."""
     writes = _routes_back(compiled, settings, get)
-    return announcing.following(compiled.router, compiled.canary, live_routes(compiled, settings, get), writes)
+    return announcing.following(compiled.router, compiled.canary, live_routes(compiled, get), writes)
 
 
 def _routes_back(compiled: CompiledCanary, settings: Settings, get: Get) -> tuple[Write, ...]:
     """All that is to be written. Routes of our own go where the target goes as well."""
     if compiled.router is None:
         return ()
-    writes = compiled.router.finalize(compiled.canary, live_routes(compiled, settings, get), settings.routing)
+    writes = compiled.router.finalize(compiled.canary, live_routes(compiled, get), settings.routing)
     return writes if _stays(compiled, get) else tuple(write for write in writes if not _hands_over(write))
 
 
@@ -415,7 +414,7 @@ def _handed(around: Surroundings, selector: Selector | Problem | None) -> Handed
 
 def _announced(around: Surroundings, changed: Iterable[Patch]) -> bool:
     """Whether proxies have to know first what routes name that are about to be written."""
-    compiled, live = around.compiled, live_routes(around.compiled, around.settings, around.get)
+    compiled, live = around.compiled, live_routes(around.compiled, around.get)
     mine = tuple(each for each in changed if refusal(compiled, each, around.get(each.ref)) is None)
     return announcing.announced(compiled.router, compiled.canary, live, mine)
 
@@ -439,13 +438,13 @@ def _rendered(around: Surroundings, selector: Selector | Problem | None, ref: Re
     """What would be written to an object of a derived name."""
     compiled, settings = around.compiled, around.settings
     if ref == compiled.primary_autoscaler:
-        scaler = get(compiled.autoscaler) if compiled.autoscaler else None
+        scaler, _ = scalers(compiled, get)
         return autoscalers.primary_autoscaler(compiled.canary, scaler, get(ref), settings.workloads)
     role = next((role for role in SERVICES.values() if services.ref(compiled.canary, role) == ref), None)
     if role is not None:
         return () if isinstance(selector, Problem) else service_writes(compiled, role, selector, settings, get)
     return (
-        compiled.router.reconcile(compiled.canary, live_routes(compiled, settings, get), settings.routing)
+        compiled.router.reconcile(compiled.canary, live_routes(compiled, get), settings.routing)
         if compiled.router
         else ()
     )

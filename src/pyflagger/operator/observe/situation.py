@@ -78,6 +78,19 @@ class Around(NamedTuple):
     unread: tuple[Problem, ...]
 
 
+class Look(NamedTuple):
+    """What a look found in the cluster. `left`: objects of the canary's own that its spec does not name any more."""
+
+    compiled: CompiledCanary
+    live: Live
+    facts: Facts
+    shown: Mapping[str, Snapshot]
+    rivalled: bool
+    unread: tuple[Problem, ...]
+    left: tuple[str, ...]
+    secrets: Mapping[Ref, Ref]
+
+
 @dataclass(slots=True)
 class Known:
     """What is kept of one canary from look to look. `version` is the Canary's when `plan` was made of it."""
@@ -142,24 +155,52 @@ class Observer:
         around = Surroundings(compiled, live.get, tracked, owned, held, self._settings, theirs, ours)
         facts = facts_of(around, known.memo)
         known.shown = shown
-        situation = self._apart(
-            key, self._situation(compiled, live, facts, known.shown, state, unread), compiled, facts
-        )
-        missing = tuple(self._missing(compiled, live, secrets))
-        situation = replace(situation, rivalled=rival is not None, left=_named(left), unjudged=missing)
-        return Seen(compiled, situation, raw, facts)
+        look = Look(compiled, live, facts, shown, rival is not None, unread, _named(left), secrets)
+        return Seen(compiled, self._situation(key, look, state), raw, facts)
 
-    def _apart(self, key: Key, situation: Situation, compiled: CompiledCanary, facts: Facts) -> Situation:
-        """With a problem for each other workload whose pods would get the visitors of this canary; it is followed."""
+    def _situation(self, key: Key, look: Look, state: State) -> Situation:
+        compiled, live, facts, shown = look.compiled, look.live, look.facts, look.shown
+        now = self._clock.now()
+        state.keep_time(now - self._clock.monotonic())
+        return Situation(
+            canary=compiled.canary,
+            now=now,
+            interval=compiled.interval,
+            provider=compiled.provider,
+            capabilities=_capabilities(compiled, live, self._settings),
+            target=_target(compiled, live, facts, shown.get("canary"), self._settings.options.enable_config_tracking),
+            primary=_primary(compiled, live, facts, shown.get("primary")),
+            route=facts.route,
+            generated=facts.generated,
+            problems=(
+                *compiled.problems,
+                *facts.unsayable,
+                *self._unjudged(compiled, live),
+                *self._mixed(key, compiled, facts),
+            ),
+            rivalled=look.rivalled,
+            foreign=facts.foreign,
+            unread=look.unread,
+            unjudged=tuple(self._missing(compiled, live, look.secrets)),
+            evidence=dict(state.evidence),
+            memory=state.memory,
+            refused=state.hindrance,
+            deleting=_deleting(compiled),
+            reassert_zero=self._settings.options.idle_at_zero,
+            route_waiting=_route_waiting(compiled, live, self._settings),
+            left=look.left,
+            handed=facts.handed,
+        )
+
+    def _mixed(self, key: Key, compiled: CompiledCanary, facts: Facts) -> tuple[Problem, ...]:
+        """A problem for each other workload whose pods would get the visitors of this canary; it is followed."""
         if not isinstance(facts.selector, Selector):
-            return situation
+            return ()
         selector = facts.selector
         others = tuple(neighbours(compiled, selector, self._store.cache))
-        if not others:
-            return situation
-        self._watchers.put(key, self._watchers.refs(key) | frozenset(map(ref_of, others)))
-        told = tuple(mixed(compiled.target, selector, other) for other in others)
-        return replace(situation, problems=(*situation.problems, *told))
+        if others:
+            self._watchers.put(key, self._watchers.refs(key) | frozenset(map(ref_of, others)))
+        return tuple(mixed(compiled.target, selector, other) for other in others)
 
     def changes_nothing(self, key: Key, change: Change) -> bool:
         """Whether a change shows nothing that the last look has not seen: what pods do changes mostly no fact.
@@ -277,41 +318,10 @@ class Observer:
             if self._configs.meta(secret) is None:
                 yield secret_missing(template.name, template.namespace, secret.name)
 
-    # The situation ---------------------------------------------------------------------------------------------------
 
-    def _situation(
-        self,
-        compiled: CompiledCanary,
-        live: Live,
-        facts: Facts,
-        shown: Mapping[str, Snapshot],
-        state: State,
-        unread: tuple[Problem, ...],
-    ) -> Situation:
-        now = self._clock.now()
-        state.keep_time(now - self._clock.monotonic())
-        meta, settings = compiled.canary.metadata, self._settings
-        return Situation(
-            canary=compiled.canary,
-            now=now,
-            interval=compiled.interval,
-            provider=compiled.provider,
-            capabilities=_capabilities(compiled, live, settings),
-            target=_target(compiled, live, facts, shown.get("canary"), settings.options.enable_config_tracking),
-            primary=_primary(compiled, live, facts, shown.get("primary")),
-            route=facts.route,
-            generated=facts.generated,
-            problems=(*compiled.problems, *facts.unsayable, *self._unjudged(compiled, live)),
-            foreign=facts.foreign,
-            unread=unread,
-            evidence=dict(state.evidence),
-            memory=state.memory,
-            refused=state.hindrance,
-            deleting=meta.deletion_timestamp is not None and names.FINALIZER in meta.finalizers,
-            reassert_zero=settings.options.idle_at_zero,
-            route_waiting=_route_waiting(compiled, live, settings),
-            handed=facts.handed,
-        )
+def _deleting(compiled: CompiledCanary) -> bool:
+    meta = compiled.canary.metadata
+    return meta.deletion_timestamp is not None and names.FINALIZER in meta.finalizers
 
 
 def _secrets_of(compiled: CompiledCanary, live: Live) -> dict[Ref, Ref]:
@@ -327,13 +337,13 @@ def _named(refs: frozenset[Ref]) -> tuple[str, ...]:
 def _capabilities(compiled: CompiledCanary, live: Live, settings: Settings) -> Capabilities:
     if compiled.learns is None:
         return compiled.capabilities
-    return compiled.learns.able(compiled.canary, live_routes(compiled, settings, live.get), settings.routing)
+    return compiled.learns.able(compiled.canary, live_routes(compiled, live.get), settings.routing)
 
 
 def _route_waiting(compiled: CompiledCanary, live: Live, settings: Settings) -> str:
     if compiled.waits is None:
         return ""
-    return compiled.waits.waiting(compiled.canary, live_routes(compiled, settings, live.get), settings.routing)
+    return compiled.waits.waiting(compiled.canary, live_routes(compiled, live.get), settings.routing)
 
 
 def _track(refs: tuple[ConfigRef, ...], namespace: str, find: Callable[[Ref], Found]) -> Tracked | Problem:

@@ -122,14 +122,13 @@ class Reconciler(Generic[Seen]):
                 self._gather(key, state, seen, decision)
                 return decision
             state.stop_gathering()
-            shown = replace(seen.situation, now=0.0)
-            still = still + 1 if shown == before else 0
+            still = still + 1 if seen.situation == before else 0
             if still == STILL_MAX:
                 raise Stuck(_without_effect(key, decision, writes))
             writes = await self._apply(seen, state, decision)
             if not decision.actions and (decision.memory is None or decision.wake is not None):
                 return decision  # What is remembered alone says nothing new before the time that the decision names.
-            before = shown
+            before = seen.situation
         raise Stuck(_endless(key, decision))
 
     async def _apply(self, seen: Seen, state: State, decision: Decision) -> int:
