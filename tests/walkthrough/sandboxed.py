@@ -69,6 +69,15 @@ def sandbox(*flags: str, by: int = signal.SIGTERM, status: int = 0) -> Iterator[
         process.stdout.close()
 
 
+@contextmanager
+def shop(app: str) -> Iterator[Sandbox]:
+    """A sandbox without an operator, with the workload `web` of a shop ready in it."""
+    with sandbox("--no-operator", "--mesh-provider=kubernetes") as running:
+        running.kubectl("apply", "-f", "-", said=app)
+        running.kubectl("-n", "shop", "rollout", "status", "deployment/web", "--timeout=60s")
+        yield running
+
+
 def first_line(process: subprocess.Popen[str]) -> str:
     """What it prints when it is ready."""
     lines: list[str] = []

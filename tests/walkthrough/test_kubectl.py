@@ -24,7 +24,7 @@ from pyflagger.kube.events import Events
 from pyflagger.kube.http import AiohttpTransport, find
 from pyflagger.kube.resources import CONFIG_MAPS
 from pyflagger.logs import logger
-from walkthrough.sandboxed import BIN, COMMAND, Sandbox, first_line, sandbox
+from walkthrough.sandboxed import BIN, COMMAND, Sandbox, first_line, shop
 
 pytestmark = pytest.mark.real
 
@@ -106,9 +106,7 @@ async def tell(kubeconfig: str, texts: Sequence[str]) -> None:
 @pytest.fixture(scope="module")
 def place() -> Iterator[Sandbox]:
     """A sandbox with a small shop in it."""
-    with sandbox("--no-operator", "--mesh-provider=kubernetes") as running:
-        running.kubectl("apply", "-f", "-", said=APP)
-        running.kubectl("-n", "shop", "rollout", "status", "deployment/web", "--timeout=60s")
+    with shop(APP) as running:
         yield running
 
 

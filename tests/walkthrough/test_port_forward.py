@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from walkthrough.sandboxed import BIN, Sandbox, fetch, sandbox
+from walkthrough.sandboxed import BIN, Sandbox, fetch, shop
 from walkthrough.test_kubectl import APP
 
 pytestmark = pytest.mark.real
@@ -24,9 +24,7 @@ LARGE = bytes(range(256)) * (9 << 12)
 @pytest.fixture(scope="module")
 def place() -> Iterator[Sandbox]:
     """A sandbox with two pods of a shop behind a Service."""
-    with sandbox("--no-operator", "--mesh-provider=kubernetes") as running:
-        running.kubectl("apply", "-f", "-", said=APP)
-        running.kubectl("-n", "shop", "rollout", "status", "deployment/web", "--timeout=60s")
+    with shop(APP) as running:
         yield running
 
 
