@@ -376,5 +376,5 @@ def played(town: Town, request: pytest.FixtureRequest) -> Iterator[Mapping[str, 
 
 @pytest.mark.parametrize("name", STORIES)
 def test_what_users_have_serves_all_along(name: str, played: Mapping[str, Future[Any]]) -> None:
-    """Each story is told where it is written."""
+    """The docstring of each story says what it shows."""
     played[name].result()

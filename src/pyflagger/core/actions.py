@@ -1,4 +1,4 @@
-"""Actions and decisions, built from a situation: what is so already is not done, what was told is not told again.
+"""Actions and decisions, built from a situation. They omit changes that are already made and texts already reported.
 
 Called by the phases of `core`.
 """
@@ -32,9 +32,9 @@ def once(
     item: str = "",
     route: Route | None = None,
 ) -> tuple[Say, ...]:
-    """An event, unless it was what was told last of this phase and revision, and of this `route` if one is given.
+    """An event, unless it repeats the last one of this reason, phase and revision, and of this `route` if one is given.
 
-    Of one reason several `item`s may stand at the same time.
+    flagger remembers the last event of each `item` separately.
     """
     said = say(view, reason, warn=warn, phase=phase, checksum=checksum)
     told = Told(reason.text, said.phase, said.checksum, route, Time(view.now))
@@ -42,8 +42,10 @@ def once(
 
 
 def announce(view: View, reason: Reason, of: str, *items: str, warn: bool = True) -> tuple[Say, ...]:
-    """An event about a lasting matter, unless it was told, whatever is released meanwhile: the matter as a whole by
-    its text, or each of its `items` by itself."""
+    """An event about a lasting problem, once for all releases.
+
+    It is new when one of its `items` is new; without items, when its text is.
+    """
     subjects = {Subject(of, item): Told(item, time=Time(view.now)) for item in items}
     told = subjects or {Subject(of): Told(reason.text, time=Time(view.now))}
     return _unless_told(view, say(view, reason, warn=warn), told)
