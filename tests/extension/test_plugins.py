@@ -24,13 +24,21 @@ class Router(Acme):
         {trouble}
 """
 RAISING = BROKEN.format(trouble="raise KeyError('no such road')")
+DEAF = """
+from acme_router import Acme
+
+
+class Router(Acme):
+    def reads(self, canary, options):
+        import threading; threading.Event().wait()
+"""
 HANGING = BROKEN.format(trouble="import threading; threading.Event().wait()")
 
 
 @pytest.fixture
 def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The example, and two that break in the middle of a release."""
-    install(tmp_path, monkeypatch, raising=RAISING, hanging=HANGING)
+    """The example, two that break in the middle of a release, and one that breaks as soon as its Canary appears."""
+    install(tmp_path, monkeypatch, raising=RAISING, hanging=HANGING, deaf=DEAF)
     monkeypatch.setattr(plugins, "PATIENCE_SECONDS", 0.05)
     yield
     forget()
@@ -71,7 +79,10 @@ async def test_a_plugin_releases_like_ours() -> None:
 
 @pytest.mark.looptime
 @pytest.mark.usefixtures("_installed")
-@pytest.mark.parametrize("name, said", [("raising", "KeyError: 'no such road'"), ("hanging", "has not returned")])
+@pytest.mark.parametrize(
+    "name, said",
+    [("raising", "KeyError: 'no such road'"), ("hanging", "has not returned"), ("deaf", "has not returned")],
+)
 async def test_a_plugin_that_breaks_is_named_and_disturbs_nobody(name: str, said: str) -> None:
     """Its canary says whose fault it is; the other one is released as if nothing were."""
     pair = Pair()

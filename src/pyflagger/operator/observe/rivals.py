@@ -14,6 +14,7 @@ from pyflagger.core.rivals import HOSTS, Born, Claim, Claimed, claimed
 from pyflagger.objects import Create, Key, Obj, Ref
 from pyflagger.operator.observe.compiled import CompiledCanary, Settings, compile_canary, settings_of
 from pyflagger.operator.options import Options
+from pyflagger.plugins import PluginFailed
 from pyflagger.routing.entrances import entrances
 from pyflagger.routing.ingresses import INGRESSES
 
@@ -29,13 +30,21 @@ class Rivals:
         self._seen: dict[Key, tuple[object, ...]] = {}
 
     def put(self, key: Key, raw: Obj) -> frozenset[Key]:
-        """A Canary is there or has changed; the others whose standing that may change."""
+        """A Canary is there or has changed; the others whose standing that may change.
+
+        If a plugin fails here, the Canary keeps its claims until it changes again. The reconciliation meets the same
+        failure and reports it.
+        """
         begun = bool((raw.get("status") or {}).get("phase"))
         born = Born(str(raw["metadata"].get("creationTimestamp", "")), not begun, key.name, key.namespace)
         seen = (raw.get("spec"), born)
         if self._seen.get(key) == seen:
             return frozenset()
-        self._seen[key], compiled = seen, compile_canary(raw, None, self._settings)
+        self._seen[key] = seen
+        try:
+            compiled = compile_canary(raw, None, self._settings)
+        except PluginFailed:
+            return frozenset()
         if not compiled.problems:
             made = {claimed(ref): field for ref, field in _written(compiled)}
             self._valid[key] = made | dict.fromkeys(_entrances(compiled, self._settings), HOSTS)
@@ -67,13 +76,12 @@ def _written(compiled: CompiledCanary) -> Iterator[tuple[Ref, str]]:
 def _entrances(compiled: CompiledCanary, settings: Settings) -> Iterator[Claimed]:
     """What visitors come by to the routes that would be made, in the whole cluster.
 
-    A router that fails claims nothing here. The reconciliation meets the same failure and reports it.
+    A router that fails claims none. The reconciliation meets the same failure and reports it.
     """
     if compiled.router is None:
         return
     try:
-        live = dict.fromkeys(compiled.router.reads(compiled.canary, settings.routing))
-        made = compiled.router.reconcile(compiled.canary, live, settings.routing)
+        made = compiled.router.reconcile(compiled.canary, dict.fromkeys(compiled.routes), settings.routing)
     except Exception:
         return
     for write in () if isinstance(made, Problem) else made:

@@ -35,6 +35,7 @@ from pyflagger.operator.observe.snapshot import NO_WORKLOAD, Snapshot, size, sna
 from pyflagger.operator.observe.store import Store
 from pyflagger.operator.observe.watchers import Watchers
 from pyflagger.operator.state import State
+from pyflagger.plugins import PluginFailed
 from pyflagger.workloads import autoscalers, readiness
 from pyflagger.workloads.configs import NOTHING, ConfigRef, Tracked, track
 
@@ -205,7 +206,8 @@ class Observer:
     def changes_nothing(self, key: Key, change: Change) -> bool:
         """Whether a change shows nothing that the last look has not seen: what pods do changes mostly no fact.
 
-        Tells only of targets and primaries that are objects of their own.
+        Tells only of targets and primaries that are objects of their own. A kind that fails counts as a change, so that
+        the reconciliation meets the failure and reports it.
         """
         known, obj = self._known.get(key), change.new
         compiled = known.compiled if known else None
@@ -219,10 +221,13 @@ class Observer:
             return False
         role = {compiled.target: "canary", compiled.primary: "primary"}.get(change.ref, "")
         before = known.shown.get(role)
-        if before is None or compiled.workload.reads(compiled.canary, obj):
-            return False
         live = {ref: self._store.get(ref) for ref in (compiled.primary_autoscaler,) if ref is not None}
-        return snapshot(compiled, compiled.workload, role, obj, live, self._clock.now(), known.memo) == before
+        try:
+            if before is None or compiled.workload.reads(compiled.canary, obj):
+                return False
+            return snapshot(compiled, compiled.workload, role, obj, live, self._clock.now(), known.memo) == before
+        except PluginFailed:
+            return False
 
     def last_compiled(self, key: Key) -> CompiledCanary | None:
         """The plan of the last look."""
