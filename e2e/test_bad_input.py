@@ -57,7 +57,7 @@ ADMITTED: dict[str, tuple[Obj, str]] = {
     "interval-of-10ms": (bad("interval-of-10ms", {"interval": "10ms"}), r"interval is '10ms'"),
     "interval-of-words": (bad("interval-of-words", {"interval": "1mad"}), r"interval is '1mad'"),
     "interval-for-ever": (bad("interval-for-ever", {"interval": "9" * 40 + "s"}), r"interval is '999"),
-    "range-of-nothing": (bad("range-of-nothing", {"metrics": [METRIC]}), r"has min 5 over max 1"),
+    "range-of-nothing": (bad("range-of-nothing", {"metrics": [METRIC]}), r"has min 5 greater than max 1"),
     "unknown-provider": (bad("unknown-provider", provider="ngnix"), r"'ngnix' is not a known traffic provider"),
     "target-of-253": (bad("target-of-253", target=LONG), r"spec\.targetRef\.name is too long"),
     "service-of-63": (bad("service-of-63", service={"port": 80, "name": "s" * 63}), r"spec\.service\.name is too long"),
