@@ -21,7 +21,7 @@ from pyflagger.routing.registry import known_providers, router_for
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
 SANDBOX = "pyflagger_sandbox"
-LEVELS = ("debug", "info", "warning", "error")
+LEVELS = ("debug", "info", "warning", "error", "fatal")
 
 
 class Words(click.Command):

@@ -120,7 +120,10 @@ def completed(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     "--prometheus", default="embedded", help="embedded, auto (a real one if it is on PATH), or the path of a real one"
 )
 @click.option(
-    "--log-level", type=click.Choice(LEVELS), default="error", help="log level of the operator on standard error"
+    "--log-level",
+    type=click.Choice(LEVELS),
+    default="fatal",
+    help="log level of the operator on standard error; its Events are part of the view",
 )
 def command(scenario: Scenario, json: bool, prometheus: str, log_level: str) -> int:
     """Play a release on a sandbox under constant traffic.
