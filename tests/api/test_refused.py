@@ -54,6 +54,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.autoscalerRef.name",
         "only lowercase letters",
     ),
+    "a scaled object without room for its label": (
+        good(autoscalerRef={"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "a" * 56}),
+        "spec.autoscalerRef.name",
+        "has 64 characters, the limit is 63",
+    ),
+    "annotations beyond the limit of an object": (
+        good(service={"primary": {"annotations": {"a": "b" * 262144}}}),
+        "spec.service.primary.annotations",
+        "has 262145 bytes, the limit is 262144",
+    ),
     "bounds the wrong way round": (
         good(
             autoscalerRef={
@@ -232,7 +242,16 @@ def test_where_no_services_are_made_their_names_do_not_count() -> None:
     assert problems(good(ingressRef=ingress), "istio") == ()
 
 
+def test_the_copy_of_an_apisix_route_needs_room_for_its_name() -> None:
+    """The route's name, the apex and -canary."""
+    apisix = {"apiVersion": "apisix.apache.org/v2", "kind": "ApisixRoute"}
+    (found,) = problems(good(routeRef={**apisix, "name": "a" * 239}), "apisix")
+    assert found.path == "spec.routeRef.name" and "has 254 characters, the limit is 253" in found.text
+    assert problems(good(routeRef={**apisix, "name": "a" * 238}), "apisix") == ()
+
+
 @pytest.mark.parametrize("text", ["(", "a{99999999999}", "(" * 5000 + ")" * 5000])
 def test_a_pattern_never_breaks_the_validator(text: str) -> None:
     """Whatever is written, the answer is a text."""
     assert isinstance(shapes.regex(text), str)
+    assert isinstance(shapes.re2(text), str)

@@ -47,8 +47,12 @@ def _copies(context: Context) -> Iterator[Problem]:
     hashed = spec.target_ref.kind == "Deployment" and len(names.primary(canary)) <= shapes.SUBDOMAIN_MAX
     derived: list[tuple[Callable[[Canary], str], int, str]] = [
         (names.primary, HASHED_MAX if hashed else shapes.SUBDOMAIN_MAX, "spec.targetRef.name"),
-        (names.primary_autoscaler, shapes.SUBDOMAIN_MAX, "spec.autoscalerRef.name"),
+        (names.primary_autoscaler, _autoscaler_max(canary), "spec.autoscalerRef.name"),
     ]
+    route = spec.route_ref.name if spec.route_ref else ""
+    if context.provider.startswith("apisix") and route:
+        copy = f"{route}-{names.apex(canary)}-canary"
+        derived.append((lambda _: copy, shapes.SUBDOMAIN_MAX, "spec.routeRef.name"))
     if context.provider in SHADOWED and spec.ingress_ref is not None:
         derived.append((lambda each: f"{names.ingress(each)}-canary", shapes.SUBDOMAIN_MAX, "spec.ingressRef.name"))
     for name_of, most, path in derived:
@@ -57,6 +61,12 @@ def _copies(context: Context) -> Iterator[Problem]:
             yield _too_long(path, name, most)
         elif name and (what := shapes.subdomain(name)):
             yield wrong(path, f"results in the name {name!r}, which {what}")
+
+
+def _autoscaler_max(canary: Canary) -> int:
+    """KEDA labels a ScaledObject with its own name."""
+    ref = canary.spec.autoscaler_ref
+    return shapes.LABEL_MAX if ref and ref.kind == "ScaledObject" else shapes.SUBDOMAIN_MAX
 
 
 def _too_long(path: str, name: str, most: int, todo: str = "") -> Problem:
@@ -104,6 +114,9 @@ def _metadata(context: Context) -> Iterator[Problem]:
         if custom is None:
             continue
         for field, entries in (("labels", custom.labels), ("annotations", custom.annotations)):
+            if (size := shapes.size_of(entries)) > shapes.ANNOTATIONS_MAX and field == "annotations":
+                path = f"spec.service.{role}.annotations"
+                yield wrong(path, f"has {size} bytes, the limit is {shapes.ANNOTATIONS_MAX}", "Shorten them.")
             for key, value in entries.items():
                 path = f"spec.service.{role}.{field}.{key}"
                 if what := shapes.qualified_name(key):

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 LABEL_MAX, SUBDOMAIN_MAX, PORT_NAME_MAX, PORT_MAX = 63, 253, 15, 65535
+ANNOTATIONS_MAX = 256 * 1024
+"""The limit of all annotations of an object, in bytes."""
 
 _SERVICE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -106,6 +109,30 @@ def regex(text: str) -> str:
     return ""
 
 
+def re2(text: str) -> str:
+    """A regular expression of RE2, the dialect of Envoy and Go. It has no lookaround and no backreferences."""
+    if what := regex(text):
+        return what
+    bare = _ATOM.sub(lambda found: found[0] if _UNKNOWN_ESCAPE.fullmatch(found[0]) else "x", text)
+    for shape, name in _NOT_RE2:
+        if found := shape.search(bare):
+            return f"is not a valid regular expression of RE2, which has no {name}: {found[0]}"
+    if any(int(number) > _REPEAT_MAX for number in re.findall(r"\d+", "".join(_COUNT.findall(bare)))):
+        return f"is not a valid regular expression of RE2: it repeats more than {_REPEAT_MAX} times"
+    return ""
+
+
+_REPEAT_MAX = 1000
+_COUNT = re.compile(r"\{\d+(?:,\d*)?\}")
+_ATOM = re.compile(r"\\Q.*?(?:\\E|$)|\\[0-7]{2,3}|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]", re.DOTALL)
+_UNKNOWN_ESCAPE = re.compile(r"\\[^abfnrtvxzdswpABCDPSWQE0\W_]")
+_REPEAT = rf"(?>(?:[*+?]|{_COUNT.pattern})\??)"
+_NOT_RE2 = (
+    (re.compile(r"\(\?(?!:|P?<\w+>|[imsU-]*[:)])[^)]{0,3}"), "lookaround or other extended groups"),
+    (re.compile(r"\\."), "such escapes or backreferences"),
+    (re.compile(rf"{_REPEAT}{_REPEAT}"), "nested repetition"),
+)
+
 _EVERYWHERE_WRONG = (
     "missing )",
     "unbalanced paren",
@@ -113,6 +140,11 @@ _EVERYWHERE_WRONG = (
     "nothing to repeat",
     "bad character",
 )
+
+
+def size_of(annotations: Mapping[str, str]) -> int:
+    """The bytes of annotations, as the API server counts them."""
+    return sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
 
 
 def too_long(text: str, most: int) -> str:
