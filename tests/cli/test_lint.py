@@ -137,6 +137,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         changed(CANARY, f"{ANALYSIS}.alerts", [{"name": "a", "severity": "info", "providerRef": {"name": "slack"}}]),
         "spec.analysis.alerts cannot be used: flagger does not send alerts yet.",
     ),
+    "a host that Istio does not accept": (
+        changed(changed(CANARY, "spec.provider", "istio"), "spec.service.hosts", ["a_b.example"]),
+        "spec.service.hosts[0] is 'a_b.example', which a VirtualService does not accept: ",
+    ),
     "a file as hook": (
         changed(CANARY, f"{ANALYSIS}.webhooks", [{"name": "x", "url": "file:///etc/passwd"}]),
         "spec.analysis.webhooks[0].url is not a URL that starts with http:// or https://.",

@@ -52,6 +52,12 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         ),
         r"spec\.analysis\.match\[0\]\.headers\.cookie cannot be expressed",
     ),
+    "a header's value, which ingress-nginx ignores": (
+        with_analysis(
+            stepWeight=None, maxWeight=None, iterations=3, match=[{"headers": {"x-beta": {"exact": 'a"; return 200'}}}]
+        ),
+        r"spec\.analysis\.match\[0\]\.headers\.x-beta\.exact is .*, which ingress-nginx ignores",
+    ),
     "a gate that is a file": (
         with_analysis(webhooks=[{"name": "gate", "type": "confirm-rollout", "url": "file:///gate/check"}]),
         r"webhooks\[0\]\.url is not a URL that starts with http",

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pyflagger.api.facts import Fault, Problem
+from pyflagger.api.shapes import ANNOTATIONS_MAX, SUBDOMAIN_MAX, size_of, subdomain
 from pyflagger.objects import Obj, part
 
-RULES_MAX, MATCHES_MAX, HEADERS_MAX, PARENTS_MAX, HOSTS_MAX, HEADER_VALUE_MAX = 16, 64, 16, 32, 16, 4096
+RULES_MAX, MATCHES_MAX, ALL_MATCHES_MAX, HEADERS_MAX, PARENTS_MAX, HOSTS_MAX = 16, 64, 128, 16, 32, 16
+VALUE_MAX = {"headers": 4096, "queryParams": 1024}
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _TIME = re.compile(r"([0-9]{1,5}(h|m|s|ms)){1,4}")
@@ -23,18 +25,32 @@ _MATCH = "spec.analysis.match"
 def beyond(obj: Obj) -> tuple[Problem, ...]:
     """The problems of an object that exceeds the limits of its kind. `obj` may contain only the changed fields."""
     check = _CHECKS.get(obj.get("kind", ""))
-    return tuple(check(part(obj, "spec"))) if check else ()
+    return (*_metadata(obj), *(check(part(obj, "spec")) if check else ()))
+
+
+def _metadata(obj: Obj) -> Iterator[Problem]:
+    """The limits of every object. A patch has no name, and only the changed annotations."""
+    path = _NAMED_AFTER.get(obj.get("kind", ""), "spec.service.name")
+    name = part(obj, "metadata").get("name") or ""
+    if name and (what := subdomain(name)):
+        yield _problem(path, f"results in the name {name[:40]}…, which {what}", f"Shorten or correct {path}.")
+    kept = {key: text for key, text in part(part(obj, "metadata"), "annotations").items() if text is not None}
+    if (size := size_of(kept)) > ANNOTATIONS_MAX:
+        text = f"results in annotations of {size} bytes, the limit is {ANNOTATIONS_MAX}"
+        yield _problem(path, text, "Remove annotations of the object that flagger copies.")
 
 
 def _http_route(spec: Obj) -> Iterator[Problem]:
     for host in _list(spec, "hostnames"):
-        if not _HOST.fullmatch(str(host)):
+        if not _HOST.fullmatch(str(host)) or len(str(host)) > SUBDOMAIN_MAX:
             todo = "Use lowercase and no port. To serve all hosts, remove spec.service.hosts."
             yield _problem("spec.service.hosts", f"has {host!r}, which an HTTPRoute does not accept", todo)
     yield from _few(_list(spec, "hostnames"), HOSTS_MAX, "spec.service.hosts", "hosts")
     yield from _few(_list(spec, "parentRefs"), PARENTS_MAX, "spec.service.gatewayRefs", "parents")
     rules = [rule for rule in _list(spec, "rules") if isinstance(rule, dict)]
     yield from _few(rules, RULES_MAX, _MATCH, "rules")
+    every = [match for rule in rules for match in _list(rule, "matches")]
+    yield from _few(every, ALL_MATCHES_MAX, _MATCH, "matches of all rules")
     for rule in rules:
         matches = _list(rule, "matches")
         yield from _few(matches, MATCHES_MAX, _MATCH, "matches of a rule")
@@ -51,8 +67,8 @@ def _values(conditions: list[Any], field: str) -> Iterator[Problem]:
     yield from _few(conditions, HEADERS_MAX, _MATCH, field)
     for condition in conditions:
         value = str(part({"it": condition}, "it").get("value", ""))
-        if not 1 <= len(value) <= HEADER_VALUE_MAX:
-            name, accepted = condition.get("name"), "but an HTTPRoute accepts 1 to 4096"
+        if not 1 <= len(value) <= VALUE_MAX[field]:
+            name, accepted = condition.get("name"), f"but an HTTPRoute accepts 1 to {VALUE_MAX[field]}"
             text = f"has a value of {len(value)} characters for {name}, {accepted}"
             yield _problem(_MATCH, text, "Shorten the value.")
 
@@ -72,3 +88,5 @@ def _problem(path: str, what: str, todo: str) -> Problem:
 
 
 _CHECKS: Mapping[str, Callable[[Obj], Iterator[Problem]]] = {"HTTPRoute": _http_route}
+_NAMED_AFTER: Mapping[str, str] = {"Ingress": "spec.ingressRef.name", "ApisixRoute": "spec.routeRef.name"}
+"""The field with the object that a generated one is named after and copied from."""

@@ -12,6 +12,7 @@ from pyflagger.api.canary import Analysis, Canary
 from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import ALL_CANARY, Fault, Problem, Route
 from pyflagger.objects import Create, Delete, Obj, Ref, merge_apply, ref_of
+from pyflagger.routing.accepted import unaccepted
 from pyflagger.routing.base import Live, Options, Router, Writes
 from pyflagger.routing.limits import beyond
 
@@ -26,7 +27,7 @@ def unsayable(router: Router, canary: Canary, live: Live, options: Options) -> t
     made = router.reconcile(canary, live, options)
     if isinstance(made, Problem):
         return ()
-    found = dict.fromkeys(_limits(made))
+    found = dict.fromkeys((*_values(router, canary), *_limits(made)))
     there = {ref: _versioned(obj) for ref, obj in after(live, made).items()}
     for route in splits(canary):
         writes = router.set(canary, there, route, options)
@@ -63,6 +64,12 @@ def after(live: Live, writes: Writes) -> dict[Ref, Obj | None]:
 def _versioned(obj: Obj | None) -> Obj | None:
     """The object with a resource version, which every stored object has and routers rely on."""
     return obj and {**obj, "metadata": {"resourceVersion": "0", **obj["metadata"]}}
+
+
+def _values(router: Router, canary: Canary) -> Iterator[Problem]:
+    """The values of the manifest that the routes do not accept. An adopted route gets only weights."""
+    if not (canary.spec.route_ref and router.capabilities.adopt):
+        yield from unaccepted(canary, dict.fromkeys(kind.group for kind in router.kinds))
 
 
 def _limits(writes: Writes) -> Iterator[Problem]:
