@@ -123,7 +123,7 @@ def test_what_is_only_read_or_taken_over_does_not_block() -> None:
 def test_a_route_of_the_users_own_can_be_named(provider: str, obj: Obj) -> None:
     """The way out where weights alone can be set: its other backends stay."""
     (told,) = foreigners(plan_of(provider), {ref_of(obj): obj}.get, lambda ref, get: (Patch(ref, {}),))
-    assert told.todo.endswith("Or name it in spec.routeRef: flagger then sets weights in it.")
+    assert told.todo.endswith("Or name it in spec.routeRef: flagger then sets only its weights.")
 
 
 def test_what_is_taken_over_is_never_another_canarys() -> None:

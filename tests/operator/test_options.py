@@ -55,7 +55,7 @@ def test_values_are_read_as_go_does(argv: list[str], attribute: str, value: obje
         (["-port=-1"], "not a port"),
         (["-metrics-server=prometheus:9090"], "-metrics-server: is not a URL such as http://prometheus:9090"),
         (["-selector-labels", " , "], "at least one label"),
-        (["-kubeconfig-service-mesh=/x"], "a second cluster are not there yet"),
+        (["-kubeconfig-service-mesh=/x"], "does not support a second cluster yet"),
     ],
 )
 def test_a_wrong_command_line_says_which_flag_and_why(argv: list[str], complaint: str) -> None:

@@ -354,7 +354,7 @@ async def test_a_bug_of_ours() -> None:
     place = await Place(trouble=[OURS]).run(15)
     (problem,) = place.told
     assert problem.fault is Fault.US and problem.text == "ZeroDivisionError: a bug" and "log" in problem.todo
-    assert place.log.lines == ["a look at the canary failed"] and place.weights == [20]
+    assert place.log.lines == ["reconciliation failed"] and place.weights == [20]
 
 
 async def test_a_bug_in_a_check() -> None:
@@ -411,7 +411,7 @@ def warnings(place: Place) -> list[str]:
     return [action.reason.text for action in place.done if isinstance(action, Say) and action.type == "Warning"]
 
 
-@pytest.mark.parametrize("writes, cause", [(0, "no write was rendered"), (1, "the API server took each write")])
+@pytest.mark.parametrize("writes, cause", [(0, "it rendered no write"), (1, "the API server accepted each write")])
 async def test_what_has_no_effect_is_told_once(writes: int, cause: str) -> None:
     """As a bug of ours, in a condition and one event, with its cause; tried ever more seldom; over when it works."""
     place = Idle()
@@ -452,7 +452,7 @@ class Restless(Place):
 async def test_a_world_that_never_rests() -> None:
     """There is an upper bound of decisions in a look."""
     place = await Restless().run(30)
-    assert any("came to no end for canary web.test in 24 decisions" in text for text in warnings(place))
+    assert any("did not finish canary web.test in 24 decisions" in text for text in warnings(place))
 
 
 # What is remembered -----------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ async def test_any_2xx_passes(status: int) -> None:
         (HttpAnswer(501, b"x"), "Status 501 Not Implemented: x"),
         (HttpAnswer(199, b"x"), "Status 199: x"),
         (HttpFailure("tls", "certificate"), "certificate"),
-        (HttpFailure("malformed", "no usable URL"), "no usable URL"),
+        (HttpFailure("malformed", "the URL is invalid"), "the URL is invalid"),
         (HttpFailure("redirects", "circles"), "circles"),
         (HttpFailure("too-large", "big"), "big"),
     ],

@@ -270,7 +270,7 @@ REFUSED: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     ("pyflagger", {"hookToken": {"urls": ["http://user:pass@h/"]}}, "hookToken.urls"),
     ("pyflagger", {"leaderElection": {"replicaCount": 2}}, "several operators would act at once"),
     ("pyflagger", {"podDisruptionBudget": {"enabled": True}}, "keep nodes from being drained"),
-    ("pyflagger", {"controlplane": {"kubeconfig": {"secretName": "x"}}}, "a second cluster are not there yet"),
+    ("pyflagger", {"controlplane": {"kubeconfig": {"secretName": "x"}}}, "does not support a second cluster yet"),
     ("pyflagger", {"rbac": {"pspEnabled": True}}, "gone since Kubernetes 1.25"),
     ("loadtester", {"cmd": {"timeout": "soon"}}, "cmd.timeout"),
     ("loadtester", {"auth": {"kubernetes": True}}, "auth.kubernetes lets nobody in"),

@@ -31,7 +31,6 @@ NOT_YET = (
     "src/pyflagger/admission",
     "src/pyflagger/core",
     "src/pyflagger/metrics",
-    "src/pyflagger/operator",
     "src/pyflagger/testing",
     "src/pyflagger/workloads",
     "src/pyflagger_sandbox",

@@ -59,7 +59,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "msteams.url" .Values.msteams.url
   "msteams.proxyUrl" .Values.msteams.proxyUrl }}
 {{- if $value }}
-{{- fail (printf "%s: flagger does not send alerts yet, so it refuses their settings. Remove the value." $path) }}
+{{- fail (printf "%s: flagger does not send alerts yet. Remove the value." $path) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -118,7 +118,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- fail "podDisruptionBudget.enabled without leaderElection.enabled: with one replica it would only keep nodes from being drained" }}
 {{- end }}
 {{- if (.Values.controlplane).kubeconfig.secretName }}
-{{- fail "controlplane.kubeconfig: routing objects in a second cluster are not there yet" }}
+{{- fail "controlplane.kubeconfig: flagger does not support a second cluster yet. Remove the value." }}
 {{- end }}
 {{- if .Values.rbac.pspEnabled }}
 {{- fail "rbac.pspEnabled: PodSecurityPolicies are gone since Kubernetes 1.25" }}

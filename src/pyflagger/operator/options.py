@@ -1,7 +1,7 @@
-"""What the operator can be told on its command line: one table, with the reference's names and defaults.
+"""The command-line flags of the operator in one table, with the reference's names and defaults.
 
-Read by `cli` to build `Options`, and by the docs test, which wants every flag written down. Values of notifiers may
-be secrets: nothing here is ever logged whole.
+`cli` builds `Options` from it, and a docs test checks that every flag is documented. Values of notifiers may be
+secrets, so options are never logged as a whole.
 """
 
 from __future__ import annotations
@@ -53,35 +53,33 @@ def _provider(text: str) -> str:
 
 
 FLAGS: tuple[Flag, ...] = (
-    Flag("kubeconfig", "", "path to a kubeconfig; empty, with -master empty too: in-cluster credentials"),
+    Flag("kubeconfig", "", "path to a kubeconfig (default: in-cluster credentials, unless -master is set)"),
     Flag("master", "", "address of the API server; overrides the kubeconfig's"),
     Flag("kubeconfig-qps", 100.0, "accepted for compatibility; requests in flight are bounded instead", float),
     Flag("kubeconfig-burst", 250, "accepted for compatibility; requests in flight are bounded instead", integer),
-    Flag("kubeconfig-service-mesh", "", "a second cluster for routing objects: not there yet, so it is refused"),
-    Flag("metrics-server", "http://prometheus:9090", "base URL of Prometheus for built-in and in-line checks", _url),
-    Flag("control-loop-interval", 10.0, "accepted for compatibility; changes are acted on as they are seen", duration),
+    Flag("kubeconfig-service-mesh", "", "a second cluster for routing objects (rejected: not supported yet)"),
+    Flag("metrics-server", "http://prometheus:9090", "base URL of Prometheus for built-in and inline checks", _url),
+    Flag("control-loop-interval", 10.0, "accepted for compatibility; changes take effect immediately", duration),
     Flag("log-level", "debug", "debug, info, warning, error, fatal or panic", one_of(*logs.LEVELS)),
     Flag("port", 8080, "port of /healthz, /readyz and /metrics", port),
-    Flag("slack-url", "", "Slack hook for alerts: not there yet, so it is refused", env="SLACK_URL"),
-    Flag("slack-token", "", "Slack bot token: not there yet, so it is refused", env="SLACK_TOKEN"),
-    Flag("slack-proxy-url", "", "proxy for Slack: not there yet, so it is refused", env="SLACK_PROXY_URL"),
-    Flag("slack-user", "flagger", "Slack user name: not there yet, so it is refused", env="SLACK_USER"),
-    Flag("slack-channel", "", "Slack channel: not there yet, so it is refused", env="SLACK_CHANNEL"),
+    Flag("slack-url", "", "Slack webhook for alerts (rejected: not supported yet)", env="SLACK_URL"),
+    Flag("slack-token", "", "Slack bot token (rejected: not supported yet)", env="SLACK_TOKEN"),
+    Flag("slack-proxy-url", "", "proxy for Slack (rejected: not supported yet)", env="SLACK_PROXY_URL"),
+    Flag("slack-user", "flagger", "Slack user name (rejected: not supported yet)", env="SLACK_USER"),
+    Flag("slack-channel", "", "Slack channel (rejected: not supported yet)", env="SLACK_CHANNEL"),
     Flag(
         "msteams-url",
         "",
-        "Microsoft Teams hook for alerts; wins over Slack: not there yet, so it is refused",
+        "Microsoft Teams webhook for alerts, takes precedence over Slack (rejected: not supported yet)",
         env="MSTEAMS_URL",
     ),
+    Flag("msteams-proxy-url", "", "proxy for Microsoft Teams (rejected: not supported yet)", env="MSTEAMS_PROXY_URL"),
+    Flag("event-webhook", "", "URL for all events of canaries without an event webhook", env="EVENT_WEBHOOK_URL"),
     Flag(
-        "msteams-proxy-url", "", "proxy for Microsoft Teams: not there yet, so it is refused", env="MSTEAMS_PROXY_URL"
-    ),
-    Flag("event-webhook", "", "receiver of every event of canaries without an event hook", env="EVENT_WEBHOOK_URL"),
-    Flag(
-        "include-label-prefix", (), "key prefixes of labels copied to primaries, comma separated; * for all", _prefixes
+        "include-label-prefix", (), "key prefixes of labels to copy to primaries, comma separated; * for all", _prefixes
     ),
     Flag("threadiness", 2, "accepted for compatibility; every canary has its own worker", integer),
-    Flag("zap-encoding", "json", "form of the log: json or console", one_of("json", "console")),
+    Flag("zap-encoding", "json", "log format: json or console", one_of("json", "console")),
     Flag("zap-replace-globals", False, "accepted for compatibility", boolean),
     Flag("namespace", "", "watch this namespace only"),
     Flag("mesh-provider", "istio", "default traffic provider", _provider),
@@ -92,24 +90,24 @@ FLAGS: tuple[Flag, ...] = (
         _words,
     ),
     Flag("ingress-annotations-prefix", "nginx.ingress.kubernetes.io", "prefix of the ingress annotations"),
-    Flag("ingress-class", "", "ingress class of generated objects, where the provider wants one"),
+    Flag("ingress-class", "", "ingress class of generated objects, if the provider uses one"),
     Flag("enable-leader-election", False, "act only while holding the Lease", boolean),
-    Flag("leader-election-namespace", "", "namespace of the Lease; empty: -namespace, our own, or kube-system"),
+    Flag("leader-election-namespace", "", "namespace of the Lease (default: -namespace, the pod's, or kube-system)"),
     Flag("enable-config-tracking", True, "watch ConfigMaps and Secrets of targets", boolean),
-    Flag("cluster-name", "", "name of this cluster in alerts: not there yet, so it is refused"),
-    Flag("no-cross-namespace-refs", False, "refuse references to other namespaces", boolean),
-    Flag("hook-token-file", "", "file with a token that hooks of -hook-token-urls get, read again as it rotates"),
-    Flag("hook-token-urls", (), "URL prefixes of the hooks that get the token, comma separated", _urls),
+    Flag("cluster-name", "", "name of this cluster in alerts (rejected: not supported yet)"),
+    Flag("no-cross-namespace-refs", False, "reject references to other namespaces", boolean),
+    Flag("hook-token-file", "", "file with a token for the webhooks of -hook-token-urls, read again when it rotates"),
+    Flag("hook-token-urls", (), "URL prefixes of the webhooks that get the token, comma separated", _urls),
     Flag("version", False, "print the version and exit", boolean),
-    Flag("idle-at-zero", False, "scale targets that were scaled up while nothing is released back to zero", boolean),
-    Flag("min-interval", 10.0, "shortest analysis interval; shorter ones are raised to it", duration),
+    Flag("idle-at-zero", False, "scale a target back to zero if it is scaled up while there is no release", boolean),
+    Flag("min-interval", 10.0, "minimum analysis interval; shorter intervals are raised to it", duration),
 )
 
 UNBUILT = (
     *("slack-url", "slack-token", "slack-proxy-url", "slack-user", "slack-channel"),
     *("msteams-url", "msteams-proxy-url", "cluster-name"),
 )
-"""Flags of alerts, which flagger does not send yet: accepting one would be a promise."""
+"""Flags for alerts. flagger rejects them, because it does not send alerts yet."""
 
 IGNORED: tuple[Flag, ...] = tuple(
     Flag(name, "", "accepted for compatibility", boolean if is_switch else str)
@@ -133,7 +131,7 @@ IGNORED: tuple[Flag, ...] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The operator's settings; durations in seconds. See FLAGS for what each does."""
+    """The operator's settings. Durations are in seconds. FLAGS describes each setting."""
 
     kubeconfig: str = ""
     master: str = ""
@@ -163,11 +161,11 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     """Options from a command line and the environment. Raises goflags.BadFlag."""
     values: dict[str, Any] = goflags.parse((*FLAGS, *IGNORED), argv, environ)
     if values["kubeconfig_service_mesh"]:
-        raise goflags.BadFlag("-kubeconfig-service-mesh: routing objects in a second cluster are not there yet")
+        raise goflags.BadFlag("-kubeconfig-service-mesh: flagger does not support a second cluster yet")
     for flag in FLAGS:
         if flag.name in UNBUILT and values[flag.name.replace("-", "_")] != flag.default:
             by = f"-{flag.name} (or the variable {flag.env})" if flag.env else f"-{flag.name}"
-            raise goflags.BadFlag(f"{by}: flagger does not send alerts yet, so it refuses their settings. Remove it")
+            raise goflags.BadFlag(f"{by}: flagger does not send alerts yet. Remove this setting")
     return Options(**{field.name: values[field.name] for field in fields(Options)})
 
 

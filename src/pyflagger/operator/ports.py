@@ -1,6 +1,6 @@
-"""The reconciler's ports on a real cluster: joins the rooms that observe, gather, act and report.
+"""The reconciler's ports on a real cluster: they connect `observe`, `evidence`, `act` and `process`.
 
-Built by `operator.run`.
+`operator.run` builds them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pyflagger.operator.spectator import Spectator
 from pyflagger.operator.state import State
 
 NEVER_RUN = frozenset({Phase.NEW, Phase.INITIALIZING, Phase.TERMINATING})
-"""Phases in which there is no run whose weights could be exposed as metrics."""
+"""Phases without a run, in which there are no weights to expose as metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,14 @@ class ClusterPorts:
     spectator: Spectator
 
     def observe(self, key: Key, state: State) -> Seen | None:
-        """The canary as the cache shows it; its live weights become metrics."""
+        """Observe the canary in the cache, and expose its live weights as metrics."""
         seen = self.observer.observe(key, state)
         if seen and isinstance(seen.situation.route, Route) and seen.compiled.canary.status.phase not in NEVER_RUN:
             self.telemetry.route(seen.compiled.canary, seen.situation.route)
         return seen
 
     async def gather(self, seen: Seen, need: Need) -> Result:
-        """Ask the metrics provider, the webhook or the API server."""
+        """Query the metric provider, the webhook or the API server."""
         return await self.gatherer.gather(seen.compiled, need)
 
     async def apply(self, seen: Seen, action: Action) -> int:
@@ -54,20 +54,20 @@ class ClusterPorts:
         return await self.executor.apply(seen, action)
 
     def failed(self, key: Key, problem: Problem) -> None:
-        """An Event, a metric and a log line."""
+        """Report a failure as an Event, a metric and a log line."""
         compiled = self.observer.last_compiled(key)
         if compiled:
             self.telemetry.failed(compiled.target.name, key.namespace, problem.fault.value)
         self.announcer.failed(key, self.store.get(CANARIES.ref(*key)), problem)
 
     def judged(self, seen: Seen, seconds: float) -> None:
-        """A histogram of how long rounds take."""
+        """Record the duration of a round in a histogram."""
         self.telemetry.judged(seen.compiled.canary, seconds)
 
     def decided(self, key: Key, decision: Decision) -> None:
-        """For the live view of a demo."""
+        """Pass the decision to the spectator, for the live view of a demo."""
         self.spectator.decided(key, decision)
 
     def late(self, seconds: float) -> None:
-        """A histogram of how late rounds are."""
+        """Record the lateness of a round in a histogram."""
         self.telemetry.lag(seconds)

@@ -1,6 +1,6 @@
-"""Builds the operator from its options, elects a leader, and shuts down; traffic stays as it is.
+"""Build the operator from its options, elect a leader, and shut down. A shutdown does not change traffic.
 
-Called by `flagger run`, by the sandbox's commands with a transport in process, and by tests with a clock of their own.
+`flagger run` calls this, the sandbox's commands with an in-process transport, and tests with their own clock.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 
 class Operator:
-    """One operator on one API server. `start` returns once its caches are filling; `stop` leaves traffic alone."""
+    """One operator for one API server. `start` does not wait for the caches. `stop` does not change traffic."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Operator:
         )
 
     async def start(self) -> None:
-        """Fill the caches and begin to act."""
+        """Start to fill the caches and to reconcile."""
         self._events.start()
         for resource in (CANARIES, METRIC_TEMPLATES, ALERT_PROVIDERS):
             self.cache.watch(resource)
@@ -93,7 +93,7 @@ class Operator:
         self.controller.start()
 
     async def stop(self) -> None:
-        """Stop acting, tell what is still to be told, and let go."""
+        """Stop reconciling, send the queued events, and close all connections."""
         await self.controller.stop()
         await self.configs.stop()
         await self.cache.stop()
@@ -101,27 +101,27 @@ class Operator:
         await self._events.stop()
 
     def unready(self) -> str | None:
-        """For /readyz: what the caches lack."""
+        """For /readyz: the reason why the caches are not filled, or None."""
         refused = self.cache.refusal(CANARIES)
         return "\n".join((*self.cache.troubles().values(), *([str(refused)] if refused else []))) or None
 
     def metrics(self) -> bytes:
-        """For /metrics."""
+        """The response of /metrics."""
         return self.telemetry.expose(self.client.requests)
 
 
 def identity(clock: Clock) -> str:
-    """Who we are in the Lease."""
+    """The identity of this replica in the Lease."""
     return f"{socket.gethostname()}_{clock.unique()}"
 
 
 def lease_namespace(options: Options, own: str) -> str:
-    """Where the Lease lives: as told, else the watched namespace, else our own."""
+    """The namespace of the Lease: -leader-election-namespace, else the watched namespace, else the pod's."""
     return options.leader_election_namespace or options.namespace or own or "kube-system"
 
 
 def own_namespace(environ: Mapping[str, str]) -> str:
-    """The namespace of our pod, if we are in one."""
+    """The namespace of this pod, or empty outside of a cluster."""
     try:
         with open(NAMESPACE_FILE) as file:
             return file.read().strip()
@@ -130,9 +130,10 @@ def own_namespace(environ: Mapping[str, str]) -> str:
 
 
 async def serve(options: Options, transport: Transport, own: Transport, http: Http, clock: Clock | None = None) -> int:
-    """Run until a signal comes or the lease is lost; returns the exit status.
+    """Run until a signal or the loss of the Lease. Returns the exit status.
 
-    The lease goes over `own`: behind the calls of a thousand releases it would be renewed too late.
+    The Lease uses the transport `own`: if it had to queue behind the calls of a thousand releases, its renewal would be
+    late.
     """
     clock = clock or SystemClock()
     log = logs.logger()
@@ -155,7 +156,7 @@ async def serve(options: Options, transport: Transport, own: Transport, http: Ht
 
 
 async def _lead(elector: Elector | None, operator: Operator, stopped: asyncio.Event) -> bool:
-    """Act while leading and not stopped; whether the lease was lost."""
+    """Run the operator while this replica leads, until `stopped`. Returns whether it lost the Lease."""
     stop = asyncio.ensure_future(stopped.wait())
     log = logs.logger()
     if elector:
@@ -179,7 +180,7 @@ async def _lead(elector: Elector | None, operator: Operator, stopped: asyncio.Ev
 
 
 def _stop_signal() -> asyncio.Event:
-    """Set by the first SIGINT or SIGTERM; the second one ends the process at once."""
+    """An event that the first SIGINT or SIGTERM sets. The second one ends the process immediately."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 

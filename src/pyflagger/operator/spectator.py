@@ -1,4 +1,4 @@
-"""Follows what the operator asks and decides without taking part: the live view of a demo, and tests."""
+"""Observe the operator's checks and decisions without changing them, for the live view of a demo and for tests."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pyflagger.objects import Key
 
 
 class Spectator:
-    """Ignores everything; subclasses override what they follow."""
+    """A spectator that ignores everything. Subclasses override the methods that they need."""
 
     def asked(self, canary: Canary, need: Need, result: Result) -> None:
-        """A check was made."""
+        """The operator ran a check."""
 
     def decided(self, key: Key, decision: Decision) -> None:
-        """A decision was made."""
+        """The operator made a decision."""

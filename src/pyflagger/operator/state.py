@@ -1,4 +1,4 @@
-"""What the operator keeps in mind about one canary between looks; lost in a restart, and never missed.
+"""The state that the operator keeps about one canary between reconciliations. A restart may lose it.
 
 Owned by `operator.reconcile`; `operator.observe` reads its memory into the Situation.
 """
@@ -20,7 +20,7 @@ STEP_SECONDS_MIN = 0.5
 
 @dataclass(slots=True)
 class State:
-    """One canary's evidence so far, memory, alarm, and how often in a row a look has failed."""
+    """The evidence, memory, wake-up and consecutive failures of one canary."""
 
     generation: int | None = None
     evidence: dict[Need, Result] = field(default_factory=dict)
@@ -28,14 +28,14 @@ class State:
     offset: float | None = None
     due: float | None = None
     owed: float | None = None
-    """When the round that is under way was due."""
+    """When the current round was due."""
     began: float | None = None
     failures: int = 0
     asking: Need | None = None
     gathering: asyncio.Task[None] | None = None
     refused: tuple[object, Problem] | None = None
     stuck: Problem | None = None
-    """What was carried out and had no effect, until a look comes to its end."""
+    """Actions without effect, until a reconciliation ends normally."""
 
     def keep_time(self, offset: float) -> None:
         """`offset` is wall time less monotonic time. When the wall clock was stepped, what is kept moves along."""
@@ -49,7 +49,7 @@ class State:
 
     @property
     def hindrance(self) -> Problem | None:
-        """Why the last action that was refused, or had no effect, was."""
+        """The problem of the last action that was refused or had no effect."""
         return self.refused[1] if self.refused else self.stuck
 
     def remember(self, decision: Decision, done: int, now: float) -> None:
@@ -57,32 +57,32 @@ class State:
         self.memory = carried_out(self.memory, decision, done, now)
 
     def finished(self, decision: Decision) -> None:
-        """A decision is carried out to its end: what it wants forgotten may be told again."""
+        """A decision is completed: the texts that it forgets may be reported again."""
         if decision.memory or self.memory.already:
             self.memory = replace(self.memory, told=(decision.memory or self.memory).told, already=())
 
     def refuse(self, action: Action, problem: Problem) -> None:
-        """An action was not allowed; that stands until one of its sort is, or the spec is another one."""
+        """Record a refused action, until an action of its sort succeeds or the spec changes."""
         self.refused = (_sort(action), problem)
 
     def allow(self, action: Action) -> None:
-        """An action went well."""
+        """Record a successful action."""
         if self.refused and self.refused[0] == _sort(action):
             self.refused = None
 
     def turn_to(self, generation: int | None) -> None:
-        """The spec is that of another generation now: what was asked by the old one answers nothing."""
+        """Set the generation of the spec. Evidence for an older generation is dropped."""
         self.generation, self.refused, self.stuck = generation, None, None
         self.evidence.clear()
         self.stop_gathering()
 
     def stop_gathering(self) -> None:
-        """What is being asked is of no use any more."""
+        """Cancel the evidence that is being gathered."""
         if self.gathering is not None:
             self.gathering.cancel()
         self.gathering = self.asking = None
 
 
 def _sort(action: Action) -> object:
-    """What has to go well before a refusal counts as mended: the same sort of action on the same part."""
+    """The sort of an action. A success of the same sort on the same part clears a refusal."""
     return type(action), getattr(action, "part", None)

@@ -1,1 +1,1 @@
-"""Carries decisions out: writes to the cluster, Events, alerts. Called by `operator.reconcile`."""
+"""Carry out decisions: writes to the cluster, Events, alerts. `operator.reconcile` calls this package."""

@@ -1,7 +1,7 @@
-"""Carries a decision's actions out: renders each through `workloads` and `routing`, writes through `kube`.
+"""Carry out the actions of a decision: render each through `workloads` and `routing`, and write through `kube`.
 
-Called by `operator.reconcile` with what `observe` saw; every action renders from the newest live objects, so that one
-decision's writes build on each other. Decides nothing.
+`operator.reconcile` calls this with the result of `observe`. Every action renders from the latest live objects, so that
+the writes of one decision build on each other.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from pyflagger.operator.process.telemetry import Telemetry
 
 
 class Blocked(ApiError):
-    """An action cannot be rendered; the problem says why."""
+    """An action cannot be rendered. The problem has the reason."""
 
 
 class Executor:
-    """Everything that changes the cluster on behalf of a canary."""
+    """Makes all changes to the cluster for a canary."""
 
     def __init__(
         self,
@@ -70,14 +70,14 @@ class Executor:
         }
 
     async def apply(self, seen: Seen, action: Action) -> int:
-        """Carry one action out; the number of writes that it took.
+        """Carry out one action and count the writes.
 
-        Raises kube.client.ApiError; Conflict or Moved when the world has moved on.
+        Raises kube.client.ApiError, or Conflict or Moved if an object has changed since the observation.
         """
         return await self._table[type(action)](seen, action) or 0
 
     async def _write(self, seen: Seen, writes: tuple[Write, ...] | Problem) -> int:
-        """Send writes, each only if its object may be written for this Canary; how many. Raises Blocked."""
+        """Send writes and count them. Each needs permission for its object and this Canary. Raises Blocked."""
         if isinstance(writes, Problem):
             raise Blocked(writes)
         for write in writes:
@@ -87,7 +87,7 @@ class Executor:
         return len(writes)
 
     def _take_in(self, write: Write, answer: Obj | None) -> None:
-        """What the cache will only see later."""
+        """Record a write that the cache does not show yet."""
         if isinstance(write, Delete):
             self._store.unlearn(write.ref)
             self._configs.unlearn(write.ref)
@@ -107,12 +107,12 @@ class Executor:
         return await self._write(seen, self._render.part(seen, action.part))
 
     async def _announced(self, seen: Seen) -> None:
-        """Objects of the user's are not changed before an Event says so."""
+        """Write the Event before the first change to an object of the user."""
         if seen.situation.generated.taken:
             await self._announcer.written(seen.raw)
 
     async def _promote(self, seen: Seen, action: Promote) -> int:
-        # Whoever follows the events learns that the primary is about to change before it does.
+        # Receivers of events get the event of the promotion before the primary changes.
         await self._announcer.heard(seen.compiled.canary)
         return await self._write(seen, self._render.promotion(seen, action.revision))
 
@@ -164,7 +164,7 @@ class Executor:
 
 
 def _finalizer_patch(live: Obj, wanted: bool) -> Patch:
-    """Add or remove our finalizer, whatever others there are."""
+    """Add or remove flagger's finalizer and keep all others."""
     others = [name for name in live["metadata"].get("finalizers") or () if name != names.FINALIZER]
     finalizers = [*others, names.FINALIZER] if wanted else others
     body = {"metadata": {"finalizers": finalizers or None}}

@@ -1,6 +1,6 @@
-"""From an action to writes: calls `workloads` and `routing` with the newest live objects.
+"""Render the writes of an action through `workloads` and `routing`, from the latest live objects.
 
-Used by `apply` alone. Returns writes or the Problem that keeps them from being rendered; writes nothing itself.
+Only the executor uses this. It returns writes, or the Problem that prevents them, and writes nothing itself.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from pyflagger.workloads.copies import Copied, copies, left, restored
 
 
 class Moved(Exception):
-    """What the decision was about is not what is there any more: decide again."""
+    """The objects have changed since the decision: decide again."""
 
 
 class Renderer:
-    """Everything that can be written on behalf of a canary."""
+    """Renders all writes for a canary."""
 
     def __init__(self, store: Store, configs: Configs[Key], settings: Settings, clock: Clock) -> None:
         self._store, self._configs = store, configs
@@ -54,13 +54,13 @@ class Renderer:
         }
 
     def part(self, seen: Seen, part: Part) -> Writes:
-        """Create or mend one generated thing: what the decision saw, unless it is made of more than live objects."""
+        """Create or correct one generated part: the pending writes that the decision saw, or rendered now."""
         return seen.facts.made[part] if part in seen.facts.made else self._parts[part](seen)
 
     def promotion(self, seen: Seen, revision: str) -> Writes:
-        """Configs first, then the template; a primary that is gone is created.
+        """Copy the configs, then the template. A missing primary is created.
 
-        Raises Moved when the target is not at that revision any more.
+        Raises Moved if the target has another revision now.
         """
         target, primary, tracked = self._target(seen), primary_of(seen.compiled, self._store.get), self._tracked(seen)
         kind = seen.compiled.workload
@@ -78,7 +78,7 @@ class Renderer:
         return written if isinstance(written, Problem) else (*made.writes, *written)
 
     def route(self, seen: Seen, action: SetRoute) -> Writes:
-        """Split traffic; without a router the apex Service is turned."""
+        """Split traffic. Without a router, change the selector of the apex Service."""
         compiled, route = seen.compiled, action.route
         if compiled.provider == KUBERNETES:
             selector = self._selector(seen)
@@ -103,7 +103,7 @@ class Renderer:
         return pause(scaler, paused)
 
     def revert(self, seen: Seen, thing: Literal["target", "apex-service", "routing"]) -> Writes:
-        """Give one thing back. What is gone already is given back; what belongs to others stays as it is."""
+        """Restore one of the user's objects. Deleted objects and objects of other owners are skipped."""
         writes = self._reverted(seen, thing)
         if isinstance(writes, Problem):
             return writes
@@ -141,7 +141,7 @@ class Renderer:
         return created if isinstance(created, Problem) else (*made.writes, *created)
 
     def _restore_copies(self, seen: Seen) -> Writes:
-        """Raises Moved when the configs are others than those that the decision saw."""
+        """Restore the copies of configs. Raises Moved if the configs have changed since the decision."""
         found, canary = seen.facts.copies, seen.compiled.canary
         if found.problem is not None:
             return found.problem
@@ -153,7 +153,7 @@ class Renderer:
         return tuple(left(seen.compiled.canary, ref, obj) for ref, obj in live.items() if obj is not None)
 
     def _copies(self, seen: Seen, tracked: Tracked) -> Copied | Problem:
-        """Raises Moved while those that are there have not been read, which begins by asking."""
+        """Render the copies of configs. Raises Moved until the live copies are read, which this call starts."""
         meta, canary = seen.compiled.canary.metadata, seen.compiled.canary
         refs = [copy for ref in tracked.refs.values() for copy in ref.copy_refs(meta.namespace, meta.name)]
         live = {ref: self._configs.find(ref) for ref in refs}

@@ -1,1 +1,1 @@
-"""Gathers what a decision asks for: metric checks, webhooks, field managers, pods. Called by `operator.run`."""
+"""Gather the evidence that a decision needs: metric checks, webhooks, field managers, pods."""

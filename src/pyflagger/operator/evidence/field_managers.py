@@ -1,7 +1,7 @@
-"""Who else writes to what is ours: the field managers that the API server keeps for each object.
+"""Find other writers of managed objects, in the managed fields that the API server stores.
 
-Called by the operator's gathering when routes or Services are not as they were left. The watch cache drops managers, so
-this is the one time that objects are read; whatever goes wrong, nobody is named.
+flagger asks when routes or Services have changed since its last write. The watch cache drops managed fields, so this
+reads the objects from the API server. If that fails, no writer is named.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ OURS = "flagger"
 
 
 async def find_manager(client: Client, compiled: CompiledCanary) -> Managed:
-    """The last one who wrote to a route or Service of the canary; nobody when that was us, or is not known."""
+    """The last foreign writer of a route or Service of the canary. Empty if flagger wrote last, or if unknown."""
     refs = [ref for ref in compiled.others if ref not in (compiled.autoscaler, compiled.primary_autoscaler)]
     read = [obj for ref in refs if (obj := await _read(client, ref)) is not None]
-    # What we never wrote to is the user's, such as the Ingress that ours is a copy of.
+    # flagger never wrote to the user's own objects, such as the Ingress that it copies.
     ours = [obj for obj in read if names.is_owned(compiled.canary, obj) or OURS in _managers(obj)]
     written = sorted(_written(ours), key=lambda entry: entry[0])
     return written[-1][1] if written and written[-1][1].by != OURS else Managed()
@@ -40,7 +40,7 @@ def _managers(obj: Obj) -> set[str]:
 
 
 def _written(objs: Iterable[Obj]) -> Iterator[tuple[tuple[str, bool], Managed]]:
-    """When and by whom; of two in the same second the other one was the later, or there were nothing to ask."""
+    """The time and manager of each write. At equal times the other writer counts as later: it overwrote flagger."""
     for obj in objs:
         for entry in obj["metadata"].get("managedFields") or ():
             by = str(entry.get("manager", ""))

@@ -1,6 +1,6 @@
-"""Finds out what a decision needs to know, each need from whoever has the answer.
+"""Gather the evidence for each need of a decision from its source.
 
-Called through `operator.ports`, one need at a time.
+`operator.ports` calls this with one need at a time.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pyflagger.operator.spectator import Spectator
 
 
 class Gatherer:
-    """Gathers evidence for every canary. `spectator` learns of each check of a release."""
+    """Gathers evidence for all canaries and passes each check of a release to `spectator`."""
 
     def __init__(self, client: Client, store: Store, checks: Checks, spectator: Spectator) -> None:
         self._client, self._store, self._checks, self._spectator = client, store, checks, spectator
 
     async def gather(self, compiled: CompiledCanary, need: Need) -> Result:
-        """The answer to one need; a check that fails is a Result, too."""
+        """The result of one need. A failed check is a Result, too."""
         if isinstance(need, FindManager):
             return await find_manager(self._client, compiled)
         if isinstance(need, FindTrouble):

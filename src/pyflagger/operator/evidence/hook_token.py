@@ -1,7 +1,7 @@
-"""Who we are to a hook: a token from a file, for the URLs that were named on the command line and no others.
+"""The token that authenticates flagger to a webhook: read from a file, and sent only to the URLs of -hook-token-urls.
 
-The file is a projected service-account token, or anything else that is rotated in place. Whoever writes a Canary
-chooses its hooks' URLs, so the token goes by an allow-list that only the operator's owner writes. Called by `hooks`.
+The file is a projected service-account token, or another token that is rotated in place. Authors of Canaries choose the
+URLs of webhooks, so only the operator's allow-list decides which URLs get the token.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class NoToken(Exception):
-    """The token cannot be read; the text says what to mend."""
+    """The token cannot be read. The text names the file and the error."""
 
 
 class Identity:
-    """`file` empty: nobody is told who we are."""
+    """If `file` is empty, no webhook gets a token."""
 
     def __init__(self, file: str, prefixes: Sequence[str], clock: Clock) -> None:
         self._file, self._clock = file, clock
@@ -31,7 +31,7 @@ class Identity:
         self._token, self._read_at = "", float("-inf")
 
     def headers(self, url: str) -> Headers:
-        """What to add to a call of a hook; nothing for a URL that is not named. Raises NoToken."""
+        """The headers to add to a call of a webhook. Empty for a URL that is not listed. Raises NoToken."""
         if not self._file or not self._named(url):
             return ()
         if self._clock.monotonic() - self._read_at >= REREAD_SECONDS:
@@ -43,7 +43,7 @@ class Identity:
         return (("Authorization", f"Bearer {self._token}"),)
 
     def _named(self, url: str) -> bool:
-        """A URL with credentials of its own keeps those."""
+        """Whether the URL is listed. A URL with its own credentials keeps those."""
         try:
             parts = urlsplit(url)
             return "@" not in parts.netloc and any(_within(parts, place) for place in self._places)
@@ -52,7 +52,7 @@ class Identity:
 
 
 def _within(url: SplitResult, place: SplitResult) -> bool:
-    """Same scheme, host and port, and at or below the path; a path with dots or escaped slashes is below nothing."""
+    """Whether scheme, host and port are equal and the path is below. A path with dots or escaped slashes never is."""
     if (url.scheme, url.hostname, _port(url)) != (place.scheme, place.hostname, _port(place)):
         return False
     folder, path = place.path.rstrip("/"), unquote(url.path)

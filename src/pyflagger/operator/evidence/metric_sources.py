@@ -1,6 +1,6 @@
-"""Where a metric is asked: the metrics server, or the provider of a MetricTemplate with its Secret.
+"""The source of a metric: the metrics server, or the provider of a MetricTemplate with its Secret.
 
-Read anew for every check, so that a changed template or a rotated Secret works at once. Called by `operator.evidence`.
+Every check reads them again, so that a changed template or a rotated Secret takes effect immediately.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ Secret: TypeAlias = Mapping[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """What checks read of the cluster, by namespace and name; None means that it does not exist.
+    """The objects that checks read, by namespace and name. None means that the object does not exist.
 
-    `revision` gives the latest created revision of a Knative Service.
+    `revision` returns the latest created revision of a Knative Service.
     """
 
     template: Callable[[str, str], Awaitable[MetricTemplate | Problem | None]]
@@ -41,7 +41,7 @@ class Lookups:
 
 
 def cluster_lookups(client: Client, store: Store) -> Lookups:
-    """Templates from the watch cache; Secrets, which are not watched, from the API server."""
+    """Read templates from the watch cache, and Secrets, which are not watched, from the API server."""
 
     async def template(namespace: str, name: str) -> MetricTemplate | Problem | None:
         raw = store.get(METRIC_TEMPLATES.ref(namespace, name))
@@ -63,7 +63,7 @@ def cluster_lookups(client: Client, store: Store) -> Lookups:
 
 
 class Failed(Exception):
-    """A check that cannot be made; the problem's text is whole."""
+    """A check cannot run. The problem's text is complete."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.text)
@@ -71,17 +71,17 @@ class Failed(Exception):
 
 
 def prefixed(prefix: str, problem: Problem) -> Problem:
-    """The problem, its text behind a prefix."""
+    """The problem, with a prefix before its text."""
     return Problem(problem.fault, f"{prefix}{problem.text}", problem.todo, problem.path)
 
 
 def title(template: MetricTemplate) -> str:
-    """How texts name a template."""
+    """The name of a template in texts."""
     return manifest.title(template.metadata.name, template.metadata.namespace)
 
 
 class Sources:
-    """Finds providers. Everything raises Failed."""
+    """Finds providers. All methods raise Failed."""
 
     def __init__(self, lookups: Lookups, options: Options) -> None:
         self._lookups, self._options = lookups, options
@@ -91,7 +91,7 @@ class Sources:
         return canary.spec.metrics_server or self._options.metrics_server
 
     def metrics_server(self, canary: Canary) -> Provider:
-        """What built-in checks and in-line queries ask."""
+        """The provider of built-in checks and inline queries."""
         address = self.address(canary)
         try:
             return Prometheus(Settings(address=address))
@@ -117,7 +117,7 @@ class Sources:
         return found
 
     async def provider(self, template: MetricTemplate) -> Provider:
-        """What a template asks."""
+        """The provider of a template."""
         spec = template.spec.provider
         about = f"{title(template)} provider {spec.type} error: "
         factory = provider_for(spec.type)
@@ -131,7 +131,7 @@ class Sources:
             raise Failed(prefixed(about, error.problem)) from error
 
     async def _secret(self, template: MetricTemplate) -> Secret | None:
-        """The Secret beside the template; None when it names none."""
+        """The Secret that the template refers to, or None."""
         ref, namespace = template.spec.provider.secret_ref, template.metadata.namespace
         if ref is None:
             return None
@@ -144,7 +144,7 @@ class Sources:
         return found
 
     async def revision(self, canary: Canary) -> str:
-        """The latest revision of a Knative canary; empty for the others."""
+        """The latest revision of a Knative canary, or empty for other kinds."""
         if "knative" not in (canary.spec.provider, self._options.mesh_provider) or self._lookups.revision is None:
             return ""
         namespace, name = canary.metadata.namespace, canary.spec.target_ref.name

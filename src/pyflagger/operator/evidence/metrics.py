@@ -1,7 +1,7 @@
-"""Finding out what a decision needs to know: calls hooks, asks metric systems, probes them.
+"""Run the checks that a decision needs: call webhooks, query metric providers, and probe them.
 
-Called by the worker's gathering, one need at a time. Whatever goes wrong becomes a result that says whose doing it is;
-nothing is raised but cancellation.
+The gatherer calls this with one need at a time. Every error becomes a result that names whose problem it is. Only
+cancellation is raised.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ __all__ = ["Checks", "Lookups"]
 T = TypeVar("T")
 
 RETRY_PAUSE = 0.5
-"""Seconds before a connection that failed is tried once more."""
+"""Seconds before a failed connection is retried once."""
 
 REQUESTS_MAX = 64
-"""Requests of one question; a provider that wants more is broken."""
+"""The maximum number of requests for one query. A provider that needs more is broken."""
 
 CAUSE_SECONDS_MAX = 5.0
 TEXT_MAX = 1024
 
 
 class Broken(Exception):
-    """A provider broke; the text says how, without what it had in hand."""
+    """A provider failed. The text has the error, without credentials."""
 
 
 class Checks:
-    """Runs needs. `gauge` is told every value: percent, seconds for durations, or as it came."""
+    """Runs needs. `gauge` gets every value: in percent, in seconds for durations, or unchanged."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Checks:
         self._sources = Sources(lookups, options)
 
     async def run(self, need: Need, canary: Canary) -> Result:
-        """Find out one thing about a canary."""
+        """Run one check of a canary."""
         try:
             match need:
                 case CallHook():
@@ -87,7 +87,7 @@ class Checks:
             return _failed(need, failed.problem)
         except Exception as error:
             text = (f"{error}" if isinstance(error, Broken) else f"{type(error).__name__}: {error}")[:TEXT_MAX]
-            return _failed(need, Problem(Fault.US, text, "This is a bug of flagger, or of a plugin of it."))
+            return _failed(need, Problem(Fault.US, text, "This is a bug in flagger or in a plugin: report it."))
 
     # Hooks and probes ------------------------------------------------------------------------------------------------
 
@@ -175,7 +175,7 @@ class Checks:
     # The wire --------------------------------------------------------------------------------------------------------
 
     async def _drive(self, exchange: Exchange[T]) -> T:
-        """Run an exchange to its end. Raises what it raises; no text of a MetricError repeats a credential."""
+        """Run an exchange to its end. Errors pass through, but no text of a MetricError contains a credential."""
         secrets: frozenset[str] = frozenset()
         try:
             request = next(exchange)
@@ -199,7 +199,7 @@ class Checks:
         raise ProviderError(f"more than {REQUESTS_MAX} requests for one question", fault=Fault.US)
 
     async def _send(self, request: HttpRequest) -> HttpAnswer:
-        """A request whose connection fails is repeated once: one lost packet is no reason to count a failed check."""
+        """Send a request, and retry a failed connection once, so that a lost packet does not cause a failed check."""
         try:
             return await self._http.send(request)
         except HttpFailure as failure:
@@ -211,7 +211,7 @@ class Checks:
 
 def _analysis(canary: Canary) -> Analysis:
     if canary.spec.analysis is None:
-        raise Failed(Problem(Fault.MANIFEST, "there is no analysis", "Give the canary spec.analysis."))
+        raise Failed(Problem(Fault.MANIFEST, "there is no analysis", "Add spec.analysis to the canary."))
     return canary.spec.analysis
 
 
@@ -226,7 +226,7 @@ def _rendered(template: str, variables: Variables, about: str) -> str:
     try:
         return render(template, variables)
     except TemplateError as error:
-        todo = "Mend the query; the numbers are line:column in it."
+        todo = "Correct the query. The numbers are its line and column."
         raise Failed(Problem(Fault.MANIFEST, f"{about}: {error}", todo)) from error
 
 

@@ -1,7 +1,7 @@
-"""What keeps pods from being ready, in their own words: refused by the scheduler, no image, crashing containers.
+"""The reasons why pods are not ready, from their status: not scheduled, image not pulled, crashing containers.
 
-Called by the operator's gathering when a canary or primary has waited for a while. Pods are not watched: a release
-without trouble never lists one. Without the right to list pods nothing is said.
+flagger asks when a canary or primary has waited for a while. It does not watch pods, so a release without problems
+never lists them. Without permission to list pods, flagger reports no reasons.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pyflagger.kube.resources import PODS
 from pyflagger.objects import Obj, part
 
 PODS_MAX = 50
-"""Pods that are listed: of a large rollout the first tell enough."""
+"""The maximum number of pods to list. In a large rollout, the first ones are representative."""
 
 TEXT_MAX = 200
 STARTING = ("ContainerCreating", "PodInitializing")
@@ -23,7 +23,7 @@ PULLING = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeve
 
 
 async def find_trouble(client: Client, workload: Obj | None) -> Trouble:
-    """The most frequent trouble among the pods that a workload selects; none when pods cannot be listed."""
+    """The most frequent problem of the pods that a workload selects. Empty if pods cannot be listed."""
     selector = _selector(part(part(workload or {}, "spec"), "selector"))
     if workload is None or not selector:
         return Trouble()
@@ -36,7 +36,7 @@ async def find_trouble(client: Client, workload: Obj | None) -> Trouble:
 
 
 def trouble_of(pods: Iterator[Obj] | list[Obj] | tuple[Obj, ...]) -> str:
-    """Such as `2 pods: container app is in CrashLoopBackOff (exit code 1)`; empty when no pod says anything."""
+    """For example `2 pods: container app is in CrashLoopBackOff (exit code 1)`. Empty if no pod has a reason."""
     found = Counter(text for pod in pods if (text := _of_pod(pod)))
     if not found:
         return ""
@@ -45,7 +45,7 @@ def trouble_of(pods: Iterator[Obj] | list[Obj] | tuple[Obj, ...]) -> str:
 
 
 def _selector(selector: Mapping[str, Mapping[str, str]]) -> str:
-    """Only labels that must be equal: what a primary and a target of ours select by."""
+    """The label selector of `matchLabels`, which is all that targets and primaries use."""
     return ",".join(f"{label}={value}" for label, value in (selector.get("matchLabels") or {}).items())
 
 
@@ -64,7 +64,7 @@ def _of_pod(pod: Obj) -> str:
 
 
 def _of_container(container: Obj) -> str:
-    """What a container waits for; that it is being created is no trouble."""
+    """The reason why a container waits. `ContainerCreating` is not a problem."""
     state = part(container, "state")
     waiting, ended = part(state, "waiting"), part(state, "terminated")
     reason = waiting.get("reason") or ""

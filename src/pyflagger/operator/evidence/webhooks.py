@@ -1,7 +1,7 @@
-"""Calls to hooks: gates and checks, whose answer counts, and receivers of events, whose answer does not.
+"""Calls of webhooks: gates and checks, whose response matters, and receivers of events, whose response does not.
 
-`call` is one gate or check with its retries. `EventHooks` tells receivers what happened, in order, without ever making
-a canary wait; it keeps one short queue a canary.
+`call` runs one gate or check with its retries. `EventHooks` sends events in order and never delays a canary: it has one
+short queue per canary.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from pyflagger.wire import Http, HttpAnswer, HttpFailure, HttpRequest, hidden, s
 
 BACKOFF_FIRST, BACKOFF_MAX = 1.0, 30.0
 RETRY_AFTER_MAX = 60.0
-"""Seconds of a Retry-After that are waited at most."""
+"""The maximum number of seconds to wait for a Retry-After header."""
 
 EXCERPT_MAX = 1024
 QUEUE_MAX = 64
 HEARD_SECONDS_MAX = 1.0
-"""Events that wait for one canary's receivers; the oldest go first."""
+"""The maximum number of queued events per canary. The oldest are dropped first."""
 
 _NO_REFUSALS = frozenset({404, 405, 407, 408})
-"""Client errors that say that a hook is not where it was looked for, and not that it refuses."""
+"""Client errors which mean that the URL is wrong, not that the webhook refuses."""
 
 _RETRIED_FAILURES = frozenset({"timeout", "connect"})
 
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """What a hook is told."""
+    """The payload of a webhook."""
 
     name: str
     namespace: str
@@ -47,7 +47,7 @@ class HookRequest:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def body(self) -> bytes:
-        """The JSON, keys in the order that receivers know; empty metadata is left out."""
+        """The payload as JSON, with keys in the reference's order and without empty metadata."""
         payload: dict[str, Any] = {
             "name": self.name,
             "namespace": self.namespace,
@@ -62,10 +62,10 @@ class HookRequest:
 async def call(
     http: Http, clock: Clock, hook: Webhook, request: HookRequest, identity: Identity | None = None
 ) -> Passed | Refused:
-    """Call a hook until it answers; any 2xx passes. Never raises; cancelling it ends the attempt under way.
+    """Call a webhook until it responds. Any 2xx passes. Never raises. Cancelling this ends the running attempt.
 
-    A failed connection, a timeout, 429 and 5xx but 501 are tried again, `hook.retries` times. A hook whose certificate
-    is not looked at never gets our token.
+    This retries a failed connection, a timeout, 429, and 5xx except 501, up to `hook.retries` times. A webhook without
+    certificate verification never gets the token.
     """
     try:
         ours = identity.headers(hook.url) if identity and not hook.disable_tls else ()
@@ -100,7 +100,7 @@ async def _answer(http: Http, clock: Clock, hook: Webhook, message: HttpRequest)
 
 @dataclass(frozen=True, slots=True)
 class _Again:
-    """An attempt that may be repeated."""
+    """The result of an attempt that may be retried."""
 
     text: str
     answer: HttpAnswer | None = None
@@ -121,7 +121,7 @@ async def _attempt(http: Http, message: HttpRequest) -> Passed | Refused | _Agai
 
 
 def _pause(attempt: int, answer: HttpAnswer | None, now: float) -> float:
-    """Seconds to wait: what the other side asks for, else 1, 2, 4 … 30."""
+    """Seconds to wait: the value of Retry-After, else 1, 2, 4 … 30."""
     asked = _retry_after(answer, now) if answer is not None and answer.status in (429, 503) else None
     if asked is not None:
         return min(RETRY_AFTER_MAX, max(0.0, asked))
@@ -143,7 +143,7 @@ def _retry_after(answer: HttpAnswer, now: float) -> float | None:
 
 @dataclass(slots=True)
 class _Queue:
-    """What waits for one canary's receivers."""
+    """The queued events of one canary."""
 
     waiting: deque[tuple[Webhook, HookRequest]] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
@@ -151,7 +151,7 @@ class _Queue:
 
 
 class EventHooks:
-    """Tells receivers of events. `fallback` is the URL for canaries without an event hook; empty means none."""
+    """Sends events to receivers. `fallback` is the URL for canaries without an event webhook, or empty."""
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class EventHooks:
         self._queues: dict[Key, _Queue] = {}
 
     def tell(self, canary: Canary, *, phase: str, checksum: str, text: str, kind: str) -> None:
-        """Queue one event (`kind`: Normal or Warning) for every receiver; returns at once."""
+        """Queue one event (`kind`: Normal or Warning) for every receiver, and return immediately."""
         hooks = tuple(_receivers(canary)) or self._fallback
         if not hooks:
             return
@@ -188,13 +188,13 @@ class EventHooks:
             queue.task = asyncio.get_running_loop().create_task(self._drain(key, queue))
 
     async def heard(self, key: Key, seconds: float = HEARD_SECONDS_MAX) -> None:
-        """Give what waits about a canary a moment to arrive; a slow receiver does not hold anything up for longer."""
+        """Wait up to `seconds` for the queued events of a canary to be delivered."""
         queue = self._queues.get(key)
         if queue is not None and queue.task is not None:
             await asyncio.wait([queue.task], timeout=seconds)
 
     async def close(self, seconds: float = 5.0) -> None:
-        """Give what waits `seconds` to be told, then drop it."""
+        """Wait up to `seconds` for all queued events, then drop the rest."""
         tasks = [queue.task for queue in self._queues.values() if queue.task is not None]
         if not tasks:
             return

@@ -1,1 +1,1 @@
-"""From the watch cache to a Situation, without an API read. Called by `operator.reconcile` and `flagger lint`."""
+"""Build a Situation from the watch cache, without API reads. `operator.reconcile` and `flagger lint` call this."""

@@ -1,6 +1,6 @@
-"""What follows from a Canary alone: its provider and workload kind, its problems, and every object it is about.
+"""Everything that follows from a Canary without live objects: provider, workload kind, problems, and object references.
 
-Made by `operator.observe` whenever a Canary changes; knows no other live object.
+`operator.observe` compiles a Canary whenever it changes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _STUB = {"service": {"port": 1}, "analysis": {"interval": "1m", "threshold": 1, 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The operator's options in the shapes that the pure rooms take."""
+    """The operator's options, as the pure packages need them."""
 
     options: Options
     workloads: WorkloadOptions
@@ -37,7 +37,7 @@ class Settings:
 
 
 def settings_of(options: Options) -> Settings:
-    """Hand each room what it takes."""
+    """Convert the options for each package."""
     return Settings(
         options=options,
         workloads=WorkloadOptions(
@@ -54,7 +54,7 @@ def settings_of(options: Options) -> Settings:
 
 @dataclass(frozen=True)
 class CompiledCanary:
-    """A Canary with everything that is derived from it. `router` and `workload` are None when a problem says why."""
+    """A Canary with everything derived from it. If `router` or `workload` is None, a problem has the reason."""
 
     canary: Canary
     provider: str
@@ -64,35 +64,35 @@ class CompiledCanary:
     problems: tuple[Problem, ...]
     target: Ref
     primary: Ref
-    """Where the primary is; the target itself for kinds that keep both versions in one object."""
+    """The reference of the primary. For kinds with both versions in one object, this is the target."""
     autoscaler: Ref | None
     primary_autoscaler: Ref | None
     routes: tuple[Ref, ...]
     """What the router reads."""
     others: tuple[Ref, ...]
-    """Every object beside target and primary whose change may move this canary, ConfigMaps and Secrets aside."""
+    """All other objects whose change may affect this canary, except for ConfigMaps and Secrets."""
 
     interest: frozenset[Ref]
     """Target, primary and the others."""
     followed: tuple[Resource, ...]
-    """Where all of them live, and MetricTemplates if a metric refers to one."""
+    """The API resources of all references, and MetricTemplates if a metric refers to one."""
     waits: Waits | None
-    """The router, if it hears from the data plane whether that serves its routes."""
+    """The router, if its data plane reports whether it serves the routes."""
     rolls: Rolls | None
-    """The kind, if a rollout may take its pods away."""
+    """The workload kind, if a rollout may remove all its pods."""
     learns: Learns | None
-    """The router, if it hears from the data plane what that cannot do."""
+    """The router, if its data plane reports missing capabilities."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the provider can do."""
+        """The capabilities of the provider."""
         return self.router.capabilities if self.router else Capabilities()
 
 
 def compile_canary(raw: Obj, previous: CompiledCanary | None, settings: Settings) -> CompiledCanary:
-    """Compile a Canary. An invalid one keeps the last valid spec, idle, with the problems named.
+    """Compile a Canary. An invalid one keeps its last valid spec, with the problems, and is not released.
 
-    Of a Canary whose spec is that of the plan before, only metadata and status are read.
+    If the spec has not changed since `previous`, this parses only metadata and status.
     """
     if previous is not None and not previous.problems and (known := unchanged_spec(raw, previous.canary)):
         return replace(previous, canary=known)
@@ -130,7 +130,7 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
             known_providers=known_providers(),
             no_cross_namespace=options.no_cross_namespace_refs,
         )
-        # Validation has told an unknown provider already, in the same words.
+        # Validation has already reported an unknown provider with the same text.
         also = (problem for problem in (router, workload) if isinstance(problem, Problem))
         found += tuple(problem for problem in also if not any(problem.text in told.text for told in found))
     namespace, ref = canary.metadata.namespace, canary.spec.target_ref
@@ -171,7 +171,7 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
 
 
 def kinds_of(refs: Iterable[Ref]) -> tuple[Resource, ...]:
-    """Where objects live; a kind that nobody knows is left out, for it is told of as a problem."""
+    """The API resources of objects. Unknown kinds are skipped, because they are reported as problems."""
     found = set()
     for ref in refs:
         try:
@@ -191,7 +191,7 @@ def templates_of(canary: Canary) -> tuple[tuple[Metric, Ref | None], ...]:
 
 
 def _scalers(canary: Canary) -> tuple[Ref, ...]:
-    """The target's autoscaler and the primary's; none without an autoscalerRef."""
+    """The autoscalers of target and primary. Empty without an autoscalerRef."""
     scaler = canary.spec.autoscaler_ref
     if scaler is None:
         return ()

@@ -1,7 +1,7 @@
-"""What follows from live objects whatever the time: revisions, the state of generated objects, the route.
+"""Facts that follow from live objects, independent of time: revisions, the state of generated objects, the route.
 
-Worked out by `operator.observe` at each look; each part only when something that it is made of has changed. Objects are
-looked up by a function, which `operator.act` points at the newest ones. Reads no API and knows no time.
+`operator.observe` computes them in each reconciliation, and recomputes a part only if its inputs have changed. A
+function looks up objects, so that `operator.act` can use the latest ones. This module reads neither API nor clock.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from pyflagger.workloads.listening import release, takeover
 KUBERNETES = "kubernetes"
 
 STORES = (original.ORIGINAL, WEIGHTS, SAVED)
-"""The annotations that hold what an object of the user's was."""
+"""The annotations that store the original state of a user's object."""
 
 SERVICES = {Part.CANARY_SERVICE: Role.CANARY, Part.PRIMARY_SERVICE: Role.PRIMARY, Part.APEX_SERVICE: Role.APEX}
 
 Writes: TypeAlias = tuple[Write, ...] | Problem
 
 Made: TypeAlias = Mapping[Part, Writes]
-"""What is to be written to each generated part."""
+"""The pending writes of each generated part."""
 
 Get: TypeAlias = Callable[[Ref], Obj | None]
 """Looks an object up."""
@@ -51,7 +51,7 @@ Get: TypeAlias = Callable[[Ref], Obj | None]
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What follows from live objects whatever the time. `selector` and `tracked` are what `render` needs too."""
+    """The facts from live objects. `render` also uses `selector` and `tracked`."""
 
     selector: Selector | Problem | None
     tracked: Tracked | Problem
@@ -63,15 +63,15 @@ class Facts:
     route: Route | Problem | None = None
     generated: Generated = field(default_factory=Generated)
     made: Made = field(default_factory=dict)
-    """What `generated` was worked out from: the writes that an Ensure of each part carries out."""
+    """The writes of each part, which Ensure carries out. `generated` is derived from them."""
     unsayable: tuple[Problem, ...] = ()
     foreign: tuple[Problem, ...] = ()
-    """Objects of other owners that have names which flagger derives."""
+    """Refusals for objects of other owners that have derived names."""
     handed: Handed = field(default_factory=Handed)
 
 
 class Surroundings(NamedTuple):
-    """What one look works with. `owned`: our copies of configs; `held`: metadata of all by the name of a copy."""
+    """The inputs of one observation. `owned`: flagger's copies of configs. `held`: metadata of all, by copy name."""
 
     compiled: CompiledCanary
     get: Get
@@ -81,11 +81,11 @@ class Surroundings(NamedTuple):
     settings: Settings
     theirs: object
     ours: object
-    """What the target and the primary are, size and status aside: `shown.content`."""
+    """The content of target and primary without replicas and status: `snapshot.content`."""
 
 
 def facts_of(around: Surroundings, memo: Memo) -> Facts:
-    """All facts; the same object as long as nothing that they are made of has changed."""
+    """All facts. The same object is returned while no input changes."""
     compiled, get = around.compiled, around.get
     meta, selector = compiled.canary.metadata, _selector(compiled, get, around.settings)
     made_of = (
@@ -102,13 +102,13 @@ def facts_of(around: Surroundings, memo: Memo) -> Facts:
 
 
 def _asked(compiled: CompiledCanary) -> object:
-    """What the manifest asks for."""
+    """The parts of the manifest that facts depend on."""
     canary = compiled.canary
     return canary.spec, canary.metadata.uid, canary.metadata.annotations
 
 
 def _owed(compiled: CompiledCanary) -> object:
-    """What routes, Services and copies follow of a status: a weight that is owed, cookies, and what is promoted."""
+    """The parts of the status that routes, Services and copies depend on: weight, cookies, promoted configs."""
     status = compiled.canary.status
     return (
         status.phase,
@@ -162,7 +162,7 @@ def _work_out(around: Surroundings, memo: Memo, selector: Selector | Problem | N
 
 
 def primary_of(compiled: CompiledCanary, get: Get) -> Obj | Problem | None:
-    """The primary; None before it exists, a Problem when its name is taken."""
+    """The primary. None before it exists. A Problem if an object of another owner has its name."""
     found = get(compiled.primary)
     if found is None or compiled.workload is None:
         return None
@@ -171,7 +171,7 @@ def primary_of(compiled: CompiledCanary, get: Get) -> Obj | Problem | None:
 
 
 def missing_target(compiled: CompiledCanary) -> Problem:
-    """There is no target."""
+    """The problem of a missing target."""
     ref = compiled.target
     kind = ref.kind.lower()
     group = f".{ref.api_version.partition('/')[0]}" if "/" in ref.api_version else ""
@@ -188,7 +188,7 @@ def _selector(compiled: CompiledCanary, get: Get, settings: Settings) -> Selecto
 
 
 def _copies(around: Surroundings, tracked: Tracked, primary: Obj | None, promoted: Mapping[str, str]) -> copies.State:
-    """What is wrong with the primary's copies of configs."""
+    """The state of the primary's copies of configs."""
     namespace, used = around.compiled.canary.metadata.namespace, None
     if primary is not None:
         used = frozenset(ref.ref(namespace) for ref in references(pod_of(primary)))
@@ -196,12 +196,12 @@ def _copies(around: Surroundings, tracked: Tracked, primary: Obj | None, promote
 
 
 def pod_of(workload: Obj | None) -> Obj:
-    """The pod spec of its template; empty for kinds without one."""
+    """The pod spec of the template, or empty for kinds without one."""
     return part(part(part(workload or {}, "spec"), "template"), "spec")
 
 
 def _promoted(compiled: CompiledCanary, primary: Obj | None) -> Mapping[str, str]:
-    """The checksums of the configs that the primary was promoted with; between releases the status has them, too."""
+    """The checksums of the configs that the primary was promoted with. Between releases, the status has them, too."""
     noted, status = copies.promoted(primary) if primary else None, compiled.canary.status
     if noted is None and status.phase in (Phase.INITIALIZED, Phase.SUCCEEDED):
         return status.tracked_configs or {}
@@ -217,7 +217,7 @@ def _unserved(compiled: CompiledCanary, target: Obj | None, primary: Obj | None)
 
 
 def _nowhere(compiled: CompiledCanary, role: Role, get: Get, live: Obj | None) -> Problem | None:
-    """Why a Service that visitors use must not be written: by the primary's pods, or what they will be made of."""
+    """Why flagger must not write a Service: the primary's pods, or their future template, lack a port."""
     kind, service = compiled.workload, compiled.canary.spec.service
     found = primary_of(compiled, get) or get(compiled.target)
     if role is Role.CANARY or kind is None or service is None or found is None or isinstance(found, Problem):
@@ -227,7 +227,7 @@ def _nowhere(compiled: CompiledCanary, role: Role, get: Get, live: Obj | None) -
 
 
 def _first(compiled: CompiledCanary) -> bool:
-    """Whether the canary is not initialized yet."""
+    """Whether the canary is not initialized yet, so that this is its first revision."""
     return compiled.canary.status.phase in (Phase.NEW, Phase.INITIALIZING)
 
 
@@ -235,7 +235,7 @@ def _first(compiled: CompiledCanary) -> bool:
 
 
 def live_routes(compiled: CompiledCanary, get: Get) -> dict[Ref, Obj | None]:
-    """The routing objects as they are."""
+    """The live routing objects."""
     return {ref: get(ref) for ref in compiled.routes}
 
 
@@ -250,7 +250,7 @@ def _route(around: Surroundings, selector: Selector | Problem | None) -> Route |
 
 
 def _made(around: Surroundings, memo: Memo, selector: Selector | Problem | None) -> Made:
-    """Every generated part that follows from live objects alone, rendered once."""
+    """Every generated part that depends only on live objects, rendered once."""
     compiled, get = around.compiled, around.get
     scaler, primary_scaler = scalers(compiled, get)
     return {
@@ -264,7 +264,7 @@ def _made(around: Surroundings, memo: Memo, selector: Selector | Problem | None)
 
 
 def scalers(compiled: CompiledCanary, get: Get) -> tuple[Obj | None, Obj | None]:
-    """The target's autoscaler and the primary's."""
+    """The autoscalers of target and primary."""
     target, primary = (get(ref) if ref else None for ref in (compiled.autoscaler, compiled.primary_autoscaler))
     return target, primary
 
@@ -297,13 +297,13 @@ def _generated(around: Surroundings, made: Made, copied: copies.State) -> Genera
 
 
 def _degraded(copied: copies.State, compiled: CompiledCanary, scaled: Writes) -> tuple[Problem, ...]:
-    """What is missing and cannot be brought back now, though the release goes on."""
+    """Missing objects that flagger cannot restore now. The release continues."""
     found = (copies.unknown(copied.gone),) if copied.gone else ()
     return (*found, autoscalers.lost(scaled)) if isinstance(scaled, Problem) and _goes_on(compiled, scaled) else found
 
 
 def _goes_on(compiled: CompiledCanary, scaled: Writes) -> bool:
-    """Whether a target's autoscaler that cannot be followed stops nothing: once there is a primary that serves."""
+    """Whether a problem of the target's autoscaler does not block: the primary serves already."""
     ref = compiled.canary.spec.autoscaler_ref
     known = ref is not None and ref.kind in autoscalers.VERSIONS
     return isinstance(scaled, Problem) and known and not _first(compiled)
@@ -329,7 +329,7 @@ def _of_routing(around: Surroundings, writes: Writes) -> Sync:
 
 
 def _unsayable(around: Surroundings, memo: Memo) -> tuple[Problem, ...]:
-    """What the routes of a release could not say. It follows from the manifest, and from which routes are there."""
+    """Conditions that the routes cannot express. They depend on the manifest and on the existing routes."""
     compiled, settings, router = around.compiled, around.settings, around.compiled.router
     if router is None or compiled.problems or compiled.canary.metadata.deletion_timestamp is not None:
         return ()
@@ -356,7 +356,7 @@ def _service(around: Surroundings, memo: Memo, role: Role, selector: Selector | 
 def service_writes(
     compiled: CompiledCanary, role: Role, selector: Selector | None, settings: Settings, get: Get
 ) -> Writes:
-    """What brings one Service into shape; an apex that was turned to the canary stays turned."""
+    """The writes that correct one Service. An apex that selects the canary continues to do so."""
     live, target, kind = get(services.ref(compiled.canary, role)), get(compiled.target), compiled.workload
     if selector is None:
         if kind is None or target is None or role is not Role.CANARY:
@@ -372,19 +372,19 @@ def service_writes(
 
 
 def apex_back(compiled: CompiledCanary, selector: Selector | Problem | None, get: Get) -> tuple[Write, ...]:
-    """What gives the apex Service back, or hands over one of our own."""
+    """The writes that restore the apex Service, or leave a generated one to the user."""
     live, known = get(services.ref(compiled.canary, Role.APEX)), selector if isinstance(selector, Selector) else None
     return services.finalize_apex(compiled.canary, known, live, runs=_stays(compiled, get))
 
 
 def routes_back(compiled: CompiledCanary, settings: Settings, get: Get) -> Writes:
-    """What is to be written now to give the routes back, or to hand over those of our own."""
+    """The next writes that restore the routes, or leave generated ones to the user."""
     writes = _routes_back(compiled, settings, get)
     return announcing.following(compiled.router, compiled.canary, live_routes(compiled, get), writes)
 
 
 def _routes_back(compiled: CompiledCanary, settings: Settings, get: Get) -> tuple[Write, ...]:
-    """All that is to be written. Routes of our own go where the target goes as well."""
+    """All these writes. Generated routes are left to the user unless the target is deleted, too."""
     if compiled.router is None:
         return ()
     writes = compiled.router.finalize(compiled.canary, live_routes(compiled, get), settings.routing)
@@ -401,7 +401,7 @@ def _hands_over(write: Write) -> bool:
 
 
 def _handed(around: Surroundings, selector: Selector | Problem | None) -> Handed:
-    """What deletion will do to objects that visitors come by; nothing as long as nobody deletes."""
+    """The effect of the deletion on objects that visitors use. Empty unless the Canary is being deleted."""
     compiled = around.compiled
     if compiled.canary.metadata.deletion_timestamp is None:
         return Handed()
@@ -420,7 +420,7 @@ def _announced(around: Surroundings, changed: Iterable[Patch]) -> bool:
 
 
 def _taken(made: Iterable[Writes]) -> tuple[str, ...]:
-    """The user's objects of which the writes store what they were."""
+    """The user's objects whose original state the writes store."""
     writes = [each for writes in made if not isinstance(writes, Problem) for each in writes]
     return _shown([each for each in writes if isinstance(each, Patch) and _stores(each)])
 
@@ -435,7 +435,7 @@ def _shown(writes: Iterable[Patch]) -> tuple[str, ...]:
 
 
 def _rendered(around: Surroundings, selector: Selector | Problem | None, ref: Ref, get: Get) -> Writes:
-    """What would be written to an object of a derived name."""
+    """The writes for an object with a derived name."""
     compiled, settings = around.compiled, around.settings
     if ref == compiled.primary_autoscaler:
         scaler, _ = scalers(compiled, get)
@@ -451,7 +451,7 @@ def _rendered(around: Surroundings, selector: Selector | Problem | None, ref: Re
 
 
 def discovered(compiled: CompiledCanary, role: Role, get: Get) -> tuple[Obj, ...]:
-    """The ports of containers that join a Service: the primary's are those of its own pods, once there are any."""
+    """The container ports to add to a Service. The primary's come from its own pods, once they exist."""
     primary = None if role is Role.CANARY else primary_of(compiled, get)
     found = get(compiled.target) if primary is None or isinstance(primary, Problem) else primary
     return compiled.workload.ports(compiled.canary, found) if compiled.workload and found else ()
@@ -479,7 +479,7 @@ def _of_service(writes: Writes) -> Sync:
 
 
 def _digest(writes: tuple[Write, ...]) -> str:
-    """What would be written, in short. Which state it is written to is no part of it."""
+    """A digest of the writes, without the resourceVersion that they apply to."""
     said = [write.obj if isinstance(write, Create) else (write.ref, getattr(write, "body", None)) for write in writes]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -1,6 +1,6 @@
-"""Objects that a Canary must not write: everything that is not its own, but for the takeovers that the docs describe.
+"""Objects that a Canary must not write: all objects of other owners, except for the documented takeovers.
 
-`foreign` finds them before anything is written, for `facts`. `refusal` is the last check of each write, for `apply`.
+`foreigners` finds them before any write, for `facts`. `refusal` is the last check of each write, for the executor.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from pyflagger.routing.services import Role
 
 Get = Callable[[Ref], Obj | None]
 Rendered = Callable[[Ref, Get], tuple[Write, ...] | Problem]
-"""What would be written to an object, if the others were as the function says."""
+"""Renders the writes for an object, with the other objects as the lookup returns them."""
 
 CONFIGS = ("ConfigMap", "Secret")
 
 
 def foreigners(compiled: CompiledCanary, get: Get, rendered: Rendered) -> tuple[Problem, ...]:
-    """A refusal for each object of another owner that has a name which flagger derives.
+    """A refusal for each object of another owner with a derived name.
 
-    A name is derived if flagger would write to the object, had it nothing in it. Objects that are only read, such as
-    the user's Ingress, are not written whatever they hold.
+    A name is derived if flagger would write to the object if it were empty. flagger never writes to objects that it
+    only reads, such as the user's Ingress.
     """
     found = []
     for ref in dict.fromkeys(compiled.others):
@@ -42,24 +42,24 @@ def foreigners(compiled: CompiledCanary, get: Get, rendered: Rendered) -> tuple[
 
 
 def _told(compiled: CompiledCanary, obj: Obj) -> Problem:
-    """The refusal; a route of the user's own may be named instead, where the provider can set weights in it."""
+    """The refusal. If the provider can adopt routes, the advice mentions spec.routeRef."""
     problem, main = (
         foreign(compiled.canary, obj),
         compiled.router.kinds[0] if compiled.router and compiled.capabilities.adopt else None,
     )
     if main is None or (obj["apiVersion"], obj["kind"]) != (main.api_version, main.kind):
         return problem
-    return replace(problem, todo=f"{problem.todo} Or name it in spec.routeRef: flagger then sets weights in it.")
+    return replace(problem, todo=f"{problem.todo} Or name it in spec.routeRef: flagger then sets only its weights.")
 
 
 def unbound(compiled: CompiledCanary, get: Get) -> tuple[Ref, ...]:
-    """The Canary's own objects that do not go with it as it is now, those on their way out aside."""
+    """The Canary's objects that are not deleted with it, because their owner has an old uid. Skips terminating ones."""
     found = ((ref, get(ref)) for ref in sorted(compiled.interest) if ref.namespace and ref != compiled.target)
     return tuple(ref for ref, obj in found if obj is not None and _is_unbound(compiled, obj))
 
 
 def bind(compiled: CompiledCanary, obj: Obj) -> Patch:
-    """The owner reference to the Canary as it is now; references to others stay."""
+    """Set the owner reference to the current Canary and keep other references."""
     ours = names.owner_reference(compiled.canary)
     others = [each for each in obj["metadata"].get("ownerReferences") or () if not each.get("controller")]
     body = {"metadata": {"ownerReferences": [*others, ours]}}
@@ -72,15 +72,15 @@ def _is_unbound(compiled: CompiledCanary, obj: Obj) -> bool:
 
 
 def refusal(compiled: CompiledCanary, write: Patch | Delete, live: Obj | None) -> Problem | None:
-    """Why this write must not go out: its object is another owner's."""
+    """The reason why this write is refused: the object belongs to another owner. None if it is allowed."""
     if live is None:
         return None
     if _of_canaries(compiled, live) if write.ref.kind in CONFIGS else _permitted(compiled, write, live):
         return None
     verb = "delete" if isinstance(write, Delete) else "change"
     text = f"flagger refused to {verb} {write.ref}: it does not belong to canary {compiled.canary.metadata.name}"
-    todo = "This is a bug of flagger: report it. Nothing was written."
-    return Problem(Fault.US, f"{text} but to somebody else ({owner_of(live)})", todo)
+    todo = "This is a bug in flagger: report it. flagger wrote nothing."
+    return Problem(Fault.US, f"{text} ({owner_of(live)})", todo)
 
 
 def _permitted(compiled: CompiledCanary, write: Patch | Delete, live: Obj) -> bool:
@@ -97,7 +97,7 @@ def _known(compiled: CompiledCanary, ref: Ref) -> bool:
 
 
 def _taken_over(compiled: CompiledCanary, obj: Obj) -> bool:
-    """Whether the docs say that flagger changes such an object: the apex Service, or a route. Never a Canary's."""
+    """Whether flagger may take this object over: the apex Service, or a route, and not one of another Canary."""
     if names.owning_canary(obj):
         return False
     ref, canary = ref_of(obj), compiled.canary
@@ -107,7 +107,7 @@ def _taken_over(compiled: CompiledCanary, obj: Obj) -> bool:
 
 
 def _is_adopted(compiled: CompiledCanary, ref: Ref) -> bool:
-    """Whether this is the route that `spec.routeRef` names, at a provider that sets weights in it."""
+    """Whether `spec.routeRef` names this route and the provider adopts it."""
     named = compiled.canary.spec.route_ref
     ours = compiled.router is not None and compiled.capabilities.adopt
     return (
@@ -120,7 +120,7 @@ def _groups(compiled: CompiledCanary) -> set[str]:
 
 
 def _of_canaries(compiled: CompiledCanary, config: Obj) -> bool:
-    """Whether a copy of a ConfigMap or Secret belongs to a Canary; several may share one."""
+    """Whether a copy of a ConfigMap or Secret belongs to a Canary. Several Canaries may share a copy."""
     owners = config["metadata"].get("ownerReferences") or ()
     return any(map(names.is_canary, owners)) or names.is_owned(compiled.canary, config)
 

@@ -1,7 +1,6 @@
-"""What was worked out for one canary, kept as long as what it was made of stays the same.
+"""A cache of computed values of one canary, valid while their inputs stay the same.
 
-Used by `operator.observe`. Objects share the parts that did not change from one version to the next, so comparing what
-is the same is comparing addresses.
+Versions of an object share their unchanged parts, so a comparison of equal inputs only compares addresses.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ T = TypeVar("T")
 
 
 class Memo:
-    """Values by name, each beside what it was made of."""
+    """Values by name, each with its inputs."""
 
     __slots__ = ("_known",)
 
@@ -21,7 +20,7 @@ class Memo:
         self._known: dict[str, tuple[tuple[object, ...], Any]] = {}
 
     def of(self, name: str, made_of: tuple[object, ...], work_out: Callable[[], T]) -> T:
-        """The value of that name; worked out when it was made of something else so far. An exception is not kept."""
+        """The value of this name, computed again if the inputs have changed. Exceptions are not cached."""
         known = self._known.get(name)
         value: T = known[1] if known is not None and known[0] == made_of else work_out()
         self._known[name] = (made_of, value)

@@ -1,6 +1,6 @@
-"""Other workloads of the namespace whose pods the Services of a canary would select as well.
+"""Other workloads of the namespace whose pods the Services of a canary would also select.
 
-Asked by `operator.observe` until the primary exists, from the watch cache: only kinds that are followed are seen.
+`operator.observe` checks this until the primary exists, in the watch cache: it sees only kinds that are watched.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pyflagger.workloads.selectors import pod_labels
 
 
 def neighbours(compiled: CompiledCanary, selector: Selector, cache: Cache) -> Iterator[Obj]:
-    """Workloads that run pods with all labels of the canary's or of the primary's Service; none after the takeover."""
+    """Workloads whose pods have all labels of the canary's or primary's Service selector."""
     if compiled.canary.status.phase not in (Phase.NEW, Phase.INITIALIZING) or cache.get(compiled.primary) is not None:
         return
     found = (obj for kind in (DEPLOYMENTS, DAEMON_SETS) for obj in cache.list(kind))
@@ -27,7 +27,7 @@ def neighbours(compiled: CompiledCanary, selector: Selector, cache: Cache) -> It
 
 
 def sharing(target: Ref, selected: Iterable[Labels], workloads: Iterable[Obj]) -> Iterator[Obj]:
-    """Those of the target's namespace, beside itself, with pods that one of these selectors means, too."""
+    """The other workloads of the target's namespace with pods that one of these selectors matches."""
     either = tuple(selected)
     for workload in workloads:
         meta = workload["metadata"]
@@ -39,7 +39,7 @@ def sharing(target: Ref, selected: Iterable[Labels], workloads: Iterable[Obj]) -
 
 
 def mixed(target: Ref, selector: Selector, other: Obj) -> Problem:
-    """Visitors of the one would reach pods of the other."""
+    """The problem of two workloads whose visitors would reach the pods of both."""
     kind, labels = target.kind.lower(), ", ".join(f"{key}={value}" for key, value in sorted(selector.canary.items()))
     text = (
         f"{kind} {target.name}.{target.namespace} selects pods by {labels}, and the pods of "

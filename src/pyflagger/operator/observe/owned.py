@@ -1,7 +1,7 @@
-"""Which objects are a canary's own, by what they say themselves; and which of them its spec does not name any more.
+"""An index of the objects that each canary owns, to find those that its spec no longer names.
 
-Filled from every watch event; asked by `observe`. Configs are left out: their copies have a keeper of their own
-(`kube.configs`). Only kinds that some canary names, now or since the start of this process, are seen.
+Every watch event updates it. Copies of configs are excluded, because `kube.configs` tracks them. The index has only
+kinds that a canary has named since the start of this process.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ CONFIGS = ("ConfigMap", "Secret")
 
 
 class Owned:
-    """References by the canary that controls them."""
+    """References of objects, by the canary that controls them."""
 
     def __init__(self, cache: Cache) -> None:
         self._refs: dict[Key, frozenset[Ref]] = {}
         cache.subscribe(self._changed)
 
     def left(self, key: Key, known: Set[Ref]) -> frozenset[Ref]:
-        """What is its own, and not among those that it knows of."""
+        """The objects that the canary owns and that are not in `known`."""
         return self._refs.get(key, NOTHING) - known
 
     def _changed(self, change: Change) -> None:

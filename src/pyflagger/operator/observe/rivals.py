@@ -1,7 +1,7 @@
-"""What each Canary claims, and which of them an older one has already: `core.rivals` on the Canaries of the cluster.
+"""The objects that each Canary claims, and conflicts with older Canaries (`core.rivals`).
 
-Filled by the controller with every Canary, so that a newer one is held back even before the older one was looked at.
-Asked by `operator.observe` and by `flagger lint`.
+The controller adds every Canary, so that a newer one is blocked even before the older one is reconciled.
+`operator.observe` and `flagger lint` use this.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from pyflagger.routing.ingresses import INGRESSES
 
 
 class Rivals:
-    """All claims. A Canary that has problems claims what it did before, or else its target alone: it writes nothing."""
+    """All claims. An invalid Canary writes nothing: it keeps its earlier claims, or else claims only its target."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings or settings_of(Options())
         self._claims: rivals.Rivals[Key] = rivals.Rivals()
         self._valid: dict[Key, dict[Claimed, str]] = {}
-        """What each claims by its last spec without problems."""
+        """The claims of each Canary by its last valid spec."""
         self._seen: dict[Key, tuple[object, ...]] = {}
 
     def put(self, key: Key, raw: Obj) -> frozenset[Key]:
-        """A Canary is there or has changed; the others whose standing that may change.
+        """Add or update a Canary. Returns the other Canaries that this may affect.
 
         If a plugin fails here, the Canary keeps its claims until it changes again. The reconciliation meets the same
         failure and reports it.
@@ -53,18 +53,18 @@ class Rivals:
         return self._claims.put(key, Claim(born, target, fields))
 
     def drop(self, key: Key) -> frozenset[Key]:
-        """A Canary is gone; the others whose standing that may change."""
+        """Remove a Canary. Returns the other Canaries that this may affect."""
         self._valid.pop(key, None)
         self._seen.pop(key, None)
         return self._claims.drop(key)
 
     def problem(self, key: Key) -> Problem | None:
-        """Why this Canary may not act: an older one has something that it claims."""
+        """The conflict that blocks this Canary: an older one claims the same object. None if there is none."""
         return self._claims.problem(key)
 
 
 def _written(compiled: CompiledCanary) -> Iterator[tuple[Ref, str]]:
-    """What a Canary writes, with the field that decides its name; of two fields the last. Ingresses are shared."""
+    """The objects that a Canary writes, with the field that determines the name. Canaries may share an Ingress."""
     read = _only_read(compiled)
     for ref in compiled.others:
         if ref not in read and ref.kind != INGRESSES.kind:
@@ -74,7 +74,7 @@ def _written(compiled: CompiledCanary) -> Iterator[tuple[Ref, str]]:
 
 
 def _entrances(compiled: CompiledCanary, settings: Settings) -> Iterator[Claimed]:
-    """What visitors come by to the routes that would be made, in the whole cluster.
+    """The entrances of the Canary's routes, in the whole cluster.
 
     A router that fails claims none. The reconciliation meets the same failure and reports it.
     """
@@ -91,7 +91,7 @@ def _entrances(compiled: CompiledCanary, settings: Settings) -> Iterator[Claimed
 
 
 def _only_read(compiled: CompiledCanary) -> set[Ref]:
-    """What several canaries may read: an Upstream, and a route that is copied. A Knative target has no Services."""
+    """The objects that several canaries may read: an Upstream and a copied route. A Knative target has no Services."""
     upstream = compiled.canary.spec.upstream_ref
     read = {ref for ref in compiled.others if upstream and (ref.kind, ref.name) == ("Upstream", upstream.name)}
     if not compiled.capabilities.adopt:

@@ -1,7 +1,7 @@
-"""From the watch cache to a Situation, without an API read.
+"""Build a Situation from the watch cache, without API reads.
 
-Called at each look. `operator.observe.facts` works out what depends only on live objects. Readiness, evidence and
-memory are added each time. Sees objects of Kubernetes, which `core` never does.
+Every reconciliation calls this. `operator.observe.facts` computes the facts that depend only on live objects. This
+module adds readiness, evidence and memory. It reads Kubernetes objects, which `core` never does.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ RUNNING = frozenset({Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING
 
 
 class NotYet(Exception):
-    """The cache has not read everything that this canary needs; it pokes when it has."""
+    """The cache is not filled for this canary yet. When it is, the canary is enqueued."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One look's result: the situation for `decide`, and what `render` draws from."""
+    """The result of one observation: the situation for `decide`, and the data for `render`."""
 
     compiled: CompiledCanary
     situation: Situation
@@ -60,7 +60,7 @@ Live: TypeAlias = Mapping[Ref, Obj | None]
 
 
 class Uses(NamedTuple):
-    """The configs that a target's pods use, where copies of them may be, both, and of which kinds they are."""
+    """The configs that a target's pods use, the possible copies, both together, and their kinds."""
 
     refs: tuple[ConfigRef, ...]
     originals: tuple[Ref, ...]
@@ -73,14 +73,14 @@ NO_USES = Uses((), (), (), frozenset(), ())
 
 
 class Around(NamedTuple):
-    """Of which kinds the objects are that a canary needs, and why some of these cannot be read."""
+    """The kinds of the objects that a canary needs, and the reasons why some cannot be read."""
 
     kinds: frozenset[Resource]
     unread: tuple[Problem, ...]
 
 
 class Look(NamedTuple):
-    """What a look found in the cluster. `left`: objects of the canary's own that its spec does not name any more."""
+    """What an observation found in the cluster. `left`: generated objects that the spec no longer names."""
 
     compiled: CompiledCanary
     live: Live
@@ -94,19 +94,19 @@ class Look(NamedTuple):
 
 @dataclass(slots=True)
 class Known:
-    """What is kept of one canary from look to look. `version` is the Canary's when `plan` was made of it."""
+    """The state kept between observations of a canary. `version` is the Canary's at its last compilation."""
 
     version: str = ""
     compiled: CompiledCanary | None = None
     memo: Memo = field(default_factory=Memo)
     shown: Mapping[str, Snapshot] = field(default_factory=dict)
-    """What the last look saw of target and primary; empty when it did not get as far."""
+    """The target and primary in the last observation. Empty if that ended early."""
     kinds: frozenset[Resource] = frozenset()
-    """Of which kinds the objects are that it needed when it was last looked at."""
+    """The kinds of the objects that the last observation needed."""
 
 
 class Observer:
-    """Looks at canaries. `follow` makes the cache read a kind and says whether it has, or why it cannot."""
+    """Observes canaries. `follow` starts to watch a kind and returns whether the cache has it, or why it cannot."""
 
     def __init__(
         self,
@@ -123,12 +123,12 @@ class Observer:
         self._settings, self._clock, self._follow = settings, clock, follow
         self._known: dict[Key, Known] = {}
         self._kinds: dict[frozenset[Resource], frozenset[Resource]] = {}
-        """Most canaries need the same ones: each set is held once."""
+        """Each set of kinds is stored once, because most canaries need the same kinds."""
         self._news = 0
         store.cache.on_sync(self._learned)
 
     def observe(self, key: Key, state: State) -> Seen | None:
-        """The canary's situation; None when it is gone. Raises NotYet."""
+        """The situation of the canary. None if it is deleted. Raises NotYet."""
         raw = self._store.get(CANARIES.ref(*key))
         if raw is None:
             return None
@@ -194,7 +194,7 @@ class Observer:
         )
 
     def _mixed(self, key: Key, compiled: CompiledCanary, facts: Facts) -> tuple[Problem, ...]:
-        """A problem for each other workload whose pods would get the visitors of this canary; it is followed."""
+        """A problem for each other workload whose pods would get visitors of this canary. Watches the workload."""
         if not isinstance(facts.selector, Selector):
             return ()
         selector = facts.selector
@@ -204,10 +204,10 @@ class Observer:
         return tuple(mixed(compiled.target, selector, other) for other in others)
 
     def changes_nothing(self, key: Key, change: Change) -> bool:
-        """Whether a change shows nothing that the last look has not seen: what pods do changes mostly no fact.
+        """Whether a change has no new facts since the last observation. Most changes of pods have none.
 
-        Tells only of targets and primaries that are objects of their own. A kind that fails counts as a change, so that
-        the reconciliation meets the failure and reports it.
+        This works only if target and primary are separate objects. A kind that fails counts as a change, so that the
+        reconciliation meets the failure and reports it.
         """
         known, obj = self._known.get(key), change.new
         compiled = known.compiled if known else None
@@ -230,18 +230,18 @@ class Observer:
             return False
 
     def last_compiled(self, key: Key) -> CompiledCanary | None:
-        """The plan of the last look."""
+        """The compiled canary of the last observation."""
         known = self._known.get(key)
         return known.compiled if known else None
 
     def waiting_for(self, resource: Resource) -> list[Key]:
-        """Who needs this kind, which has been read now or is refused, and lacks no other one."""
+        """The canaries that waited only for this kind, which is now read or refused."""
         needed = {known.kinds for known in self._known.values() if resource in known.kinds}
         read = {kinds for kinds in needed if all(map(self._follow, kinds))}
         return [key for key, known in self._known.items() if known.kinds in read]
 
     def forget(self, key: Key) -> None:
-        """The canary is gone."""
+        """Forget a deleted canary."""
         self._known.pop(key, None)
         self._watchers.drop(key)
         self._configs.drop(key)
@@ -253,16 +253,16 @@ class Observer:
         return known.compiled
 
     def _learned(self, _: Resource) -> None:
-        """A kind has been read, is refused, or is not refused any more."""
+        """A kind is now read or refused, or its refusal has ended."""
         self._news += 1
 
     def _around(self, known: Known, compiled: CompiledCanary, more: tuple[Ref, ...], uses: Uses) -> Around:
-        """Follow every kind that the canary needs. Raises NotYet."""
+        """Watch every kind that the canary needs. Raises NotYet."""
         made_of = (self._news, compiled.followed, more, uses.kinds, compiled.canary.metadata.deletion_timestamp)
         return known.memo.of("around", made_of, lambda: self._look_around(known, compiled, more, uses))
 
     def _look_around(self, known: Known, compiled: CompiledCanary, more: tuple[Ref, ...], uses: Uses) -> Around:
-        """On deletion a kind that is not served counts as one without objects: what is gone needs no handing back."""
+        """On deletion, a kind that is not served counts as empty: there is nothing to restore."""
         kinds = frozenset((*compiled.followed, *kinds_of(more), *uses.kinds))
         known.kinds = self._kinds.setdefault(kinds, kinds)
         followed = list(map(self._follow, kinds))
@@ -280,7 +280,7 @@ class Observer:
         return memo.of("uses", (target.get("spec"),), lambda: _uses(kind.config_refs(target), meta))
 
     def _tracked(self, compiled: CompiledCanary, uses: Uses, memo: Memo) -> Tracked | Problem:
-        """The target's configs; the primary's copies are read when they are to be written. Raises NotYet."""
+        """The target's configs. The primary's copies are read only before a write. Raises NotYet."""
         if any(self._follow(resource) is not True for resource in uses.kinds):
             return NOTHING
         live = {ref: self._configs.find(ref) for ref in uses.originals}
@@ -291,7 +291,7 @@ class Observer:
         return memo.of("tracked", made_of, lambda: _track(uses.refs, namespace, live.__getitem__))
 
     def _unjudged(self, compiled: CompiledCanary, live: Live) -> Iterator[Problem]:
-        """Metrics that nothing could judge by. In a run each round tells its own, and can end the run for it."""
+        """Report unusable metrics. During a run, each round reports its own, which can end the run."""
         if compiled.problems or compiled.canary.spec.skip_analysis or compiled.canary.status.phase in RUNNING:
             return
         for metric, ref in templates_of(compiled.canary):
@@ -304,7 +304,7 @@ class Observer:
             yield from metric_problems(compiled.canary, metric, template)
 
     def _secrets(self, known: Known, compiled: CompiledCanary, live: Live) -> Mapping[Ref, Ref]:
-        """Template → the Secret that it names, as far as Secrets can be listed. Raises NotYet."""
+        """The Secret of each template, if Secrets can be listed. Raises NotYet."""
         found = _secrets_of(compiled, live) if self._settings.options.enable_config_tracking else {}
         synced = self._follow(SECRETS) if found else True
         if synced is False:
@@ -313,7 +313,7 @@ class Observer:
         return found if synced is True else {}
 
     def _missing(self, compiled: CompiledCanary, live: Live, secrets: Mapping[Ref, Ref]) -> Iterator[Problem]:
-        """MetricTemplates and their Secrets that a release of an idle canary would ask for in vain."""
+        """Report missing MetricTemplates and Secrets that a release of an idle canary would need."""
         if compiled.canary.spec.skip_analysis or compiled.canary.status.phase not in RESTING:
             return
         for _, ref in templates_of(compiled.canary):
@@ -352,7 +352,7 @@ def _route_waiting(compiled: CompiledCanary, live: Live, settings: Settings) -> 
 
 
 def _track(refs: tuple[ConfigRef, ...], namespace: str, find: Callable[[Ref], Found]) -> Tracked | Problem:
-    """What is followed of a target's configs. Raises NotYet."""
+    """The tracked configs of a target. Raises NotYet."""
     found = track(refs, namespace, find)
     if isinstance(found, Unread):
         raise NotYet
@@ -403,7 +403,7 @@ def _target(
 
 
 def _scaled_from_zero(compiled: CompiledCanary, shown: Snapshot) -> bool:
-    """Whether an autoscaler looks after a primary without pods. A HorizontalPodAutoscaler that wants more does not."""
+    """Whether an autoscaler intentionally scaled the primary to zero. A HorizontalPodAutoscaler never does."""
     return compiled.autoscaler is not None and (
         compiled.autoscaler.kind == autoscalers.SCALED_OBJECT or shown.readiness.ready
     )
@@ -427,7 +427,7 @@ def _primary(compiled: CompiledCanary, live: Live, facts: Facts, shown: Snapshot
 
 
 def _kept(compiled: CompiledCanary, live: Live, primary: Obj) -> int | None:
-    """How many of the primary's pods stay available while it rolls; None for a kind that keeps them all."""
+    """The number of the primary's pods that stay available during its rollout. None for a kind that keeps all."""
     target, scaler = live[compiled.target], live[compiled.primary_autoscaler] if compiled.primary_autoscaler else None
     if compiled.rolls is None or target is None:
         return None

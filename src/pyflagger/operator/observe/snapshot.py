@@ -1,7 +1,7 @@
-"""What a look sees of a workload: what it is, its size, and of its status only whether, and why not, it is ready.
+"""A snapshot of a workload: its content, its size, and its readiness with the reason.
 
-Worked out by `operator.observe` at each look, and again for each change of a target or primary: most of what pods do
-changes no fact, and then there is nothing to look at.
+`operator.observe` takes one in each observation, and one for each change of a target or primary. Most changes of pods
+change no fact, and then no reconciliation is needed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pyflagger.workloads import autoscalers
 from pyflagger.workloads.base import Live, Workload
 
 ROLLOUTS = "deployment.kubernetes.io/revision"
-"""Where the controller of Deployments counts rollouts: an annotation that says no more than the status does."""
+"""The annotation in which the Deployment controller counts rollouts. It adds nothing to the status."""
 
 
 class Snapshot(NamedTuple):
-    """All that there is to see of a target (`role` canary) or primary that is there."""
+    """The observed state of an existing target (`role` canary) or primary."""
 
     content: object
     size: object
@@ -28,13 +28,13 @@ class Snapshot(NamedTuple):
 
 
 NO_WORKLOAD = Snapshot("", None, READY)
-"""What is not there."""
+"""The snapshot of a missing workload."""
 
 
 def snapshot(
     compiled: CompiledCanary, kind: Workload, role: str, obj: Obj, live: Live, now: float, memo: Memo
 ) -> Snapshot:
-    """What is to be seen at `now`; a primary has the least pods that its autoscaler gives it, or it is not ready."""
+    """The snapshot at `now`. A primary with fewer pods than its autoscaler's minimum is not ready."""
     found = kind.readiness(compiled.canary, obj, role, now, live)
     if role == "primary" and found.ready and compiled.primary_autoscaler is not None:
         found = autoscalers.floor(compiled.canary, obj, live[compiled.primary_autoscaler], now)
@@ -46,14 +46,14 @@ def snapshot(
 
 
 def version_of(obj: Obj | None) -> object:
-    """What two states of an object differ in."""
+    """A value that differs between two states of an object."""
     return obj["metadata"].get("resourceVersion") if obj else ""
 
 
 def content(compiled: CompiledCanary, workload: Obj | None) -> object:
-    """What a workload is, apart from its size and from pods that come and go, which change its status alone.
+    """The content of a workload, without its size and without the status, which changes with every pod.
 
-    A kind that keeps both versions in one object tells in its status which they are.
+    For a kind with both versions in one object, this includes the status, which names them.
     """
     if workload is None or compiled.primary == compiled.target or "generation" not in workload["metadata"]:
         return version_of(workload)
@@ -65,5 +65,5 @@ def content(compiled: CompiledCanary, workload: Obj | None) -> object:
 
 
 def size(workload: Obj | None) -> int | None:
-    """How many pods it is told to run, where its spec says so."""
+    """The replicas in the spec of a workload, or None."""
     return (workload.get("spec") or {}).get("replicas") if workload else None

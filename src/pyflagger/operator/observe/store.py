@@ -1,7 +1,7 @@
-"""What is known of the cluster: the watch cache, and our own writes that it has not seen yet.
+"""The known state of the cluster: the watch cache, and flagger's own writes that the cache does not show yet.
 
-Between a write and the watch event that brings it back, the cache tells of the past. Reading through `World` never
-does: `learn` keeps the answer of a write until the cache has caught up. Used by `observe` and `apply`.
+Between a write and its watch event, the cache is behind. `Store` is not: `learn` keeps the response of a write until
+the cache has caught up.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pyflagger.kube.cache import Cache, Change
 from pyflagger.objects import Obj, Ref, ref_of, share
 
 AHEAD_SECONDS_MAX = 30.0
-"""How long our own word is worth more than the cache's. A watch that lags longer is stale and relists."""
+"""How long a write takes precedence over the cache. A watch that lags longer is stale and relists."""
 
 
 def version(obj: Obj) -> int:
-    """The resource version as a number; 0 when it is none."""
+    """The resource version as a number, or 0 if it is not a number."""
     text = obj["metadata"].get("resourceVersion") or ""
     return int(text) if text.isdigit() else 0
 
@@ -28,7 +28,7 @@ Listener = Callable[[Change, bool], None]
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """A write of ours: the object as answered (None: deleted), its version, and until when to believe it."""
+    """A write of flagger's: the object in the response (None: deleted), its version, and when the entry expires."""
 
     obj: Obj | None
     version: int
@@ -36,7 +36,7 @@ class Ahead:
 
 
 class Store:
-    """Live objects by reference; never an API read."""
+    """Live objects by reference, without API reads."""
 
     def __init__(self, cache: Cache, clock: Clock) -> None:
         self.cache = cache
@@ -46,11 +46,11 @@ class Store:
         cache.subscribe(self._changed)
 
     def subscribe(self, listener: Listener) -> None:
-        """Call `listener(change, ours)` for each change; `ours`: it brings back what a write's answer told already."""
+        """Call `listener(change, ours)` for each change. `ours`: the change is the echo of a write of flagger's."""
         self._listeners.append(listener)
 
     def get(self, ref: Ref) -> Obj | None:
-        """The newest that is known of an object; None when it does not exist."""
+        """The latest known state of an object. None if it does not exist."""
         seen = self.cache.get(ref)
         ahead = self._ahead.get(ref)
         if ahead is None:
@@ -61,14 +61,14 @@ class Store:
         return ahead.obj
 
     def learn(self, obj: Obj) -> None:
-        """An API call answered with this object."""
+        """Record the object in the response of a write."""
         meta, ref = obj["metadata"], ref_of(obj)
         gone = "deletionTimestamp" in meta and not meta.get("finalizers")
         meta.pop("managedFields", None)
         self._put(ref, None if gone else share(obj, self.get(ref) or {}), version(obj))
 
     def unlearn(self, ref: Ref) -> None:
-        """An API call deleted this object."""
+        """Record the deletion of an object."""
         seen = self.get(ref)
         if seen is not None:
             self._put(ref, None, version(seen))
@@ -84,7 +84,7 @@ class Store:
             listener(change, ours)
 
     def _catch_up(self, change: Change) -> bool:
-        """Forget a write that the cache has seen by now; whether the change is that very write."""
+        """Drop a write that the cache shows now. Returns whether the change is that write."""
         ahead = self._ahead.get(change.ref)
         if ahead is None:
             return False

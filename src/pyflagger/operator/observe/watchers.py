@@ -1,6 +1,6 @@
-"""Which canaries a changed object concerns.
+"""An index of the canaries that a changed object concerns.
 
-Filled by `observe` with what each canary looked at; asked by `controller` for every watch event.
+`observe` adds the objects that each canary reads, and `controller` queries the index for every watch event.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from pyflagger.objects import Key, Ref
 
 
 class Watchers:
-    """A two-way index of canaries and the objects they look at, existing or not. Most are looked at by one of them."""
+    """A two-way index of canaries and the objects that they read, existing or not. Most objects have one reader."""
 
     def __init__(self) -> None:
         self._refs: dict[Key, Set[Ref]] = {}
         self._keys: dict[Ref, tuple[Key, ...]] = {}
 
     def put(self, key: Key, refs: Set[Ref]) -> None:
-        """The canary looks at exactly these."""
+        """Set the objects that the canary reads."""
         before = self._refs.get(key, frozenset())
         if before is refs or before == refs:
             return
@@ -29,16 +29,16 @@ class Watchers:
         self._refs[key] = refs
 
     def drop(self, key: Key) -> None:
-        """The canary is gone."""
+        """Remove a deleted canary."""
         for ref in self._refs.pop(key, frozenset()):
             self._discard(ref, key)
 
     def of(self, ref: Ref) -> tuple[Key, ...]:
-        """The canaries that look at an object."""
+        """The canaries that read an object."""
         return self._keys.get(ref, ())
 
     def refs(self, key: Key) -> Set[Ref]:
-        """What a canary looks at."""
+        """The objects that a canary reads."""
         return self._refs.get(key, frozenset())
 
     def _discard(self, ref: Ref, key: Key) -> None:

@@ -1,1 +1,1 @@
-"""The process around the operator: HTTP in and out, metrics, health. Knows nothing of decisions."""
+"""The process of the operator: HTTP server and client, metrics, health. It is independent of decisions."""

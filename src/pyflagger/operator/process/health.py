@@ -1,7 +1,6 @@
-"""What others see of the process over HTTP: /healthz, /readyz, /metrics.
+"""The HTTP endpoints of the process: /healthz, /readyz, /metrics.
 
-Started by `operator.run` before leader election, so that replicas in waiting are seen too. Knows checks and a metrics
-text; nothing of canaries.
+`operator.run` starts them before leader election, so that standby replicas have them, too.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from pyflagger.clock import Clock
 from pyflagger.listening import listen
 
 Check = Callable[[], str | None]
-"""Says what is wrong, or None when all is well."""
+"""Returns the problem, or None if there is none."""
 
 
 def application(alive: Sequence[Check], ready: Sequence[Check], metrics: Callable[[], bytes]) -> web.Application:
-    """The endpoints. A failing check turns 200 `OK` into 503 with the reasons, a line each.
+    """The endpoints. If a check fails, the response is 503 with one reason per line, instead of 200 `OK`.
 
-    `metrics` is called in a thread of its own.
+    `metrics` runs in a separate thread.
     """
 
     def answer(checks: Sequence[Check]) -> Callable[[web.Request], object]:
@@ -32,7 +31,7 @@ def application(alive: Sequence[Check], ready: Sequence[Check], metrics: Callabl
         return handle
 
     async def expose(_: web.Request) -> web.Response:
-        # Thousands of canaries have series by the ten thousand: releases go on while they are written down.
+        # With thousands of canaries this takes long. A thread keeps the event loop free for releases.
         body = await asyncio.to_thread(metrics)
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
@@ -44,5 +43,5 @@ def application(alive: Sequence[Check], ready: Sequence[Check], metrics: Callabl
 
 
 async def serve(app: web.Application, clock: Clock, host: str, port: int) -> web.AppRunner:
-    """Listen; the caller cleans the runner up. Raises OSError when the port is taken."""
+    """Start to listen. The caller must clean up the runner. Raises OSError if the port is in use."""
     return await listen(app, clock, host, port, shutdown_timeout=3.0)

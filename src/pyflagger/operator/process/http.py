@@ -1,7 +1,7 @@
-"""The one way out over HTTP: requests as values through a single aiohttp session.
+"""The HTTP client for metric providers, webhooks and notifiers: one aiohttp session.
 
-Used for metric providers, hooks and notifiers. Bodies, redirects and time are bounded; texts of failures name scheme,
-host and path only, never user, password or query.
+Bodies, redirects and time are limited. Error texts have only scheme, host and path of a URL, never user, password or
+query.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ Rewrite = Callable[[str, int], tuple[str, int] | None]
 """(host, port) → where to connect instead; None leaves it to DNS. Raises LookupError when nothing answers there."""
 
 CONNECTIONS_MAX = 1000
-"""At once. Far above what hooks that take minutes can hold, so that nobody waits for another canary's hook."""
+"""The maximum number of connections, high enough that slow webhooks of one canary never delay another canary."""
 
 METADATA = tuple(ip_network(net) for net in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32"))
-"""Where clouds hand out a machine's credentials to whoever asks from it. No hook and no metric system lives there."""
+"""The addresses at which clouds serve a machine's credentials. No webhook or metric provider has such an address."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER = frozenset({301, 302, 303})
@@ -39,8 +39,8 @@ _NAT64 = ip_network("64:ff9b::/96")
 class AiohttpHttp:
     """A `wire.Http`. Use as an async context manager, or call `close`.
 
-    `rewrite` is asked for every new connection to a host name; it may change the port too. `proxies` are those of the
-    environment unless given.
+    `rewrite` is called for every new connection to a host name and may also change the port. `proxies` defaults to the
+    proxies of the environment.
     """
 
     def __init__(self, *, rewrite: Rewrite | None = None, proxies: Proxies | None = None) -> None:
@@ -62,7 +62,7 @@ class AiohttpHttp:
             await session.close()
 
     async def send(self, request: HttpRequest) -> HttpAnswer:
-        """Carry a request out, redirects included. Raises HttpFailure."""
+        """Send a request and follow redirects. Raises HttpFailure."""
         try:
             async with asyncio.timeout(request.timeout):
                 return await self._follow(request)
@@ -107,7 +107,7 @@ class AiohttpHttp:
             connector = aiohttp.TCPConnector(
                 resolver=resolver, use_dns_cache=resolver is None, limit=CONNECTIONS_MAX, socket_factory=_socket
             )
-            # No netrc, no cookies: a request carries what its value says and nothing else.
+            # No netrc and no cookies: a request contains only the fields of its value.
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -119,16 +119,16 @@ class AiohttpHttp:
 
 
 def _socket(info: aiohttp.AddrInfoType) -> socket.socket:
-    """The socket of a connection to be made: asked for each address, after names were resolved and redirects taken."""
+    """Create the socket for a connection. This checks the address after DNS resolution and redirects."""
     family, kind, protocol, _, place = info
     if is_metadata(str(place[0])):
-        text = f"{place[0]} is an address of machines' credentials: hooks and metric systems are not looked for there"
+        text = f"{place[0]} is a cloud metadata address: flagger does not connect to it"
         raise OSError(errno.EACCES, text)
     return socket.socket(family, kind, protocol)
 
 
 def is_metadata(host: str) -> bool:
-    """Whether an address is one at which machines are given credentials, in whatever way it is written."""
+    """Whether this is a cloud metadata address, in any notation."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:
@@ -139,12 +139,12 @@ def is_metadata(host: str) -> bool:
 
 
 def _translated(address: IPv6Address) -> IPv4Address | None:
-    """The address behind NAT64."""
+    """The IPv4 address inside a NAT64 address."""
     return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
 
 
 class _Rewriting(AbstractResolver):
-    """DNS, behind a function that knows some names better."""
+    """A resolver that calls `rewrite` first and then DNS."""
 
     def __init__(self, rewrite: Rewrite) -> None:
         self._rewrite = rewrite
@@ -181,13 +181,13 @@ async def _read(response: aiohttp.ClientResponse, request: HttpRequest) -> bytes
 
 
 def _redirected(request: HttpRequest, status: int, location: str) -> HttpRequest:
-    """The request that a redirect asks for; secrets stay with the host that they were meant for."""
+    """The request after a redirect. Credentials are not sent to another host."""
     try:
         url = urljoin(request.url, location)
         old, new = urlsplit(request.url), urlsplit(url)
         moved = _origin(old) != _origin(new)
     except ValueError:
-        raise HttpFailure("redirects", f"{_named(request)}: redirects to what is no URL") from None
+        raise HttpFailure("redirects", f"{_named(request)}: redirects to an invalid URL") from None
     if new.scheme not in ("http", "https"):
         raise HttpFailure("redirects", f"{_named(request)}: redirects to {new.scheme or 'an empty'} scheme")
     rewrites = status in _SEE_OTHER and request.method not in ("GET", "HEAD")
@@ -209,7 +209,7 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
 
 
 def _explained(error: Exception) -> tuple[FailureKind, str]:
-    """What kind of failure it is, and a text that repeats nothing of the request."""
+    """The kind of a failure, and a text without data of the request."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return "tls", f"certificate: {error.certificate_error}"
@@ -226,11 +226,11 @@ def _explained(error: Exception) -> tuple[FailureKind, str]:
         case aiohttp.ClientPayloadError():
             return "malformed", "the answer ended early"
         case aiohttp.InvalidURL():
-            return "malformed", "no usable URL"
+            return "malformed", "the URL is invalid"
         case aiohttp.ClientResponseError():
-            return "malformed", "the answer is no HTTP"
+            return "malformed", "the answer is not HTTP"
         case ValueError():
-            return "malformed", "no request that HTTP can carry"
+            return "malformed", "HTTP cannot express the request"
     return "malformed", type(error).__name__
 
 

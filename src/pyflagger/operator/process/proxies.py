@@ -1,4 +1,4 @@
-"""Which proxy a request goes through: HTTP_PROXY, HTTPS_PROXY and NO_PROXY, by the rules that Go programs follow."""
+"""The proxy of a request: HTTP_PROXY, HTTPS_PROXY and NO_PROXY, with the rules of Go programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.request import getproxies_environment
 
 
 class Proxies:
-    """Settings by scheme (`http`, `https`) and `no`; read from the environment once when none are given."""
+    """Settings by scheme (`http`, `https`) and `no`. By default, they are read once from the environment."""
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         found = dict(getproxies_environment() if settings is None else settings)
@@ -17,7 +17,7 @@ class Proxies:
         self._by_scheme = found
 
     def of(self, url: str) -> str | None:
-        """The proxy for a URL; None goes straight. Loopback is never proxied. Raises ValueError for what is no URL."""
+        """The proxy for a URL. None: connect directly, as always for loopback. Raises ValueError if it is not a URL."""
         parts = urlsplit(url)
         proxy = self._by_scheme.get(parts.scheme)
         if not proxy or self._is_direct((parts.hostname or "").rstrip("."), parts.port):
@@ -31,7 +31,7 @@ class Proxies:
 
 
 def _matches(entry: str, host: str, port: int | None) -> bool:
-    """One entry: `*`, a network, an address, `domain` with all below it, or `.domain`; with a port or without."""
+    """Whether an entry matches: `*`, a network, an address, `domain` with subdomains, or `.domain`, with any port."""
     if entry == "*":
         return True
     name, separator, entry_port = entry.rpartition(":")

@@ -1,7 +1,7 @@
-"""Series of thousands of canaries: a number each, or for a histogram a short list of them.
+"""Metric series for thousands of canaries: one number each, or a short list of numbers for a histogram.
 
-The library's own hold an object with a lock for each number: 0.6 KiB, and 3.4 KiB for a histogram. Its interface for
-collectors of one's own is made for this. Called by `operator.process`; knows nothing of canaries but their labels.
+The library's metrics have an object with a lock for each number: 0.6 KiB, and 3.4 KiB for a histogram. This module uses
+the library's interface for custom collectors instead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Labels: TypeAlias = tuple[str, ...]
 
 
 class _Family(Collector, Generic[T]):
-    """Of each member the labels, and a T."""
+    """A T for the labels of each member."""
 
     kind: str
 
@@ -35,21 +35,21 @@ class _Family(Collector, Generic[T]):
         return labels in self._held
 
     def of(self, first: Labels) -> list[Labels]:
-        """The members whose labels begin so."""
+        """The members whose labels start with these."""
         return [labels for labels in self._held if labels[: len(first)] == first]
 
     def remove(self, labels: Labels) -> None:
-        """Drop a member, if there is one."""
+        """Remove a member, if it exists."""
         self._held.pop(labels, None)
 
     def collect(self) -> Iterable[Metric]:
-        """The family; in any thread, while others count."""
+        """The family. This is safe in any thread while others update it."""
         family = Metric(self._name, self._text, self.kind)
         family.samples = self._samples()  # type: ignore[assignment]
         yield family
 
     def _samples(self) -> Iterator[Sample]:
-        """One after the other: of thousands of canaries all at once are megabytes."""
+        """Generate samples one by one: a list for thousands of canaries would take megabytes."""
         for labels, held in tuple(self._held.items()):
             yield from self._sampled(dict(zip(self._labels, labels, strict=True)), held)
 

@@ -1,6 +1,6 @@
-"""The operator's Prometheus metrics: the reference's names, labels and values, and a few of our own.
+"""The operator's Prometheus metrics: the reference's names, labels and values, and a few additional ones.
 
-Written by `operator.act` and `operator.reconcile`; exposed by `operator.process`. Series of a canary leave with it.
+`operator.act` and `operator.reconcile` update them. The series of a canary are removed when it is deleted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Telemetry:
-    """All series of one operator, in a registry of its own."""
+    """All series of one operator, in a separate registry."""
 
     def __init__(self, version: str, provider: str) -> None:
         self.registry = registry = CollectorRegistry()
@@ -54,7 +54,7 @@ class Telemetry:
         self._info.labels(version, provider).set(1)
 
     def count(self, namespace: str, more: int) -> None:
-        """So many more canaries in a namespace, or fewer; one that had some and has none any more reads 0."""
+        """Add `more` to the number of canaries in a namespace. A namespace without canaries keeps the value 0."""
         self._total.labels(namespace).inc(more)
 
     def phase(self, canary: Canary, phase: Phase) -> None:
@@ -63,13 +63,13 @@ class Telemetry:
         self._status.set(_labels(canary), value)
 
     def route(self, canary: Canary, route: Route) -> None:
-        """The weight gauges; called at each look."""
+        """Set the weight gauges. Each reconciliation calls this."""
         target, namespace = _labels(canary)
         self._weight.set((primary(canary), namespace), route.primary)
         self._weight.set((target, namespace), route.canary)
 
     def analysis(self, canary: Canary, metric: str, value: float) -> None:
-        """The last value of one check; durations in seconds. Checks that the canary no longer has leave."""
+        """Set the last value of a check. Durations are in seconds. Checks that the canary no longer has are removed."""
         labels = (*_labels(canary), metric)
         if labels not in self._analysis:
             checks = canary.spec.analysis.metrics if canary.spec.analysis else ()
@@ -80,24 +80,24 @@ class Telemetry:
         self._analysis.set(labels, value)
 
     def judged(self, canary: Canary, seconds: float) -> None:
-        """A judging round took so long."""
+        """Record the duration of a round."""
         self._duration.observe(_labels(canary), seconds)
 
     def lag(self, seconds: float) -> None:
-        """A round was judged so long after it was due."""
+        """Record how late a round was."""
         self._lag.observe(max(0.0, seconds))
 
     def finished(self, canary: Canary, outcome: str, analysis: str) -> None:
-        """A release ended."""
+        """Count a completed release."""
         counter = self._successes if outcome == "success" else self._failures
         counter.count((*_labels(canary), strategy(canary), analysis))
 
     def failed(self, name: str, namespace: str, fault: str) -> None:
-        """A decision could not be carried out."""
+        """Count a failed decision."""
         self._errors.count((name, namespace, fault))
 
     def forget(self, canary: Canary) -> None:
-        """Drop every series of a canary that is gone."""
+        """Remove all series of a deleted canary."""
         target, namespace = labels = _labels(canary)
         for family in self._of_canaries:
             for member in family.of(labels):
@@ -106,7 +106,7 @@ class Telemetry:
             self._weight.remove((workload, namespace))
 
     def expose(self, requests: Mapping[str, int]) -> bytes:
-        """The text of /metrics; in any thread, while others count. Family by family: all lines at once are a lot."""
+        """The text of /metrics, family by family to limit memory. This is safe in any thread."""
         for verb, count in tuple(requests.items()):
             self._requests.set((verb,), count)
         return b"".join(generate_latest(_Only(family)) for family in self.registry.collect())

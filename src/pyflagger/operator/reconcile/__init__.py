@@ -1,1 +1,1 @@
-"""When a canary is reconciled, and the loop of one reconciliation. Calls the other rooms through `ports`."""
+"""Schedule reconciliations and run them. This package calls the others through `ports`."""

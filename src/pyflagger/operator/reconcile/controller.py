@@ -1,6 +1,6 @@
-"""Knows the canaries: turns what the watch cache sees into looks at those it concerns.
+"""The controller: enqueue the canaries that a watch event concerns.
 
-Started by `operator.run` once this replica leads; decides nothing.
+`operator.run` starts it once this replica leads. It makes no decisions.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from pyflagger.operator.process.telemetry import Telemetry
 from pyflagger.operator.reconcile.reconciler import Reconciler
 
 SPREAD_SECONDS = 0.5
-"""Looks after a start are spread over this time, so that a thousand canaries do not judge in the same instant."""
+"""Reconciliations after a start are spread over this time, so that not all canaries run their checks at once."""
 
 
 class Controller:
-    """All canaries of the watched namespaces."""
+    """The controller of all canaries in the watched namespaces."""
 
     def __init__(
         self,
@@ -53,14 +53,14 @@ class Controller:
         configs.subscribe(self._config_changed)
 
     def start(self) -> None:
-        """Begin to look at canaries; those that are known already one after the other."""
+        """Start to reconcile. Known canaries are enqueued one after the other."""
         self._acting = True
         self._task = asyncio.get_running_loop().create_task(self._reconciler.queue.run())
         for number, key in enumerate(sorted(self._keys)):
             self._reconciler.queue.add_after(key, SPREAD_SECONDS * number / len(self._keys))
 
     async def stop(self) -> None:
-        """Look at nothing any more; traffic stays as it is."""
+        """Stop reconciling. Traffic stays as it is."""
         self._acting = False
         if self._task:
             self._task.cancel()
@@ -68,7 +68,7 @@ class Controller:
         await self._reconciler.stop()
 
     def wedged(self) -> str | None:
-        """For /healthz: whether the workqueue has ended while it should run."""
+        """For /healthz: an error if the workqueue has ended while it should run."""
         if self._task is not None and self._task.done() and self._acting:
             return "the workqueue has ended"
         return None

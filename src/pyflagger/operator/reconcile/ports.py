@@ -1,6 +1,6 @@
-"""What the reconciler needs of the world around it, so that its loop can be tested without a cluster.
+"""The interface that the reconciler uses, so that tests can run its loop without a cluster.
 
-Called by `reconcile.reconciler`. `operator.ports` implements it on a real cluster.
+`operator.ports` implements it for a real cluster.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from pyflagger.operator.state import State
 
 
 class Observed(Protocol):
-    """What `observe` returns: the situation, and whatever `apply` needs to carry a decision out."""
+    """The result of `observe`: the situation, and the data that `apply` needs to carry out a decision."""
 
     @property
     def situation(self) -> Situation:
-        """The facts."""
+        """The facts for the decision."""
 
 
 Seen = TypeVar("Seen", bound=Observed)
 
 
 class Ports(Protocol[Seen]):
-    """One canary's world. `observe` and the notifications never wait."""
+    """The ports of the reconciler. Only `gather` and `apply` wait."""
 
     def observe(self, key: Key, state: State) -> Seen | None:
-        """The canary as it is now; None when it is gone. Raises NotYet while the cache is being filled."""
+        """The current state of the canary. None if it is deleted. Raises NotYet while the cache is not filled."""
 
     async def gather(self, seen: Seen, need: Need) -> Result:
-        """Find out one thing."""
+        """Gather one piece of evidence."""
 
     async def apply(self, seen: Seen, action: Action) -> int:
-        """Carry an action out; returns the number of writes to the cluster. Raises kube.client.ApiError or Moved."""
+        """Carry out an action. Returns the number of writes. Raises kube.client.ApiError or Moved."""
 
     def failed(self, key: Key, problem: Problem) -> None:
-        """A reconciliation failed and is retried."""
+        """Report a failed reconciliation, which is retried."""
 
     def judged(self, seen: Seen, seconds: float) -> None:
-        """A round of checks took this long."""
+        """Report the duration of a round."""
 
     def decided(self, key: Key, decision: Decision) -> None:
-        """A decision was made."""
+        """Report a decision."""
 
     def late(self, seconds: float) -> None:
-        """A round was judged this long after it was due."""
+        """Report how late a round was."""

@@ -1,8 +1,8 @@
-"""One look at one canary: observe, decide, gather or apply, until nothing is left to do; then an alarm.
+"""One reconciliation of one canary: observe, decide, gather or apply, until nothing is left to do. Then set a wake-up.
 
-Called by the scheduler, never twice at once for a canary. Evidence is gathered beside the look, so a new revision or a
-deletion is acted on while a hook is still thinking. The last line of defence: whatever goes wrong here is told, retried
-with backoff, and never touches another canary.
+The workqueue never runs two reconciliations of a canary at once. Evidence is gathered in the background, so flagger
+reacts to a new revision or a deletion while a webhook is still running. All errors end here: flagger reports them,
+retries with backoff, and they never affect another canary.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from pyflagger.operator.state import State
 from pyflagger.plugins import PluginFailed
 
 STEPS_MAX = 24
-"""Decisions in one look. A release needs about five; more means that an action does not do what it should."""
+"""The maximum number of decisions in one reconciliation. A release needs about five. More mean an action fails."""
 
 STILL_MAX = 3
-"""How often a decision may be carried out without anything to show for it: a write may be one that was made already."""
+"""How often a decision may be repeated without effect. A write may have no effect because it was made before."""
 
 BACKOFF_FIRST, BACKOFF_MAX = 0.5, 30.0
 
 
 class Stuck(Exception):
-    """A decision was carried out and nothing came of it: a bug of ours, told as `problem`."""
+    """A decision had no effect, which is a bug of flagger. `problem` describes it."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.text)
@@ -47,7 +47,7 @@ class Stuck(Exception):
 
 
 class Reconciler(Generic[Seen]):
-    """Looks at canaries. `log` is bound to the canary by the caller of `look`."""
+    """Reconciles canaries. The caller of `reconcile` binds `log` to the canary."""
 
     def __init__(self, ports: Ports[Seen], clock: Clock, log: Any) -> None:
         self._ports, self._clock, self._log = ports, clock, log
@@ -55,14 +55,14 @@ class Reconciler(Generic[Seen]):
         self.queue: Workqueue[Key] = Workqueue(clock, self.reconcile)
 
     def forget(self, key: Key) -> None:
-        """The canary is gone."""
+        """Forget a canary that is deleted."""
         self.queue.cancel(key)
         state = self._states.pop(key, None)
         if state:
             state.stop_gathering()
 
     async def stop(self) -> None:
-        """Leave everything as it is; wait for what is under way to end."""
+        """Cancel running work and wait for it to end."""
         await self.queue.stop()
         tasks = [state.gathering for state in self._states.values() if state.gathering]
         for state in self._states.values():
@@ -70,7 +70,7 @@ class Reconciler(Generic[Seen]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def reconcile(self, key: Key) -> None:
-        """Look at one canary and do what is to be done now."""
+        """Reconcile one canary."""
         state = self._states.setdefault(key, State())
         if state.due is not None and self._clock.now() >= state.due:
             state.owed, state.due = state.due, None
@@ -91,7 +91,7 @@ class Reconciler(Generic[Seen]):
         except (ApiError, PluginFailed) as error:
             self._failed(key, state, error.problem)
         except Exception as error:
-            self._log.exception("a look at the canary failed", canary=str(key))
+            self._log.exception("reconciliation failed", canary=str(key))
             self._failed(key, state, _ours(error))
         else:
             if decision is not None and not decision.needs:
@@ -100,7 +100,7 @@ class Reconciler(Generic[Seen]):
             self._set_alarm(key, state, decision)
 
     def _moves(self, key: Key, state: State) -> None:
-        """A look came to its end: whatever had no effect before is over, and the next look says so."""
+        """A reconciliation ended normally: clear earlier actions without effect, and reconcile again to report it."""
         if state.stuck is not None:
             state.stuck = None
             self.queue.add(key)
@@ -132,7 +132,7 @@ class Reconciler(Generic[Seen]):
         raise Stuck(_endless(key, decision))
 
     async def _apply(self, seen: Seen, state: State, decision: Decision) -> int:
-        """Carry a decision out; the number of writes. It is remembered before its status write, or when one fails."""
+        """Carry out a decision and count the writes. Keep its memory before the status write, or if an action fails."""
         if state.began is not None:
             self._ports.judged(seen, self._clock.monotonic() - state.began)
             state.began = None
@@ -154,7 +154,7 @@ class Reconciler(Generic[Seen]):
         return writes
 
     async def _act(self, seen: Seen, state: State, action: Action) -> int:
-        """Carry one action out; the number of writes."""
+        """Carry out one action and count the writes."""
         try:
             writes = await self._ports.apply(seen, action)
         except Forbidden as error:
@@ -198,7 +198,7 @@ class Reconciler(Generic[Seen]):
         self.queue.add_after(key, decision.wake - self._clock.now())
 
     def _refused(self, key: Key, state: State, problem: Problem, *, is_news: bool) -> None:
-        """News is told by the decision that follows at once; then it is tried again like anything that failed."""
+        """The next decision reports a new refusal. After that, flagger retries it as any other failure."""
         if is_news:
             state.evidence.clear()
             self.queue.add(key)
@@ -218,34 +218,37 @@ class Reconciler(Generic[Seen]):
         self.queue.add_after(key, delay + self._clock.jitter(delay / 4))
 
 
-BUG = "This is a bug of flagger: report it with the log. It is tried again, ever more seldom; other canaries go on."
+BUG = (
+    "This is a bug in flagger: report it with the log. "
+    "flagger retries with increasing backoff, and other canaries continue."
+)
 
 
 def _without_effect(key: Key, decision: Decision, writes: int) -> Problem:
-    """Names what was tried, and whether it ever got to the API server."""
-    cause = "no write was rendered for it" if writes == 0 else "the API server took each write and left all as it was"
+    """Describe the action, and whether it reached the API server."""
+    cause = "it rendered no write" if writes == 0 else "the API server accepted each write and changed nothing"
     text = f"flagger tried to {_named(decision)} for canary {key} {STILL_MAX} times and nothing changed: {cause}"
     return Problem(Fault.US, text, BUG)
 
 
 def _endless(key: Key, decision: Decision) -> Problem:
-    text = f"flagger came to no end for canary {key} in {STEPS_MAX} decisions, the last one to {_named(decision)}"
+    text = f"flagger did not finish canary {key} in {STEPS_MAX} decisions, the last one to {_named(decision)}"
     return Problem(Fault.US, text, BUG)
 
 
 def _named(decision: Decision) -> str:
-    """The actions of a decision by what they are about, those that only tell of it aside."""
+    """The names of a decision's actions, without those that only report."""
     telling = (Say, Alert, Count)
     named = [action for action in decision.actions if not isinstance(action, telling)] or decision.actions
     return ", ".join(_action(action) for action in named)
 
 
 def _action(action: Action) -> str:
-    """An action in words: `ensure primary-configs`, `write status`."""
+    """The name of an action: `ensure primary-configs`, `write status`."""
     words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(action).__name__).lower()
     return f"{words} {action.part}" if isinstance(action, Ensure) else words
 
 
 def _ours(error: Exception) -> Problem:
     text = f"{type(error).__name__}: {error}"
-    return Problem(Fault.US, text[:500], "This is a bug of flagger: the log has the details. It is tried again.")
+    return Problem(Fault.US, text[:500], "This is a bug in flagger: the log has the details. flagger retries.")

@@ -1,7 +1,6 @@
-"""When each canary is looked at: at once when poked, or at its own time; never twice at the same time.
+"""The workqueue: reconcile each canary immediately when it is enqueued, or at its wake-up, and never twice at once.
 
-The heart of the shell's two clocks: watch events poke, decisions set alarms. Called by `operator.reconcile`; it knows
-keys and times, and nothing of what the handler does. A key at rest costs a dictionary entry, not a task.
+Watch events enqueue keys, and decisions set wake-ups. An idle key costs a dictionary entry, not a task.
 """
 
 from __future__ import annotations
@@ -15,16 +14,13 @@ from typing import Generic, TypeVar
 from pyflagger.clock import Clock
 
 TICKS_PER_SECOND = 1_000_000
-"""Alarms ring at whole microseconds: a wait that is finer than its clock would be begun again for ever."""
+"""Wake-ups are at whole microseconds: a wait shorter than the clock's resolution would restart forever."""
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 class Workqueue(Generic[Key]):
-    """Runs `handle(key)` for keys that are due, at most one at a time for each key.
-
-    `handle` never raises: it is the caller's last line of defence.
-    """
+    """Runs `handle(key)` for keys that are due, at most once at a time for each key. `handle` must not raise."""
 
     def __init__(self, clock: Clock, handle: Callable[[Key], Awaitable[None]]) -> None:
         self._clock = clock
@@ -37,18 +33,18 @@ class Workqueue(Generic[Key]):
         self._changed = asyncio.Event()
 
     def add(self, key: Key) -> None:
-        """Look at this key now; if it is being looked at, once more right after."""
+        """Handle this key now. If it is being handled, handle it once more afterwards."""
         if key in self._running:
             self._again.add(key)
         else:
             self._start(key)
 
     def seen(self, key: Key) -> None:
-        """What the pokes so far were about is known to the look that is under way: none is owed for them any more."""
+        """The running handler knows everything that was enqueued so far: do not handle the key again for it."""
         self._again.discard(key)
 
     def add_after(self, key: Key, after: float) -> None:
-        """Look at this key `after` seconds from now, in place of its earlier alarm."""
+        """Handle this key in `after` seconds. This replaces its earlier wake-up."""
         due = math.ceil((self._clock.monotonic() + max(0.0, after)) * TICKS_PER_SECOND) / TICKS_PER_SECOND
         self._alarms[key] = due
         self._order += 1
@@ -56,15 +52,15 @@ class Workqueue(Generic[Key]):
         self._changed.set()
 
     def cancel(self, key: Key) -> None:
-        """No alarm for this key any more."""
+        """Remove the wake-up of this key."""
         self._alarms.pop(key, None)
 
     def busy(self) -> int:
-        """How many keys are being looked at."""
+        """The number of keys being handled."""
         return len(self._running)
 
     async def run(self) -> None:
-        """Ring alarms until cancelled."""
+        """Process wake-ups until cancelled."""
         while True:
             self._changed.clear()
             wait = self._ring()
@@ -74,7 +70,7 @@ class Workqueue(Generic[Key]):
                 continue
 
     async def stop(self) -> None:
-        """Cancel what is running and wait for it."""
+        """Cancel running handlers and wait for them."""
         tasks = list(self._running.values())
         for task in tasks:
             task.cancel()
