@@ -213,9 +213,9 @@ def test_duration_is_never_guessed() -> None:
     ("answers", "told"),
     [
         ([vector()], "no series nginx_ingress_controller_requests or traefik_service_requests_total"),
-        ([vector("9"), vector()], "No request has come through Ingress cart: "),
+        ([vector("9"), vector()], "Ingress cart received no requests"),
         ([vector("9"), vector("9"), vector()], "exported_namespace"),
-        ([vector("9"), vector("9"), vector("9"), vector()], "none went to the canary"),
+        ([vector("9"), vector("9"), vector("9"), vector()], "none reached the canary"),
         ([vector("9"), vector("9"), vector("9"), vector("9")], QUIET),
         ([answered(500)], ""),
         ([vector("9"), answered(500)], ""),

@@ -206,7 +206,7 @@ def test_multiple_values(answer: HttpAnswer) -> None:
         (data("vector", [{"value": [1, "1_0"]}]), "not a number"),
         (data("vector", [{"value": [1]}]), "not a number"),
         (data("vector", [{"histogram": [1, {"count": "3"}]}]), "native histogram"),
-        (data("string", [1, "7"]), "a text"),
+        (data("string", [1, "7"]), "a string"),
         (HttpFailure("timeout", "GET x: no answer within 5s"), "request failed: GET x: no answer within 5s"),
         (HttpFailure("too-large", "big"), "request failed: big"),
     ],

@@ -144,7 +144,7 @@ def test_functions(call: str, want: str) -> None:
         ("{{ }}", "1:4", "missing value"),
         ("{{ nil }}", "1:4", "nil is not a command"),
         ('{{ "a" | "b" }}', "1:10", "constant"),
-        ('{{ "a" target }}', "1:4", "no function"),
+        ('{{ "a" target }}', "1:4", "not a function"),
         ("{{ target namespace }}", "1:4", "arguments for target"),
         ("{{ (target }}", "1:12", "parenthesis"),
         ("{{ break }}", "1:4", "outside of range"),

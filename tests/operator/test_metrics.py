@@ -264,7 +264,7 @@ async def test_no_clue_names_the_namespace() -> None:
     bench = Bench(lambda query: NOTHING if "rate(" in query else value("4"))
     result = await bench.metric("builtin", DURATION)
     assert isinstance(result, NoData)
-    assert result.cause.startswith("The canary's series are there")
+    assert result.cause.startswith("The canary's series exist")
     assert len(bench.network.requests) == 5
     assert not any('namespace="shop"' in query for query in bench.network.queries[1:])
 
@@ -501,8 +501,8 @@ async def test_the_probe() -> None:
     ("reply", "text"),
     [
         (DOWN, ERROR),
-        (NOTHING, "no 1"),
-        (value("2"), "gave 2"),
+        (NOTHING, "did not return 1"),
+        (value("2"), "returned 2"),
         (HttpFailure("connect", "connection refused"), "connection refused"),
     ],
 )

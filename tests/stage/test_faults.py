@@ -60,7 +60,7 @@ PROVIDERS: dict[str, tuple[Answer, str]] = {
         r"no values found",
     ),
     "sends a histogram": (body(200, HISTOGRAM), r"a native histogram, not a number"),
-    "sends a string": (body(200, TEXT), r"a text, not a number"),
+    "sends a string": (body(200, TEXT), r"a string, not a number"),
     "sends a page": (body(200, b"<html>sign in</html>"), r"query failed"),
     "sends without end": (huge, r"query failed.*larger than"),
     "sends elsewhere": (body(302, b""), r"query failed.*302"),

@@ -234,13 +234,13 @@ async def deleted(kind: str, fatal: int | None, heard: bool) -> tuple[Play, Any]
     await play.weight(manifests.STEP)
     await play.stage.delete(kind, "shop")
     await play.phase("Succeeded")
-    await play.telling("Degraded", "the primary keeps its own autoscaler")
+    await play.telling("Degraded", "the primary keeps its current autoscaler")
     assert len(play.specs()) == 1
     assert manifests.MAX in {seen.what for seen in play.witness.judged}, "promoted without judging the last weight"
     assert image_of(await play.stage.get("Deployment", "shop-primary")) == NEW
     await play.stage.create(play.scaler())
     await play.stage.clock.sleep(2)
-    assert "keeps its own autoscaler" not in await play.told("Degraded")
+    assert "keeps its current autoscaler" not in await play.told("Degraded")
     pauses = [PAUSE.items() <= (obj or {})["metadata"].get("annotations", {}).items() for obj in play.versions()]
     assert pauses == sorted(pauses), "a pause of people was removed"
     assert pauses[-1] == (kind == SCALED_OBJECTS.kind)

@@ -53,12 +53,12 @@ async def test_deleted_in_a_run(kind: str) -> None:
     assert await story.until("Succeeded", "Failed") == "Succeeded"
     primary = await story.stage.get("Deployment", "shop-primary")
     assert primary["spec"]["template"]["spec"]["containers"][0]["image"] == manifests.image("shop", "2")
-    assert "the primary keeps its own autoscaler" in await told(story, "Degraded")
+    assert "the primary keeps its current autoscaler" in await told(story, "Degraded")
     assert not await told(story, "Blocked") and await story.stage.get(kind, "shop-primary")
     await story.stage.create(scaler(kind))
     await story.stage.clock.sleep(2)
     assert not await told(story, "Degraded")
-    assert len([text for text in await story.said() if "keeps its own autoscaler" in text]) == 1
+    assert len([text for text in await story.said() if "keeps its current autoscaler" in text]) == 1
     await story.end()
 
 

@@ -30,7 +30,6 @@ NOT_YET = (
     "docs/architecture.md",
     "src/pyflagger/admission",
     "src/pyflagger/core",
-    "src/pyflagger/metrics",
     "src/pyflagger/testing",
     "src/pyflagger/workloads",
     "src/pyflagger_sandbox",

@@ -1,1 +1,1 @@
-"""Asking metric systems: queries as data, the template language, and a module a provider. Pure; opens no connection."""
+"""Queries to metric systems: queries as data, the template language, one module per provider. Pure: does no I/O."""

@@ -1,4 +1,4 @@
-"""Addresses of metric systems as users write them: checked, joined, and rid of what is secret."""
+"""Addresses of metric systems as users write them: validates them, joins paths, and removes secrets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyflagger.wire import shown_url
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a system is: `base` has no user, query or final slash. `authorization` comes of `user:password@`."""
+    """A system's address. `base` has no user, query or final slash. `authorization` is from `user:password@`."""
 
     base: str
     authorization: str = ""
@@ -29,9 +29,9 @@ def parse_address(text: str) -> Address:
         parts = urlsplit(text.strip())
         port = parts.port
     except ValueError as error:
-        raise _bad(f"address is no URL: {error}") from None
+        raise _bad(f"address is not a URL: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or any(map(str.isspace, parts.netloc + parts.path)):
-        raise _bad(f"address {shown_url(text)!r} is no URL with http:// or https:// and a host")
+        raise _bad(f"address {shown_url(text)!r} is not a URL with http:// or https:// and a host")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     netloc = host if port is None else f"{host}:{port}"
     base = urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
@@ -42,4 +42,4 @@ def parse_address(text: str) -> Address:
 
 
 def _bad(text: str) -> ProviderError:
-    return ProviderError(text, "Give a URL such as http://prometheus.monitoring:9090.", Fault.MANIFEST)
+    return ProviderError(text, "Use a URL such as http://prometheus.monitoring:9090.", Fault.MANIFEST)

@@ -1,7 +1,7 @@
-"""What every metric provider is made of: the question, the settings, the three ways to fail, the exchange.
+"""The common parts of metric providers: question, settings, the three errors, the exchange.
 
-A provider is a generator: it yields requests, is sent answers (or has a failure thrown in) and returns a number.
-Whoever runs it (`operator.evidence`, tests) owns the connection and the time. No provider sees a Canary.
+A provider is a generator. It yields requests, receives answers or a thrown failure, and returns a number. Its caller
+(`operator.evidence`, tests) owns the connection and the time. No provider sees a Canary.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest
 
 T = TypeVar("T")
 Exchange: TypeAlias = Generator[HttpRequest, HttpAnswer, T]
-"""Yields requests, wants their answers, returns a T. HttpFailure may be thrown in at a yield."""
+"""Yields requests, receives their answers, returns a T. The caller may throw HttpFailure at a yield."""
 
 TEXT_MAX = 1024
-"""Characters of somebody else's answer that go into a text of ours."""
+"""Maximum number of characters of an answer in a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Settings:
 
 
 class MetricError(Exception):
-    """A query without a usable number; `problem` says whose doing it is and what to do."""
+    """A query gave no usable number. `problem` says who caused it and what to do."""
 
     def __init__(self, text: str, todo: str = "", fault: Fault = Fault.PROVIDER) -> None:
         super().__init__(text)
@@ -52,17 +52,17 @@ class MetricError(Exception):
 
 
 class NoValues(MetricError):
-    """The provider answered, with nothing usable."""
+    """The provider's answer contains no values."""
 
     def __init__(self, text: str = "no values found", todo: str = "") -> None:
         super().__init__(text, todo)
 
 
 class MultipleValues(MetricError):
-    """The answer is ambiguous: more than one value that could be meant."""
+    """The answer is ambiguous: it has more than one value."""
 
     def __init__(
-        self, detail: str, todo: str = "Aggregate the query to one number, for example by sum() or max()."
+        self, detail: str, todo: str = "Aggregate the query to one number, for example with sum() or max()."
     ) -> None:
         super().__init__(f"query returned multiple values: {detail}", todo)
 
@@ -78,7 +78,7 @@ class Provider(Protocol):
         """A finite number. Raises NoValues, MultipleValues or ProviderError."""
 
     def online(self) -> Exchange[None]:
-        """Returns when the system is there and lets us in. Raises ProviderError."""
+        """Check that the system is reachable and accepts the credentials. Raises ProviderError."""
 
 
 Factory: TypeAlias = Callable[[Settings], Provider]
@@ -97,23 +97,23 @@ def ask(request: HttpRequest) -> Exchange[HttpAnswer]:
 
 
 _FAILURE_TODO = {
-    "timeout": "The metric system did not answer in time: check its load, or make the query cheaper.",
-    "connect": "Check the address and that the operator may reach it (Service name, port, NetworkPolicy).",
+    "timeout": "The metric system did not answer in time. Check its load, or simplify the query.",
+    "connect": "Check that the metrics server is reachable at this address (Service, port, NetworkPolicy).",
     "tls": "Check the certificate of the metric system, or set insecureSkipVerify in its MetricTemplate.",
-    "redirects": "The address redirects in circles: give the final address.",
-    "too-large": "Aggregate the query: its answer is too large to be one number.",
-    "malformed": "What answers at this address does not speak HTTP as expected: check address and port.",
+    "redirects": "The address redirects in a loop. Use the final address.",
+    "too-large": "The answer is too large for one number. Aggregate the query.",
+    "malformed": "The server at this address does not speak HTTP. Check address and port.",
 }
 
 
 def _status_todo(status: int) -> str:
     if status in (401, 403):
-        return "The metric system refuses us: check the credentials in the Secret that the MetricTemplate refers to."
+        return "The metric system rejects the credentials. Check the Secret that the MetricTemplate refers to."
     if status == 404:
-        return "Check the path of the address: the API of the metric system is not there."
+        return "The metric system's API is not at this path. Check the path of the address."
     if status < 500:
-        return "The metric system refuses the query: try it there by hand."
-    return "The metric system fails: look at its health and its log."
+        return "The metric system rejects the query. Try it there."
+    return "The metric system fails. Check its health and its log."
 
 
 def json_object(answer: HttpAnswer, todo: str) -> dict[str, Any]:
@@ -128,13 +128,13 @@ def json_object(answer: HttpAnswer, todo: str) -> dict[str, Any]:
 
 
 def only(values: Iterable[float]) -> float:
-    """The one finite number that all values are. Raises NoValues or MultipleValues."""
+    """The finite number that all values equal. Raises NoValues or MultipleValues."""
     numbers = list(values)
     finite = [number for number in numbers if math.isfinite(number)]
     if not finite:
         raise NoValues()
     if any(number != finite[0] for number in numbers):
-        raise MultipleValues(f"{len(numbers)} series that differ")
+        raise MultipleValues(f"{len(numbers)} series with different values")
     return finite[0]
 
 

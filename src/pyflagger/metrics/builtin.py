@@ -46,9 +46,9 @@ def _envoy(name: str, what: str, labels: str, more: tuple[Clue, ...] = ()) -> Di
 def _pod_labels(counter: str) -> Clue:
     return Clue(
         f'count({counter}{{kubernetes_namespace!="", kubernetes_pod_name!=""}})',
-        f"The series {counter} carry no labels kubernetes_namespace and kubernetes_pod_name: they were scraped by"
-        " another configuration (the Prometheus operator, for one, sets namespace and pod). Give the metric a"
-        " templateRef to a MetricTemplate that uses the labels that are there.",
+        f"The series {counter} have no labels kubernetes_namespace and kubernetes_pod_name: another configuration"
+        " scraped them (the Prometheus operator, for example, sets namespace and pod). Give the metric a"
+        " templateRef to a MetricTemplate that uses the existing labels.",
     )
 
 

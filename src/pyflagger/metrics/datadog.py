@@ -1,6 +1,6 @@
 """Datadog's query API, for MetricTemplates of type `datadog`.
 
-Asks for ten intervals, because points come late, and takes the newest point whose bucket is complete.
+Queries ten intervals, because points arrive late, and uses the newest point with a complete bucket.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from pyflagger.wire import HttpRequest
 
 ADDRESS = "https://api.datadoghq.com"
 WINDOW = 10
-"""Intervals that are looked back."""
+"""Intervals to query."""
 
 _KEYS = (("DD-API-KEY", "datadog_api_key"), ("DD-APPLICATION-KEY", "datadog_application_key"))
-_NOT_DATADOG = "What answers at this address does not speak the query API of Datadog: check the address of your site."
+_NOT_DATADOG = "The server at this address does not speak the query API of Datadog. Check the address of your site."
 
 
 class Datadog:
@@ -42,7 +42,7 @@ class Datadog:
         self._verify = settings.verify
 
     def query(self, question: Question) -> Exchange[float]:
-        """The newest complete point of the first series; points without a value are passed over."""
+        """The newest complete point of the first series; skips points without a value."""
         end = int(question.now)
         window = {"from": end - int(WINDOW * question.interval), "to": end, "query": question.text.strip()}
         answer = yield from ask(self._request("/api/v1/query", window))
@@ -64,7 +64,7 @@ def _keys(settings: Settings) -> Iterator[tuple[str, str]]:
     for header, key in _KEYS:
         value = credential(settings, key)
         if not value:
-            raise ProviderError(f"the Secret has no {key}", f"Put {key} into the Secret.", Fault.MANIFEST)
+            raise ProviderError(f"the Secret has no {key}", f"Add {key} to the Secret.", Fault.MANIFEST)
         yield header, value
 
 

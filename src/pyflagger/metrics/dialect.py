@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clue:
-    """A query, and what it means when it finds nothing."""
+    """A query, and the cause if it finds nothing."""
 
     query: str
     cause: str
@@ -15,12 +15,12 @@ class Clue:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one traffic provider's metrics are asked.
+    """The built-in queries for one traffic provider.
 
-    `success` gives percent, `duration` a time of which one is `milliseconds`. `total` is the rate of all requests: when
-    the success rate finds nothing and this is above zero, every request failed. Empty where `success` sees to that.
-    `clues` tell why there is no data: asked in order and only then, the first that finds nothing names the cause.
-    `ascii_names`: characters that the provider replaces by an underscore are replaced in names too.
+    `success` returns percent. `duration` returns a time; `milliseconds` is the length of its unit. `total` is the rate
+    of all requests: if it is above zero while `success` finds nothing, every request failed. It is empty if `success`
+    covers this case. `clues` explain missing data: they run in order, and the first that finds nothing names the cause.
+    `ascii_names`: replace the characters that the provider replaces by underscores in names.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Dialect:
 
 
 def rate(*series: str) -> str:
-    """The rate of all requests in these series, which have no labels in common."""
+    """The rate of all requests in these series, which share no labels."""
     return f"sum(rate({'[{{ interval }}]) or rate('.join(series)}[{{{{ interval }}}}]))"
 
 
@@ -58,18 +58,17 @@ def mean(family: str, labels: str) -> str:
 # Causes of no data --------------------------------------------------------------------------------------------------
 
 _ELSEWHERE = (
-    "point spec.metricsServer (or the operator's -metrics-server) at the Prometheus that has them,"
+    "set spec.metricsServer (or the operator's -metrics-server) to the Prometheus that has them,"
     " or give the metric a templateRef to a MetricTemplate with the right address and query."
 )
 QUIET = (
-    "The canary's series are there, but no request came within the metric's interval: send more traffic through the"
-    " route that is being shifted, or make the interval longer. When its first requests have only just come, wait for"
-    " the next round."
+    "The canary's series exist, but it received no requests within the metric's interval. Send more traffic through the"
+    " route, or use a longer interval. If its first requests arrived just now, wait for the next round."
 )
 
 
 def scraped(what: str, *counters: str) -> Clue:
-    """Whether the metrics server knows the provider's series at all."""
+    """A clue: the metrics server has no series of the provider at all."""
     names = " or ".join(counters)
     return Clue(f"count({names})", f"The metrics server has no series {names}: it does not scrape {what}; {_ELSEWHERE}")
 
@@ -77,7 +76,7 @@ def scraped(what: str, *counters: str) -> Clue:
 def _own(counter: str, labels: str) -> Clue:
     return Clue(
         f"count({counter}{{{labels}}})",
-        f"No series {counter} is of this canary: no request has reached it, or its labels differ from {labels}.",
+        f"No series {counter} belongs to this canary: it received no requests, or its labels differ from {labels}.",
     )
 
 
@@ -92,7 +91,7 @@ def row(
     extra: str = "",
     more: tuple[Clue, ...] = (),
 ) -> Dialect:
-    """A dialect of the usual shape; `extra` are matchers of the counter alone."""
+    """A dialect of the common shape. `extra` are matchers for the counter only."""
     counted = f"{labels}, {extra}" if extra else labels
     return Dialect(
         name=name,

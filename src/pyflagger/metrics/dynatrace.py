@@ -22,10 +22,10 @@ from pyflagger.metrics.headers import with_authorization
 from pyflagger.wire import HttpRequest
 
 WINDOW = 10
-"""Intervals that are looked back."""
+"""Intervals to query."""
 
 _KEY = "dynatrace_token"
-_NOT_DYNATRACE = "What answers at this address does not speak the metrics API v2 of Dynatrace: check the address."
+_NOT_DYNATRACE = "The server at this address does not speak the metrics API v2 of Dynatrace. Check the address."
 
 
 class Dynatrace:
@@ -35,12 +35,12 @@ class Dynatrace:
         self._address = parse_address(settings.address)
         token = credential(settings, _KEY)
         if not token:
-            raise ProviderError(f"the Secret has no {_KEY}", f"Put {_KEY} into the Secret.", Fault.MANIFEST)
+            raise ProviderError(f"the Secret has no {_KEY}", f"Add {_KEY} to the Secret.", Fault.MANIFEST)
         self._headers = with_authorization(settings.headers, f"Api-Token {token}")
         self._verify = settings.verify
 
     def query(self, question: Question) -> Exchange[float]:
-        """The last value of the first metric, over ten intervals taken as one; nulls are passed over."""
+        """The last value of the first metric, aggregated over ten intervals; skips nulls."""
         end = int(question.now)
         parameters = {
             "metricSelector": question.text.strip(),

@@ -1,6 +1,6 @@
-"""From a canary's metric to a number: what a query may name, the built-in checks, and why one finds no data.
+"""From a canary's metric to a number: the names in queries, the built-in checks, and causes of missing data.
 
-Called by `operator.evidence`, which runs the exchanges; sees a Canary, never a connection.
+Called by `operator.evidence`, which sends the requests.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from pyflagger.metrics.dialect import QUIET, Dialect
 from pyflagger.metrics.template import Variables, render
 
 INTERVAL = "1m"
-"""The window of a metric that has none of its own."""
+"""The window of a metric without an interval."""
 
 QUERIES_MAX = 1024
-"""Queries of built-in checks that are kept as they were rendered: the same ones are asked at each round."""
+"""Maximum number of cached rendered queries of built-in checks: each round repeats them."""
 
 
 __all__ = ["BUILTIN", "DURATION", "SUCCESS_RATE", "builtin", "cause_of_silence", "seconds", "variables_for"]
 
 
 def variables_for(canary: Canary, metric: Metric, revision: str = "") -> Variables:
-    """What a metric's query may name. `revision` is the latest of a Knative Service; empty for everything else."""
+    """The names for a metric's query. `revision` is the latest of a Knative Service, empty for other targets."""
     spec = canary.spec
     target = names.target(canary)
     return Variables(
@@ -49,8 +49,8 @@ def seconds(metric: Metric) -> float:
 def builtin(provider: Provider, dialect: Dialect, check: str, named: Variables, now: float) -> Exchange[float]:
     """A built-in check: percent of requests without a 5xx, or milliseconds.
 
-    `named` are the dialect's own (`builtin.named_for`). A canary of which every request fails has no good requests to
-    count, which is 0 % and not "no values". Raises what a query raises.
+    `named` are the dialect's own names (`builtin.named_for`). If every request fails there are no good requests to
+    count: the result is 0 %, not "no values". Raises the errors of a query.
     """
     length = durations.parse(named.interval)
 
@@ -78,7 +78,7 @@ def _query(template: str, named: Variables) -> str:
 
 
 def cause_of_silence(provider: Provider, dialect: Dialect, named: Variables) -> Exchange[str]:
-    """Why a built-in check found no data, most likely; empty when the clues cannot be asked for."""
+    """The most likely reason why a built-in check found no data; empty when the clues' queries fail."""
     bare = replace(named, interval=named.interval or INTERVAL)
     for clue in dialect.clues:
         try:

@@ -14,7 +14,7 @@ from pyflagger.metrics.base import Exchange, NoValues, ProviderError, Question, 
 from pyflagger.metrics.headers import with_authorization
 from pyflagger.wire import HttpRequest
 
-_NOT_GRAPHITE = "What answers at this address does not speak the render API of Graphite: check address and path."
+_NOT_GRAPHITE = "The server at this address does not speak the render API of Graphite. Check address and path."
 
 
 class Graphite:
@@ -35,14 +35,14 @@ class Graphite:
         except (ValueError, RecursionError):
             raise ProviderError(f"answer is not JSON: {answer.text(200).strip()}", _NOT_GRAPHITE) from None
         if not isinstance(targets, list):
-            raise ProviderError("answer is no list of targets", _NOT_GRAPHITE)
+            raise ProviderError("answer is not a list of targets", _NOT_GRAPHITE)
         values = [value for target in targets for value in _values(target)]
         if not values:
             raise NoValues()
         return values[-1]
 
     def online(self) -> Exchange[None]:
-        """It renders; whether there is anything to see does not matter."""
+        """Check that the server renders. The result may be empty."""
         try:
             yield from self.query(Question("target=test"))
         except NoValues:
@@ -54,12 +54,12 @@ def _authorization(settings: Settings) -> str:
         return ""
     user, password = credential(settings, "username"), credential(settings, "password")
     if not (user and password):
-        raise ProviderError("the Secret lacks username or password", "Put both into it.", Fault.MANIFEST)
+        raise ProviderError("the Secret lacks username or password", "Add both to the Secret.", Fault.MANIFEST)
     return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def _parameters(text: str) -> list[tuple[str, str]]:
-    """The pairs of a query. Only `&` and the first `=` part them: `;`, `#`, `+` and a lone `%` are Graphite's."""
+    """The pairs of a query, split only at `&` and the first `=`. `;`, `#`, `+` and a lone `%` are Graphite syntax."""
     pairs = [pair.strip().partition("=") for pair in " ".join(text.split()).split("&")]
     found = [(name, unquote(value)) for name, _, value in pairs if name and name != "format"]
     if not any(name == "target" and value for name, value in found):

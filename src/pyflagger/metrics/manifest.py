@@ -1,7 +1,6 @@
-"""What is wrong with metrics and MetricTemplates by themselves, found before anything is asked.
+"""Validates metrics and MetricTemplates before any query runs.
 
-Called by `flagger lint`, and by the operator when it looks at a Canary, so that a release never begins that nothing
-could judge.
+Called by `flagger lint`, and by the operator for each Canary, so that no release starts with metrics that cannot work.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from pyflagger.metrics.registry import provider_for
 from pyflagger.metrics.template import TemplateError, check, render
 
 ADDRESSED = ("prometheus", "graphite")
-"""Types that need an address; the others have one of their own."""
+"""Types that need an address. The others have a default."""
 
-PLACE = "Correct the query. The numbers are line:column in it."
+PLACE = "Correct the query. The numbers are its line:column."
 
 
 def template_problems(template: MetricTemplate) -> Iterator[Problem]:
-    """A type that is not known, an address that cannot be called, a query that cannot be read."""
+    """Problems of a MetricTemplate: unknown type, invalid address, invalid query."""
     provider = template.spec.provider
     factory = provider_for(provider.type)
     if isinstance(factory, Problem):
@@ -41,7 +40,7 @@ def template_problems(template: MetricTemplate) -> Iterator[Problem]:
 
 
 def metric_problems(canary: Canary, metric: Metric, template: MetricTemplate | None) -> Iterator[Problem]:
-    """What of a metric cannot be rendered, with the template that it refers to if that is known."""
+    """Problems of rendering a metric, with the template that it refers to if that is known."""
     about = "" if template is None else f"MetricTemplate {template.metadata.name}.{template.metadata.namespace}: "
     if template is not None:
         for problem in template_problems(template):
@@ -58,19 +57,19 @@ def metric_problems(canary: Canary, metric: Metric, template: MetricTemplate | N
 
 
 def template_missing(name: str, namespace: str) -> Problem:
-    """A metric refers to a template that is not there."""
+    """A metric refers to a template that does not exist."""
     text = f'{title(name, namespace)} error: metrictemplate.flagger.app "{name}" not found'
-    return Problem(Fault.MANIFEST, text, "Create the MetricTemplate, or mend the metric's templateRef.")
+    return Problem(Fault.MANIFEST, text, "Create the MetricTemplate, or correct the metric's templateRef.")
 
 
 def secret_missing(template: str, namespace: str, secret: str) -> Problem:
-    """A template refers to a Secret that is not there."""
+    """A template refers to a Secret that does not exist."""
     text = f'{title(template, namespace)} secret {secret} error: secrets "{secret}" not found'
     return Problem(Fault.MANIFEST, text, f"Create the Secret in namespace {namespace}.")
 
 
 def title(name: str, namespace: str) -> str:
-    """How texts name a template."""
+    """The name of a template in texts."""
     return f"Metric template {name}.{namespace}"
 
 

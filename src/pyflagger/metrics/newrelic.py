@@ -22,7 +22,7 @@ from pyflagger.metrics.headers import with_authorization
 from pyflagger.wire import HttpRequest
 
 ADDRESS = "https://insights-api.newrelic.com"
-_NOT_NEWRELIC = "What answers at this address does not speak the Insights query API: check the address of your region."
+_NOT_NEWRELIC = "The server at this address does not speak the Insights query API. Check the address of your region."
 
 
 class NewRelic:
@@ -56,7 +56,7 @@ class NewRelic:
 def _needed(settings: Settings, key: str) -> str:
     value = credential(settings, key)
     if not value:
-        raise ProviderError(f"the Secret has no {key}", f"Put {key} into the Secret.", Fault.MANIFEST)
+        raise ProviderError(f"the Secret has no {key}", f"Add {key} to the Secret.", Fault.MANIFEST)
     return value
 
 

@@ -1,7 +1,7 @@
 """The built-in checks of provider `nginx`: ingress-nginx, or Traefik reading its annotations.
 
-Their series have no labels in common, so both are added up: a cluster on its way from one controller to the other is
-judged by all of its traffic. Imported by `builtin` alone.
+Their series share no labels, so the queries add both up. A cluster that migrates from one controller to the other is
+measured by all of its traffic. Imported only by `builtin`.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ NGINX = Dialect(
         scraped("the ingress controller", _REQUESTS, _REQUESTS_T),
         Clue(
             _found(_INGRESS, _INGRESS_T),
-            "No request has come through Ingress {{ ingress }}: check that its host leads to the ingress controller,"
-            " and that it sends to Service {{ service }} at a port which that Service has.",
+            "Ingress {{ ingress }} received no requests. Check that its host resolves to the ingress controller,"
+            " and that its backend is Service {{ service }} with a port of that Service.",
         ),
         Clue(
             _found(f'{_INGRESS}, exported_namespace=""', _INGRESS_T),
-            "The series of Ingress {{ ingress }} carry its namespace in the label exported_namespace; namespace is that"
+            "The series of Ingress {{ ingress }} have its namespace in the label exported_namespace; namespace is that"
             " of the controller. Scrape the controller with honorLabels: true, or give the metric a templateRef to a"
             " MetricTemplate that uses exported_namespace.",
         ),
         Clue(
             _found(f"{_INGRESS}, {_OWN}", _CANARY_T),
-            "Requests come through Ingress {{ ingress }}, but none went to the canary: is the load test calling the"
-            " Service instead of the host of the Ingress?",
+            "Ingress {{ ingress }} receives requests, but none reached the canary. Check that the load test calls the"
+            " host of the Ingress and not the Service.",
         ),
     ),
 )

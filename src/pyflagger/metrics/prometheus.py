@@ -1,6 +1,6 @@
-"""Prometheus and what speaks its query API: instant queries by GET, long ones by POST.
+"""Prometheus and compatible systems: instant queries by GET, long ones by POST.
 
-Serves the built-in checks, in-line queries and MetricTemplates of type `prometheus`.
+For the built-in checks, in-line queries and MetricTemplates of type `prometheus`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GET_MAX = 4096
 """Encoded characters of a query that still go into the URL."""
 
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|Inf|NaN)", re.ASCII)
-_AGGREGATE = "Aggregate the query to one number, for example by sum()."
+_AGGREGATE = "Aggregate the query to one number, for example with sum()."
 
 
 class Prometheus:
@@ -44,7 +44,7 @@ class Prometheus:
         self._verify = settings.verify
 
     def query(self, question: Question) -> Exchange[float]:
-        """The number that the query gives: a scalar, one series, or several that agree."""
+        """The query's number: a scalar, one series, or several series with the same value."""
         answer = yield from ask(self._request(question.text.strip()))
         return only(_values(_data(answer)))
 
@@ -53,9 +53,9 @@ class Prometheus:
         try:
             value = yield from self.query(Question("vector(1)"))
         except (NoValues, MultipleValues) as error:
-            raise ProviderError(f"vector(1) gave no 1: {error}", _NOT_PROMETHEUS) from error
+            raise ProviderError(f"vector(1) did not return 1: {error}", _NOT_PROMETHEUS) from error
         if value != 1:
-            raise ProviderError(f"vector(1) gave {value}", _NOT_PROMETHEUS)
+            raise ProviderError(f"vector(1) returned {value}", _NOT_PROMETHEUS)
 
     def _request(self, text: str) -> HttpRequest:
         url, encoded = self._address.join("/api/v1/query"), f"query={quote_plus(text)}"
@@ -75,12 +75,13 @@ def _authorization(settings: Settings) -> str:
     user, password = credential(settings, "username"), credential(settings, "password")
     if not (user and password):
         raise ProviderError(
-            "the Secret has neither token nor username and password", "Put token, or username and password, into it."
+            "the Secret has neither token nor username and password",
+            "Add token, or username and password, to the Secret.",
         )
     return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-_NOT_PROMETHEUS = "What answers at this address does not speak the query API of Prometheus: check address and path."
+_NOT_PROMETHEUS = "The server at this address does not speak the query API of Prometheus. Check address and path."
 
 
 def _data(answer: HttpAnswer) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def _data(answer: HttpAnswer) -> dict[str, Any]:
     body = json_object(answer, _NOT_PROMETHEUS)
     if body.get("status") == "error":
         text = f"{body.get('errorType')}: {body.get('error')}"[:TEXT_MAX]
-        raise ProviderError(f"error response: {text}", "The metric system refuses the query: try it there by hand.")
+        raise ProviderError(f"error response: {text}", "The metric system rejects the query. Try it there.")
     data = body.get("data")
     if not isinstance(data, dict):
         raise ProviderError("answer has no data", _NOT_PROMETHEUS)
@@ -101,7 +102,7 @@ def _values(data: dict[str, Any]) -> Iterator[float]:
     if not isinstance(result, list):
         raise ProviderError("answer has no list of results", _NOT_PROMETHEUS)
     if kind == "string":
-        raise ProviderError("the query gives a text, not a number", _AGGREGATE)
+        raise ProviderError("the query returns a string, not a number", _AGGREGATE)
     if kind == "scalar":
         yield _number(result)
         return
@@ -114,11 +115,11 @@ def _values(data: dict[str, Any]) -> Iterator[float]:
 def _sample(series: dict[str, Any]) -> float:
     if "values" in series or "histograms" in series:
         raise MultipleValues(
-            "the query gives a range of samples", "Remove the range, or wrap it: rate(), avg_over_time()."
+            "the query returns a range of samples", "Remove the range, or wrap it: rate(), avg_over_time()."
         )
     if "histogram" in series:
         raise ProviderError(
-            "the query gives a native histogram, not a number",
+            "the query returns a native histogram, not a number",
             "Wrap it: histogram_quantile(), histogram_count() or histogram_avg().",
         )
     return _number(series.get("value"))

@@ -1,4 +1,4 @@
-"""Metric providers by the `type` of a MetricTemplate: ours, and those that other packages bring as entry points."""
+"""Metric providers by the `type` of a MetricTemplate: built-in ones, and plugins from entry points."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OURS: dict[str, Factory] = {
 
 
 def provider_for(kind: str) -> Factory | Problem:
-    """The factory for a provider type; a Problem with the known ones when there is none, or its plugin is broken."""
+    """The factory for a provider type, or a Problem: the type is unknown, or its plugin fails to load."""
     if kind in _OURS:
         return _OURS[kind]
     plugin = plugins.installed(GROUP).get(kind)
@@ -44,5 +44,5 @@ def known_types() -> tuple[str, ...]:
 
 def _factory(found: Any) -> Any:
     if not callable(found):
-        raise TypeError("it is no factory: it cannot be called")
+        raise TypeError("it is not a factory: it is not callable")
     return found

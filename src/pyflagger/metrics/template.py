@@ -1,6 +1,6 @@
 """Queries as users write them: Go's text/template over the names of a canary.
 
-Called for built-in, in-line and template queries alike. Compiled templates are kept, the most recently used ones.
+For built-in, in-line and template queries. Caches the most recently used compiled templates.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COMPILED_MAX = 512
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """What a query may name. Nothing is escaped: whoever writes a canary writes into its queries.
+    """The names for a query. Nothing is escaped: the author of a canary also controls its queries.
 
     `interval` is the metric's own text, such as `1m`; `variables` are the metric's `templateVariables`.
     """
@@ -41,12 +41,12 @@ NAMES = frozenset(entry.name for entry in fields(Variables))
 
 
 def check(text: str) -> None:
-    """Whether a query can be read at all. Raises TemplateError."""
+    """Check a query's syntax. Raises TemplateError."""
     _compile(text)
 
 
 def render(text: str, variables: Variables) -> str:
-    """The query, with everything filled in. Raises TemplateError, whose text begins with `line:column`."""
+    """Render a query. Raises TemplateError, with a text that begins with `line:column`."""
     return evaluate(_compile(text), {name: getattr(variables, name) for name in NAMES})
 
 

@@ -1,1 +1,1 @@
-"""What is released: a module a kind of target, and what goes with it (configs, autoscalers). Pure."""
+"""Kinds of targets, one module each, with their configs and autoscalers. Pure."""

@@ -1,6 +1,6 @@
-"""Label selectors inside a pod spec that mean the pods themselves: the primary's must mean the primary's pods.
+"""Rewrites label selectors in a pod spec that select the target's own pods, so that they select the primary's pods.
 
-Called when a primary is rendered; covers pod (anti-)affinity terms and topology spread constraints.
+Applied when a primary is rendered. Covers pod (anti-)affinity terms and topology spread constraints.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pyflagger.objects import Obj
 
 
 def repointed(pod: Obj, label: str, value: str, labels: Collection[str], name: str) -> Obj:
-    """Rewrite, in place, selectors that mean the target's pods by its name or by the value of its label.
+    """Rewrite, in place, selectors of the target's pods by its name or by the value of its label.
 
-    Only `label` has another value at the primary's pods. A selector that means the target by another one of `labels`
-    gets it in addition: as it is it would mean the pods of both.
+    Only `label` has another value on the primary's pods. A selector by another one of `labels` gets `label` in
+    addition: otherwise it would select the pods of both.
     """
     meant = {name, value}
     for selector in _selectors(pod):

@@ -1,6 +1,6 @@
-"""The autoscaler of the primary, by kind: what the target's has, with the overrides of the Canary.
+"""The autoscaler of the primary, by kind: a copy of the target's, with the overrides of the Canary.
 
-Called by `operator`; also tells whether the primary has as many pods as its autoscaler promises at least.
+Called by `operator`. Also checks that the primary has at least its autoscaler's minimum of pods.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ Writes: TypeAlias = tuple[Write, ...]
 SCALED_OBJECT = "ScaledObject"
 VERSIONS: Mapping[str, str] = {"HorizontalPodAutoscaler": "autoscaling/v2", SCALED_OBJECT: "keda.sh/v1alpha1"}
 KEDA_MOST = 100
-"""KEDA's own when a ScaledObject does not say."""
+"""KEDA's default."""
 BOUNDS: Mapping[str, tuple[str, str]] = {
     "HorizontalPodAutoscaler": ("minReplicas", "maxReplicas"),
     SCALED_OBJECT: ("minReplicaCount", "maxReplicaCount"),
 }
 GIVEN = "flagger.app/autoscaler-bounds"
-"""An annotation of the primary's: the bounds that it was given last. Others were set by people, and stay."""
+"""An annotation of the primary's autoscaler: the bounds that flagger set last. Other bounds are a user's, and stay."""
 CARRIED = ("scaledobject.keda.sh/transfer-hpa-ownership",)
-"""Annotations that go along whatever the prefixes are."""
+"""Annotations that are copied regardless of the prefixes."""
 
 
 def primary_autoscaler(canary: Canary, target: Obj | None, live: Obj | None, options: Options) -> Writes | Problem:
-    """The writes that bring the primary's autoscaler up to date; none when the Canary names no autoscaler."""
+    """The writes that update the primary's autoscaler; none when the Canary names no autoscaler."""
     ref = canary.spec.autoscaler_ref
     if ref is None:
         return ()
@@ -49,9 +49,7 @@ def primary_autoscaler(canary: Canary, target: Obj | None, live: Obj | None, opt
         text = f'{name} get query error: {ref.kind.lower()}s "{ref.name}" not found'
         return Problem(Fault.MANIFEST, text, f"Create {name}, or remove spec.autoscalerRef.", "spec.autoscalerRef.name")
     if ref.kind == SCALED_OBJECT and (lost := keda.unmatched(canary, target)):
-        text = (
-            f"spec.autoscalerRef.primaryScalerQueries names {', '.join(lost)}, which no trigger of {ref.name} is called"
-        )
+        text = f"spec.autoscalerRef.primaryScalerQueries names {', '.join(lost)}, but {ref.name} has no such trigger"
         todo = "Give the trigger that name, or correct the key."
         return Problem(Fault.MANIFEST, text, todo, "spec.autoscalerRef.primaryScalerQueries")
     wanted = _wanted(canary, target, render(canary, target), options)
@@ -59,9 +57,9 @@ def primary_autoscaler(canary: Canary, target: Obj | None, live: Obj | None, opt
 
 
 def stuck(live: Obj) -> tuple[Patch, ...]:
-    """What frees a primary's autoscaler that the reference made of a paused one; to be written at any time.
+    """The write that resumes a primary's autoscaler that the reference copied from a paused one. Safe at any time.
 
-    One that flagger has given bounds is never made of a paused one: whatever pauses it was set by people, and stays.
+    flagger never copies a pause. On an autoscaler whose bounds flagger set, a pause is a user's, and stays.
     """
     if live.get("kind") != SCALED_OBJECT or GIVEN in _annotations(live):
         return ()
@@ -69,9 +67,9 @@ def stuck(live: Obj) -> tuple[Patch, ...]:
 
 
 def bounds(canary: Canary, target: Obj | None, live: Obj | None) -> tuple[Patch, ...]:
-    """What gives the primary's autoscaler new bounds of the target's at once; metrics and behaviour follow a release.
+    """The write that copies new bounds of the target's autoscaler immediately. Metrics and behavior follow a release.
 
-    Nothing while the target's are those that were given last: then people changed the primary's.
+    None while the target's bounds are those that flagger set last: then a user changed the primary's.
     """
     ref = canary.spec.autoscaler_ref
     if ref is None or target is None or live is None or ref.kind not in _SPECS:
@@ -88,7 +86,7 @@ def bounds(canary: Canary, target: Obj | None, live: Obj | None) -> tuple[Patch,
 
 
 def edited(live: Obj | None, writes: Writes | Problem) -> str:
-    """Which fields of the spec these writes change in a primary's autoscaler that is there, with numbers for bounds."""
+    """The fields of the spec that these writes change in an existing primary autoscaler, with numbers for bounds."""
     if live is None or isinstance(writes, Problem):
         return ""
     specs = [part(write.body, "spec") for write in writes if isinstance(write, Patch)]
@@ -102,18 +100,18 @@ def _told(live: Obj, key: str, value: object) -> str:
 
 
 def lost(problem: Problem) -> Problem:
-    """The target's autoscaler cannot be followed, though the primary goes on with its own as it is."""
-    text = f"{problem.text}; the primary keeps its own autoscaler as it is, and the release goes on"
+    """The target's autoscaler cannot be copied; the primary keeps its own."""
+    text = f"{problem.text}; the primary keeps its current autoscaler, and the release continues"
     return Problem(Fault.CLUSTER, text, problem.todo, problem.path)
 
 
 def noticed(canary: Canary, target: Obj | None, live: Obj | None) -> tuple[Problem, ...]:
-    """What people did to the autoscalers that a release goes on with: a pause, and a target that is none of ours."""
+    """Problems that do not stop a release: a paused autoscaler, or one that scales another workload."""
     found = []
     pauses = sorted(set(keda.PAUSES) & set(_annotations(live))) if live and not stuck(live) else []
     if live and pauses:
         text = f"{live['kind']} {whose(live)} has {', '.join(pauses)}: it does not scale the primary"
-        found.append(Problem(Fault.CLUSTER, text, "Remove the annotation to resume; flagger leaves it alone."))
+        found.append(Problem(Fault.CLUSTER, text, "Remove the annotation to resume. flagger does not change it."))
     scaled = part(part(target or {}, "spec"), "scaleTargetRef").get("name")
     if target and scaled not in (None, names.target(canary)):
         text = f"{target['kind']} {whose(target)} scales {scaled}, not {names.target(canary)}"
@@ -127,7 +125,7 @@ def _annotations(obj: Obj) -> Obj:
 
 
 def _bound(scaler: Obj, key: str) -> object:
-    """A bound as it works: an HPA without a minimum has 1."""
+    """The effective bound: an HPA's default minimum is 1."""
     value = part(scaler, "spec").get(key)
     return 1 if value is None and key == "minReplicas" else value
 
@@ -139,7 +137,7 @@ def _given(scaler: Obj) -> str:
 
 
 def paused(scaler: Obj | None) -> bool | None:
-    """Whether the target's is paused; None for none, and for kinds that rest by themselves at zero."""
+    """Whether the target's autoscaler is paused; None without one, and for kinds that idle at zero replicas."""
     return keda.is_paused(scaler) if scaler is not None and scaler.get("kind") == SCALED_OBJECT else None
 
 
@@ -149,7 +147,7 @@ def pause(scaler: Obj | None, wanted: bool) -> Writes:
 
 
 def floor(canary: Canary, primary: Obj, scaler: Obj | None, now: float) -> Readiness:
-    """Whether a primary that is ready otherwise has the least pods that its autoscaler gives it."""
+    """Whether an otherwise ready primary has its autoscaler's minimum of available pods."""
     if scaler is None or "replicas" not in part(primary, "spec"):
         return READY
     wanted = least(scaler)
@@ -195,7 +193,7 @@ def _wanted(canary: Canary, target: Obj, spec: Obj, options: Options) -> Obj:
 
 
 def _changes(live: Obj, wanted: Obj) -> Writes:
-    """Exactly what differs; what the server or others put there stays."""
+    """A patch of the differing fields. Fields of the server and of other writers stay."""
     body: Obj = {"spec": merge_diff(_managed(live.get("spec") or {}, wanted["spec"]), wanted["spec"])}
     body["metadata"] = metadata.change(live, wanted["metadata"])
     body = {key: value for key, value in body.items() if value}
@@ -203,7 +201,7 @@ def _changes(live: Obj, wanted: Obj) -> Writes:
 
 
 def _managed(live: Obj, wanted: Obj) -> Obj:
-    """The live fields that we set, plus those that we would remove; server defaults are left alone."""
+    """The live fields that we set, plus those that we would remove, without server defaults."""
     ours = ("metrics", "behavior", "advanced", "fallback", "idleReplicaCount", "minReplicaCount", "maxReplicaCount")
     return {key: value for key, value in live.items() if key in wanted or key in ours}
 

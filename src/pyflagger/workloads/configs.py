@@ -1,7 +1,8 @@
 """ConfigMaps and Secrets that a target uses: which, their checksums, and the names of the primary's copies of them.
 
-A change of a tracked one starts a release like a change of the template does. Called by the kinds of this room and by
-the operator; checksums are the reference's, so adopting its Canaries starts nothing. `copies` writes the copies.
+A change of a tracked object starts a release, as a change of the template does. Checksums are the reference's, so that
+adopting its Canaries starts no release. Called by the kinds in this package and by the operator. `copies` writes the
+copies.
 """
 
 from __future__ import annotations

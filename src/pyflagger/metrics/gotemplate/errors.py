@@ -1,4 +1,4 @@
-"""What can be wrong with a template, and the bounds that it must keep."""
+"""Errors and limits of templates."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ OUTPUT_MAX = 64 * 1024
 STEPS_MAX = 10_000
 DEPTH_MAX = 50
 WORK_MAX = 4 << 20
-"""Characters that functions may take in and give out altogether: what bounds time and memory of a rendering."""
+"""Total characters of function inputs and outputs in one rendering, which bounds its time and memory."""
 
 INTEGER_MAX = 2**63
 
 
 class TemplateError(ValueError):
-    """A template that cannot be read or rendered; the text begins with `line:column`."""
+    """A template cannot be parsed or rendered. The text begins with `line:column`."""
 
     def __init__(self, source: str, at: int, text: str) -> None:
         line = source.count("\n", 0, at) + 1
@@ -22,4 +22,4 @@ class TemplateError(ValueError):
 
 
 class Wrong(Exception):
-    """A value that does not fit, before its place is known; becomes a TemplateError."""
+    """A value is invalid. The caller adds the place and raises a TemplateError."""

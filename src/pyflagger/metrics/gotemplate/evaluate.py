@@ -64,7 +64,7 @@ class _Run:
         texts = [len(value) for value in values if isinstance(value, str)]
         self._work += sum(texts)
         if self._work > WORK_MAX or max(texts, default=0) > OUTPUT_MAX:
-            self._wrong(at, f"texts of more than {OUTPUT_MAX} characters, or {WORK_MAX} altogether")
+            self._wrong(at, f"texts of more than {OUTPUT_MAX} characters, or {WORK_MAX} in total")
 
     def _write(self, at: int, text: str) -> None:
         self._size += len(text)
@@ -164,7 +164,7 @@ class _Run:
         first, rest = command.operands[0], command.operands[1:]
         if not isinstance(first, Function):
             if fed:
-                self._wrong(command.at, "the value before it is given to what is no function")
+                self._wrong(command.at, "a pipe leads to something that is not a function")
             return self._operand(first, dot, scope)
         if first.name in EARLY:
             return self._early(first, rest, dot, scope, fed)
@@ -173,7 +173,7 @@ class _Run:
     def _early(
         self, function: Function, rest: Sequence[Operand], dot: Value, scope: _Scope, fed: tuple[Value, ...]
     ) -> Value:
-        """`and` gives the first empty argument, `or` the first that is not, both the last when there is none."""
+        """`and` returns the first empty argument, `or` the first non-empty one, and both the last if there is none."""
         value: Value = None
         if not rest and not fed:
             self._wrong(function.at, f"wrong number of arguments for {function.name}: 0")

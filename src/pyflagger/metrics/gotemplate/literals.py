@@ -25,7 +25,7 @@ def _unescape(match: re.Match[str]) -> str:
         return _SIMPLE[simple]
     number = int(octal, 8) if octal else int(short or wide or full, 16)
     if number > 0x10FFFF or 0xD800 <= number <= 0xDFFF:
-        raise Wrong("an escape is no character")
+        raise Wrong("an escape is not a character")
     return chr(number)
 
 
@@ -47,4 +47,4 @@ def number(text: str) -> int | float:
             raise ValueError
         return value
     except ValueError:
-        raise Wrong(f"{text[:40]} is no usable number") from None
+        raise Wrong(f"{text[:40]} is not a usable number") from None

@@ -237,7 +237,7 @@ class _Parser:
         if isinstance(first, Constant) and first.value is None:
             raise self._wrong(start, "nil is not a command")
         if len(operands) > 1 and not isinstance(first, Function):
-            raise self._wrong(start, f"arguments given to {start.text!r}, which is no function")
+            raise self._wrong(start, f"arguments given to {start.text!r}, which is not a function")
         return Command(start.at, tuple(operands))
 
     def _operand(self) -> Operand:

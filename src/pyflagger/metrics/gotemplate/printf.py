@@ -1,7 +1,7 @@
 """Go's `printf`: the verbs and flags that make sense for text, numbers and booleans.
 
-A verb that does not fit its argument, a missing and a left-over argument are errors here; Go would print a remark into
-the query.
+A verb that does not fit its argument and missing or extra arguments are errors here. Go would print a note into the
+query.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _REAL = {"f": "f", "F": "f", "e": "e", "E": "E", "g": "g", "G": "G"}
 def printf(arguments: Sequence[Value]) -> str:
     """The formatted text; the format comes first. Raises Wrong."""
     if not arguments or not isinstance(arguments[0], str):
-        raise Wrong("printf wants a format first")
+        raise Wrong("printf needs a format as its first argument")
     left = iter(arguments[1:])
     text = _VERB.sub(lambda match: _verb(match, left), arguments[0])
     if next(left, left) is not left:
@@ -69,7 +69,7 @@ def _integer(value: int, sign: str, verb: str) -> str:
     try:
         return format(value, sign + _INTEGER[verb] if verb != "c" else "c")
     except (OverflowError, ValueError):
-        raise Wrong(f"{value} is no character") from None
+        raise Wrong(f"{value} is not a character") from None
 
 
 def _real(value: float, sign: str, cut: int | None, verb: str) -> str:
