@@ -81,7 +81,7 @@ def test_two_canaries_share_a_config_and_one_goes(place: Cluster) -> None:
     assert {host: visitor.failed for host, visitor in seen.items()} == {host: [] for host in hosts}
     one, two = (seen[host].versions for host in hosts)
     assert set(one) == {"1.0.0", "1.1.0"} and set(two) == {"1.0.0", "1.1.0", "1.2.0"}
-    assert not [text for text in place.events("shared") if "bug of flagger" in text]
+    assert not [text for text in place.events("shared") if "bug in flagger" in text]
 
 
 # A primary that is gone ----------------------------------------------------------------------------------------------
@@ -220,4 +220,4 @@ def test_a_bad_version_is_rolled_back_on_the_references_definitions(place: Clust
     told = place.object("-n", "kept", "events")["items"]
     rolled = [event for event in told if event["message"].startswith("Rolling back bad.kept")]
     assert [event.get("count", 1) for event in rolled] == [1]
-    assert not [event["message"] for event in told if "bug of flagger" in event["message"]]
+    assert not [event["message"] for event in told if "bug in flagger" in event["message"]]

@@ -213,7 +213,7 @@ async def test_nonsense_in_a_status_stops_no_release(case: str) -> None:
     await play.stage.client.call("PATCH", path, {"status": NONSENSE[case]}, MERGE)
     await play.phase("Succeeded")
     listed = await play.stage.client.call("GET", path_of("Event", "test"))
-    assert not [event["message"] for event in listed["items"] if "bug of flagger" in event["message"]]
+    assert not [event["message"] for event in listed["items"] if "bug in flagger" in event["message"]]
     await play.end()
 
 
@@ -230,5 +230,5 @@ async def test_a_deletion_that_says_it_is_over_goes_on(phase: str) -> None:
         await play.stage.get("Canary", "shop")
     assert (await play.stage.get("Deployment", "shop"))["spec"]["replicas"] == 2
     listed = await play.stage.client.call("GET", path_of("Event", "test"))
-    assert not [event["message"] for event in listed["items"] if "bug of flagger" in event["message"]]
+    assert not [event["message"] for event in listed["items"] if "bug in flagger" in event["message"]]
     await play.end()

@@ -127,7 +127,7 @@ class Shared:
 
     async def end(self) -> None:
         """Nothing that must not happen has happened."""
-        said = await self.said("bug of flagger")
+        said = await self.said("bug in flagger")
         self._successor.cancel()
         await self.cache.stop()
         await self.stage.stop()

@@ -42,7 +42,7 @@ async def goes_on(play: Play) -> None:
     await play.stage.set_image("shop", "shop", NEWER)
     await play.phase("Progressing")
     await play.phase("Succeeded")
-    assert not await told(play, "bug of flagger")
+    assert not await told(play, "bug in flagger")
     left = await play.end()
     assert NEWER in left["Deployment"]["shop-primary"]
 
@@ -59,7 +59,7 @@ async def test_a_canary_in_a_phase_of_deletion_is_deleted(phase: str, definition
     with pytest.raises(ApiError):
         await play.stage.get("Canary", "shop")
     assert (await play.stage.get("Deployment", "shop"))["spec"]["replicas"] == 2
-    assert not await told(play, "bug of flagger")
+    assert not await told(play, "bug in flagger")
     await play.end()
 
 

@@ -164,7 +164,7 @@ class Pair:
 
     async def was_foreseen(self) -> None:
         """Whatever happened to the sick canary, no look at it failed."""
-        assert not [text for text in await self.told() if "bug of flagger" in text]
+        assert not [text for text in await self.told() if "bug in flagger" in text]
 
     @property
     def operator(self) -> Operator:

@@ -39,7 +39,7 @@ BACKOFF_FIRST, BACKOFF_MAX = 0.5, 30.0
 
 
 class Stuck(Exception):
-    """A decision had no effect, which is a bug of flagger. `problem` describes it."""
+    """A decision had no effect, which is a bug in flagger. `problem` describes it."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.text)
