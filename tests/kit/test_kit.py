@@ -199,7 +199,7 @@ BROKEN: dict[type[Toy], str] = {
     StartsOver: "repairs drift without touching weights",
     Restless: "writes nothing twice",
     Jealous: "keeps what others added",
-    Scribbler: "starts with everybody on the primary",
+    Scribbler: "starts with all traffic on the primary",
     Blind: "writes only what it reads",
     Optimist: "reads back the weights it sets",
     Generous: "refuses conditions that it cannot express",
@@ -210,7 +210,7 @@ BROKEN: dict[type[Toy], str] = {
     Orphaner: "owns what it makes",
     Drawer: "keeps visitors where they were",
     Lingerer: "pins testers",
-    Eager: "starts with everybody on the primary",
+    Eager: "starts with all traffic on the primary",
     FaultyProxy: "leaves the users objects alone",
 }
 USERS: Obj = {

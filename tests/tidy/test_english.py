@@ -27,10 +27,7 @@ PAGES = (
 )
 CODE = ("src/pyflagger/**/*.py", "src/pyflagger_sandbox/**/*.py")
 NOT_YET = (
-    "docs/architecture.md",
-    "src/pyflagger/admission",
     "src/pyflagger/core",
-    "src/pyflagger/testing",
     "src/pyflagger/workloads",
     "src/pyflagger_sandbox",
 )

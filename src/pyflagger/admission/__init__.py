@@ -1,1 +1,1 @@
-"""What a Kubernetes API server accepts: schemas, defaults, validation. Pure."""
+"""The rules of a Kubernetes API server: schemas, defaults, validation. Pure."""

@@ -1,6 +1,6 @@
-"""Custom resource definitions: from their objects to resources that are served.
+"""Custom resource definitions: turns their objects into resources to serve.
 
-`accepted` gives a definition its status, `resources` what to register. Called on every write of a definition.
+`accepted` sets a definition's status, `resources` returns what to register. Called on every write of a definition.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 
 def accepted(obj: Obj, now: str) -> Obj:
-    """The definition with its names accepted and established, and the finalizer that guards its objects."""
+    """The definition with accepted names, the condition Established, and the finalizer that guards its objects."""
     spec, meta = obj["spec"], obj["metadata"]
     if "deletionTimestamp" not in meta and CLEANUP not in (meta.get("finalizers") or ()):
         meta = {**meta, "finalizers": [*(meta.get("finalizers") or ()), CLEANUP]}
@@ -42,7 +42,7 @@ def _condition(type: str, reason: str, message: str, now: str) -> Obj:
 
 
 def resources(obj: Obj) -> list[Resource]:
-    """What a definition serves: a resource a version."""
+    """One resource for each version that a definition serves."""
     spec = obj["spec"]
     stored = next(version["name"] for version in spec["versions"] if version.get("storage"))
     return [_resource(spec, version, stored) for version in spec["versions"] if version.get("served")]
@@ -69,7 +69,7 @@ def _resource(spec: Obj, version: Obj, stored: str) -> Resource:
 
 
 def columns(declared: list[Obj] | None) -> Iterator[Column]:
-    """The printed columns of a custom resource: its name, then what it declares or else its age."""
+    """The printed columns of a custom resource: its name, and the declared columns or else its age."""
     yield Column("Name", lambda obj, now: obj["metadata"]["name"], format="name")
     for column in declared or [{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}]:
         yield Column(

@@ -1,7 +1,7 @@
-"""Decoding: a JSON object into what its built-in kind allows.
+"""Decoding: reduces a JSON object to the fields of its built-in kind.
 
-Unknown fields and nulls go, wrong types are refused, quantities come out in their canonical form. Parts that are the
-very same values as in the old object were decoded before and are not looked at again.
+Drops unknown fields and nulls, rejects wrong types, and writes quantities in their canonical form. Skips values that
+are identical (`is`) to those of the old object, because they were decoded before.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DECIMAL = re.compile(r"^([+-]?[0-9.]+)([numkMGTPE]?)$")
 
 
 class Decoder:
-    """One decoding. `unknown` and `wrong` fill up while it goes."""
+    """One decoding. It collects problems in `unknown` and `wrong`."""
 
     def __init__(self, kind: str, version: str) -> None:
         self._kind, self._version = kind, version
@@ -87,7 +87,7 @@ class Decoder:
 
 
 def _go(type: Type) -> str:
-    """A type as the API server names it: `[]v1.Container`, `map[string]string`, `int32`."""
+    """The API server's name of a type: `[]v1.Container`, `map[string]string`, `int32`."""
     if type.inner is not None:
         return f"{'[]' if type.kind == 'list' else 'map[string]'}{_go(type.inner)}"
     return ".".join(type.model.split(".")[-2:]) or _GO_TYPES.get(type.kind, type.kind)
@@ -115,7 +115,7 @@ def _json_type(value: Any) -> str:
 
 
 def quantity(value: Any) -> str:
-    """A decimal quantity in its canonical form: `1000m` is `1`, `0.5` is `500m`; others as they are written."""
+    """A decimal quantity in its canonical form: `1000m` is `1`, `0.5` is `500m`. Returns others unchanged."""
     found = _DECIMAL.match(str(value))
     try:
         number = Decimal(found[1]).scaleb(_SUFFIXES[found[2]]) if found else None

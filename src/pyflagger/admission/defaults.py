@@ -1,7 +1,7 @@
-"""What a real API server fills in, kind by kind: the fields that hashes and comparisons meet.
+"""The defaults of a real API server, kind by kind: the fields that hashes and comparisons include.
 
-Pure functions from object to object, in the table `DEFAULTS`; called by `rules` after decoding. Nothing is changed in
-place, and an object that lacks nothing comes back as it was.
+Pure functions from object to object, in the table `DEFAULTS`. `rules` calls them after decoding. They change nothing in
+place, and return the same object when it lacks nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _POD: Obj = {
     "schedulerName": "default-scheduler",
 }
 _ROLLING: Obj = {"maxUnavailable": "25%", "maxSurge": "25%"}
-# What admission adds to pods, but not to the templates they are made from.
+# Admission adds these to pods, but not to pod templates.
 _ADMITTED: Obj = {
     "enableServiceLinks": True,
     "serviceAccountName": "default",
@@ -39,13 +39,13 @@ _ADMITTED: Obj = {
 
 
 def fill(obj: Obj, missing: Mapping[str, Any]) -> Obj:
-    """`obj` with what it lacks of `missing`."""
+    """`obj` with the keys of `missing` that it lacks."""
     lacking = {key: value for key, value in missing.items() if key not in obj}
     return {**obj, **lacking} if lacking else obj
 
 
 def at(obj: Obj, path: str, change: Default, *, make: bool = False) -> Obj:
-    """`obj` with the object at a dotted path changed; `make` begins with an empty one where there is none."""
+    """`obj` with `change` applied at a dotted path. `make` creates an empty object there when it is missing."""
     key, _, rest = path.partition(".")
     child = obj.get(key)
     if child is None:
@@ -59,7 +59,7 @@ def at(obj: Obj, path: str, change: Default, *, make: bool = False) -> Obj:
 
 
 def each(obj: Obj, key: str, change: Default) -> Obj:
-    """`obj` with every object of a list changed."""
+    """`obj` with `change` applied to every object of a list."""
     items = obj.get(key)
     if not isinstance(items, list):
         return obj
@@ -176,7 +176,7 @@ def _autoscaler(spec: Obj) -> Obj:
 
 
 def _encoded(obj: Obj) -> Obj:
-    """Secrets take plain text under `stringData` and never give it back."""
+    """A Secret accepts plain text under `stringData` and returns it only encoded, under `data`."""
     if "stringData" not in obj:
         return obj
     plain = {key: b64encode(value.encode()).decode() for key, value in obj["stringData"].items()}

@@ -1,6 +1,6 @@
-"""What the server refuses, as `Status` objects in the form of the real API server.
+"""The server's errors, as `Status` objects in the form of the real API server.
 
-Raised anywhere below the server's front door, which turns them into answers.
+Raised by everything below `ApiServer.handle`, which turns them into responses.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pyflagger.objects import Obj
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One problem of an object: where it is, what kind of problem, and the text for a user."""
+    """One problem of an object: its field, its type, and the text for the user."""
 
     field: str
     reason: str
@@ -22,7 +22,7 @@ class Cause:
 
 
 class ApiError(Exception):
-    """An answer that is not a success. `code` is the HTTP status, `reason` the word clients branch on."""
+    """A response that is not a success. `code` is the HTTP status, `reason` the word that clients branch on."""
 
     def __init__(self, code: int, reason: str, message: str, details: Obj | None = None) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class ApiError(Exception):
 
 
 def qualified(plural: str, group: str) -> str:
-    """`deployments.apps`, `pods`: a resource as messages name it."""
+    """A resource as messages name it: `deployments.apps`, `pods`."""
     return f"{plural}.{group}" if group else plural
 
 
@@ -60,13 +60,13 @@ def no_route() -> ApiError:
 
 
 def already_exists(plural: str, group: str, name: str) -> ApiError:
-    """409: a create met an object of that name."""
+    """409: an object of that name exists."""
     text = f'{qualified(plural, group)} "{name}" already exists'
     return ApiError(409, "AlreadyExists", text, _details(name, group, plural))
 
 
 def conflict(plural: str, group: str, name: str, why: str = "") -> ApiError:
-    """409: the object is not what the writer thought it was."""
+    """409: the object has changed since the client read it."""
     why = why or "the object has been modified; please apply your changes to the latest version and try again"
     text = f'Operation cannot be fulfilled on {qualified(plural, group)} "{name}": {why}'
     return ApiError(409, "Conflict", text, _details(name, group, plural))
@@ -82,7 +82,7 @@ def apply_conflict(causes: Sequence[Cause]) -> ApiError:
 
 
 def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiError:
-    """422: the object breaks rules of its kind; all of them are named."""
+    """422: the object breaks rules of its kind. Lists all problems."""
     texts = [f"{c.field}: {c.message}" for c in causes]
     joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     named = f"{kind}.{group}" if group else kind
@@ -95,51 +95,51 @@ def _cause(cause: Cause) -> Obj:
 
 
 def bad_request(message: str) -> ApiError:
-    """400: the request cannot be understood."""
+    """400: the server cannot parse the request."""
     return ApiError(400, "BadRequest", message)
 
 
 def forbidden(plural: str, group: str, name: str, why: str, causes: Sequence[Cause] = ()) -> ApiError:
-    """403: understood and refused."""
+    """403: the server rejects a valid request."""
     text = f'{qualified(plural, group)} "{name}" is forbidden: {why}'
     details = _details(name, group, plural, causes=[_cause(cause) for cause in causes])
     return ApiError(403, "Forbidden", text, details)
 
 
 def expired(message: str) -> ApiError:
-    """410: the version asked for is no longer kept."""
+    """410: the server no longer keeps the requested version."""
     return ApiError(410, "Expired", message)
 
 
 def method_not_allowed() -> ApiError:
-    """405: the path knows no such verb."""
+    """405: the path does not support the verb."""
     return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 
 
 def unsupported_media(supported: Sequence[str]) -> ApiError:
-    """415: a body in a form that this path does not read."""
+    """415: the path does not accept this media type."""
     text = f"the body of the request was in an unknown format - accepted media types include: {', '.join(supported)}"
     return ApiError(415, "UnsupportedMediaType", text, {})
 
 
 def too_many_requests(seconds: int) -> ApiError:
-    """429: come back in `seconds`."""
+    """429: retry after `seconds`."""
     text = "too many requests, please try again later"
     return ApiError(429, "TooManyRequests", text, {"retryAfterSeconds": seconds})
 
 
 def required(path: str, message: str = "") -> Cause:
-    """A value that must be there."""
+    """A required value is missing."""
     return Cause(path, "FieldValueRequired", f"Required value: {message}" if message else "Required value")
 
 
 def wrong(path: str, value: Any, message: str) -> Cause:
-    """A value that does not do."""
+    """A value is invalid."""
     return Cause(path, "FieldValueInvalid", f"Invalid value: {shown(value)}: {message}")
 
 
 def unsupported(path: str, value: Any, supported: Sequence[str]) -> Cause:
-    """A value outside a closed list."""
+    """A value is not in the list of supported values."""
     choices = ", ".join(f'"{choice}"' for choice in supported)
     return Cause(path, "FieldValueNotSupported", f"Unsupported value: {shown(value)}: supported values: {choices}")
 

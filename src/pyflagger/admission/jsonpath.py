@@ -1,6 +1,6 @@
 """The JSON paths of printed columns: `.status.conditions[?(@.type=="Ready")].status` and simpler.
 
-Pure. Only what definitions use: names, quoted names, indices, `[*]`, and a filter by equality.
+Pure. Supports only what definitions use: names, quoted names, indices, `[*]`, and a filter by equality.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _STEP = re.compile(
 
 @lru_cache(maxsize=1024)
 def compiled(path: str) -> Callable[[Any], list[Any]]:
-    """A function from an object to the values at `path`; a path that cannot be read finds nothing."""
+    """A function from an object to the values at `path`. An invalid path finds nothing."""
     text = path if path.startswith((".", "[")) else f".{path}"
     steps, place = [], 0
     while place < len(text):

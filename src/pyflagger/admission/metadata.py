@@ -1,6 +1,6 @@
 """The rules of `metadata` and `generation`, the same for every kind.
 
-Called by `writing`; decides nothing about kinds.
+Called by `writing`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pyflagger.admission.errors import Cause, required, wrong
 from pyflagger.admission.resource import Resource
 from pyflagger.objects import Obj
 
-# What the server alone writes: an update keeps the old value whatever the client sent.
+# Only the server writes these: an update keeps the old values and ignores the client's.
 _SERVER_OWNED = (
     "uid",
     "creationTimestamp",
@@ -55,18 +55,18 @@ _FREE_NAMES = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
 
 
 def stamp(now: float) -> str:
-    """RFC 3339 with seconds, as `metav1.Time` is written."""
+    """RFC 3339 in whole seconds, the format of `metav1.Time`."""
     return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def suffix(unique: str) -> str:
-    """Five letters for a generated name, out of a UUID."""
+    """Five letters for a generated name, from a UUID."""
     number = int(unique.replace("-", ""), 16)
     return "".join(_SUFFIX[number // len(_SUFFIX) ** place % len(_SUFFIX)] for place in range(5))
 
 
 def created(obj: Obj, resource: Resource, *, uid: str, now: float) -> Obj:
-    """The object with the metadata of a newborn."""
+    """The object with the metadata that the server sets at creation."""
     meta = {
         key: value
         for key, value in obj["metadata"].items()
@@ -81,7 +81,7 @@ def created(obj: Obj, resource: Resource, *, uid: str, now: float) -> Obj:
 
 
 def updated(new: Obj, old: Obj, resource: Resource) -> Obj:
-    """The object with what the server owns kept from `old`, and its generation counted."""
+    """The object with the server's fields of `old`, and with its generation increased when `desired` changed."""
     was = old["metadata"]
     meta = {key: value for key, value in new["metadata"].items() if key not in _SERVER_OWNED and key != "selfLink"}
     meta |= {key: was[key] for key in _SERVER_OWNED if key in was} | {"resourceVersion": was["resourceVersion"]}
@@ -91,7 +91,7 @@ def updated(new: Obj, old: Obj, resource: Resource) -> Obj:
 
 
 def desired(obj: Obj, resource: Resource) -> Obj:
-    """The part whose change makes a new generation: the spec; of a custom resource, all but metadata and status."""
+    """The part whose changes increase the generation: the spec, or a custom resource without metadata and status."""
     if resource.custom:
         outside = ("metadata", "status") if "status" in resource.subresources else ("metadata",)
         return {key: value for key, value in obj.items() if key not in outside}
@@ -99,7 +99,7 @@ def desired(obj: Obj, resource: Resource) -> Obj:
 
 
 def problems(obj: Obj, old: Obj | None, resource: Resource) -> Iterator[Cause]:
-    """What is wrong with an object's metadata."""
+    """The problems of an object's metadata."""
     meta = obj["metadata"]
     if old is None:
         yield from _name_problems(meta, resource)

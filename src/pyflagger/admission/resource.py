@@ -1,6 +1,6 @@
-"""What the server knows of a kind, and which kinds it serves.
+"""The kinds that the server serves, and their properties.
 
-Pure data and look-ups: the built-in table is in `builtin`, custom resources are added and removed by `crd`.
+Pure data and look-ups. `builtin` has the table of built-in kinds. The server adds and removes the kinds of `crd`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Validate = Callable[[Obj, Obj | None], Iterable[Cause]]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A printed column: how to read its cell from an object. Priority above zero shows with `-o wide` only."""
+    """A printed column. `-o wide` alone shows columns with a priority above zero."""
 
     name: str
     cell: Callable[[Obj, float], Any]
@@ -31,7 +31,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Resource:
-    """A kind in one version. `schema` is that of a custom resource."""
+    """A kind in one version. `schema` is the schema of a custom resource."""
 
     group: str
     version: str
@@ -52,49 +52,49 @@ class Resource:
 
     @cached_property
     def model(self) -> str:
-        """The name of its type in `schema`; empty for a custom resource."""
+        """The name of the kind's type in `schema`; empty for a custom resource."""
         return "" if self.custom else model_of(self.group, self.version, self.kind)
 
     @cached_property
     def stored(self) -> str:
-        """The `apiVersion` that its objects are kept in."""
+        """The `apiVersion` of stored objects."""
         return self.storage or self.api_version
 
     @cached_property
     def api_version(self) -> str:
-        """`apps/v1`, `v1`."""
+        """Such as `apps/v1` or `v1`."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def name(self) -> str:
-        """`deployments.apps`, `pods`."""
+        """Such as `deployments.apps` or `pods`."""
         return qualified(self.plural, self.group)
 
     @cached_property
     def shelf(self) -> str:
-        """Where its objects are kept: one shelf for all versions of a resource."""
+        """The name of the resource's shelf in the store; all versions share it."""
         return qualified(self.plural, self.stored.rpartition("/")[0])
 
     @property
     def custom(self) -> bool:
-        """Whether a CustomResourceDefinition brought it."""
+        """Whether a CustomResourceDefinition defines it."""
         return self.schema is not None
 
 
 @dataclass(slots=True)
 class Registry:
-    """The resources served now, found by group, version and plural. `revision` changes whenever they do."""
+    """The served resources, by group, version and plural. `revision` changes whenever they change."""
 
     _by_path: dict[tuple[str, str, str], Resource] = field(default_factory=dict)
     revision: int = 0
 
     def add(self, resources: Iterable[Resource]) -> None:
-        """Serve these; replaces those of the same path."""
+        """Serve these resources. Replaces resources at the same path."""
         self._by_path.update({(r.group, r.version, r.plural): r for r in resources})
         self.revision += 1
 
     def drop(self, group: str, plural: str) -> None:
-        """Stop serving a resource in all its versions."""
+        """Stop serving all versions of a resource."""
         for path in [path for path in self._by_path if path[0] == group and path[2] == plural]:
             del self._by_path[path]
         self.revision += 1
@@ -104,7 +104,7 @@ class Registry:
         return self._by_path.get((group, version, plural))
 
     def of_kind(self, api_version: str, kind: str) -> Resource | None:
-        """The resource of an object's `apiVersion` and `kind`; another version of its group will do."""
+        """The resource of an object's `apiVersion` and `kind`, or of another version of its group."""
         group = api_version.rpartition("/")[0]
         same = [r for r in self._by_path.values() if r.kind == kind and r.group == group]
         return next((r for r in same if r.api_version == api_version), same[0] if same else None)
@@ -114,7 +114,7 @@ class Registry:
         return list(self._by_path.values())
 
     def shelves(self) -> list[Resource]:
-        """One resource a shelf, in the version its objects are kept in: what there is to walk over."""
+        """One resource for each shelf, in the stored version."""
         kept = sorted(self._by_path.values(), key=lambda r: r.api_version == r.stored)
         return list({r.shelf: r for r in kept if "list" in r.verbs}.values())
 

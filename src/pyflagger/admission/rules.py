@@ -1,7 +1,7 @@
-"""What happens to an object between the wire and the store: decoding, defaults, admission, validation, departure.
+"""The steps from a request to the store: decoding, defaults, admission, validation, deletion.
 
-Called by `writing`, once an object. The rules of single kinds are tables in `defaults` and `validate`; custom
-resources bring their own in `structural`.
+`writing` calls them once for each object. The rules of each kind are in the tables of `defaults` and `validate`.
+`structural` applies the schemas of custom resources.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from pyflagger.objects import Obj
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 
-# Gives the address of a Service that asked for none; the whole Service is handed in.
+# Returns the address for a Service that requests none. Gets the whole Service.
 Allocator = Callable[[Obj], str]
 
 
 @dataclass(slots=True)
 class Rules:
-    """The rules of all kinds. `allocate` names a new Service's cluster IP; without it they keep what they ask for."""
+    """The rules of all kinds. `allocate` returns a new Service's cluster IP; by default it keeps the requested one."""
 
     allocate: Allocator | None = None
     now: Callable[[], float] = lambda: 0.0
 
     def clean(self, resource: Resource, obj: Obj, old: Obj | None, validation: str) -> tuple[Obj, tuple[str, ...]]:
-        """Decode: unknown fields go (Strict: are refused), defaults come. Gives the object and warnings.
+        """Decode: drop unknown fields (Strict: reject them) and set defaults. Returns the object and warnings.
 
         Raises ApiError (400) for wrong types and, when Strict, for unknown fields.
         """
@@ -52,7 +52,7 @@ class Rules:
         return decoder.model(resource.model, obj, old, ""), decoder.unknown
 
     def admit(self, resource: Resource, obj: Obj, old: Obj | None, *, status_only: bool = False) -> Obj:
-        """The object as it may be written. Raises ApiError (422) with every problem it has."""
+        """The object to write. Raises ApiError (422) with every problem."""
         if not status_only:
             obj = self._allocated(resource, obj, old)
         causes = list(self._problems(resource, obj, old, status_only))
@@ -70,7 +70,7 @@ class Rules:
             yield from rule(obj, old)
 
     def _allocated(self, resource: Resource, obj: Obj, old: Obj | None) -> Obj:
-        """A Service with its address: the one it has had, else a new one."""
+        """The Service with its old address, or with a new one."""
         if resource.kind != "Service" or resource.group:
             return obj
         spec = dict(obj.get("spec") or {})
@@ -87,7 +87,7 @@ class Rules:
         return {**obj, "spec": spec}
 
     def _initial(self, resource: Resource, obj: Obj, old: Obj | None) -> Obj:
-        """The status that the server itself gives to newborn objects."""
+        """The object with the status that the server sets at creation."""
         if resource.kind == "CustomResourceDefinition":
             return crd.accepted(obj, metadata.stamp(self.now()))
         if old is not None or resource.group:
@@ -99,7 +99,7 @@ class Rules:
         return {**obj, "status": {"loadBalancer": {}}} if resource.kind == "Service" else obj
 
     def departing(self, resource: Resource, old: Obj, options: Obj, now: float) -> Obj | None:
-        """The object marked for deletion, or None when nothing holds it back."""
+        """The object marked for deletion, or None when it can be removed at once."""
         meta = dict(old["metadata"])
         policy = options.get("propagationPolicy") or ("Orphan" if options.get("orphanDependents") else "Background")
         if policy not in ("Background", "Foreground", "Orphan"):
@@ -122,7 +122,7 @@ class Rules:
 
 
 def _grace(resource: Resource, obj: Obj, options: Obj) -> int:
-    """Seconds that a pod on a node is given to stop; everything else goes at once."""
+    """The grace period in seconds of a pod on a node; 0 for everything else."""
     spec, asked = obj.get("spec") or {}, options.get("gracePeriodSeconds")
     if (
         resource.kind != "Pod"
@@ -134,7 +134,7 @@ def _grace(resource: Resource, obj: Obj, options: Obj) -> int:
 
 
 def _quality(pod: Obj) -> str:
-    """The pod's class of service, from what its containers ask for."""
+    """The pod's QoS class, from the requests and limits of its containers."""
     asked = [container.get("resources") or {} for container in (pod.get("spec") or {}).get("containers") or ()]
     if not any(resources.get("requests") or resources.get("limits") for resources in asked):
         return "BestEffort"

@@ -1,4 +1,4 @@
-"""The types of the built-in kinds: their fields, which of them are required, and how each is patched.
+"""The types of the built-in kinds: their fields, which are required, and how patches merge them.
 
 Read from `types.json`, which `make schemas` writes from the schemas of a release of Kubernetes. Names of types are
 those of its OpenAPI documents, such as `io.k8s.api.core.v1.PodSpec`.
@@ -19,12 +19,12 @@ Kind = Scalar | Literal["list", "map", "model"]
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 SCALE = "io.k8s.api.autoscaling.v1.Scale"
 _PACKAGES = {"apiextensions.k8s.io": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions"}
-"""Of the groups that are not in `io.k8s.api`."""
+"""The packages of the groups that are not in `io.k8s.api`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A type. `inner` is the one of a list's items or a map's values; `model` names a type with fields."""
+    """A type. `inner` is the type of a list's items or a map's values. `model` names a type with fields."""
 
     kind: Kind
     inner: Type | None = None
@@ -33,7 +33,7 @@ class Type:
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a type under its JSON name, with its `x-kubernetes-…` extensions by what follows that prefix."""
+    """A field of a type by its JSON name. The names of its extensions lack the prefix `x-kubernetes-`."""
 
     name: str
     type: Type
@@ -47,12 +47,12 @@ class Field:
 
     @cached_property
     def merge_key(self) -> str:
-        """The key by which a strategic merge patch tells the items of a list apart; empty for plain values."""
+        """The key that identifies the items of a list in a strategic merge patch; empty for plain values."""
         return str(self.marks.get("patch-merge-key", ""))
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """The keys by which server-side apply tells the items of a list apart; empty where it does not."""
+        """The keys that identify the items of a list in server-side apply; empty when items have no identity."""
         if self._list_type == "map":
             return tuple(self.marks["list-map-keys"])
         return (self.merge_key,) if self._list_type == "merge" and self.merge_key else ()
@@ -73,7 +73,7 @@ class Field:
 
     @property
     def _list_type(self) -> str:
-        """`merge` where only the patch strategy tells, as older fields have it."""
+        """`merge` for older fields, which declare only a patch strategy."""
         return str(self.marks.get("list-type") or ("merge" if self.merges else "atomic"))
 
 
@@ -84,7 +84,7 @@ def model_of(group: str, version: str, kind: str) -> str:
 
 
 def release() -> str:
-    """The release of Kubernetes that the types are from: `1.36.0`."""
+    """The Kubernetes release of the types: `1.36.0`."""
     return str(_types()[""])
 
 
@@ -113,7 +113,7 @@ def _types() -> Mapping[str, Any]:
 
 @cache
 def _type(text: str) -> Type:
-    """The type that a text of `types.json` means."""
+    """Parse a type of `types.json`."""
     if text.startswith("[]"):
         return Type("list", _type(text[2:]))
     if text.startswith("{}"):

@@ -1,7 +1,7 @@
 """Structural schemas of custom resources: pruning, defaulting and validation of objects.
 
-Pure; called by `rules`. Parts that are the very same values as in the old object have passed before and are not looked
-at again. Expressions (`x-kubernetes-validations`) are not evaluated.
+Pure; called by `rules`. Skips values that are identical (`is`) to those of the old object, because they have passed
+before. Does not evaluate expressions (`x-kubernetes-validations`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _EMBEDDED = "x-kubernetes-embedded-resource"
 
 
 def decode(schema: Schema, obj: Obj, old: Obj | None) -> tuple[Obj, list[str]]:
-    """The object without unknown fields and with its defaults, and the paths of what went."""
+    """The object without unknown fields and with its defaults, and the paths of the removed fields."""
     unknown: list[str] = []
     root = {key: obj[key] for key in obj if key in _ROOT}
     rest = {key: value for key, value in obj.items() if key not in _ROOT}
@@ -68,7 +68,7 @@ def _decode_object(schema: Schema, value: Obj, old: Obj, path: str, unknown: lis
 
 
 def validate(schema: Schema, obj: Obj, old: Obj | None) -> Iterator[Cause]:
-    """Everything that the schema finds wrong. What every object has is not its business, even when it asks for it."""
+    """All violations of the schema. Skips `apiVersion`, `kind` and `metadata`, even when the schema requires them."""
     rest = {key: value for key, value in obj.items() if key not in _ROOT}
     required = [key for key in schema.get("required") or () if key not in _ROOT]
     return _validate({**schema, "required": required}, rest, old, "")
@@ -179,7 +179,7 @@ _CLOCK = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})(.[0-9]+)?(z|([+-][0-9]{2}
 
 
 def _is_date_time(value: str) -> bool:
-    """Whether the API server takes a string for a `date-time`; it checks no offset and no letter case."""
+    """Whether the API server accepts a string as a `date-time`. It checks neither the offset nor the letter case."""
     day, _, clock = value.lower().partition("t")
     found = _CLOCK.fullmatch(clock)
     if found is None or not (found[1] <= "23" and found[2] <= "59" and found[3] <= "59"):

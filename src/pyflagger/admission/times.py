@@ -1,6 +1,6 @@
-"""Times as printed columns show them.
+"""Times in printed columns.
 
-Pure: `now` is handed in.
+Pure: callers pass `now`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def epoch(stamp: str) -> float:
 
 
 def age(stamp: Any, now: float) -> str:
-    """How long ago, as kubectl says it; `<unknown>` without a time."""
+    """The age in kubectl's format; `<unknown>` without a time."""
     try:
         return duration(now - epoch(stamp))
     except (ValueError, AttributeError, TypeError):
@@ -24,7 +24,7 @@ def age(stamp: Any, now: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`42s`, `3m12s`, `5h`, `2d3h`: two figures where the first is small."""
+    """`42s`, `3m12s`, `5h`, `2d3h`: two units when the first number is small."""
     whole = int(seconds)
     if whole < -1:
         return "<invalid>"

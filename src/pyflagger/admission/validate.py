@@ -1,7 +1,7 @@
-"""What the API server refuses, kind by kind, in its own words.
+"""The API server's validation, kind by kind, with its messages.
 
-Pure: generators of `Cause`s, in the table `VALIDATE`; called by `rules` with the object after defaults and, on an
-update, with the one before. These are the rules that people meet; a kind without an entry has none.
+Pure: generators of `Cause`s, in the table `VALIDATE`. `rules` calls them with the object after defaults and, on an
+update, with the old object. The table covers the rules that users meet. A kind without an entry has no rules.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _EVENT_NEEDS = {
     "action": "action",
     "reason": "reason",
 }
-"""What an Event with `eventTime` must have, and the API server's name for it."""
+"""The fields that an Event with `eventTime` must have, and the API server's names for them."""
 
 _EVENT_MESSAGE_MAX = 1024
 
 
 def _same(new: Obj, old: Obj | None, path: str) -> Iterator[Cause]:
-    """The value at a path of the spec must stay as it was."""
+    """The value at a path of the spec must not change."""
     if old is None:
         return
     now, was = (obj.get("spec", {}).get(path) for obj in (new, old))
@@ -47,7 +47,7 @@ def _port(value: Any, path: str) -> Iterator[Cause]:
 
 
 def _port_name_problems(name: str) -> Iterator[str]:
-    """What a port's name has wrong, in the real server's words and order."""
+    """The problems of a port's name, in the real server's words and order."""
     if len(name) > 15:
         yield "must be no more than 15 characters"
     if not re.fullmatch(r"[-a-z0-9]+", name):
@@ -128,7 +128,7 @@ def _pod(obj: Obj, old: Obj | None) -> Iterator[Cause]:
 
 
 def _frozen_pod(obj: Obj) -> Obj:
-    """The part of a pod's spec that must stay as it was created."""
+    """The part of a pod's spec that must not change after creation."""
     loose = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName", "schedulingGates")
     spec = {key: value for key, value in (obj.get("spec") or {}).items() if key not in loose}
     for key in ("containers", "initContainers"):

@@ -1,6 +1,6 @@
-"""For tests of parts that other packages bring: `check_router` holds a traffic provider to what the operator relies on.
+"""Checks for plugins: `check_router` tests that a traffic provider does what the operator relies on.
 
-Called by such packages' tests and by our own; nothing of the product imports it.
+The tests of plugins and our own tests call it. The product does not import it.
 """
 
 from pyflagger.testing.cluster import Cluster

@@ -1,7 +1,8 @@
-"""The conformance checks of traffic providers: what the operator relies on, whatever the provider.
+"""The conformance checks of traffic providers: what the operator relies on for every provider.
 
-`check_router(make_router, scene)` runs every check that applies to the router's capabilities and tells all that fail in
-one exception. Each check begins on a cluster of its own, and its docstring says what goes wrong for users without it.
+`check_router(make_router, scene)` runs every check that applies to the router's capabilities and raises one exception
+that lists all failures. Each check starts on its own cluster. Its docstring says what goes wrong for users when the
+check fails.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ CONDITIONS: tuple[tuple[dict[str, Any], str], ...] = (
 
 
 class NotConforming(AssertionError):
-    """The router breaks what the operator relies on; `failures` are (check, what went wrong)."""
+    """The router does not do what the operator relies on. `failures` are (check, error) pairs."""
 
     def __init__(self, failures: tuple[tuple[str, str], ...]) -> None:
         super().__init__("\n".join(f"{name}: {text}" for name, text in failures))
@@ -37,7 +38,7 @@ class NotConforming(AssertionError):
 
 
 def check_router(make_router: Callable[[], Router], scene: Scene | None = None) -> tuple[str, ...]:
-    """Hold a router to its contract; the names of the checks that were made. Raises NotConforming."""
+    """Run the checks of a router and return their names. Raises NotConforming."""
     scene, made, failures = scene or Scene(), [], []
     for check in CHECKS:
         router = make_router()
@@ -64,53 +65,57 @@ def _begun(router: Router, scene: Scene, canary: Canary | None = None) -> Road:
 # Every provider -----------------------------------------------------------------------------------------------------
 
 
-def _starts_with_everybody_on_the_primary(router: Router, scene: Scene) -> None:
-    """A Canary that is new must not send anybody to a version that nobody has judged."""
+def _starts_with_all_traffic_on_the_primary(router: Router, scene: Scene) -> None:
+    """A new Canary must not route users to a version that flagger has not judged."""
     road = Road(router, scene, scene.canary())
-    assert road.read() in (None, ALL_PRIMARY), f"before anything is made, read() returns {road.read()}"
+    assert road.read() in (None, ALL_PRIMARY), f"before the first reconcile, read() returns {road.read()}"
     road.reconcile()
     assert road.read() == ALL_PRIMARY, f"after the first reconcile, read() returns {road.read()}"
-    assert road.shaping() == (), "a second reconcile writes again, and would for ever"
+    assert road.shaping() == (), "a second reconcile writes again; it must write nothing"
 
 
 def _writes_only_what_it_reads(router: Router, scene: Scene) -> None:
-    """What is not read is not watched: drift would not be seen, and a write would be made on old knowledge."""
+    """flagger watches only what it reads. It would miss drift of other objects and write on stale data."""
     road = Road(router, scene, scene.canary())
     reads = set(router.reads(road.canary, scene.options))
     kinds = {(kind.api_version, kind.kind) for kind in router.kinds}
     for ref in reads:
-        assert (ref.api_version, ref.kind) in kinds, f"{ref} is read, but its kind is not among `kinds`"
+        assert (ref.api_version, ref.kind) in kinds, f"reads() returns {ref}, but its kind is not in `kinds`"
     for writes in _written(road):
         for ref in map(_ref, writes):
-            assert ref in reads, f"{ref} is written, but is not among those of reads()"
+            assert ref in reads, f"the router writes {ref}, but reads() does not return it"
 
 
 def _patches_name_the_version_they_saw(router: Router, scene: Scene) -> None:
-    """Without it a write that somebody else made in between is lost, and nobody knows."""
+    """Otherwise a patch silently overwrites a write that another controller made in between."""
     for writes in _written(Road(router, scene, scene.canary())):
         for write in writes:
             if isinstance(write, Patch):
-                assert write.resource_version, f"the patch of {write.ref} has no resource version"
+                assert write.resource_version, f"the patch of {write.ref} has no resourceVersion"
 
 
 def _owns_what_it_makes(router: Router, scene: Scene) -> None:
-    """An object without an owner stays when the Canary goes, and routes to Services that are no more."""
+    """An object without an owner outlives the Canary and routes to deleted Services."""
     road = Road(router, scene, scene.canary())
     cluster_wide = {kind.kind for kind in router.kinds if not kind.namespaced}
     for writes in _written(road):
         for write in writes:
             if isinstance(write, Create) and write.obj["kind"] not in cluster_wide:
                 owners = write.obj["metadata"].get("ownerReferences") or ()
-                assert any(o.get("uid") == "u1" and o.get("controller") for o in owners), f"{_ref(write)} has no owner"
+                assert any(o.get("uid") == "u1" and o.get("controller") for o in owners), (
+                    f"{_ref(write)} has no owner reference"
+                )
 
 
 def _leaves_the_users_objects_alone(router: Router, scene: Scene) -> None:
-    """What the user applies is the user's: his next apply would undo ours, or ours his."""
+    """flagger must not change what the user applies: each would undo the other's changes."""
     users = [obj for obj in scene.objects if ref_of(obj) not in scene.shared]
     road = Road(router, scene, scene.canary())
     for _ in _written(road):
         for obj in users:
-            assert road.cluster.objects.get(ref_of(obj)) == obj, f"{ref_of(obj)} is the user's, and was changed"
+            assert road.cluster.objects.get(ref_of(obj)) == obj, (
+                f"the router changed {ref_of(obj)}, which belongs to the user"
+            )
 
 
 def _keeps_what_others_added(router: Router, scene: Scene) -> None:
@@ -118,16 +123,16 @@ def _keeps_what_others_added(router: Router, scene: Scene) -> None:
     road = _begun(router, scene)
     for ref in road.ours:
         road.cluster.edit(ref, {"metadata": {"labels": {THEIRS: "label"}, "annotations": {THEIRS: "annotation"}}})
-    assert road.shaping() == (), "labels and annotations of others are taken for drift"
+    assert road.shaping() == (), "the router treats labels and annotations of other controllers as drift"
     for weight in _weights(router):
         road.set(weight)
     for ref, obj in road.ours.items():
         for part, text in (("labels", "label"), ("annotations", "annotation")):
-            assert (obj["metadata"].get(part) or {}).get(THEIRS) == text, f"{ref}: {part} of others are lost"
+            assert (obj["metadata"].get(part) or {}).get(THEIRS) == text, f"{ref}: {part} of other controllers are lost"
 
 
 def _finalizes_once_and_for_all(router: Router, scene: Scene) -> None:
-    """Deletion must end: a second call after a crash changes nothing, also when objects are gone already."""
+    """Deletion must end: a second call after a crash changes nothing, even when objects are already deleted."""
     road = _begun(router, scene)
     road.write(road.finalizing())
     assert road.finalizing() == (), "a second finalize writes again"
@@ -140,7 +145,7 @@ def _finalizes_once_and_for_all(router: Router, scene: Scene) -> None:
 
 
 def _reads_back_the_weights_it_sets(router: Router, scene: Scene) -> None:
-    """The operator takes the objects for the truth about traffic."""
+    """The operator reads the traffic split from the objects."""
     road = _begun(router, scene)
     for weight in RAMP:
         road.set(weight)
@@ -148,16 +153,16 @@ def _reads_back_the_weights_it_sets(router: Router, scene: Scene) -> None:
 
 
 def _writes_nothing_twice(router: Router, scene: Scene) -> None:
-    """A write that changes nothing is a request a look, for ever."""
+    """Otherwise every reconciliation sends a request that changes nothing."""
     road = _begun(router, scene)
     for weight in RAMP:
         road.set(weight)
-        assert road.splitting(weight) == (), f"set({weight}) writes again when it is {weight} already"
+        assert road.splitting(weight) == (), f"set({weight}) writes again although the weight is already {weight}"
         assert road.shaping() == (), f"reconcile writes although nothing differs at weight {weight}"
 
 
 def _repairs_drift_without_touching_weights(router: Router, scene: Scene) -> None:
-    """Whoever changes a field in the middle of a release must not send users somewhere else by it."""
+    """When another controller changes a field during a release, the repair must not move users."""
     road = _begun(router, scene, scene.canary({"canaryWeight": 30}))
     road.set(30)
     for ref, spoilt, what in _drifts(road.ours):
@@ -170,15 +175,15 @@ def _repairs_drift_without_touching_weights(router: Router, scene: Scene) -> Non
         hurt.write(writes)
         found = hurt.read()
         if before is None:
-            # Nothing of ours is left in the object, so what holds is what holds for one that was deleted.
-            assert isinstance(found, Route) and found.canary <= 30, f"{what}: it comes back as {found}"
+            # The object holds no field of ours any longer, so the rule for deleted objects applies.
+            assert isinstance(found, Route) and found.canary <= 30, f"{what}: after the repair, read() returns {found}"
         else:
-            assert found == before, f"{what}: mending it moves traffic from {before} to {found}"
-        assert hurt.shaping() == (), f"{what}: it is mended again and again"
+            assert found == before, f"{what}: the repair moves traffic from {before} to {found}"
+        assert hurt.shaping() == (), f"{what}: every reconcile repairs it again"
 
 
 def _brings_back_what_was_deleted(router: Router, scene: Scene) -> None:
-    """An object that somebody deleted comes back with the weight the release had reached, or less; never more."""
+    """The router restores a deleted object with at most the weight that the release had reached."""
     road = _begun(router, scene, scene.canary({"canaryWeight": 30}))
     road.set(30)
     for ref in set(road.ours) - scene.shared:
@@ -187,13 +192,13 @@ def _brings_back_what_was_deleted(router: Router, scene: Scene) -> None:
         hurt.reconcile()
         found = hurt.read()
         assert isinstance(found, Route) and found.canary <= 30, (
-            f"{ref} was deleted at weight 30 and came back as {found}"
+            f"after {ref} was deleted at weight 30, reconcile restores {found}"
         )
-        assert hurt.shaping() == (), f"{ref} was deleted, and is mended again and again"
+        assert hurt.shaping() == (), f"after {ref} was deleted, every reconcile repairs it again"
 
 
 def _survives_a_crash_between_two_writes(router: Router, scene: Scene) -> None:
-    """After any number of the writes the split lies between old and new, and doing it again completes it."""
+    """After any number of the writes the split lies between old and new, and a second call completes it."""
     road = _begun(router, scene)
     old = 0
     for weight in RAMP:
@@ -205,50 +210,52 @@ def _survives_a_crash_between_two_writes(router: Router, scene: Scene) -> None:
             found = half.read()
             if isinstance(found, Route):
                 between = min(old, weight) <= found.canary <= max(old, weight)
-                assert between, f"between {old} and {weight}, after {count} writes, the canary has {found.canary}"
+                assert between, f"from {old} to {weight}, after {count} writes, the canary has {found.canary}"
             half.set(weight)
-            assert half.read() == Route(100 - weight, weight), f"set({weight}) does not complete itself after a crash"
+            assert half.read() == Route(100 - weight, weight), (
+                f"after a crash, a second set({weight}) does not complete the change"
+            )
         road.write(writes)
         old = weight
 
 
-# What only some can -------------------------------------------------------------------------------------------------
+# Checks of capabilities ---------------------------------------------------------------------------------------------
 
 
-def _tells_insiders_from_the_rest(router: Router, scene: Scene) -> None:
-    """A/B: the condition is in the route while the test runs, and gone when everybody is to be moved."""
+def _routes_insiders_to_the_canary(router: Router, scene: Scene) -> None:
+    """A/B: the route has the condition while the test runs, and not when all users move to the canary."""
     road = _begun(router, scene, _ab(scene, INSIDERS))
     road.set(100)
-    assert road.read() == ALL_CANARY, f"with the rules of A/B, read() returns {road.read()}"
-    assert road.mentions("x-insider", "kit-insider"), "the condition is nowhere in the route: everybody is sent"
-    assert road.shaping() == () and road.splitting(100) == (), "the rules of A/B are written again and again"
+    assert road.read() == ALL_CANARY, f"with A/B conditions, read() returns {road.read()}"
+    assert road.mentions("x-insider", "kit-insider"), "the route lacks the condition: all users reach the canary"
+    assert road.shaping() == () and road.splitting(100) == (), "every set() writes the A/B conditions again"
     road.set(0)
-    assert road.read() == ALL_PRIMARY, f"after the rules of A/B, read() returns {road.read()}"
+    assert road.read() == ALL_PRIMARY, f"after the A/B conditions, read() returns {road.read()}"
     road.set(100, everyone=True)
-    assert not road.mentions("kit-insider"), "everyone is to be moved, but the condition is still there"
+    assert not road.mentions("kit-insider"), "set(everyone=True) leaves the condition in the route"
 
 
 def _refuses_conditions_that_it_cannot_express(router: Router, scene: Scene) -> None:
-    """A condition that is left out matches everybody."""
+    """A route without the condition matches all users."""
     for match, text in CONDITIONS:
         road = _begun(router, scene, _ab(scene, [match]))
         writes = road.splitting(100)
         if isinstance(writes, Problem):
             continue
         road.write(writes)
-        assert road.mentions(text), f"the condition {match} is neither in the route nor refused"
+        assert road.mentions(text), f"the router neither writes nor rejects the condition {match}"
 
 
 def _mirrors(router: Router, scene: Scene) -> None:
-    """A mirror that is not read back is set again and again, and the release never goes on."""
+    """When read() does not return the mirror, flagger sets it forever and the release never continues."""
     spec = {"stepWeight": None, "maxWeight": None, "iterations": 5, "mirror": True}
     road = _begun(router, scene, scene.canary(analysis=spec))
     road.set(0, mirrored=True)
     mirrored = Route(100, 0, mirrored=True)
-    assert road.read() == mirrored, f"after a mirror was set, read() returns {road.read()}"
-    assert road.splitting(0, mirrored=True) == () and road.shaping() == (), "the mirror is written again and again"
+    assert road.read() == mirrored, f"after a mirror is set, read() returns {road.read()}"
+    assert road.splitting(0, mirrored=True) == () and road.shaping() == (), "every set() writes the mirror again"
     road.set(0)
-    assert road.read() == ALL_PRIMARY, "the mirror does not end"
+    assert road.read() == ALL_PRIMARY, "the router does not remove the mirror"
 
 
 def _keeps_visitors_where_they_were(router: Router, scene: Scene) -> None:
@@ -259,33 +266,33 @@ def _keeps_visitors_where_they_were(router: Router, scene: Scene) -> None:
     for weight in (10, 20):
         road.set(weight)
         value = cookies.at(canary, weight).canary.partition("=")[2]
-        assert road.mentions(value), f"the cookie of the release is not in the route at weight {weight}"
+        assert road.mentions(value), f"at weight {weight} the route lacks the cookie of the release"
         assert road.read() == Route(100 - weight, weight), f"with cookies, read() returns {road.read()}"
-        assert road.shaping() == (), "the rules of the cookies are taken for drift"
+        assert road.shaping() == (), "the router treats its cookie rules as drift"
     road.set(0)
-    assert road.read() == ALL_PRIMARY, f"after the cookies, read() returns {road.read()}"
+    assert road.read() == ALL_PRIMARY, f"after cookies are removed, read() returns {road.read()}"
 
 
 def _pins_testers(router: Router, scene: Scene) -> None:
-    """Testers reach the canary at every weight over 0, weights are read as without them, and nobody is left there."""
+    """Testers reach the canary at every weight above 0 and never at 0. They do not change what read() returns."""
     road = _begun(router, scene, scene.canary(analysis={"testers": INSIDERS}))
     for weight in (10, 50):
         road.set(weight)
-        assert road.mentions("x-insider", "kit-insider"), f"testers are nowhere in the route at weight {weight}"
+        assert road.mentions("x-insider", "kit-insider"), f"at weight {weight} the route lacks the testers"
         assert road.read() == Route(100 - weight, weight), f"with testers, read() returns {road.read()}"
-        assert road.shaping() == (), "the rules of testers are taken for drift"
+        assert road.shaping() == (), "the router treats its rules for testers as drift"
     road.set(0)
-    assert road.read() == ALL_PRIMARY and not road.mentions("kit-insider"), "testers are left on the canary"
+    assert road.read() == ALL_PRIMARY and not road.mentions("kit-insider"), "testers still reach the canary"
 
 
 def _routes_several_ports_alike(router: Router, scene: Scene) -> None:
-    """Every port has the same weight; the operator reads one."""
+    """Every port has the same weight, because the operator reads only one."""
     ports = [{"name": "kit-grpc", "port": 9555}]
     road = _begun(router, scene, scene.canary(service={"ports": ports}))
     for weight in _weights(router):
         road.set(weight)
         assert road.read() == Route(100 - weight, weight), f"with several ports, read() returns {road.read()}"
-        assert road.shaping() == () and road.splitting(weight) == (), "with several ports it is written again and again"
+        assert road.shaping() == () and road.splitting(weight) == (), "with several ports, every set() writes again"
 
 
 Check = Callable[[Router, Scene], None]
@@ -296,17 +303,17 @@ _CAPABILITY: Mapping[Check, str] = {
     _repairs_drift_without_touching_weights: "weights",
     _brings_back_what_was_deleted: "weights",
     _survives_a_crash_between_two_writes: "weights",
-    _tells_insiders_from_the_rest: "ab",
+    _routes_insiders_to_the_canary: "ab",
     _refuses_conditions_that_it_cannot_express: "ab",
     _mirrors: "mirror",
     _keeps_visitors_where_they_were: "affinity",
     _pins_testers: "testers",
     _routes_several_ports_alike: "ports",
 }
-"""Which capability a check is about; the others are for every router."""
+"""The capability that a check needs. Checks that are not listed run for every router."""
 
 CHECKS: tuple[Check, ...] = (
-    _starts_with_everybody_on_the_primary,
+    _starts_with_all_traffic_on_the_primary,
     _writes_only_what_it_reads,
     _patches_name_the_version_they_saw,
     _owns_what_it_makes,
@@ -330,7 +337,7 @@ def _weights(router: Router) -> tuple[int, ...]:
 
 
 def _written(road: Road) -> Iterator[tuple[Write, ...]]:
-    """The writes of a whole life, one call after the other, each after it was carried out."""
+    """The writes of a whole life cycle. Yields the writes of each call after carrying them out."""
     calls: list[Callable[[], tuple[Write, ...] | Problem]] = [road.shaping]
     calls += [lambda weight=weight: road.splitting(weight) for weight in _weights(road.router)]  # type: ignore[misc]
     for call in (*calls, road.finalizing):
@@ -345,7 +352,7 @@ def _ref(write: Write) -> Ref:
 
 
 def _drifts(objects: Mapping[Ref, Obj]) -> Iterator[tuple[Ref, Obj, str]]:
-    """Each way to change or remove one value of a spec: which object, the object then, and words for it."""
+    """Each way to change or remove one value of a spec: the reference, the changed object, a description."""
     for ref, obj in objects.items():
         for path in list(_paths(obj.get("spec"), ()))[:LEAVES_MAX]:
             for how, spoil in (("changed", _change), ("removed", _remove)):

@@ -1,6 +1,6 @@
-"""What a router is checked on: a Canary of its provider, and the objects that the user has.
+"""What `check_router` tests a router on: a Canary of its provider, and the user's objects.
 
-Made by tests; every field has a value that will do for a provider that needs nothing but the Canary.
+Tests create it. The defaults suit a provider that needs nothing but the Canary.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _BASE: Mapping[str, Any] = {
 class Scene:
     """`spec` is a merge patch on the spec of Canary `web.test`, whose service is `web` at port 80.
 
-    `objects` are the user's. `shared` names those of them that the provider is meant to change. `served` is what the
-    provider's controller would make of an object that was written, such as a status; it returns the object.
+    `objects` belong to the user. `shared` names those that the provider may change. `served` gets a written object and
+    returns it as the provider's controller would leave it, for example with a status.
     """
 
     spec: Mapping[str, Any] = field(default_factory=dict)
@@ -55,56 +55,56 @@ class Scene:
 
 
 class Road:
-    """A router at work for one canary on a cluster; every call holds it to what is true of any call."""
+    """A router at work for one canary on a cluster. Every call also checks what holds for all calls."""
 
     def __init__(self, router: Router, scene: Scene, canary: Canary, cluster: Cluster | None = None) -> None:
         self.router, self.scene, self.canary = router, scene, canary
         self.cluster = cluster or Cluster(*scene.objects)
 
     def fork(self) -> Road:
-        """The same road on a cluster of its own."""
+        """The same router on its own copy of the cluster."""
         return Road(self.router, self.scene, self.canary, self.cluster.copy())
 
     def turned(self, canary: Canary) -> Road:
-        """The same cluster for a Canary that has changed."""
+        """The same cluster with a changed Canary."""
         return Road(self.router, self.scene, canary, self.cluster)
 
     def read(self) -> Route | Problem | None:
-        """The split as it is."""
+        """The split that the live objects say."""
         found = self._undisturbed(lambda live: self.router.read(self.canary, live, self.scene.options))
         if isinstance(found, Route):
-            assert found.primary + found.canary == 100, f"read() returns {found}, whose weights are not 100 together"
+            assert found.primary + found.canary == 100, f"read() returns {found}, whose weights do not add up to 100"
         return found  # type: ignore[no-any-return]
 
     def reconcile(self) -> int:
-        """Bring the objects into shape; how many writes it took."""
+        """Repair the objects and return the number of writes."""
         return self.write(self.shaping())
 
     def set(self, canary: int, *, mirrored: bool = False, everyone: bool = False) -> int:
-        """Split traffic; how many writes it took."""
+        """Split traffic and return the number of writes."""
         return self.write(self.splitting(canary, mirrored=mirrored, everyone=everyone))
 
     def shaping(self) -> tuple[Write, ...] | Problem:
-        """What reconcile would write."""
+        """The writes of reconcile."""
         return self._undisturbed(  # type: ignore[no-any-return]
             lambda live: self.router.reconcile(self.canary, live, self.scene.options)
         )
 
     def splitting(self, canary: int, *, mirrored: bool = False, everyone: bool = False) -> tuple[Write, ...] | Problem:
-        """What set would write."""
+        """The writes of set."""
         route = Route(100 - canary, canary, mirrored)
         return self._undisturbed(  # type: ignore[no-any-return]
             lambda live: self.router.set(self.canary, live, route, self.scene.options, everyone=everyone)
         )
 
     def finalizing(self) -> tuple[Write, ...]:
-        """What finalize would write."""
+        """The writes of finalize."""
         return self._undisturbed(  # type: ignore[no-any-return]
             lambda live: self.router.finalize(self.canary, live, self.scene.options)
         )
 
     def write(self, writes: tuple[Write, ...] | Problem) -> int:
-        """Carry writes out and let the provider's controller see them."""
+        """Carry out the writes and let the provider's controller process them."""
         count = self.cluster.write(writes)
         for ref, obj in list(self.cluster.objects.items()):
             served = self.scene.served(obj)
@@ -114,12 +114,12 @@ class Road:
 
     @property
     def ours(self) -> dict[Ref, Obj]:
-        """The objects that are not the user's, or that are shared with him."""
+        """The objects that flagger owns or shares with the user."""
         users = {ref_of(obj) for obj in self.scene.objects} - self.scene.shared
         return {ref: obj for ref, obj in self.cluster.objects.items() if ref not in users}
 
     def mentions(self, *texts: str) -> bool:
-        """Whether every text stands somewhere in our objects."""
+        """Whether our objects contain every text."""
         written = json.dumps(list(self.ours.values()))
         return all(json.dumps(text)[1:-1] in written for text in texts)
 
@@ -128,5 +128,5 @@ class Road:
         before = json.dumps([repr(ref) for ref in live]), json.dumps(list(live.values()), sort_keys=True)
         found = call(live)
         after = json.dumps([repr(ref) for ref in live]), json.dumps(list(live.values()), sort_keys=True)
-        assert before == after, "the live objects that the router was shown were changed by it"
+        assert before == after, "the router changed the live objects that it was given"
         return found
