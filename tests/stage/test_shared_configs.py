@@ -304,13 +304,13 @@ async def test_data_that_nobody_knows_any_more() -> None:
     for name in ("one", "two"):
         message = await shared.condition(name, "Degraded")
         assert message and message.startswith("configmap common-primary.test was deleted")
-    assert len(await shared.said("was deleted, and the data")) == 2
+    assert len(await shared.said("was deleted, and flagger")) == 2
     shared.open = True
     for name in ("one", "two"):
         await shared.phase(name, "Succeeded")
         assert await shared.condition(name, "Degraded") is None
     assert {value for value, _ in (await shared.copies()).values()} == {"2"}
-    assert len(await shared.said("was deleted, and the data")) == 2
+    assert len(await shared.said("was deleted, and flagger")) == 2
     await shared.end()
 
 

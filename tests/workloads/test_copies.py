@@ -313,7 +313,7 @@ def test_what_is_not_known_is_told() -> None:
     """With the names and what to do."""
     found = unknown([OWN, COPY])
     assert "configmap a-primary-web.test, configmap a-primary.test was deleted" in found.text
-    assert found.fault is Fault.CLUSTER and "a promotion creates it" in found.todo
+    assert found.fault is Fault.CLUSTER and "the promotion creates it" in found.todo
 
 
 def test_what_was_promoted_is_noted() -> None:

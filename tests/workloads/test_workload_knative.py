@@ -87,7 +87,7 @@ def test_without_a_revision_there_is_nothing_to_release() -> None:
         ({"status": "Unknown", "message": "waiting"}, ""),
         ({"status": "False", "message": "no image"}, ": no image"),
         ({"status": "False", "reason": "RevisionMissing"}, ": RevisionMissing"),
-        ({"status": "False"}, ": Knative does not say why"),
+        ({"status": "False"}, ": Knative gives no reason"),
     ],
 )
 def test_the_first_revision_is_waited_for_unless_knative_says_why_not(condition: Obj | None, told: str) -> None:

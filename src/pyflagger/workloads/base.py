@@ -1,4 +1,4 @@
-"""What the operator asks of a kind of target. Implemented by a module a kind; objects are raw and never changed."""
+"""The interface of a kind of target. One module implements each kind. Objects are raw dicts and never changed."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NOTHING_ELSE: Live = MappingProxyType({})
 
 @runtime_checkable
 class Rolls(Protocol):
-    """A kind whose rollout may take pods away before there are new ones. Every other kind keeps them."""
+    """A kind whose rollout may remove pods before new ones are available. All other kinds keep them."""
 
     def keeps(self, canary: Canary, target: Obj, primary: Obj, least: int | None) -> int:
         """How many pods of the primary stay available while it takes over the target's template and strategy.
 
-        `least` is the fewest that the primary's autoscaler gives it meanwhile; None without an autoscaler.
+        `least`: the minimum of the primary's autoscaler; None without an autoscaler.
         """
 
 
@@ -36,19 +36,19 @@ class Workload(Protocol):
 
     scalable: bool
     kinds: tuple[Resource, ...]
-    """Where its objects live in the API."""
+    """The API resources that the kind uses."""
 
     def refuses(self, target: Obj) -> Problem | None:
-        """What of a target keeps it from being released."""
+        """Why flagger cannot release this target; None if it can."""
 
     def selector(self, canary: Canary, target: Obj, primary: Obj | None, options: Options) -> Selector | Problem | None:
-        """How Services find the pods of both; None for a kind that brings its own. `primary` is the live one."""
+        """How Services select the pods of both; None for a kind with its own Services. `primary`: the live object."""
 
     def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
-        """What brings the canary's Service into shape, for a kind without a selector; `live` is the Service."""
+        """The writes that update the canary's Service, for a kind without a selector. `live`: the live Service."""
 
     def revision(self, target: Obj) -> str:
-        """The digest of what a release is about."""
+        """The digest of the fields whose change starts a release."""
 
     def config_refs(self, target: Obj) -> tuple[ConfigRef, ...]:
         """ConfigMaps and Secrets that its pods use."""
@@ -57,41 +57,41 @@ class Workload(Protocol):
         """Discovered Service ports beside the main one."""
 
     def listening(self, obj: Obj) -> Listening | None:
-        """Where the pods of a target or primary listen; None for a kind that does not say."""
+        """The ports that the pods of a target or primary declare; None for a kind that declares none."""
 
     def reads(self, canary: Canary, target: Obj) -> tuple[Ref, ...]:
-        """More objects that readiness looks at; `live` has an entry for each."""
+        """Other objects that `readiness` needs. `live` has an entry for each."""
 
     def readiness(self, canary: Canary, obj: Obj, role: str, now: float, live: Live = NOTHING_ELSE) -> Readiness:
         """Whether the target (`role` canary) or its copy (`role` primary) is ready at `now`."""
 
     def at_zero(self, obj: Obj) -> bool:
-        """Whether it is told to run nothing."""
+        """Whether its spec asks for zero pods."""
 
     def primary(self, canary: Canary) -> Ref:
-        """Where the primary is: a copy beside the target, or the target itself if that keeps both versions."""
+        """The primary: a copy of the target, or the target itself if it holds both versions."""
 
     def is_primary(self, canary: Canary, found: Obj) -> bool | Problem:
-        """Whether what is there is the primary; a Problem when it is somebody else's."""
+        """Whether the object found is the primary; a Problem if it has another owner."""
 
     def create_primary(
         self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
     ) -> Writes | Problem:
-        """What makes the primary; `unique` makes its pods new."""
+        """The writes that create the primary. `unique`: a restart mark, which makes its pods restart."""
 
     def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options) -> bool:
-        """Whether promotion would leave the primary's pods as they are."""
+        """Whether a promotion would not change the primary's pods."""
 
     def promote(
         self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options, unique: str
     ) -> Writes | Problem:
-        """The write that makes the primary run what the target runs."""
+        """The write that copies the target's template to the primary."""
 
     def scale(self, target: Obj, replicas: int | None) -> Writes:
-        """Scale it; None means to zero."""
+        """Scale the target; None means to zero."""
 
     def restored_replicas(self, canary: Canary, target: Obj, primary: Obj | None, scaler: Obj | None) -> int:
-        """How many replicas it gets when it is scaled from zero."""
+        """The replicas that the target gets when flagger scales it from zero."""
 
     def restore(self, canary: Canary, target: Obj, primary: Obj | None, scaler: Obj | None) -> Writes:
-        """Give it back to the user on deletion."""
+        """The writes that return the target to the user on deletion."""

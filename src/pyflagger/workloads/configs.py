@@ -1,8 +1,8 @@
-"""ConfigMaps and Secrets that a target uses: which, their checksums, and the names of the primary's copies of them.
+"""The ConfigMaps and Secrets that a target uses, their checksums, and the names of the primary's copies.
 
-A change of a tracked object starts a release, as a change of the template does. Checksums are the reference's, so that
-adopting its Canaries starts no release. Called by the kinds in this package and by the operator. `copies` writes the
-copies.
+A change of a tracked object starts a release, like a change of the template. The checksums are computed as in the
+reference, so that adopting its Canaries starts no release. Called by the kinds in this package and by the operator.
+`copies` writes the copies.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Finder: TypeAlias = Callable[[Ref], Found]
 
 @dataclass(frozen=True, slots=True)
 class ConfigRef:
-    """One ConfigMap or Secret that pods use; `optional` when no reference insists on it."""
+    """One ConfigMap or Secret that pods use; `optional` if every reference is optional."""
 
     kind: str
     name: str
@@ -38,7 +38,7 @@ class ConfigRef:
 
     @property
     def key(self) -> str:
-        """How the status names it."""
+        """Its key in the status."""
         return f"{self.kind.lower()}/{self.name}"
 
     def ref(self, namespace: str) -> Ref:
@@ -46,7 +46,7 @@ class ConfigRef:
         return Ref("v1", self.kind, namespace, self.name)
 
     def copy_refs(self, namespace: str, canary: str) -> tuple[Ref, ...]:
-        """Where the primary's copy may be: under the name that canaries share, or under the canary's own name."""
+        """The possible names of the primary's copy: the name that canaries share, or a name of this canary's own."""
         found = (self.name + SUFFIX, own_copy(self.name, canary))
         return tuple(Ref("v1", self.kind, namespace, name) for name in found)
 
@@ -54,8 +54,8 @@ class ConfigRef:
 def own_copy(config: str, canary: str) -> str:
     """The name of a copy that no other canary uses.
 
-    No two pairs of config and canary have the same name: where names that contain `primary` could be read in two ways,
-    and where the name gets too long, a digest of both stands for the canary.
+    No two pairs of config and canary have the same name. If a name with `primary` in it is ambiguous, or the name gets
+    too long, a digest of both replaces the canary's name.
     """
     name = f"{config}{SUFFIX}-{canary}"
     if "primary" not in config + canary and len(name) <= NAME_MAX:
@@ -66,9 +66,9 @@ def own_copy(config: str, canary: str) -> str:
 
 @dataclass(frozen=True)
 class Tracked:
-    """The configs of a target that are followed, by their key in the status.
+    """The tracked configs of a target, by their key in the status.
 
-    `names` has the name of the primary's copy where that is not the name that canaries share.
+    `names`: the names of copies that do not have the name that canaries share.
     """
 
     refs: Mapping[str, ConfigRef]
@@ -81,7 +81,7 @@ class Tracked:
 
     @cached_property
     def checksums(self) -> dict[str, str]:
-        """What the status remembers."""
+        """The checksums that the status stores."""
         return {key: checksum(obj) for key, obj in sorted(self.objects.items())}
 
 
@@ -96,7 +96,7 @@ def _dicts(value: Any) -> Iterator[Obj]:
 
 
 def _sites(pod: Obj) -> Iterator[tuple[str, Obj, str]]:
-    """(kind, the dict that holds a name, the name's key) for each reference in a pod spec, changeable in place."""
+    """(kind, the dict with the name, the name's key) for each reference in a pod spec; can be changed in place."""
     for volume in _dicts(pod.get("volumes")):
         yield "ConfigMap", volume.get("configMap") or {}, "name"
         yield "Secret", volume.get("secret") or {}, "secretName"
@@ -114,7 +114,7 @@ def _sites(pod: Obj) -> Iterator[tuple[str, Obj, str]]:
 
 
 def references(pod: Obj) -> tuple[ConfigRef, ...]:
-    """Every ConfigMap and Secret that a pod spec uses; one that is needed anywhere is not optional."""
+    """Every ConfigMap and Secret that a pod spec uses; `optional` only if all its references are."""
     found: dict[tuple[str, str], bool] = {}
     for kind, holder, key in _sites(pod):
         name = holder.get(key)
@@ -134,7 +134,7 @@ def renamed(pod: Obj, tracked: Tracked) -> Obj:
 
 
 def as_used(tracked: Tracked, pod: Obj, canary: str) -> Tracked:
-    """With the names that the primary's pods use: whichever copy they have, promotion keeps it where it can."""
+    """The same with the names that the primary's pods use, because a promotion keeps their copy if possible."""
     used, names = {(ref.kind, ref.name) for ref in references(pod)}, {}
     for key, ref in tracked.refs.items():
         own = own_copy(ref.name, canary)
@@ -147,7 +147,7 @@ def as_used(tracked: Tracked, pod: Obj, canary: str) -> Tracked:
 
 
 def track(refs: Iterable[ConfigRef], namespace: str, find: Finder) -> Tracked | Problem | Unread:
-    """What is followed of a target's references; UNREAD while one of them has not come."""
+    """The tracked ones of a target's references; UNREAD until all are read."""
     followed: dict[str, ConfigRef] = {}
     objects: dict[str, Obj] = {}
     for ref in refs:
@@ -176,7 +176,7 @@ def _missing(ref: ConfigRef, namespace: str) -> Problem:
 
 
 def checksum(obj: Obj) -> str:
-    """The first 16 hex digits of SHA-256 over the data as Go writes JSON; binary data counts when there is some.
+    """The first 16 hex digits of SHA-256 over the data in Go's JSON encoding. Includes binary data, if any.
 
     Reference: Flagger's config tracker. Vectors: no data is `74234e98afe7498f`, `{"color": "red"}` `241889ca0604e333`.
     """
@@ -190,7 +190,7 @@ _GO_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u202
 
 
 def go_json(data: Mapping[str, str] | None) -> str:
-    """A string map as Go's encoding/json writes it."""
+    """A string map in the encoding of Go's encoding/json."""
     text = json.dumps(data or None, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     for plain, escaped in _GO_ESCAPES.items():
         text = text.replace(plain, escaped)

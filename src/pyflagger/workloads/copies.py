@@ -1,8 +1,8 @@
-"""The primary's copies of ConfigMaps and Secrets: which name each has, who else uses it, and what is written to it.
+"""The primary's copies of ConfigMaps and Secrets: their names, their users, and the writes to them.
 
-A copy belongs to every Canary that uses it, by owner references: the garbage collector deletes it with the last of
-them. It is changed only while no other Canary owns it; otherwise other data go to a copy under a name of the canary's
-own. Every write names the version that it was made for, so that two canaries never decide on the same state.
+Every Canary that uses a copy is an owner of it, and the garbage collector deletes the copy with the last owner. flagger
+changes a copy only while no other Canary owns it. Otherwise it writes other data to a copy with a name of the canary's
+own. Every write has a resourceVersion, so that two canaries never act on the same state.
 
 Called by the operator. Reference: Flagger's config tracker leaves one controller and former ones as plain owners.
 """
@@ -23,12 +23,12 @@ from pyflagger.workloads.configs import Finder, Tracked
 from pyflagger.workloads.options import Options
 
 PROMOTED = "flagger.app/primary-configs"
-"""An annotation of the primary: the checksums of the configs that it was promoted with, by their key, as JSON."""
+"""An annotation of the primary: the checksums of its promoted configs, as a JSON object by key."""
 CONTENT = ("data", "binaryData", "type")
 
 
 class Copied(NamedTuple):
-    """The configs with the names that their copies have from now on, and the writes that make them so."""
+    """The configs with the new names of their copies, and the writes that create or update the copies."""
 
     tracked: Tracked
     writes: tuple[Write, ...]
@@ -38,7 +38,7 @@ class Copied(NamedTuple):
 
 
 def copies(canary: Canary, tracked: Tracked, find: Finder, options: Options) -> Copied | Problem | Unread:
-    """Give the primary the configs as they are now. `tracked.names` has the names that it uses so far."""
+    """Copy the current configs for the primary. `tracked.names`: the names that it uses so far."""
     writes: list[Write] = []
     chosen: dict[str, str] = {}
     for key in sorted(tracked.objects):
@@ -55,7 +55,7 @@ def copies(canary: Canary, tracked: Tracked, find: Finder, options: Options) -> 
 def _choose(
     canary: Canary, key: str, tracked: Tracked, find: Finder, options: Options
 ) -> tuple[Ref, tuple[Write, ...]] | Problem | Unread:
-    """The first name under which a copy can have this content, the one in use first, and what to write there."""
+    """The first usable name for a copy with this content, and its writes. Tries the name in use first."""
     obj = tracked.objects[key]
     refs = tracked.refs[key].copy_refs(canary.metadata.namespace, canary.metadata.name)
     for ref in sorted(refs, key=lambda ref: ref.name != tracked.copy_of(key)):
@@ -71,8 +71,8 @@ def _choose(
         if _same(live, obj):
             return ref, joined(canary, ref, live)
     names_tried = ", ".join(map(str, refs))
-    text = f"other Canaries use {names_tried} with other data, so there is no name left for the primary's copy"
-    return Problem(Fault.CLUSTER, text, "Remove the owner references of Canaries that do not use them.")
+    text = f"other Canaries use {names_tried} with other data, so flagger has no free name for the primary's copy"
+    return Problem(Fault.CLUSTER, text, "Remove the owner references of Canaries that no longer use them.")
 
 
 def _same(live: Obj, obj: Obj) -> bool:
@@ -99,7 +99,7 @@ def _copy(canary: Canary, ref: Ref, obj: Obj, options: Options) -> Obj:
 
 
 def _update(canary: Canary, ref: Ref, live: Obj, wanted: Obj) -> Iterator[Write]:
-    """Change a copy that no other Canary uses; what cannot be changed is made anew."""
+    """Update a copy that no other Canary uses. Replaces an immutable one."""
     meta, same = live["metadata"], _same(live, wanted)
     if not same and (live.get("immutable") or live.get("type") != wanted.get("type")):
         yield Delete(ref, meta.get("resourceVersion", ""))
@@ -128,19 +128,19 @@ def _owners(live: Obj) -> list[Obj]:
 
 
 def _is_ours(canary: Canary, owner: Obj) -> bool:
-    """The Canary itself, or one of its name that was there before it."""
+    """The Canary itself, or an earlier Canary of the same name."""
     return names.is_canary(owner) and owner.get("name") == canary.metadata.name
 
 
 def _users(canary: Canary, live: Obj) -> tuple[str, ...]:
-    """The other Canaries that a copy belongs to."""
+    """The other Canaries that own a copy."""
     return tuple(
         str(owner.get("name")) for owner in _owners(live) if names.is_canary(owner) and not _is_ours(canary, owner)
     )
 
 
 def _with(canary: Canary, live: Obj) -> list[Obj]:
-    """The owners of a copy that this Canary uses, too. Whoever controls it goes on doing so."""
+    """The owners of a copy, with this Canary added. Its controller stays."""
     owners = _owners(live)
     if any(owner.get("uid") == canary.metadata.uid for owner in owners):
         return owners
@@ -150,7 +150,7 @@ def _with(canary: Canary, live: Obj) -> list[Obj]:
 
 
 def joined(canary: Canary, ref: Ref, live: Obj) -> tuple[Patch, ...]:
-    """The write that makes a copy this Canary's, too; none when it is already."""
+    """The write that adds this Canary as an owner; none if it is one already."""
     owners, meta = _with(canary, live), live["metadata"]
     if owners == _owners(live):
         return ()
@@ -158,7 +158,7 @@ def joined(canary: Canary, ref: Ref, live: Obj) -> tuple[Patch, ...]:
 
 
 def left(canary: Canary, ref: Ref, live: Obj) -> Write:
-    """The write by which this Canary gives up a copy: it goes with its last owner."""
+    """The write that removes this Canary from the owners. A copy is deleted with its last owner."""
     others = [owner for owner in _owners(live) if not _is_ours(canary, owner)]
     version = live["metadata"].get("resourceVersion", "")
     if not others:
@@ -167,17 +167,17 @@ def left(canary: Canary, ref: Ref, live: Obj) -> Write:
 
 
 def refused(canary: Canary, ref: Ref, live: Obj) -> Problem | None:
-    """Why an object by the name of a copy cannot be one: it is neither a Canary's nor handed over to this one."""
+    """A problem if the object with a copy's name is neither owned by a Canary nor handed over to this one."""
     if any(names.is_canary(owner) for owner in _owners(live)) or names.is_owned(canary, live):
         return None
     return foreign(canary, {**live, "apiVersion": ref.api_version, "kind": ref.kind})
 
 
-# What is wrong with them --------------------------------------------------------------------------------------------
+# Their state --------------------------------------------------------------------------------------------------------
 
 
 class State(NamedTuple):
-    """What is wrong with the copies: nobody uses them; restorable now; lost for good; not a Canary's."""
+    """Copies by what is wrong: unused, restorable, lost for good, or with another owner."""
 
     stale: frozenset[Ref] = frozenset()
     lost: Mapping[Ref, str] = {}
@@ -193,11 +193,11 @@ def state(
     held: Mapping[Ref, Obj | None],
     promoted: Mapping[str, str],
 ) -> State:
-    """Compare what the primary's pods use with what is there. Values of `lost` and `gone` are keys of the status.
+    """Compare the copies that the primary's pods use with the live ones. `lost` and `gone` map to keys of the status.
 
-    `used`: the configs that the primary's pods name, None before there is a primary. `owned`: the copies that belong to
-    the canary. `held`: metadata of every object by the name of a copy. `promoted`: the checksums that the primary was
-    promoted with, as far as they are known: a copy is restored with these data and no others.
+    `used`: the configs that the primary's pods name; None without a primary. `owned`: the copies that the canary owns.
+    `held`: the metadata of every object with a copy's name. `promoted`: the checksums that the primary was promoted
+    with, if known. flagger restores a copy only with these data.
     """
     lost, gone, awaited, problem = dict[Ref, str](), dict[Ref, str](), set[Ref](), None
     for key, ref in sorted(tracked.refs.items()):
@@ -221,7 +221,7 @@ def state(
 def restored(
     canary: Canary, tracked: Tracked, lost: Mapping[Ref, str], held: Mapping[Ref, Obj | None], options: Options
 ) -> tuple[Write, ...]:
-    """The writes that bring copies back: created with the data that were promoted, or owned again."""
+    """The writes that restore copies: create them with the promoted data, or add the owner again."""
     writes: list[Write] = []
     for ref, key in sorted(lost.items()):
         live = held.get(ref)
@@ -232,12 +232,12 @@ def restored(
 
 
 def noted(tracked: Tracked) -> dict[str, str]:
-    """The annotation that tells what a primary was promoted with."""
+    """The annotation with the checksums that a primary is promoted with."""
     return {PROMOTED: json.dumps(tracked.checksums, separators=(",", ":"))} if tracked.refs else {}
 
 
 def promoted(primary: Obj) -> dict[str, str] | None:
-    """What a primary was promoted with; None when nobody noted it, as on those that the reference made."""
+    """The checksums that a primary was promoted with; None without the annotation, as on primaries of the reference."""
     text = (primary["metadata"].get("annotations") or {}).get(PROMOTED)
     try:
         found: Any = json.loads(text) if text else None
@@ -247,7 +247,7 @@ def promoted(primary: Obj) -> dict[str, str] | None:
 
 
 def unknown(gone: Iterable[Ref]) -> Problem:
-    """Copies were deleted, and what the primary was promoted with is not what the configs say now."""
-    text = f"{', '.join(sorted(map(str, gone)))} was deleted, and the data that were promoted are not known any more"
-    todo = "Create it with the data that the primary's pods need, or release: a promotion creates it."
-    return Problem(Fault.CLUSTER, f"{text}; pods of the primary that start now fail", todo)
+    """The problem of deleted copies whose configs no longer have the promoted data."""
+    text = f"{', '.join(sorted(map(str, gone)))} was deleted, and flagger no longer knows the promoted data"
+    todo = "Create it with the data that the primary's pods need, or start a release: the promotion creates it."
+    return Problem(Fault.CLUSTER, f"{text}, so new pods of the primary fail to start", todo)

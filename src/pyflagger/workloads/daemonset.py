@@ -1,4 +1,4 @@
-"""DaemonSets as targets: a node selector that no node has stands for zero."""
+"""DaemonSets as targets. A node selector that matches no node scales one to zero."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyflagger.workloads.templated import Templated
 
 ZERO = "flagger.app/scale-to-zero"
 """A key of the pod template's nodeSelector; its value is `true`."""
-NO_NODE = "no node fits its node selector, affinity and tolerations; change them, or add a node"
+NO_NODE = "no node fits its node selector, affinity and tolerations. Change them, or add a node"
 
 
 class DaemonSet(Templated):
@@ -26,7 +26,7 @@ class DaemonSet(Templated):
     prefix = MappingProxyType({"primary": "primary daemonset ", "canary": "canary daemonset "})
 
     def refuses(self, target: Obj) -> Problem | None:
-        """Only a rolling update makes pods new by itself."""
+        """With `OnDelete`, the DaemonSet controller does not replace pods."""
         found = part(part(target, "spec"), "updateStrategy").get("type") or "RollingUpdate"
         if found == "RollingUpdate":
             return None
@@ -35,7 +35,7 @@ class DaemonSet(Templated):
         return Problem(Fault.MANIFEST, text, todo, "spec.targetRef")
 
     def template(self, target: Obj) -> Obj:
-        """The pod template without the mark of zero."""
+        """The pod template without the node selector for zero."""
         found = super().template(target)
         if not self.at_zero(target):
             return found
@@ -45,35 +45,35 @@ class DaemonSet(Templated):
         return {**found, "spec": {**rest, "nodeSelector": nodes} if nodes else rest}
 
     def rollout(self, canary: Canary, obj: Obj, threshold: int, now: float) -> Readiness:
-        """Its status knows no time: the deadline counts from the beginning of what the Canary is about."""
+        """By its status. That has no times, so the deadline counts from the rollout's start in the Canary's status."""
         deadline = canary.spec.progress_deadline_seconds
         return readiness.daemonset(obj, threshold, deadline, rollouts.began(canary), now)
 
     def served(self, canary: Canary, obj: Obj, now: float) -> Readiness:
-        """What no node runs can be judged by nobody. Its status does not say since when its pods are available."""
+        """Not ready without pods, which nothing could judge. The status does not say since when pods are available."""
         if part(obj, "status").get("desiredNumberScheduled", 0) > 0:
             return Readiness(True, undated=True)
         return readiness.until(rollouts.expires(canary), now, readiness.WAITING + NO_NODE)
 
     def keeps(self, canary: Canary, target: Obj, primary: Obj, least: int | None) -> int:
-        """By the strategy that promotion writes, on the nodes that the primary runs on."""
+        """By the strategy that the promotion writes, for the nodes of the primary."""
         nodes = int(part(primary, "status").get("desiredNumberScheduled", 0))
         return updates.kept_by_daemonset(part(part(target, "spec"), "updateStrategy"), nodes)
 
     def at_zero(self, obj: Obj) -> bool:
-        """Whether it has the mark."""
+        """Whether it has the node selector for zero."""
         return ZERO in part(part(super().template(obj), "spec"), "nodeSelector")
 
     def scale(self, target: Obj, replicas: int | None) -> Writes:
-        """Set the mark or take it away; the nodes decide how many pods there are."""
+        """Add or remove the node selector for zero. The nodes determine the number of pods."""
         mark = None if replicas else "true"
         body = {"spec": {"template": {"spec": {"nodeSelector": {ZERO: mark}}}}}
         return (Patch(ref_of(target), body),)
 
     def restored_replicas(self, canary: Canary, target: Obj, primary: Obj | None, scaler: Obj | None) -> int:
-        """Some."""
+        """Any number but zero: the nodes determine it."""
         return 1
 
     def restore(self, canary: Canary, target: Obj, primary: Obj | None, scaler: Obj | None) -> Writes:
-        """Without the mark."""
+        """Remove the node selector for zero."""
         return self.scale(target, 1) if self.at_zero(target) else ()

@@ -1,4 +1,4 @@
-"""KEDA's ScaledObjects: what the primary's says, and pausing the target's while it sleeps. Pure."""
+"""KEDA's ScaledObjects: renders the primary's, and pauses the target's while the target is at zero. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pyflagger.objects import Obj, Patch, part, ref_of
 
 PAUSED = "autoscaling.keda.sh/paused-replicas"
 PAUSES = (PAUSED, *(f"autoscaling.keda.sh/paused{what}" for what in ("", "-scale-in", "-scale-out")))
-"""Annotations that keep a ScaledObject from scaling. A primary's never inherits one."""
+"""Annotations that pause a ScaledObject. flagger never copies one to the primary's."""
 
 
 def spec(canary: Canary, target: Obj) -> Obj:
-    """The primary's spec: the target's with queries, bounds and names of its own."""
+    """The primary's spec: the target's, with the primary's queries, bounds and names."""
     wanted: Obj = copy.deepcopy(part(target, "spec"))
     wanted["scaleTargetRef"] = {**part(wanted, "scaleTargetRef"), "name": names.primary(canary)}
     config = part(part(wanted, "advanced"), "horizontalPodAutoscalerConfig")
@@ -42,39 +42,39 @@ def _trigger(canary: Canary, trigger: Obj, queries: Mapping[str, str]) -> Obj:
 
 
 def repointed(query: str, target: str) -> str:
-    """The query about the primary: the target's name, or its canary Service's, wherever it is a word of its own.
+    """The query for the primary. Replaces the name of the target or of its canary Service where it is a whole word.
 
-    `app-worker` and `app_requests_total` are other words than `app`; `app-[0-9a-z]+`, a pattern of its pods, is not.
+    `app-worker` and `app_requests_total` are other words than `app`. `app-[0-9a-z]+`, a pattern of its pods, changes.
     """
     word = rf"(?<![\w-]){re.escape(target)}(?:-canary)?(?![\w]|-\w)"
     return re.sub(word, f"{target}-primary", query)
 
 
 def unmatched(canary: Canary, target: Obj) -> tuple[str, ...]:
-    """Names in primaryScalerQueries that no trigger has."""
+    """The names in primaryScalerQueries that match no trigger."""
     ref = canary.spec.autoscaler_ref
     known = {trigger.get("name") for trigger in part(target, "spec").get("triggers") or ()}
     return tuple(sorted(set(ref.primary_scaler_queries if ref else ()) - known))
 
 
 def is_paused(scaler: Obj) -> bool:
-    """Whether it keeps its workload at zero."""
+    """Whether an annotation pauses it."""
     return (scaler["metadata"].get("annotations") or {}).get(PAUSED) == "0"
 
 
 def pause(scaler: Obj, paused: bool) -> tuple[Patch, ...]:
-    """Set the annotation or take it away."""
+    """Add or remove the annotation that pauses it."""
     return (Patch(ref_of(scaler), {"metadata": {"annotations": {PAUSED: "0" if paused else None}}}),)
 
 
 def healed(scaler: Obj, marks: Mapping[str, str]) -> tuple[Patch, ...]:
-    """Take from a primary the pauses that it inherited, and mark it; nothing when it has none."""
+    """Remove the pauses that a primary inherited, and mark it. None if it has no pause."""
     found = {key: None for key in PAUSES if key in part(part(scaler, "metadata"), "annotations")}
     return (Patch(ref_of(scaler), {"metadata": {"annotations": {**found, **marks}}}),) if found else ()
 
 
 def floor(scaler: Obj) -> int:
-    """The least replicas that its workload has."""
+    """The minimum of replicas that it gives its workload."""
     found = part(scaler, "spec")
     idle = found.get("idleReplicaCount")
     return int(found.get("minReplicaCount") or 0) if idle is None else int(idle)

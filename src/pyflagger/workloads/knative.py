@@ -1,6 +1,6 @@
-"""Knative Services as targets: one object keeps every version as a Revision; an annotation names the primary.
+"""Knative Services as targets. One object holds every version as a Revision, and an annotation names the primary.
 
-The router of provider `knative` splits its traffic; here only the annotation is written.
+The router of provider `knative` splits its traffic. This module only writes the annotation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pyflagger.workloads.unscaled import Unscaled
 GROUP, VERSION = "serving.knative.dev", "v1"
 REVISIONS = Resource(GROUP, VERSION, "revisions", "Revision")
 FIRST_REVISION_SECONDS = 60.0
-"""How long Knative may take to make a new Service's first Revision before anybody is alarmed."""
+"""The time that Knative has to create the first Revision before flagger reports a problem."""
 
 
 class Knative(Unscaled):
@@ -31,17 +31,17 @@ class Knative(Unscaled):
     kinds: tuple[Resource, ...] = (Resource(GROUP, VERSION, "services", "Service"), REVISIONS)
 
     def refuses(self, target: Obj) -> Problem | None:
-        """Before its first Revision there is nothing to release; Knative has a minute for it unless it says why not."""
+        """A problem until the first Revision exists. It may pass within a minute unless Knative reports an error."""
         if _newest(target):
             return None
         ready = _condition(target)
         refused = ready.get("status") == "False"
-        why = f": {ready.get('message') or ready.get('reason') or 'Knative does not say why'}" if refused else ""
+        why = f": {ready.get('message') or ready.get('reason') or 'Knative gives no reason'}" if refused else ""
         made = target["metadata"].get("creationTimestamp")
         return Problem(
             Fault.CLUSTER,
             f"Knative Service {whose(target)} has no Revision yet{why}",
-            "Look at its conditions: Knative makes the Revision.",
+            "Check the conditions of the Knative Service.",
             "spec.targetRef",
             passes_by=epoch(made) + FIRST_REVISION_SECONDS if made and not refused else None,
         )
@@ -57,10 +57,10 @@ class Knative(Unscaled):
         return tuple(REVISIONS.ref(namespace, name) for name in sorted(found))
 
     def readiness(self, canary: Canary, obj: Obj, role: str, now: float, live: Live = NOTHING_ELSE) -> Readiness:
-        """Whether its Revision is; the deadline counts from the Revision's making."""
+        """Whether its Revision is ready. The deadline counts from the Revision's creation."""
         meta, status = obj["metadata"], part(obj, "status")
         if role == "canary" and meta.get("generation", 0) > status.get("observedGeneration", 0):
-            text = f"Knative Service {meta['name']}.{meta['namespace']} is not ready: its last change is not taken up"
+            text = f"Knative Service {whose(obj)} is not ready: Knative has not observed its last change yet"
             return Readiness(False, text, settling=True)
         name = names.primary_revision(obj) if role == "primary" else _newest(obj)
         found = live.get(REVISIONS.ref(meta["namespace"], name))
@@ -78,13 +78,13 @@ class Knative(Unscaled):
         return Ref(ref.api_version, ref.kind, canary.metadata.namespace, ref.name)
 
     def is_primary(self, canary: Canary, found: Obj) -> bool | Problem:
-        """Once the annotation is there."""
+        """Whether it has the annotation."""
         return bool(names.primary_revision(found))
 
     def create_primary(
         self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
     ) -> Writes | Problem:
-        """What serves now is the primary."""
+        """Mark the newest Revision as the primary."""
         return _named(target)
 
     def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options) -> bool:
@@ -94,7 +94,7 @@ class Knative(Unscaled):
     def promote(
         self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options, unique: str
     ) -> Writes | Problem:
-        """The annotation moves to the newest Revision, and the primary's share of traffic with it."""
+        """Move the annotation and the primary's share of traffic to the newest Revision."""
         (patch,) = _named(target)
         before, traffic = names.primary_revision(primary), part(target, "spec").get("traffic") or []
         moved = [
@@ -108,7 +108,7 @@ class Knative(Unscaled):
 
 
 def _condition(obj: Obj) -> Obj:
-    """Its condition `Ready`; empty when there is none."""
+    """Its condition `Ready`; empty if there is none."""
     conditions: list[Obj] = part(obj, "status").get("conditions") or []
     return next((entry for entry in conditions if entry.get("type") == "Ready"), {})
 

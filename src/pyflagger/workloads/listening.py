@@ -1,7 +1,7 @@
-"""Which ports the containers of a pod template declare, and which target ports of a Service would lead nowhere.
+"""The ports that the containers of a pod template declare, and target ports of a Service that no container serves.
 
-A named `targetPort` must be the name of a container's port: the EndpointSlices of the Service are empty otherwise. A
-number need not be declared. It is doubted where the containers declare other ports, and only there.
+A named `targetPort` must be the name of a container's port. Otherwise the EndpointSlices of the Service are empty.
+Containers need not declare a number. flagger questions it only if they declare other ports.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pyflagger.objects import Obj, part
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Declared ports of a workload's containers. `whose` and `containers` are how texts name both."""
+    """Declared ports of a workload's containers. `whose` and `containers` name both in texts."""
 
     whose: str
     containers: str
@@ -25,21 +25,21 @@ class Listening:
     numbers: frozenset[int] = frozenset()
 
     def serves(self, port: int | str) -> bool:
-        """Whether a Service's target port leads to a container, or may do so."""
+        """Whether a container serves, or may serve, a Service's target port."""
         if isinstance(port, str):
             return port in self.named
         return port in self.numbers or not self.numbers
 
 
 class Wanted(NamedTuple):
-    """A target port that the manifest asks for, and where it does."""
+    """A target port in the manifest, and its path."""
 
     path: str
     port: int | str
 
 
 def listening(whose: str, pod: Obj) -> Listening:
-    """Of a pod spec. Init containers that go on running beside the others count."""
+    """The declared ports of a pod spec, sidecars (init containers that keep running) included."""
     found = [*(pod.get("containers") or ()), *filter(_stays, pod.get("initContainers") or ())]
     ports = [(one, port) for one in found for port in one.get("ports") or () if port.get("protocol", "TCP") == "TCP"]
     named: dict[str, int] = {}
@@ -51,10 +51,10 @@ def listening(whose: str, pod: Obj) -> Listening:
 
 
 def takeover(service: Service, pods: Listening, live: Obj | None, *, first: bool) -> Problem | None:
-    """What of the manifest would lead visitors of a Service nowhere, once it is `live` no more as it is.
+    """A port of the manifest that no container serves, before flagger takes over the Service.
 
-    A port that the live Service leads to already is not judged: an injected container may serve it. `first`: the canary
-    is not initialized yet, so a port that nobody can be seen to serve is refused even where no Service is there.
+    Accepts a port that the `live` Service already sends to, because an injected container may serve it. `first`: the
+    canary is not initialized yet. Then a named port must exist even without a Service.
     """
     for wanted in _wanted(service):
         if pods.serves(wanted.port) or _leads_to(live, wanted.port, pods):
@@ -65,7 +65,7 @@ def takeover(service: Service, pods: Listening, live: Obj | None, *, first: bool
 
 
 def release(service: Service, primary: Listening, target: Listening) -> Problem | None:
-    """The port that the primary's containers have and those of a new revision lack."""
+    """A port that the primary's containers serve and those of a new revision do not."""
     for wanted in _wanted(service):
         if not target.serves(wanted.port) and primary.serves(wanted.port):
             return _nowhere(wanted, target)
@@ -83,7 +83,7 @@ def _of(path: str, target: int | str | None, port: int) -> Wanted:
 
 
 def _leads_to(live: Obj | None, port: int | str, pods: Listening) -> bool:
-    """Whether a Service has this target port, by its name or its number."""
+    """Whether a Service has this target port, by name or by number."""
     targets: Iterable[int | str] = [
         each.get("targetPort") or each["port"] for each in part(live or {}, "spec").get("ports") or ()
     ]
@@ -104,7 +104,7 @@ def _stays(container: Obj) -> bool:
 
 
 def _shown(container: Obj) -> str:
-    """A container with its ports."""
+    """A container with its ports, for texts."""
     ports = [_port(port) for port in container.get("ports") or ()]
     return f"container {container.get('name')} has {', '.join(ports) or 'no ports'}"
 

@@ -1,4 +1,4 @@
-"""Labels, annotations and owners of what is made beside a target."""
+"""Labels and annotations of the objects that flagger generates for a target."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pyflagger.objects import Obj
 
 
 def whose(obj: Obj) -> str:
-    """An object as texts name it: `name.namespace`."""
+    """`name.namespace`, the name of an object in texts."""
     return f"{obj['metadata']['name']}.{obj['metadata'].get('namespace', '')}"
 
 
 def change(live: Obj, wanted: Mapping[str, Mapping[str, str]]) -> Obj:
-    """What of the wanted labels and annotations a live object lacks; what others put there stays."""
+    """The wanted labels and annotations that a live object lacks. Those of others stay."""
     missing: Obj = {}
     for section in ("labels", "annotations"):
         now = live["metadata"].get(section) or {}

@@ -16,7 +16,7 @@ class Options:
     include_label_prefix: tuple[str, ...] = ()
 
     def included(self, labels: Mapping[str, str] | None) -> dict[str, str]:
-        """The labels or annotations that go to a primary's own metadata."""
+        """The labels or annotations to copy to the primary's metadata."""
         return {
             key: value
             for key, value in unmarked(labels).items()
@@ -25,5 +25,5 @@ class Options:
 
 
 def unmarked(labels: Mapping[str, str] | None) -> dict[str, str]:
-    """Without the keys by which Flux knows its objects: a copy is not Flux's."""
+    """Without the keys that mark objects of Flux, because Flux does not own a copy."""
     return {key: value for key, value in (labels or {}).items() if TOOLKIT_MARKER not in key}

@@ -1,4 +1,4 @@
-"""Which ports of a target's containers join its Services (`service.portDiscovery`)."""
+"""The container ports of a target that its Services get from `service.portDiscovery`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROXIES = frozenset({"istio-proxy", "envoy", "linkerd-proxy", "kuma-sidecar", "c
 
 
 def discovered(service: Service, pod: Obj) -> tuple[Obj, ...]:
-    """Service ports for every container port but those that are named; names and (port, protocol) pairs are unique."""
+    """Service ports for container ports that spec.service does not name, unique by name and by (port, protocol)."""
     names = {service.port_name, *(port.name for port in service.ports)}
     taken = {(service.port, "TCP"), *((port.port, "TCP") for port in service.ports)}
     found: list[Obj] = []

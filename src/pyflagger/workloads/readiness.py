@@ -1,4 +1,4 @@
-"""Whether a Deployment or DaemonSet runs what it was told to, by its status. The texts are the reference's."""
+"""Whether a Deployment or DaemonSet has finished its rollout, by its status. The texts are the reference's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WAITING = "waiting for rollout to finish: "
 def deployment(obj: Obj, threshold: int, deadline: float, began: float | None, now: float) -> Readiness:
     """`threshold` in percent of the updated replicas, `deadline` in seconds without progress.
 
-    `began`: when the rollout began, as far as the Canary knows; None: nothing rolls out.
+    `began`: the start of the rollout by the Canary's status; None without a rollout.
     """
     name, spec, status = obj["metadata"]["name"], obj.get("spec") or {}, obj.get("status") or {}
     if obj["metadata"].get("generation", 0) > status.get("observedGeneration", 0):
@@ -33,7 +33,7 @@ def deployment(obj: Obj, threshold: int, deadline: float, began: float | None, n
 
 
 def daemonset(obj: Obj, threshold: int, deadline: float, began: float | None, now: float) -> Readiness:
-    """`threshold` in percent of the nodes' pods, `deadline` in seconds since `began`; None: nothing rolls out."""
+    """`threshold` in percent of the nodes' pods, `deadline` in seconds since `began`; None without a rollout."""
     status = obj.get("status") or {}
     if obj["metadata"].get("generation", 0) > status.get("observedGeneration", 0):
         return Readiness(False, f"{WAITING}observed daemonset generation less than desired generation", settling=True)
@@ -46,9 +46,9 @@ def daemonset(obj: Obj, threshold: int, deadline: float, began: float | None, no
 
 
 def settled(since: float | None, now: float, text: str) -> Readiness:
-    """Ready once others had time to learn what is true `since` then; None: for long, as far as anybody knows.
+    """Ready once proxies had time to learn a change made at `since`; None counts as long ago.
 
-    Who set the time may have another clock: one that is far off says nothing, and nobody waits for it.
+    The time may come from another clock. A time that is far off is ignored.
     """
     if since is None or abs(now - since) >= SETTLE_SECONDS:
         return READY
@@ -56,7 +56,7 @@ def settled(since: float | None, now: float, text: str) -> Readiness:
 
 
 def available_since(obj: Obj) -> float | None:
-    """When the last pod that a Deployment speaks of became available; None when it does not say so."""
+    """When the last pod of a Deployment became available, by its conditions; None if they do not say."""
     conditions = {condition.get("type"): condition for condition in (obj.get("status") or {}).get("conditions") or ()}
     available = _epoch((conditions.get("Available") or {}).get("lastTransitionTime"))
     progressed = _epoch((conditions.get("Progressing") or {}).get("lastUpdateTime"))
@@ -70,7 +70,7 @@ def empty(obj: Obj) -> bool:
 
 
 def _epoch(stamp: Any) -> float | None:
-    """A time of a status; None where there is none, or none that can be read."""
+    """A time in a status; None if it is absent or invalid."""
     try:
         return epoch(stamp or "")
     except ValueError:
@@ -88,7 +88,7 @@ def _missing(status: Obj, threshold: int) -> str:
 
 
 def until(expires: float | None, now: float, text: str) -> Readiness:
-    """Not ready, and past saving once its time is up; None: it has all the time."""
+    """Not ready, and no longer retriable from `expires` on; None means no deadline."""
     in_time = expires is None or now < expires
     return Readiness(False, text, retriable=in_time, look_again=expires if in_time else None)
 
@@ -106,32 +106,32 @@ def _unfinished(spec: Obj, status: Obj, threshold: int) -> str:
 
 
 def _cause(spec: Obj, conditions: dict[Any, Obj]) -> str:
-    """Why the Deployment controller creates no pods, by the Deployment's own word; empty while it does."""
+    """Why the Deployment controller creates no pods, by the Deployment's conditions; empty while it does."""
     refused = conditions.get("ReplicaFailure") or {}
     if refused.get("status") == "True":
-        # The name of the pod is another one at each attempt.
+        # Each attempt has another pod name, which would make a new text.
         return re.sub(r'^pods "[^"]*" is ', "a pod is ", str(refused.get("message") or refused.get("reason") or ""))
     return "it is paused (spec.paused)" if spec.get("paused") else ""
 
 
 def _overlooked(status: Obj, conditions: dict[Any, Obj]) -> bool:
-    """Whether its controller still tells of the rollout before, though old pods are there: it counts no deadline then.
+    """Whether the controller still reports the previous rollout although old pods exist. It counts no deadline then.
 
-    That is so for good where it could not write down that it began with the new one, as somebody else wrote meanwhile.
+    This lasts if the controller lost a write conflict when it recorded the new rollout.
     """
     done = (conditions.get("Progressing") or {}).get("reason") == "NewReplicaSetAvailable"
     return bool(done and _surplus(status) > 0)
 
 
 def _short_since(conditions: dict[Any, Obj]) -> float | None:
-    """Since when a rollout has too few pods; None while it has enough."""
+    """Since when a rollout has too few available pods; None while it has enough."""
     available = conditions.get("Available") or {}
     short = available.get("status") == "False" and available.get("reason") == "MinimumReplicasUnavailable"
     return _epoch(available.get("lastUpdateTime")) if short and "Progressing" in conditions else None
 
 
 def _late(short: float | None, began: float | None) -> float | None:
-    """Since when a rollout is short of pods: a workload that had none before has all the time from its beginning on."""
+    """Since when a rollout counts as short of pods. A workload without pods counts from the start of the rollout."""
     return short if short is None or began is None else max(short, began)
 
 

@@ -1,7 +1,7 @@
-"""Which module releases which kind of target.
+"""The kinds of targets and the modules that release them.
 
-Other packages bring kinds as entry points: each is called `apiVersion/Kind`, such as `apps/v1/StatefulSet`, and names a
-class, made without arguments, that is a `Workload`.
+Other packages add kinds as entry points. The name of an entry point is `apiVersion/Kind`, such as
+`apps/v1/StatefulSet`. It refers to a class that implements `Workload` and takes no arguments.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KINDS: dict[str, Workload] = {
 
 
 def workload_for(ref: ObjectReference) -> Workload | Problem:
-    """The module for a target; a Problem that lists the known kinds, or says what is wrong with its plugin."""
+    """The module for a target. A Problem if the kind is unknown or its plugin fails."""
     name, points = f"{ref.api_version}/{ref.kind}", plugins.installed(GROUP)
     if name in KINDS:
         return KINDS[name]
@@ -36,7 +36,7 @@ def workload_for(ref: ObjectReference) -> Workload | Problem:
         workload = plugins.load(points[name], "target kind", _made)
         return workload if isinstance(workload, Problem) else _contained(workload, name)
     known = (found.rpartition("/") for found in sorted({*KINDS, *points}))
-    text = f"spec.targetRef names {ref.kind} of {ref.api_version}, which cannot be released"
+    text = f"spec.targetRef names {ref.kind} of {ref.api_version}, which flagger cannot release"
     todo = f"Known kinds: {', '.join(f'{kind} ({version})' for version, _, kind in known)}."
     return Problem(Fault.MANIFEST, text, todo, "spec.targetRef")
 
@@ -49,5 +49,5 @@ def _contained(workload: Workload, name: str) -> Workload:
 def _made(kind: Any) -> Any:
     workload = kind()
     if not isinstance(workload, Workload):
-        raise TypeError("it is no Workload: see pyflagger.workloads.base")
+        raise TypeError("it does not implement Workload: see pyflagger.workloads.base")
     return workload

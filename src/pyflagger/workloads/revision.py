@@ -1,6 +1,6 @@
-"""The revision of a target: a versioned digest of what a release is about.
+"""The revision of a target: a versioned digest of the fields whose change starts a release.
 
-Canonical JSON, empty values pruned, so that neither a client's version nor a server's way of writing nothing matters.
+It covers canonical JSON without empty values, so that client versions and server defaults do not change it.
 """
 
 from __future__ import annotations

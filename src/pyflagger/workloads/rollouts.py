@@ -1,4 +1,4 @@
-"""When the rollout that is under way began, by the Canary's status: for kinds whose own status does not tell."""
+"""The start of the current rollout by the Canary's status, for kinds whose own status has no times."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ IDLE = frozenset(Phase) - {
 
 
 def began(canary: Canary) -> float | None:
-    """Seconds since the epoch; None while nothing rolls out.
+    """Seconds since the epoch; None without a rollout.
 
-    A rollout begins with its phase or revision. A judging round ends only while all pods are ready, so one that is over
-    is a later beginning: a node that is drained in the middle of a run has the whole deadline.
+    A rollout starts with its phase or revision. A round passes only while all pods are ready, so the last round counts
+    as a later start. Pods of a node that is drained during a run get the whole deadline.
     """
     status = canary.status
     if status.phase in IDLE:
@@ -28,6 +28,6 @@ def began(canary: Canary) -> float | None:
 
 
 def expires(canary: Canary) -> float | None:
-    """When it runs out of time; None while nothing rolls out."""
+    """The deadline of the current rollout; None without a rollout."""
     start = began(canary)
     return None if start is None else start + canary.spec.progress_deadline_seconds

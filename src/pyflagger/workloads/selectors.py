@@ -1,7 +1,7 @@
 """How a target with a pod template and its primary select their pods.
 
-The primary keeps every label of the target's selector, one of them renamed. A selector is immutable: a primary that
-exists keeps its own, and its pods keep the labels that this needs.
+The primary has every label of the target's selector, with the value of one changed. A selector is immutable, so an
+existing primary keeps its own, and its pods keep the labels that it needs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pyflagger.workloads.options import Options
 
 
 def of(word: str, target: Obj, primary: Obj | None, options: Options) -> Selector | Problem:
-    """By the target, and by its primary once that exists. `word` is what texts call the target's kind."""
+    """From the target, and from its primary once that exists. `word` names the target's kind in texts."""
     labels = selected(target)
     label = next((each for each in options.selector_labels if each in labels), None)
     if label is None:
@@ -30,12 +30,12 @@ def of(word: str, target: Obj, primary: Obj | None, options: Options) -> Selecto
 
 
 def own(selector: Selector) -> dict[str, str]:
-    """The label that marks a primary, as the target's selector says it."""
+    """The label that marks a primary, by the target's selector."""
     return {selector.label: renamed(selector.canary, selector.label)[selector.label]}
 
 
 def selected(workload: Obj) -> dict[str, str]:
-    """The labels that a workload selects by. An expression with one possible value is a label as well."""
+    """The labels that a workload selects by. An expression with one possible value counts as a label."""
     selector = part(part(workload, "spec"), "selector")
     expressions = selector.get("matchExpressions") or ()
     exact = {each.get("key"): each.get("values") for each in expressions if each.get("operator") == "In"}
@@ -44,7 +44,7 @@ def selected(workload: Obj) -> dict[str, str]:
 
 
 def pod_labels(workload: Obj) -> Labels:
-    """The labels of the pods that a workload makes."""
+    """The labels in a workload's pod template."""
     found: Labels = part(part(part(workload, "spec"), "template"), "metadata").get("labels") or {}
     return found
 

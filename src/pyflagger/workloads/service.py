@@ -1,6 +1,6 @@
-"""Services as targets: released is where a Service leads; traffic is routed between its copies -primary and -canary.
+"""Services as targets. The route splits traffic between its copies `-primary` and `-canary`.
 
-The target is the user's and is never written. The canary's copy follows it; promotion alone writes the primary's.
+flagger never writes the target, which the user owns. The canary's copy follows it. Only a promotion writes the primary.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ COPIED = (
     "trafficDistribution",
     "type",
 )
-"""Where a Service leads and how. What the API server allots (addresses, node ports) is each one's own."""
+"""The fields to copy. Addresses and node ports, which the API server allocates, are not among them."""
 HEADLESS = "None"
 PORT = ("appProtocol", "name", "port", "protocol", "targetPort")
 
@@ -47,18 +47,18 @@ class Service(Unscaled):
     kinds: tuple[Resource, ...] = (Resource("", "v1", "services", "Service"),)
 
     def revision(self, target: Obj) -> str:
-        """Digest of what is copied."""
+        """Digest of the copied fields."""
         return revision(_copied(target))
 
     def readiness(self, canary: Canary, obj: Obj, role: str, now: float, live: Live = NOTHING_ELSE) -> Readiness:
-        """Whatever it leads to is not ours; but those who send traffic there learn a moment later where that is."""
+        """Always ready, except while proxies learn a change. flagger does not know the pods behind it."""
         since = canary.status.last_transition_time
         if role != "canary" or canary.status.phase is not Phase.PROGRESSING or since is None:
             return READY
-        return settled(since, now, f"{WORD} {whose(obj)} leads elsewhere just now")
+        return settled(since, now, f"{WORD} {whose(obj)} changed just now, and proxies are learning its endpoints")
 
     def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
-        """The canary's copy is what the target is; one that lacks a port of the routes is not made, nor written."""
+        """Copy the target to the canary's Service. A Problem if the target lacks a port of the Canary."""
         if (problem := _portless(canary, target)) is not None:
             return problem
         wanted = _copy(canary, target, f"{names.target(canary)}-canary", unmarked(target["metadata"].get("labels")))
@@ -67,27 +67,27 @@ class Service(Unscaled):
         return _update(live, wanted) if names.is_owned(canary, live) else foreign(canary, live)
 
     def primary(self, canary: Canary) -> Ref:
-        """The copy beside it."""
+        """The copy `-primary`."""
         return Ref("v1", "Service", canary.metadata.namespace, names.primary(canary))
 
     def is_primary(self, canary: Canary, found: Obj) -> bool | Problem:
-        """Whether it is this Canary's; one of somebody else is never touched."""
+        """Whether this Canary owns it; a Problem for an object with another owner."""
         return names.is_owned(canary, found) or foreign(canary, found)
 
     def create_primary(
         self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
     ) -> Writes | Problem:
-        """The copy that is routed to."""
+        """Create the copy."""
         return (Create(self._primary(canary, target, options)),)
 
     def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options) -> bool:
-        """Whether both lead to the same."""
+        """Whether both have the same copied fields."""
         return bool(pruned(_of(canary, target)) == pruned(_copied(primary)))
 
     def promote(
         self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options, unique: str
     ) -> Writes | Problem:
-        """The primary leads where the target does."""
+        """Copy the target's fields to the primary."""
         found = self.is_primary(canary, primary)
         return found if isinstance(found, Problem) else _update(primary, self._primary(canary, target, options))
 
@@ -96,7 +96,7 @@ class Service(Unscaled):
 
 
 def _portless(canary: Canary, target: Obj) -> Problem | None:
-    """The port that routes lead to and the Service does not have. One without ports leads elsewhere by its name."""
+    """A port of the Canary that the Service lacks. A Service without ports (ExternalName) is not checked."""
     service, ports = canary.spec.service, part(target, "spec").get("ports") or ()
     if service is None or not ports:
         return None
@@ -119,7 +119,7 @@ def _copied(service: Obj) -> Obj:
 
 
 def _of(canary: Canary, target: Obj) -> Obj:
-    """What a copy says."""
+    """The spec of a copy."""
     wish = canary.spec.service.traffic_distribution if canary.spec.service else ""
     return _copied(target) | ({"trafficDistribution": wish} if wish else {})
 
@@ -140,7 +140,7 @@ def _copy(canary: Canary, target: Obj, name: str, labels: dict[str, str]) -> Obj
 
 
 def _update(live: Obj, wanted: Obj) -> Writes:
-    """Exactly what differs; node ports stay, as the API server keeps them by the port's name."""
+    """A patch of the differing fields. The API server keeps node ports by the port's name."""
     body: Obj = {"spec": merge_diff(pruned(_copied(live)), pruned(wanted["spec"]))}
     body["metadata"] = metadata.change(live, wanted["metadata"])
     body = {key: value for key, value in body.items() if value}

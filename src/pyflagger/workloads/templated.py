@@ -1,6 +1,6 @@
-"""What kinds with a pod template have in common: their primary is a copy of the template under a selector of its own.
+"""The common part of kinds with a pod template. Their primary is a workload of the same kind with its own selector.
 
-Extended by a module a kind, which says what else is copied, and how the kind is scaled and when it is ready.
+One module extends it for each kind, with the other copied fields, the scaling and the readiness.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ RESTART_MARK = "flagger-id"
 
 
 class Templated:
-    """A kind of apps/v1. `word` is what texts call it; `copied` are the fields of its spec that a primary shares.
+    """A kind of apps/v1. `word`: its name in texts. `copied`: the fields of its spec that a primary shares.
 
-    `prefix` begins the texts about a primary and about a canary that is not ready.
+    `prefix`, by role: the start of texts about a workload that is not ready.
     """
 
     scalable = True
@@ -39,10 +39,10 @@ class Templated:
     copied: ClassVar[tuple[str, ...]]
     prefix: ClassVar[Mapping[str, str]]
 
-    # What a kind may say differently --------------------------------------------------------------------------------
+    # What a kind may override ---------------------------------------------------------------------------------------
 
     def refuses(self, target: Obj) -> Problem | None:
-        """Every target can be released."""
+        """No target is refused."""
         return None
 
     def template(self, target: Obj) -> Obj:
@@ -50,21 +50,21 @@ class Templated:
         return part(part(target, "spec"), "template")
 
     def rollout(self, canary: Canary, obj: Obj, threshold: int, now: float) -> Readiness:
-        """Whether it runs what it was told to; `threshold` in percent of its pods."""
+        """Whether its rollout is finished. `threshold` in percent of its pods."""
         raise NotImplementedError
 
     def served(self, canary: Canary, obj: Obj, now: float) -> Readiness:
-        """Whether others know of the pods of a rollout that is done and about to be judged."""
+        """Whether proxies had time to learn the pods of a finished rollout. Asked before a round."""
         raise NotImplementedError
 
     def size(self, canary: Canary, target: Obj, primary: Obj | None) -> Obj:
-        """The fields of the primary's spec that say how many pods it has, as far as the target decides them."""
+        """The fields for the number of pods that the primary takes from the target."""
         return {}
 
     # The target -----------------------------------------------------------------------------------------------------
 
     def selector(self, canary: Canary, target: Obj, primary: Obj | None, options: Options) -> Selector | Problem:
-        """All labels of the target's selector; the first of the selector labels among them is renamed."""
+        """All labels of the target's selector. The first of the selector labels gets another value on the primary."""
         found = selectors.of(self.word, target, primary, options)
         if isinstance(found, Problem) or primary is None or not found.further:
             return found
@@ -75,40 +75,40 @@ class Templated:
         return revision(self.template(target))
 
     def config_refs(self, target: Obj) -> tuple[ConfigRef, ...]:
-        """As scanned in the pod spec."""
+        """The references in the pod spec."""
         return configs.references(part(self.template(target), "spec"))
 
     def ports(self, canary: Canary, target: Obj) -> tuple[Obj, ...]:
-        """Container ports, when port discovery is on."""
+        """The container ports, with port discovery on."""
         service = canary.spec.service or Service(port=1)
         return ports.discovered(service, part(self.template(target), "spec")) if service.port_discovery else ()
 
     def listening(self, obj: Obj) -> Listening | None:
-        """By the ports that the containers of its template declare."""
+        """The ports that the containers of its template declare."""
         return listening(f"{self.word} {whose(obj)}", part(self.template(obj), "spec"))
 
     # The primary ----------------------------------------------------------------------------------------------------
 
     def primary(self, canary: Canary) -> Ref:
-        """A workload of the same kind beside the target."""
+        """A workload of the same kind in the target's namespace."""
         ref = canary.spec.target_ref
         return Ref(ref.api_version, ref.kind, canary.metadata.namespace, names.primary(canary))
 
     def is_primary(self, canary: Canary, found: Obj) -> bool | Problem:
-        """Whether it is this Canary's; one of somebody else is never touched."""
+        """Whether this Canary owns it; a Problem for an object with another owner."""
         return names.is_owned(canary, found) or foreign(canary, found)
 
     def create_primary(
         self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
     ) -> Writes | Problem:
-        """What makes it."""
+        """The write that creates it."""
         built = self.build_primary(canary, target, tracked, options, unique)
         return built if isinstance(built, Problem) else (Create(built),)
 
     def build_primary(
         self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
     ) -> Obj | Problem:
-        """A workload of its own that runs the target's pods."""
+        """The primary as a new object."""
         return self._built(canary, target, None, tracked, options, unique)
 
     def _built(
@@ -137,7 +137,7 @@ class Templated:
         }
 
     def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options) -> bool:
-        """Whether the rendered template is the live one, its restart mark aside."""
+        """Whether the rendered template equals the live one, apart from the restart mark."""
         found = selectors.of(self.word, target, primary, options)
         if isinstance(found, Problem):
             return False
@@ -181,11 +181,11 @@ class Templated:
     # Readiness ------------------------------------------------------------------------------------------------------
 
     def reads(self, canary: Canary, target: Obj) -> tuple[Ref, ...]:
-        """Its own status says it all."""
+        """None: its own status is sufficient."""
         return ()
 
     def readiness(self, canary: Canary, obj: Obj, role: str, now: float, live: Live = NOTHING_ELSE) -> Readiness:
-        """By the rollout's status, with the prefix that says whose it is; of what is judged others must know, too."""
+        """By the rollout's status. During a run, proxies must also have had time to learn the canary's pods."""
         analysis = canary.spec.analysis or Analysis()
         thresholds = {"primary": analysis.primary_ready_threshold, "canary": analysis.canary_ready_threshold}
         found = self.rollout(canary, obj, thresholds[role], now)
@@ -194,5 +194,5 @@ class Templated:
         return found if found.ready else replace(found, text=f"{self.prefix[role]}{whose(obj)} not ready: {found.text}")
 
     def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
-        """Its Services are those of every workload."""
+        """None: its Services have a selector."""
         return ()

@@ -1,4 +1,4 @@
-"""What kinds have in common that bring their own Services and have nothing to scale."""
+"""The common part of kinds with their own Services and without replicas."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from pyflagger.workloads.options import Options
 
 
 class Unscaled:
-    """No selector, no pods that we see, no replicas."""
+    """A kind without a selector, visible pods or replicas."""
 
     scalable = False
 
     def refuses(self, target: Obj) -> Problem | None:
-        """Every target can be released."""
+        """No target is refused."""
         return None
 
     def selector(self, canary: Canary, target: Obj, primary: Obj | None, options: Options) -> Selector | Problem | None:
-        """The kind brings its own Services."""
+        """None: the kind has its own Services."""
         return None
 
     def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
-        """None is made."""
+        """No write."""
         return ()
 
     def config_refs(self, target: Obj) -> tuple[ConfigRef, ...]:
-        """None are tracked."""
+        """No config is tracked."""
         return ()
 
     def ports(self, canary: Canary, target: Obj) -> tuple[Obj, ...]:
-        """None are discovered."""
+        """No port is discovered."""
         return ()
 
     def listening(self, obj: Obj) -> Listening | None:
-        """Its pods are not seen."""
+        """None: flagger does not see its pods."""
         return None
 
     def reads(self, canary: Canary, target: Obj) -> tuple[Ref, ...]:
-        """Nothing else."""
+        """No other object."""
         return ()
 
     def at_zero(self, obj: Obj) -> bool:
-        """Never told to run nothing."""
+        """Never at zero."""
         return False
 
     def scale(self, target: Obj, replicas: int | None) -> Writes:
-        """Nothing to scale."""
+        """No write: it has no replicas."""
         return ()
 
     def restored_replicas(self, canary: Canary, target: Obj, primary: Obj | None, scaler: Obj | None) -> int:
-        """Some."""
+        """One: never at zero."""
         return 1
 
     def restore(self, canary: Canary, target: Obj, primary: Obj | None, scaler: Obj | None) -> Writes:
-        """Nothing was taken from it."""
+        """No write: flagger did not change it."""
         return ()

@@ -1,6 +1,6 @@
-"""How many pods stay available while a workload is updated, rounded as Kubernetes rounds.
+"""The number of pods that stay available while a workload rolls, rounded like Kubernetes does.
 
-Called by the kinds that have pods. See `ResolveFenceposts` of the Deployment controller and the DaemonSet controller.
+Called by kinds with pods. See `ResolveFenceposts` of the Deployment controller and the DaemonSet controller.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ ROLLING = "RollingUpdate"
 
 
 def kept_by_deployment(strategy: Obj, pods: int) -> int:
-    """Of `pods` replicas. The surge is rounded up, what may be missing down; with neither, one may be missing."""
+    """Of `pods` replicas. Rounds maxSurge up and maxUnavailable down. If both are zero, one pod may be unavailable."""
     if (strategy.get("type") or ROLLING) != ROLLING:
         return 0
     bounds = part(strategy, "rollingUpdate")
@@ -23,7 +23,7 @@ def kept_by_deployment(strategy: Obj, pods: int) -> int:
 
 
 def kept_by_daemonset(strategy: Obj, pods: int) -> int:
-    """Of a pod on each of `pods` nodes. Both are rounded up, and only one of them may be set."""
+    """Of a pod on each of `pods` nodes. Rounds both up. Only one of them may be set."""
     bounds = part(strategy, "rollingUpdate")
     if _scaled(bounds.get("maxSurge"), 0, pods, up=True):
         return pods
@@ -31,7 +31,7 @@ def kept_by_daemonset(strategy: Obj, pods: int) -> int:
 
 
 def _scaled(value: Any, usual: int | str, of: int, *, up: bool) -> int:
-    """A number, or a percentage of `of`. A value that no API server takes counts as everything."""
+    """A number, or a percentage of `of`. An invalid value counts as all of them."""
     text = str(usual if value is None else value)
     number = text.removesuffix("%")
     if not (number.isascii() and number.isdigit()):
