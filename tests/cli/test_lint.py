@@ -141,6 +141,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         changed(changed(CANARY, "spec.provider", "istio"), "spec.service.hosts", ["a_b.example"]),
         "spec.service.hosts[0] is 'a_b.example', which a VirtualService does not accept: ",
     ),
+    "a condition that is no object": (
+        changed(
+            changed(CANARY, "spec.provider", "gatewayapi:v1"),
+            "spec.service",
+            {"port": 80, "gatewayRefs": [{"name": "gw"}], "match": [{"headers": {"x": "y"}}]},
+        ),
+        "spec.service.match[0].headers.x is 'y', but must be an object with exact, prefix, regex.",
+    ),
     "a file as hook": (
         changed(CANARY, f"{ANALYSIS}.webhooks", [{"name": "x", "url": "file:///etc/passwd"}]),
         "spec.analysis.webhooks[0].url is not a URL that starts with http:// or https://.",

@@ -20,6 +20,7 @@ ISTIO, CONTOUR, GLOO, MESH = "istio", "contour", "gloo", "appmesh:v1beta2"
 GATEWAY_API, SMI, KUMA, NGINX = "gatewayapi:v1", "smi:v1alpha3", "kuma", "nginx"
 RULED: Obj = {"stepWeight": None, "maxWeight": None, "iterations": 5}
 SERVICE, MATCH = "spec.service", "spec.analysis.match[0]"
+GATEWAYS, CORS = f"{SERVICE}.gatewayRefs", f"{SERVICE}.corsPolicy"
 
 
 def made(provider: str, service: Obj, analysis: Obj | None = None, **spec: Any) -> Canary:
@@ -106,7 +107,6 @@ def test_hosts_that_contain_each_other(hosts: list[str], path: str | None) -> No
         ({"match": [{"uri": {"regex": "/(?!admin).*"}}]}, "match[0].uri.regex"),
         ({"match": [{"headers": {"x": {"regex": ""}}}]}, "match[0].headers.x.regex"),
         ({"match": [{"uri": {"suffix": ".js"}}]}, "match[0].uri"),
-        ({"match": [{"headers": {"x": {"exact": "a", "prefix": "b"}}}]}, "match[0].headers.x"),
     ],
 )
 def test_fields_of_the_service_that_istio_does_not_accept(service: Obj, path: str) -> None:
@@ -150,6 +150,13 @@ def test_patterns_of_a_gateway_are_not_judged(pattern: str) -> None:
         (made(GATEWAY_API, {"match": [{"uri": {"prefix": "api"}}]}), f"{SERVICE}.match[0].uri.prefix"),
         (made(GATEWAY_API, {"match": [{"uri": {"exact": "/a//b"}}]}), f"{SERVICE}.match[0].uri.exact"),
         (made(GATEWAY_API, {"match": [{"uri": {"prefix": "/a/.."}}]}), f"{SERVICE}.match[0].uri.prefix"),
+        (made(GATEWAY_API, {"match": [{"uri": {"prefix": "/a b"}}]}), f"{SERVICE}.match[0].uri.prefix"),
+        (made(GATEWAY_API, {"match": [{"uri": {"exact": "/a%zz"}}]}), f"{SERVICE}.match[0].uri.exact"),
+        (made(GATEWAY_API, {"match": [{"headers": {"x a": {"exact": "a"}}}]}), f"{SERVICE}.match[0].headers.x a"),
+        (made(GATEWAY_API, {"gatewayRefs": [{"name": "gw", "namespace": "a.b"}]}), f"{GATEWAYS}[0].namespace"),
+        (made(GATEWAY_API, {"gatewayRefs": [{"name": "gw", "sectionName": ""}]}), f"{GATEWAYS}[0].sectionName"),
+        (made(GATEWAY_API, {"gatewayRefs": [{"name": "gw", "group": "a b"}]}), f"{GATEWAYS}[0].group"),
+        (made(GATEWAY_API, {"gatewayRefs": [{"name": "gw", "kind": "a b"}]}), f"{GATEWAYS}[0].kind"),
         (made(GATEWAY_API, {"match": [{"uri": {"regex": "a" * 1025}}]}), f"{SERVICE}.match[0].uri.regex"),
         (made(GATEWAY_API, {"match": [{"method": {"exact": "get"}}]}), f"{SERVICE}.match[0].method.exact"),
         (made(GATEWAY_API, {"headers": {"request": {"add": {"x": ""}}}}), f"{SERVICE}.headers.request.add.x"),
@@ -263,3 +270,54 @@ def test_the_longest_names_of_further_ports_fit(provider: str) -> None:
     """115 characters of 253."""
     ports = [{"name": "p" * 60, "port": 81, "targetPort": 8081}]
     assert told(made(provider, {"name": "s" * 54, "ports": ports})) == {}
+
+
+NAMED = {"name": "gw"}
+COPIED = {"backendRef": {"name": "copies", "port": 80}}
+
+
+@pytest.mark.parametrize(
+    ("service", "path"),
+    [
+        ({"timeout": "1s", "backendTimeout": "2s"}, f"{SERVICE}.backendTimeout"),
+        ({"timeout": "0s", "backendTimeout": "2s"}, None),
+        ({"timeout": "2s", "backendTimeout": "2s"}, None),
+        ({"gatewayRefs": [NAMED, NAMED]}, GATEWAYS),
+        ({"gatewayRefs": [NAMED, NAMED, NAMED]}, GATEWAYS),
+        ({"gatewayRefs": [NAMED, {**NAMED, "sectionName": "a"}]}, GATEWAYS),
+        ({"gatewayRefs": [NAMED, {**NAMED, "port": 80}]}, GATEWAYS),
+        ({"gatewayRefs": [{**NAMED, "sectionName": "a"}, {**NAMED, "sectionName": "b"}]}, None),
+        ({"gatewayRefs": [{**NAMED, "port": 80}, {**NAMED, "port": 81}]}, None),
+        ({"gatewayRefs": [NAMED, {**NAMED, "namespace": "other"}]}, None),
+        ({"rewrite": {"uri": "/a", "type": "ReplacePrefixMatch"}}, None),
+        (
+            {"rewrite": {"uri": "/a", "type": "ReplacePrefixMatch"}, "match": [{"uri": {"exact": "/b"}}]},
+            f"{SERVICE}.rewrite.type",
+        ),
+        ({"headers": {"request": {"add": {f"x-{n}": "a" for n in range(17)}}}}, f"{SERVICE}.headers.request.add"),
+        ({"headers": {"response": {"remove": ["a", "a"]}}}, f"{SERVICE}.headers.response.remove"),
+        ({"mirror": [COPIED] * 16}, None),
+        ({"mirror": [COPIED] * 17}, f"{SERVICE}.mirror"),
+        ({"mirror": [{"backendRef": {"name": "copies"}}]}, f"{SERVICE}.mirror"),
+        ({"mirror": [{"backendRef": {"name": "copies", "kind": "Copier", "group": "x.y"}}]}, None),
+        ({"mirror": [{**COPIED, "fraction": {"numerator": 3, "denominator": 2}}]}, f"{SERVICE}.mirror"),
+        ({"corsPolicy": {"allowOrigin": ["shop.example"]}}, f"{CORS}.allowOrigin"),
+        ({"corsPolicy": {"allowOrigin": ["*", "https://shop.example"]}}, f"{CORS}.allowOrigin"),
+        ({"corsPolicy": {"allowOrigin": ["https://*.shop.example:8443"]}}, None),
+        ({"corsPolicy": {"allowMethods": ["get"]}}, f"{CORS}.allowMethods"),
+        ({"corsPolicy": {"allowMethods": ["GET", "GET"]}}, f"{CORS}.allowMethods"),
+        ({"corsPolicy": {"allowHeaders": [f"x-{n}" for n in range(65)]}}, f"{CORS}.allowHeaders"),
+        ({"corsPolicy": {"exposeHeaders": ["x a"]}}, f"{CORS}.exposeHeaders"),
+        ({"corsPolicy": {"maxAge": "500ms"}}, f"{CORS}.maxAge"),
+        ({"corsPolicy": {"maxAge": "1s", "allowHeaders": ["*"], "allowMethods": ["*"]}}, None),
+    ],
+)
+def test_rules_of_a_gateway_about_several_values(service: Obj, path: str | None) -> None:
+    """References, filters and timeouts: found in the rendered route, told with the field of the Canary."""
+    assert list(told(made(GATEWAY_API, service))) == ([path] if path else [])
+
+
+def test_cookies_of_a_gateway_are_headers() -> None:
+    """A response has at most 16 added headers, and their values at most 4,096 characters."""
+    affinity = {"sessionAffinity": {"cookieName": "ck", "path": "/" + "a" * 4096}}
+    assert list(told(made(GATEWAY_API, {}, affinity))) == ["spec.analysis.sessionAffinity"]

@@ -58,6 +58,17 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         ),
         r"spec\.analysis\.match\[0\]\.headers\.x-beta\.exact is .*, which ingress-nginx ignores",
     ),
+    "a path that is no object": (
+        {
+            "provider": "gatewayapi:v1",
+            "service": {"port": 80, "gatewayRefs": [{"name": "gw"}], "match": [{"uri": "/"}]},
+        },
+        r"spec\.service\.match\[0\]\.uri is '/', but must be an object",
+    ),
+    "a policy that no DestinationRule can have": (
+        {"provider": "istio", "service": {"port": 80, "trafficPolicy": {"tls": {"mode": "NONE"}}}},
+        r"spec\.service\.trafficPolicy\.tls\.mode is 'NONE', but must be one of DISABLE",
+    ),
     "a gate that is a file": (
         with_analysis(webhooks=[{"name": "gate", "type": "confirm-rollout", "url": "file:///gate/check"}]),
         r"webhooks\[0\]\.url is not a URL that starts with http",

@@ -12,6 +12,7 @@ from pyflagger.api import checked, derived, durations, names
 from pyflagger.api.canary import Analysis, Canary
 from pyflagger.api.facts import Capabilities, Fault, Problem
 from pyflagger.api.rule import Context, wrong
+from pyflagger.api.verbatim import misshapen
 
 INTERVAL, INTERVAL_SECONDS_MIN = "spec.analysis.interval", 1.0
 
@@ -197,6 +198,11 @@ def _durations(context: Context) -> Iterator[Problem]:
             yield wrong(path, f"is {text!r}, but must be at least 1s")
 
 
+def _passed_on(context: Context) -> Iterator[Problem]:
+    """Check the fields that routes get unchanged."""
+    yield from misshapen(context.canary, context.provider, context.capabilities)
+
+
 _RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     _provider,
     _cross_namespace,
@@ -211,4 +217,5 @@ _RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     _durations,
     *derived.RULES,
     *checked.RULES,
+    _passed_on,
 )

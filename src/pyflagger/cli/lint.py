@@ -19,6 +19,7 @@ from pyflagger.api.facts import Fault, Problem
 from pyflagger.api.parse import Invalid, parse_alert_provider, parse_canary, parse_metric_template
 from pyflagger.api.selectors import Selector
 from pyflagger.api.validate import validate
+from pyflagger.api.verbatim import misshapen
 from pyflagger.cli.admission import refused
 from pyflagger.cli.manifests import Found, Unreadable, read
 from pyflagger.cli.people import Provider, Words, call
@@ -166,7 +167,8 @@ def _canary(canary: Canary, files: Files, default: str) -> Iterator[Problem]:
         return
     yield from validate(canary, provider=provider, capabilities=router.capabilities, known_providers=known_providers())
     yield from _target(canary, files)
-    yield from _routes(canary, files, router)
+    if not any(misshapen(canary, provider, router.capabilities)):
+        yield from _routes(canary, files, router)
     for at, metric in enumerate(canary.spec.analysis.metrics if canary.spec.analysis else ()):
         path = f"spec.analysis.metrics[{at}]"
         yield from (

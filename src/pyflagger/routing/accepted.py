@@ -14,6 +14,8 @@ from ipaddress import ip_address
 from itertools import combinations
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from pyflagger.api import durations, shapes
 from pyflagger.api.canary import Analysis, Canary, Match, Service, StringMatch
 from pyflagger.api.defaults import strategy
@@ -21,6 +23,7 @@ from pyflagger.api.facts import Problem
 from pyflagger.api.rule import wrong
 from pyflagger.objects import Obj, part
 from pyflagger.routing.contour import RETRIES
+from pyflagger.routing.filters import METHODS, NAME_MAX, VALUE_MAX
 from pyflagger.routing.kuma import MESH
 from pyflagger.routing.split import prefix_of
 
@@ -30,8 +33,7 @@ Check = Callable[[str], str]
 """What is wrong with a text, as the rest of a sentence that begins with its path, or an empty text."""
 
 WAYS = ("exact", "prefix", "regex")
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
-NAME_MAX, PATH_MAX, VALUE_MAX = 256, 1024, 4096
+PATH_MAX, KIND_MAX = 1024, 63
 MESH_NAME_MAX, MESH_VALUE_MAX, MESH_HEADERS_MAX, MESH_RULES_MAX = 50, 255, 10, 99
 """The limits of App Mesh. flagger gives each rule a priority in steps of 10, the maximum is 1000."""
 
@@ -39,6 +41,8 @@ _LABEL = r"[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 _WILD = re.compile(rf"(\*|(\*-?)?{_LABEL})(\.{_LABEL})*\.?")
 _HOSTNAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_PATH = re.compile(r"([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+")
+_KIND = re.compile(rf"[a-zA-Z]([-a-zA-Z0-9]{{0,{KIND_MAX - 2}}}[a-zA-Z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _UNITS = re.compile(r"([0-9.]+(h|m|s|ms|us|µs|ns))+")
 _PLAIN = re.compile(r"[-./_~a-zA-Z0-9: ]*")
@@ -69,6 +73,15 @@ def _hosts(canary: Canary) -> Fields:
 
 def _gateways(canary: Canary) -> Fields:
     yield from ((f"spec.service.gateways[{at}]", name) for at, name in enumerate(_service(canary).gateways))
+
+
+def _parents(field: str) -> Callable[[Canary], Fields]:
+    def found(canary: Canary) -> Fields:
+        for at, ref in enumerate(_service(canary).gateway_refs):
+            if (text := getattr(ref, field)) is not None:
+                yield f"spec.service.gatewayRefs[{at}].{to_camel(field)}", text
+
+    return found
 
 
 def _root(canary: Canary) -> Fields:
@@ -165,6 +178,12 @@ def _service_texts(way: str, *fields: str) -> Callable[[Canary], Fields]:
                 yield f"{path}.{way}", text
 
     return found
+
+
+def _service_names(canary: Canary) -> Fields:
+    for at, entry in enumerate(_service(canary).match):
+        for field in ("headers", "queryParams"):
+            yield from ((f"spec.service.match[{at}].{field}.{name}", name) for name in part(entry, field))
 
 
 def _changes(canary: Canary, *sides: str) -> Iterator[tuple[str, str, Any]]:
@@ -290,7 +309,9 @@ def _http_path(text: str) -> str:
     wrong_end = next((each for each in ("/..", "/.") if text.endswith(each)), "")
     if what := _absolute(text) or _long(PATH_MAX)(text):
         return what
-    return f"contains {wrong_part or wrong_end}, which an HTTPRoute does not accept" if wrong_part or wrong_end else ""
+    if wrong_part or wrong_end:
+        return f"contains {wrong_part or wrong_end}, which an HTTPRoute does not accept"
+    return "" if _PATH.fullmatch(text) else f"is {_shown(text)}, but an HTTPRoute accepts only characters of a URL"
 
 
 def _token_of(text: str) -> str:
@@ -329,8 +350,6 @@ def _one_way(canary: Canary) -> Iterator[Problem]:
     for path, how in _service_conditions(canary, *MATCHED):
         if unknown := [way for way in how if way not in WAYS]:
             yield wrong(path, f"has {', '.join(unknown)}, which Istio does not support", "Use exact, prefix or regex.")
-        elif len(how) > 1:
-            yield wrong(path, f"sets {' and '.join(how)}, but only one is allowed", "Keep one of them.")
 
 
 def _mesh_counts(canary: Canary) -> Iterator[Problem]:
@@ -376,6 +395,11 @@ ACCEPTED: Mapping[str, tuple[tuple[Check, Callable[[Canary], Fields]], ...]] = {
         PATTERNS,
     ),
     "gateway.networking.k8s.io": (
+        (_shaped(shapes.dns_label), _parents("namespace")),
+        (_shaped(shapes.subdomain), _parents("section_name")),
+        (_shaped(lambda text: shapes.subdomain(text) if text else ""), _parents("group")),
+        (_of(_KIND, "which is not the kind of an object"), _parents("kind")),
+        (_token_of, _service_names),
         (_token_of, _names("headers", "queryParams")),
         (_http_path, _service_texts("exact", "uri")),
         (_http_path, _service_texts("prefix", "uri")),
