@@ -74,7 +74,6 @@ async def test_a_plugin_releases_like_ours() -> None:
     await pair.phase("sick", "Succeeded")
     assert await weights(pair) == (100, 0)
     await pair.calm_is_prompt()
-    await pair.end()
 
 
 @pytest.mark.looptime
@@ -91,7 +90,6 @@ async def test_a_plugin_that_breaks_is_named_and_disturbs_nobody(name: str, said
     assert "Fix or reinstall the package" in text
     await pair.release("calm")
     await pair.calm_is_prompt()
-    await pair.end()
 
 
 # The containment itself ---------------------------------------------------------------------------------------------

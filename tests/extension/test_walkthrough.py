@@ -69,15 +69,12 @@ async def test_it_releases() -> None:
     """The Canary of the page is promoted, its weights read from the Beam on the way."""
     pair = Pair()
     await pair.begin(spoilt=yaml.safe_load(BLOCKS["canary.yaml"]), definitions=[BEAMS])
-    try:
-        await pair.phase("sick", "Initialized")
-        await pair.release("sick")
-        await pair.weight(25)
-        assert await weights(pair) == {"sick-primary": 75, "sick-canary": 25}
-        await pair.phase("sick", "Succeeded")
-        assert await weights(pair) == {"sick-primary": 100, "sick-canary": 0}
-    finally:
-        await pair.end()
+    await pair.phase("sick", "Initialized")
+    await pair.release("sick")
+    await pair.weight(25)
+    assert await weights(pair) == {"sick-primary": 75, "sick-canary": 25}
+    await pair.phase("sick", "Succeeded")
+    assert await weights(pair) == {"sick-primary": 100, "sick-canary": 0}
 
 
 async def weights(pair: Pair) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -36,12 +37,11 @@ class Place:
         self.cache.subscribe(self.changes.append)
         self.written: list[Told] = []
 
-    async def begin(self) -> Place:
+    async def begin(self) -> None:
         """With namespaces, and ConfigMaps followed."""
         for name in ("test", "other"):
             await self.client.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         await self.cache.wait(CONFIG_MAPS)
-        return self
 
     async def put(self, name: str, value: str, namespace: str = "test") -> None:
         """Create or change a ConfigMap."""
@@ -101,9 +101,17 @@ class Place:
         await self.cache.stop()
 
 
-async def test_reads_follow_writes() -> None:
+@pytest.fixture
+async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    """A place that ends after the test."""
+    place = Place(**getattr(request, "param", {}))
+    yield place
+    await place.end()
+
+
+async def test_reads_follow_writes(place: Place) -> None:
     """Create, change, delete: each is told once with before and after."""
-    place = await Place().begin()
+    await place.begin()
     await place.put("a", "1")
     await place.clock.sleep(0.01)
     assert place.seen("a") == "1"
@@ -115,46 +123,43 @@ async def test_reads_follow_writes() -> None:
     assert told == [(None, "1"), ("1", "2"), ("2", None)]
     assert {change.resource for change in place.changes} == {CONFIG_MAPS}
     assert place.changes[-1].ref == Ref("v1", "ConfigMap", "test", "a")
-    await place.end()
 
 
-async def test_one_namespace() -> None:
+@pytest.mark.parametrize("place", [{"namespace": "test"}], indirect=True)
+async def test_one_namespace(place: Place) -> None:
     """Whoever may see one namespace only asks for nothing else."""
-    place = await Place("test").begin()
+    await place.begin()
     await place.put("a", "1")
     await place.put("b", "1", "other")
     await place.clock.sleep(0.01)
     assert place.seen("a") == "1" and place.seen("b", "other") is None
-    await place.end()
 
 
-async def test_what_is_not_followed_is_not_there() -> None:
+async def test_what_is_not_followed_is_not_there(place: Place) -> None:
     """A kind nobody asked for has no objects and is not known."""
-    place = await Place().begin()
+    await place.begin()
     assert place.cache.get(DEPLOYMENTS.ref("test", "a")) is None
     assert list(place.cache.list(DEPLOYMENTS)) == []
     assert not place.cache.synced(DEPLOYMENTS)
     assert place.cache.knows(CONFIG_MAPS.ref("test", "a"))
     assert not place.cache.knows(DEPLOYMENTS.ref("test", "a"))
     assert not place.cache.knows(Ref("example.com/v1", "Widget", "test", "a"))
-    await place.end()
 
 
-async def test_a_kind_is_followed_once() -> None:
+async def test_a_kind_is_followed_once(place: Place) -> None:
     """However many ask for it; those that wait are told when it has been read."""
-    place = await Place().begin()
+    await place.begin()
     synced: list[str] = []
     place.cache.on_sync(lambda resource: synced.append(resource.plural))
     assert place.cache.watch(SERVICES) is place.cache.watch(SERVICES)
     await asyncio.gather(place.cache.wait(SERVICES), place.cache.wait(SERVICES))
     await place.clock.sleep(0.01)
     assert synced == ["services"]
-    await place.end()
 
 
-async def test_a_cut_loses_nothing() -> None:
+async def test_a_cut_loses_nothing(place: Place) -> None:
     """What was written while no watch was open is told by the next one."""
-    place = await Place().begin()
+    await place.begin()
     await place.put("a", "1")
     await place.clock.sleep(0.01)
     assert place.server.break_watches("ConfigMap") == 1
@@ -162,12 +167,11 @@ async def test_a_cut_loses_nothing() -> None:
     await place.put("b", "1")
     await place.matches()
     assert place.seen("a") == "2" and place.seen("b") == "1"
-    await place.end()
 
 
-async def test_a_compaction_loses_nothing() -> None:
+async def test_a_compaction_loses_nothing(place: Place) -> None:
     """410 leads to a list, and the list to the changes."""
-    place = await Place().begin()
+    await place.begin()
     for name in "abc":
         await place.put(name, "1")
     await place.clock.sleep(0.01)
@@ -179,12 +183,11 @@ async def test_a_compaction_loses_nothing() -> None:
     await place.matches()
     told = {(c.ref.name, c.old is not None, c.new is not None) for c in place.changes}
     assert told == {("a", True, False), ("b", True, True)}
-    await place.end()
 
 
-async def test_troubles_are_told_and_go() -> None:
+async def test_troubles_are_told_and_go(place: Place) -> None:
     """For /readyz: what has not been read, and what has not been heard of."""
-    place = await Place().begin()
+    await place.begin()
     assert not place.cache.troubles()
     place.server.faults.fail(lambda r: server_error(), lambda r: r.path.endswith("/services"), times=1000)
     place.cache.watch(SERVICES)
@@ -201,17 +204,16 @@ async def test_troubles_are_told_and_go() -> None:
     place.server.faults.rules.clear()
     await place.clock.sleep(60)
     assert not place.cache.troubles()
-    await place.end()
 
 
-async def test_a_day() -> None:
+@pytest.mark.parametrize("place", [{"kept": 64}], indirect=True)
+async def test_a_day(place: Place) -> None:
     """Twenty-four hours of writes with watches that end, cuts and compactions: every change is told, in order.
 
     All but those that a compaction took from the history while no watch was open, of which the last one is told; and
     nothing is listed but after a compaction.
     """
     asked: list[Any] = []
-    place = Place(kept=64)
     place.server.audit = asked.append
     await place.begin()
     chance = random.Random(7)
@@ -243,13 +245,13 @@ async def test_a_day() -> None:
     assert place.cache.watch(CONFIG_MAPS).garbage == 0
     assert len(place.written) > 500
     assert place.told == [each for each in place.written if each not in lost]
-    await place.end()
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_a_bad_day(seed: int) -> None:
+@pytest.mark.parametrize("place", [{"kept": 8}], indirect=True)
+async def test_a_bad_day(place: Place, seed: int) -> None:
     """Errors, cuts, compactions and throttling at random: in the end the cache has what the server has."""
-    place = await Place(kept=8).begin()
+    await place.begin()
     chance = random.Random(seed)
 
     def cache_only(request: Any) -> bool:
@@ -278,4 +280,3 @@ async def test_a_bad_day(seed: int) -> None:
     # What was told adds up to what is there.
     held = {name: version for name, version in dict(place.told).items() if version}
     assert held == {o["metadata"]["name"]: o["metadata"]["resourceVersion"] for o in await place.live()}
-    await place.end()

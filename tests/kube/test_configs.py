@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ class Place:
         self.told: list[Ref] = []
         self.configs.subscribe(self.told.append)
 
-    async def begin(self, *, settle: bool = True) -> Place:
+    async def begin(self, *, settle: bool = True) -> None:
         """With a ConfigMap `a` and a Secret `s`."""
         await self.client.call("POST", "/api/v1/namespaces", {"metadata": {"name": "test"}})
         await self.create(A, {"x": "1"})
@@ -53,7 +54,6 @@ class Place:
         self.configs.start()
         if settle:
             await self.clock.sleep(1)
-        return self
 
     async def create(self, ref: Ref, data: dict[str, str], **meta: Any) -> dict[str, Any]:
         """A new ConfigMap."""
@@ -82,16 +82,23 @@ def data(found: Any) -> Any:
     return found["data"] if isinstance(found, dict) else found
 
 
-async def test_before_the_first_list_nothing_is_known() -> None:
-    """Neither that it is there nor that it is not."""
-    place = await Place().begin(settle=False)
-    assert place.configs.find(A) is UNREAD and place.configs.find(B) is UNREAD
+@pytest.fixture
+async def place() -> AsyncIterator[Place]:
+    """A place that ends after the test."""
+    place = Place()
+    yield place
     await place.end()
 
 
-async def test_reading_begins_by_asking() -> None:
+async def test_before_the_first_list_nothing_is_known(place: Place) -> None:
+    """Neither that it is there nor that it is not."""
+    await place.begin(settle=False)
+    assert place.configs.find(A) is UNREAD and place.configs.find(B) is UNREAD
+
+
+async def test_reading_begins_by_asking(place: Place) -> None:
     """The first answer is not-read-yet; whoever waits is told when it is."""
-    place = await Place().begin()
+    await place.begin()
     assert place.reads() == 0, "nothing is read that nobody tracks"
     place.configs.want("web", {A, SECRET})
     assert place.configs.find(A) is UNREAD
@@ -102,19 +109,17 @@ async def test_reading_begins_by_asking() -> None:
     assert place.configs.find(SECRET) is UNREAD
     await place.clock.sleep(1)
     assert data(place.configs.find(SECRET)) == {"k": "djE="}
-    await place.end()
 
 
-async def test_what_is_not_there_is_not_there() -> None:
+async def test_what_is_not_there_is_not_there(place: Place) -> None:
     """Known from the list; no call is made for it."""
-    place = await Place().begin()
+    await place.begin()
     assert place.configs.find(B) is None and place.reads() == 0
-    await place.end()
 
 
-async def test_read_once_for_each_version() -> None:
+async def test_read_once_for_each_version(place: Place) -> None:
     """Asked a hundred times, read once; changed, read once more."""
-    place = await Place().begin()
+    await place.begin()
     place.configs.want("web", {A})
     for _ in range(100):
         place.configs.find(A)
@@ -125,12 +130,11 @@ async def test_read_once_for_each_version() -> None:
     assert place.configs.find(A) is UNREAD, "the old content is not the content"
     await place.clock.sleep(1)
     assert data(place.configs.find(A)) == {"x": "2"} and place.reads() == 2
-    await place.end()
 
 
-async def test_deleted_and_made_again() -> None:
+async def test_deleted_and_made_again(place: Place) -> None:
     """Each is seen for what it is."""
-    place = await Place().begin()
+    await place.begin()
     place.configs.want("web", {A})
     place.configs.find(A)
     await place.clock.sleep(1)
@@ -142,12 +146,11 @@ async def test_deleted_and_made_again() -> None:
     place.configs.find(A)
     await place.clock.sleep(1)
     assert data(place.configs.find(A)) == {"x": "new"}
-    await place.end()
 
 
-async def test_a_read_that_fails_is_tried_again() -> None:
+async def test_a_read_that_fails_is_tried_again(place: Place) -> None:
     """Until then it is unread, never missing."""
-    place = await Place().begin()
+    await place.begin()
     place.configs.want("web", {A})
     place.server.faults.fail(lambda r: server_error(), lambda r: r.path.endswith("/configmaps/a"), times=4)
     assert place.configs.find(A) is UNREAD
@@ -158,12 +161,11 @@ async def test_a_read_that_fails_is_tried_again() -> None:
         if found is not UNREAD:
             break
     assert data(found) == {"x": "1"}
-    await place.end()
 
 
-async def test_who_tracks_what() -> None:
+async def test_who_tracks_what(place: Place) -> None:
     """By canary; what nobody tracks any more is forgotten."""
-    place = await Place().begin()
+    await place.begin()
     place.configs.want("web", {A, B})
     place.configs.want("api", {A})
     assert sorted(place.configs.wanted_by(A)) == ["api", "web"] and place.configs.wanted_by(B) == ("web",)
@@ -177,12 +179,11 @@ async def test_who_tracks_what() -> None:
     place.configs.drop("api")
     assert place.configs.wanted_by(A) == ()
     assert place.configs.find(A) is UNREAD, "its content is not kept in memory"
-    await place.end()
 
 
-async def test_owned_copies() -> None:
+async def test_owned_copies(place: Place) -> None:
     """By the uid of their controller, through changes of owner and deletions."""
-    place = await Place().begin()
+    await place.begin()
     owner = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "web", "uid": "u1", "controller": True}
     await place.create(B, {}, ownerReferences=[owner])
     await place.clock.sleep(1)
@@ -194,15 +195,14 @@ async def test_owned_copies() -> None:
     await place.client.delete(B)
     await place.clock.sleep(1)
     assert place.configs.owned("u2") == frozenset()
-    await place.end()
 
 
 OWNER = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary"}
 
 
-async def test_a_copy_of_several_owners() -> None:
+async def test_a_copy_of_several_owners(place: Place) -> None:
     """It belongs to each Canary, controller or not, and to nobody else's kind of that name."""
-    place = await Place().begin()
+    await place.begin()
     owners = [{**OWNER, "name": name, "uid": name, "controller": name == "web"} for name in ("web", "api")]
     check = {"apiVersion": "example.com/v1", "kind": "Canary", "name": "x", "uid": "x"}
     await place.create(B, {}, ownerReferences=[*owners, check])
@@ -214,12 +214,11 @@ async def test_a_copy_of_several_owners() -> None:
     assert not place.configs.owned("web") and place.configs.owned("api") == {B}, "at once"
     await place.clock.sleep(1)
     assert not place.configs.owned("web") and place.configs.owned("api") == {B}
-    await place.end()
 
 
-async def test_made_anew_by_us() -> None:
+async def test_made_anew_by_us(place: Place) -> None:
     """The watch tells late that the one before is gone: what we made since then is there all along."""
-    place = await Place().begin()
+    await place.begin()
     place.configs.want("web", {B})
     owner = {**OWNER, "name": "web", "uid": "web"}
     await place.create(B, {"x": "1"}, ownerReferences=[owner])
@@ -236,24 +235,22 @@ async def test_made_anew_by_us() -> None:
     await place.client.delete(B)
     await place.clock.sleep(1)
     assert place.configs.meta(B) is None is place.configs.find(B) and not place.configs.owned("web")
-    await place.end()
 
 
-async def test_a_deletion_names_its_version() -> None:
+async def test_a_deletion_names_its_version(place: Place) -> None:
     """A copy that another canary has joined meanwhile stays."""
-    place = await Place().begin()
+    await place.begin()
     made = await place.create(B, {"x": "1"})
     await place.change(B, {"x": "2"})
     with pytest.raises(Conflict):
         await place.client.apply(Delete(B, made["metadata"]["resourceVersion"]))
     assert await place.client.get(CONFIG_MAPS, "test", "b")
     await place.client.apply(Delete(B))
-    await place.end()
 
 
-async def test_our_own_writes_are_known_at_once() -> None:
+async def test_our_own_writes_are_known_at_once(place: Place) -> None:
     """Before any watch event has brought them back."""
-    place = await Place().begin()
+    await place.begin()
     place.configs.want("web", {A, B})
     owner = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "web", "uid": "u1", "controller": True}
     made = await place.create(B, {"x": "mine"}, ownerReferences=[owner])
@@ -261,12 +258,11 @@ async def test_our_own_writes_are_known_at_once() -> None:
     assert data(place.configs.find(B)) == {"x": "mine"} and place.configs.owned("u1") == {B}
     await place.clock.sleep(1)
     assert data(place.configs.find(B)) == {"x": "mine"} and place.reads() == 0
-    await place.end()
 
 
-async def test_who_asks_when_told_of_a_failure_begins_a_new_read() -> None:
+async def test_who_asks_when_told_of_a_failure_begins_a_new_read(place: Place) -> None:
     """Nobody has to ask twice: being told is enough to get there in the end."""
-    place = await Place().begin()
+    await place.begin()
     place.configs.want("web", {A})
     place.server.faults.fail(lambda r: server_error(), lambda r: r.path.endswith("/configmaps/a"), times=10)
     found: list[Any] = []
@@ -279,12 +275,11 @@ async def test_who_asks_when_told_of_a_failure_begins_a_new_read() -> None:
     place.configs.find(A)
     await place.clock.sleep(120)
     assert data(found[-1]) == {"x": "1"}
-    await place.end()
 
 
-async def test_a_read_that_is_refused_says_so_until_it_is_not() -> None:
+async def test_a_read_that_is_refused_says_so_until_it_is_not(place: Place) -> None:
     """In the API server's words; it is asked again without anybody's help."""
-    place = await Place().begin()
+    await place.begin()
     place.configs.want("web", {A})
     refused = ApiError(403, "Forbidden", "no right to it", {})
     place.server.faults.fail(lambda r: refused, lambda r: r.path.endswith("/configmaps/a"), times=3)
@@ -298,12 +293,11 @@ async def test_a_read_that_is_refused_says_so_until_it_is_not() -> None:
         await place.clock.sleep(0.1)
     assert place.configs.refusal([A]) is None and data(place.configs.find(A)) == {"x": "1"}
     assert place.reads() == 4, "three that were refused, seconds apart, and the one that was not"
-    await place.end()
 
 
-async def test_reads_leave_room_for_what_is_decided_meanwhile() -> None:
+async def test_reads_leave_room_for_what_is_decided_meanwhile(place: Place) -> None:
     """However many are wanted, only some are under way."""
-    place = await Place().begin()
+    await place.begin()
     refs = {CONFIG_MAPS.ref("test", f"many-{number}") for number in range(5 * READS_MAX)}
     for ref in refs:
         await place.create(ref, {"x": "1"})
@@ -315,4 +309,3 @@ async def test_reads_leave_room_for_what_is_decided_meanwhile() -> None:
     for second in range(1, 6):
         await place.clock.sleep(1.01)
         assert sum(place.configs.find(ref) is not UNREAD for ref in refs) == second * READS_MAX
-    await place.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -42,10 +43,9 @@ class Place:
         self.client = Client(InProcess(self.server, "spectator"), self.clock)
         self.tasks: list[asyncio.Task[None]] = []
 
-    async def begin(self) -> Place:
+    async def begin(self) -> None:
         """With a namespace."""
         await self.client.call("POST", "/api/v1/namespaces", {"metadata": {"name": "flagger-system"}})
-        return self
 
     def candidate(self, name: str, clock: LoopClock | None = None) -> Elector:
         """One candidate."""
@@ -95,9 +95,17 @@ def of(name: str, only: Any = None) -> Any:
     return lambda request: request.agent == name and (only is None or only(request))
 
 
-async def test_the_first_one_leads() -> None:
+@pytest.fixture
+async def place() -> AsyncIterator[Place]:
+    """A place that ends after the test."""
+    place = Place()
+    yield place
+    await place.end()
+
+
+async def test_the_first_one_leads(place: Place) -> None:
     """And says so as client-go would."""
-    place = await Place().begin()
+    await place.begin()
     a = place.candidate("a")
     assert not a.leading
     place.run(a)
@@ -110,12 +118,11 @@ async def test_the_first_one_leads() -> None:
     later = await place.lease()
     assert a.leading and later["renewTime"] > spec["renewTime"] and later["acquireTime"] == spec["acquireTime"]
     assert later["leaseTransitions"] == 0
-    await place.end()
 
 
-async def test_the_second_one_waits() -> None:
+async def test_the_second_one_waits(place: Place) -> None:
     """For as long as the first renews; it is told who that is."""
-    place = await Place().begin()
+    await place.begin()
     a, b = place.candidate("a"), place.candidate("b")
     place.run(a)
     await place.until(a)
@@ -125,24 +132,22 @@ async def test_the_second_one_waits() -> None:
     assert not b.leading and set(seen) == {"a"}
     with pytest.raises(NotLeader):
         b.fence()
-    await place.end()
 
 
-async def test_a_dead_leader_is_followed_by_another() -> None:
+async def test_a_dead_leader_is_followed_by_another(place: Place) -> None:
     """After its lease, and not before."""
-    place = await Place().begin()
+    await place.begin()
     a, b = place.candidate("a"), place.candidate("b")
     task = await place.followed(a, b)
     task.cancel()
     assert TIMING.lease - TIMING.retry <= await place.until(b) <= LATEST
     spec = await place.lease()
     assert spec["holderIdentity"] == "b" and spec["leaseTransitions"] == 1
-    await place.end()
 
 
-async def test_a_leader_that_goes_in_good_order_is_followed_at_once() -> None:
+async def test_a_leader_that_goes_in_good_order_is_followed_at_once(place: Place) -> None:
     """It gives the lease back."""
-    place = await Place().begin()
+    await place.begin()
     a, b = place.candidate("a"), place.candidate("b")
     task = await place.followed(a, b)
     task.cancel()
@@ -151,12 +156,11 @@ async def test_a_leader_that_goes_in_good_order_is_followed_at_once() -> None:
     assert await place.until(b) <= 2 * TIMING.retry
     await a.release()
     assert (await place.lease())["holderIdentity"] == "b", "who does not lead gives nothing back"
-    await place.end()
 
 
-async def test_a_stopped_and_continued_leader_does_not_write() -> None:
+async def test_a_stopped_and_continued_leader_does_not_write(place: Place) -> None:
     """By its own clock it may have lost the lease: the fence is down before it has asked anybody."""
-    place = await Place().begin()
+    await place.begin()
     clock = Sleeper()
     a, b = place.candidate("a", clock), place.candidate("b")
     task = await place.followed(a, b)
@@ -170,12 +174,11 @@ async def test_a_stopped_and_continued_leader_does_not_write() -> None:
     await asyncio.wait_for(task, 20)
     assert not a.leading and b.leading
     assert (await place.lease())["holderIdentity"] == "b"
-    await place.end()
 
 
-async def test_never_two() -> None:
+async def test_never_two(place: Place) -> None:
     """Three candidates, all but one of them cut off every now and then, each in its turn the one that is not."""
-    place = await Place().begin()
+    await place.begin()
     names = ("a", "b", "c")
     electors = {name: place.candidate(name) for name in names}
 
@@ -196,12 +199,11 @@ async def test_never_two() -> None:
                 place.server.faults.fail(lambda r: Broken("cut"), of(name), times=100)
         await place.clock.sleep(60)
     assert led == set(names)
-    await place.end()
 
 
-async def test_a_short_outage_is_survived() -> None:
+async def test_a_short_outage_is_survived(place: Place) -> None:
     """Two renewals that fail are no reason to stop."""
-    place = await Place().begin()
+    await place.begin()
     a = place.candidate("a")
     task = place.run(a)
     await place.until(a)
@@ -210,12 +212,11 @@ async def test_a_short_outage_is_survived() -> None:
         await place.clock.sleep(0.1)
         assert a.leading
     assert not task.done()
-    await place.end()
 
 
-async def test_a_long_outage_is_not() -> None:
+async def test_a_long_outage_is_not(place: Place) -> None:
     """Who cannot renew stops before anybody else may begin."""
-    place = await Place().begin()
+    await place.begin()
     a = place.candidate("a")
     task = place.run(a)
     await place.until(a)
@@ -224,35 +225,32 @@ async def test_a_long_outage_is_not() -> None:
     await asyncio.wait_for(task, 60)
     assert place.clock.now() - began <= TIMING.lease / 2
     assert not a.leading
-    await place.end()
 
 
-async def test_a_renewal_that_somebody_overtook_ends_the_lead() -> None:
+async def test_a_renewal_that_somebody_overtook_ends_the_lead(place: Place) -> None:
     """A conflict means that another one wrote the Lease."""
-    place = await Place().begin()
+    await place.begin()
     a = place.candidate("a")
     task = place.run(a)
     await place.until(a)
     place.server.faults.fail(modified, of("a", writes), times=1)
     await asyncio.wait_for(task, 20)
     assert not a.leading
-    await place.end()
 
 
-async def test_two_at_the_same_moment() -> None:
+async def test_two_at_the_same_moment(place: Place) -> None:
     """One of them creates the Lease, the other one finds it."""
-    place = await Place().begin()
+    await place.begin()
     electors = [place.candidate(name) for name in "abcde"]
     for elector in electors:
         place.run(elector)
     await place.clock.sleep(20)
     assert sum(elector.leading for elector in electors) == 1
-    await place.end()
 
 
-async def test_clocks_need_not_agree() -> None:
+async def test_clocks_need_not_agree(place: Place) -> None:
     """The age of a lease is measured by the one who waits, not read from its time stamps."""
-    place = await Place().begin()
+    await place.begin()
     ahead = LoopClock(start=1_900_000_000.0)
     a, b = place.candidate("a"), place.candidate("b", ahead)
     place.run(a)
@@ -260,12 +258,11 @@ async def test_clocks_need_not_agree() -> None:
     place.run(b)
     await place.clock.sleep(600)
     assert a.leading and not b.leading
-    await place.end()
 
 
-async def test_a_lease_of_another_make() -> None:
+async def test_a_lease_of_another_make(place: Place) -> None:
     """One that the reference wrote, with fields of its own, is taken over once it has run out; the fields stay."""
-    place = await Place().begin()
+    await place.begin()
     foreign = {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
@@ -278,24 +275,22 @@ async def test_a_lease_of_another_make() -> None:
     assert 15 <= await place.until(a) <= 30
     spec = await place.lease()
     assert spec["leaseTransitions"] == 8 and spec["holderIdentity"] == "a"
-    await place.end()
 
 
 @pytest.mark.parametrize("spec", [{}, {"holderIdentity": None}, {"holderIdentity": "", "renewTime": None}])
-async def test_a_lease_that_nobody_holds(spec: dict[str, Any]) -> None:
+async def test_a_lease_that_nobody_holds(place: Place, spec: dict[str, Any]) -> None:
     """It is taken at once."""
-    place = await Place().begin()
+    await place.begin()
     meta = {"name": NAME, "namespace": "flagger-system"}
     await place.client.create({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta, "spec": spec})
     a = place.candidate("a")
     place.run(a)
     assert await place.until(a) <= 1
-    await place.end()
 
 
-async def test_without_the_right_to_leases_nobody_leads() -> None:
+async def test_without_the_right_to_leases_nobody_leads(place: Place) -> None:
     """And nobody crashes."""
-    place = await Place().begin()
+    await place.begin()
 
     def denied(request: Request) -> Exception:
         from pyflagger.admission.errors import ApiError
@@ -307,4 +302,3 @@ async def test_without_the_right_to_leases_nobody_leads() -> None:
     task = place.run(a)
     await place.clock.sleep(600)
     assert not a.leading and not task.done()
-    await place.end()

@@ -1,13 +1,16 @@
-"""Every story of the stage runs with a memo that works each value out again and compares."""
+"""What holds for every story of the stage: its memo is compared with fresh work, and it leaves nothing running."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from pyflagger.operator.observe.memo import Memo
+from stage.stage import RUNNING
 
 
 @pytest.fixture(autouse=True)
@@ -22,3 +25,14 @@ def _memo_tells_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
         return value
 
     monkeypatch.setattr(Memo, "of", of)
+
+
+@pytest.fixture(autouse=True)
+async def stages_stop(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Stop every stage that the test started, on the clock of the test, however the test ended."""
+    yield
+    loop: Any = asyncio.get_running_loop()
+    virtual = loop.looptime_enabled() if request.node.get_closest_marker("looptime") else nullcontext()
+    with virtual:
+        for stage in tuple(RUNNING):
+            await stage.stop()

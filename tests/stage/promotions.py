@@ -164,11 +164,6 @@ class Release:
         listed = await self.stage.client.call("GET", "/api/v1/namespaces/test/events")
         return [event["message"] for event in listed["items"]]
 
-    async def end(self) -> None:
-        """Take everything down."""
-        await self.visitors.cache.stop()
-        await self.stage.stop()
-
 
 async def played(provider: str, strategy: Strategy, **spec: object) -> Met:
     """A release from its beginning to its end."""
@@ -176,7 +171,7 @@ async def played(provider: str, strategy: Strategy, **spec: object) -> Met:
     await release.begin()
     await release.change()
     met = await release.met()
-    await release.end()
+    await release.stage.stop()
     return met
 
 

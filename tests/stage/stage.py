@@ -58,6 +58,10 @@ def broken(pod: Obj, image: str) -> bool:
     return "-primary-" in pod["metadata"]["name"] if "brokenprimary" in image else "broken" in image
 
 
+RUNNING: list[Stage] = []
+"""The stages that were started and not stopped. A fixture stops them after each test."""
+
+
 class Script:
     """An `Http` whose answers come from a function."""
 
@@ -122,7 +126,7 @@ class Executor:
 
 
 class Stage(Executor):
-    """A cluster to play on. `await start()` first, `await stop()` last."""
+    """A cluster to play on. `await start()` first. A test that ends, or fails, leaves `stop()` to its fixture."""
 
     def __init__(
         self,
@@ -153,6 +157,7 @@ class Stage(Executor):
         self, *, operator: bool = True, definitions: Sequence[Obj] = (), controllers: Sequence[Controller] = ()
     ) -> None:
         """Bring everything up, with more kinds and those who look after them."""
+        RUNNING.append(self)
         for definition in (*self.crds, *definitions):
             await self.client.call("POST", path_of("CustomResourceDefinition"), definition)
         pods = InstantRuntime(self.clock, broken, takes=self.pods_take)
@@ -178,6 +183,7 @@ class Stage(Executor):
 
     async def stop(self) -> None:
         """Leave nothing running."""
+        RUNNING.remove(self)
         await self.stop_operator()
         await self.workers.stop()
         rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

@@ -106,7 +106,3 @@ class Story:
         """The texts of all events."""
         listed = await self.stage.client.call("GET", "/api/v1/namespaces/test/events")
         return [event["message"] for event in listed["items"]]
-
-    async def end(self) -> None:
-        """Take everything down."""
-        await self.stage.stop()

@@ -95,7 +95,6 @@ async def test_an_invalid_canary_on_creation(wrong: str) -> None:
     await pair.stage.delete("Canary", "sick", "sick")
     await pair.stage.create(canary("sick"), "sick")
     await pair.phase("sick", "Initialized")
-    await pair.end()
 
 
 @pytest.mark.parametrize("wrong", INVALID)
@@ -117,7 +116,6 @@ async def test_an_invalid_edit_in_the_middle_of_a_release(wrong: str) -> None:
     await pair.edit(**cleared(canary("sick")["spec"]))
     await pair.phase("sick", "Succeeded")
     assert await pair.blocked() is None
-    await pair.end()
 
 
 @pytest.mark.parametrize(
@@ -145,7 +143,6 @@ async def test_a_template_that_nothing_can_be_asked_by(wrong: Obj, pattern: str)
     await pair.stage.patch("MetricTemplate", "errors", {"spec": {**good}}, "sick")
     await pair.phase("sick", "Initialized", "Succeeded")
     assert await pair.blocked() is None
-    await pair.end()
 
 
 async def test_a_gate_that_never_answers() -> None:
@@ -176,7 +173,6 @@ async def test_a_gate_that_never_answers() -> None:
     assert "Halted" not in conditions and "http://gate.sick/gate/open" in conditions["Promoted"]["message"]
     answers.append(HttpAnswer(200))
     await pair.phase("sick", "Succeeded")
-    await pair.end()
 
 
 LONG = "customer-notification-preferences-service-production-eu-west"
@@ -204,7 +200,6 @@ async def test_a_label_that_the_primary_would_make_too_long() -> None:
     await pair.stage.create(labelled(LONG[:55]), "sick")
     await pair.phase("sick", "Initialized")
     assert await pair.blocked() is None
-    await pair.end()
 
 
 async def test_an_invalid_edit_at_rest() -> None:
@@ -224,7 +219,6 @@ async def test_an_invalid_edit_at_rest() -> None:
     await pair.phase("sick", "Progressing", seconds=5)
     await pair.phase("sick", "Succeeded")
     assert await pair.blocked() is None
-    await pair.end()
 
 
 def cleared(spec: dict[str, Any]) -> dict[str, Any]:
@@ -269,7 +263,6 @@ async def test_something_is_missing(what: str) -> None:
     await pair.stage.create(mend, "sick")
     await pair.phase("sick", "Initialized", seconds=5)
     assert await pair.blocked() is None
-    await pair.end()
 
 
 async def test_a_kind_is_missing() -> None:
@@ -288,7 +281,6 @@ async def test_a_kind_is_missing() -> None:
     assert pair.operator.unready() is None
     await pair.edit(autoscalerRef=None)
     await pair.phase("sick", "Initialized")
-    await pair.end()
 
 
 GOOD = {"provider": {"type": "prometheus", "address": "http://prometheus:9090"}, "query": "vector(1)"}
@@ -336,7 +328,6 @@ async def test_a_template_is_missing() -> None:
     await pair.stage.delete("MetricTemplate", "errors", "sick")
     await pair.stage.clock.sleep(2)
     await pair.is_blocked("Manifest", r"not found")
-    await pair.end()
 
 
 async def test_the_secret_of_a_template_is_missing() -> None:
@@ -356,7 +347,6 @@ async def test_the_secret_of_a_template_is_missing() -> None:
     await pair.stage.create(secret(), "sick")
     await pair.stage.clock.sleep(2)
     assert await pair.blocked() is None
-    await pair.end()
 
 
 async def test_a_template_is_deleted_in_a_release() -> None:
@@ -372,7 +362,6 @@ async def test_a_template_is_deleted_in_a_release() -> None:
     await pair.calm_is_prompt()
     await pair.phase("sick", "Failed")
     await pair.is_halted("Manifest", r"errors.*not found.*Create the MetricTemplate")
-    await pair.end()
 
 
 async def test_two_canaries_for_one_target() -> None:
@@ -393,7 +382,6 @@ async def test_two_canaries_for_one_target() -> None:
     await pair.calm_is_prompt()
     await pair.phase("sick", "Succeeded")
     assert (await pair.stage.status("second", "sick")).get("phase") in ("", None)
-    await pair.end()
 
 
 async def test_an_ingress_that_sends_to_the_wrong_port() -> None:
@@ -405,7 +393,6 @@ async def test_an_ingress_that_sends_to_the_wrong_port() -> None:
     assert text.startswith("Warning")
     await pair.stage.clock.sleep(5)
     await pair.is_blocked("Manifest", r"port 8080")
-    await pair.end()
 
 
 async def test_pods_without_a_selector_label() -> None:
@@ -421,7 +408,6 @@ async def test_pods_without_a_selector_label() -> None:
     await pair.is_blocked("Manifest", r"app\.kubernetes\.io/name")
     await pair.release("calm")
     await pair.calm_is_prompt()
-    await pair.end()
 
 
 async def test_insiders_where_there_are_none() -> None:
@@ -435,7 +421,6 @@ async def test_insiders_where_there_are_none() -> None:
     await pair.calm_is_prompt()
     await pair.phase("sick", "Succeeded")
     assert (await pair.traffic())[0] is None
-    await pair.end()
 
 
 async def test_names_that_are_too_long() -> None:
@@ -445,4 +430,3 @@ async def test_names_that_are_too_long() -> None:
     await pair.begin(spoilt=canary("sick", service={"port": 80, "targetPort": 8080, "name": name}))
     await pair.tells(r"spec\.service\.name is too long.* 68 characters, the limit is 63")
     assert await pair.traffic() == (None, None, None)
-    await pair.end()

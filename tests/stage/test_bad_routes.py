@@ -42,11 +42,6 @@ class Routed(Pair):
         await super().begin(**{"spoilt": sick(self.provider), "definitions": definitions(self.provider), **more})
         self._watcher = asyncio.ensure_future(self._watch())
 
-    async def end(self) -> None:
-        """Take everything down."""
-        self._watcher.cancel()
-        await super().end()
-
     async def promoted(self, seconds: float = 300) -> None:
         """The sick canary's release ends well, with everybody on the primary."""
         await self.phase("sick", "Succeeded", seconds=seconds)
@@ -124,7 +119,6 @@ async def test_a_route_that_somebody_edits(provider: str) -> None:
     await pair.promoted()
     assert pair.seen == [0, 25, 50, 0], "nobody was moved by it"
     await pair.calm_is_prompt()
-    await pair.end()
 
 
 @pytest.mark.parametrize("provider", [*MESHES, "traefik", "linkerd"])
@@ -139,7 +133,6 @@ async def test_a_route_that_somebody_deletes(provider: str) -> None:
     await pair.promoted()
     assert pair.seen == [0, 25, 50, 0]
     await pair.calm_is_prompt()
-    await pair.end()
 
 
 @pytest.mark.parametrize("provider", [*MESHES, "traefik"])
@@ -153,7 +146,6 @@ async def test_weights_that_make_no_sense(provider: str) -> None:
     assert dict(shares(everybody(await pair.other.get()))) == {"primary": 75, "canary": 25}
     await pair.promoted()
     await pair.calm_is_prompt()
-    await pair.end()
 
 
 @pytest.mark.parametrize("provider", [*MESHES, "linkerd"])
@@ -167,7 +159,6 @@ async def test_weights_that_somebody_sets(provider: str) -> None:
     await pair.calm_is_prompt()
     await pair.promoted()
     assert pair.seen == [0, 25, 10, 35, 60, 0]
-    await pair.end()
 
 
 FIGHTS = {"shape": elsewhere, "weights": weigh(100, 0), "nonsense": weigh(1, 0)}
@@ -197,7 +188,6 @@ async def test_a_second_controller_that_fights_for_a_route(provider: str, sort: 
     await pair.promoted(1200)
     await pair.stage.clock.sleep(700)
     assert await pair.blocked() is None
-    await pair.end()
 
 
 def _writes(pair: Routed) -> int:
@@ -237,7 +227,6 @@ async def test_somebody_who_annotates_each_second_holds_no_release(edited: tuple
     tidied = [each for each in pair.stage.audit if "/sick/services/" in each.path and each.agent == "flagger"]
     assert sum(each.verb == "patch" for each in tidied) <= 20
     await pair.calm_is_prompt()
-    await pair.end()
 
 
 async def test_a_fight_at_rest() -> None:
@@ -257,7 +246,6 @@ async def test_a_fight_at_rest() -> None:
     await pair.stage.clock.sleep(1200)
     assert dict(shares(everybody(await pair.other.get()))) == {"primary": 100, "canary": 0}
     assert await pair.blocked() is None
-    await pair.end()
 
 
 @pytest.mark.parametrize("provider", ["gatewayapi:v1", "istio", "traefik", "contour", "linkerd", "kuma"])
@@ -277,7 +265,6 @@ async def test_a_definition_that_is_not_installed(provider: str) -> None:
         await pair.stage.client.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", each)
     await pair.phase("sick", "Initialized", seconds=120)
     assert await pair.blocked() is None
-    await pair.end()
 
 
 async def test_only_an_old_version_of_a_definition() -> None:
@@ -293,7 +280,6 @@ async def test_only_an_old_version_of_a_definition() -> None:
     await pair.edit(provider=pair.provider)
     await pair.phase("sick", "Initialized", seconds=60)
     assert await pair.blocked() is None
-    await pair.end()
 
 
 async def test_a_gateway_that_never_accepts() -> None:
@@ -311,7 +297,6 @@ async def test_a_gateway_that_never_accepts() -> None:
     pair.accepting = True
     await pair.promoted()
     assert pair.seen == [0, 25, 50, 0]
-    await pair.end()
 
 
 async def test_a_gateway_that_accepts_too_late() -> None:
@@ -326,7 +311,6 @@ async def test_a_gateway_that_accepts_too_late() -> None:
     await pair.phase("sick", "Failed", seconds=90)
     await pair.tells(r"Warning Rolling back sick\.sick progress deadline exceeded HTTPRoute sick: parent Gateway gw")
     assert pair.seen == [0]
-    await pair.end()
 
 
 STEPS = {"stepWeight": 25, "maxWeight": 50}
@@ -346,7 +330,6 @@ async def test_a_gateway_that_would_break_on_mirrors(provider: str, by: Obj, see
     await pair.calm_is_prompt()
     await pair.promoted()
     assert pair.seen == seen and "RequestMirror" not in str(pair.routes)
-    await pair.end()
 
 
 async def test_a_reference_to_another_namespace_where_those_are_off() -> None:
@@ -363,4 +346,3 @@ async def test_a_reference_to_another_namespace_where_those_are_off() -> None:
     await pair.edit(upstreamRef=None)
     await pair.phase("sick", "Initialized")
     assert await pair.blocked() is None
-    await pair.end()

@@ -102,7 +102,6 @@ async def test_a_service_that_works_is_not_taken_over(case: str) -> None:
     await stage.patch("Canary", "shop", {"spec": {"service": right}})
     await phase(stage, "Initialized")
     assert await condition(stage, "Blocked") == ""
-    await stage.stop()
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "DaemonSet"])
@@ -120,7 +119,6 @@ async def test_a_release_that_renames_the_port_gets_no_visitors(kind: str) -> No
     assert primary["image"].endswith(":1") and primary["ports"][0]["name"] == "http"
     await pods_ports(stage, [{"name": "http", "containerPort": 8081}], "3", kind)
     await phase(stage, "Succeeded")
-    await stage.stop()
 
 
 async def test_a_manifest_that_asks_for_a_port_that_the_primary_lacks() -> None:
@@ -134,7 +132,6 @@ async def test_a_manifest_that_asks_for_a_port_that_the_primary_lacks() -> None:
     assert "deployment shop-primary.test has a port named web" in text and "8080 (http)" in text
     after = [(await stage.get("Service", name))["spec"]["ports"] for name in ("shop", "shop-primary")]
     assert before == after
-    await stage.stop()
 
 
 async def test_discovered_ports_are_those_of_the_pods_that_serve() -> None:
@@ -148,7 +145,6 @@ async def test_discovered_ports_are_those_of_the_pods_that_serve() -> None:
     assert [port["port"] for port in (await stage.get("Service", "shop"))["spec"]["ports"]] == [80, 9000]
     await phase(stage, "Succeeded")
     assert [port["port"] for port in (await stage.get("Service", "shop"))["spec"]["ports"]] == [80]
-    await stage.stop()
 
 
 DISCOVERED = {"port": 80, "targetPort": 8080, "portDiscovery": True}
@@ -176,7 +172,6 @@ async def test_an_ingress_by_the_users_name_of_the_port() -> None:
         await stage.clock.sleep(1)
     assert led == {json.dumps({"name": "shop-canary", "port": {"number": 80}}, sort_keys=True)}
     assert [port["port"] for port in (await stage.get("Service", "shop-canary"))["spec"]["ports"]] == [80]
-    await stage.stop()
 
 
 async def test_an_ingress_to_a_port_of_the_service_alone() -> None:
@@ -198,7 +193,6 @@ async def test_an_ingress_to_a_port_of_the_service_alone() -> None:
     await pods_ports(stage, ports, "1")
     await phase(stage, "Initialized")
     assert await condition(stage, "Blocked") == ""
-    await stage.stop()
 
 
 async def listed(stage: Stage, group: str, plural: str) -> list[Obj]:

@@ -125,7 +125,6 @@ async def test_session_affinity_on_the_references(provider: str, fields: frozens
     assert await story.until("Succeeded", "Failed") == "Succeeded"
     assert [weight for weight in story.seen if weight] == [25, 50] and story.seen[-1] == 0
     assert not [text for text in await story.said() if "no end" in text]
-    await story.end()
 
 
 @SETS
@@ -143,7 +142,6 @@ async def test_a_round_counts_on_after_a_restart(definitions: Sequence[Obj]) -> 
         await test_kill.awake(play.stage, play.mortal).start()
     await play.weight(50)
     assert play.stage.clock.now() - begun < 12
-    await play.end()
 
 
 # What the definitions say -------------------------------------------------------------------------------------------
@@ -173,7 +171,6 @@ async def test_a_time_that_is_none_is_refused(definitions: Sequence[Obj]) -> Non
             await stage.client.call("PATCH", path, {"status": status}, MERGE)
     for time in ("2026-01-01T10:00:00Z", "2026-01-01T10:00:00.123456Z", "9999-12-31T23:59:59-14:00"):
         await stage.client.call("PATCH", path, {"status": {"lastTransitionTime": time}}, MERGE)
-    await stage.stop()
 
 
 # Statuses that say nothing that can be read -------------------------------------------------------------------------
@@ -214,7 +211,6 @@ async def test_nonsense_in_a_status_stops_no_release(case: str) -> None:
     await play.phase("Succeeded")
     listed = await play.stage.client.call("GET", path_of("Event", "test"))
     assert not [event["message"] for event in listed["items"] if "bug in flagger" in event["message"]]
-    await play.end()
 
 
 @pytest.mark.parametrize("phase", ["Terminating", "Terminated"])
@@ -231,4 +227,3 @@ async def test_a_deletion_that_says_it_is_over_goes_on(phase: str) -> None:
     assert (await play.stage.get("Deployment", "shop"))["spec"]["replicas"] == 2
     listed = await play.stage.client.call("GET", path_of("Event", "test"))
     assert not [event["message"] for event in listed["items"] if "bug in flagger" in event["message"]]
-    await play.end()

@@ -97,7 +97,6 @@ async def ends_well(pair: Pair, moment: str) -> None:
     assert primary["spec"]["template"]["spec"]["containers"][0]["image"] == image("sick", "4")
     assert await weight(pair) == 0
     assert pair.operator.controller.wedged() is None
-    await pair.end()
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

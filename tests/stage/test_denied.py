@@ -98,7 +98,6 @@ async def test_a_right_to_read_is_missing(which: str) -> None:
     assert await pair.blocked() is None
     assert (await pair.stage.status("sick", "sick"))["failedChecks"] == 0
     await pair.was_foreseen()
-    await pair.end()
 
 
 async def test_a_copy_that_may_not_be_read_holds_the_promotion() -> None:
@@ -119,7 +118,6 @@ async def test_a_copy_that_may_not_be_read_holds_the_promotion() -> None:
     await pair.phase("sick", "Succeeded")
     assert (await pair.traffic())[2] != template
     await pair.was_foreseen()
-    await pair.end()
 
 
 def deny(pair: Pair, denied: Denied) -> None:

@@ -82,7 +82,6 @@ async def test_a_metric_server_that(trouble: str) -> None:
     await pair.is_halted("MetricProvider", pattern)
     assert not [text for text in await pair.told() if f"canary weight {MAX}" in text]
     assert (await pair.traffic())[2][1]["containers"][0]["image"] == image("sick", "1")
-    await pair.end()
 
 
 async def test_a_metric_server_that_comes_back() -> None:
@@ -95,7 +94,6 @@ async def test_a_metric_server_that_comes_back() -> None:
     pair.sick = nothing
     await pair.phase("sick", "Succeeded")
     assert (await pair.stage.status("sick", "sick"))["failedChecks"] == 0
-    await pair.end()
 
 
 # What a hook does, and what has to be told of it.
@@ -121,7 +119,6 @@ async def test_a_hook_that(trouble: str) -> None:
     await pair.phase("sick", "Failed")
     await pair.is_halted("Hook", pattern)
     assert not [text for text in await pair.told() if "canary weight" in text]
-    await pair.end()
 
 
 async def test_garbage_with_a_good_status_passes() -> None:
@@ -131,7 +128,6 @@ async def test_garbage_with_a_good_status_passes() -> None:
     await pair.phase("sick", "Initialized")
     await pair.release("sick")
     await pair.phase("sick", "Succeeded")
-    await pair.end()
 
 
 async def test_a_new_revision_does_not_wait_for_a_hook() -> None:
@@ -149,7 +145,6 @@ async def test_a_new_revision_does_not_wait_for_a_hook() -> None:
     await pair.phase("sick", "Succeeded")
     primary = await pair.stage.get("Deployment", "sick-primary", "sick")
     assert primary["spec"]["template"]["spec"]["containers"][0]["image"] == image("sick", "3")
-    await pair.end()
 
 
 async def test_a_pod_that_never_gets_ready() -> None:
@@ -165,7 +160,6 @@ async def test_a_pod_that_never_gets_ready() -> None:
     await pair.is_halted("Cluster", r"progress deadline exceeded.*Look at the target's pods")
     assert not [text for text in await pair.told() if "canary weight" in text]
     assert (await pair.stage.get("Deployment", "sick", "sick"))["spec"]["replicas"] == 0
-    await pair.end()
 
 
 async def test_a_primary_that_fails_in_its_promotion() -> None:
@@ -184,7 +178,6 @@ async def test_a_primary_that_fails_in_its_promotion() -> None:
     await pair.stage.set_image("sick", "sick", image("sick", "4"), "sick")
     await pair.phase("sick", "Succeeded")
     assert (await pair.traffic())[0]["nginx.ingress.kubernetes.io/canary-weight"] == "0"
-    await pair.end()
 
 
 async def test_a_rollout_that_its_controller_overlooks() -> None:
@@ -200,7 +193,6 @@ async def test_a_rollout_that_its_controller_overlooks() -> None:
     await pair.stage.patch("Deployment", "sick-primary/status", {"status": {"conditions": before}}, "sick")
     await pair.phase("sick", "Failed", seconds=DEADLINE_SECONDS + 5)
     assert (await pair.traffic())[0]["nginx.ingress.kubernetes.io/canary-weight"] == "100"
-    await pair.end()
 
 
 # Templates of queries -----------------------------------------------------------------------------------------------
@@ -238,7 +230,6 @@ async def test_a_template_with(trouble: str) -> None:
     await pair.is_blocked("Manifest", pattern)
     assert (await pair.stage.status("sick", "sick"))["phase"] == "Initialized" and await pair.traffic() == before
     assert not [url for url in asked if "/api/v1/query" in url and "vector" not in url]
-    await pair.end()
 
 
 # Deleting ------------------------------------------------------------------------------------------------------------
@@ -267,7 +258,6 @@ async def test_what_we_made_is_deleted(kind: str, name: str, at: int) -> None:
     assert (await pair.traffic())[0] == before
     await pair.calm_is_prompt()
     await pair.phase("sick", "Succeeded")
-    await pair.end()
 
 
 @pytest.mark.parametrize("kind, name", (*DELETED, ("ConfigMap", "sick-env-primary"), ("Deployment", "sick-primary")))
@@ -284,7 +274,6 @@ async def test_what_we_made_is_deleted_at_rest(kind: str, name: str) -> None:
     await pair.release("calm", "sick")
     await pair.calm_is_prompt()
     await pair.phase("sick", "Succeeded")
-    await pair.end()
 
 
 @pytest.mark.parametrize("kind", ["Ingress", "Deployment"])
@@ -304,7 +293,6 @@ async def test_what_others_made_is_deleted(kind: str) -> None:
     fresh: dict[str, Any] = {**{key: kept[key] for key in ("apiVersion", "kind", "spec")}, "metadata": own}
     await pair.stage.create(fresh, "sick")
     await pair.phase("sick", "Succeeded")
-    await pair.end()
 
 
 async def test_the_primary_is_deleted() -> None:
@@ -317,7 +305,6 @@ async def test_the_primary_is_deleted() -> None:
     await pair.stage.delete("Deployment", "sick-primary", "sick")
     await pair.tells(r"sick-primary\.sick.*(does not exist|not ready)")
     await pair.calm_is_prompt()
-    await pair.end()
 
 
 @pytest.mark.parametrize("at", [0, STEP, MAX])
@@ -334,7 +321,6 @@ async def test_the_namespace_is_deleted(at: int) -> None:
     assert not [line for line in lines if "flagger_canary_status" in line and 'namespace="sick"' in line]
     totals = [line for line in lines if line.startswith("flagger_canary_total{")]
     assert sorted(totals) == [f'flagger_canary_total{{namespace="{name}"}} {count}' for name, count in TOTALS]
-    await pair.end()
 
 
 # Ourselves -----------------------------------------------------------------------------------------------------------
@@ -359,7 +345,6 @@ async def test_a_bug_of_ours_stays_with_its_canary(monkeypatch: pytest.MonkeyPat
     assert pair.operator.controller.wedged() is None
     monkeypatch.setattr(Checks, "run", right)
     await pair.phase("sick", "Succeeded")
-    await pair.end()
 
 
 async def test_a_bug_in_rendering_changes_no_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,4 +365,3 @@ async def test_a_bug_in_rendering_changes_no_traffic(monkeypatch: pytest.MonkeyP
     await pair.tells(r"RuntimeError: a bug")
     await pair.calm_is_prompt()
     assert await pair.traffic() == before
-    await pair.end()

@@ -127,7 +127,6 @@ async def test_a_name_that_somebody_else_has(kind: str, name: str) -> None:
     assert not [
         each for each in (await cluster.status())["conditions"] if (each["type"], each["status"]) == ("Blocked", "True")
     ]
-    await cluster.stage.stop()
 
 
 async def test_somebody_takes_a_name_in_the_middle_of_a_release() -> None:
@@ -150,7 +149,6 @@ async def test_somebody_takes_a_name_in_the_middle_of_a_release() -> None:
     assert await cluster.version("Ingress", "shop-canary") == before
     await cluster.stage.delete("Ingress", "shop-canary")
     await cluster.until("Succeeded")
-    await cluster.stage.stop()
 
 
 @pytest.mark.parametrize("provider", ["nginx", "skipper"])
@@ -168,7 +166,6 @@ async def test_deletion_leaves_what_belongs_to_others(provider: str) -> None:
     assert not await cluster.names("Canary")
     await cluster.stage.clock.sleep(10)
     assert await cluster.version("Ingress", "shop-canary") == before
-    await cluster.stage.stop()
 
 
 async def test_the_last_check_stops_what_a_renderer_gets_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +187,6 @@ async def test_the_last_check_stops_what_a_renderer_gets_wrong(monkeypatch: pyte
         assert await cluster.version("Service", "bystander") == before
     monkeypatch.undo()
     await cluster.until("Succeeded")
-    await cluster.stage.stop()
 
 
 DERIVED = [
@@ -234,7 +230,6 @@ async def test_objects_restored_without_owners_block_until_they_are_handed_over(
     assert len([each for each in await cluster.events() if "now belong to shop.test" in each]) >= 1
     await cluster.stage.set_image("shop", "shop", image("shop", "2"))
     await cluster.until("Succeeded")
-    await cluster.stage.stop()
 
 
 OWN: dict[str, tuple[Obj, Obj]] = {
@@ -300,4 +295,3 @@ async def test_a_split_of_the_users_blocks_until_it_is_adopted(provider: str) ->
     await cluster.stage.delete("Canary", "shop")
     await cluster.stage.clock.sleep(30)
     assert (await cluster.stage.client.call("GET", path))["spec"] == (adopted or spec)
-    await cluster.stage.stop()

@@ -119,7 +119,6 @@ async def test_it_comes_back_to_the_letter(kind: str) -> None:
         BACK,
     ]
     assert texts.index(texts[-1]) and texts[-1] == "Terminated canary shop.test"
-    await stage.stop()
 
 
 async def test_taken_over_twice() -> None:
@@ -132,7 +131,6 @@ async def test_taken_over_twice() -> None:
     await phase(stage, "Initialized")
     await gone(stage)
     assert users(await stage.get("Service", "shop")) == users(before)
-    await stage.stop()
 
 
 async def test_a_canary_that_comes_again_after_one_without_a_way_back() -> None:
@@ -147,7 +145,6 @@ async def test_a_canary_that_comes_again_after_one_without_a_way_back() -> None:
     await phase(stage, "Initialized")
     await gone(stage)
     assert users(await stage.get("Service", "shop")) == users(before)
-    await stage.stop()
 
 
 async def test_a_service_of_ours_is_left_to_the_user() -> None:
@@ -161,7 +158,6 @@ async def test_a_service_of_ours_is_left_to_the_user() -> None:
     assert not left["metadata"].get("ownerReferences") and not left["metadata"].get("annotations")
     assert await services(stage) == {"shop"} and LEFT in await told(stage)
     assert (await stage.get("Deployment", "shop"))["spec"]["replicas"] == 2
-    await stage.stop()
 
 
 async def test_a_target_that_goes_as_well_takes_ours_along_but_not_the_users() -> None:
@@ -203,7 +199,6 @@ async def test_what_does_not_lead_to_the_target_blocks_before_anything_is_writte
     await stage.delete("Service", "shop")
     await stage.create(service())
     await phase(stage, "Initialized")
-    await stage.stop()
 
 
 # Killed after every write -------------------------------------------------------------------------------------------

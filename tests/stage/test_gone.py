@@ -76,7 +76,6 @@ async def test_a_good_version_ends_the_outage(provider: str, harm: Harm) -> None
     await serving(play.stage)
     assert [int(seen.what) for seen in play.witness.weights][-2:] == ([100, 0] if provider == "nginx" else [])
     assert BROKEN not in [seen.what for seen in play.witness.images]
-    await play.end()
 
 
 @pytest.mark.parametrize("provider", ["istio", "gatewayapi:v1"])
@@ -94,7 +93,6 @@ async def test_a_good_version_ends_the_outage_in_a_mesh(provider: str) -> None:
     assert await story.until("Failed", "Succeeded") == "Succeeded"
     assert story.seen == [0, 100, 0]
     await serving(story.stage)
-    await story.end()
 
 
 @pytest.mark.parametrize("weight", [25, 50])
@@ -112,7 +110,6 @@ async def test_deleted_in_the_middle_of_a_release(weight: int) -> None:
     assert told["Promoted"] == "Primary is gone, Deployment gets all traffic and is judged with it."
     await play.phase("Succeeded")
     await serving(play.stage)
-    await play.end()
 
 
 async def test_what_the_condition_says_before() -> None:
@@ -133,7 +130,6 @@ async def test_what_the_condition_says_before() -> None:
     assert image_of(await play.stage.get("Deployment", "shop-primary")) == image("shop", "1")
     told = (await play.stage.status("shop"))["conditions"]
     assert not [each for each in told if each["type"] == "Blocked"]
-    await play.end()
 
 
 async def test_scaled_to_zero_beside_an_autoscaler() -> None:
@@ -146,7 +142,6 @@ async def test_scaled_to_zero_beside_an_autoscaler() -> None:
     await play.phase("Progressing", "Succeeded")
     await play.phase("Succeeded")
     await serving(play.stage)
-    await play.end()
 
 
 @pytest.mark.long
@@ -180,4 +175,3 @@ async def test_deletion_without_a_primary() -> None:
     listed = await play.stage.client.call("GET", path_of("Canary", "test"))
     assert listed["items"] == []
     assert (await play.stage.get("Deployment", "shop"))["spec"]["replicas"] >= 1
-    await play.end()

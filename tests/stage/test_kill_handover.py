@@ -58,7 +58,6 @@ async def interrupted(fatal: int | None, heard: bool, **spec: Any) -> tuple[Drai
 async def _ended(play: Drained, begun: float) -> tuple[Drained, Obj, int]:
     await play.stage.clock.sleep(5)
     lost = play.visitors.failed(begun)
-    await play.visitors.cache.stop()
     return play, await play.end(), lost
 
 

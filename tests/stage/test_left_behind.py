@@ -54,7 +54,6 @@ async def test_what_another_name_leaves_behind_is_named_and_touched_by_nobody() 
         await pair.stage.delete("Service", name, "sick")
     await pair.stage.clock.sleep(5)
     assert len(await leftovers(pair)) == 2 and await pair.told("calm")
-    await pair.end()
 
 
 async def test_after_a_restart_what_is_left_is_still_known() -> None:
@@ -67,7 +66,6 @@ async def test_after_a_restart_what_is_left_is_still_known() -> None:
     await pair.stage.delete("Service", "sick-canary", "sick")
     await pair.stage.start_operator()
     await pair.tells("^Warning Service sick, Service sick-primary of sick.sick: ")
-    await pair.end()
 
 
 async def test_what_people_made_themselves_is_no_leftover() -> None:
@@ -82,7 +80,6 @@ async def test_what_people_made_themselves_is_no_leftover() -> None:
     await pair.release("sick")
     await pair.phase("sick", "Succeeded")
     assert await leftovers(pair) == []
-    await pair.end()
 
 
 @pytest.mark.parametrize("revert", [False, True])
@@ -98,7 +95,6 @@ async def test_a_target_that_sleeps_on_is_told(revert: bool) -> None:
     await pair.stage.clock.sleep(30)
     assert len([text for text in await pair.told() if "is gone" in text]) == (0 if revert else 1)
     assert ((await spec(pair, "Deployment", "sick"))["replicas"] == 0) is not revert
-    await pair.end()
 
 
 async def test_a_canary_that_goes_while_it_is_served_by_its_target_is_not_worth_a_word() -> None:
@@ -109,7 +105,6 @@ async def test_a_canary_that_goes_while_it_is_served_by_its_target_is_not_worth_
     await pair.stage.delete("Canary", "sick", "sick")
     await pair.stage.clock.sleep(30)
     assert not [text for text in await pair.told() if "is gone" in text]
-    await pair.end()
 
 
 async def test_another_provider_leaves_its_routes_behind() -> None:
@@ -122,7 +117,6 @@ async def test_another_provider_leaves_its_routes_behind() -> None:
     assert (after["spec"], after["metadata"]["annotations"]) == (before["spec"], before["metadata"]["annotations"])
     await pair.release("sick")
     await pair.phase("sick", "Succeeded")
-    await pair.end()
 
 
 async def test_another_target_takes_nothing_over_before_it_has_a_primary_that_was_promoted() -> None:
@@ -138,4 +132,3 @@ async def test_another_target_takes_nothing_over_before_it_has_a_primary_that_wa
     await pair.stage.clock.sleep(60)
     assert [await spec(pair, "Service", name) for name in services] == before
     assert (await spec(pair, "Deployment", "sick-primary"))["replicas"] == 2
-    await pair.end()

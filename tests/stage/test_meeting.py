@@ -110,7 +110,6 @@ async def test_two_canaries_release_behind_one_ingress(together: bool) -> None:
         await place.until(name, "Succeeded")
     assert place.weights == {"front": [0, 25, 50, 0], "orders": [0, 25, 50, 0]}
     assert not [each for each in await place.events() if "changed by" in each or "is gone" in each]
-    await place.stage.stop()
 
 
 async def test_names_stay_after_restarts_and_when_the_elder_goes() -> None:
@@ -135,7 +134,6 @@ async def test_names_stay_after_restarts_and_when_the_elder_goes() -> None:
     await place.stage.delete("Ingress", "mall-orders-canary")
     await place.stage.clock.sleep(5)
     assert await place.owners() == {"mall-canary": "front", "mall-orders-canary": "orders"}
-    await place.stage.stop()
 
 
 MEETINGS = {
@@ -186,7 +184,6 @@ async def test_the_younger_one_waits_for_the_elder_to_go(meeting: str) -> None:
     await place.stage.delete("Canary", "front")
     await place.stage.clock.sleep(30)
     assert "canary front" not in str((await place.stage.status("orders")).get("conditions"))
-    await place.stage.stop()
 
 
 async def test_a_canary_of_another_namespace_is_no_rival() -> None:
@@ -201,7 +198,6 @@ async def test_a_canary_of_another_namespace_is_no_rival() -> None:
             break
         await place.stage.clock.sleep(1)
     assert (await place.stage.status("front", "other"))["phase"] == "Initialized"
-    await place.stage.stop()
 
 
 async def test_an_ingress_that_was_made_for_a_canary_is_no_source() -> None:
@@ -209,7 +205,6 @@ async def test_an_ingress_that_was_made_for_a_canary_is_no_source() -> None:
     place = Mall(ingressRef={**MALL, "name": "mall-canary"})
     await place.begin()
     assert "ingress mall-canary belongs to canary front" in await place.blocked("orders")
-    await place.stage.stop()
 
 
 @pytest.mark.long
@@ -266,4 +261,3 @@ async def test_two_routes_of_one_host_do_not_take_each_others_visitors() -> None
     await stage.client.call("PATCH", path, {"spec": {"service": {"match": match}}}, content_type=MERGE)
     await stage.clock.sleep(30)
     assert (await stage.status("orders", "town"))["phase"] == "Initialized"
-    await stage.stop()

@@ -64,7 +64,6 @@ async def test_what_was_there_before_is_given_back(provider: str) -> None:
     assert (await story.route())["spec"] == MINE[provider]
     assert (await story.stage.get("Service", "shop"))["spec"]["selector"] == {"app": "shop"}
     assert (await story.stage.get("Deployment", "shop"))["spec"]["replicas"] == 2
-    await story.end()
 
 
 async def test_a_route_that_another_one_delegates_to() -> None:
@@ -81,7 +80,6 @@ async def test_a_route_that_another_one_delegates_to() -> None:
     assert {each["destination"]["port"]["number"] for each in everybody({"spec": spec})["route"]} == {80}
     await story.until("Succeeded")
     assert story.seen == [0, 25, 50, 0]
-    await story.end()
 
 
 async def test_a_delegate_with_hosts_is_told() -> None:
@@ -92,7 +90,6 @@ async def test_a_delegate_with_hosts_is_told() -> None:
         await story.begin()
     assert any("cannot have hosts and gateways when delegation enabled" in text for text in await story.said())
     assert await story.routed() == []
-    await story.end()
 
 
 async def test_a_release_below_http() -> None:
@@ -105,7 +102,6 @@ async def test_a_release_below_http() -> None:
     assert await story.until("Succeeded", "Failed") == "Succeeded"
     spec = (await story.route())["spec"]
     assert story.seen == [0, 25, 50, 0] and len(spec["tcp"]) == 1 and "http" not in spec
-    await story.end()
 
 
 @pytest.mark.parametrize("provider", ["istio", "gatewayapi:v1", "traefik"])
@@ -122,7 +118,6 @@ async def test_a_release_without_analysis(provider: str) -> None:
     pods = (await story.stage.get("Deployment", "shop-primary"))["spec"]
     assert pods["template"]["spec"]["containers"][0]["image"] == image("shop", "2") and pods["replicas"] == 2
     assert story.seen == [0]
-    await story.end()
 
 
 async def test_steps_in_a_list_on_a_service_of_a_mesh() -> None:
@@ -136,7 +131,6 @@ async def test_steps_in_a_list_on_a_service_of_a_mesh() -> None:
     await story.change()
     assert await story.until("Succeeded", "Failed") == "Succeeded"
     assert story.seen == [0, 10, 20, 30, 40, 50, 60, 0]
-    await story.end()
 
 
 async def test_setting_the_image_back_after_a_failure_and_a_good_one_after_that() -> None:
@@ -155,7 +149,6 @@ async def test_setting_the_image_back_after_a_failure_and_a_good_one_after_that(
     await story.until("Progressing")
     assert await story.until("Succeeded", "Failed") == "Succeeded"
     assert story.seen == [0, 25, 0, 25, 50, 0]
-    await story.end()
 
 
 async def test_routes_follow_a_status_that_somebody_mends() -> None:
@@ -171,7 +164,6 @@ async def test_routes_follow_a_status_that_somebody_mends() -> None:
     await story.stage.clock.sleep(1)
     assert "ck=theirs" in str((await story.route())["spec"]["rules"])
     await story.until("Succeeded")
-    await story.end()
 
 
 THREE: dict[str, Obj] = {
@@ -239,4 +231,3 @@ async def test_a_further_backend_of_the_users_keeps_its_part(provider: str) -> N
     await story.stage.clock.sleep(30)
     assert (await story.route())["spec"] == THREE[provider]
     assert (await story.route())["metadata"].get("annotations") in (None, {})
-    await story.end()

@@ -48,4 +48,3 @@ async def test_a_release(provider: str, judged: Obj, bad: bool, end: str) -> Non
         assert status["previousSessionAffinityCookie"].startswith("ck=")
         spec = (await story.route())["spec"]
         assert len(spec.get("rules") or spec["http"]) == 2, "the cookie is taken away"
-    await story.end()

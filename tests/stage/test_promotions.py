@@ -99,7 +99,6 @@ async def test_a_canary_under_its_own_autoscaler_grows_first() -> None:
     met = await release.met()
     assert met.failed == 0
     assert "Scaling up shop.test to 4 replicas to carry all traffic" in await release.said()
-    await release.end()
 
 
 @pytest.mark.looptime
@@ -115,4 +114,3 @@ async def test_a_new_revision_during_the_handover_is_judged() -> None:
     assert await release.until("Succeeded") == "Succeeded"
     primary = await release.stage.get("Deployment", "shop-primary")
     assert primary["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":3")
-    await release.end()

@@ -93,7 +93,6 @@ async def test_a_release(provider: str, bad: bool) -> None:
     assert await story.left() == []
     refused = [entry for entry in story.stage.audit if entry.status in (403, 422)]
     assert refused == []
-    await story.end()
 
 
 @pytest.mark.looptime
@@ -107,7 +106,6 @@ async def test_the_mesh_knows_its_nodes_before_there_are_pods(provider: str) -> 
     nodes = [index for index, path in enumerate(made) if path.endswith("/virtualnodes")]
     primary = [index for index, path in enumerate(made) if path.endswith("/deployments")]
     assert nodes and primary and max(nodes) < min(primary)
-    await story.end()
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -121,7 +121,6 @@ async def test_a_primary_that_crashes_does_not_hold_up_its_fix() -> None:
     covered = "shop.test gets all traffic as soon as it is ready, and is judged with it"
     assert any(text.endswith(covered) for text in await report.told())
     assert report.failed <= 50 * (DEADLINE + 15)
-    await report.stage.stop()
 
 
 async def test_a_daemonset_whose_primary_crashes() -> None:
@@ -134,7 +133,6 @@ async def test_a_daemonset_whose_primary_crashes() -> None:
     await report.image("2", kind="DaemonSet")
     assert await report.phase("Succeeded", "Failed") < 2 * DEADLINE
     assert (await report.stage.status("shop"))["phase"] == "Succeeded"
-    await report.stage.stop()
 
 
 async def test_visitors_leave_a_canary_that_crashes() -> None:
@@ -150,7 +148,6 @@ async def test_visitors_leave_a_canary_that_crashes() -> None:
     lost = "Halt shop.test advancement no pod of shop.test is available: all traffic goes to the primary"
     assert (await report.told()).count(lost) == 1
     assert 0 < report.failed <= 50 * 0.25 * 3
-    await report.stage.stop()
 
 
 @pytest.mark.parametrize("every", [6, 20, 60])
@@ -166,7 +163,6 @@ async def test_helm_resets_the_selector_again_and_again(every: int) -> None:
         await report.stage.clock.sleep(1)
         astray += (await report.stage.get("Service", "shop"))["spec"]["selector"] != {"app": "shop-primary"}
     assert astray == 0
-    await report.stage.stop()
 
 
 async def test_slow_pods_at_the_promotion() -> None:
@@ -178,7 +174,6 @@ async def test_slow_pods_at_the_promotion() -> None:
     await report.image("2")
     await report.phase("Succeeded")
     assert report.failed == 0 and await report.runs() == "2"
-    await report.stage.stop()
 
 
 async def test_a_sidecar_that_never_gets_ready() -> None:
@@ -193,7 +188,6 @@ async def test_a_sidecar_that_never_gets_ready() -> None:
     await report.image("2", container="agent")
     await report.phase("Succeeded")
     assert report.failed == 0
-    await report.stage.stop()
 
 
 async def test_a_promotion_that_failed_without_analysis_is_mended_by_the_next_version() -> None:
@@ -205,7 +199,6 @@ async def test_a_promotion_that_failed_without_analysis_is_mended_by_the_next_ve
     await report.image("3")
     await report.phase("Succeeded")
     assert report.failed == 0 and await report.runs() == "3"
-    await report.stage.stop()
 
 
 async def test_a_failed_release_is_retried_by_the_pod_template_alone() -> None:
@@ -226,7 +219,6 @@ async def test_a_failed_release_is_retried_by_the_pod_template_alone() -> None:
     await report.image("2")
     await report.phase("Succeeded")
     assert report.failed == 0
-    await report.stage.stop()
 
 
 async def test_replicas_and_image_in_one_upgrade() -> None:
@@ -238,7 +230,6 @@ async def test_replicas_and_image_in_one_upgrade() -> None:
     await report.phase("Succeeded")
     assert (await report.stage.get("Deployment", "shop-primary"))["spec"]["replicas"] == 4
     assert report.failed == 0
-    await report.stage.stop()
 
 
 async def test_deleting_a_canary_with_slow_pods() -> None:
@@ -251,7 +242,6 @@ async def test_deleting_a_canary_with_slow_pods() -> None:
         assert report.visitors.pods["shop"][-1][1]
     assert (await report.stage.get("Service", "shop"))["spec"]["selector"] == {"app": "shop"}
     assert (await report.stage.get("Deployment", "shop"))["status"]["readyReplicas"] == 2
-    await report.stage.stop()
 
 
 async def test_a_scaled_object_stays_unpaused_after_a_failure() -> None:
@@ -268,7 +258,6 @@ async def test_a_scaled_object_stays_unpaused_after_a_failure() -> None:
     await report.phase("Succeeded")
     notes = (await report.stage.get("ScaledObject", "shop-primary"))["metadata"].get("annotations") or {}
     assert "autoscaling.keda.sh/paused-replicas" not in notes
-    await report.stage.stop()
 
 
 async def test_an_ingress_of_many_paths_and_no_annotations() -> None:
@@ -286,4 +275,3 @@ async def test_an_ingress_of_many_paths_and_no_annotations() -> None:
     led = [path["backend"]["service"]["name"] for rule in twin["spec"]["rules"] for path in rule["http"]["paths"]]
     assert led == ["shop-canary"] * 4
     await report.phase("Succeeded")
-    await report.stage.stop()

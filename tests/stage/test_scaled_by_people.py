@@ -59,7 +59,6 @@ async def test_deleted_in_a_run(kind: str) -> None:
     await story.stage.clock.sleep(2)
     assert not await told(story, "Degraded")
     assert len([text for text in await story.said() if "keeps its current autoscaler" in text]) == 1
-    await story.end()
 
 
 async def test_paused_by_people() -> None:
@@ -73,7 +72,6 @@ async def test_paused_by_people() -> None:
     assert annotations["autoscaling.keda.sh/paused"] == "true"
     assert "it does not scale the primary" in await told(story, "Degraded")
     assert len([text for text in await story.said() if "it does not scale the primary" in text]) == 1
-    await story.end()
 
 
 async def bounds(story: Story, name: str = "shop-primary") -> tuple[int, int]:
@@ -102,4 +100,3 @@ async def test_bounds_between_releases_and_in_one() -> None:
     assert "HorizontalPodAutoscaler shop-primary.test follows shop: maxReplicas 9 → 4, minReplicas 3 → 2" in (
         await story.said()
     )
-    await story.end()

@@ -122,7 +122,6 @@ async def test_two_releases_of_one_chart_never_mix() -> None:
     assert primary["selector"]["matchLabels"] == {NAME: "app-primary", INSTANCE: "west"}
     assert primary["template"]["spec"]["containers"][0]["image"].endswith(":1")
     assert await play.said(TOLD) == []
-    await play.stage.stop()
 
 
 def earlier(patch: pytest.MonkeyPatch) -> None:
@@ -166,7 +165,6 @@ async def test_an_operator_that_finds_short_selectors_loses_nobody(
         assert old == {NAME: "app-primary"}, "it is immutable"
     told = await play.said(TOLD)
     assert sorted(text.partition(".")[0] for text in told) == ["east-primary", "west-primary"]
-    await play.stage.stop()
 
 
 async def test_targets_that_share_every_label_are_not_touched() -> None:
@@ -190,4 +188,3 @@ async def test_targets_that_share_every_label_are_not_touched() -> None:
     await play.stage.clock.sleep(30)
     status = await play.stage.status("east")
     assert status["phase"] == "Initialized" and [each["type"] for each in status["conditions"]] == ["Promoted"]
-    await play.stage.stop()

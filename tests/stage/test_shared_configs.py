@@ -261,7 +261,6 @@ async def test_what_the_reference_leaves() -> None:
         await shared.ship(name, "2")
         await shared.phase(name, "Succeeded")
     assert await shared.copies() == {"common-primary": ("1", ["one", "two*"])}
-    await shared.end()
 
 
 async def test_a_copy_that_belongs_to_another_canary_only() -> None:
@@ -273,7 +272,6 @@ async def test_a_copy_that_belongs_to_another_canary_only() -> None:
     await shared.stage.clock.sleep(2)
     found = await shared.copies()
     assert [name.rstrip("*") for name in found["common-primary"][1]] == ["one", "two"]
-    await shared.end()
 
 
 @pytest.mark.parametrize("moment", ["Initialized", "Progressing", "Promoting", "Failed"])
@@ -289,7 +287,6 @@ async def test_a_deleted_copy_comes_back(moment: str) -> None:
     if moment in ("Progressing", "Promoting"):
         await shared.phase("one", "Succeeded")
     assert await shared.condition("one", "Degraded") is None
-    await shared.end()
 
 
 async def test_data_that_nobody_knows_any_more() -> None:
@@ -311,7 +308,6 @@ async def test_data_that_nobody_knows_any_more() -> None:
         assert await shared.condition(name, "Degraded") is None
     assert {value for value, _ in (await shared.copies()).values()} == {"2"}
     assert len(await shared.said("was deleted, and flagger")) == 2
-    await shared.end()
 
 
 async def test_a_copy_that_is_no_canarys() -> None:
@@ -327,4 +323,3 @@ async def test_a_copy_that_is_no_canarys() -> None:
     await shared.stage.clock.sleep(2)
     assert plain([await shared.copies()]) == plain([SHARED])
     assert await shared.condition("one", "Blocked") is None
-    await shared.end()

@@ -56,12 +56,11 @@ async def _released(seconds: tuple[float, ...]) -> tuple[Stage, Witness]:
 
 async def test_a_weight_is_held_for_a_whole_interval_after_it_was_written() -> None:
     """A weight that was four seconds late is judged four seconds later, not after what is left of its interval."""
-    stage, witness = await _released(ANSWER_SECONDS)
+    _, witness = await _released(ANSWER_SECONDS)
     steps = [seen for seen in witness.weights if seen.what]
     assert [seen.what for seen in steps] == [*range(STEP, MAX + 1, STEP)]
     until = [*steps, next(seen for seen in witness.images if seen.what == image("shop", "2"))]
     assert all(then.at - seen.at >= INTERVAL for seen, then in pairwise(until)), until
-    await stage.stop()
 
 
 async def test_pods_serve_on_for_the_whole_pause_after_visitors_were_led_away() -> None:
@@ -71,7 +70,6 @@ async def test_pods_serve_on_for_the_whole_pause_after_visitors_were_led_away() 
     led_away, asleep = witness.weights[-1], witness.scales[-1]
     assert (led_away.what, asleep.what) == (0, 0)
     assert HEARD_SECONDS <= asleep.at - led_away.at < HEARD_SECONDS + SLOW_SECONDS[0]
-    await stage.stop()
 
 
 async def _phase(stage: Stage, wanted: str) -> None:

@@ -60,7 +60,6 @@ async def test_a_canary_in_a_phase_of_deletion_is_deleted(phase: str, definition
         await play.stage.get("Canary", "shop")
     assert (await play.stage.get("Deployment", "shop"))["spec"]["replicas"] == 2
     assert not await told(play, "bug in flagger")
-    await play.end()
 
 
 @SETS

@@ -146,7 +146,6 @@ async def test_a_first_revision_is_waited_for_in_silence() -> None:
     await stage.clock.sleep(10)
     assert (await stage.status("shop"))["phase"] == "Initialized"
     assert [text for text in await said(stage) if "no Revision" in text] == []
-    await stage.stop()
 
 
 @pytest.mark.looptime
@@ -157,7 +156,6 @@ async def test_a_first_revision_that_never_comes_is_told() -> None:
     assert await said(stage) == []
     await stage.clock.sleep(10)
     assert await said(stage) == ["Knative Service shop.test has no Revision yet"] * 2
-    await stage.stop()
 
 
 @pytest.mark.looptime
@@ -167,4 +165,3 @@ async def test_a_first_revision_that_knative_cannot_make_is_told_at_once() -> No
     stage = await young(status={"conditions": [condition]})
     await stage.clock.sleep(2)
     assert await said(stage) == ["Knative Service shop.test has no Revision yet: admission denied"] * 2
-    await stage.stop()

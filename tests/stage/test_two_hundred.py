@@ -57,7 +57,6 @@ async def test_two_hundred_at_once() -> None:
         steps = steps_of([entry.path for entry in fleet.writes_to(name)])[: len(STEPS) - 1]
         assert steps == [WRITES_A_STEP - 1] * (len(STEPS) - 1), name
     assert bill.writes["patch", "ingresses"] == MANY * (len(STEPS) + 1)
-    await stage.stop()
 
 
 async def test_at_rest_nothing_is_asked() -> None:
@@ -71,7 +70,6 @@ async def test_at_rest_nothing_is_asked() -> None:
     assert {verb for verb, _ in asked} <= {"watch"}, asked
     kinds = len({resource for _, resource in asked})
     assert asked.total() <= kinds * 3600 / 240, asked
-    await stage.stop()
 
 
 async def test_a_bad_version_of_all_of_them() -> None:
@@ -88,7 +86,6 @@ async def test_a_bad_version_of_all_of_them() -> None:
     bill = await fleet.release(phase="Failed")
     assert not bill.reads
     assert bill.a_release <= REQUESTS_A_RELEASE
-    await stage.stop()
 
 
 class Counted(Spectator):
@@ -121,7 +118,6 @@ async def test_pods_that_change_no_fact_are_not_looked_at(name: str) -> None:
         await stage.clock.sleep(1)
         assert counted.count > before
         before = counted.count
-    await stage.stop()
 
 
 def status_of(name: str) -> str:
@@ -140,4 +136,3 @@ async def test_a_release_takes_few_looks() -> None:
     await fleet.release()
     print(f"{counted.count / 20:.1f} decisions a release")
     assert counted.count / 20 <= DECISIONS_A_RELEASE
-    await stage.stop()

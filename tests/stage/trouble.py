@@ -64,10 +64,6 @@ class Pair:
         if released:
             await self.phase("calm", "Initialized")
 
-    async def end(self) -> None:
-        """Take everything down."""
-        await self.stage.stop()
-
     async def _answer(self, request: HttpRequest) -> HttpAnswer:
         if "sick" in request.url or b"sick" in (request.body or b""):
             special = await self.sick(request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -106,14 +106,21 @@ class Stage:
         return entry
 
 
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    """A stage whose runtime closes after the test."""
+    stage = Stage()
+    yield stage
+    await stage.runtime.close()
+
+
 def probe(**more: Any) -> dict[str, Any]:
     """An exec probe that the fake process answers."""
     return {"exec": {"command": ["check"]}} | more
 
 
-async def test_without_probes_ready_at_once() -> None:
+async def test_without_probes_ready_at_once(stage: Stage) -> None:
     """Pulled, created, started, ready; the pod has an address and the conditions."""
-    stage = Stage()
     await stage.run()
     entry = await stage.after(0.1)
     assert entry["ready"] and entry["started"] and "running" in entry["state"]
@@ -121,12 +128,10 @@ async def test_without_probes_ready_at_once() -> None:
     assert stage.desk.status["podIP"] == "127.0.0.1"
     assert {entry["type"]: entry["status"] for entry in stage.desk.status["conditions"]}["Ready"] == "True"
     assert [event.partition(":")[0] for event in stage.desk.events] == ["Pulled", "Created", "Started"]
-    await stage.runtime.close()
 
 
-async def test_readiness_waits_for_its_probe_and_follows_it() -> None:
+async def test_readiness_waits_for_its_probe_and_follows_it(stage: Stage) -> None:
     """Ready after the initial delay, unready after three failures in a row, ready again after one success."""
-    stage = Stage()
     answers = iter([0, 1, 1, 0, 1, 1, 1, 0])
     stage.commands = lambda argv: next(answers, 0)
     await stage.run({"readinessProbe": probe(initialDelaySeconds=5, periodSeconds=10)})
@@ -138,16 +143,13 @@ async def test_readiness_waits_for_its_probe_and_follows_it() -> None:
     assert unready["message"] == "containers with unready status: [main]"
     assert (await stage.after(10))["ready"]
     assert "Unhealthy: Readiness probe failed: command exited with 1: said so" in stage.desk.events
-    await stage.runtime.close()
 
 
-async def test_success_threshold() -> None:
+async def test_success_threshold(stage: Stage) -> None:
     """With a threshold of two, one success is not enough."""
-    stage = Stage()
     await stage.run({"readinessProbe": probe(periodSeconds=10, successThreshold=2)})
     assert not (await stage.after(1))["ready"]
     assert (await stage.after(10))["ready"]
-    await stage.runtime.close()
 
 
 @pytest.mark.parametrize(
@@ -158,19 +160,16 @@ async def test_success_threshold() -> None:
         (3, "command exited with 3: said so"),
     ],
 )
-async def test_probe_failures_say_why(code: int, text: str) -> None:
+async def test_probe_failures_say_why(stage: Stage, code: int, text: str) -> None:
     """A missing command, a time-out and an exit code are told apart."""
-    stage = Stage()
     stage.commands = lambda argv: code
     await stage.run({"readinessProbe": probe()})
     await stage.after(3)
     assert f"Unhealthy: Readiness probe failed: {text}" in stage.desk.events
-    await stage.runtime.close()
 
 
-async def test_liveness_restarts() -> None:
+async def test_liveness_restarts(stage: Stage) -> None:
     """After three failures the container is killed and started again, and its restarts are counted."""
-    stage = Stage()
     stage.commands = lambda argv: 1 if len(stage.started) == 1 else 0
     await stage.run({"livenessProbe": probe(initialDelaySeconds=5, periodSeconds=10)})
     await stage.after(24)
@@ -180,12 +179,10 @@ async def test_liveness_restarts() -> None:
     assert entry["restartCount"] == 1
     assert "terminated" in entry["lastState"]
     assert "Killing: Container main failed liveness probe, will be restarted" in stage.desk.events
-    await stage.runtime.close()
 
 
-async def test_startup_probe_holds_the_others_back() -> None:
+async def test_startup_probe_holds_the_others_back(stage: Stage) -> None:
     """Nothing else is asked before it passes, and it kills when it never does."""
-    stage = Stage()
     asked: list[str] = []
 
     def answer(argv: Sequence[str]) -> int:
@@ -199,18 +196,15 @@ async def test_startup_probe_holds_the_others_back() -> None:
     assert asked == ["startup", "startup"]
     entry = await stage.after(1)
     assert entry["started"] and entry["ready"]
-    await stage.runtime.close()
 
 
-async def test_startup_probe_that_never_passes_kills() -> None:
+async def test_startup_probe_that_never_passes_kills(stage: Stage) -> None:
     """The container is restarted when its startup probe has failed often enough."""
-    stage = Stage()
     stage.commands = lambda argv: 1
     await stage.run({"startupProbe": probe(periodSeconds=1, failureThreshold=2)})
     await stage.after(1.5)
     assert len(stage.started) == 2
     assert any("failed startup probe" in event for event in stage.desk.events)
-    await stage.runtime.close()
 
 
 def test_pauses_between_restarts() -> None:
@@ -218,9 +212,8 @@ def test_pauses_between_restarts() -> None:
     assert [pause_after(n) for n in (1, 2, 3, 4, 5, 6, 7, 50)] == [0, 10, 20, 40, 80, 160, 300, 300]
 
 
-async def test_crash_loop() -> None:
+async def test_crash_loop(stage: Stage) -> None:
     """A container that keeps ending is started at growing distances, and says so."""
-    stage = Stage()
     await stage.run()
     await stage.after(1)
     stage.started[0].exit.set_result(2)
@@ -235,24 +228,20 @@ async def test_crash_loop() -> None:
     entry = await stage.after(6)
     assert len(stage.started) == 3
     assert entry["restartCount"] == 2
-    await stage.runtime.close()
 
 
-async def test_a_long_run_is_no_crash_loop() -> None:
+async def test_a_long_run_is_no_crash_loop(stage: Stage) -> None:
     """Having run for ten minutes it is started again without a pause."""
-    stage = Stage()
     await stage.run()
     for number in range(3):
         await stage.after(700)
         stage.started[number].exit.set_result(1)
         await stage.after(1)
     assert len(stage.started) == 4
-    await stage.runtime.close()
 
 
-async def test_start_that_fails_counts_as_a_crash() -> None:
+async def test_start_that_fails_counts_as_a_crash(stage: Stage) -> None:
     """A program that cannot start ends with its code; the reason is in the log."""
-    stage = Stage()
     stage.refusals = [StartFailed("port is taken"), StartFailed("port is taken")]
     await stage.run()
     entry = await stage.after(1)
@@ -262,28 +251,24 @@ async def test_start_that_fails_counts_as_a_crash() -> None:
     entry = await stage.after(10)
     assert entry["ready"]
     assert list(stage.runtime.logs("u", "main", previous=True) or ()) == ["port is taken"]
-    await stage.runtime.close()
 
 
 @pytest.mark.parametrize(
     ("policy", "code", "phase"), [("Never", 0, "Succeeded"), ("Never", 1, "Failed"), ("OnFailure", 0, "Succeeded")]
 )
-async def test_pods_that_end(policy: str, code: int, phase: str) -> None:
+async def test_pods_that_end(stage: Stage, policy: str, code: int, phase: str) -> None:
     """Without a restart the pod has a final phase."""
-    stage = Stage()
     await stage.run(restartPolicy=policy)
     await stage.after(1)
     stage.started[0].exit.set_result(code)
     await stage.after(60)
     assert len(stage.started) == 1
     assert stage.desk.status["phase"] == phase
-    await stage.runtime.close()
 
 
 @pytest.mark.parametrize("image", ["registry.example/nginx:1", "app:no-such-tag", "localhost:5000/appp"])
-async def test_image_that_does_not_exist(image: str) -> None:
+async def test_image_that_does_not_exist(stage: Stage, image: str) -> None:
     """ErrImagePull, then ImagePullBackOff with growing pauses; the message names what there is."""
-    stage = Stage()
     await stage.run({"image": image})
     await stage.after(0.5)
     assert stage.desk.history[-1] == "ErrImagePull"
@@ -297,12 +282,10 @@ async def test_image_that_does_not_exist(image: str) -> None:
     await stage.after(4)
     assert len(stage.desk.events) > count
     assert not stage.started
-    await stage.runtime.close()
 
 
-async def test_config_that_is_missing_is_waited_for() -> None:
+async def test_config_that_is_missing_is_waited_for(stage: Stage) -> None:
     """CreateContainerConfigError names the object; the container starts once it is there, with its values."""
-    stage = Stage()
     reference = {"name": "COLOR", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "color"}}}
     await stage.run({"env": [reference]})
     entry = await stage.after(1)
@@ -317,12 +300,10 @@ async def test_config_that_is_missing_is_waited_for() -> None:
     entry = await stage.after(3)
     assert entry["ready"]
     assert stage.started[0].launch.env["COLOR"] == "red"
-    await stage.runtime.close()
 
 
-async def test_volume_that_is_missing_is_waited_for() -> None:
+async def test_volume_that_is_missing_is_waited_for(stage: Stage) -> None:
     """The pod stays ContainerCreating with FailedMount events until its Secret is there; optional ones may lack."""
-    stage = Stage()
     volumes = [
         {"name": "keys", "secret": {"secretName": "front-keys"}},
         {"name": "more", "configMap": {"name": "none", "optional": True}},
@@ -336,7 +317,6 @@ async def test_volume_that_is_missing_is_waited_for() -> None:
     data = {"token": base64.b64encode(b"abc").decode()}
     stage.desk.objects["Secret", "front-keys"] = {"kind": "Secret", "data": data}
     assert (await stage.after(3))["ready"]
-    await stage.runtime.close()
 
 
 async def test_orderly_end() -> None:
