@@ -1,12 +1,9 @@
-"""What holds for every test: logs are written as the operator writes them, and parsing is not interrupted."""
+"""What holds for every test: logs are written as the operator writes them. Virtual time does not wait."""
 
 from __future__ import annotations
 
-import ast
-import gc
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import hypothesis
 import pytest
@@ -29,28 +26,6 @@ def as_the_operator_logs() -> Iterator[None]:
     structlog.configure(cache_logger_on_first_use=False)
     yield
     structlog.configure(**before)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def parsing_is_not_interrupted() -> Iterator[None]:
-    """CPython 3.11 breaks off a parse ("AST constructor recursion depth mismatch") when another one runs within it.
-
-    That happens when garbage is collected meanwhile and a forgotten task's traceback is drawn, which parses lines too.
-    """
-    parse = ast.parse
-
-    def undisturbed(*args: Any, **more: Any) -> Any:
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
-            return parse(*args, **more)
-        finally:
-            if collecting:
-                gc.enable()
-
-    ast.parse = undisturbed
-    yield
-    ast.parse = parse
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

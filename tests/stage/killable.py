@@ -65,7 +65,7 @@ class Killable:
 
     async def _alive(self) -> None:
         if self.dead.is_set():
-            await asyncio.Event().wait()
+            await self._stage.over.wait()
 
 
 class Seen(NamedTuple):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from pyflagger.api.crds import crds
@@ -150,6 +150,10 @@ class Stage(Executor):
         self.pods_take = 0.0
         """Seconds until a pod is ready."""
         self.spectator = Spectator()
+        self.over = asyncio.Event()
+        """Never set. What waits for it belongs to the stage, so it is cancelled with it and not lost as garbage before.
+        """
+        self._beside: list[asyncio.Task[None]] = []
         self.workers: Workers
         self.operator: Operator | None = None
 
@@ -174,6 +178,10 @@ class Stage(Executor):
         begun = self.operator.start()
         await (self._meter.run(begun) if self._meter is not None else begun)
         return self.operator
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something until the stage stops."""
+        self._beside.append(asyncio.create_task(work))
 
     async def stop_operator(self) -> None:
         """An orderly end."""

@@ -40,7 +40,7 @@ class Routed(Pair):
     async def begin(self, **more: Any) -> None:
         """With the provider's kinds, and to Initialized."""
         await super().begin(**{"spoilt": sick(self.provider), "definitions": definitions(self.provider), **more})
-        self._watcher = asyncio.ensure_future(self._watch())
+        self.stage.beside(self._watch())
 
     async def promoted(self, seconds: float = 300) -> None:
         """The sick canary's release ends well, with everybody on the primary."""
