@@ -350,7 +350,7 @@ def test_exec(place: Sandbox, tester: str) -> None:
     assert sorted(run("sh", "-c", "echo $COLOUR; echo wrong >&2").split()) == ["red", "wrong"]
     assert run("wc", "-c", said="x" * 200_000).strip() == "200000"
     assert run("sh", "-c", "exit 3", check=False).strip() == "command terminated with exit code 3"
-    assert "no-such-program cannot be run in this container" in run("no-such-program", check=False)
+    assert "cannot run no-such-program in this container" in run("no-such-program", check=False)
     said = place.kubectl("-n", "shop", "exec", tester, "-c", "other", "--", "true", check=False)
     assert "container" in said and "other" in said
 

@@ -1,7 +1,7 @@
-"""Server-side apply: merge what a manager wants, give up what it no longer wants, refuse to take from others.
+"""Server-side apply: sets the fields of a manager, removes those that it no longer applies, and reports conflicts.
 
-Pure. Ownership is kept from an object's first server-side apply on; whatever it had before belongs to
-`before-first-apply`, as on a real server for objects that were never tracked.
+Pure. Tracks ownership from the first server-side apply of an object. Earlier fields belong to `before-first-apply`, as
+on a real server for objects without managed fields.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Manager:
 
 
 def managers(obj: Obj | None, resource: Resource, now: str) -> list[Manager]:
-    """Who manages what of an object."""
+    """The managers of an object's fields."""
     if obj is None:
         return []
     said = obj["metadata"].get("managedFields")
@@ -46,7 +46,7 @@ def managers(obj: Obj | None, resource: Resource, now: str) -> list[Manager]:
 
 
 def apply(resource: Resource, live: Obj | None, wanted: Obj, name: str, *, force: bool, now: str) -> Obj:
-    """The object after `name` has applied `wanted`. Raises ApiError (409) with every field that others manage."""
+    """The object after `name` applies `wanted`. Raises ApiError (409) with all conflicts."""
     shape = shape_of(resource)
     said, have = leaves(shape, wanted), leaves(shape, live or {})
     everybody = managers(live, resource, now)
@@ -66,7 +66,7 @@ def apply(resource: Resource, live: Obj | None, wanted: Obj, name: str, *, force
 
 
 def tracked(resource: Resource, new: Obj, old: Obj, name: str, now: str) -> Obj:
-    """An object after a write of another sort: what it changed, its writer manages now."""
+    """An object after a write that is not an apply: the writer now manages the changed fields."""
     if not old["metadata"].get("managedFields"):
         return new
     shape = shape_of(resource)

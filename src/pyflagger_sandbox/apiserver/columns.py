@@ -1,6 +1,7 @@
-"""The printed columns of the built-in kinds: what `kubectl get` shows.
+"""The printed columns of the built-in kinds for `kubectl get`.
 
-Pure: a table of cells, each a function of the object and of now. Kinds without an entry show their name and age.
+Pure: a table of cells. Each cell is a function of the object and the current time. Kinds without an entry show their
+name and age.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _selector(path: str) -> Cell:
 
 
 def _templates(key: str) -> Cell:
-    """What the containers of a workload's template say under a key, joined."""
+    """The values of a key in all containers of a workload's template, joined."""
 
     def cell(obj: Obj, now: float) -> str:
         containers = look(obj, ("spec", "template", "spec", "containers")) or []

@@ -1,7 +1,7 @@
-"""Objects from one version of their group to another.
+"""Converts objects between versions of their group.
 
-Custom resources change nothing but `apiVersion`. Of the built-in kinds two differ between the versions served:
-autoscalers (v1 has one CPU target where v2 has a list of metrics) and Events (two groups, one shelf).
+Custom resources change only `apiVersion`. Two built-in kinds differ between the served versions: autoscalers (v1 has
+one CPU target, v2 a list of metrics) and Events (two groups, one shelf).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from pyflagger.objects import Obj
 
-# Event fields that the two groups name differently: core/v1 to events.k8s.io/v1.
+# Event fields with different names in the two groups: core/v1 to events.k8s.io/v1.
 _EVENT_NAMES: Mapping[str, str] = {
     "involvedObject": "regarding",
     "message": "note",
@@ -24,7 +24,7 @@ _EVENT_NAMES_BACK = {new: old for old, new in _EVENT_NAMES.items()}
 
 
 def convert(obj: Obj, api_version: str) -> Obj:
-    """`obj` in another version; itself when it is in that version already."""
+    """`obj` in another version. Returns the same object when it already has that version."""
     if obj.get("apiVersion") == api_version:
         return obj
     moved = {**obj, "apiVersion": api_version}

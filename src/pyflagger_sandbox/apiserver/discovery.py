@@ -1,7 +1,7 @@
-"""Which groups, versions and resources there are, in the forms that clients ask in.
+"""Discovery of groups, versions and resources, in the formats that clients request.
 
-Pure: from the registry to documents. Aggregated discovery (one document a root) for new clients, the documents of
-each group and version for old ones.
+Pure: turns the registry into documents. New clients get aggregated discovery (one document for each root), old clients
+one document for each group and version.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pyflagger.objects import Obj
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 _CHANGE = ("get", "patch", "update")
-# Subresources: the verbs, and the kind that they speak where it is not the resource's own.
+# Subresources: the verbs, and the kind if it is not the kind of the resource.
 _SUBRESOURCES: dict[str, tuple[tuple[str, ...], tuple[str, str, str] | None]] = {
     "status": (_CHANGE, None),
     "scale": (_CHANGE, ("autoscaling", "v1", "Scale")),
@@ -32,7 +32,7 @@ _SUBRESOURCES: dict[str, tuple[tuple[str, ...], tuple[str, str, str] | None]] = 
 
 
 def server_version() -> Obj:
-    """`/version`: the Kubernetes release that the types of the built-in kinds are from."""
+    """`/version`: the Kubernetes release of the built-in kinds' types."""
     release = schema.release()
     return {
         "major": "1",
@@ -99,7 +99,7 @@ def _served(registry: Registry, group: str, version: str) -> Iterable[Resource]:
 
 
 def document(registry: Registry, path: str) -> Obj:
-    """The document of `/api`, `/apis`, a group, or a group and version. Raises ApiError (404)."""
+    """The document for `/api`, `/apis`, a group, or a group and version. Raises ApiError (404)."""
     match path.strip("/").split("/"):
         case ["api"]:
             return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}

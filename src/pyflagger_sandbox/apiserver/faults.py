@@ -1,6 +1,6 @@
-"""Trouble on demand: what a cluster does on a bad day, from a seed.
+"""Fault injection: the faults of an API server, from a seed.
 
-The server asks before it answers. Nothing here happens unless a test or a demo has asked for it.
+The server calls `strike` before it handles a request. Faults happen only when a test or a demo adds them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Match = Callable[[Request], bool]
 
 
 class Broken(Exception):
-    """The connection breaks without an answer, or in the middle of a watch."""
+    """The connection breaks without a response, or during a watch."""
 
 
 def server_error() -> ApiError:
-    """500, as an API server that has lost its etcd gives."""
+    """500, as from an API server that has lost its etcd."""
     return ApiError(500, "InternalError", "Internal error occurred: etcdserver: request timed out", {})
 
 
@@ -30,24 +30,24 @@ def busy(seconds: int = 1) -> ApiError:
 
 
 def modified(request: Request) -> ApiError:
-    """409, as if somebody else had written first."""
+    """409, as if another client had written first."""
     parts = request.path.strip("/").split("/")
     return conflict(parts[-2], "", parts[-1])
 
 
 def too_old() -> ApiError:
-    """410, as after a compaction."""
-    return expired("too old resource version: fault asked for")
+    """410, as after a compaction of etcd."""
+    return expired("too old resource version: injected fault")
 
 
 def writes(request: Request) -> bool:
-    """Whether a request changes anything."""
+    """Whether a request changes an object."""
     return request.method in ("POST", "PUT", "PATCH", "DELETE")
 
 
 @dataclass(slots=True)
 class Rule:
-    """Requests that match fail with what `error` makes, `times` times, each with `probability`."""
+    """Makes matching requests fail with the error of `error`, at most `times` times, each with `probability`."""
 
     error: Callable[[Request], Exception]
     match: Match = lambda request: True
@@ -57,7 +57,7 @@ class Rule:
 
 @dataclass(slots=True)
 class Faults:
-    """The trouble that is asked for now. `latency` in seconds, before each answer."""
+    """The faults to inject. `latency` is the delay in seconds before each response."""
 
     rules: list[Rule] = field(default_factory=list)
     latency: float = 0.0
@@ -70,11 +70,11 @@ class Faults:
         times: int = 1,
         probability: float = 1.0,
     ) -> None:
-        """Let matching requests fail: `faults.fail(lambda r: busy(2), writes, times=3)`."""
+        """Make matching requests fail: `faults.fail(lambda r: busy(2), writes, times=3)`."""
         self.rules.append(Rule(error, match or (lambda request: True), times, probability))
 
     async def strike(self, request: Request, clock: Clock) -> None:
-        """Called before each request is carried out. Raises what was asked for."""
+        """Inject faults. The server calls it before it handles a request. Raises the injected error."""
         if self.latency:
             await clock.sleep(self.latency)
         for rule in self.rules:

@@ -1,8 +1,8 @@
-"""The collector: what must go because something else went.
+"""The garbage collector: deletes objects because another object is deleted.
 
-Dependents of deleted owners, the contents of namespaces and custom resource definitions being deleted, and old
-Events. Listens to the store and works just after the write that caused it, as the real controllers do; it writes
-through the same `Writer` as everybody else.
+It deletes dependents of deleted owners, the contents of deleted namespaces and custom resource definitions, and old
+Events. It listens to the store and acts just after the write that causes a deletion, as the real controllers do. It
+writes through the same `Writer` as requests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Place = tuple[str, Key]
 
 
 class Collector:
-    """Keeps an index of owners; `expire()` drops old Events."""
+    """Keeps an index of owners. `expire()` deletes old Events."""
 
     def __init__(self, store: Store, registry: Registry, writer: Writer, clock: Clock) -> None:
         self._store, self._registry, self._writer, self._clock = store, registry, writer, clock
@@ -37,7 +37,7 @@ class Collector:
         store.listeners.append(self._saw)
 
     def expire(self) -> None:
-        """Drop Events that nobody has renewed for an hour."""
+        """Delete Events that were not updated for an hour."""
         now = self._clock.now()
         while self._events and self._events[0][0] <= now:
             _, key, version = self._events.popleft()
@@ -73,7 +73,7 @@ class Collector:
                 self._dependents.setdefault(owner["uid"], set()).add(place)
 
     def _waiting_for(self, change: Change) -> Iterator[Place]:
-        """Whose deletion this deletion may let go on: its owners, its namespace, its definition."""
+        """The objects whose deletion may wait for this one: its owners, its namespace, its definition."""
         obj = change.entry.obj
         for owner in _owners(obj):
             resource = self._registry.of_kind(owner["apiVersion"], owner["kind"])
@@ -110,13 +110,13 @@ class Collector:
             self._delete(resource, obj, "Background")
 
     def _gone(self, owner: Obj) -> bool:
-        """Whether an owner is known not to be; owners of kinds that are not served are left in peace."""
+        """Whether an owner does not exist. Assumes that owners of unknown kinds exist."""
         return (
             owner["uid"] not in self._alive and self._registry.of_kind(owner["apiVersion"], owner["kind"]) is not None
         )
 
     def _advance(self, resource: Resource, obj: Obj) -> None:
-        """Take the next step of a deletion that waits for something."""
+        """Take the next step of a pending deletion."""
         finalizers = obj["metadata"].get("finalizers") or []
         if resource.kind == "Namespace":
             self._empty_namespace(resource, obj)
@@ -149,7 +149,7 @@ class Collector:
             self._write(resource, {**obj, "spec": {}}, obj)
 
     def _schedule_if_empty(self, namespace: str) -> None:
-        """Events make no noise when they go, so an emptied namespace is looked at once more."""
+        """Check an emptied namespace again, because deleted Events do not trigger the collector."""
         kinds = [kind for kind in self._registry.shelves() if kind.namespaced]
         if not any(self._store.shelf(kind.shelf).entries(namespace) for kind in kinds):
             self._schedule(("namespaces", ("", namespace)))
@@ -188,7 +188,7 @@ class Collector:
             if entry is not None:
                 self._writer.delete(resource, _route(resource, entry.obj), entry.obj, options, {})
         except ApiError:
-            return  # It was replaced by another object of its name, which is not ours to delete.
+            return  # A new object of the same name has replaced it. It must stay.
 
 
 def _owners(obj: Obj | None) -> list[Obj]:

@@ -1,4 +1,4 @@
-"""The server on loopback: plain HTTP/1.1 with streamed watches, for kubectl, client-go and every other real client."""
+"""The server on loopback: plain HTTP/1.1 with streamed watches, for kubectl, client-go and other real clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pyflagger_sandbox.apiserver.routes import Route
 from pyflagger_sandbox.apiserver.server import ApiServer, refusal
 from pyflagger_sandbox.apiserver.streaming import Execute
 
-# The real server's limit of a request body.
+# The real server's limit for a request body.
 MAX_BODY = 3 << 20
 UNAUTHORIZED = {
     "kind": "Status",
@@ -31,11 +31,12 @@ UNAUTHORIZED = {
 
 
 class HttpFront:
-    """Serves `server` on `host`; `port` 0 takes a free one. `url` is known once started.
+    """Serves `server` on `host`. `port` 0 takes a free port. `start` sets `url`.
 
-    With a `token`, only who brings it is served, as a bearer token or as the first part of the path, which `url` has:
-    kubectl sends no credentials over plain HTTP. Loopback is open to every user of the machine and to every page in a
-    browser, and who may create pods here runs programs.
+    With a `token`, it serves only requests with this bearer token, or with the token as the first part of the path.
+    `url` includes that part, because kubectl sends no credentials over plain HTTP. The token is needed because every
+    user of the machine and every page in a browser can reach loopback, and a client that creates pods here runs
+    programs.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class HttpFront:
         self.url = self.base = ""
 
     async def start(self) -> str:
-        """Listen. Gives the URL; raises OSError when the port is taken."""
+        """Listen, and return the URL. Raises OSError when the port is taken."""
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
@@ -94,7 +95,7 @@ class HttpFront:
         return await self._stream(request, said)
 
     async def _exec(self, request: web.Request, route: Route, execute: Execute) -> web.StreamResponse:
-        """A command in a container, its streams in a WebSocket."""
+        """Run a command in a container, with its streams in a WebSocket."""
         socket = web.WebSocketResponse(protocols=streaming.PROTOCOLS)
         if not socket.can_prepare(request):
             return _needs_websocket(route)
@@ -107,7 +108,7 @@ class HttpFront:
             return _refused(error)
         except OSError as error:
             await socket.prepare(request)
-            status = streaming.not_started(f"{argv[0]} cannot be run in this container: {error.strerror}")
+            status = streaming.not_started(f"cannot run {argv[0]} in this container: {error.strerror}")
             await socket.send_bytes(bytes([streaming.ERROR]) + json.dumps(status).encode())
             await socket.close()
             return socket
@@ -120,7 +121,7 @@ class HttpFront:
         return socket
 
     async def _tunnel(self, request: web.Request, route: Route, forward: Forward) -> web.StreamResponse:
-        """Connections to the ports of a pod, all in one WebSocket."""
+        """Carry connections to the ports of a pod in one WebSocket."""
         socket = web.WebSocketResponse(protocols=portforward.PROTOCOLS)
         if not socket.can_prepare(request):
             return _needs_websocket(route)
@@ -133,7 +134,7 @@ class HttpFront:
         return socket
 
     def _admitted(self, request: web.Request) -> str | None:
-        """The path of a request that brings the token; None for one that does not."""
+        """The path of a request that has the token; None for other requests."""
         if not self._token:
             return request.path
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
@@ -167,7 +168,7 @@ class HttpFront:
                 async for line in lines:
                     await response.write(line)
             except ConnectionResetError:
-                return response  # The client went away, as watchers do.
+                return response  # The client disconnected, as watchers do.
             except Broken:
                 _abort(request)
                 return response
@@ -186,6 +187,6 @@ def _refused(error: ApiError) -> web.Response:
 
 
 def _abort(request: web.Request) -> None:
-    """Break the connection, as a crashed server would."""
+    """Break the connection, as a crashed server does."""
     if request.transport is not None:
         request.transport.abort()

@@ -1,6 +1,6 @@
 """JSON patches (RFC 6902) on plain values.
 
-Pure; gives a new value and leaves the old one and its untouched parts alone.
+Pure. Returns a new value that shares its unchanged parts with the old one, and never changes the old one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MAX_OPERATIONS = 10_000
 
 
 def apply_json_patch(document: Any, operations: Any) -> Any:
-    """`document` after all operations. Raises ApiError: 400 for no patch, 422 for one that does not fit."""
+    """`document` after all operations. Raises ApiError: 400 for an invalid patch, 422 for one that does not apply."""
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
         raise bad_request("error decoding patch: a JSON patch is a list of operations")
     if len(operations) > MAX_OPERATIONS:
@@ -50,7 +50,7 @@ def _operate(document: Any, operation: Mapping[str, Any]) -> Any:
 
 def _pointer(text: Any) -> list[str]:
     if not isinstance(text, str) or (text and not text.startswith("/")):
-        raise bad_request(f"error decoding patch: {text!r} is no JSON pointer")
+        raise bad_request(f"error decoding patch: {text!r} is not a JSON pointer")
     return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
 
 
@@ -81,7 +81,7 @@ def _child(document: Any, part: str) -> Any:
 
 
 def _edit(document: Any, path: list[str], edit: Callable[[Any, str], Any]) -> Any:
-    """Copy the containers along a path and let `edit` change the last one."""
+    """Copy the containers along a path, and call `edit` to change the last one."""
     if len(path) == 1:
         if not isinstance(document, dict | list):
             raise _misfit(f"path does not exist: {path[0]!r} of a plain value")
@@ -125,7 +125,7 @@ def _remove(document: Any, path: list[str]) -> Any:
 
 
 def _same(left: Any, right: Any) -> bool:
-    """Equality of JSON, where `true` is not 1."""
+    """JSON equality, where `true` is not 1."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, dict) and isinstance(right, dict):

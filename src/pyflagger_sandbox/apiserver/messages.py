@@ -1,6 +1,6 @@
-"""Requests and answers as values, between the fronts (in process, HTTP) and the server.
+"""Requests and responses as values, between the frontends (in process, HTTP) and the server.
 
-The fronts translate to and from these; the server never sees a socket.
+The frontends translate them. The server never uses a socket.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WATCH_JSON = "application/json;stream=watch"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call. `query` is unencoded, header names of `headers` are lower-case, `agent` says who calls."""
+    """One call. `query` is unencoded, the names of `headers` are lower-case, and `agent` names the client."""
 
     method: str
     path: str
@@ -30,7 +30,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A finished answer; header names are lower-case, `content-type` is always among them."""
+    """A complete response. Header names are lower-case and always include `content-type`."""
 
     status: int
     body: bytes
@@ -39,7 +39,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class WatchStream:
-    """An open watch: its lines, one JSON event each, ending in a newline. Close the iterator to end it."""
+    """An open watch. Each line is one JSON event that ends in a newline. Close the iterator to end it."""
 
     lines: AsyncGenerator[bytes, None]
     headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": WATCH_JSON})
@@ -47,7 +47,7 @@ class WatchStream:
 
 
 def switched_on(query: Mapping[str, str], name: str) -> bool:
-    """A switch in a query, read as the real server reads it: whatever is there and is not a no, is a yes."""
+    """A boolean in a query, read as the real server reads it: every value that is not false is true."""
     return name in query and query[name].lower() not in ("false", "0")
 
 
@@ -57,7 +57,7 @@ def dump(value: Any) -> bytes:
 
 
 def answer(value: Any, status: int = 200, warnings: tuple[str, ...] = ()) -> Response:
-    """A JSON answer, with `Warning` headers where the caller should be told something."""
+    """A JSON response, with a `Warning` header for each warning."""
     headers = {"content-type": JSON}
     if warnings:
         headers["warning"] = ", ".join(f"299 - {json.dumps(text)}" for text in warnings)

@@ -1,8 +1,8 @@
-"""OpenAPI documents: a version 3 document a group and version, made when it is first asked for.
+"""OpenAPI documents: a version 3 document for each group and version, built on first request.
 
-Built-in kinds come from `schema`, with the merge keys that clients need to make strategic merge patches, and from
-`descriptions.json`, which `make schemas` writes. Custom resources bring their own schemas. kubectl reads the documents
-for `explain`, `apply` and to learn that `fieldValidation` works.
+Built-in kinds come from `schema`, with the merge keys that clients need for strategic merge patches, and from
+`descriptions.json`, which `make schemas` writes. Custom resources define their own schemas. kubectl reads the documents
+for `explain` and `apply`, and to see that the server supports `fieldValidation`.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _SCALARS: dict[str, Obj] = {
     "int-or-string": {"oneOf": [{"type": "integer"}, {"type": "string"}], "format": "int-or-string"},
 }
 PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-"""Version 2 as protobuf. Clients ask for it with `@` before the last version, which is no media type."""
+"""Version 2 as protobuf. Clients write `@` before the last version, which is not a valid media type."""
 
 _QUERY = ("dryRun", "fieldManager", "fieldValidation", "pretty")
 
 
 class OpenApi:
-    """The documents for what the registry serves now; kept until it changes."""
+    """The documents for the registry, cached until it changes."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -48,7 +48,7 @@ class OpenApi:
         self._revision = -1
 
     def index(self) -> Obj:
-        """`/openapi/v3`: where each document is; the hash changes with the document."""
+        """`/openapi/v3`: the URL of each document. Its hash changes with the document."""
         paths = {}
         for group, versions in self._registry.groups().items():
             for version in versions:
@@ -68,12 +68,12 @@ class OpenApi:
         return self._made[path]
 
     def legacy(self) -> Obj:
-        """`/openapi/v2`: enough for clients that only look whether it is there."""
+        """`/openapi/v2`: enough for clients that only check that it exists."""
         info = {"title": "Kubernetes", "version": server_version()["gitVersion"]}
         return {"swagger": "2.0", "info": info, "paths": {}, "definitions": {}}
 
     def legacy_protobuf(self) -> bytes:
-        """The same as gnostic's message `openapi.v2.Document`: `swagger`, and `info` with title and version."""
+        """The same as a message `openapi.v2.Document` of gnostic: `swagger`, and `info` with title and version."""
         said = self.legacy()
         info = _field(1, said["info"]["title"].encode()) + _field(2, said["info"]["version"].encode())
         return _field(1, said["swagger"].encode()) + _field(2, info) + _field(8, b"") + _field(9, b"")
@@ -117,7 +117,7 @@ def _schema_name(resource: Resource) -> str:
 
 @cache
 def _descriptions() -> Mapping[str, Mapping[str, str]]:
-    """By type and field; that of the type itself has an empty name."""
+    """Type → field → description. The empty field name has the description of the type."""
     read: Mapping[str, Mapping[str, str]] = json.loads((files(__package__) / "descriptions.json").read_text())
     return read
 
@@ -127,7 +127,7 @@ def _identity(resource: Resource) -> dict[str, str]:
 
 
 def _closure(models: Iterable[str]) -> set[str]:
-    """All types that these refer to, themselves included."""
+    """These types, and all types that they refer to."""
     found: set[str] = set()
     waiting = list(models)
     while waiting:

@@ -1,7 +1,7 @@
-"""Who manages which field: the sets behind `metadata.managedFields`.
+"""Field ownership: the sets behind `metadata.managedFields`.
 
-Pure. A field is a path of steps as `fieldsV1` writes them: `f:name` for a key, `k:{"name":"x"}` for an item of a list
-that is a map in disguise, `v:"x"` for a member of a set. Called by `applying`.
+Pure; called by `applying`. A field is a path of steps in the format of `fieldsV1`: `f:name` for a key, `k:{"name":"x"}`
+for an item of a list of type map, `v:"x"` for a member of a list of type set.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Path = tuple[str, ...]
 
 _WHOLE = {"x-kubernetes-map-type": "atomic"}
 _KEY_DEFAULTS = {"protocol": "TCP"}
-# The server's own: nobody manages these.
+# Only the server writes these, so they have no manager.
 _UNMANAGED = frozenset(
     {
         ("f:apiVersion",),
@@ -47,7 +47,7 @@ _UNMANAGED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What is known of a value's type: which lists and maps are taken apart. What is `atomic` is managed as a whole."""
+    """The type of a value for field ownership. An `atomic` value has one manager."""
 
     type: Type | None = None
     schema: Mapping[str, Any] | None = None
@@ -56,7 +56,7 @@ class Shape:
     atomic: bool = False
 
     def field(self, name: str) -> Shape:
-        """The shape below a key."""
+        """The shape of the value of a key."""
         if self.schema is not None:
             return _custom((self.schema.get("properties") or {}).get(name) or self.schema.get("additionalProperties"))
         if self.type is None or self.type.kind != "model":
@@ -92,13 +92,13 @@ def shape_of(resource: Resource) -> Shape:
 
 
 def identity(item: Mapping[str, Any], keys: Iterable[str]) -> str:
-    """The step of an item among its list."""
+    """The step that identifies an item in its list."""
     said = {key: item.get(key, _KEY_DEFAULTS.get(key)) for key in sorted(keys)}
     return "k:" + json.dumps(said, separators=(",", ":"))
 
 
 def leaves(shape: Shape, value: Any) -> dict[Path, Any]:
-    """Every field that somebody could manage, with its value."""
+    """Every field that can have a manager, with its value."""
     return {path: found for path, found in _leaves(shape, value, ()) if not _server_owned(path)}
 
 
@@ -123,7 +123,7 @@ def _leaves(shape: Shape, value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def merged(shape: Shape, live: Any, wanted: Any) -> Any:
-    """`live` with everything that `wanted` says."""
+    """`live` with all fields of `wanted`."""
     if isinstance(wanted, dict) and isinstance(live, dict) and not shape.atomic:
         return {**live, **{key: merged(shape.field(key), live.get(key), value) for key, value in wanted.items()}}
     if isinstance(wanted, list) and isinstance(live, list) and shape.keys:
@@ -143,7 +143,7 @@ def _merged_items(shape: Shape, live: list[Any], wanted: list[Any]) -> list[Any]
 
 
 def without(shape: Shape, value: Any, path: Path) -> Any:
-    """`value` without the field at a path; itself when there is none."""
+    """`value` without the field at a path. Returns the same value when there is no such field."""
     step, rest = path[0], path[1:]
     if isinstance(value, dict) and step.startswith("f:"):
         key = step[2:]
@@ -163,7 +163,7 @@ def without(shape: Shape, value: Any, path: Path) -> Any:
 
 
 def to_fields(paths: Iterable[Path]) -> Obj:
-    """A set of fields as `fieldsV1`; one that holds others carries a dot."""
+    """A set of fields as `fieldsV1`. A field of the set that contains others has a dot."""
     root: Obj = {}
     owned = set(paths)
     for path in sorted(owned):
@@ -176,7 +176,7 @@ def to_fields(paths: Iterable[Path]) -> Obj:
 
 
 def from_fields(fields: Obj, path: Path = ()) -> Iterator[Path]:
-    """The set of fields that `fieldsV1` names."""
+    """The fields of a `fieldsV1`."""
     if path and (not fields or "." in fields):
         yield path
     for step, below in fields.items():
@@ -185,7 +185,7 @@ def from_fields(fields: Obj, path: Path = ()) -> Iterator[Path]:
 
 
 def shown(path: Path) -> str:
-    """A field as conflicts name it: `.spec.replicas`, `.spec.containers[name="app"].image`."""
+    """A field in the format of conflicts: `.spec.replicas`, `.spec.containers[name="app"].image`."""
     said = ""
     for step in path:
         if step.startswith("f:"):

@@ -1,7 +1,7 @@
-"""Patches in the forms that clients send, by content type.
+"""Applies patches, by content type.
 
-Called by `writing`. Every form gives a new object and leaves alone what it does not touch, so unchanged parts stay
-the same values and need not be checked again.
+Called by `writing`. Every patch returns a new object that shares its unchanged parts with the old one, so that these
+need no second check.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def media(request: Request) -> str:
 
 
 def apply(request: Request, current: Obj, resource: Resource) -> Obj:
-    """`current` after the patch in a request's body. Raises ApiError: 400, 422 (bad patch), 415 (other types)."""
+    """`current` after the patch in the request's body. Raises ApiError: 400, 422 (bad patch), 415 (bad type)."""
     form = media(request)
     patch = _decoded(request.body)
     if form == JSON_PATCH:
@@ -42,14 +42,14 @@ def apply(request: Request, current: Obj, resource: Resource) -> Obj:
 
 
 def supported(resource: Resource) -> list[str]:
-    """The patch types that a resource takes; custom resources have no strategic merge."""
+    """The patch types that a resource supports. Custom resources do not support strategic merge."""
     forms = [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH]
     return [form for form in forms if form != STRATEGIC_PATCH or not resource.custom]
 
 
 def _as_object(value: object) -> Obj:
     if not isinstance(value, dict):
-        raise bad_request("a patch must leave an object")
+        raise bad_request("the result of a patch must be an object")
     return value
 
 

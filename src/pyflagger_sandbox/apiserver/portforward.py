@@ -1,6 +1,6 @@
-"""`kubectl port-forward`: each connection is a pair of SPDY streams, for data and for an error, in one WebSocket.
+"""`kubectl port-forward`: each connection is a pair of SPDY streams (data, error) in one WebSocket.
 
-Called by the front, which knows sockets; where the ports of a pod are is the caller's business.
+The HTTP frontend calls it with the socket and a function that connects to the ports of the pod.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ DATA, ERROR = "data", "error"
 PORT_MAX = 65535
 CHUNK = 32 << 10
 UNREAD_MAX = 8 << 20
-"""Bytes that a pod may leave unread on one connection before all connections of this client wait."""
+"""The unread bytes on one connection to a pod. Above this, all connections of the client wait."""
 
 Dial: TypeAlias = Callable[[int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 """Connects to a port of one pod. Raises OSError."""
 
 Forward: TypeAlias = Callable[[str, str], Dial]
-"""(namespace, pod) → how to reach its ports. Raises ApiError."""
+"""(namespace, pod) → a function that connects to its ports. Raises ApiError."""
 
 
 @dataclass(slots=True)
 class _Connection:
-    """A connection to the pod, its streams, and which directions have ended."""
+    """A connection to the pod, its streams, and the directions that have ended."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -48,7 +48,7 @@ class _Connection:
 
 
 class Tunnel:
-    """Serves the connections of one client on a prepared WebSocket. `pod` names the pod in errors."""
+    """Serves the connections of one client on a prepared WebSocket. Errors name `pod`."""
 
     def __init__(self, socket: web.WebSocketResponse, dial: Dial, pod: str) -> None:
         self._socket, self._dial, self._pod = socket, dial, pod
@@ -59,7 +59,7 @@ class Tunnel:
         self._last = 0
 
     async def attend(self) -> None:
-        """Serve until the client goes away, then end its connections."""
+        """Serve until the client disconnects, then close its connections."""
         try:
             await self._listen()
         except spdy.Malformed:
@@ -86,7 +86,7 @@ class Tunnel:
                 await self._take(frame)
 
     async def _take(self, frame: spdy.Frame) -> None:
-        """Act on a frame. SETTINGS, HEADERS and WINDOW_UPDATE change nothing here."""
+        """Process a frame. Ignores SETTINGS, HEADERS and WINDOW_UPDATE."""
         connection = self._open.get(frame.stream)
         if frame.type == spdy.SYN_STREAM:
             await self._accept(frame)
@@ -99,7 +99,7 @@ class Tunnel:
             connection.writer.transport.abort()
 
     async def _accept(self, frame: spdy.Frame) -> None:
-        """Take a stream; connect once both of a request are there."""
+        """Accept a stream. Connect when both streams of a request are open."""
         self._last = frame.stream
         said = frame.headers
         kind, port, halves = said.get("streamtype"), said.get("port", ""), self._halves
@@ -127,7 +127,7 @@ class Tunnel:
         task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, connection: _Connection) -> None:
-        """Carry what the pod sends. A connection that the pod breaks off ends alone, not the client's others."""
+        """Carry the pod's data. When the pod breaks a connection, the client's other connections continue."""
         last = spdy.data(connection.data, b"", fin=True)
         try:
             while piece := await connection.reader.read(CHUNK):
@@ -144,7 +144,7 @@ class Tunnel:
 
 
 async def _pass_on(connection: _Connection, frame: spdy.Frame) -> None:
-    """Give the pod what the client sent. A pod that reads no more loses it."""
+    """Send the client's data to the pod. Drops the data when the pod has closed the connection."""
     with suppress(ConnectionError):
         if frame.body:
             connection.writer.write(frame.body)
@@ -156,7 +156,7 @@ async def _pass_on(connection: _Connection, frame: spdy.Frame) -> None:
 
 
 def _cause(problem: OSError, port: int) -> str:
-    """Why there is no connection, in the words of the container runtimes."""
+    """The error text of a failed connection, in the words of the container runtimes."""
     if problem.errno is None:
         return str(problem)
     return f"failed to connect to localhost:{port} inside the pod: {os.strerror(problem.errno).lower()}"

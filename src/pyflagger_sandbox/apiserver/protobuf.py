@@ -1,7 +1,7 @@
-"""Bodies in the API's protobuf form, as `kubectl create` and typed Go clients send them for built-in kinds.
+"""Decodes protobuf bodies, which `kubectl create` and typed Go clients send for built-in kinds.
 
-Read only: every client that sends it takes JSON for an answer. The numbers of fields are in `protobuf_fields.json`,
-made from the API's own definitions. Called by `writing.parse_body`; a body becomes the object that its JSON would be.
+There is no encoder, because every client that sends protobuf accepts JSON. `protobuf_fields.json` has the field
+numbers, from the API's own definitions. `writing.parse_body` calls it. The result equals the object from a JSON body.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Fields: TypeAlias = Mapping[str, tuple[str, str, str]]
 
 
 class Undecodable(ValueError):
-    """The bytes are not what they should be, or of a type that is not known; the text says which."""
+    """The bytes are malformed, or their type is unknown. The text says which."""
 
 
 def decode(body: bytes) -> Obj:
@@ -37,17 +37,17 @@ def decode(body: bytes) -> Obj:
     version, kind = envelope.get("apiVersion", ""), envelope.get("kind", "")
     raw = next((value for number, value in _wire(body[len(MAGIC) :]) if number == 2), b"")
     if not isinstance(raw, bytes):
-        raise Undecodable("the object is not there")
+        raise Undecodable("the body has no object")
     return {"apiVersion": version, "kind": kind} | _message(raw, _type_of(version, kind), 0)
 
 
 def _type_of(version: str, kind: str) -> str:
-    """The protobuf type of a kind. Options of requests are the same type in every group."""
+    """The protobuf type of a kind. All groups share the types of request options."""
     group, _, number = version.rpartition("/")
     common = f"{_META}.{kind}"
     name = common if common in _types() else f"{_API}.{group.partition('.')[0] or 'core'}.{number}.{kind}"
     if name not in _types():
-        raise Undecodable(f"{version} {kind} is not understood as protobuf: send JSON")
+        raise Undecodable(f"the server cannot decode {version} {kind} from protobuf: send JSON")
     return name
 
 
@@ -60,7 +60,7 @@ def _types() -> Mapping[str, Fields]:
 
 
 def _message(data: bytes, name: str, depth: int) -> Obj:
-    """One message as an object; fields of unknown numbers are of a newer API and left out."""
+    """One message as an object. Leaves out unknown field numbers, which belong to a newer API."""
     if depth > _DEPTH_MAX:
         raise Undecodable("nested too deeply")
     fields, found = _types()[name], dict[str, Any]()
@@ -91,17 +91,17 @@ def _value(wire: Wire, kind: str, depth: int) -> Any:
     if kind in _types():
         value = _message(_bytes(wire), kind, depth + 1)
         return value.get("items", []) if kind.endswith((".ExtraValue", ".Verbs")) else value
-    raise Undecodable(f"a field of type {kind} is not understood as protobuf: send JSON")
+    raise Undecodable(f"the server cannot decode a field of type {kind} from protobuf: send JSON")
 
 
 def _entry(wire: Wire, kind: str, depth: int) -> tuple[str, Any]:
-    """One entry of a map; a key or value that is empty may be left out."""
+    """One entry of a map. The message may leave out an empty key or value."""
     parts = dict(_wire(_bytes(wire)))
     return _text(parts.get(1, b"")), _value(parts.get(2, b""), kind, depth)
 
 
 def _wire(data: bytes) -> Iterator[tuple[int, Wire]]:
-    """(number, value) of each field, in order."""
+    """The (number, value) of each field, in order."""
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -118,13 +118,13 @@ def _wire(data: bytes) -> Iterator[tuple[int, Wire]]:
             case 5:
                 value, at = _cut(data, at, 4)
             case other:
-                raise Undecodable(f"there is no wire type {other}")
+                raise Undecodable(f"wire type {other} does not exist")
         yield tag >> 3, value
 
 
 def _cut(data: bytes, at: int, size: int) -> tuple[bytes, int]:
     if at + size > len(data):
-        raise Undecodable("the message ends in the middle of a field")
+        raise Undecodable("the message ends inside a field")
     return data[at : at + size], at + size
 
 
@@ -132,7 +132,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(data) or shift > 63:
-            raise Undecodable("the message ends in the middle of a number")
+            raise Undecodable("the message ends inside a number")
         byte = data[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
@@ -140,12 +140,12 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
-# The types that JSON writes in a way of its own -----------------------------------------------------------------------
+# Types with a special format in JSON -----------------------------------------------------------------------
 
 
 def _bytes(wire: Wire) -> bytes:
     if not isinstance(wire, bytes):
-        raise Undecodable("a number where a message should be")
+        raise Undecodable("found a number instead of a message")
     return wire
 
 
@@ -153,15 +153,15 @@ def _text(wire: Wire) -> str:
     try:
         return _bytes(wire).decode()
     except UnicodeDecodeError as error:
-        raise Undecodable(f"a text is not UTF-8: {error}") from None
+        raise Undecodable(f"a string is not UTF-8: {error}") from None
 
 
 def _integer(wire: Wire) -> int:
-    """Negative numbers are written as 64 bits of two's complement. A left-out number is empty."""
+    """Decode an integer. Negative numbers are 64 bits of two's complement. A missing number is empty."""
     if wire == b"":
         return 0
     if not isinstance(wire, int):
-        raise Undecodable("a text where a number should be")
+        raise Undecodable("found a string instead of a number")
     return wire - (1 << 64) if wire >= 1 << 63 else wire
 
 
@@ -170,7 +170,7 @@ def _numbers(wire: Wire) -> dict[int, Wire]:
 
 
 def _time(wire: Wire) -> str | None:
-    """Seconds and nanoseconds; the zero time is no time."""
+    """Decode seconds and nanoseconds. The zero time means no time."""
     parts = _numbers(wire)
     seconds, nanos = _integer(parts.get(1, 0)), _integer(parts.get(2, 0))
     if not parts or not (seconds or nanos):

@@ -1,6 +1,6 @@
-"""Gets, lists in pages, and opening watches.
+"""Gets, lists in pages, and watches.
 
-Called by the server's front door with a resource that exists; gives bytes in the shape that the client accepts.
+`ApiServer` calls it with a resource that exists. Returns bytes in the format that the client accepts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pyflagger_sandbox.apiserver.store import Entry, Key, Store
 from pyflagger_sandbox.apiserver.table import Table
 from pyflagger_sandbox.apiserver.watch import Watch, Wish
 
-# The real server ends a watch at random between 30 and 60 minutes; the lower bound keeps runs repeatable.
+# The real server ends a watch after a random time of 30 to 60 minutes. The lower bound keeps runs repeatable.
 LONGEST_WATCH = 1800.0
 _PAGE_TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list "
@@ -33,7 +33,7 @@ _PAGE_TOO_OLD = (
 
 
 class Reader:
-    """Answers everything that changes nothing."""
+    """Handles every request that changes nothing."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store, self._clock = store, clock
@@ -51,7 +51,7 @@ class Reader:
         return found
 
     def shape(self, resource: Resource, request: Request) -> Shape:
-        """How the client wants to see objects."""
+        """The format that the client requests."""
         form = wanted(request.accept).get("as", "")
         if form == "Table":
             return Table(resource, request.query.get("includeObject", ""), self._clock.now)
@@ -60,7 +60,7 @@ class Reader:
         return Plain(resource)
 
     def collection(self, resource: Resource, route: Route, request: Request) -> Response:
-        """All objects of a resource (in a namespace), or a page of them."""
+        """All objects of a resource, or of a resource in a namespace, or a page of them."""
         query, keep = request.query, self.selection(resource, route, request.query)
         revision, after = self._snapshot(query)
         found = [
@@ -88,13 +88,13 @@ class Reader:
             raise expired(_PAGE_TOO_OLD) from error
 
     def selected(self, resource: Resource, route: Route, query: Mapping[str, str]) -> list[Entry]:
-        """The objects that a collection path and its selectors name."""
+        """The objects of a collection path that the selectors match."""
         keep = self.selection(resource, route, query)
         entries = self._store.shelf(resource.shelf).entries(route.namespace)
         return [entry for entry in entries if keep is None or keep(entry.obj)]
 
     def selection(self, resource: Resource, route: Route, query: Mapping[str, str]) -> Predicate | None:
-        """The predicate that selectors and a name make; None when all objects are meant."""
+        """The predicate for the selectors and the name; None for all objects."""
         tests: list[Predicate] = []
         if route.name:
             tests.append(lambda obj: obj["metadata"]["name"] == route.name)
@@ -107,7 +107,7 @@ class Reader:
         return tests[0] if len(tests) == 1 else lambda obj: all(test(obj) for test in tests)
 
     def watch(self, resource: Resource, route: Route, request: Request) -> WatchStream:
-        """Open a watch. Raises ApiError for nonsense; a version too old is told inside the stream."""
+        """Open a watch. Raises ApiError for invalid parameters. Reports a version that is too old inside the stream."""
         query = request.query
         initial = switched_on(query, "sendInitialEvents")
         if initial and query.get("resourceVersionMatch") != "NotOlderThan":
@@ -138,7 +138,7 @@ class Reader:
             self.watches.discard(watch)
 
     def _snapshot(self, query: Mapping[str, str]) -> tuple[int, Key | None]:
-        """The revision to list at, and the key to begin after."""
+        """The revision of the list, and the key after which it begins."""
         if query.get("continue"):
             return _untoken(query["continue"])
         asked = _revision(query, lambda text: bad_request(f"invalid resource version: {text}"))
@@ -151,7 +151,9 @@ class Reader:
 
 
 def _revision(query: Mapping[str, str], refuse: Callable[[str], ApiError]) -> int:
-    """The version that is asked for. A list and a watch refuse nonsense in ways of their own, as a real server does."""
+    """The requested version. `refuse` makes the error, because lists and watches of a real server reject it
+    differently.
+    """
     text = query.get("resourceVersion") or "0"
     if text.isascii() and text.isdigit():
         return int(text)

@@ -1,4 +1,4 @@
-"""Paths of the API, taken apart.
+"""Parses the paths of the API.
 
 `/api/v1/namespaces/test/pods/a/status` names a group, a version, a scope, a resource, an object and a subresource.
 """
@@ -12,7 +12,7 @@ _OF_NAMESPACES = frozenset({"status", "finalize"})
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a resource path names; empty strings for what it leaves out."""
+    """The parts of a resource path. Missing parts are empty strings."""
 
     group: str
     version: str
@@ -23,7 +23,7 @@ class Route:
 
 
 def parse(path: str) -> Route | None:
-    """The route of a resource path; None when the path is something else."""
+    """The route of a resource path; None for other paths."""
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) > 2:
         group, version, rest = "", parts[1], parts[2:]

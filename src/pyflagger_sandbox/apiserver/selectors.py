@@ -1,6 +1,6 @@
-"""Label and field selectors: text to predicate.
+"""Label and field selectors: turns texts into predicates.
 
-Called by lists and watches; knows nothing of kinds except which fields may be selected on (handed in).
+Called by lists and watches. Callers pass the fields that a kind supports.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _COMPARE = re.compile(rf"^({_KEY})\s*([<>])\s*(\d+)$")
 
 
 def labels(text: str) -> Predicate:
-    """A predicate on an object's labels. Raises ApiError (400) when the text is no selector."""
+    """A predicate on an object's labels. Raises ApiError (400) when the text is not a selector."""
     tests = [_requirement(part.strip(), text) for part in _split(text) if part.strip()]
     return lambda obj: _all(tests, obj["metadata"].get("labels") or {})
 
 
 def matches(selector: Mapping[str, Any], have: Mapping[str, str]) -> bool:
-    """Whether labels satisfy a `LabelSelector` object (`matchLabels` only matter to its callers)."""
+    """Whether labels satisfy the `matchLabels` of a `LabelSelector`. Callers do not need `matchExpressions`."""
     return all(have.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
 
 
@@ -68,9 +68,9 @@ def _compare(key: str, sign: str, bound: int) -> Test:
 
 
 def fields(text: str, known: Iterable[str], kind: str) -> Predicate:
-    """A predicate on an object's fields, of those that its kind may be selected on.
+    """A predicate on an object's fields. `known` lists the fields that the kind supports.
 
-    Raises ApiError (400) for another field or a text that is no selector.
+    Raises ApiError (400) for another field or a text that is not a selector.
     """
     allowed = {"metadata.name", "metadata.namespace", *known}
     tests: list[Predicate] = []

@@ -1,6 +1,7 @@
-"""The front door: one request in, an answer or a watch out; every refusal becomes a `Status`.
+"""The API server: handles one request and returns a response or a watch. Every error becomes a `Status`.
 
-Fronts (`transport` in process, `http` on loopback) call `handle`. Knows how to find the way, not what is done there.
+The frontends (`transport` in process, `http` on loopback) call `handle`. It routes requests. Other modules carry them
+out.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from pyflagger_sandbox.apiserver.writing import Writer, Written, parse_body
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """One request that was answered: who asked for what, and what came of it."""
+    """One handled request: client, request and result."""
 
     verb: str
     path: str
@@ -42,8 +43,8 @@ class Audited:
 class ApiServer:
     """An API server in memory.
 
-    `faults` brings trouble on demand; `audit` receives one `Audited` a request; `writer.on_write` each change;
-    `rules.allocate` names the addresses of Services; `logs` gives the logs of pods.
+    `faults` injects faults. `audit` gets an `Audited` for each request, `writer.on_write` each change. `rules.allocate`
+    returns the addresses of Services, `logs` the logs of pods.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class ApiServer:
         self._seed()
 
     async def handle(self, request: Request) -> Response | WatchStream:
-        """Answer a request. Raises `faults.Broken` when the connection is to break."""
+        """Handle a request. Raises `faults.Broken` to break the connection."""
         try:
             await self.faults.strike(request, self.clock)
             said = await self._dispatch(request)
@@ -79,14 +80,14 @@ class ApiServer:
         return said
 
     def break_watches(self, kind: str = "", error: Exception | None = None) -> int:
-        """Cut the open watches (of a kind): the connection breaks, or ends with an ERROR event for an ApiError."""
+        """Break all open watches, or those of a kind. An ApiError ends them with an ERROR event instead."""
         found = [watch for watch in self.reader.watches if kind in ("", watch.resource.kind)]
         for watch in found:
             watch.break_off(error)
         return len(found)
 
     def end_watches(self) -> None:
-        """Close all watches in good order."""
+        """Close all watches without an error."""
         for watch in self.reader.watches:
             watch.end()
 
@@ -104,7 +105,7 @@ class ApiServer:
         return self._serve(resource, route, request)
 
     def _about(self, request: Request) -> Response:
-        """Paths that speak of the server itself."""
+        """Paths about the server itself."""
         path = request.path.rstrip("/")
         if path in ("/api", "/apis") and wanted(request.accept).get("as") == "APIGroupDiscoveryList":
             return _tagged(discovery.aggregated(self.registry, path == "/api"), discovery.AGGREGATED, request)
@@ -121,13 +122,13 @@ class ApiServer:
         return answer(discovery.document(self.registry, path))
 
     def _legacy(self, request: Request) -> Response:
-        """The document of version 2, as kubectl asks for it where version 3 lacks a kind, such as `List`."""
+        """The OpenAPI document of version 2, which kubectl requests when version 3 lacks a kind, such as `List`."""
         if openapi.PROTOBUF in request.accept.replace("@", "."):
             return Response(200, self._openapi.legacy_protobuf(), {"content-type": openapi.PROTOBUF})
         return answer(self._openapi.legacy())
 
     async def _below(self, resource: Resource, route: Route, request: Request) -> Response | WatchStream:
-        """Subresources that are not part of the object."""
+        """Handle subresources that are not part of the object."""
         if route.subresource not in resource.subresources:
             raise errors.no_route()
         found = self.reader.entry(resource, route).obj
@@ -181,7 +182,7 @@ class ApiServer:
         return self._wrote(resource, request, change(resource, route, request, old))
 
     def _define(self, shelf: str, change: Change) -> None:
-        """Serve what a definition defines, as soon as it is written."""
+        """Serve the kind of a definition as soon as it is written."""
         if shelf != "customresourcedefinitions.apiextensions.k8s.io":
             return
         spec = change.entry.obj["spec"]
@@ -194,7 +195,7 @@ class ApiServer:
         return answer(shape.one(self._entry(resource, written.obj)), written.status, written.warnings)
 
     def _entry(self, resource: Resource, obj: Obj) -> Entry:
-        """The stored entry of an object, whose JSON may be there already; a fresh one when it is not stored."""
+        """The stored entry of an object, which may have its JSON, or a new entry when the object is not stored."""
         meta = obj["metadata"]
         found = self.store.shelf(resource.shelf).get((meta.get("namespace", ""), meta["name"]))
         return found if found is not None and found.obj is obj else Entry(obj)
@@ -222,7 +223,7 @@ class ApiServer:
         self.audit(Audited(verb, request.path, route.plural if route else "", request.agent, status))
 
     def _seed(self) -> None:
-        """The namespaces that every cluster has."""
+        """Create the namespaces that every cluster has."""
         namespaces = self.registry.find("", "v1", "namespaces")
         assert namespaces is not None
         for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
@@ -232,7 +233,7 @@ class ApiServer:
 
 
 def _tagged(value: Obj, content_type: str, request: Request) -> Response:
-    """An answer that a client may keep: 304 when it has this one already."""
+    """A response that a client may cache: 304 when the client already has it."""
     body = messages.dump(value)
     tag = f'"{hashlib.sha256(body).hexdigest()[:32].upper()}"'
     headers = {"content-type": content_type, "etag": tag, "vary": "Accept", "cache-control": "public"}
@@ -242,7 +243,7 @@ def _tagged(value: Obj, content_type: str, request: Request) -> Response:
 
 
 def refusal(error: ApiError) -> Response:
-    """The answer that an error is."""
+    """The response for an error."""
     headers = {"content-type": messages.JSON}
     seconds = (error.details or {}).get("retryAfterSeconds")
     if seconds:
@@ -251,7 +252,7 @@ def refusal(error: ApiError) -> Response:
 
 
 def success(resource: Resource, obj: Obj) -> Obj:
-    """The `Status` of a deletion that is done."""
+    """The `Status` of a completed deletion."""
     details = {
         "name": obj["metadata"]["name"],
         "group": resource.group,
@@ -263,7 +264,7 @@ def success(resource: Resource, obj: Obj) -> Obj:
 
 
 def delete_options(request: Request) -> Obj:
-    """`DeleteOptions` from the body, or from the query as some clients send them."""
+    """`DeleteOptions` from the body, or from the query, where some clients send them."""
     options = parse_body(request.body) if request.body else {}
     if "propagationPolicy" in request.query:
         options.setdefault("propagationPolicy", request.query["propagationPolicy"])

@@ -1,6 +1,6 @@
-"""The shapes in which objects leave the server: as they are, metadata only, or (in `table`) as printed rows.
+"""The formats of responses: whole objects, metadata only, or printed rows (in `table`).
 
-Chosen by the `Accept` header; called by gets, lists and watches.
+The `Accept` header selects one. Called by gets, lists and watches.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _META = "meta.k8s.io/v1"
 
 
 class Shape(Protocol):
-    """How one object, a list and a watch event are written."""
+    """How to write one object, a list and a watch event."""
 
     def one(self, entry: Entry) -> bytes:
         """A single object."""
@@ -31,7 +31,7 @@ class Shape(Protocol):
 
 
 def wanted(accept: str) -> Mapping[str, str]:
-    """The parameters (`as`, `v`, `g`) of the first form in an Accept header that this server can give."""
+    """The parameters (`as`, `v`, `g`) of the first format in an Accept header that this server supports."""
     for choice in accept.split(","):
         media, *parameters = (part.strip() for part in choice.split(";"))
         if media in ("application/json", "*/*", "application/*"):
@@ -45,13 +45,13 @@ def event_line(type: str, body: bytes) -> bytes:
 
 
 class Plain:
-    """Objects as they are stored, in the version that was asked for."""
+    """Whole objects in the requested version."""
 
     def __init__(self, resource: Resource) -> None:
         self._resource = resource
 
     def one(self, entry: Entry) -> bytes:
-        """The object; as it stands on the shelf whenever that is the version asked for."""
+        """The object. Reuses the stored JSON when its version is the requested one."""
         if entry.obj["apiVersion"] == self._resource.api_version:
             return entry.raw
         return dump(convert(entry.obj, self._resource.api_version))
@@ -67,7 +67,7 @@ class Plain:
 
 
 class MetadataOnly:
-    """`PartialObjectMetadata`: who watches many objects for their versions wants no more."""
+    """`PartialObjectMetadata`, for clients that watch only the metadata of many objects."""
 
     def one(self, entry: Entry) -> bytes:
         """The object's metadata."""

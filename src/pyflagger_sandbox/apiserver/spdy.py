@@ -1,7 +1,7 @@
-"""Frames of SPDY/3.1 as Kubernetes' streaming clients use it: bytes in, frames out, and the frames that a server sends.
+"""SPDY/3.1 for Kubernetes' streaming clients: parses frames, and builds the frames that a server sends.
 
 Pure; see draft 3.1 of the protocol, sections 2.2 and 2.6. `kubectl port-forward` carries these frames in a WebSocket.
-Its client (moby/spdystream) neither sends nor awaits WINDOW_UPDATE, so flow control is left to the connection.
+Its client (moby/spdystream) neither sends nor expects WINDOW_UPDATE, so only the connection has flow control.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 VERSION = 3
 DATA, SYN_STREAM, SYN_REPLY, RST_STREAM, PING, GOAWAY = 0, 1, 2, 3, 6, 7
-"""Types of frames. Frames of data have none on the wire."""
+"""Types of frames. Data frames have no type on the wire."""
 FIN = 0x01
 PROTOCOL_ERROR, REFUSED_STREAM, CANCEL = 1, 3, 5
 HEADER_BYTES = 8
@@ -37,16 +37,16 @@ _TAIL = (
     "charset=utf-8charset=iso-8859-1,utf-,*,enq=0."
 )
 DICTIONARY = b"".join(struct.pack(">I", len(word)) + word.encode() for word in _WORDS.split("|")) + _TAIL.encode()
-"""What both sides' compression of headers starts with (section 2.6.10.1); its Adler-32 is part of each stream."""
+"""The initial dictionary for header compression (section 2.6.10.1). Each stream contains its Adler-32."""
 
 
 class Malformed(Exception):
-    """The other side does not speak SPDY/3.1."""
+    """The client does not speak SPDY/3.1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame. `headers` are those of SYN_STREAM; `body` is what follows the stream's id."""
+    """A frame. `headers` are those of SYN_STREAM. `body` follows the stream's id."""
 
     type: int
     stream: int
@@ -56,7 +56,7 @@ class Frame:
 
 
 class Reader:
-    """Takes bytes as they come and gives whole frames."""
+    """Collects bytes and returns complete frames."""
 
     def __init__(self) -> None:
         self._pending = bytearray()
@@ -77,29 +77,29 @@ class Reader:
 
     def _control(self, first: int, fin: bool, body: bytes) -> Frame:
         if first >> 16 & 0x7FFF != VERSION or len(body) < 4:
-            raise Malformed("a control frame that is not of SPDY/3.1")
+            raise Malformed("the control frame is not SPDY/3.1")
         kind, stream = first & 0xFFFF, int.from_bytes(body[:4]) & 0x7FFFFFFF
         headers = self._block(body[10:]) if kind == SYN_STREAM else {}
         return Frame(kind, stream, fin, body[4:], headers)
 
     def _block(self, packed: bytes) -> Mapping[str, str]:
-        """Name → value. The compression is one stream over all blocks."""
+        """Name → value. All blocks share one compression stream."""
         try:
             block = self._headers.decompress(packed, HEADERS_MAX)
             if self._headers.unconsumed_tail:
-                raise Malformed(f"headers of more than {HEADERS_MAX} bytes")
+                raise Malformed(f"the headers exceed {HEADERS_MAX} bytes")
             (count,), at, words = struct.unpack_from(">I", block), 4, []
             for _ in range(2 * count):
                 (length,) = struct.unpack_from(">I", block, at)
                 words.append(block[at + 4 : at + 4 + length].decode())
                 at += 4 + length
         except (zlib.error, struct.error, UnicodeDecodeError) as error:
-            raise Malformed(f"headers that cannot be read: {error}") from None
+            raise Malformed(f"cannot decompress the headers: {error}") from None
         return dict(zip(words[::2], words[1::2], strict=True))
 
 
 class Writer:
-    """Makes the frames that a server sends. They must be sent in the order in which they are made."""
+    """Builds the frames that a server sends. Send them in the order in which they are built."""
 
     def __init__(self) -> None:
         self._headers = zlib.compressobj(zdict=DICTIONARY)
@@ -111,7 +111,7 @@ class Writer:
 
 
 def data(stream: int, body: bytes, fin: bool = False) -> bytes:
-    """A piece of a stream; with `fin` its last."""
+    """A data frame. `fin` marks the last one of the stream."""
     return struct.pack(">II", stream, (FIN << 24 if fin else 0) | len(body)) + body
 
 
@@ -121,12 +121,12 @@ def reset(stream: int, why: int) -> bytes:
 
 
 def ping(frame: Frame) -> bytes:
-    """The answer to a PING: the same number."""
+    """The reply to a PING, with the same number."""
     return _control(PING, struct.pack(">I", frame.stream))
 
 
 def go_away(last: int, why: int) -> bytes:
-    """GOAWAY: no stream after `last` was served."""
+    """GOAWAY: the server did not process streams after `last`."""
     return _control(GOAWAY, struct.pack(">II", last, why))
 
 

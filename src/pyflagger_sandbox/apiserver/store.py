@@ -1,8 +1,8 @@
-"""Objects in memory: one revision counter, a map and a bounded log of changes a resource.
+"""Objects in memory: one revision counter, and for each resource a map and a bounded log of changes.
 
-Called by the server's verbs; it checks nothing and knows no kinds. Objects that were put in are never changed again:
-a write replaces the object whole, so readers may keep what they were given. Old states are found by walking the log
-back, which is what pages of one list stand on.
+The verbs of the server call it. It checks nothing and knows no kinds. It never changes a stored object: a write
+replaces the whole object, so readers may keep the old one. To find an old state it walks the log back. The pages of one
+list rely on this.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 
 class Entry:
-    """An object and, once somebody asked, its JSON."""
+    """An object and its JSON, encoded on first use."""
 
     __slots__ = ("_raw", "obj")
 
@@ -32,7 +32,7 @@ class Entry:
 
     @property
     def raw(self) -> bytes:
-        """The object as JSON; encoded once, whoever reads it."""
+        """The object as JSON, encoded once for all readers."""
         if not self._raw:
             self._raw = dump(self.obj)
         return self._raw
@@ -40,7 +40,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One write: the object after it (for a deletion: as it was last, at the deletion's revision), and before it."""
+    """One write. `entry` is the new state; for a deletion the last state, with the deletion's revision."""
 
     revision: int
     type: ChangeType
@@ -52,8 +52,8 @@ class Change:
 class Shelf:
     """The objects of one resource, sorted by namespace and name, and the log of their changes.
 
-    Who waits for changes puts an event among `bells`; every change rings them all,
-    in the order in which they came, so that a run can be repeated.
+    To wait for changes, add an event to `bells`. Every change sets them all in order of registration, so that a run is
+    repeatable.
     """
 
     def __init__(self, kept: int) -> None:
@@ -65,14 +65,14 @@ class Shelf:
         self.bells: dict[asyncio.Event, None] = {}
 
     def get(self, key: Key) -> Entry | None:
-        """The object's entry, or None."""
+        """The entry of an object, or None."""
         return self._entries.get(key)
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def entries(self, namespace: str = "") -> list[Entry]:
-        """All entries (of a namespace), in order of namespace and name."""
+        """All entries, or those of a namespace, in order of namespace and name."""
         return [self._entries[key] for key in self._keys() if not namespace or key[0] == namespace]
 
     def entries_at(self, revision: int) -> list[tuple[Key, Entry]]:
@@ -88,7 +88,7 @@ class Shelf:
         return sorted(then.items(), key=lambda item: item[0])
 
     def since(self, revision: int) -> list[Change]:
-        """Changes after `revision`. Raises ApiError (410) when some of them are no longer kept."""
+        """Changes after `revision`. Raises ApiError (410) when the log no longer has all of them."""
         if revision < self._floor:
             raise expired(f"too old resource version: {revision} ({self._floor})")
         if not self._log or self._log[-1].revision <= revision:
@@ -96,7 +96,7 @@ class Shelf:
         return self._log[bisect_right(self._log, revision, key=lambda change: change.revision) :]
 
     def note(self, change: Change) -> None:
-        """Take over a change."""
+        """Record a change."""
         if change.type == "DELETED":
             del self._entries[change.key]
         else:
@@ -127,7 +127,7 @@ class Shelf:
 
 
 class Store:
-    """All shelves under one revision counter. `kept`: changes that each resource's log holds at least."""
+    """All shelves under one revision counter. `kept` is the minimum number of changes in each resource's log."""
 
     def __init__(self, kept: int = 4096) -> None:
         self._kept = kept
@@ -143,7 +143,7 @@ class Store:
         return found
 
     def put(self, resource: str, obj: Obj) -> Obj:
-        """Create or replace. Gives the object with its new resourceVersion."""
+        """Create or replace an object. Returns it with its new resourceVersion."""
         shelf, key = self.shelf(resource), key_of(obj)
         before = shelf.get(key)
         entry = self._stamped(obj)
@@ -151,14 +151,14 @@ class Store:
         return entry.obj
 
     def remove(self, resource: str, obj: Obj) -> Obj:
-        """Delete the object that `obj` names; `obj` is its last state. Gives that with the deletion's revision."""
+        """Delete the object with the last state `obj`. Returns this state with the deletion's revision."""
         key = key_of(obj)
         entry = self._stamped(obj)
         self._note(resource, Change(self.revision, "DELETED", key, entry, self.shelf(resource).get(key)))
         return entry.obj
 
     def forget_all(self) -> None:
-        """Drop the history of every resource: who watches from before now is told 410."""
+        """Drop the history of every resource. Watches from an earlier revision get 410."""
         for shelf in self._shelves.values():
             shelf.forget_all()
 
@@ -173,6 +173,6 @@ class Store:
 
 
 def key_of(obj: Obj) -> Key:
-    """Where an object stands on its shelf."""
+    """The key of an object on its shelf."""
     meta = obj["metadata"]
     return meta.get("namespace", ""), meta["name"]

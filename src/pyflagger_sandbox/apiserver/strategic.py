@@ -1,7 +1,7 @@
-"""Strategic merge patches: merge patches that know which lists are maps in disguise.
+"""Strategic merge patches: merge patches that merge some lists by key.
 
-Pure. Which lists merge, and by which key, the types of the built-in kinds say (`pyflagger.admission.schema`). Called by
-`patching` with the type of the object that is patched.
+Pure. The types of the built-in kinds (`pyflagger.admission.schema`) say which lists merge, and by what key. `patching`
+calls it with the type of the patched object.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _merge_list(model: str, key: str, target: list[Any], patch: list[Any]) -> li
 
 
 def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
-    """Items in the order that the patch names; others keep their place relative to the one before them."""
+    """Items in the order of the patch. Other items keep their place after their predecessor."""
     wanted = [item.get(key) if key and isinstance(item, dict) else item for item in order]
     identity = [item.get(key) if key and isinstance(item, dict) else item for item in items]
     listed = sorted(
@@ -96,7 +96,7 @@ def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
 
 
 def _bare(value: Any) -> Any:
-    """A value without directives and nulls, as it is put where nothing was."""
+    """A value without directives and nulls, to add where there was none."""
     if isinstance(value, dict):
         return {k: _bare(v) for k, v in value.items() if v is not None and not k.startswith("$")}
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""`kubectl exec` over a WebSocket: a command's streams in the channels of v5.channel.k8s.io.
+"""`kubectl exec` over a WebSocket: carries a command's streams in the channels of v5.channel.k8s.io.
 
-A message's first byte is its channel. How the command ended is a Status in the channel of errors, the last message.
-Called by the front, which knows sockets; what runs, and where, is the caller's business.
+A message's first byte is its channel. The last message is in the error channel: a Status that says how the command
+ended. The HTTP frontend calls it with the socket and the command.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ CHUNK = 32 << 10
 
 
 class Running(Protocol):
-    """A command whose streams are open."""
+    """A running command with open streams."""
 
     stdout: asyncio.StreamReader
     stderr: asyncio.StreamReader | None
 
     async def write(self, data: bytes) -> None:
-        """Give it input."""
+        """Write to its standard input."""
 
     def end_of_input(self) -> None:
-        """No more input comes."""
+        """Close its standard input."""
 
     def resize(self, columns: int, rows: int) -> None:
-        """The size of its terminal."""
+        """Set the size of its terminal."""
 
     async def wait(self) -> int:
-        """The exit code."""
+        """Wait for its end. Returns the exit code."""
 
     async def stop(self) -> None:
-        """End it."""
+        """Stop the command."""
 
 
 Execute = Callable[[str, str, str, Sequence[str], bool, bool], Awaitable[Running]]
@@ -48,7 +48,7 @@ Execute = Callable[[str, str, str, Sequence[str], bool, bool], Awaitable[Running
 
 
 async def attend(socket: web.WebSocketResponse, command: Running) -> None:
-    """Carry the streams until the command ends, and say how; end the command when the client goes away."""
+    """Carry the streams until the command ends, and send its Status. Stops the command when the client disconnects."""
     listening = asyncio.create_task(_listen(socket, command))
     readers = [(STDOUT, command.stdout), (STDERR, command.stderr)]
     telling = [asyncio.create_task(_tell(socket, channel, reader)) for channel, reader in readers if reader]
@@ -67,7 +67,7 @@ async def attend(socket: web.WebSocketResponse, command: Running) -> None:
 
 
 def ended(code: int) -> Obj:
-    """The Status of a command that ended with this code."""
+    """The Status for a command that ended with this code."""
     if code == 0:
         return {"metadata": {}, "status": "Success"}
     return {
@@ -80,12 +80,12 @@ def ended(code: int) -> Obj:
 
 
 def not_started(text: str) -> Obj:
-    """The Status of a command that could not be started."""
+    """The Status for a command that did not start."""
     return {"metadata": {}, "status": "Failure", "reason": "InternalError", "message": text, "code": 500}
 
 
 async def _tell(socket: web.WebSocketResponse, channel: int, reader: asyncio.StreamReader) -> None:
-    with suppress(OSError):  # A terminal whose other end was closed is an error, not an end.
+    with suppress(OSError):  # A closed terminal raises an error instead of returning an empty read.
         while data := await reader.read(CHUNK):
             await socket.send_bytes(bytes([channel]) + data)
 

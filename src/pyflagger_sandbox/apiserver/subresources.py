@@ -1,6 +1,6 @@
-"""Paths below an object that are no part of it, and kinds that are only questions.
+"""Subresources that are not part of the object, and kinds that are only requests.
 
-Scale, a pod's log, binding and eviction, service account tokens, access reviews. Called by the server's front door.
+Scale, a pod's log, binding and eviction, service account tokens, access reviews. Called by `ApiServer`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pyflagger_sandbox.apiserver.routes import Route
 from pyflagger_sandbox.apiserver.selectors import look
 from pyflagger_sandbox.apiserver.writing import Writer, parse_body
 
-# Gives a pod's log: the pod, the query (`container`, `follow`, `tailLines` …); raises ApiError.
+# (pod, query such as `container`, `follow`, `tailLines`) → the pod's log. Raises ApiError.
 Logs = Callable[[Obj, Mapping[str, str]], AsyncGenerator[bytes, None]]
 
 _SCALE_PATHS: Mapping[str, str] = {
@@ -77,9 +77,9 @@ def _put(obj: Obj, steps: tuple[str, ...], value: Any) -> Obj:
 
 
 async def log(logs: Logs | None, pod: Obj, query: Mapping[str, str]) -> Response | WatchStream:
-    """A pod's log, whole or followed."""
+    """A pod's log: all of it, or a stream with `follow`."""
     if logs is None:
-        raise bad_request(f'container logs of pod "{pod["metadata"]["name"]}" are not kept here')
+        raise bad_request(f'this server keeps no logs of pod "{pod["metadata"]["name"]}"')
     headers = {"content-type": "text/plain"}
     found = logs(pod, query)
     if switched_on(query, "follow"):
@@ -88,7 +88,7 @@ async def log(logs: Logs | None, pod: Obj, query: Mapping[str, str]) -> Response
 
 
 def bind(writer: Writer, resource: Resource, route: Route, request: Request, pod: Obj) -> Response:
-    """POST of a `Binding`: the pod is on that node from now on. Raises ApiError (409)."""
+    """POST of a `Binding`: assigns the pod to the node. Raises ApiError (409)."""
     node = (parse_body(request.body).get("target") or {}).get("name", "")
     if pod["spec"].get("nodeName"):
         why = f'pod {route.name} is already assigned to node "{pod["spec"]["nodeName"]}"'
@@ -106,7 +106,7 @@ def bind(writer: Writer, resource: Resource, route: Route, request: Request, pod
 
 
 def token(route: Route, request: Request, now: float) -> Response:
-    """POST of a `TokenRequest`: a token that this server accepts, as it does any."""
+    """POST of a `TokenRequest`: returns a token. This server accepts any token."""
     said = parse_body(request.body)
     lifetime = (said.get("spec") or {}).get("expirationSeconds") or 3600
     status = {"token": f"sandbox.{route.namespace}.{route.name}", "expirationTimestamp": metadata.stamp(now + lifetime)}
@@ -114,7 +114,7 @@ def token(route: Route, request: Request, now: float) -> Response:
 
 
 def review(resource: Resource, request: Request) -> Response:
-    """Answer a question about access: here everybody may do everything."""
+    """Answer an access review: every user may do everything."""
     said = parse_body(request.body)
     user = {"username": USER, "groups": ["system:masters", "system:authenticated"]}
     everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}

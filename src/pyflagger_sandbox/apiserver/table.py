@@ -1,6 +1,6 @@
-"""Objects as printed rows: the `Table` shape that `kubectl get` asks for.
+"""Objects as printed rows: the `Table` format that `kubectl get` requests.
 
-A `Shape` like the others in `shapes`; the columns come from `columns` or from a custom resource's definition.
+A `Shape` like those in `shapes`. The columns come from `columns` or from a custom resource's definition.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _META = "meta.k8s.io/v1"
 
 
 class Table:
-    """Rows. `include` says what comes with each: `None`, `Metadata` or the whole `Object`; `now` is asked a row."""
+    """Rows. `include` selects what each row contains: `None`, `Metadata` or the whole `Object`."""
 
     def __init__(self, resource: Resource, include: str, now: Callable[[], float]) -> None:
         self._resource, self._include, self._now = resource, include or "Metadata", now
@@ -43,7 +43,7 @@ class Table:
         return event_line(type, self.one(entry))
 
     def _bookmark(self, entry: Entry) -> Obj:
-        """A row without cells, so that its metadata can be read."""
+        """A row without cells, for its metadata."""
         row = {"cells": [None] * len(self._columns), "object": _metadata(entry.obj)}
         meta = {"resourceVersion": entry.obj["metadata"]["resourceVersion"]}
         return {"kind": "Table", "apiVersion": _META, "metadata": meta, "columnDefinitions": None, "rows": [row]}

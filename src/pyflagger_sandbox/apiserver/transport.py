@@ -1,6 +1,6 @@
-"""A way to the server without sockets: the client's Transport, in process.
+"""A Transport to the server in process, without sockets.
 
-Used on virtual time and for speed; the operator's own client and the sandbox's controllers run over it unchanged.
+For virtual time and for speed. The operator's client and the sandbox's controllers use it unchanged.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from pyflagger_sandbox.apiserver.server import ApiServer
 
 
 class InProcess:
-    """A Transport to `server`; `agent` is the name under which its requests are audited."""
+    """A Transport to `server`. The audit lists its requests under `agent`."""
 
     def __init__(self, server: ApiServer, agent: str = "in-process") -> None:
         self._server, self._agent = server, agent
 
     async def call(self, request: ApiRequest) -> ApiAnswer:
-        """Make a call. Raises TransportError when the server breaks the connection."""
+        """Send a request. Raises TransportError when the server breaks the connection."""
         said = await self._handle(request)
         if isinstance(said, WatchStream):
-            raise TransportError("a watch must be opened with stream()")
+            raise TransportError("use stream() to open a watch")
         return ApiAnswer(said.status, said.headers, said.body)
 
     @asynccontextmanager
     async def stream(self, request: ApiRequest) -> AsyncIterator[ApiStream]:
-        """Open a watch. Its lines raise TransportError when the watch is cut."""
+        """Open a watch. Its lines raise TransportError when the server breaks the watch."""
         said = await self._handle(request)
         if isinstance(said, Response):
             yield ApiStream(said.status, said.headers, _none(), said.body)
@@ -39,7 +39,7 @@ class InProcess:
             yield ApiStream(said.status, said.headers, lines)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to close."""
 
     async def _handle(self, request: ApiRequest) -> Response | WatchStream:
         asked = Request(

@@ -1,7 +1,7 @@
-"""One open watch: what came before, then every change as it happens, bookmarks between, an end.
+"""One open watch: the initial objects, every change as it happens, bookmarks, and the end.
 
-Reads the store's log from a place of its own, so a slow reader costs nobody else anything; one that falls out of the
-log is told 410 and dropped.
+Each watch reads the store's log at its own position, so a slow client does not delay others. A client that falls behind
+the end of the log gets 410.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a watcher asked for. `since` None means: begin with all objects there are."""
+    """The parameters of a watch. When `since` is None, the watch begins with all objects."""
 
     resource: Resource
     namespace: str
@@ -38,7 +38,7 @@ class Wish:
 
 
 class Watch:
-    """An open watch; `lines()` once."""
+    """An open watch. Call `lines()` only once."""
 
     def __init__(self, wish: Wish, shelf: Shelf, shape: Shape, clock: Clock, revision: Callable[[], int]) -> None:
         self._wish, self._shelf, self._shape, self._clock, self._revision = wish, shelf, shape, clock, revision
@@ -48,21 +48,21 @@ class Watch:
 
     @property
     def resource(self) -> Resource:
-        """What is watched."""
+        """The watched resource."""
         return self._wish.resource
 
     def break_off(self, error: Exception | None = None) -> None:
-        """Lose the connection now (a `Broken`), or end with an ERROR event (an ApiError)."""
-        self._broken = error or Broken("the watch was cut")
+        """Break the connection now (`Broken`), or end with an ERROR event (ApiError)."""
+        self._broken = error or Broken("the server broke the watch")
         self._bell.set()
 
     def end(self) -> None:
-        """Close in good order, as at a time-out."""
+        """Close the watch without an error, as at a timeout."""
         self._over = True
         self._bell.set()
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
-        """The events. Raises Broken when the watch is broken off."""
+        """The events. Raises Broken after `break_off`."""
         self._shelf.bells[self._bell] = None
         timer = asyncio.ensure_future(self._timer())
         try:
@@ -111,7 +111,7 @@ class Watch:
             yield self._bookmark(revision, {INITIAL_EVENTS_END: "true"})
 
     def _event(self, change: Change) -> Iterator[bytes]:
-        """What a change means to this watcher: an object that leaves a selection is gone, one that enters is new."""
+        """The event for a change. An object that leaves the selection is DELETED, one that enters it is ADDED."""
         if self._wish.namespace and change.key[0] != self._wish.namespace:
             return
         keep = self._wish.keep

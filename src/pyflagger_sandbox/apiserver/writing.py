@@ -1,7 +1,7 @@
 """Creates, updates, patches and deletes.
 
-Called by the server's front door with a resource that exists. Everything here is synchronous: nothing can happen
-between reading an object and writing it back, so a patch without a resourceVersion never conflicts.
+`ApiServer` calls it with a resource that exists. Everything here is synchronous: nothing can happen between reading an
+object and writing it back, so a patch without a resourceVersion never conflicts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pyflagger_sandbox.apiserver.messages import Request, switched_on
 from pyflagger_sandbox.apiserver.routes import Route
 from pyflagger_sandbox.apiserver.store import Store
 
-# Built-in kinds whose updates must name the version that they are made for; custom ones all do.
+# Built-in kinds whose updates must have a resourceVersion. All custom resources must.
 _CONDITIONAL = frozenset({"leases.coordination.k8s.io", "customresourcedefinitions.apiextensions.k8s.io"})
 
 OnWrite = Callable[[str, Resource, Obj], None]
@@ -31,7 +31,7 @@ OnWrite = Callable[[str, Resource, Obj], None]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The object after a write, and what the caller should be warned of."""
+    """The object after a write, and warnings for the client."""
 
     obj: Obj
     status: int = 200
@@ -40,7 +40,7 @@ class Written:
 
 @dataclass(slots=True)
 class Writer:
-    """Answers everything that changes something. `on_write` is called after each change with its verb."""
+    """Handles every request that changes objects. Calls `on_write` with the verb after each change."""
 
     store: Store
     clock: Clock
@@ -54,7 +54,7 @@ class Writer:
         return Written(self.insert(resource, route, convert(cleaned, resource.stored), request.query), 201, warnings)
 
     def insert(self, resource: Resource, route: Route, body: Obj, query: Mapping[str, str]) -> Obj:
-        """Create an object that has been decoded."""
+        """Create a decoded object."""
         body = _named(body, self.clock.unique)
         if resource.namespaced:
             self._check_namespace(resource, body, route.namespace)
@@ -77,14 +77,14 @@ class Writer:
         return self._cleaned(resource, route, request, body, old)
 
     def patch(self, resource: Resource, route: Route, request: Request, old: Obj) -> Written:
-        """PATCH in any of the forms that are not server-side apply."""
+        """PATCH of any type except server-side apply."""
         current = convert(old, resource.api_version)
         changed = patching.apply(request, current, resource)
         self._check_identity(resource, changed, current)
         return self._cleaned(resource, route, request, changed, old)
 
     def apply(self, resource: Resource, route: Route, request: Request, old: Obj | None) -> Written:
-        """Server-side apply; creates what is not there. Raises ApiError (400, 409, 422)."""
+        """Server-side apply. Creates a missing object. Raises ApiError (400, 409, 422)."""
         name, body = request.query.get("fieldManager", ""), self._read(resource, route, request)
         if not name:
             cause = errors.required("fieldManager", "is required for apply patch")
@@ -110,7 +110,7 @@ class Writer:
         return Written(self.replace(resource, route, new, old, request.query), 200, warnings)
 
     def replace(self, resource: Resource, route: Route, new: Obj, old: Obj, query: Mapping[str, str]) -> Obj:
-        """Put `new` in the place of `old`, as far as the path allows it."""
+        """Replace `old` by `new`, as far as the path allows it."""
         meta, was = new["metadata"], old["metadata"]
         if meta.get("resourceVersion") and meta["resourceVersion"] != was["resourceVersion"]:
             raise errors.conflict(resource.plural, resource.group, route.name)
@@ -129,7 +129,7 @@ class Writer:
     def delete(
         self, resource: Resource, route: Route, old: Obj, options: Obj, query: Mapping[str, str]
     ) -> tuple[Obj, bool]:
-        """Delete, or begin to. Gives the object and whether it is gone."""
+        """Delete, or begin to delete. Returns the object and whether it is gone."""
         _check_preconditions(resource, old, options)
         marked = self.rules.departing(resource, old, options, self.clock.now())
         if _dry(query):
@@ -146,7 +146,7 @@ class Writer:
         return (found.obj, False) if found else (obj, True)
 
     def _settle(self, resource: Resource, obj: Obj) -> Obj:
-        """Write; an object whose last finalizer went while it was being deleted goes too."""
+        """Write the object. Remove it instead when it is being deleted and its last finalizer is gone."""
         meta = obj["metadata"]
         lingering = (
             meta.get("finalizers")
@@ -172,7 +172,7 @@ class Writer:
             listener(verb, resource, obj)
 
     def _read(self, resource: Resource, route: Route, request: Request) -> Obj:
-        """The body as an object of the resource, its namespace filled in."""
+        """The body as an object of the resource, with its namespace."""
         body = parse_body(request.body)
         body.setdefault("apiVersion", resource.api_version)
         body.setdefault("kind", resource.kind)
@@ -240,7 +240,7 @@ def _protobuf(body: bytes) -> Obj:
 
 
 def _yaml(body: bytes) -> Any:
-    import yaml  # Only server-side apply by hand-written clients sends YAML.
+    import yaml  # Only hand-written clients of server-side apply send YAML.
 
     try:
         return yaml.safe_load(body)
@@ -256,7 +256,9 @@ def _named(body: Obj, unique: Callable[[], str]) -> Obj:
 
 
 def _scoped(new: Obj, old: Obj, resource: Resource, subresource: str) -> Obj:
-    """What of `new` a path may change: the status path status alone, the main path everything else."""
+    """`old` with the changes of `new` that the path allows: the status path only the status, the main path everything
+    else.
+    """
     if "status" not in resource.subresources:
         return new
     if subresource == "status":

@@ -44,7 +44,7 @@ def test_an_operation(operation: dict[str, Any], path: tuple[str, ...], value: A
         ({}, 400, "a list of operations"),
         ([1], 400, "a list of operations"),
         ([{"op": "jump", "path": "/a"}], 400, "unexpected kind: jump"),
-        ([{"op": "add", "path": "a", "value": 1}], 400, "no JSON pointer"),
+        ([{"op": "add", "path": "a", "value": 1}], 400, "not a JSON pointer"),
         ([{"op": "add", "path": "/a"}], 400, "without a value"),
         ([{"op": "test", "path": "/yes", "value": 1}], 422, "test failed"),
         ([{"op": "test", "path": "/a", "value": {"b/c": 2}}], 422, "test failed"),

@@ -68,10 +68,10 @@ def test_bytes_and_times() -> None:
     "data, said",
     [
         (body("v1", "Nothing", b"\x0a"), "send JSON"),
-        (body("v1", "ConfigMap", b"\x0a\x05ab"), "in the middle of a field"),
-        (body("v1", "ConfigMap", b"\x80"), "in the middle of a number"),
-        (body("v1", "ConfigMap", b"\x0b"), "no wire type 3"),
-        (body("v1", "ConfigMap", field(1, 5)), "a number where a message should be"),
+        (body("v1", "ConfigMap", b"\x0a\x05ab"), "inside a field"),
+        (body("v1", "ConfigMap", b"\x80"), "inside a number"),
+        (body("v1", "ConfigMap", b"\x0b"), "wire type 3 does not exist"),
+        (body("v1", "ConfigMap", field(1, 5)), "found a number instead of a message"),
         (body("v1", "ConfigMap", field(1, field(1, b"\xff"))), "not UTF-8"),
     ],
 )

@@ -79,7 +79,7 @@ async def test_a_terminal_and_its_size() -> None:
 async def test_what_cannot_be_run() -> None:
     """The client is told why; nothing is left."""
     status = json.loads((await talk(["/no/such/program"]))[streaming.ERROR])
-    assert "/no/such/program cannot be run in this container: No such file" in status["message"]
+    assert "cannot run /no/such/program in this container: No such file" in status["message"]
 
 
 async def test_a_client_that_goes_away_ends_its_command() -> None:
