@@ -1,7 +1,7 @@
-"""The sandbox's cluster put together: API server, controllers, pods, names, metrics and a real ingress, on loopback.
+"""The sandbox's cluster: API server, controllers, pods, DNS names, metrics and a real ingress, on loopback.
 
-`cli` starts one and runs an operator on it, or lets others do so. Nothing here knows of canaries: the kinds to define
-are handed in, and so are the way out over HTTP and the environment of commands in pods.
+`cli` starts one and runs an operator on it, or lets the user run one. This module does not know canaries: callers pass
+the kinds to define, the HTTP client and the environment of commands in pods.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ Environment = Callable[[str, str], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What to bring up.
+    """What to start.
 
-    `prometheus`: `embedded`, `auto` (a real one when on PATH), or the path of one. `mesh`: Services are reached through
-    a mesh that splits by TrafficSplits. `family`: routes that the ingress reads beside Ingresses.
+    `prometheus`: `embedded`, `auto` (a real one when on PATH), or a path. `mesh`: clients reach Services through a mesh
+    that splits traffic by TrafficSplits. `family`: the kinds of routes that the ingress reads besides Ingresses.
     """
 
     kinds: Sequence[Obj] = ()
@@ -75,7 +75,7 @@ class Setup:
 
 
 class Cluster:
-    """A small cluster in this process. `start` it; `stop` leaves no process, port or file behind."""
+    """A small cluster in this process. Call `start`. `stop` leaves no process, port or file behind."""
 
     def __init__(self, setup: Setup, clock: Clock, environment: Environment = lambda namespace, proxy: {}) -> None:
         self._setup, self._clock, self._environment = setup, clock, environment
@@ -96,16 +96,16 @@ class Cluster:
         self.kubeconfig = setup.kubeconfig or Path()
 
     def transport(self, agent: str) -> InProcess:
-        """A way to the API server without sockets."""
+        """A transport to the API server without sockets."""
         return InProcess(self.server, agent)
 
     def resolve(self, host: str, port: int) -> tuple[str, int] | None:
-        """Where a cluster name leads, for an HTTP client; None for other names. Raises NoSuchService."""
+        """The address of a cluster name, for an HTTP client; None for other names. Raises NoSuchService."""
         found = self.names.resolve(host, port)
         return (found.host, found.port) if found else None
 
     async def start(self, http: Http) -> None:
-        """Bring everything up; `http` fetches metrics pages. Raises CannotStart, OSError."""
+        """Start everything. `http` fetches metrics pages. Raises CannotStart, OSError."""
         try:
             await self._start(http)
         except BaseException:
@@ -113,7 +113,7 @@ class Cluster:
             raise
 
     async def stop(self) -> None:
-        """Take everything down, last started first."""
+        """Stop everything, last started first."""
         await self._stack.aclose()
 
     async def _start(self, http: Http) -> None:
@@ -142,11 +142,11 @@ class Cluster:
         self._stack.push_async_callback(_cancelled, mourner)
 
     async def broken(self) -> str:
-        """Wait until a child process ends that should not; which one, and the end of its log."""
+        """Wait until a child process ends unexpectedly. Returns its name and the end of its log."""
         return await self._ended.get()
 
     async def _furnish(self) -> None:
-        """Kinds and objects that a cluster has before anybody uses it."""
+        """Create the kinds and objects that a new cluster has."""
         family = self._setup.family
         kinds = (*self._setup.kinds, *KEDA, *((TRAFFIC_SPLITS,) if self._mesh else ()))
         for kind in (*kinds, *(family.kinds if family else ())):
@@ -166,7 +166,7 @@ class Cluster:
             raise RuntimeError(f"{obj['kind']} {obj['metadata']['name']}: {answer.body.decode()}")
 
     async def _start_metrics(self, http: Http) -> str:
-        """A Prometheus, embedded or real; its base URL."""
+        """Start Prometheus, embedded or real. Returns its base URL."""
         interval, wanted = self._setup.scrape_seconds, self._setup.prometheus
         if wanted == "auto":
             try:
@@ -193,7 +193,7 @@ class Cluster:
         mesh = [metrics.Target(self._mesh.metrics, {"job": "linkerd-proxy"})] if self._mesh else []
         return [ingress, *mesh, *pod_targets(self._list("Pod", ""), self._runtime.port)]
 
-    # What the parts ask for -------------------------------------------------------------------------------------------
+    # Callbacks of the parts -------------------------------------------------------------------------------------------
 
     def _shelf(self, kind: str) -> Shelf:
         resource = next(resource for resource in self.server.registry.all() if resource.kind == kind)
@@ -219,7 +219,7 @@ class Cluster:
     async def _execute(
         self, namespace: str, name: str, container: str, argv: Sequence[str], stdin: bool, terminal: bool
     ) -> Command:
-        """Run a command in a container. Raises ApiError, OSError."""
+        """Start a command in a container. Raises ApiError, OSError."""
         pod = self._get("Pod", namespace, name)
         if pod is None:
             raise not_found("pods", "", name)
@@ -233,7 +233,7 @@ class Cluster:
         return await commands.start(argv, env, stdin=stdin, terminal=terminal)
 
     def _forward(self, namespace: str, name: str) -> Dial:
-        """How to reach the ports of a pod, for as long as it is the same pod. Raises ApiError."""
+        """A function that connects to the ports of a pod while this pod exists. Raises ApiError."""
         pod = self._get("Pod", namespace, name)
         if pod is None:
             raise not_found("pods", "", name)
@@ -248,7 +248,7 @@ class Cluster:
         return dial
 
     async def _logs(self, pod: Obj, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
-        """The lines of a container, and with `follow` those that come."""
+        """The log lines of a container. With `follow` also new lines."""
         names = [entry["name"] for entry in pod["spec"]["containers"]]
         name = query.get("container") or names[0]
         if name not in names:
@@ -275,9 +275,7 @@ class Cluster:
             self.kubeconfig = kept.path
             self._stack.callback(kept.remove)
         elif not replaceable(self.kubeconfig):
-            raise CannotStart(
-                f"{self.kubeconfig} exists and is no sandbox's kubeconfig; it would be lost: name another file"
-            )
+            raise CannotStart(f"{self.kubeconfig} exists and is not the kubeconfig of a sandbox: choose another file")
         self._stack.callback(self._remove_kubeconfig)
 
     def _write_kubeconfig(self) -> None:
@@ -291,7 +289,7 @@ class Cluster:
 
 
 def replaceable(path: Path) -> bool:
-    """Whether a kubeconfig may be written there and removed afterwards: nothing is, or what a sandbox left behind."""
+    """Whether the sandbox may write and later remove this kubeconfig: it is absent or empty, or a sandbox left it."""
     if not path.exists():
         return True
     said = path.read_text(encoding="utf-8", errors="replace")
@@ -299,7 +297,7 @@ def replaceable(path: Path) -> bool:
 
 
 def kubeconfig(api: str) -> Obj:
-    """A kubeconfig whose only context is the sandbox; the address holds the token."""
+    """A kubeconfig whose only context is the sandbox. The server address contains the token."""
     name = CONTEXT
     return {
         "apiVersion": "v1",
@@ -312,7 +310,7 @@ def kubeconfig(api: str) -> Obj:
 
 
 def kept_environment() -> dict[str, str]:
-    """What child processes get to see of our environment; our own commands are on its PATH."""
+    """The part of our environment that child processes get. Its PATH includes our own commands."""
     kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
     own = str(Path(sys.executable).parent)
     return kept | {"PATH": os.pathsep.join([own, kept.get("PATH", os.defpath)])}

@@ -1,7 +1,6 @@
-"""The few options of curl that acceptance tests use, for machines that do not have it.
+"""The options of curl that acceptance tests use, for machines without curl.
 
-Run through a shim named `curl`. Obeys `http_proxy`; exit statuses and the
-error lines of -f are curl's.
+A shim named `curl` runs it. It follows `http_proxy`. Its exit statuses and the error lines of -f are those of curl.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a transfer brought: its exit status, and the answer if there was one."""
+    """The result of a transfer: its exit status, and the response if there was one."""
 
     status: int
     error: str = ""
@@ -36,7 +35,7 @@ class Answer:
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """Redirects are answers like any other."""
+    """Returns redirects instead of following them."""
 
     def redirect_request(
         self,
@@ -172,7 +171,7 @@ def _written_out(template: str, answer: Answer) -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Transfer every URL; the exit status is the last one's, as with curl."""
+    """Transfer every URL. Returns the exit status of the last one, as curl does."""
     options = _parser().parse_args(argv)
     status = 2
     for url in [*options.urls, *options.more]:

@@ -1,7 +1,7 @@
-"""Temporary files and folders that the next sandbox removes when this one could not: after SIGKILL nobody cleans up.
+"""Temporary files and folders. After a SIGKILL, the next sandbox removes those that this one left behind.
 
-Each is locked while its sandbox lives, and the kernel lets go of a lock however a process ends. So what is not locked,
-is ours and is older than a start takes was left behind.
+A sandbox locks its files while it runs, and the kernel releases the locks however the process ends. So a file of this
+user was left behind if it is not locked and older than a start takes.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from pathlib import Path
 
 PREFIX = "flagger-"
 YOUNG_SECONDS = 60.0
-"""Between its creation and its lock a file is nobody's."""
+"""A younger file may be unlocked because its sandbox has not locked it yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A folder or a file that is there until `remove`, or until a sandbox starts after the end of this process."""
+    """A folder or a file that exists until `remove`, or until another sandbox starts after this process has ended."""
 
     path: Path
     lock: int
 
     def remove(self) -> None:
-        """Remove it and let go."""
+        """Remove it and release its lock."""
         _remove(self.path)
         with suppress(OSError):
             os.close(self.lock)
@@ -40,7 +40,7 @@ def folder(name: str) -> Kept:
 
 
 def file(name: str, suffix: str) -> Kept:
-    """A new file of this sandbox, for its user alone."""
+    """A new file of this sandbox that only its user can read."""
     handle, path = tempfile.mkstemp(prefix=f"{PREFIX}{name}-", suffix=suffix)
     os.close(handle)
     return _kept(Path(path))
@@ -53,7 +53,7 @@ def _kept(path: Path) -> Kept:
 
 
 def sweep(now: Callable[[], float], names: tuple[str, ...] = ("sandbox", "traefik")) -> list[Path]:
-    """Remove what sandboxes of this user left behind; what was removed. `now` gives seconds since the epoch."""
+    """Remove and return what sandboxes of this user left behind. `now` returns seconds since the epoch."""
     found = [path for name in names for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}{name}-*")]
     return [path for path in found if _is_left(path, now()) and _remove(path)]
 

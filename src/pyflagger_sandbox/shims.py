@@ -1,4 +1,4 @@
-"""Commands by the names that hooks use, in a directory to put first on PATH.
+"""Commands under the names that webhooks use, in a directory to put first on PATH.
 
 In the sandbox only a forward proxy knows cluster names. The real `hey` ignores proxy environment variables, so its shim
 passes the proxy on the command line. Where `hey` is not installed, the shim runs `flagger load`.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def make_shims(directory: Path | str, proxy_url: str) -> None:
-    """Write the shims: `hey` always, `curl` only where no real one is on PATH. Raises OSError."""
+    """Write the shims: always `hey`, and `curl` only when no real one is on PATH. Raises OSError."""
     home = Path(directory)
     home.mkdir(parents=True, exist_ok=True)
     hey = _installed("hey", home)
@@ -27,17 +27,17 @@ def make_shims(directory: Path | str, proxy_url: str) -> None:
 
 
 def _with_scheme(proxy_url: str) -> str:
-    """hey's -x takes a bare host:port for a malformed URL, whatever its help says."""
+    """Contrary to its help, hey rejects a bare host:port for -x as a malformed URL."""
     return proxy_url if "://" in proxy_url else f"http://{proxy_url}"
 
 
 def _installed(name: str, home: Path) -> str | None:
-    """The real command of that name, not a shim of ours."""
+    """The path of the real command of that name, not of our shim."""
     places = [place for place in os.get_exec_path() if Path(place).resolve() != home.resolve()]
     return shutil.which(name, path=os.pathsep.join(places))
 
 
 def script(path: Path, words: list[str]) -> None:
-    """A command that runs these words, with the arguments that it is given. Raises OSError."""
+    """Write a command that runs these words with its own arguments. Raises OSError."""
     path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
     path.chmod(0o755)

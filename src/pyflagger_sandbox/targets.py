@@ -1,7 +1,7 @@
-"""What is scraped in the sandbox: pods that ask for it by the usual annotations, with the usual labels.
+"""The scrape targets of the sandbox: pods with the usual annotations, under the usual labels.
 
-Pure; called by `sandbox.cluster` before each round of scraping. The labels are those that Prometheus's Kubernetes
-example configuration gives, which the built-in checks and most people's queries go by.
+Pure; `cluster` calls it before each round of scraping. The labels are those of Prometheus's example configuration for
+Kubernetes, which the built-in checks and most users' queries use.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SCRAPE, PORT, PATH = (f"prometheus.io/{word}" for word in ("scrape", "port", "pa
 _UNFIT = re.compile(r"[^a-zA-Z0-9_]")
 
 RealPort = Callable[[str, int], int]
-"""(uid of a pod, port that it was asked to listen on) → the port that it listens on."""
+"""(uid of a pod, its container port) → the port that really listens."""
 
 
 def pod_targets(pods: Iterable[Obj], real_port: RealPort) -> Iterator[Target]:
@@ -32,7 +32,7 @@ def pod_targets(pods: Iterable[Obj], real_port: RealPort) -> Iterator[Target]:
 
 
 def _first_port(pod: Obj) -> str:
-    """The first port that a container names, as Prometheus would find it."""
+    """The first container port, as Prometheus finds it."""
     ports = [str(port["containerPort"]) for entry in pod["spec"]["containers"] for port in entry.get("ports") or ()]
     return ports[0] if ports else ""
 

@@ -1,4 +1,4 @@
-"""Why a sandbox cannot be brought up. Raised by its parts, shown by the commands that start one."""
+"""Errors that keep a sandbox from starting. Its parts raise them, and the commands that start one show them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ TAIL_CHARACTERS = 300
 
 
 class CannotStart(RuntimeError):
-    """The sandbox cannot be brought up: one line that says whose fault it is and what to do."""
+    """The sandbox cannot start. The text is one line that says whose fault it is and what to do."""
 
 
 class MissingExtra(CannotStart):
-    """A part of the sandbox is not installed; the text says what to install."""
+    """A part of the sandbox is not installed. The text says what to install."""
 
 
 def last_words(log: Path) -> str:
-    """The end of a child's log, in one line."""
+    """The end of a child process's log, in one line."""
     try:
         text = log.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -29,7 +29,6 @@ CODE = ("src/pyflagger/**/*.py", "src/pyflagger_sandbox/**/*.py")
 NOT_YET = (
     "src/pyflagger/core",
     "src/pyflagger/workloads/deployment.py",
-    "src/pyflagger_sandbox",
 )
 """What has not been rewritten yet. Nothing is added to this."""
 

@@ -1,1 +1,1 @@
-"""The controllers of a cluster: pure reconcile functions, and the small machinery that runs them on watch events."""
+"""The controllers of a cluster: pure reconcile functions, and a manager that runs them on watch events."""

@@ -1,6 +1,7 @@
-"""The HorizontalPodAutoscaler controller, as far as it goes without a metrics API: bounds hold, zero switches it off.
+"""The HorizontalPodAutoscaler controller without a metrics API: it enforces the bounds, and is inactive at zero
+replicas.
 
-Pure over an autoscaler and its target; run by `manager`.
+Pure: reads an autoscaler and its target. `manager` runs it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ TARGETS = ("Deployment",)
 
 
 def reconcile(autoscaler: Obj, target: Obj | None, now_stamp: str) -> Outcome:
-    """What to write for an autoscaler; `target` is None when there is no such workload."""
+    """The writes for an autoscaler. `target` is None when the workload does not exist."""
     if target is None:
         reference = autoscaler["spec"]["scaleTargetRef"]
         message = f"the HPA controller was unable to get the target's current scale: {reference['name']} not found"
@@ -37,7 +38,7 @@ def reconcile(autoscaler: Obj, target: Obj | None, now_stamp: str) -> Outcome:
 
 
 def _wanted(autoscaler: Obj, now: int) -> tuple[int, list[Verdict]]:
-    """The size that the bounds ask for, and the conditions that say so."""
+    """The size within the bounds, and the conditions."""
     least, most = int(autoscaler["spec"].get("minReplicas") or 1), int(autoscaler["spec"]["maxReplicas"])
     message = "the HPA controller was able to get the target's current scale"
     able = Verdict("AbleToScale", "True", "SucceededGetScale", message)

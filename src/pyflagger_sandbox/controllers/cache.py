@@ -1,7 +1,7 @@
-"""The controllers' picture of the cluster: list and watch per kind, with indexes, and our own writes seen at once.
+"""The controllers' cache: lists and watches each kind, with indexes, and includes the controllers' own writes at once.
 
-Read by reconcile functions (as a `View`), filled by watch tasks and by the manager after each write. A write's answer
-is taken in before its watch event, so that a second look right after never repeats the write.
+Reconcile functions read it as a `View`. Watch tasks fill it, and so does the manager after each write. It adds the
+response of a write before its watch event, so that the next reconciliation never repeats the write.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GONE_MAX = 4096
 
 Index: TypeAlias = Callable[[Obj], Iterable[Hashable]]
 Listener: TypeAlias = Callable[[str, Obj | None, Obj | None], None]
-"""(kind, before, after) → nothing; `before` is None for a new object, `after` for one that is gone."""
+"""(kind, before, after) → None. `before` is None for a new object, `after` for a deleted one."""
 
 
 def by_namespace(obj: Obj) -> Iterable[Hashable]:
@@ -32,24 +32,24 @@ def by_namespace(obj: Obj) -> Iterable[Hashable]:
 
 
 def by_owner(obj: Obj) -> Iterable[Hashable]:
-    """Index: the uid of the controlling owner; (namespace,) for an orphan."""
+    """Index: the uid of the controlling owner, or (namespace,) for an orphan."""
     owner = controller_of(obj)
     return (owner["uid"],) if owner else ((obj["metadata"].get("namespace", ""),),)
 
 
 def by_selector(service: Obj) -> Iterable[Hashable]:
-    """Index: one label that a Service asks for, so that a pod finds its Services by its own labels."""
+    """Index: one label of a Service's selector, to find the Services of a pod by its labels."""
     selector = (service.get("spec") or {}).get("selector") or {}
     return (((service["metadata"]["namespace"], *min(selector.items()))),) if selector else ()
 
 
 def by_node(pod: Obj) -> Iterable[Hashable]:
-    """Index: the node that a pod is bound to; empty for none."""
+    """Index: the node of a pod; empty for none."""
     return ((pod.get("spec") or {}).get("nodeName") or "",)
 
 
 def by_label(pod: Obj) -> Iterable[Hashable]:
-    """Index: each of a pod's labels, so that a Service finds its pods."""
+    """Index: each label of a pod, to find the pods of a Service."""
     namespace = pod["metadata"].get("namespace", "")
     return ((namespace, *label) for label in (pod["metadata"].get("labels") or {}).items())
 
@@ -70,7 +70,7 @@ class _Kind:
 
 
 class View:
-    """Reading the cached objects; hold nothing across an await, change nothing."""
+    """Reads cached objects. Do not change them, and do not keep them across an await."""
 
     def __init__(self, kinds: Iterable[str]) -> None:
         self._kinds = {kind: _Kind() for kind in kinds}
@@ -84,16 +84,16 @@ class View:
         return list(self._kinds[kind].objects.values())
 
     def by(self, kind: str, index: str, value: Hashable) -> Sequence[Obj]:
-        """Objects of a kind under an index value."""
+        """The objects of a kind under an index value."""
         held = self._kinds[kind]
         return [held.objects[key] for key in held.indexed.get((index, value), ())]
 
     def count(self, kind: str, index: str, value: Hashable) -> int:
-        """How many objects of a kind are under an index value."""
+        """The number of objects of a kind under an index value."""
         return len(self._kinds[kind].indexed.get((index, value), ()))
 
     def put(self, obj: Obj) -> Obj | None:
-        """Take in an object; gives what was there before. For the cache and for tests."""
+        """Add or replace an object. Returns the old one. For the cache and for tests."""
         kind, key = obj["kind"], _key(obj)
         before = self.drop(kind, key)
         held = self._kinds[kind]
@@ -103,7 +103,7 @@ class View:
         return before
 
     def drop(self, kind: str, key: tuple[str, str]) -> Obj | None:
-        """Forget an object; gives what was there."""
+        """Remove an object and return it."""
         held = self._kinds[kind]
         before = held.objects.pop(key, None)
         for slot in _slots(kind, before) if before else ():
@@ -115,14 +115,14 @@ class View:
 
 
 class Cache(View):
-    """A View kept current by a list and a watch per kind."""
+    """A View that lists and watches each kind."""
 
     def __init__(self, api: Api, clock: Clock, kinds: Iterable[str]) -> None:
         super().__init__(kinds)
         self._api, self._clock = api, clock
         self._listeners: list[Listener] = []
         self._tasks: list[asyncio.Task[None]] = []
-        # A late answer to a write must not bring back what a watch event has already taken away.
+        # A late response to a write must not restore an object that a watch event has already deleted.
         self._gone: dict[str, None] = {}
         self.problem = ""
 
@@ -131,7 +131,7 @@ class Cache(View):
         self._listeners.append(listener)
 
     async def start(self) -> None:
-        """List every kind once, then keep watching in the background."""
+        """List every kind once, then watch in the background."""
         filled = {kind: asyncio.Event() for kind in self._kinds}
         self._tasks = [
             asyncio.create_task(self._follow(kind, event), name=f"watch {kind}") for kind, event in filled.items()
@@ -140,7 +140,7 @@ class Cache(View):
             await event.wait()
 
     async def stop(self) -> None:
-        """End the watches."""
+        """Stop the watches."""
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -148,7 +148,7 @@ class Cache(View):
                 await task
 
     def observe(self, obj: Obj) -> None:
-        """Take in an object, unless a newer one is known or it is gone already."""
+        """Add an object, unless the cache has a newer one or knows that it is deleted."""
         if obj["kind"] not in self._kinds or obj["metadata"]["uid"] in self._gone:
             return
         known = self.get(obj["kind"], *_key(obj))
@@ -175,7 +175,7 @@ class Cache(View):
         items, version = await self._api.list(kind)
         listed = {_key(item) for item in items}
         for key in self._kinds[kind].objects.keys() - listed:
-            # What we made after the list was taken is not in it, and not gone.
+            # The list lacks objects that we created after it. They are not deleted.
             if _version(self._kinds[kind].objects[key]) <= int(version):
                 self._lose(kind, key)
         for item in items:

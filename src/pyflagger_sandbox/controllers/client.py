@@ -1,6 +1,6 @@
-"""A small client over any Transport: the few verbs that controllers and the kubelet need.
+"""A small client over any Transport, with the verbs that controllers and the kubelet need.
 
-Knows the kinds of a cluster by a table; raises ApiError for every answer that is not a success.
+A table lists the kinds that it knows. It raises ApiError for every response that is not a success.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MERGE_PATCH = "application/merge-patch+json"
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """Where a kind lives."""
+    """The path of a kind."""
 
     api_version: str
     plural: str
@@ -54,7 +54,7 @@ RESOURCES: dict[str, Resource] = {
 
 
 class ApiError(Exception):
-    """The API server refused; `status` is the HTTP code, `reason` the word that the Status object gives."""
+    """The API server rejected a request. `status` is the HTTP code, `reason` the reason of the Status object."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(f"{status} {reason}: {message}")
@@ -62,7 +62,7 @@ class ApiError(Exception):
 
 
 class Gone(Exception):
-    """The version that a watch started from is no longer kept: list again."""
+    """The server no longer has the version that the watch starts from. List again."""
 
 
 class Api:
@@ -72,7 +72,7 @@ class Api:
         self._transport = transport
 
     async def list(self, kind: str) -> tuple[list[Obj], str]:
-        """All objects of a kind and the version of the list; kinds are filled in where the server leaves them out."""
+        """All objects of a kind, and the version of the list. Adds `kind` and `apiVersion` where they are missing."""
         resource = RESOURCES[kind]
         answer = await self._call("GET", resource.path())
         items = answer.get("items") or []
@@ -83,7 +83,7 @@ class Api:
 
     @asynccontextmanager
     async def watch(self, kind: str, version: str) -> AsyncIterator[AsyncIterator[tuple[str, Obj]]]:
-        """(event type, object) pairs since `version`, bookmarks included. Raises Gone when it is too old."""
+        """The (event type, object) pairs since `version`, bookmarks included. Raises Gone when `version` is too old."""
         query = {"watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true"}
         request = ApiRequest("GET", RESOURCES[kind].path(), query)
         async with self._transport.stream(request) as stream:
@@ -101,7 +101,7 @@ class Api:
             raise
 
     async def apply(self, write: Write) -> Obj | None:
-        """Carry out a write and give the object as it now is; None when it is gone."""
+        """Carry out a write. Returns the object after it, or None when the object is gone."""
         match write:
             case Create(obj):
                 resource = RESOURCES[obj["kind"]]
@@ -115,7 +115,7 @@ class Api:
                 return await self.delete(ref)
 
     async def delete(self, ref: Ref, *, grace: int | None = None, uid: str = "") -> Obj | None:
-        """Delete; gives the object when it lingers (finalizers, graceful deletion), else None."""
+        """Delete. Returns the object if it still exists (finalizers, graceful deletion), else None."""
         options: Obj = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
         if grace is not None:
             options["gracePeriodSeconds"] = grace

@@ -1,6 +1,6 @@
-"""The DaemonSet controller: a pod on every node that the template's node selector takes.
+"""The DaemonSet controller: runs a pod on every node that matches the template's node selector.
 
-Pure over a DaemonSet, its pods and the nodes; run by `manager`. Pods are bound as they are made.
+Pure: reads a DaemonSet, its pods and the nodes. `manager` runs it. It creates pods that are already bound to a node.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HASH_LABEL = "controller-revision-hash"
 
 
 def reconcile(daemonset: Obj, pods: Sequence[Obj], nodes: Sequence[Obj], now: float) -> Outcome:
-    """What to write for a DaemonSet that owns these pods. `now` is in seconds since the epoch."""
+    """The writes for a DaemonSet that owns these pods. `now` is in seconds since the epoch."""
     if daemonset["metadata"].get("deletionTimestamp"):
         return NOTHING
     wanted = sorted(node["metadata"]["name"] for node in nodes if fits(daemonset["spec"]["template"], node))
@@ -40,13 +40,13 @@ def reconcile(daemonset: Obj, pods: Sequence[Obj], nodes: Sequence[Obj], now: fl
 
 
 def fits(template: Obj, node: Obj) -> bool:
-    """Whether the node has every label that the template's node selector asks for."""
+    """Whether the node has every label of the template's node selector."""
     selector = (template.get("spec") or {}).get("nodeSelector") or {}
     return bool(selector.items() <= (node["metadata"].get("labels") or {}).items())
 
 
 def _by_node(pods: Iterable[Obj]) -> dict[str, list[Obj]]:
-    """Pods by node, the current ones first; a pod that goes keeps its place until it is gone."""
+    """Pods by node, current ones first. A terminating pod blocks its node until it is gone."""
     placed: dict[str, list[Obj]] = defaultdict(list)
     for pod in sorted(pods, key=lambda pod: (not pod_facts.active(pod), pod["metadata"]["name"])):
         placed[pod["spec"].get("nodeName", "")].append(pod)
@@ -64,7 +64,7 @@ def _updated(daemonset: Obj, pod: Obj) -> bool:
 
 
 def _outdated(daemonset: Obj, kept: dict[str, Obj], wanted: int, now: float) -> list[Obj]:
-    """Old pods to replace now: those that are of no use anyway, and others while enough stay available."""
+    """Old pods to replace now: all unavailable ones, and others while enough stay available."""
     strategy = daemonset["spec"].get("updateStrategy") or {}
     if strategy.get("type", "RollingUpdate") != "RollingUpdate":
         return []
@@ -99,7 +99,7 @@ def _status(daemonset: Obj, kept: dict[str, Obj], wanted: int, misplaced: int, n
 
 
 def look(view: View, namespace: str, name: str, now: float) -> Outcome:
-    """Reconcile one DaemonSet of a view, adopting pods that match and have no owner."""
+    """Reconcile one DaemonSet of a view. Adopts matching pods without an owner."""
     daemonset = view.get("DaemonSet", namespace, name)
     if daemonset is None:
         return NOTHING

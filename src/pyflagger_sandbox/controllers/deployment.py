@@ -1,7 +1,7 @@
-"""The Deployment controller: from a Deployment and its ReplicaSets to what to write.
+"""The Deployment controller: computes the writes for a Deployment and its ReplicaSets.
 
-`reconcile` is pure. It finds or makes the ReplicaSet of the current template, moves replicas towards it within the
-strategy's bounds, keeps revisions, and reports progress. Run by `manager`; never sees pods.
+`reconcile` is pure. It finds or creates the ReplicaSet of the current template, moves replicas to it within the
+strategy's bounds, keeps revisions, and reports progress. `manager` runs it. It does not read pods.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NOT_COPIED = frozenset(
 
 
 def reconcile(deployment: Obj, replicasets: Sequence[Obj], now: float) -> Outcome:
-    """What to write for a Deployment that owns these ReplicaSets. `now` is in seconds since the epoch."""
+    """The writes for a Deployment that owns these ReplicaSets. `now` is in seconds since the epoch."""
     if deployment["metadata"].get("deletionTimestamp"):
         return NOTHING
     new = _current(deployment, replicasets)
@@ -66,7 +66,7 @@ def _current(deployment: Obj, replicasets: Iterable[Obj]) -> Obj | None:
 
 
 def _begin(deployment: Obj, old: Sequence[Obj], conditions: Sequence[Obj], now: float) -> Outcome:
-    """Make the ReplicaSet of a new template."""
+    """Create the ReplicaSet of a new template."""
     new = _replicaset(deployment, old)
     name, size = new["metadata"]["name"], desired(new)
     said = [_scaled(deployment, name, 0, size)] if size else []
@@ -111,7 +111,7 @@ def _copied(deployment: Obj) -> dict[str, str]:
 
 
 def _sizes(deployment: Obj, new: Obj, old: Sequence[Obj]) -> dict[str, int]:
-    """The next sizes; growing goes before shrinking, one at a time, each judged on what the last one brought."""
+    """The next sizes. Grows before it shrinks, in separate steps, and decides each on the result of the last."""
     if not rollout.rolling(deployment):
         if rollout.sized(old):
             return _emptied(old)
@@ -156,7 +156,7 @@ def _scaled(deployment: Obj, name: str, before: int, after: int) -> Said:
 
 
 def revision(obj: Obj) -> int:
-    """The revision of a ReplicaSet or Deployment, 0 when it has none."""
+    """The revision of a ReplicaSet or Deployment, by default 0."""
     text = (obj["metadata"].get("annotations") or {}).get(REVISION, "0")
     return int(text) if text.isdigit() else 0
 
@@ -166,7 +166,7 @@ def _newest(replicasets: Iterable[Obj]) -> int:
 
 
 def _revise(deployment: Obj, new: Obj, old: Sequence[Obj]) -> list[Write]:
-    """A template that came back gets the next revision number and remembers the ones that it had."""
+    """Give a reused template the next revision number, and record its earlier numbers."""
     number, newest = revision(new), _newest(old) + 1
     known = new["metadata"].get("annotations") or {}
     wanted = {name: value for name, value in _copied(deployment).items() if known.get(name) != value}
@@ -185,7 +185,7 @@ def _stamp_revision(deployment: Obj, number: str) -> list[Write]:
 
 
 def _prune(deployment: Obj, new: Obj, old: Sequence[Obj]) -> list[Write]:
-    """Delete the oldest revisions beyond the limit, once the rollout is complete and they have no pods."""
+    """Delete the oldest revisions above the limit when the rollout is complete and they have no pods."""
     limit = deployment["spec"].get("revisionHistoryLimit")
     limit = HISTORY_DEFAULT if limit is None else int(limit)
     if len(old) <= limit or not progress.complete(deployment, progress.figures(deployment, new, [*old, new])):
@@ -220,7 +220,7 @@ def _finish(
     conditions: Sequence[Obj],
     now: float,
 ) -> Outcome:
-    """The status goes last: it must never tell of a write that was not made."""
+    """The writes, with the status last: it must never report a write that did not happen."""
     writes, said = done
     numbers = progress.figures(deployment, new, [*old, *((new,) if new else ())])
     conditions = progress.put(conditions, progress.availability(deployment, numbers), now)
@@ -239,7 +239,7 @@ def _finish(
 
 
 def look(view: View, namespace: str, name: str, now: float) -> Outcome:
-    """Reconcile one Deployment of a view, adopting ReplicaSets that match and have no owner."""
+    """Reconcile one Deployment of a view. Adopts matching ReplicaSets without an owner."""
     deployment = view.get("Deployment", namespace, name)
     if deployment is None:
         return NOTHING

@@ -1,7 +1,7 @@
-"""The EndpointSlice controller: the addresses and real ports behind each Service.
+"""The EndpointSlice controller: writes the addresses and real ports behind each Service.
 
-Pure over a Service, the pods it selects and its slices. Pods whose ports differ (named target ports; ports that were
-remapped because the machine has one loopback address) are kept in slices of their own.
+Pure: reads a Service, its pods and its slices. Pods with different ports get separate slices. Ports differ by name, or
+because they are remapped on a machine with one loopback address.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from .templates import owner_reference
 SERVICE_LABEL = "kubernetes.io/service-name"
 MANAGER = "endpointslice-controller.k8s.io"
 PORTS_ANNOTATION = "sandbox.flagger.app/ports"
-"""On a pod: JSON object, container port → the port that really listens; absent when they are the same."""
+"""On a pod: a JSON object, container port → the port that really listens. Absent when all are the same."""
 
 
 def reconcile(service: Obj, pods: Iterable[Obj], slices: Sequence[Obj]) -> Outcome:
-    """What to write for a Service that selects these pods and has these slices."""
+    """The writes for a Service that selects these pods and has these slices."""
     if service["metadata"].get("deletionTimestamp") or not (service["spec"].get("selector") or {}):
         return NOTHING
     desired = {piece["metadata"]["name"]: piece for piece in _slices(service, pods)}
@@ -55,7 +55,7 @@ def _slices(service: Obj, pods: Iterable[Obj]) -> list[Obj]:
 
 
 def ports_of(service: Obj, pod: Obj) -> list[Obj]:
-    """The ports of a Service on one pod; a name that the pod does not have is left out."""
+    """The ports of a Service on one pod. Leaves out names that the pod does not have."""
     real = real_ports(pod)
     found = ((entry, _target(entry, pod)) for entry in service["spec"].get("ports") or ())
     return [
@@ -75,7 +75,7 @@ def _target(entry: Mapping[str, Any], pod: Obj) -> int | None:
 
 
 def real_ports(pod: Obj) -> dict[int, int]:
-    """Container port → listening port, for the ports that were remapped."""
+    """Container port → listening port, for remapped ports."""
     text = (pod["metadata"].get("annotations") or {}).get(PORTS_ANNOTATION)
     return {int(port): int(real) for port, real in json.loads(text).items()} if text else {}
 

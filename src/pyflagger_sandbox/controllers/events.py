@@ -1,6 +1,6 @@
-"""Kubernetes Events of controllers and the kubelet: written in the background, repeats counted on one object.
+"""Writes Kubernetes Events of controllers and the kubelet in the background. Counts repeats on one object.
 
-Never delays or fails what it tells about: the queue is bounded and a refused Event is dropped.
+It never delays or fails its callers: the queue is bounded, and it drops an Event when the write fails.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class Recorder:
         self._task = asyncio.create_task(self._run(), name=f"events of {self._component}")
 
     async def stop(self) -> None:
-        """Drop what was not written yet."""
+        """Stop, and drop pending Events."""
         if self._task:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
 
     def say(self, said: Said) -> None:
-        """Tell; with too much to tell the newest is dropped."""
+        """Queue an Event. Drops it when the queue is full."""
         with suppress(asyncio.QueueFull):
             self._pending.put_nowait(said)
 

@@ -1,7 +1,8 @@
 """Runs the controllers: watch events → keys → reconcile → writes.
 
-A controller is data: its name, which keys a changed object touches, and a pure reconcile function. One manager runs
-them all over one cache. A refused write is tried again with a growing pause; no object can end the others' work.
+A controller is data: its name, the keys to reconcile when an object changes, and a pure reconcile function. One manager
+runs all controllers on one cache. It retries a failed write with backoff. An error for one object does not stop the
+others.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ from .queue import WorkQueue
 WORKERS = 8
 BACKOFF_FIRST = 0.05
 BACKOFF_MAX = 10.0
-# Somebody else was faster: look at the newer state, there is nothing wrong.
+# Another client wrote first. This is normal: reconcile the newer state.
 _RACES = frozenset({404, 409})
 
 log = logging.getLogger(__name__)
 
 Touches: TypeAlias = Callable[[View, Obj], Iterable[tuple[str, str]]]
-"""A changed object → (namespace, name) of the objects to look at."""
+"""A changed object → (namespace, name) of the objects to reconcile."""
 
 Reconcile: TypeAlias = Callable[[View, str, str, float], Outcome]
-"""(view, namespace, name, now) → outcome. Must not change what it reads."""
+"""(view, namespace, name, now) → outcome. Must not change the objects that it reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """One controller. `watches` says, per kind, which objects a change of that kind touches."""
+    """One controller. For each kind, `watches` maps a changed object to the objects to reconcile."""
 
     name: str
     watches: Mapping[str, Touches]
@@ -61,11 +62,11 @@ class Manager:
         cache.listen(self._changed)
 
     def start(self) -> None:
-        """Start the workers; fill the cache after this, so that no object is missed."""
+        """Start the workers. Fill the cache afterwards, so that the workers see every object."""
         self._workers = [asyncio.create_task(self._work(), name=f"controller {n}") for n in range(WORKERS)]
 
     async def stop(self) -> None:
-        """End the workers; a write under way is finished or abandoned, both are safe."""
+        """Stop the workers. A pending write is finished or abandoned. Both are safe."""
         self._queue.close()
         for worker in self._workers:
             worker.cancel()
@@ -75,7 +76,7 @@ class Manager:
 
     @property
     def idle(self) -> bool:
-        """Whether no key waits for a look right now."""
+        """Whether no key waits for a reconciliation now."""
         return self._queue.idle
 
     def _changed(self, kind: str, before: Obj | None, after: Obj | None) -> None:
@@ -121,5 +122,5 @@ class Manager:
     def _retry(self, key: Key, problem: str) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         if problem:
-            log.warning("the %s controller tries %s.%s again: %s", key.controller, key.name, key.namespace, problem)
+            log.warning("the %s controller retries %s.%s: %s", key.controller, key.name, key.namespace, problem)
         self._queue.add_after(key, min(BACKOFF_MAX, BACKOFF_FIRST * 2 ** min(failures, 20)))

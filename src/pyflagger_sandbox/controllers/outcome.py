@@ -1,6 +1,6 @@
-"""What a reconcile function returns: writes in order, what to say about it, and when to look again.
+"""The result of a reconcile function: ordered writes, Events, and the time of the next reconciliation.
 
-Made by every controller of the sandbox, carried out by `manager`. Nothing here does I/O.
+Every controller of the sandbox returns one, and `manager` carries it out. Nothing here does I/O.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pyflagger.objects import Obj, Write
 
 
 class Key(NamedTuple):
-    """Names one object for one controller; the namespace is empty for cluster-scoped kinds."""
+    """One object for one controller. The namespace is empty for cluster-scoped kinds."""
 
     controller: str
     namespace: str
@@ -21,7 +21,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A Kubernetes Event about an object: `Normal` or `Warning`, a reason in one word, a sentence."""
+    """A Kubernetes Event about an object: the type `Normal` or `Warning`, a reason in one word, a message."""
 
     about: Obj
     type: str
@@ -31,7 +31,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of looking at one object. `look_again` is in seconds from now; None waits for the next change."""
+    """The result of one reconciliation. `look_again` is in seconds from now; None waits for the next change."""
 
     writes: tuple[Write, ...] = ()
     look_again: float | None = None
@@ -42,5 +42,5 @@ NOTHING = Outcome()
 
 
 def soonest(*waits: float | None) -> float | None:
-    """The shortest of some waits, none counted as forever."""
+    """The shortest wait. None means forever."""
     return min((wait for wait in waits if wait is not None), default=None)

@@ -1,6 +1,6 @@
-"""Whose is this object: children of an owner, orphans to adopt, and the owner to look at when a child changes.
+"""Ownership: the children of an owner, orphans to adopt, and the owner to reconcile when a child changes.
 
-Pure; shared by the controllers that own ReplicaSets or pods.
+Pure; used by the controllers that own ReplicaSets or pods.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from .templates import matches, owner_reference
 
 
 def itself(_: View, obj: Obj) -> Iterable[tuple[str, str]]:
-    """The changed object's own key."""
+    """The key of the changed object itself."""
     return ((obj["metadata"].get("namespace", ""), obj["metadata"]["name"]),)
 
 
 def owner_key(kind: str) -> Touches:
-    """The owner of that kind; for an orphan every owner whose selector matches it."""
+    """The owner of this kind. For an orphan, every owner whose selector matches it."""
 
     def touches(view: View, obj: Obj) -> Iterable[tuple[str, str]]:
         namespace, owner = obj["metadata"].get("namespace", ""), controller_of(obj)
@@ -36,7 +36,7 @@ def owner_key(kind: str) -> Touches:
 
 
 def claim(view: View, owner: Obj, kind: str) -> tuple[list[Obj], list[Patch]]:
-    """The children of an owner, and adoptions of orphans that its selector matches."""
+    """The children of an owner, and patches that adopt matching orphans."""
     meta = owner["metadata"]
     owned = list(view.by(kind, "owner", meta["uid"]))
     if meta.get("deletionTimestamp"):

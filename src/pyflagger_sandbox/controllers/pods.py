@@ -1,6 +1,6 @@
-"""What a controller wants to know of a pod: alive, ready, available, and which to delete first.
+"""Properties of pods for controllers: active, ready, available, and the order of deletion.
 
-Pure; times are seconds since the epoch.
+Pure. Times are in seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
 def condition(obj: Obj, type_: str) -> Obj | None:
-    """A condition of an object by its type."""
+    """The condition of a type of an object, or None."""
     return next((entry for entry in (obj.get("status") or {}).get("conditions") or () if entry["type"] == type_), None)
 
 
 def active(pod: Obj) -> bool:
-    """Neither finished nor being deleted."""
+    """Whether the pod is neither finished nor terminating."""
     phase = (pod.get("status") or {}).get("phase")
     return phase not in ("Succeeded", "Failed") and not pod["metadata"].get("deletionTimestamp")
 
 
 def ready(pod: Obj) -> bool:
-    """Whether the pod says that it is ready."""
+    """Whether the condition Ready of the pod is true."""
     found = condition(pod, "Ready")
     return found is not None and found["status"] == "True"
 
 
 def available_in(pod: Obj, min_ready_seconds: int, now: float) -> float | None:
-    """Seconds until the pod counts as available: 0 when it is, None when it is not even ready."""
+    """The seconds until the pod counts as available: 0 if it already does, None if it is not ready."""
     if not ready(pod):
         return None
     if not min_ready_seconds:
@@ -42,7 +42,7 @@ def available_in(pod: Obj, min_ready_seconds: int, now: float) -> float | None:
 
 
 def to_delete(pods: Iterable[Obj], count: int) -> list[Obj]:
-    """The `count` pods that would be missed least: unscheduled, not running, not ready, cheap, young."""
+    """The `count` pods to delete first: unscheduled, not running, not ready, low deletion cost, young."""
     return sorted(pods, key=_worth)[:count]
 
 

@@ -1,7 +1,7 @@
-"""A Deployment's status: figures, and the conditions Available and Progressing with their reasons and texts.
+"""A Deployment's status: its numbers, and the conditions Available and Progressing.
 
-Pure; called by `deployment`. Users, `kubectl rollout status` and the operator read these conditions, so reasons,
-messages and the rules for their times are the ones of Kubernetes.
+Pure; called by `deployment`. Users, `kubectl rollout status` and the operator read these conditions. So their reasons,
+messages and timestamps follow Kubernetes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DONE = "NewReplicaSetAvailable"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A condition's new value, before its times are known."""
+    """A condition's new value, without timestamps."""
 
     type: str
     status: str
@@ -31,19 +31,19 @@ class Verdict:
 
 
 def deadline(deployment: Obj) -> int | None:
-    """Seconds a rollout may go without progress; None for no limit."""
+    """The seconds that a rollout may take without progress; None for no limit."""
     seconds = deployment["spec"].get("progressDeadlineSeconds")
     seconds = DEADLINE_DEFAULT if seconds is None else int(seconds)
     return None if seconds >= NEVER else seconds
 
 
 def find(conditions: Iterable[Obj], type_: str) -> Obj | None:
-    """A condition by its type."""
+    """The condition of a type, or None."""
     return next((entry for entry in conditions if entry["type"] == type_), None)
 
 
 def put(conditions: Sequence[Obj], verdict: Verdict, now: float, *, refresh: bool = False) -> list[Obj]:
-    """Conditions with this one in. Same status and reason leave it untouched, unless its time is to be refreshed."""
+    """The conditions with this one added or replaced. If status and reason are the same, only `refresh` changes it."""
     known = find(conditions, verdict.type)
     same = known is not None and known["status"] == verdict.status and known["reason"] == verdict.reason
     if same and not refresh:
@@ -61,12 +61,12 @@ def put(conditions: Sequence[Obj], verdict: Verdict, now: float, *, refresh: boo
 
 
 def without(conditions: Iterable[Obj], type_: str) -> list[Obj]:
-    """Conditions but for one type."""
+    """The conditions without one type."""
     return [entry for entry in conditions if entry["type"] != type_]
 
 
 def figures(deployment: Obj, new: Obj | None, everything: Sequence[Obj]) -> Obj:
-    """The numbers of the status, all present; zeros are dropped when it is written."""
+    """All numbers of the status. The write omits zeros."""
     available = sum(reported(replicaset, "availableReplicas") for replicaset in everything)
     return {
         "observedGeneration": deployment["metadata"].get("generation", 0),
@@ -79,7 +79,7 @@ def figures(deployment: Obj, new: Obj | None, everything: Sequence[Obj]) -> Obj:
 
 
 def availability(deployment: Obj, numbers: Obj) -> Verdict:
-    """Whether enough pods are available for the Deployment to do its job."""
+    """The condition Available: whether the Deployment has its minimum number of available pods."""
     if numbers["availableReplicas"] >= desired(deployment) - bounds(deployment).unavailable:
         message = "Deployment has minimum availability."
         return Verdict("Available", "True", "MinimumReplicasAvailable", message)
@@ -87,13 +87,13 @@ def availability(deployment: Obj, numbers: Obj) -> Verdict:
 
 
 def complete(deployment: Obj, numbers: Obj) -> bool:
-    """All replicas are of the new template and available, and no old one is left."""
+    """Whether all replicas have the new template and are available, and no old replica exists."""
     wanted = desired(deployment)
     return all(numbers[name] == wanted for name in ("updatedReplicas", "replicas", "availableReplicas"))
 
 
 def progressing(deployment: Obj, conditions: Sequence[Obj], numbers: Obj, new: Obj | None, now: float) -> list[Obj]:
-    """The conditions with Progressing brought up to date."""
+    """The conditions with an updated Progressing."""
     limit = deadline(deployment)
     if limit is None:
         return without(conditions, "Progressing")
@@ -129,10 +129,10 @@ def _overdue(known: Obj, limit: int, now: float) -> bool:
 
 
 def overdue_in(deployment: Obj, conditions: Sequence[Obj], now: float) -> float | None:
-    """Seconds until the deadline has to be looked at again; None when it has passed, is met, or is not running."""
+    """The seconds until the next check of the deadline; None when it has passed, is met, or does not apply."""
     limit, known = deadline(deployment), find(conditions, "Progressing")
     paused = bool(deployment["spec"].get("paused"))
     if limit is None or known is None or paused or known["reason"] in (DONE, EXCEEDED):
         return None
-    # Stamps are whole seconds and the deadline must be passed, not met: one second more.
+    # Timestamps have whole seconds, and the rollout fails only after the deadline. So wait one second more.
     return max(0.0, epoch(known["lastUpdateTime"]) + limit - now) + 1.0

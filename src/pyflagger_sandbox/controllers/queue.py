@@ -1,6 +1,6 @@
-"""A keyed work queue: a key waits at most once, is worked on by one worker at a time, and may be due later.
+"""A keyed workqueue: a key is queued at most once, at most one worker handles it, and it may be due later.
 
-Fed by watch events and by outcomes that want another look; drained by the manager's workers. Time is a Clock's.
+Watch events and outcomes add keys. The manager's workers take them. Time comes from a Clock.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class WorkQueue(Generic[K]):
-    """Keys to look at. A key added while it is worked on comes back after `done`."""
+    """Keys to reconcile. A key that is added while a worker handles it is queued again after `done`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -28,7 +28,7 @@ class WorkQueue(Generic[K]):
         self._wake = asyncio.Semaphore(0)
 
     def add(self, key: K) -> None:
-        """Look at this key as soon as possible."""
+        """Reconcile this key as soon as possible."""
         if key in self._working:
             self._again.add(key)
         elif key not in self._waiting:
@@ -37,7 +37,7 @@ class WorkQueue(Generic[K]):
             self._wake.release()
 
     def add_after(self, key: K, seconds: float) -> None:
-        """Look at this key in `seconds`, unless that is already due sooner."""
+        """Reconcile this key in `seconds`, or sooner if it is already due sooner."""
         due = self._clock.monotonic() + seconds
         known = self._timers.get(key)
         if known and known[0] <= due:
@@ -47,7 +47,7 @@ class WorkQueue(Generic[K]):
         self._timers[key] = (due, asyncio.create_task(self._later(key, seconds)))
 
     async def take(self) -> K:
-        """The next key; call `done` with it afterwards."""
+        """The next key. Call `done` with it afterwards."""
         await self._wake.acquire()
         key = self._ready.popleft()
         self._waiting.discard(key)
@@ -55,7 +55,7 @@ class WorkQueue(Generic[K]):
         return key
 
     def done(self, key: K) -> None:
-        """Work on this key has ended."""
+        """Mark this key as handled."""
         self._working.discard(key)
         if key in self._again:
             self._again.discard(key)
@@ -63,11 +63,11 @@ class WorkQueue(Generic[K]):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is waiting or being worked on; keys that are due later do not count."""
+        """Whether no key is queued or handled. Ignores keys that are due later."""
         return not self._waiting and not self._working
 
     def close(self) -> None:
-        """Forget what is due later."""
+        """Drop the keys that are due later."""
         for _, task in self._timers.values():
             task.cancel()
         self._timers.clear()

@@ -1,4 +1,4 @@
-"""The controllers of the sandbox's cluster, one line each, and the kinds that they watch."""
+"""The controllers of the sandbox's cluster and the kinds that they watch, one line each."""
 
 from __future__ import annotations
 

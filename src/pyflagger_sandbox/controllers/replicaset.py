@@ -1,6 +1,6 @@
-"""The ReplicaSet controller: as many pods as asked for, the least missed deleted first, and how many are of use.
+"""The ReplicaSet controller: keeps the desired number of pods, and reports how many are ready and available.
 
-Pure over a ReplicaSet and its pods; run by `manager`.
+Pure: reads a ReplicaSet and its pods. `manager` runs it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BURST = 500
 
 
 def reconcile(replicaset: Obj, pods: Sequence[Obj], now: float) -> Outcome:
-    """What to write for a ReplicaSet that owns these pods. `now` is in seconds since the epoch."""
+    """The writes for a ReplicaSet that owns these pods. `now` is in seconds since the epoch."""
     if replicaset["metadata"].get("deletionTimestamp"):
         return NOTHING
     alive = [pod for pod in pods if pod_facts.active(pod)]
@@ -40,7 +40,7 @@ def reconcile(replicaset: Obj, pods: Sequence[Obj], now: float) -> Outcome:
 
 
 def _status(replicaset: Obj, alive: Sequence[Obj], now: float) -> tuple[Obj, float | None]:
-    """The status, and in how many seconds the next pod counts as available."""
+    """The status, and the seconds until the next pod counts as available."""
     min_ready = int(replicaset["spec"].get("minReadySeconds") or 0)
     waits = [pod_facts.available_in(pod, min_ready, now) for pod in alive]
     labels = ((replicaset["spec"]["template"].get("metadata") or {}).get("labels") or {}).items()
@@ -51,13 +51,13 @@ def _status(replicaset: Obj, alive: Sequence[Obj], now: float) -> tuple[Obj, flo
         "availableReplicas": sum(wait == 0 for wait in waits),
         "observedGeneration": replicaset["metadata"].get("generation", 0),
     }
-    # The API always shows `replicas` and leaves other zeros out.
+    # The API always shows `replicas`, and omits other zeros.
     status = {name: value for name, value in figures.items() if value or name == "replicas"}
     return status, soonest(*(wait for wait in waits if wait))
 
 
 def look(view: View, namespace: str, name: str, now: float) -> Outcome:
-    """Reconcile one ReplicaSet of a view, adopting pods that match and have no owner."""
+    """Reconcile one ReplicaSet of a view. Adopts matching pods without an owner."""
     replicaset = view.get("ReplicaSet", namespace, name)
     if replicaset is None:
         return NOTHING

@@ -1,6 +1,6 @@
-"""How many replicas each ReplicaSet of a Deployment should have next: surge, unavailability, proportional scaling.
+"""The next size of each ReplicaSet of a Deployment: surge, unavailability, proportional scaling.
 
-Pure arithmetic over raw objects; called by `deployment` alone.
+Pure arithmetic on raw objects. Only `deployment` calls it.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ MAX = "deployment.kubernetes.io/max-replicas"
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a rolling update may do: pods over the desired number, pods missing from it."""
+    """The limits of a rolling update: pods above and below the desired number."""
 
     surge: int
     unavailable: int
 
 
 def desired(obj: Obj) -> int:
-    """`spec.replicas`, one when it is not set."""
+    """`spec.replicas`, by default 1."""
     value = obj["spec"].get("replicas")
     return 1 if value is None else int(value)
 
 
 def reported(replicaset: Obj, figure: str) -> int:
-    """A figure of a ReplicaSet's status, such as `availableReplicas`."""
+    """A number in a ReplicaSet's status, such as `availableReplicas`."""
     return int((replicaset.get("status") or {}).get(figure) or 0)
 
 
@@ -43,12 +43,12 @@ def resolve(value: int | str, replicas: int, *, up: bool) -> int:
 
 
 def rolling(deployment: Obj) -> bool:
-    """Whether the strategy is RollingUpdate, which is the default."""
+    """Whether the strategy is RollingUpdate, the default."""
     return bool((deployment["spec"].get("strategy") or {}).get("type", "RollingUpdate") == "RollingUpdate")
 
 
 def bounds(deployment: Obj) -> Bounds:
-    """The bounds of a Deployment's update; with both at nothing one pod may be missing, or it could never go on."""
+    """The bounds of a Deployment's update. If both are zero, one pod may be missing, so that it can progress."""
     if not rolling(deployment):
         return Bounds(0, 0)
     update = (deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}
@@ -61,7 +61,7 @@ def bounds(deployment: Obj) -> Bounds:
 
 
 def first_replicas(deployment: Obj, others: Iterable[Obj]) -> int:
-    """With how many replicas a new ReplicaSet begins beside the others."""
+    """The initial size of a new ReplicaSet beside the others."""
     return _grown(deployment, 0, sum(map(desired, others)))
 
 
@@ -80,7 +80,7 @@ def grow(deployment: Obj, new: Obj, everything: Sequence[Obj]) -> int:
 
 
 def shrink(deployment: Obj, new: Obj, old: Sequence[Obj]) -> dict[str, int]:
-    """The next sizes of the old ReplicaSets that change: first what never got available, then what is left over."""
+    """The next sizes of the old ReplicaSets that change: first unavailable pods, then surplus pods."""
     limit = desired(deployment) - bounds(deployment).unavailable
     total = sum(map(desired, (*old, new)))
     room = total - limit - (desired(new) - reported(new, "availableReplicas"))
@@ -107,18 +107,18 @@ def _oldest_first(replicasets: Iterable[Obj]) -> list[Obj]:
 
 
 def sized(replicasets: Iterable[Obj]) -> list[Obj]:
-    """ReplicaSets that should have pods."""
+    """ReplicaSets with at least one desired replica."""
     return [replicaset for replicaset in replicasets if desired(replicaset) > 0]
 
 
 def rescaled(deployment: Obj, replicasets: Iterable[Obj]) -> bool:
-    """Whether the Deployment's size was changed since its ReplicaSets were last scaled."""
+    """Whether the Deployment's size has changed since its ReplicaSets were last scaled."""
     noted = ((rs["metadata"].get("annotations") or {}).get(DESIRED) for rs in sized(replicasets))
     return any(note is not None and note != str(desired(deployment)) for note in noted)
 
 
 def scale(deployment: Obj, new: Obj | None, old: Sequence[Obj]) -> dict[str, int]:
-    """Sizes after the Deployment itself was scaled, or while it is paused: every ReplicaSet in proportion."""
+    """Proportional sizes of all ReplicaSets after the Deployment was scaled, or while it is paused."""
     everything = [*old, *((new,) if new else ())]
     running, replicas = sized(everything), desired(deployment)
     if len(running) <= 1:
@@ -134,7 +134,7 @@ def _age(replicaset: Obj) -> tuple[str, str]:
 
 
 def _proportional(deployment: Obj, running: Sequence[Obj]) -> dict[str, int]:
-    """Spread the difference over running ReplicaSets, the larger first; what rounding leaves goes to the largest."""
+    """Spread the difference over running ReplicaSets, larger ones first. The largest gets the rounding remainder."""
     replicas = desired(deployment)
     allowed = replicas + bounds(deployment).surge if replicas else 0
     total = sum(map(desired, running))
@@ -161,6 +161,6 @@ def _share(replicaset: Obj, replicas: int, allowed: int, to_add: int, left: int)
 
 
 def marks(deployment: Obj) -> Mapping[str, str]:
-    """What is noted on a ReplicaSet when it is scaled."""
+    """The annotations that record the Deployment's size on a ReplicaSet."""
     replicas = desired(deployment)
     return {DESIRED: str(replicas), MAX: str(replicas + bounds(deployment).surge)}

@@ -1,6 +1,6 @@
-"""The scheduler: binds a pod to the node with the fewest pods among those that its node selector takes.
+"""The scheduler: binds a pod to the node with the fewest pods of all nodes that match its node selector.
 
-Pure; run by `manager`. There is no notion of capacity: pods of the sandbox are as small as they are many.
+Pure; `manager` runs it. It ignores capacity.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .pods import condition
 
 
 def look(view: View, namespace: str, name: str, now: float) -> Outcome:
-    """Bind one pod of a view, or say why it cannot be."""
+    """Bind one pod of a view, or report why that is impossible."""
     pod = view.get("Pod", namespace, name)
     if pod is None or pod["metadata"].get("deletionTimestamp") or pod["spec"].get("nodeName"):
         return NOTHING

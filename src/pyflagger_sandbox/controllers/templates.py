@@ -1,4 +1,4 @@
-"""Pod templates: their hash, the pods made of them, and selectors that match labels.
+"""Pod templates: their hash, new pods, and label selectors.
 
 Pure; used by every controller that owns pods.
 """
@@ -19,7 +19,7 @@ _HASH_LENGTH = 10
 
 
 def template_hash(template: Mapping[str, Any]) -> str:
-    """Ten letters that differ when templates differ; nulls and the hash label itself do not count."""
+    """Ten letters that differ when templates differ. Ignores nulls and the hash label itself."""
     digest = hashlib.sha256(json.dumps(_bare(template), sort_keys=True).encode()).digest()
     return "".join(_LETTERS[byte % len(_LETTERS)] for byte in digest[:_HASH_LENGTH])
 
@@ -31,7 +31,7 @@ def _bare(value: Any) -> Any:
 
 
 def matches(selector: Mapping[str, Any] | None, labels: Mapping[str, str] | None) -> bool:
-    """Whether a label selector (matchLabels, matchExpressions) selects these labels; no selector selects nothing."""
+    """Whether a label selector (matchLabels, matchExpressions) selects these labels. None selects nothing."""
     if not selector:
         return False
     labels = labels or {}
@@ -56,7 +56,7 @@ def _expression(entry: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 
 def owner_reference(owner: Obj) -> Obj:
-    """A controlling owner reference to this object."""
+    """An owner reference to this object, with `controller: true`."""
     return {
         "apiVersion": owner["apiVersion"],
         "kind": owner["kind"],
@@ -68,7 +68,7 @@ def owner_reference(owner: Obj) -> Obj:
 
 
 def new_pod(owner: Obj, template: Mapping[str, Any], *, node: str = "", labels: Mapping[str, str] | None = None) -> Obj:
-    """A pod of a template, owned and named after its owner; on `node` when that is given."""
+    """A pod of a template, named after its owner, and bound to `node` if it is not empty."""
     meta = template.get("metadata") or {}
     spec = copy.deepcopy(dict(template.get("spec") or {}))
     if node:

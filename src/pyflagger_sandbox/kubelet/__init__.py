@@ -1,1 +1,1 @@
-"""The kubelet of the sandbox's nodes: runs pods on loopback, or pretends to on virtual time."""
+"""The kubelet of the sandbox's nodes: runs pods on loopback, or simulates them on virtual time."""

@@ -1,6 +1,6 @@
-"""Controllers and kubelet together: what the sandbox starts beside its API server.
+"""Starts the controllers and the kubelet of the sandbox beside its API server.
 
-Called by whoever puts the sandbox together and by tests; works over any Transport.
+`pyflagger_sandbox.cluster` and tests call it. It works over any Transport.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NODES = ("sandbox-1", "sandbox-2")
 
 
 class Workers:
-    """Everything that keeps a cluster going, running. `cache` may be read by others: a View of the live objects."""
+    """The running controllers and kubelet. Others may read `cache`, a View of the live objects."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Workers:
         self.kubelet = Kubelet(api, self.cache, clock, runtime, nodes, said_by_kubelet)
 
     async def start(self) -> None:
-        """Make the nodes, read the cluster, go to work."""
+        """Create the nodes, fill the cache and start the controllers."""
         for recorder in self._recorders:
             recorder.start()
         self.manager.start()
@@ -51,7 +51,7 @@ class Workers:
         await self.cache.start()
 
     async def stop(self) -> None:
-        """End the pods and every task; the API server keeps the objects."""
+        """Stop the pods and every task. The API server keeps the objects."""
         await self.cache.stop()
         await self.manager.stop()
         await self.kubelet.stop()
@@ -68,7 +68,7 @@ async def start(
     controllers: Sequence[Controller] = CONTROLLERS,
     events: bool = True,
 ) -> Workers:
-    """Start controllers and kubelet over an API server; call `stop` on the result."""
+    """Start controllers and kubelet on an API server. Call `stop` on the result."""
     kinds = tuple(dict.fromkeys(kind for controller in controllers for kind in controller.watches))
     workers = Workers(transport, clock, runtime, nodes=nodes, controllers=controllers, kinds=kinds, events=events)
     await workers.start()

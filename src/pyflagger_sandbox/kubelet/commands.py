@@ -1,7 +1,7 @@
-"""A command that somebody runs in a container: a child process with the container's variables, its streams open.
+"""A command in a container: a child process with the container's environment and open streams.
 
-Started for `kubectl exec`; the API server's front carries the streams. Containers are processes on this machine, so a
-command sees this machine's files, in a folder that is not the user's.
+`kubectl exec` starts it, and the API server's HTTP frontend carries the streams. Containers are processes on this
+machine, so a command sees the files of this machine. It runs in a temporary folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pyflagger_sandbox.children import fall_with_parent
 
 
 class Command:
-    """A running command. With a terminal, `stderr` is None: both streams come by `stdout`."""
+    """A running command. With a terminal, `stderr` is None, and `stdout` carries both streams."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Command:
         self._process, self.stdout, self.stderr, self._terminal = process, stdout, stderr, terminal
 
     async def write(self, data: bytes) -> None:
-        """Give it input. What it does not read any more is dropped."""
+        """Write to its standard input. Drops input after the command has closed it."""
         if self._terminal >= 0:
             os.write(self._terminal, data)
         elif self._process.stdin is not None:
@@ -42,29 +42,29 @@ class Command:
                 await self._process.stdin.drain()
 
     def end_of_input(self) -> None:
-        """No more input comes."""
+        """Close its standard input."""
         if self._process.stdin is not None:
             self._process.stdin.close()
 
     def resize(self, columns: int, rows: int) -> None:
-        """The size of its terminal."""
+        """Set the size of its terminal."""
         if self._terminal >= 0:
             fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     async def wait(self) -> int:
-        """The exit code; 128 and the signal's number when a signal ended it."""
+        """Wait for its end. Returns the exit code, or 128 plus the number of the signal that ended it."""
         code = await self._process.wait()
         return code if code >= 0 else 128 - code
 
     async def stop(self) -> None:
-        """End its whole group, if it is there still."""
+        """Kill its process group, if it still runs."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
 
 
 async def start(argv: Sequence[str], env: Mapping[str, str], *, stdin: bool, terminal: bool) -> Command:
-    """Run a command. Raises OSError when there is no such program."""
+    """Start a command. Raises OSError when the program does not exist."""
     if terminal:
         return await _on_terminal(argv, env)
     pipe = asyncio.subprocess.PIPE

@@ -1,7 +1,7 @@
-"""The life of one container: pull, configure, start, probe, end, and again after a pause.
+"""The life cycle of one container: pull, configure, start, probe, end, and restart after a pause.
 
-Run by the local runtime, one task a container. It changes its `ContainerState` and says that it did; statuses are made
-elsewhere.
+The local runtime runs one task for each container. The task changes its `ContainerState` and calls back. Other modules
+build the pod's status.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .status import ContainerState, running, terminated, waiting
 
 BACKOFF_FIRST = 10.0
 BACKOFF_MAX = 300.0
-# A run that lasted this long was no crash loop.
+# After a run of this length the container is not in a crash loop.
 SETTLED_SECONDS = 600.0
 CONFIG_RETRY_SECONDS = 2.0
 KILL_GRACE_SECONDS = 30.0
@@ -33,7 +33,7 @@ KILL_GRACE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a container shares with the others of its pod."""
+    """The properties that the containers of a pod share."""
 
     pod: Obj
     desk: Desk
@@ -51,7 +51,9 @@ class Surroundings:
 
 
 def pause_after(failures: int) -> float:
-    """Seconds before a container that ended `failures` times in a row is started again; the first time at once."""
+    """The seconds before the restart of a container that ended `failures` times in a row. The first restart is
+    immediate.
+    """
     return 0.0 if failures < 2 else float(min(BACKOFF_MAX, BACKOFF_FIRST * 2 ** min(failures - 2, 10)))
 
 
@@ -67,7 +69,7 @@ class Container:
         self._image = parse(spec["image"])
 
     async def run(self) -> None:
-        """Keep it running as its restart policy asks. Returns when it is not to be started again."""
+        """Run and restart it as its restart policy says. Returns when no restart follows."""
         failures = 0
         while True:
             began, code = await self._one_life()
@@ -80,7 +82,7 @@ class Container:
             self.state.restarts += 1
 
     async def _one_life(self) -> tuple[float, int]:
-        """One start to one end: when it began, and the exit code."""
+        """Run it once. Returns the start time and the exit code."""
         self.log.restart()
         clock, code = self._around.clock, 0
         launch_with = await self._pulled()
@@ -101,7 +103,7 @@ class Container:
         return began, code
 
     async def _pulled(self) -> Program:
-        """The program of the image, however long it takes until there is one."""
+        """The program of the image. Retries until the image exists."""
         delay = BACKOFF_FIRST
         while True:
             try:
@@ -121,7 +123,7 @@ class Container:
             return program
 
     async def _configured(self) -> Mapping[str, str]:
-        """The environment, however long it takes until everything that it refers to is there."""
+        """The environment. Retries until every ConfigMap and Secret that it uses exists."""
         pod = self._around.pod
         while True:
             wanted = sources({"spec": {"containers": [self._spec]}})
@@ -152,7 +154,7 @@ class Container:
         )
 
     async def _supervise(self, process: Process) -> int:
-        """Probe it until it ends or is found dead; the exit code."""
+        """Probe it until it ends or its liveness probe fails. Returns the exit code."""
         self.process = process
         self.state.image_id = f"sandbox://{self._image.reference}"
         self.state.container_id = f"loopback://{self._around.address}/{self.state.name}"
@@ -177,7 +179,7 @@ class Container:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _probe(self, process: Process, dead: asyncio.Event) -> None:
-        """Startup first, then readiness and liveness side by side; without a probe the best is assumed."""
+        """Run the startup probe, then readiness and liveness probes in parallel. A missing probe counts as passed."""
         place = Place(self._around.address, self._named_ports(), process)
         await self._started(place, dead)
         self.state.started = True

@@ -1,6 +1,6 @@
-"""A container's environment and command line, from its spec and what that refers to.
+"""A container's environment and command line, from its spec and the objects that it refers to.
 
-Pure: ConfigMaps and Secrets are handed in. Called by the local runtime before each start of a container.
+Pure: callers pass ConfigMaps and Secrets. The local runtime calls it before each start of a container.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ _FIELD = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 
 
 class ConfigProblem(Exception):
-    """The container cannot be made; the text is what `kubectl describe pod` shows."""
+    """The container cannot be created. `kubectl describe pod` shows the text."""
 
 
 class Source(NamedTuple):
-    """A ConfigMap or Secret of the pod's namespace that something refers to."""
+    """A reference to a ConfigMap or Secret in the pod's namespace."""
 
     kind: str
     name: str
 
 
 def sources(pod: Obj) -> set[Source]:
-    """Everything that the pod's containers take variables from."""
+    """All sources of variables of the pod's containers."""
     found = set()
     for container in pod["spec"]["containers"]:
         for entry in container.get("envFrom") or ():
@@ -43,7 +43,7 @@ def _sources(entry: Mapping[str, Any], kinds: Mapping[str, str]) -> set[Source]:
 
 
 def volumes(pod: Obj) -> dict[str, Source]:
-    """Volume name → what it must be filled from; optional ones are left out."""
+    """Volume name → required source. Leaves out optional ones."""
     found = {}
     for volume in pod["spec"].get("volumes") or ():
         parts = [volume, *((volume.get("projected") or {}).get("sources") or ())]
@@ -57,7 +57,7 @@ def volumes(pod: Obj) -> dict[str, Source]:
 
 
 def environment(pod: Obj, container: Obj, found: Mapping[Source, Obj | None], address: str) -> dict[str, str]:
-    """The variables, later ones over earlier ones. Raises ConfigProblem."""
+    """The variables. Later ones override earlier ones. Raises ConfigProblem."""
     values = {"HOSTNAME": pod["metadata"]["name"]}
     for entry in container.get("envFrom") or ():
         values |= _bulk(entry, found)
@@ -70,13 +70,13 @@ def environment(pod: Obj, container: Obj, found: Mapping[Source, Obj | None], ad
 
 
 def command_line(container: Obj, values: Mapping[str, str]) -> tuple[str, ...]:
-    """Command and arguments with variables filled in; empty when the image is to decide."""
+    """Command and arguments with expanded variables; empty for the default of the image."""
     words: Iterable[str] = [*(container.get("command") or ()), *(container.get("args") or ())]
     return tuple(expand(str(word), values) for word in words)
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
-    """`$(NAME)` → its value; unknown names stay, `$$` is a dollar."""
+    """Replace `$(NAME)` by its value, and `$$` by a dollar. Keeps unknown names."""
 
     def value(match: re.Match[str]) -> str:
         return "$" if match[0] == "$$" else values.get(match[1], match[0])
@@ -85,7 +85,7 @@ def expand(text: str, values: Mapping[str, str]) -> str:
 
 
 def data_of(obj: Obj) -> dict[str, str]:
-    """A ConfigMap's or Secret's values as text."""
+    """The values of a ConfigMap or Secret as text."""
     data = obj.get("data") or {}
     if obj["kind"] == "ConfigMap":
         return dict(data)

@@ -1,7 +1,7 @@
-"""The image table: which program an image name stands for, and what a program is handed and gives back.
+"""The image table: the program for each image name, and the interface of a program.
 
-The sandbox has no registry. An image that is not in the table, or whose tag the entry does not take, cannot be pulled,
-as with a misspelt name anywhere else.
+The sandbox has no registry. Pulling fails for an image that is not in the table, or for a tag that its entry does not
+accept, as it does for a misspelt name on a real cluster.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ VERSION_TAG = re.compile(r"latest|v?\d[\w.-]*")
 
 
 class StartFailed(Exception):
-    """The program could not be started; `code` is the exit code that its container ends with."""
+    """The program did not start. `code` is the exit code of its container."""
 
     def __init__(self, message: str, code: int = 128) -> None:
         super().__init__(message)
@@ -25,12 +25,12 @@ class StartFailed(Exception):
 
 
 class NoSuchCommand(Exception):
-    """The container has no such executable."""
+    """The container does not have this executable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image reference taken apart: `ghcr.io/stefanprodan/podinfo:6.0.1`."""
+    """A parsed image reference, such as `ghcr.io/stefanprodan/podinfo:6.0.1`."""
 
     reference: str
     repository: str
@@ -43,7 +43,7 @@ class Image:
 
 
 def parse(reference: str) -> Image:
-    """Take a reference apart; a digest stands for no tag, and no tag for `latest`."""
+    """Parse a reference. Ignores a digest. The default tag is `latest`."""
     bare = reference.partition("@")[0]
     repository, colon, tag = bare.rpartition(":")
     if not colon or "/" in tag:
@@ -53,7 +53,7 @@ def parse(reference: str) -> Image:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What a program is started with. `write` takes a log line; with `remap` it picks its ports itself."""
+    """The arguments of a program. `write` writes a log line. With `remap` the program picks its own ports."""
 
     image: Image
     namespace: str
@@ -72,19 +72,19 @@ class Process(Protocol):
 
     @property
     def ports(self) -> Mapping[int, int]:
-        """Port as the program was asked for → port that it listens on."""
+        """Requested port → port that it listens on."""
 
     async def wait(self) -> int:
-        """The exit code, once it has ended."""
+        """Wait for its end. Returns the exit code."""
 
     def drain(self) -> None:
-        """It will be stopped soon: say unready, serve on."""
+        """Become unready but keep serving, because `stop` follows soon."""
 
     async def stop(self, grace: float) -> None:
-        """End it, by force after `grace` seconds. Returns when it has ended."""
+        """Stop it, by force after `grace` seconds. Returns when it has ended."""
 
     async def execute(self, argv: Sequence[str], seconds: float) -> tuple[int, str]:
-        """Run a command inside: exit code and output. Raises NoSuchCommand, TimeoutError."""
+        """Run a command in the container. Returns exit code and output. Raises NoSuchCommand, TimeoutError."""
 
 
 Program: TypeAlias = Callable[[Launch], Awaitable[Process]]
@@ -93,20 +93,20 @@ Program: TypeAlias = Callable[[Launch], Awaitable[Process]]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the table: what to run, and the tags that exist."""
+    """One entry of the table: the program, and the tags that exist."""
 
     program: Program
     tags: re.Pattern[str] = field(default=VERSION_TAG)
 
 
 class Images:
-    """The table, by the last part of the repository or by all of it."""
+    """The table. Keys are whole repositories, or their last parts."""
 
     def __init__(self, entries: Mapping[str, Entry]) -> None:
         self._entries = dict(entries)
 
     def pull(self, image: Image) -> Program:
-        """The program of an image. Raises LookupError that names what there is."""
+        """The program of an image. Raises LookupError with the list of known images."""
         entry = self._entries.get(image.repository) or self._entries.get(image.name)
         if entry is None:
             known = ", ".join(sorted(self._entries))

@@ -1,7 +1,6 @@
-"""The kubelet: takes on the pods bound to its nodes, writes their statuses, and ends them in good order.
+"""The kubelet: runs the pods that are bound to its nodes, writes their statuses, and stops them gracefully.
 
-One for all nodes of the sandbox. It sees pods through the controllers' cache and runs them through a Runtime; it does
-not know how a container is run.
+One kubelet serves all nodes of the sandbox. It reads pods from the controllers' cache and runs them through a Runtime.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class _Desk:
-    """One pod on the kubelet's books: the status to write, and whether it is being ended."""
+    """The kubelet's record of one pod: the status to write, and whether it is stopping."""
 
     def __init__(self, kubelet: Kubelet, pod: Obj) -> None:
         self.kubelet, self.pod = kubelet, pod
@@ -54,7 +53,7 @@ class _Desk:
 
 
 class Kubelet:
-    """Runs pods. `nodes` are made when it starts; `recorder` tells events."""
+    """Runs pods. `start` creates the `nodes`. `recorder` writes Events."""
 
     def __init__(
         self,
@@ -72,19 +71,19 @@ class Kubelet:
         cache.listen(self._changed)
 
     async def start(self) -> None:
-        """Make the nodes. Pods are taken on as the cache tells of them."""
+        """Create the nodes. The kubelet starts pods when they appear in the cache."""
         for name in self._nodes:
             await self._make_node(name)
 
     async def stop(self) -> None:
-        """End every pod at once; the API server is not told."""
+        """Stop every pod at once, without a write to the API server."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._runtime.close()
 
     def logs(self, namespace: str, pod: str, container: str = "", *, previous: bool = False) -> Iterable[str] | None:
-        """The kept lines of a container, of the first one when none is named; None when there is no such thing."""
+        """The log lines of a container, by default of the first one; None when the pod or container does not exist."""
         found = self._cache.get("Pod", namespace, pod)
         if found is None:
             return None
@@ -92,18 +91,18 @@ class Kubelet:
         return self._runtime.logs(found["metadata"]["uid"], name, previous=previous)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something in the background, until the kubelet stops."""
+        """Run work in the background, until the kubelet stops."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def say(self, said: Said) -> None:
-        """Tell an event."""
+        """Record an Event."""
         if self._recorder:
             self._recorder.say(said)
 
     async def fetch(self, kind: str, namespace: str, name: str) -> Obj | None:
-        """An object that a container refers to; a server that does not answer is asked again."""
+        """An object that a container refers to, or None. Retries when the server does not respond."""
         while True:
             try:
                 return await self._api.get(kind, namespace, name)
@@ -156,7 +155,7 @@ class Kubelet:
             await self._clock.sleep(RETRY_SECONDS)
 
     async def write(self, desk: _Desk) -> None:
-        """Write the latest report, and again as long as newer ones come in."""
+        """Write the latest status, and repeat while newer ones arrive."""
         while desk.status is not None:
             status, desk.status = desk.status, None
             try:

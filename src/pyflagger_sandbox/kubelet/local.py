@@ -1,7 +1,7 @@
-"""The local runtime: every pod has an address on loopback, its containers are servers there.
+"""The local runtime: gives every pod an address on loopback, where its containers listen.
 
-Built by whoever puts the sandbox together and handed to the kubelet. It is told what images there are; it knows nothing
-of Deployments, Services or canaries.
+`pyflagger_sandbox.cluster` builds it with an image table and passes it to the kubelet. It does not know Deployments,
+Services or canaries.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOUNT_RETRY_SECONDS = 2.0
 
 
 class _Pod:
-    """One pod: its containers' tasks, and its status as last reported."""
+    """One pod: the tasks of its containers, and its last reported status."""
 
     def __init__(self, pod: Obj, desk: Desk, runtime: LocalRuntime, address: str) -> None:
         self._pod, self._desk, self._clock, self.address = pod, desk, runtime.clock, address
@@ -46,7 +46,7 @@ class _Pod:
         await asyncio.gather(*(container.run() for container in self.containers.values()))
 
     async def _mounted(self) -> None:
-        """Wait until every ConfigMap and Secret that a volume needs is there."""
+        """Wait until every ConfigMap and Secret of a volume exists."""
         for volume, source in volumes(self._pod).items():
             while await self._desk.fetch(source.kind, source.name) is None:
                 problem = f'{source.kind.lower()} "{source.name}" not found'
@@ -59,12 +59,12 @@ class _Pod:
         states = [container.state for container in self.containers.values()]
         now = self._clock.now()
         status = pod_status(self._pod, states, now, address=self.address, host="127.0.0.1", began=self._began)
-        # Later statuses keep the times of conditions that have not changed.
+        # Later statuses keep the timestamps of unchanged conditions.
         self._pod = self._pod | {"status": status}
         self._desk.report(status, self._ports())
 
     def real_port(self, port: int) -> int:
-        """Where a port of the pod is really listened on."""
+        """The port that really listens for a container port."""
         return self._ports().get(port, port)
 
     def _ports(self) -> dict[int, int]:
@@ -72,9 +72,9 @@ class _Pod:
         return {port: real for process in live for port, real in process.ports.items() if port != real}
 
     async def stop(self, grace: float, drain: float) -> None:
-        """End in good order: unready, serve on while others learn of it, then finish and stop.
+        """Stop gracefully: become unready, keep serving while proxies learn of it, then finish requests and stop.
 
-        A container whose `preStop` sleeps longer than `drain` says itself how long that is.
+        A `preStop` that sleeps longer than `drain` takes precedence.
         """
         self._ending = True
         self._task.cancel()
@@ -93,13 +93,13 @@ class _Pod:
 
 
 def _sleep_before_stop(container: Obj) -> float:
-    """Seconds that a container's `preStop` sleeps; 0 without one, or with one that runs something."""
+    """The seconds that a container's `preStop` sleeps; 0 without one, or if it runs another command."""
     hook = container.get("lifecycle", {}).get("preStop", {})
     return float(hook.get("sleep", {}).get("seconds", 0))
 
 
 class LocalRuntime:
-    """Runs pods on this machine. `drain` is how long (seconds) a ready pod serves on after its deletion began."""
+    """Runs pods on this machine. `drain` is the time in seconds that a ready pod keeps serving after its deletion."""
 
     def __init__(self, clock: Clock, images: Images, *, addresses: Addresses, drain: float = DRAIN_SECONDS) -> None:
         self.clock, self.images = clock, images
@@ -111,7 +111,7 @@ class LocalRuntime:
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """For probes: a fresh connection each time, as the kubelet's are."""
+        """The HTTP session for probes: opens a new connection for each probe, as the kubelet does."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(force_close=True, limit=0), headers={"User-Agent": "kube-probe/1.34"}
@@ -119,15 +119,15 @@ class LocalRuntime:
         return self._session
 
     async def start(self, pod: Obj, desk: Desk) -> None:
-        """Give the pod an address and begin to run it."""
+        """Give the pod an address and start it."""
         uid = pod["metadata"]["uid"]
         self._pods[uid] = _Pod(pod, desk, self, self._addresses.take(uid))
 
     def changed(self, pod: Obj) -> None:
-        """A running pod's spec cannot change in a way that matters here."""
+        """Does nothing: no allowed change of a running pod's spec matters here."""
 
     async def stop(self, uid: str, grace: float) -> None:
-        """End a pod and free its address."""
+        """Stop a pod and release its address."""
         pod = self._pods.get(uid)
         if pod is None:
             return
@@ -136,17 +136,17 @@ class LocalRuntime:
         self._addresses.release(uid)
 
     def address(self, uid: str) -> str | None:
-        """Where a pod listens; None once it is gone."""
+        """The address of a pod; None after it has stopped."""
         pod = self._pods.get(uid)
         return pod.address if pod else None
 
     def port(self, uid: str, port: int) -> int:
-        """Where a port of a pod is really listened on."""
+        """The port that really listens for a container port of a pod."""
         pod = self._pods.get(uid)
         return pod.real_port(port) if pod else port
 
     def logs(self, uid: str, container: str, *, previous: bool = False) -> Iterable[str] | None:
-        """The kept lines of a container's run."""
+        """The log lines of a container."""
         pod = self._pods.get(uid)
         if pod is None or container not in pod.containers:
             return None
@@ -154,13 +154,13 @@ class LocalRuntime:
         return tuple(log.previous if previous else log.current)
 
     def running(self, uid: str, container: str) -> Launch | None:
-        """What a container that runs was started with."""
+        """The arguments of a running container; None if it does not run."""
         pod = self._pods.get(uid)
         found = pod.containers.get(container) if pod else None
         return found.launched if found and found.process else None
 
     async def close(self) -> None:
-        """End every pod at once and close the session."""
+        """Stop every pod at once and close the session."""
         await asyncio.gather(*(pod.stop(CLOSE_GRACE_SECONDS, 0.0) for pod in self._pods.values()))
         self._pods.clear()
         if self._session is not None:

@@ -1,4 +1,4 @@
-"""A container's log: the last lines of this run and of the one before, for `kubectl logs`."""
+"""A container's log for `kubectl logs`: the last lines of the current and the previous run."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ LINE_BYTES_MAX = 16 << 10
 
 
 class Log:
-    """Bounded in lines and in their length."""
+    """A log with a limited number of lines of limited length."""
 
     def __init__(self) -> None:
         self.current: deque[str] = deque(maxlen=LINES_MAX)
         self.previous: deque[str] = deque(maxlen=LINES_MAX)
 
     def write(self, line: str) -> None:
-        """Keep a line."""
+        """Add a line."""
         self.current.append(line[:LINE_BYTES_MAX])
 
     def restart(self) -> None:
-        """A new run begins."""
+        """Begin the log of a new run."""
         self.previous, self.current = self.current, deque(maxlen=LINES_MAX)

@@ -1,7 +1,7 @@
-"""Probes: one check of a container, and the counting that turns checks into ready, started, or to be restarted.
+"""Probes: checks a container, and counts results until it is ready, started, or must restart.
 
-Used by the local runtime. Exec probes that ask over HTTP or TCP (`podcli check`, `wget`, `curl`) are carried out here,
-as in-process containers have no executables; anything else is run by the container.
+The local runtime uses it. It carries out exec probes over HTTP or TCP (`podcli check`, `wget`, `curl`) itself, because
+in-process containers have no executables. The container runs all other commands.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OUTPUT_MAX = 500
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a container is found: its address, its named ports, and the real port of each port."""
+    """The location of a container: its address, its named ports, and the real port of each port."""
 
     address: str
     named: Mapping[str, int]
@@ -40,7 +40,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When to check and what counts, all with Kubernetes' defaults. Seconds and counts."""
+    """Periods in seconds, and thresholds as counts. The defaults are those of Kubernetes."""
 
     initial_delay: float
     period: float
@@ -50,7 +50,7 @@ class Timing:
 
     @classmethod
     def of(cls, probe: Obj) -> Timing:
-        """From a probe of a manifest; zero stands for the default, as in the API."""
+        """The timing of a probe in a manifest. Zero means the default, as in the API."""
         return cls(
             initial_delay=float(probe.get("initialDelaySeconds") or 0),
             period=float(probe.get("periodSeconds") or 10),
@@ -61,7 +61,7 @@ class Timing:
 
 
 async def check(probe: Obj, place: Place, session: aiohttp.ClientSession) -> str:
-    """One check: empty when it passes, else why it failed."""
+    """Check once. Returns an empty string if the check passes, else the reason."""
     seconds = Timing.of(probe).timeout
     try:
         async with asyncio.timeout(seconds):
@@ -120,7 +120,7 @@ async def _exec(argv: Sequence[str], place: Place, session: aiohttp.ClientSessio
 
 
 def asked_over_network(argv: Sequence[str]) -> tuple[str, str]:
-    """(`http` or `tcp`, address) of a command that only asks a server; ("", "") for any other command."""
+    """(`http` or `tcp`, address) of a command that only calls a server; ("", "") for any other command."""
     words = [word for word in argv if not word.startswith("-")]
     match words:
         case ["podcli", "check", "http" | "tcp" as kind, address, *_]:
@@ -140,7 +140,7 @@ async def keep_checking(
     verdict: Callable[[bool], None],
     failed: Callable[[str], None],
 ) -> None:
-    """Check at every period until cancelled; `verdict` is told when a threshold is met, `failed` of each failure."""
+    """Check at every period until cancelled. Calls `verdict` when a threshold is met, and `failed` for each failure."""
     timing = Timing.of(probe)
     passes = misses = 0
     await clock.sleep(timing.initial_delay)

@@ -1,6 +1,6 @@
-"""The programs of the built-in images: podinfo in this process, anything else as a child process on the pod's address.
+"""The programs of the built-in images: podinfo in this process, others as child processes on the pod's address.
 
-Each is a `Program`; `builtin_images` is the table that the sandbox starts with. The kubelet alone calls them.
+Each is a `Program`. `builtin_images` is the initial image table of the sandbox. Only the kubelet calls them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ READ_BYTES = 64 << 10
 
 
 class PodinfoProcess:
-    """A podinfo twin as a container."""
+    """The podinfo emulator as a container."""
 
     def __init__(self, podinfo: Podinfo) -> None:
         self._podinfo = podinfo
@@ -48,12 +48,12 @@ class PodinfoProcess:
             await asyncio.wait_for(self._podinfo.stop(), max(grace, 0.1))
 
     async def execute(self, argv: Sequence[str], seconds: float) -> tuple[int, str]:
-        """The image has no shell."""
+        """Raises NoSuchCommand, because the image has no executables."""
         raise NoSuchCommand(argv[0])
 
 
 async def podinfo(launch: Launch) -> Process:
-    """Start a podinfo twin; the tag is its version."""
+    """Start the podinfo emulator. The tag is its version."""
     try:
         options = parse(launch.argv[1:], launch.env, launch.image.tag)
     except BadFlag as error:
@@ -76,7 +76,7 @@ async def podinfo(launch: Launch) -> Process:
 
 
 class ChildProcess:
-    """A child process as a container, in a process group of its own."""
+    """A child process as a container, in its own process group."""
 
     def __init__(
         self,
@@ -94,16 +94,16 @@ class ChildProcess:
         return self._ports
 
     async def wait(self) -> int:
-        """The exit code; 128 and the signal's number when a signal ended it."""
+        """Wait for its end. Returns the exit code, or 128 plus the number of the signal that ended it."""
         code = await self._process.wait()
         await asyncio.wait({self._reader})
         return code if code >= 0 else 128 - code
 
     def drain(self) -> None:
-        """It learns by SIGTERM."""
+        """Does nothing: the process learns of its end by SIGTERM."""
 
     async def stop(self, grace: float) -> None:
-        """SIGTERM to the group, SIGKILL after the grace."""
+        """Send SIGTERM to the group, and SIGKILL after `grace` seconds."""
         for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
             if self._process.returncode is not None:
                 break
@@ -158,7 +158,7 @@ async def spawn(launch: Launch, argv: Sequence[str], env: Mapping[str, str], por
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            # The load tester ends what it has started when it is asked to.
+            # On SIGTERM the load tester stops the processes that it has started.
             preexec_fn=falling_by(signal.SIGTERM, os.getpid()),
         )
     except OSError as error:
@@ -167,7 +167,7 @@ async def spawn(launch: Launch, argv: Sequence[str], env: Mapping[str, str], por
 
 
 def loadtester(environ: Callable[[Launch], Mapping[str, str]]) -> Program:
-    """The load tester as a child process; `environ` gives the variables below those of the container."""
+    """The load tester as a child process. `environ` returns variables that those of the container override."""
 
     async def start(launch: Launch) -> Process:
         asked = _port(launch.argv)
@@ -180,11 +180,13 @@ def loadtester(environ: Callable[[Launch], Mapping[str, str]]) -> Program:
 
 
 def ours(tester: Program) -> Program:
-    """Our own image, which is the load tester when its first argument says so."""
+    """Our own image, which runs the load tester if its first argument says so."""
 
     async def start(launch: Launch) -> Process:
         if launch.argv[:1] != ("loadtester",):
-            raise StartFailed("the sandbox's operator is no pod: of this image, `loadtester …` runs here", 2)
+            raise StartFailed(
+                "the sandbox runs only `loadtester …` from this image, because its operator is not a pod", 2
+            )
         return await tester(launch)
 
     return start
@@ -207,7 +209,7 @@ def _free_port(host: str) -> int:
 
 
 def builtin_images(environ: Callable[[Launch], Mapping[str, str]], more: Mapping[str, Entry] | None = None) -> Images:
-    """podinfo, the load tester by either name, and what the caller adds or replaces."""
+    """podinfo, the load tester under both names, and the entries that the caller adds or replaces."""
     tester = loadtester(environ)
     own = {"podinfo": Entry(podinfo), "flagger-loadtester": Entry(tester), "pyflagger": Entry(ours(tester))}
     return Images(own | dict(more or {}))

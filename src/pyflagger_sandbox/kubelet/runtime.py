@@ -1,6 +1,6 @@
-"""What runs pods: the seam between the kubelet, which talks to the API server, and the ways to run a container.
+"""The interface between the kubelet, which talks to the API server, and the runtimes, which run containers.
 
-A runtime is handed a pod and a desk; it reports statuses and says events over the desk until the pod is stopped.
+A runtime gets a pod and a desk. It reports statuses and Events to the desk until the pod stops.
 """
 
 from __future__ import annotations
@@ -14,54 +14,54 @@ from pyflagger.objects import Obj
 from .status import ContainerState, pod_status, running
 
 Broken: TypeAlias = Callable[[Obj, str], bool]
-"""(pod, image) → whether a container of this image never gets ready."""
+"""(pod, image) → whether a container of this image never becomes ready."""
 
 
 class Desk(Protocol):
-    """Where a runtime reports about one pod."""
+    """Receives a runtime's reports about one pod."""
 
     def report(self, status: Obj, ports: dict[int, int]) -> None:
-        """The pod's status now, and container port → real port where they differ. Only the latest report counts."""
+        """Report the pod's status, and container port → real port where they differ. Only the latest report counts."""
 
     def say(self, type_: str, reason: str, message: str) -> None:
-        """A Kubernetes Event about the pod: `Normal` or `Warning`."""
+        """Record a Kubernetes Event about the pod. `type_` is `Normal` or `Warning`."""
 
     async def fetch(self, kind: str, name: str) -> Obj | None:
-        """A ConfigMap or Secret of the pod's namespace, None when there is none."""
+        """A ConfigMap or Secret in the pod's namespace, or None."""
 
 
 class Runtime(Protocol):
-    """A way to run pods. All methods are called by one kubelet, for one pod in turn."""
+    """Runs pods. One kubelet calls all methods, in sequence for each pod."""
 
     async def start(self, pod: Obj, desk: Desk) -> None:
-        """Begin to run a pod; returns soon, what happens is reported."""
+        """Start a pod. Returns soon, and reports progress to the desk."""
 
     def changed(self, pod: Obj) -> None:
-        """The pod's object has changed."""
+        """Handle a change of the pod's object."""
 
     async def stop(self, uid: str, grace: float) -> None:
-        """End a pod within `grace` seconds; returns when nothing of it runs any more."""
+        """Stop a pod within `grace` seconds. Returns when all of its containers have ended."""
 
     def logs(self, uid: str, container: str, *, previous: bool = False) -> Iterable[str] | None:
-        """The kept lines of a container, oldest first; None when there is no such container."""
+        """The log lines of a container, oldest first; None when the container does not exist."""
 
     async def close(self) -> None:
-        """End everything at once."""
+        """Stop all pods at once."""
 
 
 def never(pod: Obj, image: str) -> bool:
-    """No image is broken."""
+    """Says that no image is broken."""
     return False
 
 
 class InstantRuntime:
-    """Pretends: containers are ready after the seconds that they take, unless `broken` says that an image never is."""
+    """Simulates pods: containers are ready after a fixed time, unless `broken` says that an image never is."""
 
     def __init__(self, clock: Clock, broken: Broken = never, *, takes: float = 0.0, address: str = "127.0.0.1") -> None:
         self._clock, self._broken, self._takes, self._address = clock, broken, takes, address
 
     async def start(self, pod: Obj, desk: Desk) -> None:
-        """Report the pod's one and only status."""
+        """Report the pod's only status."""
         if self._takes:
             await self._clock.sleep(self._takes)
         now = self._clock.now()
@@ -73,14 +73,14 @@ class InstantRuntime:
         return ContainerState(entry["name"], entry["image"], running(now), started=True, ready=ready)
 
     def changed(self, pod: Obj) -> None:
-        """Nothing depends on it."""
+        """Changes have no effect."""
 
     async def stop(self, uid: str, grace: float) -> None:
-        """Nothing runs."""
+        """No process to stop."""
 
     def logs(self, uid: str, container: str, *, previous: bool = False) -> Iterable[str] | None:
-        """Nothing is said."""
+        """Containers have no logs."""
         return ()
 
     async def close(self) -> None:
-        """Nothing to end."""
+        """No process to stop."""

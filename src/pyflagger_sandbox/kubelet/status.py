@@ -1,6 +1,6 @@
-"""A pod's status from the states of its containers.
+"""Builds a pod's status from the states of its containers.
 
-Pure; used by both runtimes. Times are seconds since the epoch; conditions keep the time of their last change.
+Pure; both runtimes use it. Times are in seconds since the epoch. Conditions keep the time of their last change.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pyflagger.objects import Obj
 
 @dataclass(slots=True)
 class ContainerState:
-    """One container as it is now. `state` and `last` are the API's: `{"running": {…}}`, `waiting`, `terminated`."""
+    """One container now. `state` and `last` have the format of the API: `{"running": {…}}`, `waiting`, `terminated`."""
 
     name: str
     image: str
@@ -29,17 +29,17 @@ class ContainerState:
 
 
 def waiting(reason: str, message: str = "") -> Obj:
-    """The state of a container that does not run yet."""
+    """The state of a container that has not started."""
     return {"waiting": {"reason": reason} | ({"message": message} if message else {})}
 
 
 def running(now: float) -> Obj:
-    """The state of a container that runs since `now`."""
+    """The state of a container that started at `now`."""
     return {"running": {"startedAt": stamp(now)}}
 
 
 def terminated(code: int, began: float, now: float) -> Obj:
-    """The state of a container that has ended with an exit code."""
+    """The state of a container that ended with an exit code."""
     reason = "Error" if code else "Completed"
     return {"terminated": {"exitCode": code, "reason": reason, "startedAt": stamp(began), "finishedAt": stamp(now)}}
 
@@ -58,7 +58,7 @@ def phase(containers: Sequence[ContainerState], restart_policy: str) -> str:
 def pod_status(
     pod: Obj, containers: Sequence[ContainerState], now: float, *, address: str = "", host: str = "", began: float
 ) -> Obj:
-    """The whole status of a pod; `began` is when the kubelet took it on, an empty address means none yet."""
+    """The whole status of a pod. The kubelet started it at `began`. `address` is empty until it has one."""
     now_phase = phase(containers, pod["spec"].get("restartPolicy") or "Always")
     waiting_for = [container.name for container in containers if not container.ready]
     finished = now_phase == "Succeeded"
@@ -108,7 +108,7 @@ def _container(container: ContainerState) -> Obj:
 
 
 def qos(pod: Obj) -> str:
-    """The quality of service class that the resources amount to."""
+    """The QoS class of a pod, from its resources."""
     resources = [container.get("resources") or {} for container in pod["spec"]["containers"]]
     if not any(entry.get("requests") or entry.get("limits") for entry in resources):
         return "BestEffort"

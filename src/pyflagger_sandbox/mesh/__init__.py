@@ -1,4 +1,4 @@
-"""A twin of a service mesh: traffic to Services is split by TrafficSplits and measured as Linkerd's proxies would."""
+"""An emulated service mesh: splits traffic to Services by TrafficSplits, and reports metrics as Linkerd does."""
 
 from pyflagger_sandbox.mesh.kinds import TRAFFIC_SPLITS
 from pyflagger_sandbox.mesh.proxy import Mesh, NoMesh

@@ -1,4 +1,4 @@
-"""The kind that the mesh takes its weights from: TrafficSplit of the SMI specification, in the versions that were."""
+"""The kind with the weights of the mesh: TrafficSplit of the SMI specification, in all versions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _BACKEND = {
     "required": ["service", "weight"],
     "properties": {
         "service": {"type": "string", "description": "name of a Service in the same namespace"},
-        "weight": {"x-kubernetes-int-or-string": True, "description": "its share, in proportion to the others'"},
+        "weight": {"x-kubernetes-int-or-string": True, "description": "its share in proportion to the other backends"},
     },
 }
 _SPEC = {

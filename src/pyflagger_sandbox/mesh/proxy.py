@@ -1,7 +1,9 @@
-"""The mesh's proxies as one: it listens at every Service's cluster IP, splits, passes on, and measures.
+"""All proxies of the mesh in one: listens on every Service's cluster IP, splits and forwards traffic, and counts
+requests.
 
-Started by `sandbox.cluster` when a mesh is asked for. Whoever calls a Service by its name or its cluster IP is split;
-an ingress that calls pods directly is not, as with the real one, unless its Ingress is annotated service-upstream.
+`pyflagger_sandbox.cluster` starts it when `Setup.mesh` is set. It splits the requests of clients that call a Service by
+its name or cluster IP. As in a real mesh, it does not split an ingress that calls pods directly, unless the Ingress has
+the annotation service-upstream.
 """
 
 from __future__ import annotations
@@ -28,11 +30,11 @@ INJECT = "linkerd.io/inject"
 
 
 class NoMesh(CannotStart):
-    """This machine has no addresses for Services of their own."""
+    """This machine has no addresses for Services."""
 
 
 class Door(NamedTuple):
-    """Where a Service is listened for, and which one."""
+    """A listening address and its Service."""
 
     address: Address
     namespace: str
@@ -40,7 +42,7 @@ class Door(NamedTuple):
 
 
 class Mesh:
-    """`names` must resolve to endpoints; `listing` gives live objects."""
+    """`names` must resolve to endpoints. `listing` returns live objects."""
 
     def __init__(self, names: Names, listing: Listing, clock: Clock, claim: Claim) -> None:
         self._names, self._listing, self._clock, self._claim = names, listing, clock, claim
@@ -52,10 +54,10 @@ class Mesh:
         self.metrics = ""
 
     async def start(self) -> None:
-        """Begin to listen. Raises NoMesh."""
+        """Listen. Raises NoMesh."""
         if not self._claim.held:
             raise NoMesh(
-                f"a mesh needs the addresses {self._claim.services} on loopback; this machine lacks them: use Linux"
+                f"a mesh needs the loopback addresses {self._claim.services}, which this machine lacks: use Linux"
             )
         self._relay.start()
         await self._runner.setup()
@@ -65,7 +67,7 @@ class Mesh:
         self._task = asyncio.create_task(self._keep_up(), name="mesh")
 
     async def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self._task:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -115,15 +117,15 @@ class Mesh:
         return answer
 
     def _elsewhere(self, page: URL, host: str, port: int) -> web.Response:
-        """The page of metrics, or the end of a connection that outlived the Service it was opened to."""
+        """The response for other addresses: the metrics page, or an error when the Service is gone."""
         if (page.host, page.port) == (host, port):
             return web.Response(body=self._telemetry.page(), content_type="text/plain")
-        gone = web.Response(status=503, text=f"no Service listens at {host}:{port} any more\n")
+        gone = web.Response(status=503, text=f"no Service listens on {host}:{port}\n")
         gone.force_close()
         return gone
 
     def _meshed(self, namespace: str, address: str) -> Obj | None:
-        """The pod at an address, when it has a proxy: its namespace or itself is annotated so."""
+        """The pod at an address, if it has a proxy: an annotation of the pod or its namespace says so."""
         pods = self._listing("Pod", namespace)
         pod = next((pod for pod in pods if (pod.get("status") or {}).get("podIP") == address), None)
         spaces = (space for space in self._listing("Namespace", "") if space["metadata"]["name"] == namespace)

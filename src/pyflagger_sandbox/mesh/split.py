@@ -1,7 +1,7 @@
-"""Which backend the next request to a Service goes to. Pure but for the turn that it remembers.
+"""Chooses the backend of the next request to a Service. Pure, except that it remembers turns.
 
-Smooth weighted round robin: after any number of requests each backend has had its share to within one request, so a
-weight of 5 shows in twenty requests and not only in thousands.
+Smooth weighted round robin: after any number of requests each backend has its share to within one request. So a weight
+of 5 shows in twenty requests, and not only in thousands.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 
 class Turns:
-    """The turns of the backends of each Service."""
+    """The turns of each Service's backends."""
 
     def __init__(self) -> None:
         self._owed: dict[tuple[str, str], dict[str, float]] = {}
 
     def next(self, namespace: str, service: str, splits: Iterable[dict[str, Any]]) -> str:
-        """The Service that answers for this one: itself, unless a TrafficSplit has backends with weight for it."""
+        """The Service that serves the next request: this one, unless a TrafficSplit has backends with weight for it."""
         weights = _weights(service, splits)
         if not weights:
             return service
@@ -40,7 +40,7 @@ def _weights(service: str, splits: Iterable[dict[str, Any]]) -> dict[str, float]
 
 
 def _number(weight: Any) -> float:
-    """A weight; a quantity in v1alpha1 may be in thousandths, such as `500m`."""
+    """Parse a weight. In v1alpha1 it is a quantity, which may be in thousandths, such as `500m`."""
     text = str(weight)
     try:
         return float(text[:-1]) / 1000 if text.endswith("m") else float(text)

@@ -1,7 +1,7 @@
-"""What the mesh measures of requests, under the names and labels of Linkerd's proxies.
+"""The mesh's request metrics, with the names and labels of Linkerd's proxies.
 
-See Linkerd's reference, "Proxy Metrics": `response_total` and `response_latency_ms`, here as the destination's inbound
-proxy counts them.
+See Linkerd's reference, "Proxy Metrics": `response_total` and `response_latency_ms`, as the inbound proxy of the
+destination counts them.
 """
 
 from __future__ import annotations
@@ -16,17 +16,21 @@ HASH = "pod-template-hash"
 
 
 class Telemetry:
-    """Counts of every meshed pod."""
+    """The counters of every meshed pod."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._total = Counter("response", "Responses by status.", LABELS, registry=self._registry)
         self._latency = Histogram(
-            "response_latency_ms", "Milliseconds to answer.", LABELS, buckets=BUCKETS_MS, registry=self._registry
+            "response_latency_ms",
+            "Response latency in milliseconds.",
+            LABELS,
+            buckets=BUCKETS_MS,
+            registry=self._registry,
         )
 
     def answered(self, pod: Obj, status: int, seconds: float) -> None:
-        """A pod answered a request."""
+        """Count a response of a pod."""
         meta = pod["metadata"]
         outcome = "failure" if status >= 500 else "success"
         labels = ("inbound", meta["namespace"], deployment_of(pod), meta["name"], str(status), outcome)
@@ -34,12 +38,12 @@ class Telemetry:
         self._latency.labels(*labels).observe(seconds * 1000)
 
     def page(self) -> bytes:
-        """The exposition."""
+        """The metrics in text format."""
         return generate_latest(self._registry)
 
 
 def deployment_of(pod: Obj) -> str:
-    """The Deployment of a pod, by the name of its ReplicaSet; empty for other pods."""
+    """The Deployment of a pod, from the name of its ReplicaSet; empty for other pods."""
     meta = pod["metadata"]
     owners = [owner["name"] for owner in meta.get("ownerReferences") or () if owner.get("kind") == "ReplicaSet"]
     suffix = f"-{(meta.get('labels') or {}).get(HASH, '')}"

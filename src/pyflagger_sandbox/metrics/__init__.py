@@ -1,4 +1,4 @@
-"""Metrics of the sandbox: scrape, keep, and answer PromQL as a Prometheus would.
+"""Metrics of the sandbox: scrapes targets, stores samples, and answers PromQL queries like Prometheus.
 
     store, engine = Store(), Engine(store)
     scraper = Scraper(store, discover, http, clock)     # await scraper.run()

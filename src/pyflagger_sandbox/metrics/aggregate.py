@@ -1,6 +1,6 @@
 """Aggregation operators: `sum by (code) (…)`, `topk(3, …)`, `quantile(0.9, …)` and the rest.
 
-Called by the evaluator with vector and parameter already evaluated.
+The evaluator calls it with an evaluated vector and parameter.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .values import NAME, NAN, Labels, QueryError, Sample, Value, labels_of, sho
 
 
 def _numbers(values: Sequence[float]) -> Sequence[float]:
-    """The values that are numbers; all of them if none is, so that NaN alone stays NaN."""
+    """The values that are not NaN; all values if all are NaN, so that the result is NaN."""
     return [value for value in values if value == value] or values
 
 
@@ -45,7 +45,7 @@ REDUCERS: Mapping[str, Callable[[Sequence[float]], float]] = {
 
 
 def aggregate(node: Aggregate, samples: Sequence[Sample], param: Value | None) -> list[Sample]:
-    """One sample for each group (topk and bottomk: the chosen elements). Raises QueryError."""
+    """One sample for each group (topk and bottomk: the selected elements). Raises QueryError."""
     groups = _groups(node, samples)
     if node.op in REDUCERS:
         reduce = REDUCERS[node.op]

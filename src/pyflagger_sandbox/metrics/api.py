@@ -1,6 +1,6 @@
-"""The query API, without sockets: a request's method, path and parameters to a status and a JSON body.
+"""The query API without sockets: turns a request's method, path and parameters into a status and a JSON body.
 
-Shapes and error texts are Prometheus's. Used by the HTTP server and by the in-process client.
+Responses and error texts are those of Prometheus. The HTTP server and the in-process client use it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Params:
         self._pairs = list(pairs)
 
     def get(self, name: str) -> str:
-        """The first value, empty when absent."""
+        """The first value; empty when absent."""
         return next((value for key, value in self._pairs if key == name), "")
 
     def all(self, name: str) -> list[str]:
@@ -63,7 +63,7 @@ _Handler: TypeAlias = Callable[["Api", Params], Any]
 
 
 class Api:
-    """Answers requests from an engine; `scraper` is what `/api/v1/targets` tells of."""
+    """Answers requests from an engine. `/api/v1/targets` reports the targets of `scraper`."""
 
     def __init__(self, engine: Engine, clock: Clock, scraper: Scraper | None = None) -> None:
         self._engine = engine
@@ -73,7 +73,7 @@ class Api:
         self._registry.register(_Figures(engine))
 
     def answer(self, method: str, target: str, form: bytes = b"") -> HttpAnswer:
-        """Answer a request for `target` (path with query string); `form` is a url-encoded body."""
+        """Answer a request for `target` (path with query string). `form` is a url-encoded body."""
         parts = urlsplit(target)
         if parts.path in ("/-/healthy", "/-/ready"):
             return HttpAnswer(200, b"embedded metrics store is ready\n", _TEXT)
@@ -113,7 +113,7 @@ class Api:
         return {"resultType": "matrix", "result": _rendered(value, end)}
 
     def _chosen(self, params: Params) -> list[Series]:
-        """The series of every `match[]`, all without one; only those with samples between `start` and `end`."""
+        """The series of every `match[]`, by default all, that have samples from `start` to `end`."""
         start, end = params.time("start", -math.inf), params.time("end", math.inf)
         selectors = params.all("match[]")
         with _named("match[]"):
@@ -149,7 +149,7 @@ _HANDLERS: dict[str, _Handler] = {
 
 @contextmanager
 def _named(parameter: str) -> Iterator[None]:
-    """Names the parameter in a bad_data error, as Prometheus does."""
+    """Adds the parameter's name to a bad_data error, as Prometheus does."""
     try:
         yield
     except QueryError as error:
@@ -159,7 +159,7 @@ def _named(parameter: str) -> Iterator[None]:
 
 
 class _Figures(Collector):
-    """The store's own metrics, read when asked for."""
+    """The store's own metrics, collected on request."""
 
     def __init__(self, engine: Engine) -> None:
         self._store = engine.store

@@ -1,7 +1,7 @@
 """Binary operators: arithmetic and comparison on numbers and vectors, and the set operators.
 
-Vector matching (on, ignoring, group_left, group_right) follows Prometheus, its error texts included. Called by the
-evaluator with both sides already evaluated.
+Vector matching (on, ignoring, group_left, group_right) and its error texts follow Prometheus. The evaluator calls it
+with two evaluated sides.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ COMPARISON: Mapping[str, Callable[[float, float], bool]] = {
 
 
 def binary(node: Binary, lhs: Value, rhs: Value) -> Value:
-    """The value of an operator. Raises QueryError (execution) for an ambiguous match."""
+    """Evaluate an operator. Raises QueryError (execution) for an ambiguous match."""
     match lhs, rhs:
         case float(), float():
             return _scalars(node.op, lhs, rhs)
@@ -75,7 +75,7 @@ def _scalars(op: str, a: float, b: float) -> float:
 
 
 def _with_scalar(node: Binary, vector: Vector, pair: Callable[[float], tuple[float, float]]) -> Vector:
-    """The operator on each element; a filtering comparison keeps the element as it was, on either side."""
+    """Apply the operator to each element. A filtering comparison keeps the vector's element unchanged."""
     if node.op in ARITHMETIC:
         compute = ARITHMETIC[node.op]
         return Vector([Sample(without_name(labels), compute(*pair(value))) for labels, value in vector.samples])
@@ -92,7 +92,7 @@ def _signature(labels: Labels, matching: Matching) -> Labels:
 
 
 def _matched(node: Binary, lhs: Iterable[Sample], rhs: Iterable[Sample]) -> list[Sample]:
-    """Element by element; with group_right the right side is the one that may repeat."""
+    """Match element by element. With group_right, elements of the right side may share a match group."""
     matching = node.matching
     many, one = (rhs, lhs) if matching.many == "right" else (lhs, rhs)
     if not many or not one:

@@ -1,6 +1,6 @@
 """Queries over the store: instant and range.
 
-The one entry for everybody who asks: the HTTP API, the in-process client and tests. Reads no clock; callers say when.
+The HTTP API, the in-process client and tests call it. It reads no clock: callers pass the time.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Engine:
         self._max_samples = max_samples
 
     def instant(self, query: str, at: float) -> Value:
-        """The value of a query at `at` (seconds since the epoch). Raises QueryError and nothing else."""
+        """The value of a query at `at` (seconds since the epoch). Raises only QueryError."""
         node = syntax.parse(query)
         now = _millis(at)
         with _bounded_depth():
             return self._moment(now, now, now).value(node)
 
     def range(self, query: str, start: float, end: float, step: float) -> Matrix:
-        """A query at every step from `start` to `end` (seconds), as series. Raises QueryError and nothing else."""
+        """A query at every step from `start` to `end` (seconds), as series. Raises only QueryError."""
         if not (math.isfinite(step) and step >= 0.001):
             raise QueryError("bad_data", "zero or negative query resolution step widths are not accepted")
         first, last = _millis(start), _millis(end)
@@ -59,7 +59,7 @@ class Engine:
             return Matrix(series_of(moment, node, instants, first, last))
 
     def series(self, selector: str) -> list[Series]:
-        """The series that a plain selector finds, whatever their age. Raises QueryError."""
+        """The series of a plain selector, of any age. Raises QueryError."""
         return select(self.store, syntax.selector_of(selector).matchers)
 
     def _moment(self, at: int, start: int, end: int) -> Moment:

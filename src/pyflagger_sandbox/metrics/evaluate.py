@@ -1,7 +1,7 @@
-"""One expression at one instant.
+"""Evaluates one expression at one instant.
 
-Walks the typed tree, reads the store, and applies the tables of functions, aggregations and operators. Called by the
-engine, once for an instant query and once for each step of a range query.
+It walks the typed tree, reads the store, and applies the tables of functions, aggregations and operators. The engine
+calls it once for an instant query, and once for each step of a range query.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ V = TypeVar("V", float, Vector, Matrix)
 
 
 STEP_COST = 10
-"""What one step of a subquery costs, in samples: it takes time even where nothing is found."""
+"""The cost of one step of a subquery, in samples: a step takes time even if it finds none."""
 
 
 class Budget:
-    """How many samples a query may still read."""
+    """The number of samples that a query may still read."""
 
     def __init__(self, samples: int) -> None:
         self._left = samples
@@ -39,7 +39,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The instant and what belongs to it. Times in milliseconds; `start` and `end` are the range query's."""
+    """The instant and its context. Times are in milliseconds. `start` and `end` belong to the range query."""
 
     store: Store
     at: int
@@ -51,7 +51,7 @@ class Moment:
     found: dict[Selector, list[Series]] = field(default_factory=dict)
 
     def value(self, node: Node) -> Value:
-        """The value of an expression here. Raises QueryError."""
+        """The value of an expression at this instant. Raises QueryError."""
         match node:
             case Number() | Text():
                 return node.value
@@ -152,7 +152,7 @@ _SPECIAL: dict[str, Callable[[Moment, Call], Value]] = {
 
 
 def select(store: Store, matchers: Sequence[Matcher]) -> list[Series]:
-    """The series that satisfy every condition."""
+    """The series that satisfy all matchers."""
     exact = next((m.value for m in matchers if m.name == NAME and m.op == "="), None)
     rest = [m for m in matchers if not (m.name == NAME and m.op == "=" and m.value == exact)]
     found: Iterable[Series] = store if exact is None else store.named(exact)

@@ -1,7 +1,7 @@
-"""The text that targets expose, line by line.
+"""Parses the text format of metrics pages, line by line.
 
-A sample's name and labels come out as the raw text in front of the number, because that text is the same at every
-scrape: the scraper parses it once and keeps what it means.
+It returns a sample's name and labels as the raw text before the number. This text is the same in every scrape, so the
+scraper parses it only once.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _ESCAPE = re.compile(r'\\([\\"n])')
 
 
 class Malformed(ValueError):
-    """A line that is not in the text format; names it."""
+    """A line is not in the text format. The message quotes it."""
 
 
 def samples(text: str) -> Iterator[tuple[str, float, float | None]]:
-    """Each sample as (raw series text, value, its own timestamp as written or None). Raises Malformed."""
+    """Each sample as (raw series text, value, timestamp as written or None). Raises Malformed."""
     for number, line in enumerate(text.split("\n"), start=1):
         if not line or line[0] == "#" or line.isspace():
             continue
@@ -38,7 +38,7 @@ def samples(text: str) -> Iterator[tuple[str, float, float | None]]:
 
 
 def series_labels(raw: str) -> Labels:
-    """What a raw series text means: its labels and, as `__name__`, its name."""
+    """The labels of a raw series text, with its name as `__name__`."""
     name, brace, rest = raw.partition("{")
     pairs = [(found[1], _unquote(found[2])) for found in _LABEL.finditer(rest)] if brace else []
     return labels_of([*pairs, (NAME, name.strip())])

@@ -1,7 +1,7 @@
-"""A real Prometheus instead of the embedded store: one child process on loopback.
+"""Runs a real Prometheus instead of the embedded store: one child process on loopback.
 
-Its targets are the same list that the embedded scraper uses, written to a file that Prometheus watches. Everything it
-keeps is in a temporary directory that goes with it.
+It has the same targets as the embedded scraper, in a file that Prometheus watches. Its data is in a temporary
+directory, which is removed with it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _LOG = "log"
 
 
 class PrometheusError(CannotStart):
-    """The real Prometheus could not be run; says why and what to do."""
+    """The real Prometheus does not run. The text says why and what to do."""
 
 
 def find_prometheus(path: str = "") -> str:
-    """The binary to run: `path`, or `prometheus` on PATH. Raises PrometheusError when there is none."""
+    """The binary to run: `path`, or `prometheus` on PATH. Raises PrometheusError when it does not exist."""
     found = shutil.which(path or "prometheus")
     if found is None:
         raise PrometheusError(
@@ -55,10 +55,10 @@ async def external_prometheus(
     interval: float = 1.0,
     retention: str = "1h",
 ) -> AsyncIterator[str]:
-    """Run Prometheus on what `discover` lists while the block runs; gives its base URL once it is ready.
+    """Run Prometheus on the targets of `discover` while the block runs. Yields its base URL when it is ready.
 
-    `ended` is told when it ends by itself, with its status and the end of its log.
-    Raises PrometheusError when it cannot be started.
+    Calls `ended` with its status and the end of its log if it ends by itself. Raises PrometheusError if it does not
+    start.
     """
     executable = find_prometheus(binary)
     with tempfile.TemporaryDirectory(prefix="pyflagger-prometheus-") as directory:
@@ -79,7 +79,7 @@ async def external_prometheus(
 
 
 def targets_file(targets: Sequence[Target]) -> str:
-    """The targets as Prometheus's file service discovery reads them."""
+    """The targets in the format of Prometheus's file service discovery."""
     return json.dumps([_group(target) for target in targets])
 
 
@@ -90,7 +90,7 @@ def _group(target: Target) -> dict[str, object]:
 
 
 def _config(interval: float) -> dict[str, object]:
-    """YAML is a superset of JSON, so this is a configuration file."""
+    """The configuration file as JSON, which is also YAML."""
     pace = f"{max(1, round(interval * 1000))}ms"
     source = {"files": ["targets.json"], "refresh_interval": pace}
     job = {"job_name": "pods", "file_sd_configs": [source]}
@@ -114,7 +114,7 @@ def _free_port() -> int:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file in one step, so that a reader never sees half of it."""
+    """Replace a file atomically, so that a reader never sees half of it."""
     fresh = path.with_suffix(".new")
     fresh.write_text(text, encoding="utf-8")
     os.replace(fresh, path)
@@ -136,7 +136,7 @@ async def _start(executable: str, arguments: Sequence[str], home: Path) -> async
 async def _follow(home: Path, discover: Discover, clock: Clock, interval: float) -> None:
     written = ""
     while True:
-        with suppress(Exception):  # the list cannot be had now: Prometheus goes on with the last one
+        with suppress(Exception):  # `discover` failed: Prometheus continues with the last targets.
             text = targets_file(await discover())
             if text != written:
                 _write(home / "targets.json", text)

@@ -1,7 +1,7 @@
 """The function table: PromQL functions as plain functions on numbers, windows and vectors.
 
-`MAPS` work on each element of an instant vector, `OVER` on each series of a range vector, `VECTORS` on a vector as a
-whole. What needs the syntax tree or the time (absent, timestamp, time) is in the evaluator.
+`MAPS` work on each element of an instant vector, `OVER` on each series of a range vector, `VECTORS` on a whole vector.
+The evaluator has the functions that need the syntax tree or the time (absent, timestamp, time).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 def _total(function: Callable[[float], float]) -> Callable[[float], float]:
-    """A function of `math` that answers like IEEE 754 where Python raises."""
+    """A function of `math` that returns IEEE 754 values where Python raises."""
 
     def safe(value: float) -> float:
         try:
@@ -128,11 +128,11 @@ OVER: Mapping[str, Callable[..., float | None]] = {
 }
 
 KEEP_NAME = frozenset({"last_over_time", "first_over_time"})
-"""Functions over time whose result is still the metric."""
+"""Functions over time whose result keeps the metric's name."""
 
 
 def over_time(name: str, window: Window, scalars: list[float]) -> float | None:
-    """One series of a range vector through a function; None when it has too few samples."""
+    """Apply a function to one series of a range vector; None when the series has too few samples."""
     return OVER[name](window, *scalars)
 
 
@@ -163,7 +163,7 @@ def _label_replace(vector: Vector, target: str, replacement: str, source: str, p
 
 
 def _expand(template: str, found: re.Match[str]) -> str:
-    """Go's template for replacements: `$1`, `$name`, `${1}x`, `$$`; an unknown group is the empty text."""
+    """Expand Go's template for replacements: `$1`, `$name`, `${1}x`, `$$`. An unknown group is empty."""
 
     def group(reference: re.Match[str]) -> str:
         name = reference["braced"] or reference["plain"]

@@ -1,6 +1,6 @@
 """Quantiles: of plain values, and of classic histogram buckets, with Prometheus's interpolation rules.
 
-Called by the aggregations and the function table; pure arithmetic.
+Pure arithmetic. The aggregations and the function table call it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from .values import NAME, NAN, Labels, Sample
 
 _NOISE = 1e-12
-"""Relative difference of neighbouring buckets that is rounding of summed floats, not an observation."""
+"""A relative difference of adjacent buckets up to this is a rounding error of summed floats, not an observation."""
 
 
 def edge(q: float) -> float | None:
-    """What a quantile outside 0..1 is; None inside."""
+    """The result for a quantile outside 0..1; None inside."""
     if math.isnan(q):
         return NAN
     if q < 0:
@@ -25,7 +25,7 @@ def edge(q: float) -> float | None:
 
 
 def quantile(q: float, values: Sequence[float]) -> float:
-    """The q-quantile, linear between neighbours; NaN counts as smaller than every number."""
+    """The q-quantile, with linear interpolation. NaN sorts before all numbers."""
     outside = edge(q)
     if outside is not None or not values:
         return NAN if outside is None else outside
@@ -38,7 +38,7 @@ def quantile(q: float, values: Sequence[float]) -> float:
 
 
 def histogram_quantile(q: float, buckets: Iterable[Sample]) -> list[Sample]:
-    """One quantile for each group of `le` buckets. Samples without a number in `le` are left out."""
+    """One quantile for each group of `le` buckets. Ignores samples without a number in `le`."""
     groups: dict[Labels, dict[float, float]] = {}
     for labels, value in buckets:
         bound = _bound(labels)
@@ -82,7 +82,7 @@ def _bound(labels: Labels) -> float | None:
 
 
 def _monotonic(counts: Sequence[float]) -> list[float]:
-    """Cumulative counts made to never fall; differences within rounding are flattened."""
+    """Cumulative counts that never decrease. Removes differences within the rounding error."""
     result = [counts[0]]
     for count in counts[1:]:
         previous = result[-1]

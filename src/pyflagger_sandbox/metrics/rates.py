@@ -1,8 +1,8 @@
-"""Counters over a window: what rate(), increase() and their kin make of samples.
+"""Counters over a window: rate(), increase() and related functions.
 
-The extrapolation rules are Prometheus's (version 3): the samples rarely span the whole window, so the change is
-stretched to its edges, but no further than half a sampling interval where the series seems to begin or end inside the
-window, and never below zero for a counter. Called through the function table only.
+The extrapolation rules are those of Prometheus 3. The samples rarely span the whole window, so the rules extrapolate
+the change to its edges. Where the series seems to begin or end inside the window, they extrapolate by at most half a
+sampling interval, and never below zero for a counter. Only the function table calls this module.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from .values import Window
 
 _FAR = 1.1
-"""A window's edge is too far from the samples to be reached when it is this many sampling intervals away."""
+"""Do not extrapolate to an edge that is at least this many sampling intervals from the samples."""
 
 
 def rate(window: Window) -> float | None:
@@ -20,7 +20,7 @@ def rate(window: Window) -> float | None:
 
 
 def increase(window: Window) -> float | None:
-    """Increase of a counter over the whole window; its resets are seen as restarts from zero."""
+    """Increase of a counter over the whole window. A reset counts as a restart from zero."""
     if len(window.times) < 2:
         return None
     return _grown(window) * _stretch(window, counter=True)
@@ -48,24 +48,24 @@ def idelta(window: Window) -> float | None:
 
 
 def resets(window: Window) -> float:
-    """How often a counter fell."""
+    """How often a counter decreased."""
     return float(sum(b < a for a, b in zip(window.values, window.values[1:], strict=False)))
 
 
 def changes(window: Window) -> float:
-    """How often the value changed; NaN after NaN is no change."""
+    """How often the value changed. NaN after NaN is not a change."""
     pairs = zip(window.values, window.values[1:], strict=False)
     return float(sum(a != b and not (a != a and b != b) for a, b in pairs))
 
 
 def deriv(window: Window) -> float | None:
-    """Per-second slope of the line that fits a gauge best."""
+    """Per-second slope of the best-fitting line of a gauge."""
     fit = _line(window, window.times[0])
     return None if fit is None else fit[0]
 
 
 def predict_linear(window: Window, seconds: float) -> float | None:
-    """The gauge's value that many seconds after the window, on the line that fits best."""
+    """The value of a gauge `seconds` after the window, on the best-fitting line."""
     fit = _line(window, window.end)
     return None if fit is None else fit[0] * seconds + fit[1]
 
@@ -86,7 +86,7 @@ def _grown(window: Window) -> float:
 
 
 def _stretch(window: Window, *, counter: bool) -> float:
-    """The factor from the change between first and last sample to the change over the window."""
+    """The factor that extrapolates the change between first and last sample to the window."""
     times = window.times
     sampled = (times[-1] - times[0]) / 1000
     step = sampled / (len(times) - 1)

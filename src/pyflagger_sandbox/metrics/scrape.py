@@ -1,7 +1,7 @@
-"""Scraping: every target once an interval, into the store.
+"""Scrapes every target once in each interval, into the store.
 
-The caller says what the targets are (annotated pods, the ingress) and how bytes are fetched; time comes from a Clock.
-A target that fails or goes away leaves staleness markers, so that its series end there instead of five minutes later.
+The caller passes the targets (annotated pods, the ingress) and the HTTP client. Time comes from a Clock. When a target
+fails or disappears, the scraper writes staleness markers, so that its series end at once and not five minutes later.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ACCEPT = (("accept", "text/plain;version=0.0.4;q=1,*/*;q=0.1"),)
 
 
 class Target(NamedTuple):
-    """Where to scrape, and the labels that every series from there gets. `job` and `instance` are added if missing."""
+    """The URL to scrape, and the labels of all series from there. The scraper adds `job` and `instance` if missing."""
 
     url: str
     labels: Mapping[str, str]
@@ -37,7 +37,7 @@ Discover = Callable[[], Awaitable[Sequence[Target]]]
 
 @dataclass(slots=True)
 class State:
-    """What is known of one target. Times in seconds; `error` is empty after a good scrape."""
+    """The state of one target. Times are in seconds. `error` is empty after a successful scrape."""
 
     target: Target
     labels: Labels
@@ -48,16 +48,16 @@ class State:
 
     @property
     def health(self) -> str:
-        """In Prometheus's words."""
+        """The health in Prometheus's words."""
         if not self.last:
             return "unknown"
         return "down" if self.error else "up"
 
 
 class Scraper:
-    """Scrapes what `discover` lists every `interval` seconds while `run` runs.
+    """Scrapes the targets of `discover` every `interval` seconds while `run` runs.
 
-    `discovery_error` says why the list could not be had; the last one is used on.
+    If `discover` fails, `discovery_error` says why, and the scraper keeps the last targets.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Scraper:
         return tuple(self._states.values())
 
     async def run(self) -> None:
-        """Scrape until cancelled, at even intervals; a round that takes too long delays the next, never overlaps it."""
+        """Scrape at even intervals until cancelled. A slow round delays the next one and never overlaps it."""
         due = self._clock.monotonic()
         while True:
             await self.round()
@@ -87,7 +87,7 @@ class Scraper:
             await self._clock.sleep(due - self._clock.monotonic())
 
     async def round(self) -> None:
-        """Every target once, now."""
+        """Scrape every target once, now."""
         await self._refresh()
         await asyncio.gather(*(self._scrape(state) for state in self.targets))
         self._store.sweep(self._now())
@@ -99,7 +99,7 @@ class Scraper:
         try:
             listed = await self._discover()
             self.discovery_error = ""
-        except Exception as error:  # whoever lists the targets must not end the scraping
+        except Exception as error:  # An error of `discover` must not end the scraping.
             self.discovery_error = f"{type(error).__name__}: {error}"
             return
         labelled = {(target.url, labels): target for target in listed for labels in [self._labels(target)]}
@@ -132,7 +132,7 @@ class Scraper:
         self._report(state, count, time)
 
     def _store_page(self, state: State, page: str, time: int) -> int:
-        """Store a page; series that were there the last time and are not on it end here."""
+        """Store a page. Ends the series of the last page that this page lacks."""
         read = list(samples(page))
         seen: dict[str, Labels] = {}
         for raw, value, stamp in read:
@@ -161,6 +161,6 @@ _REPORTED = ("up", "scrape_duration_seconds", "scrape_samples_scraped")
 
 
 def _attach(exposed: Labels, target: Labels) -> Labels:
-    """The target's labels win; what the page said under the same name is kept as `exported_…`."""
+    """Add the target's labels. Labels of the page with the same name become `exported_…`."""
     own = {name for name, _ in target}
     return labels_of([*((f"exported_{name}" if name in own else name, value) for name, value in exposed), *target])

@@ -1,7 +1,7 @@
-"""The query API over HTTP on loopback, and the same without sockets.
+"""The query API over HTTP on loopback, and without sockets.
 
-`serving` is for whoever speaks HTTP (Grafana, curl, another process); `InProcessMetrics` is for code that takes an
-`Http`, such as the operator under virtual time.
+`serving` is for HTTP clients (Grafana, curl, another process). `InProcessMetrics` is for code that takes an `Http`,
+such as the operator on virtual time.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class InProcessMetrics:
-    """An `Http` whose every address is the embedded store; carries out a request without opening a connection."""
+    """An `Http` that sends every request to the embedded store, without a connection."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
     async def send(self, request: HttpRequest) -> HttpAnswer:
-        """Answer a request by its path and query. Raises HttpFailure when the answer is over `max_bytes`."""
+        """Answer a request by its path and query. Raises HttpFailure if the response exceeds `max_bytes`."""
         parts = urlsplit(request.url)
         form = request.body or b""
         answer = self._api.answer(request.method, f"{parts.path}?{parts.query}", form)
         if len(answer.body) > request.max_bytes:
-            raise HttpFailure("too-large", f"the answer is over {request.max_bytes} bytes")
+            raise HttpFailure("too-large", f"the response exceeds {request.max_bytes} bytes")
         return answer
 
 
@@ -51,7 +51,7 @@ def application(api: Api) -> web.Application:
 
 @asynccontextmanager
 async def serving(api: Api, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve while the block runs; gives the base URL. Port 0 takes a free one."""
+    """Serve while the block runs. Yields the base URL. Port 0 takes a free port."""
     runner = web.AppRunner(application(api), access_log=None)
     await runner.setup()
     try:

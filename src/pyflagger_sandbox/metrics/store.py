@@ -1,6 +1,6 @@
 """A bounded store of recent samples, in memory.
 
-Filled by the scraper (or by a test), read by the evaluator. Never sees a clock: every sample brings its time.
+The scraper (or a test) fills it, and the evaluator reads it. It reads no clock: every sample has its time.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from .values import NAME, STALE, Labels, Window, is_stale
 
 _SLACK = 10
-"""Old samples are cut off when they are a tenth of the retention too old: rarely, and many at once."""
+"""Trim samples when they exceed the retention by a tenth: rarely, and many at once."""
 
 
 class Series:
-    """The samples of one set of labels, oldest first. Times in milliseconds; `known` is the labels by name."""
+    """The samples of one label set, oldest first. Times are in milliseconds. `known` maps label names to values."""
 
     __slots__ = ("known", "labels", "times", "values")
 
@@ -27,7 +27,7 @@ class Series:
         self.values: array[float] = array("d")
 
     def append(self, time: int, value: float) -> bool:
-        """Add a sample; False when it is not newer than the last one (it is left out then)."""
+        """Add a sample. Returns False, and drops it, if it is not newer than the last one."""
         if self.times and time <= self.times[-1]:
             return False
         self.times.append(time)
@@ -35,19 +35,19 @@ class Series:
         return True
 
     def trim(self, before: int) -> None:
-        """Forget the samples up to and including this time."""
+        """Drop the samples up to and including this time."""
         cut = bisect_right(self.times, before)
         del self.times[:cut], self.values[:cut]
 
     def latest(self, at: int, lookback: int) -> tuple[int, float] | None:
-        """The newest sample in (at-lookback, at], unless the series is stale there."""
+        """The newest sample in (at-lookback, at]; None if the series is stale there."""
         index = bisect_right(self.times, at) - 1
         if index < 0 or self.times[index] <= at - lookback or is_stale(self.values[index]):
             return None
         return self.times[index], self.values[index]
 
     def window(self, start: int, end: int) -> Window | None:
-        """The samples in (start, end], staleness markers left out; None when there are none."""
+        """The samples in (start, end] without staleness markers; None if there are none."""
         low, high = bisect_right(self.times, start), bisect_right(self.times, end)
         times: Sequence[int] = self.times[low:high]
         values: Sequence[float] = self.values[low:high]
@@ -58,9 +58,9 @@ class Series:
 
 
 class Store:
-    """Every series by its labels, at most `max_series` of them, each `retention` seconds long.
+    """All series by their labels: at most `max_series`, each with the samples of `retention` seconds.
 
-    Samples of a series over the limit are left out and counted in `refused`.
+    Drops the samples of series over the limit, and counts them in `refused`.
     """
 
     def __init__(self, *, retention: float = 600.0, max_series: int = 50_000) -> None:
@@ -75,7 +75,9 @@ class Store:
         return len(self._series)
 
     def append(self, labels: Labels, time: int, value: float) -> None:
-        """Add one sample. One that is not newer than its series' last is left out, as is a series over the limit."""
+        """Add one sample. Drops it if it is not newer than the last one of its series, or if the series is over the
+        limit.
+        """
         series = self._series.get(labels) or self._create(labels)
         if series is None:
             self.refused += 1
@@ -85,13 +87,13 @@ class Store:
             series.trim(time - self.retention)
 
     def end(self, labels: Labels, time: int) -> None:
-        """Say that the series has no value from this time on."""
+        """Mark the series as stale from this time."""
         series = self._series.get(labels)
         if series is not None and series.times and not is_stale(series.values[-1]):
             series.append(time, STALE)
 
     def sweep(self, now: int) -> None:
-        """Drop the series that have no sample within the retention."""
+        """Drop the series without a sample within the retention."""
         for labels in [key for key, series in self._series.items() if series.times[-1] <= now - self.retention]:
             self._drop(labels)
 

@@ -1,7 +1,7 @@
-"""PromQL text to a typed tree.
+"""Parses PromQL into a typed tree.
 
-The grammar and its type checks are `promql-parser`'s; this module turns its tree into small frozen nodes that can be
-cached and matched on. Called by the engine; never sees a sample. The wheel is imported on first use only.
+`promql-parser` has the grammar and the type checks. This module turns its tree into small frozen nodes, for caching and
+pattern matching. The engine calls it. It imports the wheel on first use.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .values import NAME, QueryError
 
 MAX_QUERY = 64 * 1024
 MAX_OPERATORS = 500
-"""The grammar's parser is recursive and native: thousands of nested operators would end the process, not the query."""
+"""The parser is recursive and native: thousands of nested operators would crash the process."""
 
 _TOKEN = re.compile(
     r"""(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)|(?P<comment>\#[^\n]*)"""
@@ -33,14 +33,14 @@ At: TypeAlias = int | Literal["start", "end"] | None
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """A condition on one label; regular expressions match the whole value, and an absent label is the empty text."""
+    """A condition on one label. Regular expressions match the whole value. An absent label counts as empty."""
 
     name: str
     op: MatchOp
     value: str
 
     def test(self) -> Callable[[str], bool]:
-        """What tells whether a label with a given value satisfies the condition."""
+        """A predicate on the value of the label."""
         if "~" not in self.op:
             return self.value.__eq__ if self.op == "=" else self.value.__ne__
         found = regex(self.value).fullmatch
@@ -59,7 +59,9 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """An instant vector selector; `offset` in milliseconds, `at` in milliseconds or an end of the range query."""
+    """An instant vector selector. `offset` is in milliseconds, `at` in milliseconds or `start` or `end` of the range
+    query.
+    """
 
     matchers: tuple[Matcher, ...]
     offset: int
@@ -68,7 +70,7 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A range vector selector; `span` in milliseconds."""
+    """A range vector selector. `span` is in milliseconds."""
 
     selector: Selector
     span: int
@@ -76,7 +78,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Subquery:
-    """An expression evaluated again and again over `span`; without `step` at the engine's default."""
+    """An expression evaluated at every `step` of `span`, by default at the engine's resolution."""
 
     expr: Node
     span: int
@@ -104,7 +106,7 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """How the elements of two vectors find each other. `many` is the side that may have several per match."""
+    """How to match the elements of two vectors. `many` is the side that may have several elements in a match group."""
 
     on: bool = False
     labels: frozenset[str] = frozenset()
@@ -130,7 +132,7 @@ Node: TypeAlias = Number | Text | Selector | Range | Subquery | Call | Aggregate
 
 
 def grammar() -> Any:
-    """The module `promql_parser`. Raises MissingExtra with a line that says what to install."""
+    """The module `promql_parser`. Raises MissingExtra, which says what to install."""
     try:
         import promql_parser
     except ImportError as error:
@@ -141,7 +143,7 @@ def grammar() -> Any:
 
 @lru_cache(maxsize=512)
 def parse(query: str) -> Node:
-    """The tree of a query. Raises QueryError (bad_data) for text that is not PromQL, or is absurdly long or deep."""
+    """The tree of a query. Raises QueryError (bad_data) if the text is not PromQL, or is too long or too deep."""
     if len(query) > MAX_QUERY or _operators(query) > MAX_OPERATORS:
         raise QueryError("bad_data", f"the query has over {MAX_QUERY} characters or {MAX_OPERATORS} operators")
     try:
@@ -152,10 +154,10 @@ def parse(query: str) -> Node:
     except RecursionError as error:
         raise QueryError("bad_data", "the query's operators are nested too deeply") from error
     except BaseException as error:
-        # The wheel's own faults are panics, of a class that it does not export: `x @ -1` is one.
+        # The wheel's own errors are panics of a class that it does not export. `x @ -1` raises one.
         if type(error).__name__ != "PanicException":
             raise
-        raise QueryError("bad_data", f"the query's grammar is not supported: {error}") from error
+        raise QueryError("bad_data", f"the parser does not support this query: {error}") from error
 
 
 @lru_cache(maxsize=1024)
@@ -178,7 +180,7 @@ def selector_of(text: str) -> Selector:
 
 
 def _operators(query: str) -> int:
-    """An upper bound of how deep the tree can be: what nests, outside of strings and comments."""
+    """An upper bound of the tree's depth: the number of nesting tokens outside strings and comments."""
     return sum(found.lastgroup == "operator" for found in _TOKEN.finditer(query))
 
 

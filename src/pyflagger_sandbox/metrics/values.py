@@ -1,6 +1,6 @@
-"""What an expression evaluates to, and how Prometheus writes numbers.
+"""The values of expressions, and Prometheus's number format.
 
-Shared by the store, the evaluator and the HTTP API; knows nothing of any of them.
+Shared by the store, the evaluator and the HTTP API.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from decimal import Decimal
 from typing import Literal, NamedTuple, TypeAlias
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
-"""Label pairs sorted by name, without empty values; the metric's name is the label `__name__`."""
+"""Label pairs, sorted by name, without empty values. The label `__name__` is the metric's name."""
 
 NAME = "__name__"
 NAN = math.nan
 
 _STALE_BITS = struct.pack("<Q", 0x7FF8_0000_0000_0002)
 STALE: float = struct.unpack("<d", _STALE_BITS)[0]
-"""A NaN with a payload of its own: from here on the series has no value (until its next sample)."""
+"""A NaN with a special payload: the series has no value from here until its next sample."""
 
 ErrorKind = Literal["bad_data", "execution", "not_found"]
 
 
 class QueryError(Exception):
-    """A query that cannot be answered, with Prometheus's `errorType`. The only exception evaluation raises."""
+    """A failed query, with Prometheus's `errorType`. Evaluation raises no other exception."""
 
     def __init__(self, kind: ErrorKind, text: str) -> None:
         super().__init__(text)
@@ -41,7 +41,7 @@ class Sample(NamedTuple):
 
 
 class Window(NamedTuple):
-    """One series of a range vector. Times, `start` and `end` in milliseconds since the epoch; `start` is excluded."""
+    """One series of a range vector. Times, `start` and `end` are in milliseconds since the epoch. Excludes `start`."""
 
     labels: Labels
     times: Sequence[int]
@@ -68,12 +68,12 @@ Value: TypeAlias = float | str | Vector | Matrix
 
 
 def is_stale(value: float) -> bool:
-    """Whether this NaN is the staleness marker and not a number that a target reported."""
+    """Whether a value is the staleness marker, and not a NaN that a target reported."""
     return value != value and struct.pack("<d", value) == _STALE_BITS
 
 
 def labels_of(pairs: Iterable[tuple[str, str]]) -> Labels:
-    """Sorted labels; empty values mean that the label is absent."""
+    """Sorted labels. An empty value means that the label is absent."""
     return tuple(sorted((name, value) for name, value in pairs if value))
 
 
@@ -83,7 +83,7 @@ def without_name(labels: Labels) -> Labels:
 
 
 def total(values: Sequence[float]) -> float:
-    """The sum, exact to the last bit where it is finite; infinities and NaN as in IEEE 754."""
+    """The sum, exact to the last bit if it is finite. Infinities and NaN follow IEEE 754."""
     try:
         return math.fsum(values)
     except (OverflowError, ValueError):
@@ -91,7 +91,9 @@ def total(values: Sequence[float]) -> float:
 
 
 def show_number(value: float) -> str:
-    """A number as the HTTP API writes it: shortest digits that read back the same, exponents only when far from 1."""
+    """A number in the format of the HTTP API: the shortest digits that parse to the same value, with an exponent for
+    very large and very small numbers.
+    """
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

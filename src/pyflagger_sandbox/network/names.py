@@ -1,7 +1,7 @@
-"""Cluster names: which address answers for `podinfo-canary.test:9898`, `flagger-loadtester.test`, or `podinfo.local`.
+"""Resolves cluster names, such as `podinfo-canary.test:9898`, `flagger-loadtester.test` or `podinfo.local`.
 
-Read by the resolver that the operator's hooks go through and by the forward proxy for commands in pods. Pure over the
-Services, EndpointSlices and Ingresses that it is handed; it opens no connection.
+The operator's webhooks and the forward proxy for commands in pods use it. It reads only the Services, EndpointSlices
+and Ingresses that callers pass, and opens no connection.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ Lookup: TypeAlias = Callable[[str, str, str], Obj | None]
 """(kind, namespace, name) → the live object."""
 
 Listing: TypeAlias = Callable[[str, str], Iterable[Obj]]
-"""(kind, namespace) → live objects; an empty namespace means all."""
+"""(kind, namespace) → live objects. An empty namespace means all."""
 
 DOMAIN = "cluster.local"
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to connect."""
+    """The address to connect to."""
 
     host: str
     port: int
 
 
 class NoSuchService(LookupError):
-    """The name belongs to the cluster, but nothing answers for it; the text says why."""
+    """The name belongs to the cluster, but has no endpoint. The text says why."""
 
 
 class Names:
-    """Resolves names as a pod in some namespace would see them.
+    """Resolves names as a pod in a namespace does.
 
-    `meshed`: Services answer at their cluster IPs, where the mesh listens, instead of at their endpoints.
+    `meshed`: resolves Services to their cluster IPs, where the mesh listens, and not to their endpoints.
     """
 
     def __init__(
@@ -46,9 +46,9 @@ class Names:
         self._turn = itertools.count()
 
     def resolve(self, host: str, port: int, namespace: str = "") -> Address | None:
-        """The address for a name, endpoints taken in turn; None when the name is none of the cluster's.
+        """The address of a name, one endpoint after the other; None if the name does not belong to the cluster.
 
-        Raises NoSuchService when the Service has no such port or no ready endpoint.
+        Raises NoSuchService if the Service does not have the port or has no ready endpoint.
         """
         parts = _service_of(host.rstrip(".").lower(), namespace)
         for name, space in parts:
@@ -91,7 +91,7 @@ class Names:
 
 
 def _service_of(host: str, namespace: str) -> list[tuple[str, str]]:
-    """(service, namespace) pairs that a host name may mean, in the order of a pod's search domains."""
+    """The (service, namespace) pairs that a host name may mean, in the order of a pod's search domains."""
     labels = host.removesuffix(f".svc.{DOMAIN}").removesuffix(".svc").split(".")
     if len(labels) == 1:
         return [(labels[0], namespace)] if namespace else []

@@ -1,7 +1,7 @@
-"""A forward proxy on loopback: commands that run in pods reach cluster names through it.
+"""A forward proxy on loopback: commands in pods reach cluster names through it.
 
-`curl http://podinfo-canary/` in a pod of namespace `test` works because `http_proxy` is set to this proxy with the
-namespace as its user name. Started by `sandbox.cluster`; resolves through `Names` and knows nothing of canaries.
+`curl http://podinfo-canary/` works in a pod of namespace `test` because its `http_proxy` is this proxy, with the
+namespace as user name. `pyflagger_sandbox.cluster` starts it. It resolves names through `Names`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ForwardProxy:
         await self._relay.stop()
 
     def url(self, namespace: str, pod: str = "") -> str:
-        """What to put into `http_proxy` for a pod of this namespace; `pod` is the address that `localhost` is there."""
+        """The value of `http_proxy` for a pod of this namespace. `pod` is the address that `localhost` resolves to."""
         return f"http://{namespace}{f':{pod}' if pod else ''}@127.0.0.1:{self.port}"
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -63,7 +63,7 @@ class ForwardProxy:
 
 
 def _said(headers: Mapping[str, str]) -> tuple[str, str]:
-    """The proxy's credentials: namespace and pod address, empty where they are not said."""
+    """The namespace and pod address from the proxy credentials; empty if missing."""
     scheme, _, text = headers.get("Proxy-Authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return "", ""

@@ -1,6 +1,6 @@
-"""Passes one HTTP request on to another address and its answer back, bodies as streams.
+"""Forwards one HTTP request to another address, and returns the response. Streams both bodies.
 
-Used by the forward proxy and by the mesh; decides nothing about where a request goes.
+The forward proxy and the mesh use it. They choose the address.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ HOP_BY_HOP = frozenset(
 
 
 class Relay:
-    """Connections to wherever requests are passed on to: a fresh one each, so that each meets its own endpoint."""
+    """Opens a new connection for each request, so that each request reaches its own endpoint."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
     def start(self) -> None:
-        """Within a running loop."""
+        """Open the client session. Needs a running event loop."""
         timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS)
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
         self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=False, connector=connector)
@@ -46,7 +46,7 @@ class Relay:
             await self._session.close()
 
     async def send(self, request: web.BaseRequest, target: URL) -> web.StreamResponse:
-        """The answer, passed on already; 502 with the reason when there is none."""
+        """Forward a request. Returns the sent response, or 502 with the reason if there is none."""
         assert self._session is not None
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         body = request.content if request.can_read_body else None

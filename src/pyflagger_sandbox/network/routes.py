@@ -1,8 +1,8 @@
-"""What the ingress can be told in beside Ingresses: Traefik's own kinds, or those of the Gateway API.
+"""Kinds of routes that the ingress reads besides Ingresses: Traefik's own kinds, or those of the Gateway API.
 
-For each family its kinds, with schemas as open as an ingress needs, the flags that make Traefik read them, and the
-objects that a cluster's owner would have put there. Used by `sandbox.cluster`; the field names are those of Traefik's
-and the Gateway API's references.
+Each family has its kinds with open schemas, the flags that make Traefik read them, and the objects that a cluster
+administrator creates. `pyflagger_sandbox.cluster` uses it. The field names come from the references of Traefik and the
+Gateway API.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _CONTROLLER = "traefik.io/gateway-controller"
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One way to say routes. `provider` is Traefik's name for what reads it."""
+    """One family of routes. `provider` is Traefik's name of its provider."""
 
     provider: str
     kinds: tuple[Obj, ...]
 
     def flags(self, url: str, token_file: str) -> list[str]:
-        """Traefik's flags to read it from an API server."""
+        """Traefik's flags to read the family from an API server."""
         stem = f"--providers.{self.provider}"
         return [
             f"{stem}=true",
@@ -36,7 +36,9 @@ class Family:
         ]
 
     def objects(self, web_port: int) -> tuple[Obj, ...]:
-        """What is there before anybody's routes: a Gateway on the ingress's port, that takes routes of everybody."""
+        """The objects that exist before the users' routes: a Gateway on the ingress's port that accepts routes from all
+        namespaces.
+        """
         if self is not GATEWAY_API:
             return ()
         listener = {
@@ -65,7 +67,7 @@ class Family:
 def definition(
     group: str, kind: str, plural: str, versions: Iterable[str], *, cluster: bool = False, short: Sequence[str] = ()
 ) -> Obj:
-    """A kind that may hold anything, in these versions; the first is stored."""
+    """A definition with an open schema in these versions. The first one is the storage version."""
     served: list[Any] = [
         {
             "name": name,
@@ -129,7 +131,7 @@ GATEWAY_API = Family(
 )
 
 FAMILIES = {"traefik": TRAEFIK, "gatewayapi": GATEWAY_API}
-"""By the traffic provider's name, up to a colon."""
+"""Families by the name of the traffic provider, up to a colon."""
 
 KEDA = tuple(
     definition("keda.sh", kind, f"{kind.lower()}s", ("v1alpha1",), cluster=kind.startswith("Cluster"), short=short)
@@ -140,4 +142,4 @@ KEDA = tuple(
         ("ClusterTriggerAuthentication", ("cta", "clustertriggerauth")),
     )
 )
-"""KEDA's kinds, for releases beside it; nobody here scales by them."""
+"""KEDA's kinds, for releases with autoscaling. The sandbox does not scale by them."""

@@ -1,1 +1,1 @@
-"""A twin of podinfo, the little web service of Flux's walkthroughs: same paths, flags, variables and metrics."""
+"""An emulator of podinfo, the web service of Flux's tutorials: same paths, flags, variables and metrics."""

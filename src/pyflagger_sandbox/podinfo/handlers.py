@@ -1,6 +1,6 @@
 """podinfo's paths, as an aiohttp application.
 
-`application` is called by `server`; the state that paths share (ready, healthy) lives in `Service`.
+`server` calls `application`. `Service` has the state that paths share (ready, healthy).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from .options import Options
 from .telemetry import CONTENT_TYPE, Telemetry, path_label
 
 BODY_MAX = 10 << 20
-# Not podinfo's: errors too say which pod gave them, so that traffic can be counted by version.
+# Not in podinfo: every response names its pod, even an error, so that clients can count traffic by version.
 SERVED_BY = "X-Sandbox-Pod"
 DELAY_MAX = 300
 RANDOM_STATUSES = (500, 400, 409)
-# Faults are for visitors: a probe that failed by chance would only blur what a rehearsal shows.
+# Only visitors get faults. Probes that fail by chance would hide the effect of the fault.
 SPARED = frozenset({"healthz", "readyz", "metrics"})
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -34,7 +34,7 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(slots=True)
 class Service:
-    """One instance: its options and its state. `crash` ends the process that it stands for, with an exit code."""
+    """One instance: its options and its state. `crash` ends the emulated process with an exit code."""
 
     options: Options
     clock: Clock
@@ -49,25 +49,25 @@ class Service:
 
 
 def pretty(value: Any, status: int = 200) -> web.Response:
-    """JSON in podinfo's dress."""
+    """JSON in podinfo's format."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     headers = {"Content-Type": "application/json; charset=utf-8", "X-Content-Type-Options": "nosniff"}
     return web.Response(status=status, body=text.encode(), headers=headers)
 
 
 def refusal(code: int, message: str) -> web.Response:
-    """podinfo's errors: the code is in the body."""
+    """podinfo's errors, with the code in the body."""
     return pretty({"code": code, "message": message})
 
 
 class Paths:
-    """A method a path."""
+    """One method for each path."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
     async def index(self, request: web.Request) -> web.Response:
-        """A page for browsers, facts for everybody else."""
+        """A page for browsers, JSON for other clients."""
         if not request.headers.get("User-Agent", "").startswith("Mozilla"):
             return await self.info(request)
         options, name = self._service.options, html.escape(self._service.hostname)
@@ -79,7 +79,7 @@ class Paths:
         return web.Response(text=page, content_type="text/html")
 
     async def info(self, request: web.Request) -> web.Response:
-        """What runs here."""
+        """The runtime information."""
         options = self._service.options
         return pretty(
             {
@@ -102,7 +102,7 @@ class Paths:
         return pretty({"version": self._service.options.version, "commit": "sandbox"})
 
     async def echo(self, request: web.Request) -> web.Response:
-        """The body, back."""
+        """The request's body."""
         headers = {"Content-Type": "application/octet-stream", "X-Color": self._service.options.ui_color}
         return web.Response(status=202, body=await request.read(), headers=headers)
 
@@ -115,13 +115,13 @@ class Paths:
         return pretty({name: request.headers.getall(name) for name in dict.fromkeys(request.headers)})
 
     async def delay(self, request: web.Request) -> web.Response:
-        """Wait, then answer."""
+        """Wait, then respond."""
         seconds = min(int(request.match_info["wait"]), DELAY_MAX)
         await self._service.clock.sleep(seconds)
         return pretty({"delay": seconds})
 
     async def status(self, request: web.Request) -> web.Response:
-        """The status that is asked for."""
+        """The requested status."""
         code = int(request.match_info["code"])
         return pretty({"status": code}, code) if 200 <= code <= 599 else refusal(400, f"invalid status code {code}")
 
@@ -156,7 +156,7 @@ class Paths:
         return pretty({"token": token, "expires_at": stamp(expires)})
 
     async def validate(self, request: web.Request) -> web.Response:
-        """Whose token this is."""
+        """The user of a token."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return refusal(401, "authorization bearer header required")
@@ -167,12 +167,12 @@ class Paths:
         return pretty({"token_name": user, "expires_at": stamp(expires)})
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """The exposition."""
+        """The metrics in text format."""
         return web.Response(body=self._service.telemetry.page(), headers={"Content-Type": CONTENT_TYPE})
 
 
 def _routes(paths: Paths) -> list[tuple[tuple[str, ...], str, Handler, str]]:
-    """(methods, path, handler, template that names it in the metrics), the first match wins."""
+    """(methods, path, handler, template for its label in the metrics). The first match wins."""
     any_method, read, post = ("*",), ("GET",), ("POST",)
     return [
         (read, "/", paths.index, "/"),
@@ -228,7 +228,7 @@ def _measured(service: Service, label: str, handler: Handler) -> Handler:
 
 
 async def _faulty(service: Service, handler: Handler, request: web.Request) -> web.StreamResponse:
-    """The faults that podinfo can be started with: random delays, and every third answer an error."""
+    """The faults of podinfo's flags: random delays, and an error in every third response."""
     options, clock = service.options, service.clock
     if options.random_delay:
         unit = 1.0 if options.random_delay_unit == "s" else 0.001

@@ -1,8 +1,8 @@
-"""podinfo's command line and environment, as far as the twin goes by them.
+"""podinfo's command line and environment, as far as the emulator supports them.
 
-A flag wins over its variable (`PODINFO_UI_COLOR` for `--ui-color`), which wins over the default. Flags that the twin
-does not know are named in the log and otherwise ignored. A tag may carry a fault for rehearsals (`3.1.3-errors`), which
-is built in: no flag switches it off, so the same manifest with another image shows it.
+A flag overrides its variable (`PODINFO_UI_COLOR` for `--ui-color`), which overrides the default. The emulator logs
+flags that it does not know, and ignores them. A tag may add a built-in fault (`3.1.3-errors`) to rehearse a failed
+release. No flag disables it, so a change of the image is enough.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
     "unhealthy": {"unhealthy": True},
     "crash": {"crash": True},
 }
-"""Fault → options it sets. A tag that ends in `-FAULT` is that version of podinfo with the fault built in."""
+"""Fault → its options. A tag that ends in `-FAULT` is this version of podinfo with the built-in fault."""
 
 
 class BadFlag(ValueError):
-    """podinfo would refuse to start; the text says why."""
+    """podinfo does not start with this flag. The text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Ports of 0 are not served. `random_delay_min` and `_max` are counted in `random_delay_unit` (`s` or `ms`),
-    `server_shutdown_timeout` in seconds."""
+    """Port 0 disables a listener. `random_delay_min` and `_max` are in `random_delay_unit` (`s` or `ms`),
+    `server_shutdown_timeout` is in seconds.
+    """
 
     version: str = "0.0.0"
     port: int = 9898
@@ -88,7 +89,7 @@ _WITHOUT_EFFECT = frozenset(
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str], tag: str) -> Options:
-    """Options from the arguments after the program's name. Raises BadFlag."""
+    """The options, from the arguments without the program's name. Raises BadFlag."""
     version, _, fault = tag.rpartition("-")
     values: dict[str, Any] = {"version": tag or "0.0.0"}
     for name in _READ:
@@ -107,7 +108,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str], tag: str) -> Options:
 
 
 def _flags(argv: Sequence[str]) -> list[tuple[str, str]]:
-    """(name, value) pairs; a flag without a value is `true`, words that are no flags are skipped."""
+    """(name, value) pairs. A flag without a value is `true`. Skips words that are not flags."""
     found = []
     words = list(argv)
     while words:

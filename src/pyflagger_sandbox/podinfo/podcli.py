@@ -1,7 +1,7 @@
-"""`podcli` as podinfo's image has it, for commands in pods: health checks over HTTP and TCP, and the version.
+"""`podcli` of podinfo's image, for commands in pods: health checks over HTTP and TCP, and the version.
 
-Run by a shim of that name. `localhost` is the pod: over HTTP the proxy of `http_proxy` sees to that, and for TCP the
-pod's address is taken from the proxy's password.
+A shim of this name runs it. `localhost` is the pod: over HTTP the proxy of `http_proxy` resolves it, and for TCP the
+proxy's password is the pod's address.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pyflagger.api import durations
 from pyflagger.clock import SystemClock
 
 IMAGE = "SANDBOX_IMAGE"
-"""Names the variable with the image of the container."""
+"""The name of the variable with the container's image."""
 
 Told = dict[str, str | int]
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the command; the exit code."""
+    """Run the command. Returns the exit code."""
     asked = _parser().parse_args(argv)
     if asked.command == "version":
         sys.stdout.write(f"{os.environ.get(IMAGE, '').rpartition(':')[2] or 'unknown'}\n")
@@ -60,12 +60,14 @@ def _parser() -> argparse.ArgumentParser:
             check.add_argument("--method", default="GET")
             check.add_argument("--body", default="")
         if kind == "grpc":
-            check.add_argument("--service", default="", help="accepted; the twin of podinfo is asked over TCP")
+            check.add_argument(
+                "--service", default="", help="accepted and ignored; the sandbox's podinfo is checked over TCP"
+            )
     return parser
 
 
 def _http(asked: argparse.Namespace) -> tuple[bool, Told]:
-    """Whether the answer is 2xx or 3xx, and what to say of it."""
+    """Whether the response is 2xx or 3xx, and the message."""
     if not asked.address.startswith(("http://", "https://")):
         asked.address = f"http://{asked.address}"
     try:
@@ -80,7 +82,7 @@ def _http(asked: argparse.Namespace) -> tuple[bool, Told]:
 
 
 def _tcp(asked: argparse.Namespace) -> tuple[bool, Told]:
-    """Whether somebody listens there."""
+    """Whether the address accepts connections, and the message."""
     try:
         place = urlsplit(f"//{asked.address}")
         host, port = place.hostname or "localhost", place.port or 80

@@ -1,7 +1,8 @@
-"""A running podinfo: its listeners on one address, and an end without a failed request.
+"""A running podinfo: listens on one address, and stops without a failed request.
 
-Started by the kubelet's podinfo program, and by tests. Stopping goes in two steps: `drain` (unready, connections are
-not kept alive, everything is still served), then `stop` (no new connections, what is under way is finished).
+The kubelet's podinfo program and tests start it. It stops in two steps. After `drain` it is unready and closes
+connections after their response, but serves every request. `stop` accepts no new connections, and finishes pending
+requests.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from .handlers import Service, application, metrics_application
 from .options import Options
 
 LEVELS = ("debug", "info", "warn", "error", "fatal", "panic")
-# Longer than any proxy keeps an idle connection: the side that does not send must not be the one that hangs up.
+# Longer than any proxy keeps an idle connection, because the client must be the one that closes it.
 KEEPALIVE_SECONDS = 3600.0
 
 
 class Podinfo:
-    """One instance. `write` gets its log lines; `real_port` says which port to bind for the one asked for (0: any)."""
+    """One instance. `write` gets its log lines. `real_port` returns the port to bind for a requested port (0: any)."""
 
     def __init__(
         self,
@@ -66,15 +67,15 @@ class Podinfo:
         return None
 
     async def wait(self) -> int:
-        """The exit code, once the process that this stands for has ended."""
+        """Wait for the end of the emulated process. Returns the exit code."""
         return await asyncio.shield(self._exit)
 
     def drain(self) -> None:
-        """Get ready to go: no longer ready, connections close after their answer, every request is still served."""
+        """Become unready, and close connections after their response. Still serves every request."""
         self._service.ready, self._service.draining = False, True
 
     async def stop(self) -> None:
-        """Accept nothing more, finish what is under way within the server's shutdown timeout."""
+        """Accept no connections, and finish pending requests within the server's shutdown timeout."""
         self._service.ready = self._service.healthy = False
         try:
             if self._grpc:
@@ -86,9 +87,9 @@ class Podinfo:
             self._ended(0)
 
     async def _close_doors(self) -> None:
-        """Take no more connections, and let those just taken find the server still open.
+        """Close the listeners. Still serves connections that were just accepted.
 
-        asyncio drops a connection without a word when its listener is closed between accepting and attaching it.
+        asyncio silently drops a connection if its listener closes after accepting it and before attaching it.
         """
         loop, settled = asyncio.get_running_loop(), asyncio.Event()
         for listener in self._listeners:
@@ -133,7 +134,7 @@ class Podinfo:
 
 
 async def _hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """The gRPC port accepts connections and says nothing."""
+    """Accept connections on the gRPC port, and send nothing."""
     with suppress(ConnectionError):
         while await reader.read(4096):
             pass

@@ -1,6 +1,6 @@
 """podinfo's metrics: requests by status, and a histogram of durations by method, path and status.
 
-A registry for each instance, as many run in one process.
+Each instance has its own registry, because many run in one process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def path_label(template: str) -> str:
 
 
 class Telemetry:
-    """Counts what one instance served."""
+    """The counters of one instance."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -37,10 +37,10 @@ class Telemetry:
         )
 
     def served(self, method: str, path: str, status: int, seconds: float) -> None:
-        """One request was answered."""
+        """Count a request."""
         self._seconds.labels(method, path, str(status)).observe(seconds)
         self._total.labels(str(status)).inc()
 
     def page(self) -> bytes:
-        """The exposition, without the creation times that the Go client does not give."""
+        """The metrics in text format, without creation times, as from the Go client."""
         return _CREATED.sub("", generate_latest(self._registry).decode()).encode()

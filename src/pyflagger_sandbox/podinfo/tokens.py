@@ -1,6 +1,6 @@
-"""podinfo's tokens: JSON Web Tokens, HMAC with SHA-256, good for a minute.
+"""podinfo's tokens: JSON Web Tokens with HMAC-SHA-256, valid for one minute.
 
-Pure; `now` is handed in. The signing key is podinfo's own well-known default, as nothing is protected by it.
+Pure: callers pass `now`. The signing key is podinfo's well-known default, because it protects nothing.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ LIFE_SECONDS = 60
 
 
 class Refused(ValueError):
-    """The token is not good; the text says why."""
+    """The token is invalid. The text says why."""
 
 
 def issue(user: str, now: float) -> tuple[str, int]:
-    """A token for a user, and when it expires (whole seconds since the epoch)."""
+    """A token for a user, and its expiry (whole seconds since the epoch)."""
     expires = int(now) + LIFE_SECONDS
     head = _encode(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
     body = _encode(json.dumps({"name": user, "iss": "podinfo", "exp": expires}).encode())

@@ -71,7 +71,7 @@ def test_when_all_are_taken_that_is_told(claims: list[Claim], monkeypatch: pytes
     """In one line, with what to do."""
     monkeypatch.setattr(network, "CLAIM_PORT", network.CLAIM_PORT + 1)
     claims += [claim() for _ in range(CLAIMS)]
-    with pytest.raises(CannotStart, match=r"16 sandboxes run on this machine.*end one of them"):
+    with pytest.raises(CannotStart, match=r"16 sandboxes run on this machine.*stop one of them"):
         claim()
 
 

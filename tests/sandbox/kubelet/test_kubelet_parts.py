@@ -305,5 +305,5 @@ async def test_the_operator_s_image_is_the_load_tester_only() -> None:
     image = parse("registry.example/pyflagger:0.1.0")
     program = builtin_images(lambda launch: {}).pull(image)
     launch = Launch(image, "test", "p", "flagger", ("-mesh-provider=nginx",), {}, "127.0.0.1", False, LoopClock(), str)
-    with pytest.raises(StartFailed, match="the sandbox's operator is no pod"):
+    with pytest.raises(StartFailed, match="because its operator is not a pod"):
         await program(launch)

@@ -31,7 +31,7 @@ BINARIES: dict[str, tuple[str, str]] = {
     "ends": ("#!/bin/sh\necho 'no such flag' >&2\nexit 3\n", r"ended with status 3: no such flag"),
     "says nothing": ("#!/bin/sh\nexit 1\n", r"ended with status 1: it logged nothing"),
     "never answers": ("#!/bin/sh\necho starting\nexec sleep 60\n", r"is not ready after 0\.3 s: starting"),
-    "is no program": ("\x7fELF and then nonsense", r"cannot be run \(Exec format error\): reinstall it"),
+    "is no program": ("\x7fELF and then nonsense", r"\(Exec format error\): reinstall it"),
 }
 
 
