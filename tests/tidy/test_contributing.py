@@ -139,6 +139,8 @@ def test_one_version_everywhere() -> None:
         assert yaml.safe_load(chart.read_text())["appVersion"] == __version__
     for manifest in (ROOT / "kustomize").rglob("*.yaml"):
         assert set(re.findall(r"image: pyflagger:(\S+)", manifest.read_text())) <= {__version__}
+    for page in [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("charts/*/README.md")]:
+        assert set(re.findall(r"registry\.example/pyflagger:(\d[\d.]*)", page.read_text())) <= {__version__}, page
     lock = tomllib.loads((ROOT / "uv.lock").read_text())
     assert [each["version"] for each in lock["package"] if each["name"] == "pyflagger"] == [__version__]
     assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1] == __version__  # type: ignore[index]
