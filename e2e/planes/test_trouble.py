@@ -58,7 +58,7 @@ def test_somebody_else_at_the_route(name: str, at_once: AtOnce) -> None:
             release.until(lambda: release.status["canaryWeight"] == 50)
             settle()
             release.share(50)
-            assert "was set to 50 by somebody else" in release.place.said(release.name)
+            assert "to 50: flagger holds and judges it" in release.place.said(release.name)
             before = uid(release, kind)
             release.place.kubectl("delete", kind, release.name)
             release.until(lambda: uid(release, kind) not in ("", before))

@@ -13,8 +13,8 @@ from pyflagger.core.conditions import BLOCKED
 from pyflagger.core.decision import Ensure, Part, SetRoute
 
 ARGO = Managed("argocd-controller", "httproute web.test")
-CHANGED = "httproute web.test was changed by argocd-controller: it is mended, its weights stay"
-CONTESTED = "httproute web.test is changed by argocd-controller each time that flagger has set it"
+CHANGED = "argocd-controller changed httproute web.test: flagger restores it and keeps its weights"
+CONTESTED = "argocd-controller changes httproute web.test each time flagger writes it"
 NO_SPLIT = Problem(Fault.CLUSTER, "httproute web.test: the weights 0 and 0 do not add up to 100")
 STEPS = {"stepWeight": 10, "maxWeight": 50, "threshold": 5}
 
@@ -74,7 +74,7 @@ def test_a_route_that_is_gone_is_told_and_made_again() -> None:
     world.parts[Part.ROUTING], world.route, world.manager = "drift", None, Managed()
     world.after = lambda w: setattr(w, "route", w.route if w.route != ALL_PRIMARY else Route(90, 10))
     world.look()
-    assert world.texts[0] == "The route of shop.test is gone: it is made again with canary weight 10"
+    assert world.texts[0] == "The route of shop.test is missing: flagger restores it with canary weight 10"
     assert world.status.canary_weight == 10
 
 
@@ -232,7 +232,7 @@ def test_somebody_unknown_gets_the_benefit_of_the_doubt_for_longer() -> None:
     world = released()
     world.manager = Managed()
     assert len(fight(world, 300)) <= 12
-    assert blocked(world).startswith("routes are changed again each time that flagger has set them")
+    assert blocked(world).startswith("another controller changes routes each time flagger writes them")
 
 
 def test_new_revisions_in_a_row_are_not_a_fight() -> None:

@@ -41,7 +41,7 @@ HOLDS = "holds the run instead of rolling back to a primary that is not ready"
 
 HALT, SILENT = "Halt shop.test advancement", "Halt advancement no values found for"
 MORE = "confirm-traffic-increase"
-MIRRORING = "Traffic mirroring is not supported by provider"
+MIRRORING = "Provider nginx does not support traffic mirroring: the release continues without it"
 ROLLING = "waiting for rollout to finish: 1 out of 2 new replicas have been updated"
 UNREADY = f"not ready: {ROLLING}"
 PAST = "canary deployment web.test not ready: deadline"
@@ -82,7 +82,7 @@ TABLE = [
     Row("plain A/B", "W", RUNNING, "A/B testing is not supported when using the kubernetes provider", ONCE),
     Row("plain steps", "W", RUNNING, "Progressive traffic is not supported when using the kubernetes provider", ONCE),
     Row("plain steps", "W", RUNNING, "Setting canaryAnalysis.iterations: 10", ONCE),
-    Row("no mirror", "W", RUNNING, f"{MIRRORING} nginx, going on without it", NEVER),
+    Row("no mirror", "W", RUNNING, MIRRORING, NEVER),
     Row("deleted", "N", "Initialized", "Terminating canary shop.test"),
     Row("deleted", "W", "Terminating", f"canary not ready during finalizing: canary deployment web.test {UNREADY}"),
     Row("deleted", "N", "Terminating", "Terminated canary shop.test", NEW_PHASE),
@@ -284,5 +284,5 @@ def test_every_playing_is_in_the_table() -> None:
 def test_what_is_told_once_the_canary_is_gone() -> None:
     """Nobody decides any more, so no playing says it: both names, and what would have spared it."""
     reason = reasons.left_asleep(canary())
-    assert reason.text == "Canary shop.test is gone and web.test runs no pods: scale it up"
+    assert reason.text == "Canary shop.test is deleted and web.test runs no pods: scale it up"
     assert "spec.revertOnDeletion" in reason.todo and reason.fault is Fault.MANIFEST

@@ -67,7 +67,7 @@ def test_a_gate_that_errs_is_told_apart(kind: str) -> None:
     assert world.texts.count(f"Halt shop.test advancement waiting for {what} gate") == 1
     (halted,) = (c for c in world.status.conditions if c.type == HALTED)
     assert (halted.status, halted.reason) == ("True", "Hook") and halted.message.startswith(text)
-    assert "Gate gate has given no usable answer since " in message(world)
+    assert "Gate gate gave no usable answer since " in message(world)
     assert world.status.failed_checks == 0 and world.status.phase is phase
     asked = len(world.calls)
     world.run(20)
@@ -93,7 +93,7 @@ def test_another_answer_is_told_anew() -> None:
         ("http://user:pass@gates.example/ok", "It opens when http://gates.example/ok answers 200."),
         (
             "http://loadtester/gate/halt",
-            "http://loadtester/gate/halt never opens: to go on, let the webhook call /gate/check or /gate/approve.",
+            "http://loadtester/gate/halt never opens. To continue, let the webhook call /gate/check or /gate/approve.",
         ),
     ],
 )

@@ -131,7 +131,7 @@ def test_what_is_said() -> None:
     lost = "web-primary.test does not exist and web.test is not the promoted revision"
     assert world.texts == [lost] and world.decision.reasons[0].fault
     (blocked,) = (c for c in world.status.conditions if c.type == "Blocked")
-    assert blocked.reason == "Cluster" and "a new revision is judged on its own pods" in blocked.message
+    assert blocked.reason == "Cluster" and "flagger judges the new revision on its own pods" in blocked.message
     world.change("v1:good").until(Phase.PROGRESSING).run(5)
     covered = (
         "web-primary.test not ready: it does not exist. web.test gets all traffic as soon as it is ready, "
@@ -221,7 +221,7 @@ def test_another_target_is_not_a_new_version() -> None:
     world.change("v1:other").fresh_record().run(60)
     assert world.routes == [] and not [a for a in world.actions if not isinstance(a, WriteStatus)][2:]
     (blocked,) = (c for c in world.status.conditions if c.type == "Blocked")
-    assert "Put spec.targetRef back" in blocked.message
+    assert "Restore spec.targetRef" in blocked.message
 
 
 def test_gone_and_back_again() -> None:

@@ -26,8 +26,8 @@ def halted(world: World) -> tuple[str, str]:
 
 # What the metric or the hook says, and whose doing it is, what is told, what to do.
 FAILING: dict[str, tuple[Any, str, str, str]] = {
-    "a bad value": (Value(90), "Revision", "success rate 90.00% < 99%", "Mend the new version"),
-    "no answer": (DOWN, "MetricProvider", "connection refused", "Look whether the metric server runs"),
+    "a bad value": (Value(90), "Revision", "success rate 90.00% < 99%", "Fix the new version"),
+    "no answer": (DOWN, "MetricProvider", "connection refused", "Check that the metrics server is running"),
     "no data": (NoData(cause="No visitors came."), "MetricProvider", "no values found", "No visitors came."),
     "a bug": (QueryFailed(Problem(Fault.US, "it broke", "Tell us.")), "Flagger", "it broke", "Tell us."),
     "a template": (QueryFailed(Problem(Fault.MANIFEST, "x", "Create it.")), "Manifest", "x", "Create it."),
@@ -59,7 +59,7 @@ def test_a_hook_that_refuses_halts(kind: str) -> None:
         if not world.status.failed_checks:
             world.run(1)
     reason, message = halted(world)
-    assert reason == "Hook" and "check smoke failed busy. Look at what answers" in message
+    assert reason == "Hook" and "check smoke failed busy. Check the server that answers" in message
     assert halted(world.until(Phase.SUCCEEDED)) == ("", "")
 
 
@@ -76,7 +76,7 @@ def test_a_deadline_says_so() -> None:
     """Pods that never got ready are the cluster's."""
     world = ready_world(STEPS).change("v1:r2", failing="deadline").until(Phase.FAILED)
     reason, message = halted(world)
-    assert reason == "Cluster" and "progress deadline exceeded" in message and "Look at the target's pods" in message
+    assert reason == "Cluster" and "progress deadline exceeded" in message and "Check the target's pods" in message
 
 
 def test_somebody_s_rollback_says_so() -> None:
@@ -98,5 +98,9 @@ def test_a_failed_promotion_says_so() -> None:
     """The primary is the cluster's, too; mended by the next revision."""
     world = ready_world({"stepWeight": 20, "maxWeight": 20}, fate={"v1:r2": "deadline"})
     reason, message = halted(world.change("v1:r2").until(Phase.FAILED))
-    assert reason == "Cluster" and "Promotion of web.test failed" in message and "a new revision mends it" in message
+    assert (
+        reason == "Cluster"
+        and "Promotion of web.test failed" in message
+        and "release a new revision to repair it" in message
+    )
     assert halted(world.change("v1:r3").until(Phase.SUCCEEDED)) == ("", "")

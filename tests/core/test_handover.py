@@ -243,4 +243,4 @@ def test_killed_after_every_action(name: str) -> None:
         world.run(10)
         assert (world.route, world.status.last_promoted_spec) == (ALL_PRIMARY, "v1:r2"), f"killed after {point}"
         assert world.target.replicas == 0
-        assert not [text for text in world.texts if "by somebody else" in text], f"killed after {point}"
+        assert not [text for text in world.texts if "Another client set" in text], f"killed after {point}"

@@ -49,9 +49,7 @@ def test_the_younger_one_is_told_whichever_comes_first(first: str) -> None:
     assert told is not None and told.fault is Fault.MANIFEST and told.path == "spec.service.name"
     shared = "service shop, horizontalpodautoscaler h belong to canary front already, which is older"
     assert told.text == shared
-    assert told.todo == (
-        "Set another spec.service.name and spec.autoscalerRef.name, or delete one of the two canaries."
-    )
+    assert told.todo == ("Change spec.service.name and spec.autoscalerRef.name, or delete one of the two canaries.")
     assert rivals.drop("front") == {"orders"} and rivals.problem("orders") is None
     assert rivals.drop("front") == frozenset() == rivals.drop("orders")
 
@@ -102,7 +100,7 @@ def test_what_visitors_come_by_is_told_with_the_way_out() -> None:
     told = rivals.problem("orders")
     assert told is not None and told.path == "spec.service.hosts"
     assert told.text.startswith("host a.example at gateway infra/public belongs to canary front already")
-    assert told.todo.endswith("Behind a gateway two canaries may have one host if their spec.service.match differs.")
+    assert told.todo.endswith("Behind a gateway, two canaries can share a host if their spec.service.match differs.")
     for name, at, target in (("front", "1", TARGET), ("orders", "2", OTHER)):
         rivals.put(name, claim(name, at, target, service_hosts=host, service_name=APEX))
     told = rivals.problem("orders")

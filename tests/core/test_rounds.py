@@ -262,7 +262,7 @@ def test_stepping_home_without_a_time_waits_an_interval() -> None:
 
 def test_weights_that_somebody_else_moved_are_taken_as_they_are() -> None:
     """Traffic truth is the routes: written down, told, held for an interval, gone on from."""
-    moved = "Canary weight of shop.test was set to {} by somebody else: it is held and judged as it is"
+    moved = "Another client set the canary weight of shop.test to {}: flagger holds and judges it"
     world = ready_world({"stepWeight": 10, "maxWeight": 50}).change("v1:r2").run(5)
     world.route = Route(75, 25)
     world.fresh_record().look()

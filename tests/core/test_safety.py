@@ -514,7 +514,7 @@ def test_match_rules_without_a_provider_for_them_never_send_everybody() -> None:
 def test_mirroring_without_a_provider_for_it_goes_on_without(analysis: dict[str, int]) -> None:
     """One warning, then straight to the weights."""
     world = ready_world(analysis, **PLAIN).change("v1:r2").until(Phase.SUCCEEDED)
-    assert sum("mirroring is not supported" in text for text in world.texts) == 1
+    assert sum("does not support traffic mirroring" in text for text in world.texts) == 1
     assert not any(route.mirrored for route in world.routes)
 
 
@@ -564,7 +564,7 @@ def test_the_next_listed_weight_is_the_smallest_that_is_larger(weights: list[int
 def test_an_analysis_without_steps_says_so() -> None:
     """Nothing is promoted, nothing loops."""
     world = ready_world({}).change("v1:r2").run(60)
-    assert world.texts.count("The analysis has no step to take.") == 1 and world.weights == []
+    assert world.texts.count("The analysis has no steps.") == 1 and world.weights == []
     assert world.status.phase is Phase.PROGRESSING
 
 

@@ -315,7 +315,7 @@ def test_a_value_that_cannot_be_read_is_told_once() -> None:
     read = CanaryStatus.model_validate({**world.status.to_wire(), "canaryWeight": 300})
     world.canary = world.canary.model_copy(update={"status": read})
     world.run(30)
-    told = "Replacing values in the status of shop.test that cannot be read: status.canaryWeight 300"
+    told = "Replacing invalid values in the status of shop.test: status.canaryWeight 300"
     assert world.texts == [told] and world.status.unread == ()
 
 
@@ -325,7 +325,7 @@ def test_an_unknown_phase_is_told_with_what_was_stored() -> None:
     read = CanaryStatus.model_validate({**world.status.to_wire(), "phase": "Analysing"})
     world.canary = world.canary.model_copy(update={"status": read})
     world.run(30)
-    assert world.texts[0].endswith("that cannot be read: status.phase 'Analysing'")
+    assert world.texts[0].endswith("in the status of shop.test: status.phase 'Analysing'")
     assert world.phases == ["Initializing", "Initialized"]
 
 
@@ -444,7 +444,7 @@ def test_routes_of_a_fresh_world() -> None:
 # What an earlier spec left ------------------------------------------------------------------------------------------
 
 OLD = ("Ingress web-canary", "Service web-primary")
-TOLD = "Ingress web-canary, Service web-primary of shop.test: left from an earlier spec and not followed any more"
+TOLD = "Ingress web-canary, Service web-primary of shop.test: left from an earlier spec and no longer reconciled"
 
 
 def test_what_is_left_is_named_once_and_stops_nothing() -> None:

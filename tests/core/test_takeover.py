@@ -8,7 +8,7 @@ from pyflagger.core.decision import Ensure, Part, Say
 from pyflagger.core.situation import Handed
 
 BOTH = ("Service web", "HTTPRoute web")
-TAKING = "Taking over Service web, HTTPRoute web for shop.test. An annotation keeps the original. "
+TAKING = "Taking over Service web, HTTPRoute web for shop.test. An annotation stores the original. "
 
 
 def taking(world: World) -> list[str]:
@@ -19,7 +19,7 @@ def taking(world: World) -> list[str]:
 def test_one_event_before_the_first_write() -> None:
     """It names all that is taken over, and how to get it back."""
     world = World(canary(), takes=BOTH).until(Phase.INITIALIZED)
-    assert taking(world) == [f"{TAKING}Set spec.revertOnDeletion to have it restored when the Canary is deleted."]
+    assert taking(world) == [f"{TAKING}Set spec.revertOnDeletion to restore it when the Canary is deleted."]
     kinds = [action for action in world.actions if isinstance(action, Say | Ensure)]
     said = next(
         at for at, action in enumerate(kinds) if isinstance(action, Say) and "Taking over" in action.reason.text

@@ -43,7 +43,7 @@ def test_what_waits_for_the_canary_says_so_with_the_pods_words() -> None:
     told = standing(world)
     assert told and (told.status, told.reason) == ("True", "CanaryNotReady")
     whole = f"canary deployment web.test not ready: 0 of 2 available: {CRASH}"
-    assert told.message == f"{whole}. Look at the target's pods."
+    assert told.message == f"{whole}. Check the target's pods."
     assert world.texts[-1] == whole and world.decision.reasons[0].text == whole
     world.target.failing = ""
     world.run(3 * INTERVAL)

@@ -165,7 +165,7 @@ async def test_a_gate_that_never_answers() -> None:
     await pair.calm_is_prompt()
     conditions = {each["type"]: each for each in (await pair.stage.status("sick", "sick"))["conditions"]}
     assert conditions["Halted"]["reason"] == "Hook" and "connection refused" in conditions["Halted"]["message"]
-    assert "Gate gate has given no usable answer since " in conditions["Promoted"]["message"]
+    assert "Gate gate gave no usable answer since " in conditions["Promoted"]["message"]
     assert len([text for text in await pair.told() if "gave no answer" in text]) == 1
     answers.append(HttpAnswer(403))
     await pair.stage.clock.sleep(INTERVAL + 1)

@@ -113,7 +113,7 @@ async def test_a_route_that_somebody_edits(provider: str) -> None:
     await pair.release_to_first_step()
     await pair.elsewise(elsewhere).look("kubectl-edit")
     kind = main_kind(provider).kind.lower()
-    await pair.tells(f"Warning {kind} sick\\.sick was changed by kubectl-edit: it is mended, its weights stay", 2)
+    await pair.tells(f"Warning kubectl-edit changed {kind} sick\\.sick: flagger restores it and keeps its weights", 2)
     assert "evil.example" not in str((await pair.other.get())["spec"])
     assert await pair.blocked() is None
     await pair.promoted()
@@ -128,7 +128,7 @@ async def test_a_route_that_somebody_deletes(provider: str) -> None:
     await pair.begin()
     await pair.release_to_first_step()
     await pair.stage.client.call("DELETE", main_kind(provider).path("sick", "sick"))
-    await pair.tells(r"Warning The route of sick\.sick is gone: it is made again with canary weight 25", 2)
+    await pair.tells(r"Warning The route of sick\.sick is missing: flagger restores it with canary weight 25", 2)
     assert dict(shares(everybody(await pair.other.get()))) == {"primary": 75, "canary": 25}
     await pair.promoted()
     assert pair.seen == [0, 25, 50, 0]
@@ -155,7 +155,7 @@ async def test_weights_that_somebody_sets(provider: str) -> None:
     await pair.begin()
     await pair.release_to_first_step()
     await pair.elsewise(weigh(90, 10)).look("kubectl-edit")
-    await pair.tells(r"Warning Canary weight of sick\.sick was set to 10 by somebody else: it is held and judged", 2)
+    await pair.tells(r"Warning Another client set the canary weight of sick\.sick to 10: flagger holds and judges", 2)
     await pair.calm_is_prompt()
     await pair.promoted()
     assert pair.seen == [0, 25, 10, 35, 60, 0]
@@ -173,7 +173,7 @@ async def test_a_second_controller_that_fights_for_a_route(provider: str, sort: 
     other = pair.elsewise(FIGHTS[sort])
     rival = other.start()
     kind = main_kind(provider).kind.lower()
-    said = f"{kind} sick\\.sick is changed by argocd-controller each time that flagger has set it"
+    said = f"argocd-controller changes {kind} sick\\.sick each time flagger writes it"
     await pair.tells(f"Warning {said}", 60)
     await pair.calm_is_prompt()
     await pair.stage.clock.sleep(60)
@@ -235,7 +235,7 @@ async def test_a_fight_at_rest() -> None:
     await pair.begin()
     await pair.phase("sick", "Initialized")
     rival = pair.elsewise(weigh(50, 50)).start()
-    await pair.tells("is changed by argocd-controller each time", 60)
+    await pair.tells("argocd-controller changes .* each time flagger writes it", 60)
     await pair.stage.clock.sleep(120)
     before = _writes(pair)
     await pair.stage.clock.sleep(600)
@@ -326,7 +326,9 @@ async def test_a_gateway_that_would_break_on_mirrors(provider: str, by: Obj, see
     await pair.begin(spoilt=sick(provider, analysis={**analysis, "mirror": True, **by}))
     await pair.phase("sick", "Initialized")
     await pair.release("calm", "sick")
-    await pair.tells(f"Warning Traffic mirroring is not supported by provider {provider}, going on without it")
+    await pair.tells(
+        f"Warning Provider {provider} does not support traffic mirroring: the release continues without it"
+    )
     await pair.calm_is_prompt()
     await pair.promoted()
     assert pair.seen == seen and "RequestMirror" not in str(pair.routes)

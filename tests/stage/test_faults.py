@@ -157,7 +157,7 @@ async def test_a_pod_that_never_gets_ready() -> None:
     await pair.calm_is_prompt()
     await pair.tells(r"Rolling back sick\.sick progress deadline exceeded")
     await pair.phase("sick", "Failed")
-    await pair.is_halted("Cluster", r"progress deadline exceeded.*Look at the target's pods")
+    await pair.is_halted("Cluster", r"progress deadline exceeded.*Check the target's pods")
     assert not [text for text in await pair.told() if "canary weight" in text]
     assert (await pair.stage.get("Deployment", "sick", "sick"))["spec"]["replicas"] == 0
 
@@ -171,7 +171,7 @@ async def test_a_primary_that_fails_in_its_promotion() -> None:
     await pair.stage.set_image("sick", "sick", image("sick", "brokenprimary"), "sick")
     await pair.calm_is_prompt()
     await pair.tells(r"Promotion of sick\.sick failed, primary not ready", seconds=200)
-    await pair.is_halted("Cluster", r"Promotion of sick\.sick failed.*Look at the primary's pods")
+    await pair.is_halted("Cluster", r"Promotion of sick\.sick failed.*Check the primary's pods")
     weight, _, _ = await pair.traffic()
     assert weight["nginx.ingress.kubernetes.io/canary-weight"] == "100"
     assert (await pair.stage.get("Deployment", "sick", "sick"))["spec"]["replicas"] == 2

@@ -16,7 +16,7 @@ from stage.test_kill import Play
 
 pytestmark = pytest.mark.looptime
 
-TAKING = "Taking over Service shop for shop.test. An annotation keeps the original. "
+TAKING = "Taking over Service shop for shop.test. An annotation stores the original. "
 BACK = "Restoring Service shop to what it was before shop.test"
 LEFT = "Leaving Service shop of shop.test to you: delete it when no visitor uses it"
 PATIENCE_SECONDS = 120
@@ -138,7 +138,7 @@ async def test_a_canary_that_comes_again_after_one_without_a_way_back() -> None:
     stage = await begun(service(), revertOnDeletion=False)
     before = await stage.get("Service", "shop")
     await phase(stage, "Initialized")
-    assert f"{TAKING}Set spec.revertOnDeletion to have it restored when the Canary is deleted." in await told(stage)
+    assert f"{TAKING}Set spec.revertOnDeletion to restore it when the Canary is deleted." in await told(stage)
     await gone(stage)
     await stage.patch("Deployment", "shop", {"spec": {"replicas": 2}})
     await stage.create(canary("shop", revertOnDeletion=True))

@@ -90,10 +90,10 @@ async def test_a_target_that_sleeps_on_is_told(revert: bool) -> None:
     await pair.stage.clock.sleep(1)
     await pair.stage.delete("Canary", "sick", "sick")
     if not revert:
-        text = await pair.tells("is gone")
-        assert text == "Warning Canary sick.sick is gone and sick.sick runs no pods: scale it up"
+        text = await pair.tells("is deleted and")
+        assert text == "Warning Canary sick.sick is deleted and sick.sick runs no pods: scale it up"
     await pair.stage.clock.sleep(30)
-    assert len([text for text in await pair.told() if "is gone" in text]) == (0 if revert else 1)
+    assert len([text for text in await pair.told() if "is deleted and" in text]) == (0 if revert else 1)
     assert ((await spec(pair, "Deployment", "sick"))["replicas"] == 0) is not revert
 
 
@@ -104,7 +104,7 @@ async def test_a_canary_that_goes_while_it_is_served_by_its_target_is_not_worth_
     await pair.weight(10)
     await pair.stage.delete("Canary", "sick", "sick")
     await pair.stage.clock.sleep(30)
-    assert not [text for text in await pair.told() if "is gone" in text]
+    assert not [text for text in await pair.told() if "is deleted and" in text]
 
 
 async def test_another_provider_leaves_its_routes_behind() -> None:

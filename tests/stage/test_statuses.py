@@ -92,7 +92,7 @@ async def test_a_phase_that_nobody_knows() -> None:
     play = await begun(loose())
     await write(play, phase="Analysing")
     await play.phase("Initialized")
-    assert await told(play, "values in the status of shop.test that cannot be read: status.phase 'Analysing'") == 1
+    assert await told(play, "invalid values in the status of shop.test: status.phase 'Analysing'") == 1
     assert await told(play, "again: its status has a phase that flagger does not know") == 1
     await goes_on(play)
 
@@ -106,5 +106,7 @@ async def test_a_value_that_cannot_be_read_is_told_once(case: str) -> None:
     status = await play.stage.status("shop")
     assert "never" not in str(status) and status["phase"] == "Initialized"
     legible = case in ("counts", "a round in a far year")
-    assert await told(play, "that cannot be read: status.") == (0 if legible else 1) - (case == "an empty time")
+    assert await told(play, "Replacing invalid values in the status of shop.test: status.") == (0 if legible else 1) - (
+        case == "an empty time"
+    )
     await goes_on(play)

@@ -1,6 +1,6 @@
-"""Every text about pods that are not there: a primary that serves nobody, a canary that lost all pods under traffic.
+"""All texts about missing pods: a primary without available pods, a canary that lost all pods under traffic.
 
-As in `reasons`.
+See `reasons` for the conventions.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ def _unpromoted(canary: Canary) -> str:
 
 
 def not_restorable(canary: Canary) -> Problem:
-    """The primary was deleted, and the target is what was refused."""
+    """The primary was deleted, and the target runs a refused revision."""
     todo = (
-        f"Change the pod template of {names.target(canary)}: a new revision is judged on its own pods and promoted. "
-        "Or put the promoted revision back."
+        f"Change the pod template of {names.target(canary)}: flagger judges the new revision on its own pods. "
+        "Or restore the promoted revision."
     )
     return Problem(Fault.CLUSTER, _unpromoted(canary), todo)
 
 
 def other_target(canary: Canary) -> Problem:
-    """The spec names another target, and the primary of the one before serves."""
-    todo = "Put spec.targetRef back, and create a Canary of its own for the new target."
+    """The spec names another target, and the primary of the previous one serves."""
+    todo = "Restore spec.targetRef, and create another Canary for the new target."
     return Problem(Fault.MANIFEST, _unpromoted(canary), todo, "spec.targetRef")
 
 
 def covering(canary: Canary, text: str, broken: bool) -> Reason:
-    """The primary serves nobody, in a run or before it. `broken`: it is there, and its pods do not work."""
+    """The primary has no available pods, in a run or before it. `broken`: it exists, but its pods fail."""
     told = f"{text}. {target(canary)} gets all traffic as soon as it is ready, and is judged with it"
     todo = "The promotion replaces the primary's pods." if broken else "The promotion creates the primary."
     return Reason("primary-gone", told, todo, Fault.CLUSTER)
 
 
 def stranded(canary: Canary) -> Reason:
-    """Every pod of the canary broke while visitors were led to it."""
+    """All pods of the canary broke while it received traffic."""
     text = f"Halt {whose(canary)} advancement no pod of {target(canary)} is available: all traffic goes to the primary"
     return Reason("canary-stranded", text, PODS_TODO)
 
 
 def alert_covering(text: str) -> str:
-    """There is no primary while a run is under way."""
+    """The primary is missing during a run."""
     return f"The canary gets all traffic, primary not ready: {text}"

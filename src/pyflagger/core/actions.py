@@ -17,7 +17,7 @@ from pyflagger.core.view import View
 
 
 def say(view: View, reason: Reason, *, warn: bool = False, phase: Phase | None = None, checksum: str = "") -> Say:
-    """An event; it tells of the current phase and the revision last acted on unless told otherwise."""
+    """An event. By default it has the current phase and the revision last acted on."""
     of = view.status.phase if phase is None else phase
     return Say("Warning" if warn else "Normal", reason, of.value, checksum or view.running)
 
@@ -44,7 +44,7 @@ def once(
 def announce(view: View, reason: Reason, of: str, *items: str, warn: bool = True) -> tuple[Say, ...]:
     """An event about a lasting problem, once for all releases.
 
-    It is new when one of its `items` is new; without items, when its text is.
+    It is new if one of its `items` is new, or without items, if its text is new.
     """
     subjects = {Subject(of, item): Told(item, time=Time(view.now)) for item in items}
     told = subjects or {Subject(of): Told(reason.text, time=Time(view.now))}
@@ -52,28 +52,28 @@ def announce(view: View, reason: Reason, of: str, *items: str, warn: bool = True
 
 
 def _unless_told(view: View, said: Say, told: Mapping[Subject, Told]) -> tuple[Say, ...]:
-    """The one place where repetition is prevented."""
+    """The one place that prevents repetition."""
     news = any(view.memory.told.get(subject) != each for subject, each in told.items())
     return (replace(said, told=tuple(told.items())),) if news else ()
 
 
 def act(reason: Reason, *actions: Action, memory: Memory | None = None) -> Decision:
-    """Do something now, and remember something."""
+    """The decision for actions and a new memory."""
     return Decision(actions=actions, reasons=(reason,), memory=memory)
 
 
 def hold(view: View, reason: Reason, *, wake: float | None = None, warn: bool = True) -> Decision:
-    """Wait, and say once why."""
+    """The decision to wait, with an event about the reason, once."""
     return Decision(actions=once(view, reason, warn=warn), reasons=(reason,), wake=wake)
 
 
 def route_to(view: View, route: Route) -> tuple[Action, ...]:
-    """Split traffic so, unless it is."""
+    """Split traffic like this, unless it already is."""
     return () if view.route == route else (SetRoute(route),)
 
 
 def wake_up(view: View) -> tuple[Action, ...]:
-    """Scale the target from zero and give it back to its autoscaler, as far as that is not so."""
+    """Scale the target from zero and resume its autoscaler. Omits what is already done."""
     resume: tuple[Action, ...] = ()
     if view.situation.generated.target_autoscaler_paused:
         resume = (PauseAutoscaler(False),)
@@ -86,7 +86,7 @@ def awake(view: View) -> bool:
 
 
 def _put_to_sleep(view: View) -> tuple[Action, ...]:
-    """Its autoscaler first."""
+    """Pause the autoscaler first, then scale to zero."""
     pause: tuple[Action, ...] = ()
     if view.situation.generated.target_autoscaler_paused is False:
         pause = (PauseAutoscaler(True),)
@@ -95,10 +95,10 @@ def _put_to_sleep(view: View) -> tuple[Action, ...]:
 
 
 def sleep(view: View, reason: Reason, *, led: bool = True) -> Decision | None:
-    """Scale the target to zero, as far as it is not; the one way to do so.
+    """Scale the target to zero, unless it already is. The only way to do so.
 
-    Proxies hear of a route a moment after its object has it: as long the pods serve on. When visitors left them
-    nobody knows after a restart: they did just now. `led` is false where none were, unless memory knows better.
+    Proxies learn of a changed route with a delay, and the pods keep serving for that time. After a restart it starts
+    again, because the time of the change is unknown. `led`: false if no visitors used the pods. Memory overrides it.
     """
     actions = _put_to_sleep(view)
     if not actions:

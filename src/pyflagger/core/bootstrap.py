@@ -1,8 +1,8 @@
-"""The first phase: from a target that serves to a primary that does.
+"""The first phase: from a target that serves traffic to a primary that serves it.
 
-In order: Services, a probe of the metric providers, the primary, and only once that is ready its autoscaler, the apex
-Service, the target to zero, and the routes. A primary that does not come up changes nothing for users: neither the
-target nor the apex Service is touched before it is ready, also when the analysis is skipped.
+In order: Services, a probe of the metric providers, and the primary. Once the primary is ready: its autoscaler, the
+apex Service, the target to zero, and the routes. A primary that never gets ready changes nothing for users. Until it is
+ready, flagger changes neither the target nor the apex Service, even with skipAnalysis.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from pyflagger.core.writing import no_progress, take_revision, write
 UNINITIALIZED = frozenset({Phase.NEW, Phase.INITIALIZING, Phase.TERMINATING, Phase.TERMINATED, Phase.UNKNOWN})
 
 APPMESH = "appmesh"
-"""Providers that need their routing objects before the primary exists."""
+"""Providers whose routing objects must exist before the primary."""
 
 
 def under_way(view: View) -> bool:
-    """Whether the canary has yet to be initialized."""
+    """Whether the canary is not initialized yet."""
     return view.status.phase in UNINITIALIZED
 
 
 def primary_is_next(view: View) -> bool:
-    """Whether the first steps are done, so that what keeps the primary from being made is worth telling."""
+    """Whether the first steps are done. From then on flagger reports problems that prevent the primary."""
     return services(view) is None and probe(view) is None
 
 
@@ -41,10 +41,10 @@ def begin(view: View) -> Decision:
 
 
 def again(view: View) -> Decision:
-    """A Canary in a phase of deletion that nobody deletes was restored from a backup; other phases are not known.
+    """A Canary in a phase of deletion that is not being deleted (restored from a backup), or in an unknown phase.
 
-    Either way its objects tell how far it is: what is there serves on, and a primary that runs something else than the
-    target makes that a new revision.
+    Its objects determine its progress: existing ones keep serving. If the primary does not run the target's revision,
+    that is a new revision.
     """
     reason, unread = reasons.restored(view.canary, view.status.phase), view.status.unread
     told = once(view, reasons.unread(view.canary, unread), warn=True) if unread else ()
@@ -59,7 +59,7 @@ def services(view: View) -> Decision | None:
 
 
 def probe(view: View) -> Decision | None:
-    """Ask the metric providers once; one that is away is told of and stops nothing."""
+    """Ask the metric providers once. flagger reports one that does not answer, and continues."""
     if view.skip or view.memory.probed:
         return None
     result = view.situation.evidence.get(ProbeProviders())
@@ -74,26 +74,26 @@ def probe(view: View) -> Decision | None:
 
 
 def early_routing(view: View) -> Decision | None:
-    """Routing objects that have to exist before the primary does."""
+    """Routing objects that must exist before the primary."""
     if not view.situation.provider.startswith(APPMESH):
         return None
     return _ensure(view, (Part.ROUTING, view.situation.generated.routing))
 
 
 def primary(view: View) -> Decision | None:
-    """The primary, and waiting for it."""
+    """Create the primary, and wait for it."""
     made = _ensure(view, (Part.PRIMARY_WORKLOAD, view.situation.generated.primary_workload))
     return made or (None if view.primary_readiness.ready else hold_for_primary(view))
 
 
 def handover(view: View) -> Decision | None:
-    """From here on the primary serves: its autoscaler and the apex Service."""
+    """The primary's autoscaler and the apex Service. From here on the primary serves."""
     made = view.situation.generated
     return _ensure(view, (Part.PRIMARY_AUTOSCALER, made.primary_autoscaler), (Part.APEX_SERVICE, made.apex_service))
 
 
 def home(view: View) -> Decision | None:
-    """Routes of an earlier life may lead to the target: all traffic goes to the primary before the target's pods go."""
+    """Existing routes may send traffic to the target. Send all of it to the primary before the target's pods stop."""
     if not view.exposed:
         return None
     restored = _ensure(view, (Part.ROUTING, view.situation.generated.routing))
@@ -101,7 +101,7 @@ def home(view: View) -> Decision | None:
 
 
 def asleep(view: View) -> Decision | None:
-    """The target to zero."""
+    """Scale the target to zero."""
     return sleep(view, reasons.SCALING_DOWN)
 
 
@@ -114,8 +114,8 @@ def routing(view: View) -> Decision | None:
 def finish(view: View) -> Decision:
     """Write that the canary is initialized.
 
-    A target that changed since the primary was made of it is not what is promoted: no hash is written then, so that
-    it is found as a new revision next.
+    If the target has changed since flagger copied it to the primary, the status gets no hash. The next decision then
+    finds a new revision.
     """
     reason = reasons.initialized(view.canary)
     taken = {**take_revision(view), "last_promoted_spec": view.target.revision}

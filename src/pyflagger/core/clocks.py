@@ -1,4 +1,4 @@
-"""Clocks: when the last judging round ended, when the next may begin, and pauses until proxies have heard.
+"""Times: the end of the last judging round, the start of the next, and pauses until proxies learn a change.
 
 Times are seconds since the epoch. Called by the phases of `core`.
 """
@@ -16,9 +16,9 @@ from pyflagger.core.view import View
 
 
 def last_tick(view: View) -> float | None:
-    """When the last judging round ended; None when nobody knows and something may have been stepped.
+    """When the last judging round ended; None if unknown after a step.
 
-    One that is still to come was written by a clock that was ahead of ours: it says nothing.
+    Ignores a time in the future, which another clock wrote.
     """
     both = (view.status.last_tick_time, view.memory.tick)
     known = [tick for tick in both if tick is not None and tick <= view.now]
@@ -29,23 +29,23 @@ def last_tick(view: View) -> float | None:
 
 
 def due(view: View) -> float:
-    """When the next judging round may begin."""
+    """When the next judging round may start."""
     last = last_tick(view)
     return view.now if last is None else last + view.situation.interval
 
 
 def ticked(view: View, **changes: Any) -> dict[str, Any]:
-    """The changes of a status that a judging round makes."""
+    """The changes of the status after a judging round."""
     return {**changes, "last_tick_time": microsecond(view.now)}
 
 
 def until_heard(view: View, since: float, reason: Reason) -> Decision | None:
-    """Wait until proxies have heard of what was routed then; a time that is to come was told by another clock."""
+    """Wait until proxies know a route that was written at `since`. Ignores a time in the future, from another clock."""
     return _pause(view, since, defaults.HEARD_SECONDS, reason)
 
 
 def until_settled(view: View, since: float, reason: Reason) -> Decision | None:
-    """Wait until proxies have learned of pods that became available then."""
+    """Wait until proxies know pods that became available at `since`."""
     return _pause(view, since, defaults.SETTLE_SECONDS, reason)
 
 

@@ -1,6 +1,6 @@
-"""The conditions of a status: what each of them says, since when, and the change of phase that `Promoted` follows.
+"""The conditions of a status and the changes of phase, which set `Promoted`.
 
-Called by every module of `core` that writes a status. Which phase may follow which is in `transitions`.
+Called by every module of `core` that writes a status. `transitions` says which phase may follow which.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from pyflagger.core.decision import Reason
 
 PROMOTED = "Promoted"
 BLOCKED = "Blocked"
-"""True while something has to be mended before the canary is worked on at all."""
+"""True while a problem stops flagger from reconciling the canary."""
 
 DEGRADED = "Degraded"
-"""True while something of the primary's is missing that cannot be restored now. The release goes on."""
+"""True while an object of the primary is missing and flagger cannot restore it. The release continues."""
 
 HALTED = "Halted"
-"""True from a round that failed until one that passes or a new run; after a rollback it says what it was for."""
+"""True from a failed round until a round passes or a run starts. After a rollback it keeps the cause."""
 
 WAITING = "Waiting"
-"""True while a revision has stood still for ten seconds for pods or for a route; its reason says for which."""
+"""True while a revision has waited for ten seconds for pods or for a route. The reason names one of them."""
 
 SCALING_DOWN = "ScalingDown"
 """True from the end of a release until its target is scaled to zero. It outlives a restart of the operator."""
@@ -40,7 +40,7 @@ WHOSE: Mapping[Fault | None, str] = {
     Fault.US: "Flagger",
     None: "Revision",
 }
-"""The reason of these conditions: whose doing it is. None: the new revision is not what was asked for."""
+"""The reason of these conditions, by fault. None: the new revision fails its checks."""
 
 # Status and message of the Promoted condition, by phase; `{kind}` is the target's.
 CONDITIONS: Mapping[Phase, tuple[str, str]] = {
@@ -58,7 +58,7 @@ CONDITIONS: Mapping[Phase, tuple[str, str]] = {
 
 
 class Cause(StrEnum):
-    """Why a rollback is under way: the reason of its condition."""
+    """Why flagger rolls back: the reason of the condition."""
 
     CHECKS = "FailedChecks"
     HOOK = "RollbackHook"
@@ -67,7 +67,7 @@ class Cause(StrEnum):
 
 
 class Rollback(NamedTuple):
-    """A rollback that begins: its cause, and the same in words."""
+    """A rollback that starts: its cause, as a reason and in words."""
 
     cause: Cause
     why: Reason
@@ -76,7 +76,7 @@ class Rollback(NamedTuple):
 def enter(status: CanaryStatus, to: Phase, *, now: float, kind: str, message: str = "", **changes: Any) -> CanaryStatus:
     """The status in phase `to`, with `changes` of other fields and the Promoted condition of that phase.
 
-    `message` replaces the condition's usual text; `kind` is the target's.
+    `message` replaces the condition's default message. `kind` is the target's.
     """
     time = second(now)
     if to != status.phase:
@@ -88,7 +88,7 @@ def enter(status: CanaryStatus, to: Phase, *, now: float, kind: str, message: st
 
 
 def _promoted(status: CanaryStatus, verdict: str, phase: Phase, message: str, time: float) -> Condition:
-    """The condition, untouched when nothing about it changed; its transition time is that of its status alone."""
+    """The condition; the same object without a change. Its transition time only follows its status."""
     old = next((c for c in status.conditions if c.type == PROMOTED), None)
     if old is not None and (old.status, old.reason, old.message) == (verdict, phase, message):
         return old
@@ -105,14 +105,14 @@ def _promoted(status: CanaryStatus, verdict: str, phase: Phase, message: str, ti
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """What a phase waits for: `what` it is ("Gate NAME is closed"), and the `way` to go on. Both name no time."""
+    """The gate that a phase waits for: `what` its state is ("Gate NAME is closed"), and the `way` to open it."""
 
     what: str
     way: str
 
 
 def explain(status: CanaryStatus, waits: Waits | None, now: float) -> CanaryStatus:
-    """The status whose Promoted condition says, behind the phase's usual text, what is waited for and since when."""
+    """The status with the gate that it waits for, and since when, in the message of the Promoted condition."""
     old = next((c for c in status.conditions if c.type == PROMOTED), None)
     usual = CONDITIONS[status.phase][1]
     if old is None or not old.message.startswith(usual):
@@ -128,9 +128,10 @@ def explain(status: CanaryStatus, waits: Waits | None, now: float) -> CanaryStat
 
 
 def stand(status: CanaryStatus, kind: str, told: Sequence[Reason], now: float) -> CanaryStatus:
-    """The status with a condition of this kind that says whose doing it is, what, and what to do; or without it.
+    """The status with a condition of this kind: its reason is the fault, its message the texts with the advice.
 
-    The reason of a Waiting condition is what is waited for, such as `PrimaryNotReady`; that of ScalingDown is its name.
+    Without reasons the condition goes. The reason of a Waiting condition is what it waits for, such as
+    `PrimaryNotReady`. That of ScalingDown is its name.
     """
     text = "; ".join(reason.whole for reason in told).replace(".; ", ". ")
     old = next((c for c in status.conditions if c.type == kind), None)
@@ -153,7 +154,7 @@ def stand(status: CanaryStatus, kind: str, told: Sequence[Reason], now: float) -
 
 
 def roll_back(status: CanaryStatus, begun: Rollback | None, now: float) -> CanaryStatus:
-    """The status with a rollback that has begun, or without one. The condition holds on every CRD, fields do not."""
+    """The status with or without a rollback that started. Uses a condition, because not every CRD stores new fields."""
     others = tuple(c for c in status.conditions if c.type != ROLLING_BACK)
     if begun is None:
         return status if len(others) == len(status.conditions) else status.but(conditions=others)
@@ -169,5 +170,5 @@ def roll_back(status: CanaryStatus, begun: Rollback | None, now: float) -> Canar
 
 
 def camel(code: str) -> str:
-    """A reason's code as the reason of a condition: `PrimaryNotReady`."""
+    """A reason's code in CamelCase, as the reason of a condition: `PrimaryNotReady`."""
     return code.title().replace("-", "")

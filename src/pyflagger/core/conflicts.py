@@ -1,9 +1,9 @@
-"""Somebody else who writes to our routes and Services: what is written is undone, and written again ever more seldom.
+"""Conflicts with another controller that undoes flagger's writes to routes and Services. Repeats writes with backoff.
 
-The same write for the same revision, once more soon after the last time, is a repetition; another one, because what
-ours is copied from has changed, is none. Before it the API server is asked who manages the object besides us; whoever
-it is, is named until the write has stood for a while. Called by `decide` for every decision, by `preconditions`
-before it repairs, and by `strategy` before it steps.
+A repetition is the same write for the same revision, soon after the last one. A write after a change of the source is
+none. Before a repetition, flagger asks the API server for the other field manager, and names it until the write has
+lasted for a while. Called by `decide` for every decision, by `preconditions` before it repairs, and by `strategy`
+before it steps.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pyflagger.core.view import View
 
 PAUSE_FIRST, PAUSE_MAX, PAUSE_MAX_URGENT = 5.0, 300.0, 30.0
 NAMED, UNNAMED = 2, 4
-"""How often the same is written before somebody is blamed: whom the API server names, and whom it does not."""
+"""The number of repetitions before flagger reports a conflict, with a known and with an unknown field manager."""
 
 ROUTED: Mapping[Part, Callable[[Generated], Sync]] = {
     Part.ROUTING: lambda made: made.routing,
@@ -28,42 +28,42 @@ ROUTED: Mapping[Part, Callable[[Generated], Sync]] = {
     Part.PRIMARY_SERVICE: lambda made: made.primary_service,
     Part.APEX_SERVICE: lambda made: made.apex_service,
 }
-"""What visitors are led by, and so what others may conflict."""
+"""The parts that route visitors, and so may have conflicts."""
 USED = (Part.APEX_SERVICE, Part.PRIMARY_SERVICE)
-"""Services that select nobody's pods once somebody points them at the target: a GitOps controller that does so every
-minute must not take visitors a minute each time."""
+"""Services that select no pods once another controller points them at the target. flagger restores them quickly,
+because a GitOps controller may do so every minute."""
 
 
 def manager(view: View) -> Managed | None:
-    """Who wrote last to what is ours, as far as that has been asked."""
+    """The last foreign writer, if flagger has asked for it."""
     found = view.situation.evidence.get(FindManager())
     return found if isinstance(found, Managed) else None
 
 
 def ask() -> Decision:
-    """The decision to find out who that is."""
+    """The decision to ask for the last foreign writer."""
     return Decision(needs=(FindManager(),), reasons=(reasons.ASKING,))
 
 
 def problems(view: View) -> tuple[Problem, ...]:
-    """Who undoes what we write, told for as long as the last time is not long ago."""
+    """The current conflicts, as problems."""
     return tuple(dict.fromkeys(_problem(each) for each in _troubles(view)))
 
 
 def rests(view: View, action: Action) -> bool:
-    """Whether this very write has to wait, as it was undone the last time."""
+    """Whether this write must wait, because the same one was undone."""
     standing = _standing(view)
     return any(mark in standing and view.now < _due(standing[mark]) for mark in _marks(view, (action,)))
 
 
 def holds(view: View) -> Reason | None:
-    """Why no more traffic is given to the canary: what was written last may be undone any moment."""
+    """Why the canary gets no more traffic: the last write may be undone at any moment."""
     found = (each for each in _troubles(view) if not each.harmless and view.now < _due(each))
     return next((reasons.blocked(_problem(each)) for each in found), None)
 
 
 def damped(view: View, decision: Decision) -> Decision:
-    """The decision, unless it writes what was undone only just now."""
+    """The decision, unless it repeats a write that was undone just now."""
     marks = _marks(view, decision.actions)
     if not marks:
         return _awake(view, decision)
@@ -80,7 +80,7 @@ def damped(view: View, decision: Decision) -> Decision:
 
 
 def _counted(view: View, new: Conflict, old: Conflict | None) -> Conflict:
-    """Written now: for the first time, or once more."""
+    """The record of a write now: the first one, or a repetition."""
     by = manager(view)
     if old is None or by is None:
         return replace(new, at=Time(view.now))
@@ -88,7 +88,7 @@ def _counted(view: View, new: Conflict, old: Conflict | None) -> Conflict:
 
 
 def _marks(view: View, actions: Iterable[Action]) -> Mapping[str, Conflict]:
-    """What is written that others may undo, and for which revision; and what sort of thing that is."""
+    """The writes that others may undo. The key has the generation, the revision and the content."""
     found: dict[str, Conflict] = {}
     made = view.situation.generated
     whose = f"{view.canary.metadata.generation} {view.running}"
@@ -107,7 +107,7 @@ def _marks(view: View, actions: Iterable[Action]) -> Mapping[str, Conflict]:
 
 
 def _awake(view: View, decision: Decision) -> Decision:
-    """With a look in time when a pause is over, or when what was told is not so any more."""
+    """The decision with a wake-up for the end of a pause or of a conflict."""
     if decision.actions or decision.needs:
         return decision
     moments = [moment for each in _troubles(view) for moment in (_due(each), _until(view, each)) if moment > view.now]
@@ -116,13 +116,13 @@ def _awake(view: View, decision: Decision) -> Decision:
 
 
 def _standing(view: View) -> Mapping[str, Conflict]:
-    """What was written lately, by its mark."""
+    """The recent writes, by their key."""
     found = view.memory.conflicts.items()
     return {mark: each for mark, each in found if view.now < _until(view, each)}
 
 
 def _troubles(view: View) -> list[Conflict]:
-    """Of these the ones that somebody is blamed for."""
+    """The recent writes that are conflicts."""
     return [each for each in _standing(view).values() if _told(each)]
 
 
@@ -140,10 +140,10 @@ def _pause(conflict: Conflict) -> float:
 
 
 def _due(conflict: Conflict) -> float:
-    """When the same may be written again."""
+    """When the same write may be repeated."""
     return conflict.at + _pause(conflict)
 
 
 def _until(view: View, conflict: Conflict) -> float:
-    """When it has stood long enough: the round that would write it again has come and gone twice."""
+    """When the write has lasted long enough: two rounds that would have repeated it."""
     return conflict.at + 2 * max(_pause(conflict), view.situation.interval) + view.situation.interval

@@ -1,9 +1,9 @@
-"""From a situation to what to do next.
+"""From a situation to a decision.
 
-Pure and total: every situation has a decision with at least one reason. The rows of the table (`transitions`) for the
-phase are asked in order; the first that has an answer decides, and the last always has one. A decision is one small
-step whose status write comes last: the operator carries it out and asks again, until there is nothing left to do. What
-somebody else undoes each time is not done at once again (`conflicts`). Called by `operator` alone.
+Pure and total: every situation has a decision with at least one reason. `decide` runs the rows of the table
+(`transitions`) for the phase in order. The first row with an answer decides, and the last row always has one. A
+decision is one small step that ends with its status write. The operator carries it out and decides again until nothing
+is left to do. Writes that another controller keeps undoing wait (`conflicts`). Called by `operator` alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pyflagger.core.view import View
 
 
 def decide(situation: Situation) -> Decision:
-    """What to do next for one canary."""
+    """The next decision for one canary."""
     view = View.of(situation)
     if situation.deleting:
         return remember.noted(view, DELETION[view.status.phase].decide(view))
@@ -24,5 +24,5 @@ def decide(situation: Situation) -> Decision:
 
 
 def _told(view: View, decision: Decision) -> Decision:
-    """With what has to be told or waited for before it is carried out."""
+    """Add events that must precede it, or replace it by a wait."""
     return takeover.told(view, conflicts.damped(view, waiting.ended(view, decision)))

@@ -1,7 +1,7 @@
-"""What to do next, as a value: needs, actions, reasons, and when to look again.
+"""What to do next, as a value: needs, actions, reasons, and a wake-up time.
 
-Returned by `core.decide`; carried out by `operator.act`, which renders each action through `workloads`, `routing`
-and `kube`. A decision is never an exception: "not yet" is a Reason.
+`core.decide` returns it, and `operator.act` carries it out through `workloads`, `routing` and `kube`. A decision is
+never an exception: "not yet" is a Reason.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pyflagger.core.situation import Need
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a release is where it is, in one line. `code` is stable and machine-readable, such as `canary-not-ready`.
+    """Why a release is in its state, in one line. `code` is stable and machine-readable, such as `canary-not-ready`.
 
-    `text` is the event text; `todo`, if any, what the user can do. `fault` is None for normal progress.
+    `text`: the event text. `todo`: advice for the user, if any. `fault`: None for normal progress.
     """
 
     code: str
@@ -30,12 +30,12 @@ class Reason:
 
     @property
     def whole(self) -> str:
-        """The text, and what to do."""
+        """The text with the advice."""
         return f"{self.text.rstrip('. ')}. {self.todo}" if self.todo else self.text
 
 
 class Part(StrEnum):
-    """The generated things that an Ensure brings about; each is idempotent."""
+    """The generated parts of an Ensure. Each is idempotent."""
 
     CANARY_SERVICE = "canary-service"
     PRIMARY_SERVICE = "primary-service"
@@ -52,7 +52,7 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ensure:
-    """Create or mend one generated thing."""
+    """Create or restore one generated part."""
 
     part: Part
 
@@ -61,7 +61,7 @@ class Ensure:
 class Promote:
     """Copy the target's configs and template to the primary.
 
-    `revision` must still be the target's; if it is not, nothing is done and the rest of the decision is dropped too.
+    `revision` must still be the target's. Otherwise the operator drops this action and the rest of the decision.
     """
 
     revision: str
@@ -69,7 +69,7 @@ class Promote:
 
 @dataclass(frozen=True, slots=True)
 class SetRoute:
-    """Split traffic. `everyone`: match rules (A/B) are left out, so that all traffic means everybody's."""
+    """Split traffic. `everyone`: without match rules (A/B), so that all traffic means all visitors."""
 
     route: Route
     everyone: bool = False
@@ -77,35 +77,35 @@ class SetRoute:
 
 @dataclass(frozen=True, slots=True)
 class ScaleTarget:
-    """Scale the target to zero or back; `replicas` None means to zero."""
+    """Scale the target. `replicas` None means to zero."""
 
     replicas: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class PauseAutoscaler:
-    """Pause (or resume) the target's autoscaler, where its kind can be paused."""
+    """Pause or resume the target's autoscaler, if its kind can be paused."""
 
     paused: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Revert:
-    """Give one thing back to the user on deletion."""
+    """Restore one part for the user on deletion."""
 
     thing: Literal["target", "apex-service", "routing"]
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFinalizer:
-    """Remove our finalizer, so that the object can go."""
+    """Remove flagger's finalizer, so that the API server can delete the object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Tell of something: a Kubernetes Event, the event hooks, the log. `phase` and `checksum` go to the event hooks.
+    """Report a reason in a Kubernetes Event, the event hooks and the log. `phase` and `checksum` go to the event hooks.
 
-    `told` is what memory keeps of it, so that it is not told again (`View.once`).
+    `told`: the reports that memory keeps, so that flagger does not repeat them (`actions.once`).
     """
 
     type: Literal["Normal", "Warning"]
@@ -134,9 +134,9 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class WriteStatus:
-    """Make the status this; always the last write of a decision. Conditions are already in it.
+    """Write this status, with its conditions. Always the last write of a decision.
 
-    Fields that are as in the situation's status say nothing: what routing put into it meanwhile (cookies) stays.
+    Only changes fields that differ from the situation's status, so that cookies that routing wrote meanwhile stay.
     """
 
     status: CanaryStatus
@@ -161,17 +161,16 @@ Action: TypeAlias = (
 class Decision:
     """Either `needs` or `actions`, never both.
 
-    `needs` are the checks of one stage that are still without a result, in order. Run the first, add its result to the
-    evidence and decide again: only the decision knows whether a value passes, and it asks for no more than it needs.
-    `actions` are carried out in order; one that fails drops the rest, and deciding again goes on from there.
+    `needs`: the checks of one stage without a result, in order. Run the first, add its result to the evidence, and
+    decide again. Only the decision knows whether a value passes, so it asks for no more than it needs. `actions`: the
+    operator carries them out in order. If one fails, it drops the rest, and the next decision continues from there.
 
-    `memory` is the next memory, None when it stays as it is. It is taken over once everything but the status write is
-    carried out; what is kept when an action fails before, `remember.carried_out` knows. A decision may change nothing
-    but the memory.
+    `memory`: the next memory; None if it does not change. The operator applies it once only the status write is left.
+    If an action fails before that, `remember.carried_out` decides what to keep. A decision may change only the memory.
 
-    `reasons` say what holds or what was done. `wake` is when to look again (seconds since the epoch); None means that
-    only a watched change can move this canary. Deciding again on an unchanged situation yields no action
-    and no other memory.
+    `reasons`: why the release waits, or what was done. `wake`: when to reconcile again (seconds since the epoch); None
+    if only a watched change can have an effect. A second decision on an unchanged situation has no action and no other
+    memory.
     """
 
     needs: tuple[Need, ...] = ()
@@ -182,5 +181,5 @@ class Decision:
 
     @property
     def changes(self) -> bool:
-        """Whether it does something, or remembers something new."""
+        """Whether it has actions or a new memory."""
         return bool(self.actions) or self.memory is not None

@@ -1,6 +1,6 @@
-"""Walking over the evidence of one stage: what is still to be asked, where it stopped, what passed.
+"""Walks over the evidence of one stage: the open needs, the need that stopped it, and the passed ones.
 
-A stage is a list of needs in order with a rule that stops it. Called by every phase that runs hooks or metric checks.
+A stage is an ordered list of needs and a rule that stops it. Called by every phase with hooks or metric checks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pyflagger.core.view import View
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """How far a stage is. `stopped` is the need that stopped it, `asked` are those before it, with their results."""
+    """The progress of a stage. `stopped`: the need that stopped it. `asked`: the earlier needs, with their results."""
 
     missing: tuple[Need, ...] = ()
     stopped: tuple[Need, Result] | None = None
@@ -26,12 +26,12 @@ class Walk:
 
     @property
     def ask(self) -> Decision:
-        """The decision to ask for the rest."""
+        """The decision to ask for the remaining needs."""
         return Decision(needs=self.missing, reasons=(reasons.ASKING,))
 
 
 def walk(view: View, needs: Iterable[Need], stops: Callable[[Result], bool]) -> Walk:
-    """Go through a stage as far as there is evidence."""
+    """Walk through a stage up to the first need without evidence."""
     every = tuple(needs)
     evidence = view.situation.evidence
     for at, need in enumerate(every):
@@ -44,9 +44,9 @@ def walk(view: View, needs: Iterable[Need], stops: Callable[[Result], bool]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """How far a stage of hooks is. `stopped` is the hook that stopped it, with its error if it has one.
+    """The progress of a stage of hooks. `stopped`: the hook that stopped it, with its error, if any.
 
-    `erred`: the hook that stopped it said neither yes nor no.
+    `erred`: that hook gave no usable answer.
     """
 
     ask: Decision | None = None
@@ -61,12 +61,12 @@ class Hooks:
 
 
 def refuses(result: Result) -> bool:
-    """The rule of all hooks but those for rollback: the first refusal stops."""
+    """The rule for all hooks except rollback hooks: the first refusal stops."""
     return not isinstance(result, Passed)
 
 
 def agrees(result: Result) -> bool:
-    """The rule of rollback hooks: the first that passes stops."""
+    """The rule for rollback hooks: the first one that passes stops."""
     return isinstance(result, Passed)
 
 
@@ -78,7 +78,7 @@ def call(
     checksum: str = "",
     stops: Callable[[Result], bool] = refuses,
 ) -> Hooks:
-    """Go through the canary's hooks of one type. `phase` and `checksum` are what they are told."""
+    """Walk through the canary's hooks of one type. `phase` and `checksum` go into their payload."""
     by_need: dict[Need, Webhook] = {
         CallHook(at, phase.value, checksum or view.running): hook for at, hook in view.hooks(kind)
     }

@@ -1,7 +1,7 @@
-"""Deletion with a way back: the target takes over again before anything that serves is taken away.
+"""Deletion: the target takes over before flagger removes anything that serves.
 
-In order: the target's pods, and only once they are ready the apex Service and the routes, then our finalizer. Runs
-whatever the manifest's problems are, and nothing else runs once deletion began. The rules of `transitions.DELETION`.
+In order: the target's pods, once they are ready the apex Service and the routes, and then the finalizer. Problems of
+the manifest do not stop it, and nothing else runs once it has started. The rules of `transitions.DELETION`.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from pyflagger.core.writing import write
 
 
 def begin(view: View) -> Decision:
-    """Say and write that deletion began."""
+    """Report and record the start of the deletion."""
     reason = reasons.terminating(view.canary)
     written = write(view, Phase.TERMINATING, rollback="over")
     return act(reason, say(view, reason), written, memory=clean_slate(view, AT_WRITE))
 
 
 def unread(view: View) -> Decision | None:
-    """What cannot be read cannot be handed back: wait for the right to."""
+    """Wait for the right to read the objects, because flagger cannot restore objects that it cannot read."""
     unread = view.situation.unread
     return hold(view, reasons.blocked(unread[0])) if unread else None
 
 
 def target(view: View) -> Decision | None:
-    """The target gets the primary's size and its autoscaler back. Repeated after a restart, which does no harm."""
+    """Scale the target to the primary's size and resume its autoscaler. A restart repeats this, which is safe."""
     if not view.target.scalable or (view.memory.target_reverted and not view.target_asleep):
         return None
     resume = (PauseAutoscaler(False),) if view.situation.generated.target_autoscaler_paused else ()
@@ -43,7 +43,7 @@ def target(view: View) -> Decision | None:
 
 
 def pods(view: View) -> Decision | None:
-    """Wait for the target's pods; until then the primary serves as before."""
+    """Wait for the target's pods. Until then the primary serves."""
     readiness = view.target.readiness
     if readiness.ready:
         return None
@@ -52,9 +52,9 @@ def pods(view: View) -> Decision | None:
 
 
 def hand_back(view: View) -> Decision | None:
-    """Users go back to the target, and what served them stays until proxies have heard of it.
+    """Return visitors to the target. The primary stays until proxies know the new route.
 
-    Routes that begin to lead to other Services by it are written several times.
+    flagger writes routes several times if they change to other Services.
     """
     handed, announced = view.memory.handed_back, view.situation.handed.announced
     holds = hold_for_backends(view, announced)
@@ -68,6 +68,6 @@ def hand_back(view: View) -> Decision | None:
 
 
 def release(view: View) -> Decision:
-    """The object may go, and with it whatever is its own."""
+    """Remove the finalizer. The garbage collector then deletes the objects that the Canary owns."""
     reason = reasons.terminated(view.canary)
     return act(reason, say(view, reason), ReleaseFinalizer())

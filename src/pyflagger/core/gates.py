@@ -1,8 +1,8 @@
-"""Gates: hooks that hold a release until somebody agrees; one that is closed, and one that cannot be asked.
+"""Gates: hooks that hold a release until they approve it.
 
-Both hold the release and are asked again every interval. A closed gate waits for people: the Promoted condition names
-it, since when it is closed and how it opens. A gate that errs waits for a repair: a Warning says what it answered, and
-the condition Halted that it is the hook. Called by `start` and `strategy`.
+A closed gate and a gate that fails both hold the release, and flagger asks them again every interval. A closed gate
+waits for a user: the Promoted condition names it, since when it is closed, and how to open it. A gate that fails waits
+for a repair: a Warning has its answer, and the condition Halted has the reason Hook. Called by `start` and `strategy`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pyflagger.core.writing import write
 from pyflagger.wire import shown_url
 
 CHECK, HALT, OPEN = "/gate/check", "/gate/halt", "/gate/open"
-"""Paths of the load tester: a gate that is opened and closed, one that is always closed, and how to open the first."""
+"""Paths of the load tester: a gate with a state, a gate that is always closed, and the path that opens the first."""
 
 
 def fault(view: View, gate: Hooks) -> Reason | None:
-    """What is wrong with a gate that stopped us; None when it is just closed."""
+    """The problem of a gate that holds the release; None if it is only closed."""
     if gate.stopped is None or not gate.erred:
         return None
     hook, error = gate.stopped
@@ -30,19 +30,19 @@ def fault(view: View, gate: Hooks) -> Reason | None:
 
 
 def told(view: View, gate: Hooks, phase: Phase, checksum: str = "") -> tuple[Action, ...]:
-    """The Warning about a gate that errs, once for each of its answers."""
+    """The Warning about a gate that fails, once for each of its answers."""
     reason = fault(view, gate)
     return once(view, reason, warn=True, phase=phase, checksum=checksum) if reason else ()
 
 
 def waits(view: View, gate: Hooks, hook: Webhook) -> Waits:
-    """Which gate it is, and how it opens."""
-    state = "has given no usable answer" if gate.erred else "is closed"
+    """The gate's state, and how to open it."""
+    state = "gave no usable answer" if gate.erred else "is closed"
     return Waits(f"Gate {hook.name} {state}", _way(view.canary, hook))
 
 
 def stays(view: View, gate: Hooks, hook: Webhook) -> tuple[WriteStatus, ...]:
-    """The status of a release that goes on waiting, if it says something else by now."""
+    """The status of a release that keeps waiting; none if the status does not change."""
     written = write(view, halted=fault(view, gate), waits=waits(view, gate, hook))
     return (written,) if written.status != view.status else ()
 
@@ -53,5 +53,5 @@ def _way(canary: Canary, hook: Webhook) -> str:
         body = f'{{"name": "{canary.metadata.name}", "namespace": "{canary.metadata.namespace}"}}'
         return f"To open it: curl -d '{body}' {url.removesuffix(CHECK)}{OPEN}"
     if url.endswith(HALT):
-        return f"{url} never opens: to go on, let the webhook call {CHECK} or /gate/approve."
+        return f"{url} never opens. To continue, let the webhook call {CHECK} or /gate/approve."
     return f"It opens when {url} answers 200."

@@ -1,8 +1,8 @@
-"""Before the copy: all traffic to the canary, when the rollout may leave the primary without a pod.
+"""The handover before the copy: all traffic to the canary, if the rollout may leave the primary without pods.
 
-Phases Progressing and WaitingPromotion. The judging is over by then, and nothing is copied yet: a new revision, a
-rollback or a deletion finds a primary that is whole. The Promoted condition says that the handover is under way, so a
-restart goes on with it. Called by `strategy` and `analysis` in place of `promotion.copy`.
+Phases Progressing and WaitingPromotion. The analysis is completed by then, and nothing is copied yet, so a
+new revision, a rollback or a deletion still finds an intact primary. The Promoted condition records the handover, so it
+continues after a restart. Called by `strategy` and `analysis` in place of `promotion.copy`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pyflagger.core.writing import write
 
 
 def copy(view: View, *before: Action) -> Decision:
-    """Copy at once, or begin the handover when visitors of the primary would find no pod."""
+    """Copy immediately, or start the handover if the primary may be without pods."""
     if not view.drains or view.canary_carries_all:
         return promotion.copy(view, *before)
     reason = reasons.handing_over(view.canary)
@@ -37,13 +37,13 @@ def copy(view: View, *before: Action) -> Decision:
 
 
 def under_way(view: View) -> bool:
-    """Whether the status says that everybody is about to be, or has been, led to the canary before the copy."""
+    """Whether the status records a handover, before or after the route changed."""
     text = reasons.CONDITION_HANDOVER.format(kind=view.kind)
     return any(told.type == PROMOTED and told.message == text for told in view.status.conditions)
 
 
 def carry_on(view: View) -> Decision | None:
-    """Enough pods, then the route, then the copy once proxies have heard of it. The canary's pods are ready here."""
+    """Enough pods, then the route, then the copy once proxies know the route. Requires ready pods of the canary."""
     if not under_way(view):
         return None
     if not view.canary_carries_all:
@@ -68,13 +68,13 @@ def _take_over(view: View) -> Decision:
 
 
 def _noted(view: View) -> tuple[Action, ...]:
-    """The status of a canary that is owed everybody."""
+    """The write that records that the canary gets all traffic."""
     return () if view.rescued else (write(view, canary_weight=100),)
 
 
 def _grow(view: View) -> Decision | None:
-    """As many pods as the primary has, within the limits of the canary's autoscaler. It is asked once: an autoscaler
-    that takes them back knows better. A canary without an autoscaler has the size that the user wants."""
+    """Scale to the primary's replicas within the limits of the canary's autoscaler, once: the autoscaler may scale down
+    again. A canary without an autoscaler has the size that the user wants."""
     most, now = view.target.most, view.target.replicas
     wanted = _wanted(view) if most is None else min(_wanted(view), most)
     if most is None or now is None or now >= wanted or view.memory.grown == view.running:
@@ -85,12 +85,12 @@ def _grow(view: View) -> Decision | None:
 
 
 def _wanted(view: View) -> int:
-    """The pods that serve everybody now; none for kinds of which the nodes decide."""
+    """The replicas of the primary; 0 for kinds whose nodes decide."""
     return (view.primary.replicas if view.primary is not None and view.target.most is not None else None) or 0
 
 
 def warnings(view: View) -> tuple[Action, ...]:
-    """Said before a release begins: what the handover at its end will lack."""
+    """Warnings before a release about its handover."""
     if not view.drains or view.target.most is None or view.target.most >= _wanted(view):
         return ()
     return once(view, reasons.too_few_allowed(view.canary, view.target.most, _wanted(view)), warn=True)

@@ -1,7 +1,6 @@
-"""Warnings: what a Canary says that will work otherwise than its author may think. Never stops a release.
+"""Warnings about settings of a Canary that may work differently than expected. They never stop a release.
 
-Called by the command line and by whoever shows a manifest's warnings; what cannot work at all is refused by
-`api.parse.validate`.
+Called by the command line. `api.parse.validate` refuses settings that cannot work.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ UNSCALED = ("DaemonSet", "Service")
 
 
 def lint(canary: Canary, *, provider: str, capabilities: Capabilities, interval: float) -> tuple[Problem, ...]:
-    """Every warning of a valid Canary. `interval` is the effective one, in seconds."""
+    """All warnings of a valid Canary. `interval` is the effective one, in seconds."""
     analysis = canary.spec.analysis
     scaling = (*_scaling(canary), *_deletion(canary, provider))
     if analysis is None or canary.spec.skip_analysis:
@@ -33,7 +32,7 @@ def lint(canary: Canary, *, provider: str, capabilities: Capabilities, interval:
 
 
 def can_mirror(analysis: Analysis, capabilities: Capabilities) -> bool:
-    """Whether the provider mirrors in the way that this analysis would use it."""
+    """Whether the provider supports mirroring for this kind of analysis."""
     return capabilities.mirror if analysis.iterations > 0 else capabilities.mirror_steps
 
 
@@ -45,10 +44,10 @@ def _scaling(canary: Canary) -> Iterator[Problem]:
 
 
 def _deletion(canary: Canary, provider: str) -> Iterator[Problem]:
-    """What nobody takes away when the Canary is deleted."""
+    """Objects that stay when the Canary is deleted."""
     if provider == "kuma" and not canary.spec.revert_on_deletion:
-        text = "Without revertOnDeletion the TrafficRoute, which is of the whole cluster, outlives the Canary"
-        yield Problem(Fault.MANIFEST, text, "Set it, or delete the TrafficRoute by hand.", "spec.revertOnDeletion")
+        text = "Without revertOnDeletion the cluster-scoped TrafficRoute is left behind when the Canary is deleted"
+        yield Problem(Fault.MANIFEST, text, "Set it, or delete the TrafficRoute yourself.", "spec.revertOnDeletion")
 
 
 def _provider(analysis: Analysis, provider: str, capabilities: Capabilities) -> Iterator[Problem]:
@@ -58,7 +57,7 @@ def _provider(analysis: Analysis, provider: str, capabilities: Capabilities) -> 
     if provider == KUBERNETES and analysis.match:
         yield Problem(Fault.MANIFEST, reasons.AB_UNSUPPORTED.text, "Remove it, or use a router.", "spec.analysis.match")
     if provider == KUBERNETES and analysis.iterations < 1:
-        text = f"{reasons.STEPS_UNSUPPORTED.text}: 10 iterations are run"
+        text = f"{reasons.STEPS_UNSUPPORTED.text}: flagger runs 10 iterations"
         yield Problem(Fault.MANIFEST, text, "Set spec.analysis.iterations.", "spec.analysis.iterations")
 
 
@@ -67,7 +66,7 @@ def _metrics(analysis: Analysis) -> Iterator[Problem]:
         path = f"spec.analysis.metrics[{at}]"
         both = [metric.name in BUILTIN, bool(metric.query), metric.template_ref is not None]
         if sum(both) > 1:
-            text = f"Metric {metric.name} is checked {sum(both)} times: by its name, its query and its template alike"
+            text = f"Metric {metric.name} is checked {sum(both)} times: by its name, its query and its template"
             yield Problem(Fault.MANIFEST, text, "Rename it, or keep one of them.", path)
         if metric.threshold_range is None and not metric.threshold and metric.name != "request-success-rate":
             text = f"Metric {metric.name} has no threshold: every value over 0 fails"
@@ -77,7 +76,7 @@ def _metrics(analysis: Analysis) -> Iterator[Problem]:
 def _hooks(analysis: Analysis, interval: float) -> Iterator[Problem]:
     longest = sum(hook.timeout_seconds for hook in analysis.webhooks if hook.type is HookType.ROLLOUT)
     if longest >= interval:
-        text = f"Rollout hooks may take {longest:g} s, an interval is {interval:g} s: rounds may come late"
+        text = f"Rollout hooks may take {longest:g} s, and an interval is {interval:g} s: rounds may be late"
         yield Problem(
             Fault.MANIFEST, text, "Shorten their timeouts, or lengthen the interval.", "spec.analysis.webhooks"
         )
@@ -85,7 +84,7 @@ def _hooks(analysis: Analysis, interval: float) -> Iterator[Problem]:
 
 def _weights(analysis: Analysis) -> Iterator[Problem]:
     if list(analysis.step_weights) != sorted(set(analysis.step_weights)):
-        yield Problem(Fault.MANIFEST, "stepWeights do not rise", "Sort them.", "spec.analysis.stepWeights")
+        yield Problem(Fault.MANIFEST, "stepWeights do not increase", "Sort them.", "spec.analysis.stepWeights")
     if analysis.step_weight and analysis.step_weights:
-        text = "stepWeight and stepWeights are both set: stepWeights are not used"
+        text = "stepWeight and stepWeights are both set: flagger ignores stepWeights"
         yield Problem(Fault.MANIFEST, text, "Remove one of them.", "spec.analysis.stepWeights")

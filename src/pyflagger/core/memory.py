@@ -1,7 +1,7 @@
-"""What flagger remembers of a canary between decisions and does not store; empty after a restart.
+"""What flagger remembers of a canary between decisions without storing it. Empty after a restart.
 
-A decision returns the next memory as a value. Whatever is forgotten in a restart is found out again at no harm: an
-Event is repeated, a check is made again, a pause begins anew.
+A decision returns the next memory as a value. Losing it in a restart is safe: flagger repeats an Event, repeats a
+check, or restarts a pause.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ Role: TypeAlias = Literal["canary", "primary"]
 
 
 class Time(float):
-    """Seconds since the epoch. A type of its own: when the wall clock is stepped, each Time in a memory moves along."""
+    """Seconds since the epoch. A separate type, because a step of the wall clock moves every Time in a memory."""
 
     __slots__ = ()
 
 
 DUE: Final = Time(0.0)
-"""Long ago: the next judging round may begin at once."""
+"""Long ago: the next judging round may start immediately."""
 
 AT_WRITE: Final = Time("inf")
-"""The time at which the decision has been carried out but for its status write, which only the operator knows."""
+"""A placeholder for the time just before the decision's status write, which only the operator knows."""
 
 
 class Subject(NamedTuple):
-    """What is told once: a reason's code or a condition's type, and which one where several stand at the same time."""
+    """The subject of a report: a reason's code or a condition's type, and an item if several can coexist."""
 
     code: str
     item: str = ""
@@ -39,7 +39,7 @@ class Subject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What was told last of a subject. Phase, revision and route are empty where a telling does not depend on them."""
+    """The last report on a subject. Phase, revision and route are empty if the report does not depend on them."""
 
     text: str
     phase: str = ""
@@ -50,9 +50,9 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A wait for pods or for a route: in which phase and for which revision, since when, and what was told of it last.
+    """A wait for pods or for a route: its phase and revision, its start, and its last report.
 
-    `since` is None when it is over: the same wait that begins again is not told at once.
+    `since` is None if it is over. If the same wait starts again, flagger does not report it immediately.
     """
 
     phase: str
@@ -64,7 +64,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One judging round: its revision, and when the round before ended (None: unknown)."""
+    """One judging round: its revision, and the end of the previous round (None: unknown)."""
 
     revision: str
     after: Time | None
@@ -74,8 +74,8 @@ class Round:
 class Available:
     """Pods of a revision that became available.
 
-    `settled` is when proxies know of them by the API's time, which no step of our clock moves. `seen` is when flagger
-    saw them.
+    `settled`: when proxies know them, in the API's time, which steps of the local clock do not move. `seen`: when
+    flagger saw them.
     """
 
     revision: str
@@ -85,9 +85,9 @@ class Available:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """How often in a row the same was written, when last, and who had undone it.
+    """How often flagger repeated a write, the time of the last one, and the field manager that undid it.
 
-    `harmless`: whoever undoes it leads no visitor elsewhere. `most`: for how many seconds it is put off at most.
+    `harmless`: undoing it affects no visitor. `most`: the maximum backoff in seconds.
     """
 
     times: int = 1
@@ -99,10 +99,10 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """All of it. A time is None until what it tells of has happened, a revision is empty until there is one.
+    """The whole memory. A time is None, and a revision is empty, until the event occurs.
 
-    `tick` is when the last judging round ended, where that is newer than `status.lastTickTime`. `conflicts` are the
-    writes to routes and Services of lately, by what was written. `told` is what is not told again.
+    `tick`: the end of the last judging round, if newer than `status.lastTickTime`. `conflicts`: the recent writes to
+    routes and Services, by content. `told`: the reports that flagger does not repeat.
     """
 
     tick: Time | None = None
@@ -112,76 +112,74 @@ class Memory:
     """By the code of the reason for the wait."""
 
     troubles: Mapping[Role, str] = field(default_factory=dict)
-    """What the pods of each role said of themselves when they were asked last."""
+    """The last known trouble of the pods, by role."""
 
     left: Time | None = None
     """When flagger routed all traffic away from the target's pods."""
 
     taken: Time | None = None
-    """When flagger routed everybody to the canary, those that match no rule (A/B) too."""
+    """When flagger routed all visitors to the canary, including those that match no rule (A/B)."""
 
     announced: Time | None = None
-    """When the data plane had accepted routes that name Services which they do not lead to."""
+    """When the data plane had accepted routes that name new Services at weight 0."""
 
     handed_back: Time | None = None
-    """When the user's objects were restored on deletion."""
+    """When flagger restored the user's objects on deletion."""
 
     canary_seen: Time | None = None
-    """When the canary's pods were first seen ready, where nothing in the cluster tells."""
+    """When flagger first saw the canary's pods ready, if the cluster does not record it."""
 
     available: Available | None = None
-    """The canary's pods that became available last."""
+    """The pods of the canary that became available last."""
 
     primary_seen: Time | None = None
-    """When the primary was first seen ready after a rollout that kept none of its pods."""
+    """When flagger first saw the primary ready after a rollout that kept no pods."""
 
     probed: bool = False
-    """Whether the metric providers have been probed."""
+    """Whether flagger has probed the metric providers."""
 
     target_reverted: bool = False
-    """Whether the target has been scaled up on deletion."""
+    """Whether flagger has scaled up the target on deletion."""
 
     grown: str = ""
-    """The revision for which the canary's autoscaler has been asked for as many pods as the primary has."""
+    """The revision whose canary flagger has scaled to the primary's replicas."""
 
     pre_rollout: str = ""
     """The revision that passed its pre-rollout hooks."""
 
     opened: Round | None = None
-    """The first round that was told of. Its rollback hooks were asked before."""
+    """The first reported round. Its rollback hooks were called before."""
 
     already: tuple[object, ...] = ()
-    """The Events, alerts and counts of a decision that failed after them: those of the next one that are equal are left
-    out."""
+    """The Events, alerts and counts of a decision that failed after them. The next decision omits equal ones."""
 
     def round_ended(self) -> Memory:
-        """A judging round ends with what is written now: a slow write takes nothing from its interval."""
+        """The memory after a judging round. The interval starts with the write, so a slow write cannot shorten it."""
         return replace(self, tick=AT_WRITE)
 
     def new_run(self, tick: Time, lasting: Container[str]) -> Memory:
-        """The memory when a run begins or ends: of the run before it keeps conflicts, and what was told of `lasting`
-        subjects (codes)."""
+        """The memory at the start or end of a run. Keeps conflicts, and the reports on `lasting` subjects (codes)."""
         kept = {subject: told for subject, told in self.told.items() if subject.code in lasting}
         return Memory(tick=tick, conflicts=self.conflicts, told=kept)
 
     def without(self, code: str, *but: str) -> Memory:
-        """Forget what was told of a subject, `but` some of its items: when it comes back, it is told again."""
+        """Forget the reports on a subject, `but` some of its items, so that flagger reports it if it returns."""
         gone = {subject for subject in self.told if subject.code == code and subject.item not in but}
         return replace(self, told={key: self.told[key] for key in self.told if key not in gone}) if gone else self
 
 
 def stamped(memory: Memory, now: float) -> Memory:
-    """The memory with `now` (seconds since the epoch) in the place of AT_WRITE."""
+    """The memory with `now` (seconds since the epoch) in place of AT_WRITE."""
     return _timed(memory, lambda time: Time(now) if time == AT_WRITE else time)
 
 
 def moved(memory: Memory, seconds: float) -> Memory:
-    """The memory after the wall clock was stepped: every time moves along. DUE is none that could."""
+    """The memory after a step of the wall clock. Every time moves, except DUE and AT_WRITE."""
     return _timed(memory, lambda time: time if time in (DUE, AT_WRITE) else Time(time + seconds))
 
 
 def _timed(value: T, change: Callable[[Time], Time]) -> T:
-    """A value with each Time in it changed; the same object when none is."""
+    """A value with every Time in it changed; the same object without a change."""
     found: Any = value
     if isinstance(value, Time):
         found = change(value)
@@ -195,6 +193,6 @@ def _timed(value: T, change: Callable[[Time], Time]) -> T:
 
 
 def _changed(values: Mapping[Any, Any], change: Callable[[Time], Time]) -> dict[Any, Any]:
-    """Of some values those that change."""
+    """The values that change, with their new values."""
     after = {key: _timed(old, change) for key, old in values.items()}
     return {key: new for key, new in after.items() if new is not values[key]}

@@ -1,6 +1,6 @@
-"""What comes before any phase: deletion, suspension, problems, and generated objects that are not as they should be.
+"""The rules before those of any phase: deletion, suspension, problems, and drift of generated objects.
 
-Each is a rule of `transitions`, asked in order before those of the phase.
+`transitions` runs them in order before the rules of the phase.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pyflagger.core.view import View
 from pyflagger.core.waiting import hold_for_backends
 
 COPIED = (Phase.PROMOTING, Phase.FINALISING)
-"""Phases in which the revision of the run was judged and copied."""
+"""Phases after the copy of the judged revision."""
 
 WORKLOADS = ("Deployment ", "DaemonSet ")
 
@@ -28,13 +28,13 @@ RESTING = frozenset({Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED, Phase.WAI
 
 
 def gone(view: View) -> Decision | None:
-    """An object on its way out that is not ours to hold: leave everything alone."""
+    """A Canary that is being deleted without flagger's finalizer: change nothing."""
     over = view.canary.metadata.deletion_timestamp is not None
     return Decision(reasons=(reasons.DELETED,)) if over else None
 
 
 def unreadable(view: View) -> Decision | None:
-    """What the status holds and cannot be read is reported once, and replaced by what it was understood as."""
+    """Report invalid values in the status once, and replace them by the values that flagger assumed."""
     if not view.status.unread:
         return None
     reason = reasons.unread(view.canary, view.status.unread)
@@ -42,28 +42,28 @@ def unreadable(view: View) -> Decision | None:
 
 
 def finalizer(view: View) -> Decision | None:
-    """Our finalizer is there if and only if the target is to be handed back on deletion; suspension changes nothing."""
+    """Add or remove the finalizer, by spec.revertOnDeletion. Also for a suspended canary."""
     if view.situation.generated.finalizer in ("drift", "missing"):
         return act(reasons.PREPARING, Ensure(Part.FINALIZER))
     return None
 
 
 def suspended(view: View) -> Decision | None:
-    """A suspended canary is left alone, whatever else is wrong; said once each time it is suspended."""
+    """Change nothing while the canary is suspended. An event reports each suspension once."""
     return hold(view, reasons.SUSPENDED, warn=False) if view.canary.spec.suspend else None
 
 
 def unusable(view: View) -> Decision | None:
-    """A manifest that makes no sense is not taken on; any other is, whatever else there is still to wait for."""
+    """Do not start with an invalid manifest. Other problems do not prevent the initialization from starting."""
     return (suspended(view) or blocked(view)) if view.situation.problems else None
 
 
 def blocked(view: View) -> Decision | None:
-    """While there are problems nothing is changed: each is said once, and a condition names them.
+    """Change nothing while there are problems. An event reports each once, and a condition has them all.
 
-    A refused action is told in the same way, but tried again: only that shows whether the right is there by now. So is
-    somebody who undoes what we write. What others are about to mend is waited for without a word. What a release could
-    not be judged by is told as well; only the start of a release waits for it.
+    flagger also reports a refused action, but retries it, because only a retry shows whether permission was granted. It
+    reports a conflict in the same way. It waits silently for problems that another controller is expected to resolve.
+    It also reports missing metric sources, but only the start of a release waits for them.
     """
     found = tuple(dict.fromkeys(_problems(view)))
     waited = [problem.passes_by for problem in found if problem.passes_by and problem.passes_by > view.now]
@@ -79,15 +79,15 @@ def blocked(view: View) -> Decision | None:
 
 
 def degraded(view: View) -> Decision | None:
-    """What is missing and stops nothing: an event says it once, and a condition as long as it lasts."""
+    """Report missing objects that do not stop a release: once in an event, and in a condition while it lasts."""
     told = tuple(reasons.blocked(problem) for problem in view.situation.generated.degraded)
     return _standing(view, DEGRADED, told, reasons.WHOLE)
 
 
 def _standing(view: View, kind: str, told: tuple[Reason, ...], over: Reason) -> Decision | None:
-    """Tell of each reason once, and of all in a condition of this kind, for as long as they hold; None without news.
+    """Report each reason once, and all of them in a condition of this kind while they last; None without news.
 
-    What does not hold any more is forgotten, and told when it comes back.
+    The memory forgets a reason that ended, so that flagger reports it if it returns.
     """
     status = stand(view.status, kind, told, view.now)
     memory = view.memory.without(kind, *(reason.text for reason in told))
@@ -116,12 +116,12 @@ def _problems(view: View) -> Iterator[Problem]:
 
 
 def _mendable(view: View) -> bool:
-    """Whether a route whose weights make no sense can be set again, which `repair` does and tells."""
+    """Whether `repair` can restore, and report, a route with invalid weights."""
     return view.situation.generated.routing == "drift"
 
 
 def _rendered(view: View) -> Iterator[Sync]:
-    """The generated parts whose problems count by now: the primary's come after the first steps of the bootstrap."""
+    """The generated parts whose problems count. Those of the primary count after the first steps of the bootstrap."""
     made: Generated = view.situation.generated
     yield from (made.canary_service, made.primary_service, made.apex_service, made.routing, made.stale_configs)
     if not bootstrap.under_way(view) or bootstrap.primary_is_next(view):
@@ -129,7 +129,7 @@ def _rendered(view: View) -> Iterator[Sync]:
 
 
 def bind(view: View) -> Decision | None:
-    """Renew owner references first of all: what has those of an earlier Canary is about to be collected with it."""
+    """Renew owner references first: the garbage collector would delete objects that an earlier Canary owns."""
     unbound = view.situation.generated.unbound
     if not unbound:
         return None
@@ -138,7 +138,7 @@ def bind(view: View) -> Decision | None:
 
 
 def repair(view: View) -> Decision | None:
-    """Write what drifted, and create what was deleted. Weights stay as they are."""
+    """Restore objects that drifted or were deleted. Weights stay as they are."""
     if bootstrap.under_way(view):
         return None
     made = view.situation.generated
@@ -163,13 +163,13 @@ def repair(view: View) -> Decision | None:
         return holds
     due = tuple(each for each in ensure if not conflicts.rests(view, each))
     if not due:
-        # With weights that are known there is more to do meanwhile; without, this waits its turn and all else with it.
+        # Without known weights nothing else can be done, so the write waits for its backoff.
         return None if isinstance(view.situation.route, Route) else act(reasons.REPAIRING, *ensure)
     return _mend(view, due) if Ensure(Part.ROUTING) in due and not announced else act(reasons.REPAIRING, *due)
 
 
 def bounds(view: View) -> Decision | None:
-    """Between releases the primary's autoscaler gets new bounds of the target's at once: users are served by it."""
+    """Between releases, copy new bounds of the target's autoscaler immediately, because the primary serves users."""
     change = view.situation.generated.autoscaler_bounds
     if not change or view.status.phase not in RESTING:
         return None
@@ -178,7 +178,7 @@ def bounds(view: View) -> Decision | None:
 
 
 def _mend(view: View, ensure: tuple[Ensure, ...]) -> Decision:
-    """Mend the routes, and tell what somebody did to them."""
+    """Restore the routes, and report the change and its field manager."""
     by, found = conflicts.manager(view), view.situation.route
     if by is None:
         return conflicts.ask()
@@ -194,7 +194,7 @@ def _mend(view: View, ensure: tuple[Ensure, ...]) -> Decision:
 
 
 def _restore(view: View) -> Decision | None:
-    """Bring a deleted primary back, but never from a template that was not judged. Meanwhile a proved canary serves."""
+    """Restore a deleted primary, but never from a template that was not judged. Until then a judged canary serves."""
     if view.situation.generated.primary_workload == "ok":
         return None
     if view.primary is None and not _restorable(view):
@@ -204,16 +204,16 @@ def _restore(view: View) -> Decision | None:
 
 
 def _restorable(view: View) -> bool:
-    """Whether the target is what the primary ran. A template that is kept elsewhere would be asked for here."""
+    """Whether the target runs the primary's revision, and flagger can copy it."""
     if view.status.phase in COPIED and view.target.revision == view.status.last_applied_spec:
         return not configs_changed(view.status, view.target)
     return view.target.revision == view.status.last_promoted_spec
 
 
 def _lost(view: View) -> Problem | None:
-    """A primary that is gone, and nothing to make one of: neither the promoted revision nor a new one to judge.
+    """A missing primary that flagger cannot restore: the target runs neither the promoted revision nor a new one.
 
-    Nothing is made of another target while the primary of the one before serves.
+    flagger creates no primary of another target while the primary of the previous target serves.
     """
     gone = view.primary is None and view.primary_gone
     if not gone or bootstrap.under_way(view) or _restorable(view):
@@ -227,7 +227,7 @@ def _lost(view: View) -> Problem | None:
 
 
 def left_behind(view: View) -> Decision | None:
-    """What an earlier spec had made is named, once the new is there. It is not touched: visitors may come by it."""
+    """Report objects of an earlier spec, once the new ones exist. flagger keeps them, because visitors may use them."""
     if bootstrap.under_way(view):
         return None
     left = view.situation.left
@@ -235,7 +235,7 @@ def left_behind(view: View) -> Decision | None:
 
 
 def narrow(view: View) -> Decision | None:
-    """A primary with a selector of fewer labels than its target's is told of once. It serves on."""
+    """Report once a primary whose selector has fewer labels than its target's. It keeps serving."""
     labels = view.primary.unselected if view.primary else ()
     if not labels or bootstrap.under_way(view):
         return None

@@ -1,7 +1,7 @@
-"""Every text that a release says, in one place: events, alerts, and the reasons of decisions.
+"""All texts of a release: events, alerts, and the reasons of decisions.
 
 Users match on the event texts, so those of the reference stay as they are. `whose` is `{name}.{namespace}` of the
-Canary, `target` and `primary` are the workloads' names with the namespace. Called by the phases of `core`.
+Canary. `target` and `primary` are the workloads' names with the namespace. Called by the phases of `core`.
 """
 
 from __future__ import annotations
@@ -38,45 +38,45 @@ SUSPENDED = Reason("suspended", "skipping canary run as object is suspended")
 ROUTING_TO_CANARY = Reason("routing-to-canary", "Routing all traffic to canary")
 MIRROR_OFF = Reason("routing-to-canary", "Stop traffic mirroring and route all traffic to canary")
 ROUTING_TO_PRIMARY = Reason("routing-to-primary", "Routing all traffic to primary")
-DELETED = Reason("deleted", "The canary is being deleted; nothing is left for flagger to do.")
-IDLE = Reason("idle", "Nothing new: the primary runs what the target says.")
-REFUSED = Reason("refused", "The last revision failed; change the pod template to try again.")
-SERVING = Reason("canary-serving", "The canary serves traffic while the primary is broken; a new revision mends it.")
-REBASED = Reason("rebased", "The status was written by another version; it is written anew, nothing is released.")
+DELETED = Reason("deleted", "The canary is being deleted, and flagger has nothing left to do.")
+IDLE = Reason("idle", "No new revision: the primary runs the target's revision.")
+REFUSED = Reason("refused", "The last revision failed. Change the pod template to try again.")
+SERVING = Reason("canary-serving", "The canary serves traffic while the primary is broken. Release a new revision.")
+REBASED = Reason("rebased", "Another version of flagger wrote the status. flagger rewrites it and releases nothing.")
 REFRESHED = Reason("refreshed", "The target is back at the promoted revision.")
-PREPARING = Reason("preparing", "Generated objects are brought about.")
-REPAIRING = Reason("repairing", "Generated objects are mended.")
-MENDED = Reason("mended", "What blocked the canary is gone.")
-WHOLE = Reason("whole", "Nothing of the primary's is missing any more.")
-RECORDED = Reason("recorded", "Traffic was ahead of the status; the status catches up and the weight is held.")
-ASKING = Reason("asking", "Checks are being run.")
-INTERVAL = Reason("interval", "The current step is held until the interval is over.")
-CLEANING = Reason("cleaning", "Configs that the primary no longer uses are removed.")
-SETTLING = Reason("settling", "The target's pods became available just now; proxies learn where they are.")
-SETTLING_PRIMARY = Reason("settling", "The primary's pods are all new; waiting until proxies know them.")
-HEARING = Reason("handing-over", "All traffic is on the canary; waiting until proxies have learned of it.")
-ANNOUNCED = Reason("announced", "Routes name further Services at weight 0. Waiting until proxies have learned of it.")
+PREPARING = Reason("preparing", "Creating the generated objects.")
+REPAIRING = Reason("repairing", "Restoring the generated objects.")
+MENDED = Reason("mended", "The canary is no longer blocked.")
+WHOLE = Reason("whole", "The primary is complete again.")
+RECORDED = Reason("recorded", "The route was ahead of the status. Updating the status and holding the weight.")
+ASKING = Reason("asking", "Running the checks.")
+INTERVAL = Reason("interval", "Holding the current step until the interval ends.")
+CLEANING = Reason("cleaning", "Deleting the configs that the primary no longer uses.")
+SETTLING = Reason("settling", "The target's pods became available just now. Waiting until proxies know them.")
+SETTLING_PRIMARY = Reason("settling", "All pods of the primary are new. Waiting until proxies know them.")
+HEARING = Reason("handing-over", "The canary gets all traffic. Waiting until proxies know the new route.")
+ANNOUNCED = Reason("announced", "The route names new Services at weight 0. Waiting until proxies know them.")
 SCALING_DOWN = Reason("scaling-down", "Scaling the target to zero once proxies know that it gets no traffic.")
 SCALED_DOWN = Reason("scaled-down", "The target is scaled to zero.")
-SCALING_UP = Reason("scaling-up", "The target is scaled up again, as a run needs it.")
-STRAY_TRAFFIC = Reason("stray-traffic", "Traffic goes back to the primary: the canary has no pods.")
-HANDING_BACK = Reason("handing-back", "The target is handed back.")
-INITIALIZING = Reason("initializing", "Initialization begins.")
+SCALING_UP = Reason("scaling-up", "Scaling the target up again for the run.")
+STRAY_TRAFFIC = Reason("stray-traffic", "Returning traffic to the primary: the canary has no pods.")
+HANDING_BACK = Reason("handing-back", "Handing back to the target.")
+INITIALIZING = Reason("initializing", "Starting the initialization.")
 NO_STEPS = Reason(
     "no-steps",
-    "The analysis has no step to take.",
+    "The analysis has no steps.",
     "Set spec.analysis.stepWeight, stepWeights or iterations.",
     Fault.MANIFEST,
 )
 
 
 def initialized(canary: Canary) -> Reason:
-    """Bootstrap is done."""
+    """The primary serves."""
     return Reason("initialized", f"Initialization done! {whose(canary)}")
 
 
 def restored(canary: Canary, phase: Phase) -> Reason:
-    """A Canary that lives has a phase of deletion, or none that flagger knows."""
+    """A Canary that is not being deleted has a phase of deletion, or its phase is unknown."""
     why = f"its status has phase {phase}, but it is not being deleted"
     if phase is Phase.UNKNOWN:
         why = "its status has a phase that flagger does not know"
@@ -85,8 +85,8 @@ def restored(canary: Canary, phase: Phase) -> Reason:
 
 def unread(canary: Canary, values: Iterable[Unread]) -> Reason:
     """The status holds values that flagger cannot read."""
-    text = f"Replacing values in the status of {whose(canary)} that cannot be read: {', '.join(map(str, values))}"
-    return Reason("status-unread", text, "Stop other writers of the status.", Fault.CLUSTER)
+    text = f"Replacing invalid values in the status of {whose(canary)}: {', '.join(map(str, values))}"
+    return Reason("status-unread", text, "Stop other controllers from writing the status.", Fault.CLUSTER)
 
 
 def new_revision(canary: Canary) -> Reason:
@@ -95,12 +95,12 @@ def new_revision(canary: Canary) -> Reason:
 
 
 def restarting(canary: Canary) -> Reason:
-    """A run begins anew."""
+    """A run restarts."""
     return Reason("restarting", f"New revision detected! Restarting analysis for {target(canary)}")
 
 
 def cancelled(canary: Canary) -> Reason:
-    """A run ends because the target is back at what the primary runs."""
+    """A run ends because the target is back at the primary's revision."""
     return Reason("cancelled", f"Promoted revision is back! Cancelling analysis for {target(canary)}")
 
 
@@ -130,7 +130,7 @@ def copying(canary: Canary) -> Reason:
 
 
 def handing_over(canary: Canary) -> Reason:
-    """The canary takes all traffic, for the primary loses its pods while it rolls."""
+    """The canary takes all traffic because the primary may lose its pods while it rolls."""
     text = f"Routing all traffic to canary: the update strategy of {primary(canary)} may leave it without pods"
     return Reason("handing-over", text)
 
@@ -176,7 +176,7 @@ def terminated(canary: Canary) -> Reason:
 
 
 def autoscaler_follows(canary: Canary, fields: str) -> Reason:
-    """The primary's autoscaler gets what the target's says, whoever changed one of them."""
+    """The primary's autoscaler gets fields of the target's."""
     ref = canary.spec.autoscaler_ref
     both = (names.primary_autoscaler(canary), ref.name) if ref else ("", "")
     text = f"{ref.kind if ref else ''} {both[0]}.{canary.metadata.namespace} follows {both[1]}: {fields}"
@@ -184,33 +184,33 @@ def autoscaler_follows(canary: Canary, fields: str) -> Reason:
 
 
 def autoscaler_unpaused(canary: Canary) -> Reason:
-    """The reference made the primary's ScaledObject of one that was paused."""
+    """The reference created the primary's ScaledObject from a paused one."""
     name = f"{names.primary_autoscaler(canary)}.{canary.metadata.namespace}"
-    text = f"ScaledObject {name} inherited a pause when it was made: flagger removes it once"
-    return Reason("autoscaler-unpaused", text, "A pause that you set from now on stays.", Fault.CLUSTER)
+    text = f"ScaledObject {name} inherited a pause when it was created: flagger removes it once"
+    return Reason("autoscaler-unpaused", text, "flagger keeps a pause that you set from now on.", Fault.CLUSTER)
 
 
 def left_asleep(canary: Canary) -> Reason:
-    """The Canary is gone, and its target runs nothing."""
-    text = f"Canary {whose(canary)} is gone and {target(canary)} runs no pods: scale it up"
-    return Reason("left-asleep", text, "Set spec.revertOnDeletion before, and it is handed back.", Fault.MANIFEST)
+    """The Canary was deleted, and its target runs no pods."""
+    text = f"Canary {whose(canary)} is deleted and {target(canary)} runs no pods: scale it up"
+    return Reason("left-asleep", text, "With spec.revertOnDeletion, flagger scales it up.", Fault.MANIFEST)
 
 
 def bound(canary: Canary, unbound: Iterable[str]) -> Reason:
-    """Objects of an earlier Canary, or handed over by the user, are the Canary's from now on."""
+    """The Canary now owns objects of an earlier Canary, or objects that the user handed over."""
     return Reason("bound", f"{', '.join(unbound)} of an earlier canary now belong to {whose(canary)}")
 
 
 def taking_over(canary: Canary, objects: Iterable[str]) -> Reason:
-    """Objects of the user's are about to be written for the first time."""
-    text = f"Taking over {', '.join(objects)} for {whose(canary)}. An annotation keeps the original"
+    """flagger is about to write the user's objects for the first time."""
+    text = f"Taking over {', '.join(objects)} for {whose(canary)}. An annotation stores the original"
     back = "flagger restores it when the Canary is deleted."
-    never = "Set spec.revertOnDeletion to have it restored when the Canary is deleted."
+    never = "Set spec.revertOnDeletion to restore it when the Canary is deleted."
     return Reason("taken-over", f"{text}. {back if canary.spec.revert_on_deletion else never}")
 
 
 def handed(canary: Canary, back: Iterable[str], left: Iterable[str]) -> Reason:
-    """Deletion changes objects that visitors come by."""
+    """Deletion changes objects that visitors use."""
     given, stays = ", ".join(back), ", ".join(left)
     words = [f"Restoring {given} to what it was before {whose(canary)}"] if given else []
     words += [f"Leaving {stays} of {whose(canary)} to you: delete it when no visitor uses it"] if stays else []
@@ -221,31 +221,31 @@ LEFT_BEHIND = "left-behind"
 
 
 def left_behind(canary: Canary, left: Iterable[str]) -> Reason:
-    """An earlier spec had other names: what was made then stays, and stands still."""
-    text = f"{', '.join(left)} of {whose(canary)}: left from an earlier spec and not followed any more"
-    todo = "Lead those who still use them to the new ones, then delete them; they go with the Canary."
+    """Objects with the names of an earlier spec stay, and flagger no longer reconciles them."""
+    text = f"{', '.join(left)} of {whose(canary)}: left from an earlier spec and no longer reconciled"
+    todo = "Move clients to the new objects, then delete these. They are also deleted with the Canary."
     return Reason(LEFT_BEHIND, text, todo, Fault.MANIFEST)
 
 
 NARROW = "narrow-selector"
 LASTING = frozenset({LEFT_BEHIND, NARROW, DEGRADED})
-"""Said of what is there, whatever is released: a new run does not repeat it."""
+"""Reasons that do not depend on the release. A new run does not repeat them."""
 
 
 def narrow(canary: Canary, labels: Iterable[str]) -> Reason:
-    """A primary that was made with one label in its selector. It works: its Services select by all of them."""
+    """A primary that was created with one label in its selector. It works: its Services select by all labels."""
     text = (
-        f"{primary(canary)} does not select its pods by {', '.join(labels)}, as {target(canary)} does, and a selector "
-        "is immutable: it keeps working, as its Services select by all labels"
+        f"{primary(canary)} does not select its pods by {', '.join(labels)}, as {target(canary)} does, because a "
+        "selector is immutable. It keeps working: its Services select by all labels"
     )
     todo = "To replace it, set spec.revertOnDeletion, delete the Canary between two releases, and apply it again."
     return Reason(NARROW, text, todo, Fault.CLUSTER)
 
 
-# What holds ---------------------------------------------------------------------------------------------------------
+# Waits and problems -------------------------------------------------------------------------------------------------
 
 
-PROVIDER_TODO = "Look whether the metric server runs and answers at that address."
+PROVIDER_TODO = "Check that the metrics server is running and reachable at this address."
 
 
 def providers_away(error: str) -> Reason:
@@ -254,59 +254,59 @@ def providers_away(error: str) -> Reason:
 
 
 def blocked(problem: Problem) -> Reason:
-    """A problem that has to be mended first."""
+    """A problem that the user must correct first."""
     return Reason("blocked", problem.text, problem.todo, problem.fault)
 
 
 def awaited(problem: Problem) -> Reason:
-    """A problem that others are about to mend."""
+    """A problem that another controller is expected to resolve."""
     return Reason("awaited", problem.text, problem.todo, problem.fault)
 
 
-WRITERS = "Find out who that is, and let it leave the object alone; it is mended meanwhile, ever more seldom."
+WRITERS = "Stop this controller from managing them. Until then flagger restores them with increasing backoff."
 
 
 def conflicting(by: Managed, harmless: bool) -> Problem:
-    """What we write is undone each time; `harmless` if that is labels and annotations of Services."""
+    """Another controller keeps undoing a write. `harmless`: it only changes labels and annotations of Services."""
     if not by.named:
         what = "labels or annotations of Services" if harmless else "routes"
-        return Problem(Fault.CLUSTER, f"{what} are changed again each time that flagger has set them", WRITERS)
-    theirs = ", or list what is theirs in spec.service.unmanagedMetadata" if harmless else ""
-    todo = f"Take {by.what} out of what {by.by} manages{theirs}; it is mended meanwhile, ever more seldom."
-    return Problem(Fault.CLUSTER, f"{by.what} is changed by {by.by} each time that flagger has set it", todo)
+        return Problem(Fault.CLUSTER, f"another controller changes {what} each time flagger writes them", WRITERS)
+    theirs = ", or list its keys in spec.service.unmanagedMetadata" if harmless else ""
+    todo = f"Stop {by.by} from managing {by.what}{theirs}. Until then flagger restores it with increasing backoff."
+    return Problem(Fault.CLUSTER, f"{by.by} changes {by.what} each time flagger writes it", todo)
 
 
 def route_changed(by: Managed) -> Reason:
-    """Somebody changed a route of ours."""
-    text = f"{by.what} was changed by {by.by}: it is mended, its weights stay"
+    """Another client changed a route of the Canary."""
+    text = f"{by.by} changed {by.what}: flagger restores it and keeps its weights"
     return Reason("route-changed", text, f"Change the Canary instead of {by.what}.", Fault.CLUSTER)
 
 
 def route_gone(canary: Canary, weight: int) -> Reason:
-    """Somebody deleted a route of ours, or took what is ours out of it."""
-    text = f"The route of {whose(canary)} is gone: it is made again with canary weight {weight}"
-    return Reason("route-gone", text, "Find out who deleted it.", Fault.CLUSTER)
+    """Another client deleted a route of the Canary, or removed flagger's part of it."""
+    text = f"The route of {whose(canary)} is missing: flagger restores it with canary weight {weight}"
+    return Reason("route-gone", text, "Find the client that removed it.", Fault.CLUSTER)
 
 
 MOVED = "route-moved"
 
 
 def moved(canary: Canary, weight: int) -> Reason:
-    """Somebody gave the canary another share than any step of the release."""
-    text = f"Canary weight of {whose(canary)} was set to {weight} by somebody else: it is held and judged as it is"
-    return Reason(MOVED, text, "Leave weights to the release, or change its steps.", Fault.CLUSTER)
+    """Another client set a weight that is no step of the release."""
+    text = f"Another client set the canary weight of {whose(canary)} to {weight}: flagger holds and judges it"
+    return Reason(MOVED, text, "Let the release set the weights, or change its steps.", Fault.CLUSTER)
 
 
 def primary_not_ready(text: str) -> Reason:
-    """The primary holds things up; `text` is the whole event text."""
-    return Reason("primary-not-ready", text, "Look at the primary's pods.", Fault.CLUSTER)
+    """The release waits for the primary. `text`: the whole event text."""
+    return Reason("primary-not-ready", text, "Check the primary's pods.", Fault.CLUSTER)
 
 
-PODS_TODO = "Look at the target's pods."
+PODS_TODO = "Check the target's pods."
 
 
 def canary_not_ready(text: str) -> Reason:
-    """The canary holds things up; `text` is the whole event text."""
+    """The release waits for the canary. `text`: the whole event text."""
     return Reason("canary-not-ready", text, PODS_TODO, Fault.CLUSTER)
 
 
@@ -314,14 +314,14 @@ ROUTE_TODO = "Check the status of the route and of its parents."
 
 
 def route_not_ready(text: str) -> Reason:
-    """The data plane has not taken the route; `text` is the whole event text."""
+    """The data plane has not accepted the route. `text`: the whole event text."""
     return Reason("route-not-ready", text, ROUTE_TODO, Fault.CLUSTER)
 
 
 def rollback_holds(text: str) -> Reason:
-    """Traffic would go back to the primary, if that were ready."""
+    """A rollback waits for the primary."""
     return Reason(
-        "rollback-holds", f"Rollback waits for the primary: {text}", "Look at the primary's pods.", Fault.CLUSTER
+        "rollback-holds", f"Rollback waits for the primary: {text}", "Check the primary's pods.", Fault.CLUSTER
     )
 
 
@@ -330,16 +330,16 @@ def handing_back_holds(text: str) -> Reason:
     return Reason(
         "handing-back-holds",
         f"canary not ready during finalizing: {text}",
-        "Look at the target's pods; traffic stays on the primary until they are ready.",
+        "Check the target's pods. Traffic stays on the primary until they are ready.",
         Fault.CLUSTER,
     )
 
 
 def mirror_unsupported(provider: str) -> Reason:
-    """Mirroring was asked of a provider that cannot."""
+    """The provider cannot mirror."""
     return Reason(
         "mirror-unsupported",
-        f"Traffic mirroring is not supported by provider {provider}, going on without it",
+        f"Provider {provider} does not support traffic mirroring: the release continues without it",
         "Remove spec.analysis.mirror, or use a provider that can mirror.",
         Fault.MANIFEST,
     )
@@ -354,15 +354,15 @@ STEPS_UNSUPPORTED = Reason(
 
 
 def iterations_assumed(count: int) -> Reason:
-    """Provider kubernetes needs iterations, and the manifest has none."""
+    """The manifest has no iterations, which provider kubernetes needs."""
     return Reason("iterations-assumed", f"Setting canaryAnalysis.iterations: {count}", fault=Fault.MANIFEST)
 
 
 # Hooks --------------------------------------------------------------------------------------------------------------
 
 
-GATE_TODO = "Check the webhook's url and what answers there. flagger asks it again each interval."
-HOOK_TODO = "Look at what answers at the hook's address; it is asked again in each round."
+GATE_TODO = "Check the webhook's url and the server that answers there. flagger asks again each interval."
+HOOK_TODO = "Check the server that answers at the webhook's url. flagger asks again in each round."
 
 
 def hook_passed(kind: str, hook: str) -> Reason:
@@ -371,12 +371,12 @@ def hook_passed(kind: str, hook: str) -> Reason:
 
 
 def waiting(canary: Canary, what: str, hook: str) -> Reason:
-    """A gate is closed; `what` is empty, `traffic increase ` or `promotion `."""
+    """A gate is closed. `what`: empty, `traffic increase ` or `promotion `."""
     return Reason("gate-closed", f"Halt {whose(canary)} advancement waiting for {what}approval {hook}")
 
 
 def gate_erred(canary: Canary, hook: str, error: str) -> Reason:
-    """A gate said neither yes nor no."""
+    """A gate gave no usable answer."""
     text = f"Gate {hook} of {whose(canary)} gave no answer that opens or closes it: {error}"
     return Reason("gate-erred", text, GATE_TODO, Fault.HOOK)
 
@@ -389,12 +389,12 @@ def check_failed(canary: Canary, what: str, hook: str, error: str) -> Reason:
 
 
 def no_rollback(hook: str) -> Reason:
-    """A rollback hook has nothing against going on."""
+    """A rollback hook lets the release continue."""
     return Reason("no-rollback", f"Rollback hook {hook} not signaling a rollback")
 
 
 def post_rollout_failed(hook: str, error: str) -> Reason:
-    """A post-rollout hook refused, which changes nothing."""
+    """A post-rollout hook refused. This has no effect on the release."""
     return Reason("hook-failed", f"Post-rollout hook {hook} failed {error}", HOOK_TODO, Fault.HOOK)
 
 
@@ -413,12 +413,12 @@ def unserved(canary: Canary, problem: Problem) -> Reason:
 
 
 def manual_rollback(canary: Canary) -> Reason:
-    """A rollback hook asked for it."""
+    """A rollback hook requested it."""
     return Reason("rolling-back", f"Rolling back {whose(canary)} manual webhook invoked")
 
 
 def deadline(canary: Canary, text: str, todo: str = PODS_TODO) -> Reason:
-    """The canary, or the route to it, ran out of time."""
+    """The canary or its route exceeded the deadline."""
     return Reason(
         "rolling-back", f"Rolling back {whose(canary)} progress deadline exceeded {text}", todo, Fault.CLUSTER
     )
@@ -430,7 +430,7 @@ def failed(canary: Canary) -> Reason:
 
 
 def failed_but_serving(canary: Canary, percent: int) -> Reason:
-    """A run failed while there is no primary to go back to."""
+    """A run failed without a primary that could take the traffic."""
     return Reason(
         "failed",
         f"Canary failed! Primary is not ready, {whose(canary)} keeps {percent}% of the traffic",
@@ -444,12 +444,12 @@ def promotion_failed(canary: Canary, text: str) -> Reason:
     return Reason(
         "promotion-failed",
         f"Promotion of {target(canary)} failed, primary not ready: {text}",
-        "Look at the primary's pods; a new revision mends it, and the canary serves until then.",
+        "Check the primary's pods, or release a new revision to repair it. The canary serves until then.",
         Fault.CLUSTER,
     )
 
 
-# Conditions that say more than the phase's usual text; `{kind}` is the target's.
+# Messages of conditions in place of the phase's default. `{kind}` is the target's.
 CONDITION_HANDOVER = "Canary analysis completed, routing all traffic to the {kind} while the primary is updated."
 CONDITION_SERVING = "Primary is not ready, {kind} keeps serving traffic."
 CONDITION_CANCELLED = "Canary analysis cancelled, {kind} is back at the promoted revision."
@@ -459,7 +459,7 @@ CONDITION_CANCELLED = "Canary analysis cancelled, {kind} is back at the promoted
 
 
 def alert_initialized(kind: str) -> str:
-    """Bootstrap is done."""
+    """The primary serves."""
     return f"New {kind} detected, initialization completed."
 
 
@@ -480,7 +480,7 @@ def alert_threshold(failed: int) -> str:
 
 
 def alert_deadline(text: str) -> str:
-    """The canary ran out of time."""
+    """The canary exceeded the deadline."""
     return f"Progress deadline exceeded {text}"
 
 
@@ -490,5 +490,5 @@ def alert_promotion(text: str) -> str:
 
 
 def alert_primary(text: str) -> str:
-    """The primary is broken while no promotion is under way."""
+    """The primary is broken outside of a promotion."""
     return f"Canary is on hold, primary not ready: {text}"

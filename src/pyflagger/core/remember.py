@@ -1,6 +1,6 @@
-"""The next memory: what a decision wants remembered, what its actions teach, and what does not hold any more.
+"""The next memory: the memory of a decision, plus the effects of its actions, minus facts that ended.
 
-`noted` completes every decision of `decide`; the operator applies the memory with `carried_out`.
+`noted` completes every decision of `decide`. The operator applies the memory with `carried_out`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pyflagger.core.view import View
 
 
 def noted(view: View, decision: Decision) -> Decision:
-    """The decision with its next memory, which is None when nothing changes. Needs change nothing."""
+    """The decision with its next memory; None if it does not change. Needs do not change it."""
     if decision.needs:
         return decision
     already = view.memory.already
@@ -28,11 +28,11 @@ def noted(view: View, decision: Decision) -> Decision:
 
 
 def carried_out(before: Memory, decision: Decision, done: int, now: float) -> Memory:
-    """The memory once the first `done` actions of a decision are carried out, `now` (seconds since the epoch).
+    """The memory after the first `done` actions of a decision, at `now` (seconds since the epoch).
 
-    The whole next memory when nothing but the status write is left to do. When an action failed before that: once all
-    routes and Services are written, it is known that they were; all else is decided again. As long as any action is
-    left, nothing that was told is forgotten: it may have to be decided again, and is not told again.
+    If at most the status write is left, it is the whole next memory. If an action failed before that, it only records
+    the writes to routes and Services, if all were written. flagger decides everything else again. While any action is
+    left, it keeps reports, so that flagger does not repeat them.
     """
     after, did, left = decision.memory or before, decision.actions[:done], decision.actions[done:]
     if not all(isinstance(action, WriteStatus) for action in left):
@@ -46,7 +46,7 @@ def carried_out(before: Memory, decision: Decision, done: int, now: float) -> Me
 
 
 def _taught(memory: Memory, action: Action) -> Memory:
-    """What is known because an action was carried out."""
+    """The memory with the effect of an action."""
     match action:
         case Say(told=told) if told:
             return replace(memory, told={**memory.told, **dict(told)})
@@ -59,7 +59,7 @@ def _taught(memory: Memory, action: Action) -> Memory:
 
 
 def _forgotten(view: View, memory: Memory) -> Memory:
-    """Without what does not hold any more, so that it is told again, or timed anew, when it comes back."""
+    """The memory without facts that ended, so that flagger reports or times them again if they return."""
     if not view.canary.spec.suspend:
         memory = memory.without(reasons.SUSPENDED.code)
     if not view.situation.left:
@@ -70,5 +70,5 @@ def _forgotten(view: View, memory: Memory) -> Memory:
 
 
 def clean_slate(view: View, tick: Time = DUE) -> Memory:
-    """A memory without everything that belongs to a run."""
+    """A memory without the facts of a run."""
     return view.memory.new_run(tick, reasons.LASTING)

@@ -1,15 +1,15 @@
-"""What changed: the target against what the status remembers of it.
+"""Compares the target with the revision in the status.
 
-A revision is a versioned hash of the target's pod template; what it is a hash of is the business of `workloads`. Hashes
-without our version prefix were left by the reference and cannot be compared with. They never start or stop anything by
-themselves:
+A revision is a versioned hash of the target's pod template, which `workloads` computes. Hashes without flagger's
+version prefix come from the reference and cannot be compared. They never start or stop a release by themselves:
 
-* idle, and the primary runs the target's template: both hashes are written anew, silently;
-* idle after a failure: the refused revision is written anew, as it was the target's when the reference looked last;
-* otherwise idle: the target is new;
-* in a run: it goes on with the target as it is, and its weight is held for another full interval.
+* idle, and the primary runs the target's template: flagger rewrites both hashes silently;
+* idle after a failure: flagger rewrites the hash of the refused revision, which the target ran last;
+* otherwise idle: the target is a new revision;
+* in a run: the run continues with the current target, and holds its weight for another full interval.
 
-Configs are compared in every view, as their checksums are the reference's. Called by the phases of `core`.
+Checksums of configs can always be compared, because they are computed as in the reference. Called by the phases of
+`core`.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from pyflagger.core.situation import Target
 
 OURS = "v1:"
 DIGESTS_MAX = 1024
-"""Checksums that are kept: they are asked for at nearly every decision."""
+"""The number of cached checksums. Nearly every decision needs one."""
 
 
 class Change(StrEnum):
-    """How the target differs from what was last acted on."""
+    """How the target differs from the revision last acted on."""
 
     NONE = "none"
     NEW = "new"
     REVERTED = "reverted"
     """Back to the revision that the primary runs."""
     REBASE = "rebase"
-    """The same, by all that can be known; the status is to be written anew."""
+    """The same revision with another hash. flagger rewrites the status."""
 
 
 def checksum(revision: str, configs: Mapping[str, str] | None) -> str:
-    """What hooks are told: differs when either input differs, and is otherwise stable."""
+    """The checksum for hooks. It changes with either input, and is stable otherwise."""
     return _digest(revision, None if configs is None else tuple(configs.items()))
 
 
@@ -56,23 +56,23 @@ def ours(revision: str) -> bool:
 
 
 def configs_changed(status: CanaryStatus, target: Target) -> bool:
-    """Whether a tracked ConfigMap or Secret changed. Never while tracking is off."""
+    """Whether a tracked ConfigMap or Secret changed. False if tracking is off."""
     if target.configs is None:
         return False
     return dict(target.configs) != (status.tracked_configs or {})
 
 
 def idle_change(status: CanaryStatus, target: Target, matches: bool) -> Change:
-    """What the target is to a canary that is idle or waits for approval. `matches`: the primary runs its template."""
+    """The change for a canary that is idle or waits for approval. `matches`: the primary runs the target's template."""
     if configs_changed(status, target):
         return Change.NEW
     applied, promoted = status.last_applied_spec, status.last_promoted_spec
     if ours(promoted) and target.revision == promoted:
-        # After a failed promotion the primary runs something else than was promoted last.
+        # After a failed promotion the primary does not run the promoted revision.
         astray = status.canary_weight > 0 and not matches
         return Change.NEW if astray else Change.NONE if applied == promoted else Change.REVERTED
     if matches and not ours(promoted):
-        # CRDs of the reference before 1.20 drop the promoted revision: there is nothing to write then that would stay.
+        # CRDs of the reference before 1.20 drop the promoted revision, so writing it has no effect.
         return Change.NONE if not promoted and applied == target.revision else Change.REBASE
     if ours(applied):
         return Change.NONE if target.revision == applied else Change.NEW
@@ -80,7 +80,7 @@ def idle_change(status: CanaryStatus, target: Target, matches: bool) -> Change:
 
 
 def running_change(status: CanaryStatus, target: Target, matches: bool) -> Change:
-    """What the target is to a canary in the middle of a run."""
+    """The change for a canary in a run."""
     applied = status.last_applied_spec
     if configs_changed(status, target) and (target.revision == applied or not ours(applied)):
         return Change.NEW
@@ -92,11 +92,11 @@ def running_change(status: CanaryStatus, target: Target, matches: bool) -> Chang
 
 
 def refused(status: CanaryStatus, matches: bool) -> bool:
-    """Whether the revision last acted on was not promoted. Where the promoted one is not stored, the primary tells."""
+    """Whether the revision last acted on was not promoted. Without a stored promoted revision, the primary decides."""
     return status.last_applied_spec != status.last_promoted_spec if status.last_promoted_spec else not matches
 
 
 def copied(status: CanaryStatus, target: Target, matches: bool) -> bool:
-    """Whether the primary got the revision of this run already, though the status does not say so yet."""
+    """Whether the primary already runs the revision of this run, although the status does not record it yet."""
     under_way = target.revision == status.last_applied_spec != status.last_promoted_spec
     return under_way and matches and not configs_changed(status, target)

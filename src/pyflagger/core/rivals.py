@@ -1,6 +1,6 @@
-"""Canaries that claim the same objects: the oldest one has them, the others are told whose they are.
+"""Canaries that claim the same objects. The oldest one gets them, and the others get a problem that names it.
 
-Asked by `operator.observe` and by the command line, which tell what each Canary claims. Knows names and ages only.
+`operator.observe` and the command line add the claims of each Canary and ask for problems. Only uses names and ages.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pyflagger.api.facts import Fault, Problem
 from pyflagger.objects import Ref
 
 HOSTS = "spec.service.hosts"
-"""The field that decides what visitors come by."""
+"""The field with the hosts that visitors use."""
 
 
 class Claimed(NamedTuple):
-    """An object that a Canary writes, of any version: two versions of a group show the same one, two groups do not."""
+    """An object that a Canary writes, without its version, because all versions of a group show the same object."""
 
     namespace: str
     group: str
@@ -29,7 +29,7 @@ class Claimed(NamedTuple):
 
 
 class Born(NamedTuple):
-    """Sorts by age; of twins the one that has begun, then the first by name."""
+    """Sorts by age. At the same age, a started Canary comes first, then the first by name."""
 
     at: str
     waiting: bool
@@ -39,7 +39,7 @@ class Born(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a Canary writes, its target first, and the field that decides each object's name."""
+    """The objects that a Canary writes, its target first, each with the field that sets its name."""
 
     born: Born
     target: Claimed
@@ -62,7 +62,7 @@ class Rivals(Generic[Key]):
         self._keys: dict[Claimed, set[Key]] = {}
 
     def put(self, key: Key, claim: Claim) -> frozenset[Key]:
-        """A Canary is there or has changed; the others whose standing that may change."""
+        """Add or update a Canary. Returns the other Canaries that this may affect."""
         if self._claims.get(key) == claim:
             return frozenset()
         others = self.drop(key)
@@ -72,7 +72,7 @@ class Rivals(Generic[Key]):
         return others | self._others(key, claim.fields)
 
     def drop(self, key: Key) -> frozenset[Key]:
-        """A Canary is gone; the others whose standing that may change."""
+        """Remove a Canary. Returns the other Canaries that this may affect."""
         claim = self._claims.get(key)
         if claim is None:
             return frozenset()
@@ -85,7 +85,7 @@ class Rivals(Generic[Key]):
         return others
 
     def problem(self, key: Key) -> Problem | None:
-        """Why this Canary may not act: an older one has something that it claims."""
+        """The problem of a Canary if an older one claims the same objects; None otherwise."""
         claim = self._claims.get(key)
         if claim is None:
             return None
@@ -109,7 +109,7 @@ def _problem(claim: Claim, first: Claim) -> Problem:
     fields = dict.fromkeys(claim.fields[each] for each in both)
     verb = "belongs" if len(both) == 1 else "belong"
     text = f"{', '.join(map(str, both))} {verb} to canary {name} already, which {rank}"
-    todo = f"Set another {' and '.join(fields)}, or delete one of the two canaries."
+    todo = f"Change {' and '.join(fields)}, or delete one of the two canaries."
     if HOSTS in fields:
-        todo += " Behind a gateway two canaries may have one host if their spec.service.match differs."
+        todo += " Behind a gateway, two canaries can share a host if their spec.service.match differs."
     return Problem(Fault.MANIFEST, text, todo, next(iter(fields)))

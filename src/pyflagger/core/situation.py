@@ -1,7 +1,7 @@
-"""Everything that a decision may look at, frozen.
+"""All facts that a decision may use, frozen.
 
-Built by `operator.observe` from the watch cache without an API read, and by tests by hand. `core.decide` is its only
-reader. It holds facts, never objects of Kubernetes: rendering is the business of `workloads` and `routing`.
+`operator.observe` builds it from the watch cache without an API read, and `core.decide` is the only reader. It has
+facts and no Kubernetes objects, because `workloads` and `routing` render objects.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from pyflagger.api.facts import Capabilities, Managed, Problem, Readiness, Route
 from pyflagger.core.memory import Memory, Role
 
 Sync: TypeAlias = Literal["ok", "untidy", "drift", "announced", "missing"] | Problem
-"""A generated object: as wanted, to be written, to be created, or impossible to render.
+"""The state of a generated object: in sync, drifted, missing, or impossible to render.
 
-"announced" is a route that names Services that it does not lead to yet, or not any more: it is to be written once
-proxies have learned of it.
+"announced": a route names Services at weight 0, and flagger writes it again once proxies know them.
 
-"untidy" is a Service whose labels and annotations alone are to be written: that leads nobody elsewhere.
+"untidy": only labels and annotations of a Service differ, which does not affect visitors.
 
-Only for the primary's autoscaler does it matter whether it is to be written or to be created: one that is there is
-changed during promotion alone, a missing one is created at any time.
+The difference between drifted and missing only matters for the primary's autoscaler. flagger creates a missing one at
+any time, but changes an existing one only in a promotion.
 """
 
 
@@ -31,12 +30,12 @@ changed during promotion alone, a missing one is created at any time.
 class Target:
     """The workload that users change.
 
-    `revision` is the versioned hash of its pod template, `configs` the checksums of the ConfigMaps and Secrets that it
-    uses (None: tracking is off). `replicas` is what its spec asks for (None for kinds without replicas).
-    `restored_replicas` is the count it gets when it is scaled from zero. `scalable` is false for kinds that have
-    nothing to scale (Service); `at_zero` means nothing for them. `unserved` is the port by which visitors reach the
-    primary's pods and that the target's lack.
-    `most` is what its autoscaler allows (None: it has none). `empty`: no pod of it is available.
+    `revision`: the versioned hash of its pod template. `configs`: the checksums of the ConfigMaps and Secrets that it
+    uses (None: tracking is off). `replicas`: the count in its spec (None for kinds without replicas).
+    `restored_replicas`: the count that it gets when flagger scales it from zero. `scalable`: false for kinds without
+    replicas (Service), where `at_zero` has no meaning. `unserved`: a port of the Services that the primary's pods
+    serve and the target's do not. `most`: the maximum of its autoscaler (None without one). `empty`: it has no
+    available pod.
     """
 
     revision: str
@@ -53,14 +52,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Primary:
-    """The copy that serves users.
+    """The copy of the target that serves users.
 
-    `matches_target`: its template and its copies of configs are what promotion of the target, as it is now, would
-    write; true for kinds that have nothing to copy. `at_zero`: it is told to run nothing, and not by an autoscaler.
-    `empty`: no pod of it is available.
-    `unselected` are labels of the target's selector that its own, which is immutable, does not have.
-    `replicas` is what its spec asks for. `keeps` is how many of its pods stay available while it rolls to what the
-    target is now; None for kinds that keep all of them.
+    `matches_target`: a promotion of the current target would not change its template and its copies of configs; true
+    for kinds without anything to copy. `at_zero`: its spec asks for zero pods, and no autoscaler set that. `empty`: it
+    has no available pod. `unselected`: the labels of the target's selector that its own selector, which is immutable,
+    lacks. `replicas`: the count in its spec. `keeps`: how many pods stay available while it rolls to the current
+    target; None for kinds that keep all of them.
     """
 
     readiness: Readiness
@@ -74,20 +72,22 @@ class Primary:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """The state of each object that we generate. A part that does not apply to a canary is "ok".
+    """The state of each generated object. A part that does not apply to a canary is "ok".
 
-    `primary_configs`: the copies that the primary's pods use; "missing" when one was deleted, or is not the canary's,
-    and can be restored with the data that were promoted. `degraded` is what is missing and cannot be restored now, with
-    which a release goes on.
-    `unbound` names the objects of the Canary that the garbage collector does not count as its own: an owner reference
-    has the uid of an earlier Canary, or the user handed the object over.
-    `autoscaler_edit` names the fields in which the primary's autoscaler differs from what a promotion makes of it, and
-    `autoscaler_bounds` those that follow the target's at once between releases. `autoscaler_unpaused`: a pause that the
-    primary's inherited is taken away.
-    `target_autoscaler_paused` is None where there is none, or none that can be paused. `wanted` has a digest, by
-    `decision.Part`, of what is to be written to each of the routes and Services that are not "ok": what somebody undoes
-    is the same each time, what follows a source that changes is not. `taken` are the user's objects, by kind and name,
-    that the next write to the apex Service or to the routes takes over.
+    `primary_configs`: the copies that the primary's pods use. "missing": a copy was deleted or lost its owner, and
+    flagger can restore it with the promoted data. `degraded`: missing objects that flagger cannot restore, and that do
+    not stop a release.
+
+    `unbound`: objects of the Canary without a valid owner reference. It has the uid of an earlier Canary, or the user
+    handed the object over.
+
+    `autoscaler_edit`: the fields of the primary's autoscaler that a promotion changes. `autoscaler_bounds`: the bounds
+    that flagger copies immediately between releases. `autoscaler_unpaused`: flagger removes an inherited pause.
+    `target_autoscaler_paused`: None without an autoscaler that can be paused.
+
+    `wanted`: a digest of the next write, by `decision.Part`, for each route and Service that is not "ok". It stays the
+    same if another controller undoes the write, and changes with its source. `taken`: the user's objects, by kind and
+    name, that the next write to the apex Service or to the routes takes over.
     """
 
     canary_service: Sync = "ok"
@@ -111,9 +111,10 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """Objects, by kind and name: those that deletion gives `back` as they were, and those of ours that are `left`.
+    """Objects, by kind and name: `back`: the user's objects that deletion restores. `left`: generated objects that
+    stay.
 
-    `announced`: routes among them name Services that they do not lead to yet, or not any more.
+    `announced`: a route among them names Services at weight 0.
     """
 
     back: tuple[str, ...] = ()
@@ -126,12 +127,12 @@ class Handed:
 
 @dataclass(frozen=True, slots=True)
 class ProbeProviders:
-    """Ask every metric provider of the canary whether it is there."""
+    """Probe every metric provider of the canary."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallHook:
-    """Call `analysis.webhooks[index]`; `phase` and `checksum` go into its payload."""
+    """Call `analysis.webhooks[index]`. `phase` and `checksum` go into its payload."""
 
     index: int
     phase: str
@@ -140,7 +141,7 @@ class CallHook:
 
 @dataclass(frozen=True, slots=True)
 class CheckMetric:
-    """Judge `analysis.metrics[index]` by its built-in query, its in-line query, or its template."""
+    """Query `analysis.metrics[index]` with its built-in query, its inline query, or its template."""
 
     index: int
     source: Literal["builtin", "query", "template"]
@@ -148,12 +149,12 @@ class CheckMetric:
 
 @dataclass(frozen=True, slots=True)
 class FindManager:
-    """Ask the API server who, besides us, wrote last to the routes and Services of the canary."""
+    """Ask the API server for the last foreign writer of the canary's routes and Services."""
 
 
 @dataclass(frozen=True, slots=True)
 class FindTrouble:
-    """Ask the API server what keeps the pods of the target (`role` canary) or of the primary from being ready."""
+    """Ask the API server why the pods of the target (`role` canary) or of the primary are not ready."""
 
     role: Role
 
@@ -168,9 +169,9 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A hook answered something else, or did not answer; a provider is away. `text` is the error shown.
+    """A hook refused or did not answer, or a provider is unreachable. `text`: the error.
 
-    `erred`: it said neither yes nor no, but gave no answer, or one that is none of a gate (5xx, a redirect, 404).
+    `erred`: the hook did not answer, or its answer is none of a gate (5xx, a redirect, 404).
     """
 
     text: str
@@ -179,14 +180,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A finite number: percent for success rate, milliseconds for duration, as it came for the rest."""
+    """A finite number: percent for success rate, milliseconds for duration, unchanged for other metrics."""
 
     value: float
 
 
 @dataclass(frozen=True, slots=True)
 class NoData:
-    """The provider answered, with nothing usable. `text` is its side of the story, `cause` our guess at why."""
+    """The provider answered without a usable value. `text`: its answer. `cause`: the likely cause."""
 
     text: str = "no values found"
     cause: str = ""
@@ -194,9 +195,9 @@ class NoData:
 
 @dataclass(frozen=True, slots=True)
 class QueryFailed:
-    """The check itself failed. The problem's text is the whole event text but for a leading prefix by source.
+    """The query failed. The problem's text is the event text without the prefix for its source.
 
-    Texts about a template, about building a client and about fetching an object get no prefix (docs: metrics).
+    Texts about a template, a client or a missing object get no prefix (docs: metrics).
     """
 
     problem: Problem
@@ -204,7 +205,7 @@ class QueryFailed:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What the pods say of themselves, such as `2 pods: container app is in CrashLoopBackOff`; empty: nothing."""
+    """The trouble of the pods, such as `2 pods: container app is in CrashLoopBackOff`; empty without one."""
 
     text: str = ""
 
@@ -217,21 +218,23 @@ Result: TypeAlias = Passed | Refused | Value | NoData | QueryFailed | Managed | 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """One canary and its world at the time `now` (seconds since the epoch), by which situations are not compared.
+    """One canary and its surroundings at the time `now` (seconds since the epoch). Comparisons ignore `now`.
 
-    `interval` is the effective analysis interval in seconds. `problems` are those of the manifest or of its
-    combination with the provider: while there are any, nothing is changed. `rivalled`: one of them is that an older
-    Canary claims the same objects, so nothing is told about the state of these. `foreign` names the objects of
-    other owners that have names which flagger derives: nothing is written while there are any. `unread` says why
-    some kind of object cannot be read: what it would show counts as not there, and is not told of. `unjudged` says what
-    a release could not be judged by: none is begun meanwhile, and all else goes on. `target`,
-    `primary` and `route` are a Problem when they cannot be read, and `primary` is None before it exists. `provider`
-    is the effective provider name. `deleting` is set once the object has a deletion timestamp and our finalizer.
-    For provider `kubernetes` the route is what the apex Service selects. `reassert_zero`: scale a target that was
-    scaled up while idle back to zero. `refused` is why the API server did not let us do the last action that it
-    refused, until it has let us. `route_waiting` says why the data plane does not serve the route as it is
-    yet. `left` are objects of the Canary's own that its spec does not name any more, by kind and name. `handed` is
-    what deletion will do to the objects that visitors come by.
+    `interval`: the effective analysis interval in seconds. `provider`: the effective provider name. `deleting`: the
+    Canary has a deletion timestamp and flagger's finalizer.
+
+    `target`, `primary` and `route`: a Problem if flagger cannot read them. `primary`: None before it exists. `route`:
+    for provider `kubernetes`, the selection of the apex Service. `route_waiting`: why the data plane does not serve the
+    route yet.
+
+    `problems`: those of the manifest or of its combination with the provider. flagger changes nothing while there are
+    any. `rivalled`: an older Canary claims the same objects, so flagger does not report their state. `foreign`: objects
+    of other owners with names that flagger derives. flagger writes nothing while there are any. `unread`: why flagger
+    cannot read a kind. Its objects count as missing, and flagger does not report them. `unjudged`: missing metric
+    sources, without which no release starts. `refused`: why the API server refused an action, until it allows it.
+
+    `reassert_zero`: scale a target that was scaled up while idle back to zero. `left`: generated objects that the spec
+    no longer names, by kind and name. `handed`: the effect of a deletion on the objects that visitors use.
     """
 
     canary: Canary

@@ -1,7 +1,7 @@
-"""From idle to a run: is there something new, may it start, and the start itself.
+"""From idle to a run: whether there is a new revision, whether it may start, and the start.
 
-Phases Initialized, Succeeded, Failed and Waiting. A revision is taken note of only together with the write that starts
-its run (or refuses it), so none is lost to a crash or to a primary that is not ready just then.
+Phases Initialized, Succeeded, Failed and Waiting. flagger records a revision only with the write that starts its run
+(or refuses it), so that neither a crash nor a primary that is not ready loses one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pyflagger.core.writing import no_progress, take_revision, write
 
 
 def change(view: View) -> Change:
-    """What the target is to an idle canary."""
+    """The change of the target, for an idle canary."""
     return idle_change(view.status, view.target, view.matches)
 
 
@@ -33,8 +33,8 @@ def change(view: View) -> Change:
 def scale_down(view: View) -> Decision | None:
     """After a release that succeeded, scale the target to zero once proxies know that it gets no traffic.
 
-    The two seconds count from the end of the release, whoever was routed: they cost the release nothing.
-    A new revision that may start reuses the pods. One that waits for approval or for the primary does not run.
+    The two seconds count from the end of the release, so they do not delay it. A new revision that may start reuses the
+    pods. One that waits for approval or for the primary does not.
     """
     if not any(told.type == SCALING_DOWN for told in view.status.conditions):
         return None
@@ -49,7 +49,7 @@ def scale_down(view: View) -> Decision | None:
 
 
 def rebase(view: View) -> Decision | None:
-    """Write hashes anew that say the same as those that are there, or that cannot be compared with."""
+    """Rewrite hashes of the same revision, and hashes that cannot be compared."""
     found = change(view)
     if found is Change.REBASE:
         taken = take_revision(view)
@@ -62,7 +62,7 @@ def rebase(view: View) -> Decision | None:
 
 
 def tidy(view: View) -> Decision | None:
-    """With nothing new: no traffic for a canary without pods, no pods for a canary that is not asked for, no litter."""
+    """Without a new revision: remove traffic from a canary without pods, pods of an idle canary, and unused configs."""
     if change(view) is Change.NEW or view.rescued:
         return None
     if view.exposed and view.target_asleep and view.primary_readiness.ready:
@@ -87,7 +87,7 @@ def rest(view: View) -> Decision | None:
 
 
 def retract(view: View) -> Decision | None:
-    """What waited for approval is no longer there: back to where the canary was."""
+    """The revision that waited for approval was withdrawn: return to the previous phase."""
     found = change(view)
     if found is Change.NEW:
         return None
@@ -99,14 +99,14 @@ def retract(view: View) -> Decision | None:
 
 
 def poll(view: View) -> Decision | None:
-    """A closed gate is asked again every interval."""
+    """Ask a closed gate again every interval."""
     if last_tick(view) is None:
         return act(reasons.INTERVAL, memory=view.memory.round_ended())
     return Decision(reasons=(reasons.INTERVAL,), wake=due(view)) if view.now < due(view) else None
 
 
 def called_off(view: View) -> Decision | None:
-    """A rollback hook may call a run off before it starts; its revision is refused without having run."""
+    """A rollback hook can cancel a run before it starts. flagger then refuses its revision."""
     hooks = call(view, HookType.ROLLBACK, view.status.phase, checksum=view.pending, stops=agrees)
     if hooks.ask:
         return hooks.ask
@@ -119,7 +119,7 @@ def called_off(view: View) -> Decision | None:
 
 
 def unjudged(view: View) -> Decision | None:
-    """No release is begun that nothing could judge, but for one that replaces a primary which serves nobody."""
+    """No release starts that flagger could not judge, except one that replaces a primary without available pods."""
     missing = view.situation.unjudged
     if not missing or view.rescued or not view.primary_readiness.ready:
         return None
@@ -127,9 +127,10 @@ def unjudged(view: View) -> Decision | None:
 
 
 def primary_first(view: View) -> Decision | None:
-    """Without a primary to fall back on nothing starts, but for what mends or replaces the primary.
+    """Without a ready primary no release starts, except one that repairs or replaces the primary.
 
-    One that serves nobody is waited for until its deadline: then the new revision is judged on its own pods.
+    flagger waits for a primary without available pods until its deadline. Then it judges the new revision on its own
+    pods.
     """
     if view.skip or view.rescued or view.primary_readiness.ready:
         return None
@@ -140,7 +141,7 @@ def primary_first(view: View) -> Decision | None:
 
 
 def unserved(view: View) -> Decision | None:
-    """A revision that cannot serve is taken on, so that it is refused: no pods are started, and no gate is asked."""
+    """Start a revision that cannot serve, so that the run refuses it. Starts no pods and asks no gate."""
     if view.target.unserved is None:
         return None
     return act(
@@ -176,7 +177,7 @@ def start(view: View) -> Decision:
 
 
 def _go(view: View, passed: tuple[Say, ...]) -> Decision:
-    """Scale up and take the revision. While the primary is broken the canary keeps all traffic, and is judged so."""
+    """Scale up and record the revision. While the primary is broken, the canary keeps all traffic."""
     rescued = view.rescued and not view.primary_readiness.ready
     home: tuple[Action, ...] = () if rescued or not view.primary_readiness.ready else route_to(view, ALL_PRIMARY)
     reason = reasons.new_revision(view.canary)

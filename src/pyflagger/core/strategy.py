@@ -1,7 +1,7 @@
-"""The step that a passed round takes: a weight, an iteration, a mirror, or promotion; and the gates before it.
+"""The step after a passed round: a weight, an iteration, a mirror or the promotion, and the gates before it.
 
-What the canary carries is read from the routes, never computed from the status. Called by `analysis` with the events of
-the round so far; the status write of a step is its last action, and `record` catches up when that write was lost.
+flagger reads the canary's weight from the routes and never computes it from the status. `analysis` calls this with the
+events of the round so far. The last action of a step is its status write. If it was lost, `record` repeats it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Advance = Callable[[View, tuple[Action, ...]], Decision]
 
 
 def advance(view: View, said: tuple[Action, ...]) -> Decision:
-    """Take the next step, or name what it waits for."""
+    """Take the next step, or give the reason to wait."""
     said += _remarks(view)
     if reason := conflicts.holds(view):
         return act(reason, *said, memory=view.memory.round_ended())
@@ -36,9 +36,9 @@ def advance(view: View, said: tuple[Action, ...]) -> Decision:
 
 
 def next_weight(analysis: Analysis, weight: int) -> int:
-    """The weight after this one, in percent; the same when there is no next.
+    """The weight after this one, in percent; the same one if there is no next.
 
-    Of listed weights the smallest that is larger, so that a weight which is not listed never jumps.
+    With stepWeights, the smallest larger one, so that an unlisted weight never skips a step.
     """
     if analysis.step_weight > 0:
         return min(100, weight + analysis.step_weight)
@@ -47,9 +47,9 @@ def next_weight(analysis: Analysis, weight: int) -> int:
 
 
 def record(view: View) -> Decision | None:
-    """Take note of a weight that the routes show and the status does not: it is held for an interval from now on.
+    """Record a weight that the routes have and the status does not, and hold it for a full interval.
 
-    One that is not the next step was set by somebody else, which is told.
+    If it is not the next step, another client set it, and flagger reports that.
     """
     found = _unrecorded(view)
     if found is None:
@@ -120,7 +120,7 @@ def _iterate(view: View, said: tuple[Action, ...], route: Route) -> Decision:
 
 
 def _switch(view: View, said: tuple[Action, ...]) -> Decision:
-    """All traffic to the green side, to be judged once more there. Approval was given; it is not asked again."""
+    """Send all traffic to the canary for one more round. flagger does not ask for approval again."""
     reason = reasons.MIRROR_OFF if view.route.mirrored else reasons.ROUTING_TO_CANARY
     told = () if view.virtual else (say(view, reason), *route_to(view, ALL_CANARY))
     return act(
@@ -154,7 +154,7 @@ _STRATEGIES: Mapping[str, Advance] = {"canary": _weighted, "ab-testing": _ab, "b
 
 
 def _increase(view: View, said: tuple[Action, ...], then: Advance) -> Decision:
-    """The gate before more traffic, promotion included. A closed one is told of once for each weight that it holds."""
+    """The gate before more traffic, including the promotion. flagger reports a closed gate once for each weight."""
     if view.status.phase is Phase.WAITING_PROMOTION:
         return then(view, said)
     gate = call(view, HookType.CONFIRM_TRAFFIC_INCREASE, Phase.PROGRESSING)
@@ -178,7 +178,7 @@ def _promote(view: View, said: tuple[Action, ...]) -> Decision:
 
 
 def _confirm(view: View, said: tuple[Action, ...], then: Advance) -> Decision:
-    """The gate before promotion. While it is closed the analysis goes on, and it is asked again every interval."""
+    """The gate before the promotion. While it is closed, the analysis continues, and flagger asks every interval."""
     gate = call(view, HookType.CONFIRM_PROMOTION, Phase.PROGRESSING)
     if gate.ask:
         return gate.ask
@@ -209,11 +209,11 @@ def _confirm(view: View, said: tuple[Action, ...], then: Advance) -> Decision:
     )
 
 
-# What the provider cannot do ----------------------------------------------------------------------------------------
+# Limits of the provider ----------------------------------------------------------------------------------------------
 
 
 def _remarks(view: View) -> tuple[Action, ...]:
-    """Said once in a run: what was asked for and is done otherwise."""
+    """Warnings, once in a run, about settings that the provider does not support."""
     said: tuple[Action, ...] = ()
     if view.virtual and view.analysis.match:
         said += once(view, reasons.AB_UNSUPPORTED, warn=True)

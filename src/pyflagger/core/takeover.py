@@ -1,6 +1,6 @@
-"""What is the user's is named before the first write to it, with how it is given back.
+"""Reports the user's objects before the first write to them, and how flagger restores them.
 
-Called by `decide` for every decision, and by `finalizer` when objects are handed back.
+Called by `decide` for every decision, and by `finalizer` when it restores objects.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PARTS = (Part.APEX_SERVICE, Part.ROUTING)
 
 
 def told(view: View, decision: Decision) -> Decision:
-    """The decision; if it is the first to write to objects of the user's, one event that names them comes first."""
+    """The decision. If it is the first to write the user's objects, an event that names them comes first."""
     taken = view.situation.generated.taken
     if not taken or not any(map(_writes, decision.actions)):
         return decision
@@ -31,7 +31,7 @@ def _writes(action: Action) -> bool:
 
 
 def handed(view: View) -> Iterator[Action]:
-    """One event that names what is given back, and what is left to the user."""
+    """One event about the objects that deletion restores, and those that it leaves to the user."""
     found = view.situation.handed
     if found.back or found.left:
         yield from once(view, reasons.handed(view.canary, found.back, found.left))

@@ -1,23 +1,23 @@
-"""The table of a release: in each phase what may happen, in order, which rule decides then, and which phase may follow.
+"""The table of a release: for each phase the events in order, the rule for each, and the phases that may follow.
 
-The theory. A release is about two facts: what the primary runs, and how much traffic the canary gets.
-Four rules make the table:
+The theory. A release has two facts: the revision of the primary, and the traffic of the canary. The table follows
+from four rules:
 
-1. Nothing is promoted that was not judged. Only `Progressing` and `WaitingPromotion` judge; `Promoting` follows them
-   alone (an analysis that is skipped is a judgement by the user).
-2. There is always a way back. Every phase that gives traffic to the canary can fail, and failing ends with all traffic
-   on pods that are ready: the primary, or the canary while the primary is broken.
-3. Copying is the point of no return. From `Promoting` on the primary alone decides; a new revision waits its turn.
-4. An end is an end only once it is written. `Succeeded` and `Failed` are the last write of a run, so a crash repeats
-   the steps before them and never loses one.
+1. flagger promotes nothing that it has not judged. Only `Progressing` and `WaitingPromotion` judge, and `Promoting`
+   only follows them. (With skipAnalysis, the user is the judge.)
+2. There is always a way back. Every phase with traffic on the canary can fail. A failed run ends with all traffic on
+   ready pods: those of the primary, or those of the canary while the primary is broken.
+3. The copy is the point of no return. From `Promoting` on only the primary matters, and a new revision waits.
+4. A run ends with a write. `Succeeded` and `Failed` are the last write of a run, so a crash repeats the steps before
+   them and never loses one.
 
-`Initialized` is also where a run goes that was cancelled by putting the promoted revision back: nothing failed, and
-nothing was promoted. A Canary that is not being deleted never stays in a phase of deletion, nor in one that flagger
-does not know: it is initialized again.
+A run also ends in `Initialized` if the user restores the promoted revision: nothing failed, and nothing was promoted. A
+Canary that is not being deleted never stays in a phase of deletion or in an unknown phase: flagger initializes it
+again.
 
-A row names an event and the rule that looks for it. The first rule of a phase that returns a decision decides, and the
-last one always does. A rule may move the status to the phases of its row and to no other: a test follows the calls of
-each rule to every phase that it can write. The diagram of the docs is drawn from this table. Run by `decide`.
+A row has an event and the rule that detects it. The first rule of a phase that returns a decision decides, and the last
+one always does. A rule may change the status only to the phases of its row: a test follows the calls of each rule to
+every phase that it can write. `make docs` draws the diagram from this table. Run by `decide`.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ Answer = TypeVar("Answer", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Row(Generic[Answer]):
-    """An event, the rule that looks for it, and the phases that may follow, each by the event in fewer words.
+    """An event, the rule that detects it, and the phases that may follow, each with a short form of the event.
 
-    A rule that finds nothing returns None. It may always leave the phase as it is.
+    A rule returns None if its event did not occur. It may always keep the phase.
     """
 
     event: str
@@ -61,13 +61,13 @@ Conditional: TypeAlias = Row[Decision | None]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows in order, and a last one that always answers."""
+    """Rows in order, and a last one that always decides."""
 
     rows: tuple[Conditional, ...]
     last: Row[Decision]
 
     def decide(self, view: View) -> Decision:
-        """The first answer."""
+        """The decision of the first row that has one."""
         for row in self.rows:
             decision = row.rule(view)
             if decision is not None:
@@ -75,9 +75,9 @@ class Rows:
         return self.last.rule(view)
 
 
-GONE = Row("the Canary is being deleted and others hold it", preconditions.gone)
-UNREADABLE = Row("the status has values that cannot be read", preconditions.unreadable)
-FINALIZER = Row("the finalizer is not as the spec asks", preconditions.finalizer)
+GONE = Row("the Canary is being deleted without flagger's finalizer", preconditions.gone)
+UNREADABLE = Row("the status has invalid values", preconditions.unreadable)
+FINALIZER = Row("the finalizer does not match the spec", preconditions.finalizer)
 
 PRECONDITIONS: tuple[Conditional, ...] = (
     GONE,
@@ -86,7 +86,7 @@ PRECONDITIONS: tuple[Conditional, ...] = (
     Row("the Canary is suspended", preconditions.suspended),
     Row("a problem blocks the canary", preconditions.blocked),
     Row("objects belong to an earlier Canary", preconditions.bind),
-    Row("something of the primary's is missing", preconditions.degraded),
+    Row("an object of the primary is missing", preconditions.degraded),
     Row("generated objects have drifted", preconditions.repair),
     Row("the target's autoscaler has new bounds", preconditions.bounds),
     Row("objects are left from an earlier spec", preconditions.left_behind),
@@ -105,10 +105,10 @@ INITIALIZING = Rows(
         *PRECONDITIONS,
         Row("Services are missing", bootstrap.services),
         Row("metric providers have not been probed", bootstrap.probe),
-        Row("routes have to exist first", bootstrap.early_routing),
+        Row("routes must exist first", bootstrap.early_routing),
         Row("the primary is missing or not ready", bootstrap.primary),
         Row("the primary is ready", bootstrap.handover),
-        Row("routes lead to the target", bootstrap.home),
+        Row("routes send traffic to the target", bootstrap.home),
         Row("the target runs pods", bootstrap.asleep),
         Row("routes are missing", bootstrap.routing),
     ),
@@ -128,7 +128,7 @@ IDLE = Rows(
         *PRECONDITIONS,
         OWED,
         SCALING_DOWN,
-        Row("hashes are of another version", start.rebase),
+        Row("the status has hashes of another version", start.rebase),
         Row("traffic, pods or configs are left over", start.tidy),
         Row("there is no new revision", start.rest),
         UNJUDGED,
@@ -152,7 +152,7 @@ WAITING = Rows(
         UNSERVED,
         PRIMARY_FIRST,
         Row("the gate was asked within the interval", start.poll),
-        Row("a rollback hook agrees", start.called_off),
+        Row("a rollback hook passes", start.called_off),
     ),
     Row("an interval is over", start.start, {Phase.PROGRESSING: "gate open"}),
 )
@@ -242,23 +242,23 @@ RELEASE: Mapping[Phase, Rows] = {
 DELETED = Rows((), Row("the Canary is deleted", finalizer.begin, {Phase.TERMINATING: "deleted"}))
 HANDING_BACK = Rows(
     (
-        Row("something cannot be read", finalizer.unread),
+        Row("an object cannot be read", finalizer.unread),
         Row("the target is not scaled up", finalizer.target),
         Row("the target's pods are not ready", finalizer.pods),
-        Row("users are not handed back", finalizer.hand_back),
+        Row("visitors are not back on the target", finalizer.hand_back),
     ),
-    Row("everything is handed back", finalizer.release),
+    Row("everything is restored", finalizer.release),
 )
-"""Also for the reference's `Terminated`, which it writes before it removes its finalizer."""
+"""Also for `Terminated` of the reference, which writes it before it removes its finalizer."""
 
 DELETION: Mapping[Phase, Rows] = {
     phase: HANDING_BACK if phase in (Phase.TERMINATING, Phase.TERMINATED) else DELETED for phase in Phase
 }
-"""The table of a Canary that is being deleted and has our finalizer."""
+"""The table of a Canary that is being deleted and has flagger's finalizer."""
 
 
 def following(phase: Phase) -> Mapping[Phase, tuple[str, ...]]:
-    """The phases that may follow one, each with its events, in the order of the table."""
+    """The phases that may follow a phase, each with its events, in the order of the table."""
     found: dict[Phase, tuple[str, ...]] = {}
     for rows in (RELEASE[phase], DELETION[phase]):
         for row in (*rows.rows, rows.last):

@@ -1,7 +1,7 @@
-"""Whether a metric's value passes, and the text when it does not.
+"""Whether a metric's value passes, and the text if it fails.
 
-Values are compared as they came, fractions included; bounds are inclusive. A value that is no finite number never
-passes, and no data, a failed query and a bad value have three different texts. Called by `analysis`.
+Compares values without rounding, with inclusive bounds. Only a finite number can pass. Missing data, a failed query and
+a bad value have three different texts. Called by `analysis`.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ BUILTIN = frozenset({SUCCESS_RATE, DURATION})
 
 Source: TypeAlias = Literal["builtin", "query", "template"]
 
-BAD_TODO = "Mend the new version, or correct the metric's thresholds."
+BAD_TODO = "Fix the new version, or correct the metric's thresholds."
 UNUSABLE = "Metric query failed for no usable metrics template and query were configured"
 
-# What a failed check's text begins with when it is whole already: it is about something else than the query.
+# Texts that begin so are complete: they are not about the query.
 WHOLE = ("Metric template ", "Error building ", "Error fetching ")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check of a round. `need` is None when the metric has nothing to check."""
+    """One check of a round. `need` is None if the metric has nothing to check."""
 
     metric: Metric
     need: CheckMetric | None
@@ -60,7 +60,7 @@ def unusable() -> Reason:
 
 
 def judge(canary: Canary, provider: str, metric: Metric, source: Source, result: Result) -> Reason | None:
-    """Why a check fails; None when it passes. `provider` names the dialect of the built-in queries."""
+    """Why a check fails; None if it passes. `provider` selects the dialect of the built-in queries."""
     if isinstance(result, QueryFailed):
         problem = result.problem
         todo = problem.todo or (reasons.PROVIDER_TODO if problem.fault is Fault.PROVIDER else "")
@@ -104,7 +104,7 @@ def _bounds(canary: Canary, metric: Metric, source: Source, value: float) -> Rea
 
 
 def accepted(metric: Metric, source: Source) -> tuple[float | None, float | None]:
-    """The accepted range. The older single threshold is a minimum for the success rate and a maximum for the rest."""
+    """The accepted range. The older `threshold` is a minimum for the success rate and a maximum for other metrics."""
     if metric.threshold_range is not None:
         return metric.threshold_range.min, metric.threshold_range.max
     if source == "builtin" and metric.name == SUCCESS_RATE:
@@ -115,7 +115,7 @@ def accepted(metric: Metric, source: Source) -> tuple[float | None, float | None
 def _shown(
     metric: Metric, source: Source, value: float, sign: str, bound: float, outside: Callable[[float, float], bool]
 ) -> str:
-    """What is judged, its value and the bound. Whole milliseconds are shown where they tell the same as the value."""
+    """The metric, its value and the bound. Shows whole milliseconds if they are as exact as the value."""
     if source != "builtin":
         return f"{metric.name} {value:.2f} {sign} {shortest(bound)}"
     if metric.name == SUCCESS_RATE:
@@ -126,5 +126,5 @@ def _shown(
 
 
 def shortest(value: float) -> str:
-    """A number as short as it can be said: `99`, `0.5`."""
+    """The shortest form of a number: `99`, `0.5`."""
     return repr(value).removesuffix(".0")

@@ -1,8 +1,8 @@
-"""Waiting for pods or for a route, in the same words wherever it happens.
+"""Waits for pods or for a route.
 
-The first thing known is said at once, and what changes after that once an interval: a rollout of fifty pods is not
-fifty events. A deadline that has passed is said at once, too. What still waits after ten seconds gets a condition,
-and then the pods are asked what keeps them: an undisturbed release asks nothing and writes nothing here.
+flagger reports the first reason immediately, and changes once an interval, so that a rollout of fifty pods does not
+create fifty events. It also reports an exceeded deadline immediately. After ten seconds it sets a condition and lists
+the pods to find their trouble. An undisturbed release reads and writes nothing here.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from pyflagger.core.situation import FindTrouble, Trouble
 from pyflagger.core.view import View
 
 STANDS_SECONDS = 10.0
-"""After how long a wait is worth a condition, and a look at the pods."""
+"""The time after which a wait gets a condition, and flagger lists the pods."""
 
 ROUTE = "route-not-ready"
 WAITS = ("primary-not-ready", "canary-not-ready", ROUTE)
 
 
 def hold_for_primary(view: View) -> Decision:
-    """Wait for the primary. One that is past its deadline is worth an alert; it consumes and reroutes nothing."""
+    """Wait for the primary. Past its deadline, send an alert. It counts no failed check and moves no traffic."""
     readiness = view.primary_readiness
     alert = () if readiness.retriable else (Alert("error", reasons.alert_primary(readiness.text)),)
     return _hold(view, reasons.primary_not_ready(readiness.text), readiness, alert, "primary")
 
 
 def overdue(view: View) -> bool:
-    """Whether the primary has been waited for longer than its deadline, whatever its own status knows of time."""
+    """Whether the wait for the primary is longer than its deadline, even if its status has no times."""
     since = _since(view, WAITS[0])
     return since is not None and view.now >= since + view.canary.spec.progress_deadline_seconds
 
@@ -46,7 +46,7 @@ def hold_for_canary(view: View) -> Decision:
 
 
 def hold_for_route(view: View) -> Decision:
-    """Wait for the data plane to take the route; what it never takes is not released."""
+    """Wait until the data plane accepts the route. Past the deadline, roll back."""
     text, expires = view.situation.route_waiting, _expires(view, view.canary.spec.progress_deadline_seconds)
     if view.now >= expires:
         return rollback.by_route(view, text)
@@ -54,15 +54,15 @@ def hold_for_route(view: View) -> Decision:
 
 
 def _expires(view: View, seconds: float) -> float:
-    """Until when a route is waited for that may take so long to be accepted."""
+    """The end of a wait of so many seconds for the route."""
     since = _since(view, ROUTE)
     return (view.now if since is None else since) + seconds
 
 
 def hold_for_backends(view: View, announced: bool) -> Decision | None:
-    """Wait until proxies have learned of routes that name Services at weight 0; None once they may be written again.
+    """Wait until proxies know routes that name Services at weight 0; None once flagger may write them again.
 
-    A data plane that does not accept a route within ten seconds serves nobody by it, or others do: a deletion must end.
+    If the data plane does not accept a route within ten seconds, it serves no visitors by it. A deletion must end.
     """
     since = view.memory.announced
     if not announced:
@@ -77,9 +77,9 @@ def hold_for_backends(view: View, announced: bool) -> Decision | None:
 
 
 def ended(view: View, decision: Decision) -> Decision:
-    """The decision, with a note that a wait is over; its condition goes.
+    """The decision, with the end of a wait in memory, and without its condition.
 
-    A decision that acts takes the condition along with its own write.
+    A decision with actions removes the condition in its own write.
     """
     if decision.needs or any(reason.code in WAITS for reason in decision.reasons):
         return decision
@@ -95,7 +95,7 @@ def ended(view: View, decision: Decision) -> Decision:
 def _hold(
     view: View, reason: Reason, readiness: Readiness, alert: tuple[Action, ...], role: Role | None, quiet: bool = False
 ) -> Decision:
-    """`quiet`: the beginning of the wait is not told."""
+    """`quiet`: do not report the start of the wait."""
     if readiness.settling:
         return Decision(reasons=(reason,), wake=readiness.look_again)
     now, wait = Time(view.now), _wait(view, reason.code)
@@ -124,7 +124,7 @@ def _say(view: View, reason: Reason, wait: Wait, readiness: Readiness, alert: tu
 
 
 def _note(view: View, reason: Reason, wait: Wait, readiness: Readiness, role: Role | None) -> Decision:
-    """Ask the pods, and say in a condition what is waited for; what they say is an event once."""
+    """Ask for the pods' trouble, and set the condition. An event reports each trouble once."""
     found = view.situation.evidence.get(FindTrouble(role)) if role else Trouble()
     if role and found is None:
         return Decision(needs=(FindTrouble(role),), reasons=(reason,))
@@ -144,7 +144,7 @@ def _with(reason: Reason, trouble: str) -> Reason:
 
 
 def _stands(view: View, reason: Reason) -> bool:
-    """Whether the condition tells of this wait already."""
+    """Whether the condition is about this wait already."""
     return any(each.type == WAITING and each.reason == camel(reason.code) for each in view.status.conditions)
 
 
@@ -153,7 +153,7 @@ def _about(view: View) -> tuple[str, str]:
 
 
 def _wait(view: View, code: str) -> Wait | None:
-    """This wait, as far as it is of the present phase and revision."""
+    """This wait, if it belongs to the current phase and revision."""
     wait = view.memory.waits.get(code)
     return wait if wait and (wait.phase, wait.revision) == _about(view) else None
 

@@ -1,7 +1,7 @@
-"""The status to write: progress, the phase, and the conditions that follow from both.
+"""The status to write: progress, phase, and the conditions that follow from them.
 
-The one place where a status enters a phase; `transitions` says which rule may write which. Called by the phases of
-`core`.
+The only place where a status enters a phase. `transitions` says which rule may write which phase. Called by the phases
+of `core`.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def write(
     waits: Waits | None = None,
     **changes: Any,
 ) -> WriteStatus:
-    """The status with some changes, in phase `to` if that is given. Cookies follow the weight.
+    """The status with changes, in phase `to` if given. Cookies follow the weight.
 
-    `halted` says what stops the run. Without it nothing does any more, unless the run is failing: then what stopped
-    it stands. `rollback` begins one, or ends the one that is under way. `waits` is the gate that the release waits
-    for; analysis that goes on waits for none. Whatever is written here goes on, so it waits for nothing else.
-    From success until the target is scaled to zero, or until the next run, the condition `ScalingDown` stands.
+    `halted`: the reason that stops the run. Without it the condition ends, except in a run that fails. `rollback`:
+    starts or ends a rollback. `waits`: the gate that the release waits for. A release that writes here waits for
+    nothing else, so the condition `Waiting` ends. The condition `ScalingDown` lasts from success until the target is at
+    zero, or until the next run.
     """
     changes["unread"] = ()
     if "canary_weight" in changes:
@@ -65,7 +65,7 @@ def write(
 
 
 def take_revision(view: View) -> dict[str, Any]:
-    """The changes of a status that acts on the target as it is."""
+    """The changes of a status that records the current revision of the target."""
     configs = view.target.configs
     return {
         "last_applied_spec": view.target.revision,
@@ -74,5 +74,5 @@ def take_revision(view: View) -> dict[str, Any]:
 
 
 def no_progress(weight: int = 0) -> dict[str, Any]:
-    """The changes of a status at the beginning or end of a run."""
+    """The changes of a status at the start or end of a run."""
     return {"failed_checks": 0, "canary_weight": weight, "iterations": 0, "rollback": "over"}
