@@ -43,6 +43,7 @@ from pyflagger.operator.act.render import Moved
 from pyflagger.operator.observe.situation import NotYet
 from pyflagger.operator.reconcile.reconciler import BACKOFF_MAX, Reconciler
 from pyflagger.operator.state import State
+from pyflagger.plugins import PluginBusy, _Call
 
 pytestmark = pytest.mark.looptime
 
@@ -473,6 +474,19 @@ async def test_what_was_told_before_an_action_failed_is_not_told_again() -> None
     place.trouble = [THEIRS] * 4
     await place.run(60)
     assert place.asked.count("errors") >= 5 and place.weights[0] == 20
+    (text,) = {text for text in warnings(place) if "mirroring" in text}
+    assert warnings(place).count(text) == 1
+
+
+async def test_a_slow_plugin_only_starts_the_reconciliation_again() -> None:
+    """When its call has returned, at once: nothing failed, no check is run again and nothing is said twice."""
+    slow = _Call("thing x", lambda: None)
+    assert slow.wait(5)
+    place = mirroring()
+    place.trouble = [PluginBusy(slow)] * 2
+    await place.run(10.5)
+    assert place.told == [] and place.weights == [20] and not place.trouble
+    assert place.asked.count("errors") == 1
     (text,) = {text for text in warnings(place) if "mirroring" in text}
     assert warnings(place).count(text) == 1
 

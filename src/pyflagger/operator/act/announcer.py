@@ -7,6 +7,7 @@ own queue, and the operator waits for it at most a second before the primary cha
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 from pyflagger.api.canary import Canary, Phase
@@ -17,6 +18,7 @@ from pyflagger.kube.events import Events
 from pyflagger.objects import Key, Obj
 from pyflagger.operator.evidence.webhooks import EventHooks
 from pyflagger.operator.observe.compiled import CompiledCanary
+from pyflagger.plugins import PluginFailed
 
 NEVER_ASLEEP = (Phase.NEW, Phase.INITIALIZING)
 """Phases before flagger scales the target to zero for the first time."""
@@ -57,12 +59,16 @@ class Announcer:
             self._events.record(raw, "Warning", f"{problem.text} {problem.todo}".strip())
 
     def deleted(self, compiled: CompiledCanary, raw: Obj, target: Obj | None) -> None:
-        """Report the deletion of a Canary whose target stays at zero replicas (without `revertOnDeletion`)."""
+        """Report the deletion of a Canary whose target stays at zero replicas (without `revertOnDeletion`).
+
+        Nothing is reported if the target's kind fails.
+        """
         canary, kind = compiled.canary, compiled.workload
         if canary.spec.revert_on_deletion or canary.status.phase in NEVER_ASLEEP or kind is None or target is None:
             return
-        if kind.scalable and kind.at_zero(target) and "deletionTimestamp" not in target["metadata"]:
-            self.tell(canary, raw, Say("Warning", reasons.left_asleep(canary), Phase.TERMINATED.value, ""))
+        with suppress(PluginFailed):
+            if kind.scalable and kind.at_zero(target) and "deletionTimestamp" not in target["metadata"]:
+                self.tell(canary, raw, Say("Warning", reasons.left_asleep(canary), Phase.TERMINATED.value, ""))
 
     async def heard(self, canary: Canary) -> None:
         """Wait a moment for the receivers of events."""

@@ -27,7 +27,7 @@ from pyflagger.operator.observe.situation import NotYet
 from pyflagger.operator.reconcile.ports import Ports, Seen
 from pyflagger.operator.reconcile.workqueue import Workqueue
 from pyflagger.operator.state import State
-from pyflagger.plugins import PluginFailed
+from pyflagger.plugins import PluginFailed, retried
 
 STEPS_MAX = 24
 """The maximum number of decisions in one reconciliation. A release needs about five. More mean an action fails."""
@@ -76,7 +76,7 @@ class Reconciler(Generic[Seen]):
             state.owed, state.due = state.due, None
         refused, stuck = state.refused, state.stuck
         try:
-            decision = await self._steps(key, state)
+            decision = await retried(lambda: self._steps(key, state))
         except NotLeader:
             return
         except NotYet:
