@@ -20,9 +20,12 @@ from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag, asks_for_help
 from pyflagger.kube.http import AiohttpTransport, find
 from pyflagger.kube.kubeconfig import NoCluster
+from pyflagger.metrics import registry as metrics
 from pyflagger.operator.options import Options, parse, usage
 from pyflagger.operator.process.http import AiohttpHttp
 from pyflagger.operator.run import serve
+from pyflagger.routing import registry as routing
+from pyflagger.workloads import registry as workloads
 
 COLLECT_AFTER = (20_000, 20, 20)
 """New objects before Python's cycle collector runs: parsing one page creates thousands, none of them in a cycle."""
@@ -83,6 +86,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         gc.set_threshold(*COLLECT_AFTER)
         give_back_memory()
+        for registry in (metrics, routing, workloads):
+            registry.load_plugins()
         return uvloop.run(operate(options))
     except (NoCluster, OSError) as error:
         print(f"flagger run: {error}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from pyflagger import plugins
@@ -11,6 +12,7 @@ from pyflagger.metrics.datadog import Datadog
 from pyflagger.metrics.dynatrace import Dynatrace
 from pyflagger.metrics.graphite import Graphite
 from pyflagger.metrics.newrelic import NewRelic
+from pyflagger.metrics.plugged import PASSED, PluggedFactory
 from pyflagger.metrics.prometheus import Prometheus
 
 GROUP = "pyflagger.metrics"
@@ -35,6 +37,25 @@ def provider_for(kind: str) -> Factory | Problem:
         return Problem(Fault.MANIFEST, f"unknown metric provider {kind}", f"Use one of: {known}.", "spec.provider.type")
     factory: Factory | Problem = plugins.load(plugin, "metric provider", _factory)
     return factory
+
+
+def beside(kind: str, factory: Factory) -> Factory:
+    """The factory of `provider_for`. If it is a plugin's, its code and its providers' run beside the event loop.
+
+    Their calls raise PluginFailed. Make them in `plugins.retried`.
+    """
+    return factory if kind in _OURS else PluggedFactory(factory, _caller(kind))
+
+
+def load_plugins() -> None:
+    """Load all plugins of this group, so that no import blocks the event loop later."""
+    for kind in plugins.installed(GROUP):
+        provider_for(kind)
+
+
+@cache
+def _caller(kind: str) -> plugins.Caller:
+    return plugins.Caller(f"metric provider {kind}", PASSED)
 
 
 def known_types() -> tuple[str, ...]:

@@ -67,6 +67,12 @@ def router_for(provider: str) -> Router | Problem:
     return Problem(Fault.MANIFEST, text, f"Use one of: {', '.join(known_providers())}.", "spec.provider")
 
 
+def load_plugins() -> None:
+    """Load all plugins of this group, so that no import blocks the event loop later."""
+    for name in plugins.installed(GROUP):
+        router_for(name)
+
+
 def _named(provider: str, known: Iterable[str]) -> str | None:
     """The known name that matches a provider exactly or by prefix."""
     for name in known:

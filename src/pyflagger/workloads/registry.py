@@ -41,6 +41,12 @@ def workload_for(ref: ObjectReference) -> Workload | Problem:
     return Problem(Fault.MANIFEST, text, todo, "spec.targetRef")
 
 
+def load_plugins() -> None:
+    """Load all plugins of this group, so that no import blocks the event loop later."""
+    for point in plugins.installed(GROUP).values():
+        plugins.load(point, "target kind", _made)
+
+
 @cache
 def _contained(workload: Workload, name: str) -> Workload:
     return cast(Workload, plugins.Contained(workload, f"target kind {name}"))

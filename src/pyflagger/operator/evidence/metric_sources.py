@@ -9,6 +9,7 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from pyflagger.api.canary import Canary, Metric, MetricTemplate
@@ -20,9 +21,10 @@ from pyflagger.kube.resources import METRIC_TEMPLATES, SECRETS
 from pyflagger.metrics import manifest
 from pyflagger.metrics.base import MetricError, Provider, ProviderError, Settings
 from pyflagger.metrics.prometheus import Prometheus
-from pyflagger.metrics.registry import provider_for
+from pyflagger.metrics.registry import beside, provider_for
 from pyflagger.operator.observe.store import Store
 from pyflagger.operator.options import Options
+from pyflagger.plugins import answered
 from pyflagger.wire import shown_url
 
 Secret: TypeAlias = Mapping[str, bytes]
@@ -126,7 +128,7 @@ class Sources:
         secret = await self._secret(template)
         settings = Settings(spec.address, spec.headers, spec.region, not spec.insecure_skip_verify, secret)
         try:
-            return factory(settings)
+            return await answered(partial(beside(spec.type, factory), settings))
         except MetricError as error:
             raise Failed(prefixed(about, error.problem)) from error
 

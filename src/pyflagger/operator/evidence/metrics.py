@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from pyflagger.api.canary import Analysis, Canary, Metric
 from pyflagger.api.facts import Fault, Problem
@@ -35,6 +36,7 @@ from pyflagger.operator.evidence.hook_token import Identity
 from pyflagger.operator.evidence.metric_sources import Failed, Lookups, Sources, prefixed, title
 from pyflagger.operator.evidence.webhooks import HookRequest, call
 from pyflagger.operator.options import Options
+from pyflagger.plugins import PluginFailed, answered
 from pyflagger.wire import Http, HttpAnswer, HttpFailure, HttpRequest, hidden, secrets_of, shown_url
 
 __all__ = ["Checks", "Lookups"]
@@ -53,6 +55,14 @@ TEXT_MAX = 1024
 
 class Broken(Exception):
     """A provider failed. The text has the error, without credentials."""
+
+
+class Ended(Exception):
+    """An exchange has returned `value`."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
 
 
 class Checks:
@@ -83,7 +93,7 @@ class Checks:
                 case CheckMetric():
                     return await self._metric(need, canary)
             raise TypeError(f"{need} is not asked here")
-        except Failed as failed:
+        except (Failed, PluginFailed) as failed:
             return _failed(need, failed.problem)
         except Exception as error:
             text = (f"{error}" if isinstance(error, Broken) else f"{type(error).__name__}: {error}")[:TEXT_MAX]
@@ -175,21 +185,16 @@ class Checks:
     # The wire --------------------------------------------------------------------------------------------------------
 
     async def _drive(self, exchange: Exchange[T]) -> T:
-        """Run an exchange to its end. Errors pass through, but no text of a MetricError contains a credential."""
+        """Run an exchange to its end. Errors pass through, but none of their texts contains a credential."""
         secrets: frozenset[str] = frozenset()
         try:
-            request = next(exchange)
+            request = await answered(partial(_step, partial(next, exchange)))
             for _ in range(REQUESTS_MAX):
                 secrets |= secrets_of(request)
-                try:
-                    answer = await self._send(request)
-                except HttpFailure as failure:
-                    request = exchange.throw(failure)
-                else:
-                    request = exchange.send(answer)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-        except MetricError as error:
+                request = await answered(partial(_step, await self._move(exchange, request)))
+        except Ended as ended:
+            return ended.value  # type: ignore[no-any-return]
+        except (MetricError, PluginFailed) as error:
             error.problem = replace(error.problem, text=hidden(error.problem.text, secrets))
             raise
         except Exception as error:
@@ -197,6 +202,13 @@ class Checks:
         finally:
             exchange.close()
         raise ProviderError(f"more than {REQUESTS_MAX} requests for one question", fault=Fault.US)
+
+    async def _move(self, exchange: Exchange[T], request: HttpRequest) -> Callable[[], HttpRequest]:
+        """Send a request. Returns the step that its answer makes possible."""
+        try:
+            return partial(exchange.send, await self._send(request))
+        except HttpFailure as failure:
+            return partial(exchange.throw, failure)
 
     async def _send(self, request: HttpRequest) -> HttpAnswer:
         """Send a request, and retry a failed connection once, so that a lost packet does not cause a failed check."""
@@ -207,6 +219,14 @@ class Checks:
                 raise
         await self._clock.sleep(RETRY_PAUSE)
         return await self._http.send(request)
+
+
+def _step(move: Callable[[], HttpRequest]) -> HttpRequest:
+    """The next request of an exchange. Raises Ended."""
+    try:
+        return move()
+    except StopIteration as stop:
+        raise Ended(stop.value) from None
 
 
 def _analysis(canary: Canary) -> Analysis:
