@@ -1,9 +1,9 @@
-"""The judging phases: what is looked at on every change, and the judging round of every interval.
+"""The judging phases: the rules that run on every change, and the judging round of every interval.
 
-Phases Progressing and WaitingPromotion. A round asks, in order: rollback hooks; pre-rollout hooks if the canary has
-seen no traffic yet, otherwise rollout hooks and metrics; then `strategy` takes the step, behind its gates. The first
-failure ends the round with one failed check. Everything that is not judging (pods, a new revision, a deadline) is acted
-on as soon as it is seen.
+Phases Progressing and WaitingPromotion. A round calls rollback hooks first. Then it calls pre-rollout hooks if the
+canary had no traffic yet, or otherwise rollout hooks and metrics. Then `strategy` takes the step, behind its gates. The
+first failure ends the round with one failed check. flagger acts immediately on everything else: pods, a new revision, a
+deadline.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from pyflagger.core.view import View
 from pyflagger.core.waiting import hold_for_canary, hold_for_primary, hold_for_route
 from pyflagger.core.writing import no_progress, take_revision, write
 
-# What is seen at once -----------------------------------------------------------------------------------------------
+# On every change ----------------------------------------------------------------------------------------------------
 
 
 def changed(view: View) -> Decision | None:
-    """A new revision begins anew without traffic; the promoted one put back ends the run without a failure."""
+    """A new revision restarts the run without traffic. The promoted revision ends the run without a failure."""
     change = running_change(view.status, view.target, view.matches)
     if change is Change.NONE:
         return None
@@ -45,7 +45,7 @@ def changed(view: View) -> Decision | None:
 
 
 def _restart(view: View, rescued: bool) -> Decision:
-    """Begin anew; while the primary is broken the canary keeps all traffic and is judged with it."""
+    """Restart the run. While the primary is broken, the canary keeps all traffic during its analysis."""
     reason = reasons.restarting(view.canary)
     began = {"last_transition_time": second(view.now), "last_tick_time": None}
     tick = ticked(view) if rescued else began
@@ -77,19 +77,19 @@ def _cancel(view: View) -> Decision:
 
 
 def made_it(view: View) -> Decision | None:
-    """The primary got this revision already: go on from there without judging it again."""
+    """The primary already runs this revision: continue from there without another analysis."""
     return promotion.already_copied(view) if copied(view.status, view.target, view.matches) else None
 
 
 def primary_carries(view: View) -> Decision | None:
-    """A primary that serves has to be ready; one that serves nobody is what the run is going to mend."""
+    """A primary with traffic must be ready. The run repairs a primary without traffic."""
     if view.skip or view.canary_carries_all or view.primary_gone or view.primary_readiness.ready:
         return None
     return hold_for_primary(view)
 
 
 def canary_pods(view: View) -> Decision | None:
-    """The canary's pods: scaled up, ready, or out of time."""
+    """The canary's pods: scale them up, wait for them, or roll back at the deadline."""
     if view.target_asleep:
         return act(reasons.SCALING_UP, *wake_up(view))
     readiness = view.target.readiness
@@ -105,9 +105,9 @@ def canary_pods(view: View) -> Decision | None:
 
 
 def _withdraw(view: View) -> Decision | None:
-    """A canary that lost every pod fails its visitors: they go back to the primary, and the steps begin anew.
+    """Return all traffic to the primary if the canary lost all pods, and restart the steps.
 
-    That is a failed check, so that pods which come and go end the run.
+    This is a failed check, so that unstable pods end the run.
     """
     led = view.status.canary_weight > 0 or (view.exposed and not view.route.mirrored)
     if not led or not view.target.empty or view.target.readiness.settling or not view.primary_readiness.ready:
@@ -137,7 +137,7 @@ def _available(view: View, settled: float) -> Decision | None:
 
 
 def _settled(view: View) -> Decision | None:
-    """Pods of which nobody says since when they are available are so since they were first seen to be."""
+    """Pods without a time of availability count from the moment in which flagger first saw them available."""
     seen = view.memory.canary_seen
     if seen is None:
         return act(reasons.SETTLING, memory=replace(view.memory, canary_seen=Time(view.now)))
@@ -145,7 +145,7 @@ def _settled(view: View) -> Decision | None:
 
 
 def skipped(view: View) -> Decision | None:
-    """Without an analysis, traffic goes to the primary that is, and the primary gets the new template."""
+    """With skipAnalysis, return traffic to the primary, and copy the new template."""
     if not view.skip:
         return None
     if view.drains:
@@ -154,17 +154,17 @@ def skipped(view: View) -> Decision | None:
 
 
 def too_many_failed(view: View) -> Decision | None:
-    """The threshold ends the run."""
+    """Roll back at the threshold."""
     return rollback.by_checks(view) if view.status.failed_checks >= threshold(view.canary) else None
 
 
 def served(view: View) -> Decision | None:
-    """Nothing is judged while the data plane does not serve the split that is asked for; rollbacks go before this."""
+    """Do not judge while the data plane does not serve the wanted split. Rollbacks come before this rule."""
     return hold_for_route(view) if view.situation.route_waiting else None
 
 
 def between_rounds(view: View) -> Decision | None:
-    """A step is judged only after it was held for an interval; when it began nobody knows, it begins now."""
+    """Judge a step only after holding it for an interval. If its start is unknown, it starts now."""
     if last_tick(view) is None:
         return act(reasons.INTERVAL, memory=view.memory.round_ended())
     return Decision(reasons=(reasons.INTERVAL,), wake=due(view)) if view.now < due(view) else None
@@ -174,7 +174,7 @@ def between_rounds(view: View) -> Decision | None:
 
 
 def round_of(view: View) -> Decision:
-    """One judging round, as far as there is evidence."""
+    """One judging round, up to the first need without evidence."""
     said: tuple[Action, ...] = ()
     if view.memory.opened != _this(view):
         hooks = call(view, HookType.ROLLBACK, view.status.phase, stops=agrees)
@@ -188,13 +188,13 @@ def round_of(view: View) -> Decision:
 
 
 def _this(view: View) -> Round:
-    """This round."""
+    """This round, as memory identifies it."""
     last = last_tick(view)
     return Round(view.running, None if last is None else Time(last))
 
 
 def _first(view: View, said: tuple[Action, ...]) -> Decision:
-    """The round before any traffic. What passed is remembered for the revision, so a closed gate does not repeat it."""
+    """The round before any traffic. Memory keeps that it passed, so that a closed gate does not repeat it."""
     if view.memory.pre_rollout == view.running:
         return strategy.advance(view, said)
     reason = reasons.starting(view.canary)
@@ -212,7 +212,7 @@ def _first(view: View, said: tuple[Action, ...]) -> Decision:
 
 
 def _again(view: View, said: tuple[Action, ...]) -> Decision:
-    """Every other round."""
+    """A round with traffic."""
     hooks = call(view, HookType.ROLLOUT, Phase.PROGRESSING)
     if hooks.ask:
         return hooks.ask
@@ -226,7 +226,7 @@ def _again(view: View, said: tuple[Action, ...]) -> Decision:
 
 
 def _metrics(view: View) -> Decision | Reason | None:
-    """Ask for the next metric, name the first that fails, or None when all pass."""
+    """The decision for the next metric or for the first one that fails; None if all pass."""
     every = tuple(checks(view.analysis))
     for at, check in enumerate(every):
         if check.need is None:

@@ -1,7 +1,7 @@
-"""From an approved canary to a primary that runs the same: copy, wait, move traffic back.
+"""From an approved canary to a primary with its revision: copy, wait, move traffic back.
 
-Phases Promoting and Finalising. After the copy only the primary decides: it becomes ready and takes all traffic, or the
-promotion has failed and the canary keeps serving. What the canary's pods do by then stops nothing.
+Phases Promoting and Finalising. After the copy only the primary matters: it gets ready and takes all traffic, or the
+promotion fails and the canary keeps serving. Trouble of the canary's pods stops nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pyflagger.core.writing import no_progress, take_revision, write
 
 
 def copy(view: View, *before: Action) -> Decision:
-    """Replace the primary's template by the one that was judged."""
+    """Replace the primary's template by the judged one."""
     reason = reasons.copying(view.canary)
     return act(
         reason,
@@ -46,7 +46,7 @@ def copy(view: View, *before: Action) -> Decision:
 
 
 def already_copied(view: View) -> Decision:
-    """The copy was made, and the operator stopped before it could say so."""
+    """The operator stopped after the copy and before its status write."""
     written = write(view, Phase.PROMOTING, last_tick_time=None)
     return act(reasons.copying(view.canary), written, memory=clean_slate(view))
 
@@ -55,14 +55,14 @@ def already_copied(view: View) -> Decision:
 
 
 def rebase(view: View) -> Decision | None:
-    """A foreign hash becomes ours once the primary is known to run the target's template."""
+    """Rewrite a hash of the reference once the primary runs the target's template."""
     if ours(view.status.last_applied_spec) or not view.matches or configs_changed(view.status, view.target):
         return None
     return act(reasons.REBASED, write(view, **take_revision(view)))
 
 
 def give_up(view: View) -> Decision | None:
-    """Go on with a failed promotion that has begun: the canary keeps all traffic, if it can take it."""
+    """Continue a failed promotion: the canary keeps all traffic, if it can take it."""
     if view.status.rollback is None:
         return None
     reason = reasons.promotion_failed(view.canary, view.primary_readiness.text)
@@ -72,7 +72,7 @@ def give_up(view: View) -> Decision | None:
 
 
 def primary_ready(view: View) -> Decision | None:
-    """Wait for the primary; past its deadline the promotion has failed."""
+    """Wait for the primary. Past its deadline, the promotion fails."""
     readiness = view.primary_readiness
     if readiness.ready:
         return None
@@ -90,7 +90,7 @@ def primary_ready(view: View) -> Decision | None:
 
 
 def settled(view: View) -> Decision | None:
-    """Proxies learn where the primary's pods are: after a rollout that kept none of them, they know of no one."""
+    """Wait until proxies know the primary's pods, after a rollout that kept none of them."""
     if not (view.drains and view.canary_carries_all):
         return None
     seen = view.memory.primary_seen
@@ -100,7 +100,7 @@ def settled(view: View) -> Decision | None:
 
 
 def autoscaler(view: View) -> Decision | None:
-    """The primary's autoscaler follows the target's with each promotion."""
+    """Each promotion copies the target's autoscaler to the primary's."""
     made = view.situation.generated
     if made.primary_autoscaler == "ok":
         return None
@@ -110,9 +110,9 @@ def autoscaler(view: View) -> Decision | None:
 
 
 def go_home(view: View) -> Decision | None:
-    """Move all traffic to the primary at once, unless it is to go back in steps.
+    """Move all traffic to the primary at once, unless it returns in steps.
 
-    With a newer revision in the target the canary's pods are unvetted: no more steps with them.
+    If the target has a newer revision, nothing judged the canary's pods, so they get no more steps.
     """
     if _stepped(view):
         return None
@@ -126,19 +126,19 @@ def go_home(view: View) -> Decision | None:
 
 
 def _stepped(view: View) -> bool:
-    """Whether traffic goes back in steps. Match rules (A/B) and a provider that splits nothing have none."""
+    """Whether traffic returns in steps. Not with match rules (A/B), nor with a provider that cannot split."""
     if view.skip or view.virtual or view.strategy == "ab-testing" or _stale(view):
         return False
     return view.analysis.step_weight_promotion > 0 and max(view.route.canary, view.status.canary_weight) > 0
 
 
 def _stale(view: View) -> bool:
-    """Whether the target is no longer what was copied."""
+    """Whether the target differs from the copied revision."""
     return view.target.revision != view.status.last_applied_spec or configs_changed(view.status, view.target)
 
 
 def step_home(view: View) -> Decision | None:
-    """Move traffic to the primary by a step each interval."""
+    """Move traffic to the primary by one step each interval."""
     if view.skip:
         return None
     if view.route.canary < view.status.canary_weight:
@@ -151,7 +151,7 @@ def step_home(view: View) -> Decision | None:
 
 
 def _stepped_to(view: View, share: int) -> Decision:
-    """The primary has, or gets, this share. A step that the routes show already is only written down."""
+    """The primary has, or gets, this share. Only records a step that the routes have already."""
     reason = reasons.primary_weight(view.canary, share)
     progress = {"canary_weight": 0, "iterations": 0} if share == 100 else {"canary_weight": 100 - share}
     return act(
@@ -164,12 +164,12 @@ def _stepped_to(view: View, share: int) -> Decision:
 
 
 def leave(view: View) -> Decision | None:
-    """All traffic to the primary. The canary's pods are removed after the end of the release (`start.scale_down`)."""
+    """All traffic to the primary. `start.scale_down` removes the canary's pods after the end of the release."""
     return act(reasons.ROUTING_TO_PRIMARY, *route_to(view, ALL_PRIMARY)) if view.exposed else None
 
 
 def finish(view: View) -> Decision:
-    """The end of a release. What was copied is what is promoted, whatever the target says by now."""
+    """The end of a release. The copied revision is the promoted one, even if the target changed since."""
     told, ask = rollback.post_rollout(view, Phase.SUCCEEDED)
     if ask is not None:
         return ask

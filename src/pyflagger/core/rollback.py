@@ -1,7 +1,7 @@
-"""Back to the primary: a rollback that has begun is written down before traffic moves, and always ends.
+"""Rollbacks. flagger records a rollback before it moves traffic, and always completes it.
 
-Phases Progressing, WaitingPromotion and Waiting. Traffic goes back only to a primary that is ready: until then the
-rollback waits, and when the primary is past saving the run fails with traffic left where it is.
+Phases Progressing, WaitingPromotion and Waiting. Traffic only returns to a ready primary: until then the rollback
+waits. If the primary is past its deadline, the run fails, and traffic stays where it is.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def by_checks(view: View) -> Decision:
 
 
 def by_hook(view: View, hook: str, *before: Action) -> Decision:
-    """A rollback hook asked for it."""
+    """A rollback hook requested it."""
     passed = say(view, reasons.hook_passed("Rollback", hook), warn=True)
     reason = reasons.manual_rollback(view.canary)
     return _begin(view, Cause.HOOK, (*before, passed), reason, Alert("warn", reasons.ALERT_MANUAL), reason)
 
 
 def before_start(view: View, hook: str) -> Decision:
-    """A rollback hook asked for it while the run still waited for approval: its revision is refused without a run."""
+    """A rollback hook requested it while the run waited for approval. flagger refuses the revision without a run."""
     passed, reason = reasons.hook_passed("Rollback", hook), reasons.manual_rollback(view.canary)
     return act(
         reason,
@@ -48,7 +48,7 @@ def before_start(view: View, hook: str) -> Decision:
 
 
 def by_deadline(view: View) -> Decision:
-    """The canary's pods ran out of time."""
+    """The canary's pods exceeded the deadline."""
     text = view.target.readiness.text
     said = once(view, reasons.canary_not_ready(text), warn=True)
     trouble = view.memory.troubles.get("canary", "")
@@ -57,7 +57,7 @@ def by_deadline(view: View) -> Decision:
 
 
 def by_route(view: View, text: str) -> Decision:
-    """The data plane never took the route."""
+    """The data plane did not accept the route in time."""
     reason = reasons.deadline(view.canary, text, reasons.ROUTE_TODO)
     return _begin(view, Cause.DEADLINE, (), reason, Alert("error", reasons.alert_deadline(text)), reason)
 
@@ -65,21 +65,21 @@ def by_route(view: View, text: str) -> Decision:
 def _begin(
     view: View, cause: Cause, said: tuple[Action, ...], reason: Reason, alert: Alert, halted: Reason | None
 ) -> Decision:
-    """`halted` is None where what stopped the run is told already: by the check that failed last."""
+    """`halted`: None if the last failed check already has the reason."""
     return act(
         reason, *said, say(view, reason, warn=True), alert, write(view, halted=halted, rollback=Rollback(cause, reason))
     )
 
 
 def carry_on(view: View) -> Decision | None:
-    """Go on with a rollback that has begun, wherever it was left."""
+    """Continue a rollback."""
     return None if view.status.rollback is None else _home(view)
 
 
 def refused(view: View) -> Decision | None:
-    """A revision whose pods lack a port that visitors need gets no traffic, and none is copied to the primary.
+    """Roll back a revision whose pods lack a port of the Services, before it gets traffic or a promotion.
 
-    Asked again at every look, so that it ends the run whether or not a status field could be written.
+    Runs in every reconciliation, so that it ends the run even if the CRD drops a status field.
     """
     problem = view.target.unserved
     if problem is None:
@@ -94,7 +94,7 @@ def refused(view: View) -> Decision | None:
 
 
 def _home(view: View, halted: Reason | None = None) -> Decision:
-    """All traffic to the primary, the target to zero, and the end; `halted` says what for, unless that is written."""
+    """All traffic to the primary, the target to zero, and the end. `halted`: the reason, unless already written."""
     if view.exposed and not view.primary_readiness.ready:
         return _no_way_back(view, halted)
     reason = reasons.failed(view.canary)
@@ -114,14 +114,14 @@ def _no_way_back(view: View, halted: Reason | None = None) -> Decision:
 
 
 def rescue(view: View) -> Decision | None:
-    """A canary that is owed everybody serves as soon as it can, for as long as the primary cannot."""
+    """Send all traffic to a canary that replaces a broken primary, once the canary is ready."""
     if not view.rescued or view.route == ALL_CANARY or view.primary_readiness.ready or not view.canary_ready:
         return None
     return act(reasons.SERVING, SetRoute(ALL_CANARY, everyone=True), memory=view.memory.round_ended())
 
 
 def cover(view: View) -> Decision | None:
-    """Without a primary nobody is served: the canary gets all traffic as soon as it is ready, and is judged with it."""
+    """Without a primary, send all traffic to the canary as soon as it is ready, and judge it with that."""
     if not view.primary_gone:
         return None
     if view.rescued:
@@ -131,14 +131,14 @@ def cover(view: View) -> Decision | None:
 
 
 def cover_copied(view: View) -> Decision | None:
-    """The same once the copy was made: the promotion goes on."""
+    """The same after the copy: the promotion continues."""
     if not view.primary_gone:
         return None
     return rescue(view) if view.rescued else owe_all(view)
 
 
 def owe_all(view: View) -> Decision:
-    """Write down that the canary is owed all traffic, as the primary serves nobody."""
+    """Record that the canary gets all traffic, because the primary serves no visitors."""
     return _owed(view, write(view, **ticked(view, canary_weight=100)))
 
 
@@ -150,7 +150,7 @@ def _owed(view: View, written: WriteStatus) -> Decision:
 
 
 def _broken(view: View) -> bool:
-    """Whether the primary is there and its pods do not work."""
+    """Whether the primary exists, but its pods fail."""
     return view.primary is not None and not view.primary.at_zero
 
 
@@ -176,8 +176,8 @@ def fail(view: View, reason: Reason, weight: int, halted: Reason | None = None) 
 
 
 def post_rollout(view: View, phase: Phase) -> tuple[tuple[Action, ...], Decision | None]:
-    """The events of the post-rollout hooks, or the decision to ask them. They are asked before the run's last write, so
-    that a crash repeats rather than forgets them; what they answer changes nothing."""
+    """The events of the post-rollout hooks, or the decision to call them. Their answers have no effect. flagger calls
+    them before the run's last write, so that a crash repeats them instead of skipping them."""
     hooks = call(view, HookType.POST_ROLLOUT, phase)
     told: tuple[Action, ...] = hooks.passed(view, "Post-rollout", phase=phase)
     if hooks.stopped is not None:

@@ -1,6 +1,6 @@
-"""A situation as the phases read it: target, primary and route without their problems, and what follows from them.
+"""The phases' view of a situation: target, primary and route without problems, and derived facts.
 
-Made by `decide`; decides nothing. What is built from it is in `clocks`, `actions` and `writing`.
+`decide` creates it. It decides nothing. `clocks`, `actions` and `writing` use it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pyflagger.core.revision import checksum
 from pyflagger.core.situation import Primary, Situation, Target
 
 NO_TARGET = Target(revision="", configs=None, readiness=READY, at_zero=False, scalable=False)
-"""Stands in for a target that does not exist, where only leaving it alone makes sense."""
+"""The placeholder for a target that does not exist. Rules leave it alone."""
 
 KUBERNETES = "kubernetes"
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One situation. `target`, `primary` and `route` are what the situation holds, without the problems."""
+    """One situation. `target`, `primary` and `route` are those of the situation, without problems."""
 
     situation: Situation
     target: Target
@@ -32,7 +32,7 @@ class View:
 
     @classmethod
     def of(cls, situation: Situation) -> View:
-        """The view of a situation; what cannot be read counts as not there."""
+        """The view of a situation. An object that flagger cannot read counts as missing."""
         target, primary = situation.target, situation.primary
         return cls(
             situation=situation,
@@ -48,12 +48,12 @@ class View:
 
     @property
     def status(self) -> CanaryStatus:
-        """Its status as it was read."""
+        """The status, as read."""
         return self.situation.canary.status
 
     @property
     def analysis(self) -> Analysis:
-        """Its analysis; one without any check when the manifest has none."""
+        """The analysis; an analysis without checks if the manifest has none."""
         return self.canary.spec.analysis or Analysis()
 
     @property
@@ -63,7 +63,7 @@ class View:
 
     @property
     def memory(self) -> Memory:
-        """What is remembered of the canary."""
+        """The canary's memory."""
         return self.situation.memory
 
     @property
@@ -73,12 +73,12 @@ class View:
 
     @property
     def skip(self) -> bool:
-        """Whether the analysis is to be skipped."""
+        """Whether to skip the analysis."""
         return defaults.skip(self.canary)
 
     @property
     def strategy(self) -> str:
-        """How this run advances: what cannot be had from the provider becomes blue/green, never all traffic at once."""
+        """The strategy of this run: blue/green if the provider does not support the wanted one."""
         wanted = defaults.strategy(self.canary)
         if self.virtual or (wanted == "ab-testing" and not self.situation.capabilities.ab):
             return "blue-green"
@@ -86,17 +86,17 @@ class View:
 
     @property
     def virtual(self) -> bool:
-        """Whether the provider splits no traffic at all."""
+        """Whether the provider cannot split traffic."""
         return self.situation.provider == KUBERNETES
 
     @property
     def leads(self) -> bool:
-        """Whether a release leads visitors to the canary. Without a split only one does that drains the primary."""
+        """Whether a release sends visitors to the canary. Without a split, only one that drains the primary does."""
         return not self.virtual or self.drains
 
     @property
     def iterations(self) -> int:
-        """How many iterations a run by iterations has."""
+        """The number of iterations of a run."""
         return self.analysis.iterations or defaults.KUBERNETES_ITERATIONS
 
     @property
@@ -115,7 +115,7 @@ class View:
 
     @property
     def primary_gone(self) -> bool:
-        """Whether no primary can get ready by itself: it was deleted or scaled to zero, or its pods all broke."""
+        """Whether the primary cannot get ready by itself: it is missing or at zero, or all of its pods are broken."""
         if self.primary is None:
             return self.situation.generated.primary_workload == "missing"
         return self.primary.at_zero or self.primary_broken
@@ -129,7 +129,7 @@ class View:
 
     @property
     def target_asleep(self) -> bool:
-        """Whether the target runs nothing."""
+        """Whether the target is at zero."""
         return self.target.scalable and self.target.at_zero
 
     @property
@@ -144,26 +144,26 @@ class View:
 
     @property
     def canary_carries_all(self) -> bool:
-        """Whether the primary serves nobody. With match rules (A/B) full weight leaves the rest to the primary."""
+        """Whether the primary gets no traffic. With match rules (A/B), it gets the rest even at full weight."""
         return self.route == ALL_CANARY and (self.strategy != "ab-testing" or self.rescued)
 
     @property
     def drains(self) -> bool:
-        """Whether the primary may be without a pod while it rolls."""
+        """Whether the primary may be without pods while it rolls."""
         return self.primary is not None and self.primary.keeps == 0
 
     @property
     def rescued(self) -> bool:
-        """Whether the canary is owed all traffic: before a copy that drains the primary, or after one that failed."""
+        """Whether the canary must get all traffic: before a copy that drains the primary, or after a failed one."""
         return self.status.canary_weight == 100
 
     @property
     def first_round(self) -> bool:
-        """Whether nothing of this run has been judged yet, as the canary has seen no traffic."""
+        """Whether this is the first round of the run: the canary had no traffic yet."""
         return self.route.canary == 0 and self.status.iterations <= 0 and not self.route.mirrored
 
     def hooks(self, *kinds: HookType) -> tuple[tuple[int, Webhook], ...]:
-        """The canary's hooks of some types with their index, in order."""
+        """The canary's hooks of these types with their index, in order."""
         return tuple((i, hook) for i, hook in enumerate(self.analysis.webhooks) if hook.type in kinds)
 
     @property
@@ -173,19 +173,19 @@ class View:
 
     @property
     def pending(self) -> str:
-        """The checksum of the target as it is."""
+        """The checksum of the current target."""
         return checksum(self.target.revision, self.target.configs)
 
     def remembering(self, memory: Memory) -> View:
-        """The view of a canary of which more is remembered."""
+        """The view with another memory."""
         return replace(self, situation=replace(self.situation, memory=memory))
 
 
 def _route(situation: Situation) -> Route:
-    """How traffic is split; all on the primary before there are routes.
+    """The split; all on the primary before routes exist.
 
-    A provider that splits nothing may tell of virtual weights while a run iterates. Its one real split is all traffic
-    on the canary after a failed promotion, which the status knows.
+    A provider that cannot split may report virtual weights while a run iterates. Its only real split is all traffic on
+    the canary after a failed promotion, which the status records.
     """
     route, status = situation.route, situation.canary.status
     if not isinstance(route, Route):
