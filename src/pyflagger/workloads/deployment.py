@@ -1,4 +1,4 @@
-"""Deployments as targets: what of them is copied, their readiness and scale."""
+"""Deployments as targets: the copied fields, readiness and scaling."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ class Deployment(Templated):
     kinds: tuple[Resource, ...] = (Resource("apps", "v1", "deployments", "Deployment"),)
     word = "deployment"
     copied = ("progressDeadlineSeconds", "minReadySeconds", "revisionHistoryLimit", "strategy")
-    # The reference leaves the kind out where it speaks of a primary.
+    # The reference omits the kind in texts about a primary.
     prefix = MappingProxyType({"primary": "", "canary": "canary deployment "})
 
     def size(self, canary: Canary, target: Obj, primary: Obj | None) -> Obj:
-        """The target's replicas. At promotion neither those that an autoscaler decides nor a target's that sleeps.
+        """The target's replicas. A promotion does not copy them if an autoscaler sets them, or if the target is at
+        zero.
 
-        A HorizontalPodAutoscaler decides nothing about a workload that somebody scaled to zero.
+        A HorizontalPodAutoscaler ignores a workload that was scaled to zero.
         """
         own = part(target, "spec").get("replicas")
         if primary is None:
@@ -36,7 +37,7 @@ class Deployment(Templated):
         return {"replicas": own} if own and not decided else {}
 
     def rollout(self, canary: Canary, obj: Obj, threshold: int, now: float) -> Readiness:
-        """By its own conditions; where they miss a rollout, from the beginning of what the Canary is about."""
+        """By its conditions. If these miss a rollout, by the rollout's start in the Canary's status."""
         deadline = canary.spec.progress_deadline_seconds
         return readiness.deployment(obj, threshold, deadline, rollouts.began(canary), now)
 
@@ -49,22 +50,22 @@ class Deployment(Templated):
         return readiness.settled(readiness.available_since(obj), now, "its pods became available just now")
 
     def keeps(self, canary: Canary, target: Obj, primary: Obj, least: int | None) -> int:
-        """By the strategy and size that promotion writes."""
+        """By the strategy and size that the promotion writes."""
         now = int(part(primary, "spec").get("replicas", 1))
         pods = int(self.size(canary, target, primary).get("replicas", now))
         fewest = pods if least is None else min(pods, least)
         return updates.kept_by_deployment(part(part(target, "spec"), "strategy"), max(1, fewest))
 
     def at_zero(self, obj: Obj) -> bool:
-        """Told to run no replica; nothing said means one."""
+        """Whether its spec asks for zero replicas. The default is one."""
         return bool(part(obj, "spec").get("replicas", 1) == 0)
 
     def scale(self, target: Obj, replicas: int | None) -> Writes:
-        """A patch of the replica count."""
+        """A patch of the replicas."""
         return (Patch(ref_of(target), {"spec": {"replicas": replicas or 0}}),)
 
     def restored_replicas(self, canary: Canary, target: Obj, primary: Obj | None, scaler: Obj | None) -> int:
-        """The count it has; else the minimum of its autoscaler, or without one the primary's count; at least one."""
+        """Its replicas, or the minimum of its autoscaler, or without one the primary's replicas. At least one."""
         own = part(target, "spec").get("replicas", 1)
         if own:
             return int(own)
@@ -74,7 +75,7 @@ class Deployment(Templated):
         return max(int(part(primary or {}, "spec").get("replicas") or 1), 1)
 
     def restore(self, canary: Canary, target: Obj, primary: Obj | None, scaler: Obj | None) -> Writes:
-        """As many replicas as the primary has."""
+        """Scale it to the primary's replicas."""
         if primary is None:
             return self.scale(target, self.restored_replicas(canary, target, None, scaler))
         wanted = part(primary, "spec").get("replicas", 1)
