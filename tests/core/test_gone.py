@@ -9,6 +9,7 @@ import pytest
 
 from core.world import KUBERNETES, MESH, World, hook, ready_world
 from pyflagger.api.canary import Phase
+from pyflagger.api.defaults import SEEN_SETTLE_SECONDS
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Route
 from pyflagger.core.decision import Ensure, Part, Promote, WriteStatus
 
@@ -120,6 +121,24 @@ def test_the_canary_serves_as_soon_as_it_is_ready(strategy: str, harm: Callable[
         assert judged, "promoted without being judged"
     made = [action for action in world.actions if isinstance(action, Promote | Ensure)]
     assert made[0] == Promote("v1:good")
+
+
+@pytest.mark.parametrize("harm", [delete, scale_down])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_pods_that_are_seen_before_the_api_counts_them(strategy: str, harm: Callable[[World], None]) -> None:
+    """The canary serves once its pods were seen for long enough; by the API's time that is up to a second later."""
+    analysis, facts, spec = STRATEGIES[strategy]
+    world = ready_world(analysis, spec=spec, **facts)
+    failed(world)
+    harm(world)
+    world.now = int(world.now) + 0.2
+    world.target.cut = True
+    world.change("v1:good")
+    world.fresh_record().run(world.rollout + SEEN_SETTLE_SECONDS + 0.1)
+    assert world.route == ALL_CANARY
+    world.until(Phase.SUCCEEDED)
+    assert world.routes == [ALL_CANARY, ALL_PRIMARY] if strategy != "back in steps" else world.routes[:2]
+    assert not [text for text in world.texts if text.startswith("Another client")]
 
 
 def test_what_is_said() -> None:

@@ -163,6 +163,7 @@ PRIMARIES = st.one_of(
         readiness=READINESS,
         at_zero=st.booleans(),
         empty=st.booleans(),
+        serving_since=st.sampled_from([None, NOW - 1, NOW + 1, NOW - 60]),
         matches_target=st.booleans(),
         unselected=st.sampled_from([(), (), ("tier",)]),
         replicas=st.sampled_from([None, 0, 3]),

@@ -85,6 +85,13 @@ class Pods:
     """The API says since when they are ready, in whole seconds."""
     empty: bool = False
     """With `failing`: none of them is available."""
+    first: bool = False
+    """There was no pod before them: proxies know none until some time after these are ready."""
+
+    @property
+    def serving_since(self) -> float | None:
+        """As the API says it, in whole seconds."""
+        return float(int(self.ready_at)) if self.first else None
 
     def readiness(self, who: str, now: float) -> Readiness:
         """As `workloads` would tell it."""
@@ -231,6 +238,7 @@ class World:
             self.primary.readiness("web-primary.test", self.now),
             at_zero=self.primary.replicas == 0,
             empty=bool(self.primary.failing and self.primary.empty),
+            serving_since=self.primary.serving_since,
             matches_target=self.matches,
             unselected=self.unselected,
             replicas=self.primary.replicas,
@@ -452,6 +460,9 @@ class World:
         before = self.route or ALL_PRIMARY
         ready = self.primary is not None and self.primary.replicas > 0 and not self.primary.failing
         assert ready or route.primary <= before.primary, "more traffic to a primary that is not ready"
+        since = self.primary.serving_since if self.primary and before == ALL_CANARY != route else None
+        known = since is None or self.provider == "kubernetes" or self.now >= since + SETTLE_SECONDS
+        assert known, "traffic to pods that proxies do not know"
         if before != ALL_PRIMARY == route:
             self.left = self.now
         self.route = route
@@ -467,7 +478,8 @@ class World:
         if part is Part.PRIMARY_AUTOSCALER:
             self.autoscaler_unpaused, self.autoscaler_edit = False, ""
         if part is Part.PRIMARY_WORKLOAD:
-            self.primary = Pods(self.target.revision, max(1, self.target.replicas), self.now + self.rollout)
+            pods = max(1, self.target.replicas)
+            self.primary = Pods(self.target.revision, pods, self.now + self.rollout, first=True)
             self.primary_configs = self.configs
         if part is Part.ROUTING and self.provider != "kubernetes":
             self.route = self.route or ALL_PRIMARY
@@ -484,8 +496,9 @@ class World:
             assert self.everybody_on_canary, "visitors of the primary find no pod"
             assert self.now - self.taken >= HEARD_SECONDS, "proxies have not heard that the canary has everybody"
         replicas = self.primary.replicas if self.primary else 0
+        first = self.primary is None or not replicas or self.primary.empty
         self.parts[Part.PRIMARY_WORKLOAD] = "ok"
-        self.primary = Pods(revision, max(1, replicas), self.now + self.rollout, self._fate(revision))
+        self.primary = Pods(revision, max(1, replicas), self.now + self.rollout, self._fate(revision), first=first)
         self.primary_configs = self.configs
         return True
 

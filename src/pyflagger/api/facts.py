@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pyflagger.api.defaults import SETTLE_SECONDS
+
 
 class Fault(StrEnum):
     """Whose problem it is. Every text that a user reads names this."""
@@ -54,6 +56,16 @@ class Readiness:
 
 
 READY = Readiness(ready=True)
+
+
+def settled(since: float | None, now: float, text: str) -> Readiness:
+    """Ready once proxies had time to learn a change made at `since`; None counts as long ago.
+
+    The time may come from another clock. A time that is far off is ignored.
+    """
+    if since is None or abs(now - since) >= SETTLE_SECONDS:
+        return READY
+    return Readiness(False, text, settling=True, look_again=since + SETTLE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,11 @@ def primary_at_zero(canary: Canary) -> str:
     return f"{primary(canary)} not ready: it is scaled to zero"
 
 
+def primary_new(canary: Canary) -> str:
+    """The primary had no available pod, and its first one became available now."""
+    return f"{primary(canary)} not ready: its pods became available just now"
+
+
 def _unpromoted(canary: Canary) -> str:
     return f"{primary(canary)} does not exist and {target(canary)} is not the promoted revision"
 

@@ -92,7 +92,7 @@ def canary_pods(view: View) -> Decision | None:
     """The canary's pods: scale them up, wait for them, or roll back at the deadline."""
     if view.target_asleep:
         return act(reasons.SCALING_UP, *wake_up(view))
-    readiness = view.target.readiness
+    readiness = view.canary_readiness
     if readiness.undated:
         return _settled(view)
     if readiness.settling and readiness.look_again is not None:
@@ -122,17 +122,15 @@ def _withdraw(view: View) -> Decision | None:
     )
 
 
-def _available(view: View, settled: float) -> Decision | None:
-    """Wait until proxies know of pods that became available: until `settled`, or this long after flagger saw them.
+def _available(view: View, settled: float) -> Decision:
+    """Wait until proxies know of pods that became available (`View.canary_readiness`).
 
-    The time counts for this revision and this time of the API alone. After a restart the API's time decides.
+    When flagger saw them counts for this revision and this time of the API alone, and is lost in a restart.
     """
     known, revision = view.memory.available, view.target.revision
     if known is None or (known.revision, known.settled) != (revision, settled):
         known = Available(revision, settled, Time(view.now))
     by = min(settled, known.seen + SEEN_SETTLE_SECONDS)
-    if view.now >= by:
-        return None
     return replace(hold_for_canary(view), wake=by, memory=replace(view.memory, available=known))
 
 

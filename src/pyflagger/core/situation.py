@@ -56,14 +56,16 @@ class Primary:
 
     `matches_target`: a promotion of the current target would not change its template and its copies of configs; true
     for kinds without anything to copy. `at_zero`: its spec asks for zero pods, and no autoscaler set that. `empty`: it
-    has no available pod. `unselected`: the labels of the target's selector that its own selector, which is immutable,
-    lacks. `replicas`: the count in its spec. `keeps`: how many pods stay available while it rolls to the current
-    target; None for kinds that keep all of them.
+    has no available pod. `serving_since`: when it last got enough available pods, in seconds since the epoch; None if
+    its status does not say so. `unselected`: the labels of the target's selector that its own selector, which is
+    immutable, lacks. `replicas`: the count in its spec. `keeps`: how many pods stay available while it rolls to the
+    current target; None for kinds that keep all of them.
     """
 
     readiness: Readiness
     at_zero: bool = False
     empty: bool = False
+    serving_since: float | None = None
     matches_target: bool = False
     unselected: tuple[str, ...] = ()
     replicas: int | None = None

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from pyflagger.api import defaults
 from pyflagger.api.canary import Analysis, Canary, CanaryStatus, HookType, Webhook
-from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, READY, Problem, Readiness, Route
+from pyflagger.api.defaults import SEEN_SETTLE_SECONDS
+from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, READY, Problem, Readiness, Route, settled
 from pyflagger.core import absent
 from pyflagger.core.memory import Memory
 from pyflagger.core.revision import checksum
@@ -106,11 +107,18 @@ class View:
 
     @property
     def primary_readiness(self) -> Readiness:
-        """The primary's readiness; one that does not exist or runs nothing is not ready."""
+        """The primary's readiness; one that does not exist or runs nothing is not ready.
+
+        A primary that had no available pods gets traffic only once proxies know its new pods. A plain Service changes
+        its endpoints in one step and needs no pause. The status of a primary that drains may never show that it had no
+        pods; `promotion.settled` waits for that one.
+        """
         if self.primary is None:
             return Readiness(False, absent.primary_missing(self.canary), retriable=not self.primary_gone)
         if self.primary.at_zero:
             return Readiness(False, absent.primary_at_zero(self.canary), retriable=False)
+        if self.primary.readiness.ready and self.canary_carries_all and not (self.drains or self.virtual):
+            return settled(self.primary.serving_since, self.now, absent.primary_new(self.canary))
         return self.primary.readiness
 
     @property
@@ -133,9 +141,19 @@ class View:
         return self.target.scalable and self.target.at_zero
 
     @property
+    def canary_readiness(self) -> Readiness:
+        """The target's readiness. The pause for proxies ends by the API's time or by flagger's own, whichever is first:
+        the API truncates its times to seconds."""
+        readiness, known = self.target.readiness, self.memory.available
+        if not readiness.settling or known is None:
+            return readiness
+        same = (known.revision, known.settled) == (self.target.revision, readiness.look_again)
+        return READY if same and self.now >= known.seen + SEEN_SETTLE_SECONDS else readiness
+
+    @property
     def canary_ready(self) -> bool:
         """Whether the target's pods can take traffic."""
-        return self.target.readiness.ready and not self.target_asleep
+        return self.canary_readiness.ready and not self.target_asleep
 
     @property
     def exposed(self) -> bool:

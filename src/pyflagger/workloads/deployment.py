@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from pyflagger.api.canary import Canary
-from pyflagger.api.facts import Readiness
+from pyflagger.api.facts import Readiness, settled
 from pyflagger.objects import Obj, Patch, Resource, part, ref_of
 from pyflagger.workloads import readiness, rollouts, updates
 from pyflagger.workloads.base import Writes
@@ -47,7 +47,7 @@ class Deployment(Templated):
         spec = part(obj, "spec")
         if updates.kept_by_deployment(part(spec, "strategy"), int(spec.get("replicas", 1))) == 0:
             return Readiness(True, undated=True)
-        return readiness.settled(readiness.available_since(obj), now, "its pods became available just now")
+        return settled(readiness.available_since(obj), now, "its pods became available just now")
 
     def keeps(self, canary: Canary, target: Obj, primary: Obj, least: int | None) -> int:
         """By the strategy and size that the promotion writes."""

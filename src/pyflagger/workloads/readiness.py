@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pyflagger.api.defaults import SETTLE_SECONDS
 from pyflagger.api.durations import epoch
 from pyflagger.api.facts import READY, Readiness
 from pyflagger.objects import Obj
@@ -21,7 +20,7 @@ def deployment(obj: Obj, threshold: int, deadline: float, began: float | None, n
     name, spec, status = obj["metadata"]["name"], obj.get("spec") or {}, obj.get("status") or {}
     if obj["metadata"].get("generation", 0) > status.get("observedGeneration", 0):
         return Readiness(False, f"{WAITING}observed deployment generation less than desired generation", settling=True)
-    conditions = {condition.get("type"): condition for condition in status.get("conditions") or ()}
+    conditions = _conditions(obj)
     if (conditions.get("Progressing") or {}).get("reason") == "ProgressDeadlineExceeded":
         return Readiness(False, f'deployment "{name}" exceeded its progress deadline', retriable=False)
     text = _unfinished(spec, status, threshold)
@@ -45,28 +44,26 @@ def daemonset(obj: Obj, threshold: int, deadline: float, began: float | None, no
     return Readiness(False, f"exceeded its progressDeadlineSeconds: {deadline:g}, {text}", retriable=False)
 
 
-def settled(since: float | None, now: float, text: str) -> Readiness:
-    """Ready once proxies had time to learn a change made at `since`; None counts as long ago.
-
-    The time may come from another clock. A time that is far off is ignored.
-    """
-    if since is None or abs(now - since) >= SETTLE_SECONDS:
-        return READY
-    return Readiness(False, text, settling=True, look_again=since + SETTLE_SECONDS)
-
-
 def available_since(obj: Obj) -> float | None:
     """When the last pod of a Deployment became available, by its conditions; None if they do not say."""
-    conditions = {condition.get("type"): condition for condition in (obj.get("status") or {}).get("conditions") or ()}
-    available = _epoch((conditions.get("Available") or {}).get("lastTransitionTime"))
-    progressed = _epoch((conditions.get("Progressing") or {}).get("lastUpdateTime"))
-    return max((found for found in (available, progressed) if found is not None), default=None)
+    progressed = _epoch((_conditions(obj).get("Progressing") or {}).get("lastUpdateTime"))
+    return max((found for found in (serving_since(obj), progressed) if found is not None), default=None)
+
+
+def serving_since(obj: Obj) -> float | None:
+    """When a Deployment last got enough available pods, by its conditions; None if they do not say."""
+    return _epoch((_conditions(obj).get("Available") or {}).get("lastTransitionTime"))
 
 
 def empty(obj: Obj) -> bool:
     """Whether no pod of a Deployment or DaemonSet is available."""
     status = obj.get("status") or {}
     return not (status.get("availableReplicas") or status.get("numberAvailable"))
+
+
+def _conditions(obj: Obj) -> dict[Any, Obj]:
+    """The conditions of a status by their type."""
+    return {condition.get("type"): condition for condition in (obj.get("status") or {}).get("conditions") or ()}
 
 
 def _epoch(stamp: Any) -> float | None:

@@ -9,7 +9,7 @@ import copy
 
 from pyflagger.api import names
 from pyflagger.api.canary import Canary, Phase
-from pyflagger.api.facts import READY, Fault, Problem, Readiness
+from pyflagger.api.facts import READY, Fault, Problem, Readiness, settled
 from pyflagger.api.owners import foreign
 from pyflagger.objects import Create, Obj, Patch, Ref, Resource, merge_diff, part, ref_of
 from pyflagger.workloads import metadata
@@ -17,7 +17,6 @@ from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
 from pyflagger.workloads.configs import Tracked
 from pyflagger.workloads.metadata import whose
 from pyflagger.workloads.options import Options, unmarked
-from pyflagger.workloads.readiness import settled
 from pyflagger.workloads.revision import pruned, revision
 from pyflagger.workloads.unscaled import Unscaled
 

@@ -419,6 +419,7 @@ def _primary(compiled: CompiledCanary, live: Live, facts: Facts, shown: Snapshot
         readiness=shown.readiness,
         at_zero=compiled.workload.at_zero(found) and not _scaled_from_zero(compiled, shown),
         empty=compiled.workload.scalable and readiness.empty(found),
+        serving_since=readiness.serving_since(found),
         matches_target=facts.matches,
         unselected=tuple(facts.selector.further) if isinstance(facts.selector, Selector) else (),
         replicas=size(found),
