@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ BLIND_SHORTLY_SECONDS = 15
 """The same after a restart of a few seconds."""
 ALL_OF_IT: Mapping[str, Any] = {"alone": True, "long": True, "deadline": BLIND_SECONDS}
 SETTLE_SECONDS = 3.0
+NOTE_SECONDS = 3.0
+"""How long the Deployment controller may take to note that a rollout began."""
 CLOCK = "{folder}/faketime-"
 
 
@@ -138,11 +141,14 @@ def conflicts(play: Scenario) -> None:
 def overlooked(play: Scenario) -> None:
     """The primary's controller forgets that a rollout began, and counts no deadline.
 
-    It is so for good when somebody else writes to the Deployment between the new ReplicaSet and the note of it.
+    It is so for good when somebody else writes to the Deployment between the new ReplicaSet and the note of it. A
+    controller that never writes the note has forgotten the rollout without our help.
     """
     done = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
     for primary in [f"{name}-primary" for name in play.apps]:
-        until(partial(play.rolls_out, primary))
+        until(partial(play.rolls_out, primary), play.told)
+        with suppress(AssertionError):
+            until(partial(play.noted, primary), seconds=NOTE_SECONDS)
         play.patch("deployments", f"{primary}/status", {"status": {"conditions": [done]}})
 
 

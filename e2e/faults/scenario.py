@@ -161,13 +161,13 @@ class Scenario:
                 name: stack.enter_context(Guests(ingress, releases.host(name, self.namespace), VISITS_PER_SECOND, 3))
                 for name in self.apps
             }
-            until(lambda: all(crowd.count() for crowd in crowds.values()))
+            until(lambda: all(crowd.count() for crowd in crowds.values()), lambda: f"no visitor: {self.told()}")
             for crowd in crowds.values():
                 crowd.failed.clear()
             began = time.time()
             for name, kind in self.apps.items():
                 self.patch("deployments", name, {"spec": {"template": {"spec": self._pod(name, kind.image)}}})
-            until(self._begun(), seconds=60 + 2 * self.fault.interval)
+            until(self._begun(), self.told, 60 + 2 * self.fault.interval)
             self.fault.act(self)
             self.ended_at = self.ended_at or time.time()
             ends = {name: self._end(name, kind) for name, kind in self.apps.items()}
@@ -263,10 +263,18 @@ class Scenario:
         return int((meta.get("annotations") or {}).get(record.WEIGHT, "0"))
 
     def rolls_out(self, name: str) -> bool:
-        """Whether a Deployment has its new pods beside the old ones, and its controller has told so."""
+        """Whether a Deployment has its new pods beside the old ones."""
         status = self.get("deployments", name).get("status") or {}
-        reasons = {condition["reason"] for condition in status.get("conditions") or ()}
-        return "ReplicaSetUpdated" in reasons and status.get("replicas", 0) > status.get("updatedReplicas", 0) > 0
+        return bool(status.get("replicas", 0) > status.get("updatedReplicas", 0) > 0)
+
+    def noted(self, name: str) -> bool:
+        """Whether a Deployment's conditions say that a rollout goes on."""
+        status = self.get("deployments", name).get("status") or {}
+        return any(condition["reason"] == "ReplicaSetUpdated" for condition in status.get("conditions") or ())
+
+    def told(self) -> str:
+        """The statuses of all canaries, for the error of a wait that was in vain."""
+        return str({name: self.get("canaries", name).get("status") for name in self.apps})
 
     def over(self) -> bool:
         """Whether every release is at its end."""
