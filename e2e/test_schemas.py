@@ -21,7 +21,7 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem, Route
 from pyflagger.api.parse import parse_canary
 from pyflagger.objects import Create, Delete, Obj, Patch, Ref, Resource, Write, merge_apply
-from pyflagger.routing.base import Options
+from pyflagger.routing.base import RoutingOptions
 from pyflagger.routing.registry import PROVIDERS
 
 HEADER = {"headers": {"x-canary": {"exact": "insider"}}}
@@ -86,7 +86,7 @@ class Held:
 
     def __init__(self, place: Environment, provider: str, shape: Obj) -> None:
         self.place, self.router = place, PROVIDERS[provider]
-        self.options, self.written, self.ruled = Options(), 0, "match" in shape.get("analysis", {})
+        self.options, self.written, self.ruled = RoutingOptions(), 0, "match" in shape.get("analysis", {})
         serve(place.stage, *(kind.full_name for kind in self.router.kinds))
         self._kinds = {(kind.api_version, kind.kind): kind for kind in (*self.router.kinds, INGRESSES, CANARIES)}
         place.apply(ingress("web"), *(obj for name, obj in TARGETS.items() if name == provider))

@@ -21,7 +21,7 @@ from pyflagger.api.facts import Problem
 from pyflagger.api.parse import parse_canary
 from pyflagger.api.validate import validate
 from pyflagger.objects import Obj, Ref, Resource, merge_apply
-from pyflagger.routing.base import Options
+from pyflagger.routing.base import RoutingOptions
 from pyflagger.routing.registry import PROVIDERS, known_providers
 from pyflagger.routing.rehearsal import after, splits, unsayable
 
@@ -168,7 +168,7 @@ def place(stage: Stage) -> Iterator[Environment]:
 def test_flagger_refuses_what_the_server_refuses(row: Row, place: Environment) -> None:
     """The server's answers to every route of a release, against the problems that flagger finds without it."""
     provider, fields = row
-    router, options = PROVIDERS[provider], Options()
+    router, options = PROVIDERS[provider], RoutingOptions()
     serve(place.stage, *(kind.full_name for kind in router.kinds if kind.group))
     canary = made_of(provider, fields, place.namespace)
     live: dict[Ref, Obj | None] = dict.fromkeys(router.reads(canary, options))
@@ -191,7 +191,7 @@ def made_of(provider: str, fields: Obj, namespace: str) -> Canary:
 
 def answered(place: Environment, canary: Canary, live: Mapping[Ref, Obj | None]) -> list[str]:
     """What the server says against the routes, at the beginning and at each split of a release."""
-    router, options = PROVIDERS[canary.spec.provider], Options()
+    router, options = PROVIDERS[canary.spec.provider], RoutingOptions()
     made = router.reconcile(canary, live, options)
     assert not isinstance(made, Problem), made.text
     stages = [after(live, made)]

@@ -11,7 +11,7 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.parse import parse_canary
 from pyflagger.objects import Create, Obj, Patch, merge_apply
 from pyflagger.workloads.autoscalers import primary_autoscaler
-from pyflagger.workloads.options import Options
+from pyflagger.workloads.options import WorkloadOptions
 
 KIND = "scaledobjects.keda.sh"
 REF = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "web"}
@@ -68,16 +68,16 @@ def test_everything_that_a_scaled_object_says(place: Environment, more: Obj) -> 
     place.stage.define(*definitions((KIND,)))
     place.apply({"apiVersion": REF["apiVersion"], "kind": REF["kind"], "metadata": {"name": "web"}, "spec": EVERYTHING})
     of, target = canary(place, more), place.get(KIND, "web")
-    (made,) = primary_autoscaler(of, target, None, Options())  # type: ignore[misc]
+    (made,) = primary_autoscaler(of, target, None, WorkloadOptions())  # type: ignore[misc]
     assert isinstance(made, Create)
     path = f"/apis/keda.sh/v1alpha1/namespaces/{place.namespace}/scaledobjects"
     live = place.stage.plane.ask("POST", f"{path}?fieldValidation=Strict", made.obj)
     assert live["spec"] == made.obj["spec"], "nothing is pruned"
-    assert primary_autoscaler(of, target, live, Options()) == ()
+    assert primary_autoscaler(of, target, live, WorkloadOptions()) == ()
     changed = merge_apply(target, {"spec": {"idleReplicaCount": None, "pollingInterval": 30, "fallback": None}})
-    (change,) = primary_autoscaler(of, changed, live, Options())  # type: ignore[misc]
+    (change,) = primary_autoscaler(of, changed, live, WorkloadOptions())  # type: ignore[misc]
     assert isinstance(change, Patch)
     merge = "application/merge-patch+json"
     live = place.stage.plane.ask("PATCH", f"{path}/web-primary?fieldValidation=Strict", change.body, merge)
     assert live["spec"]["pollingInterval"] == 30 and not live["spec"].keys() & {"idleReplicaCount", "fallback"}
-    assert primary_autoscaler(of, changed, live, Options()) == ()
+    assert primary_autoscaler(of, changed, live, WorkloadOptions()) == ()

@@ -9,7 +9,7 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Fault, Problem, Route
 from pyflagger.objects import Create, Obj, Patch, Ref, Resource
-from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.base import Live, RoutingOptions, Writes
 from pyflagger.routing.generated import owed
 
 SERVICES = Resource("", "v1", "services", "Service")
@@ -22,11 +22,11 @@ class Acme:
     capabilities = Capabilities(weights=True)
     kinds: tuple[Resource, ...] = (SERVICES,)
 
-    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+    def reads(self, canary: Canary, options: RoutingOptions) -> tuple[Ref, ...]:
         """Only ours."""
         return (SERVICES.ref(canary.metadata.namespace, f"{names.apex(canary)}-weights"),)
 
-    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+    def read(self, canary: Canary, live: Live, options: RoutingOptions) -> Route | Problem | None:
         """Two whole numbers that make 100, or somebody else was at it."""
         (ours,) = live.values()
         if ours is None:
@@ -38,13 +38,13 @@ class Acme:
             return Problem(Fault.CLUSTER, text, "Find out who else writes it, and delete it: it is made again.")
         return Route(int(texts[0]), int(texts[1]))
 
-    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+    def reconcile(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes | Problem:
         """As it is, or as the release had reached when it was deleted."""
         now = self.read(canary, live, options)
         return now if isinstance(now, Problem) else self.set(canary, live, now or owed(canary), options)
 
     def set(
-        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+        self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False
     ) -> Writes | Problem:
         """Both weights in one write."""
         ((ref, ours),) = live.items()
@@ -55,7 +55,7 @@ class Acme:
             return ()
         return (Patch(ref, {"metadata": {"annotations": said}}, ours["metadata"]["resourceVersion"]),)
 
-    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+    def finalize(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes:
         """Everybody is led to the apex Service's pods; the object goes with the Canary."""
         found = self.set(canary, live, ALL_PRIMARY, options) if any(live.values()) else ()
         return () if isinstance(found, Problem) else found

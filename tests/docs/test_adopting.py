@@ -13,7 +13,7 @@ import yaml
 from pyflagger.api.facts import Route
 from pyflagger.api.parse import parse_canary
 from pyflagger.objects import Obj, ref_of
-from pyflagger.routing.base import Options
+from pyflagger.routing.base import RoutingOptions
 from pyflagger.routing.registry import PROVIDERS
 from pyflagger.testing import Cluster
 
@@ -54,7 +54,7 @@ def test_there_is_one_for_each_kind_that_can() -> None:
 @pytest.mark.parametrize("provider", EXAMPLES)
 def test_an_example(provider: str) -> None:
     """All the way up and back."""
-    route, router, options = copy.deepcopy(EXAMPLES[provider]), PROVIDERS[provider], Options()
+    route, router, options = copy.deepcopy(EXAMPLES[provider]), PROVIDERS[provider], RoutingOptions()
     canary, cluster = (
         canary_of(provider, route),
         Cluster({**route, "metadata": {**route["metadata"], "resourceVersion": "1"}}),

@@ -12,7 +12,7 @@ from toy import Toy
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Problem, Route
 from pyflagger.objects import Create, Obj, Patch, Ref, Resource
-from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.base import Live, RoutingOptions, Writes
 from pyflagger.testing import CHECKS, NotConforming, Scene, check_router
 
 OTHERS = Resource("example.com", "v1", "others", "Other")
@@ -21,14 +21,14 @@ OTHERS = Resource("example.com", "v1", "others", "Other")
 class StartsOver(Toy):
     """Mends drift with the weights of a beginning: the release begins anew, or jumps."""
 
-    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+    def reconcile(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes | Problem:
         return super().set(canary, live, ALL_PRIMARY, options)
 
 
 class Restless(Toy):
     """Patches whatever it finds, different or not."""
 
-    def set(self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False) -> Any:
+    def set(self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False) -> Any:
         found = super().set(canary, live, route, options, everyone=everyone)
         ref = self.reads(canary, options)[0]
         now = live.get(ref)
@@ -38,7 +38,7 @@ class Restless(Toy):
 class Jealous(Toy):
     """Takes labels of others away."""
 
-    def set(self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False) -> Any:
+    def set(self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False) -> Any:
         found = super().set(canary, live, route, options, everyone=everyone)
         for ref, now in live.items():
             theirs = [key for key in (now or {"metadata": {}})["metadata"].get("labels") or {} if "theirs" in key]
@@ -51,7 +51,7 @@ class Jealous(Toy):
 class Scribbler(Toy):
     """Writes into what it was shown."""
 
-    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+    def read(self, canary: Canary, live: Live, options: RoutingOptions) -> Route | Problem | None:
         for obj in live.values():
             if obj is not None:
                 obj["spec"]["seen"] = True
@@ -61,7 +61,7 @@ class Scribbler(Toy):
 class Blind(Toy):
     """Writes what it never looks at."""
 
-    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+    def reconcile(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes | Problem:
         found = super().reconcile(canary, live, options)
         made = live.get(self.reads(canary, options)[0])
         if made is None and not isinstance(found, Problem):
@@ -102,14 +102,14 @@ class Forgetful(Toy):
 class Blunt(Toy):
     """Finalizes what is gone already."""
 
-    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+    def finalize(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes:
         return tuple(Patch(ref, {"spec": {"backends": []}}) for ref in self.reads(canary, options))
 
 
 class Leaper(Toy):
     """Goes to the new weight by way of everybody."""
 
-    def set(self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False) -> Any:
+    def set(self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False) -> Any:
         now = live.get(self.reads(canary, options)[0])
         found = super().set(canary, live, route, options, everyone=everyone)
         if now is None or not found or isinstance(found, Problem) or route.canary in (0, 100):
@@ -122,7 +122,7 @@ class Leaper(Toy):
 class Reckless(Toy):
     """Patches without saying what it saw."""
 
-    def set(self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False) -> Any:
+    def set(self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False) -> Any:
         found = super().set(canary, live, route, options, everyone=everyone)
         if isinstance(found, Problem):
             return found
@@ -132,7 +132,7 @@ class Reckless(Toy):
 class Orphaner(Toy):
     """Makes objects that nobody owns."""
 
-    def set(self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False) -> Any:
+    def set(self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False) -> Any:
         found = super().set(canary, live, route, options, everyone=everyone)
         for write in () if isinstance(found, Problem) else found:
             if isinstance(write, Create):
@@ -162,7 +162,7 @@ class Lingerer(Toy):
 class Eager(Toy):
     """A new object gives the canary its share before anybody has judged it."""
 
-    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+    def reconcile(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes | Problem:
         missing = self.read(canary, live, options) is None
         return self.set(canary, live, Route(90, 10), options) if missing else super().reconcile(canary, live, options)
 
@@ -172,10 +172,10 @@ class FaultyProxy(Toy):
 
     THEIRS = Ref("v1", "ConfigMap", "test", "theirs")
 
-    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+    def reads(self, canary: Canary, options: RoutingOptions) -> tuple[Ref, ...]:
         return (*super().reads(canary, options), self.THEIRS)
 
-    def set(self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False) -> Any:
+    def set(self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False) -> Any:
         seen = live.get(self.THEIRS)
         toys = {ref: obj for ref, obj in live.items() if ref != self.THEIRS}
         spec = self.spec(canary, route, everyone)
@@ -185,7 +185,7 @@ class FaultyProxy(Toy):
             return found
         return (*found, Patch(self.THEIRS, {"data": {"weight": str(route.canary)}}, "1"))
 
-    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+    def finalize(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes:
         return Toy.finalize(Shy(), canary, live, options)
 
 

@@ -9,7 +9,7 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
 from pyflagger.objects import Delete, Obj, Ref, Resource
-from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.base import Live, RoutingOptions, Writes
 from pyflagger.routing.generated import brought_about, make, owed
 
 SPLITS = Resource("example.com", "v1", "splits", "Split")
@@ -22,7 +22,7 @@ class Toy:
     capabilities = Capabilities(ab=True, mirror=True, affinity=True, ports=True, testers=True)
     kinds: tuple[Resource, ...] = (SPLITS,)
 
-    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+    def reads(self, canary: Canary, options: RoutingOptions) -> tuple[Ref, ...]:
         """One Split a port."""
         return tuple(SPLITS.ref(canary.metadata.namespace, name) for name in self.names(canary))
 
@@ -32,7 +32,7 @@ class Toy:
         apex = names.apex(canary)
         return [apex, *(f"{apex}-{port.name}" for port in (service.ports if service else ()))]
 
-    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+    def read(self, canary: Canary, live: Live, options: RoutingOptions) -> Route | Problem | None:
         """By the main port's."""
         first = live.get(self.reads(canary, options)[0])
         return None if first is None else self.route(first["spec"])
@@ -46,7 +46,7 @@ class Toy:
             return ALL_CANARY
         return Route(weights[0], weights[1], bool(spec.get("mirror")))
 
-    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+    def reconcile(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes | Problem:
         """As it is wanted at the weights that it has."""
         now = self.read(canary, live, options)
         if isinstance(now, Problem):
@@ -55,7 +55,7 @@ class Toy:
         return self.set(canary, live, route, options)
 
     def set(
-        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+        self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False
     ) -> Writes | Problem:
         """Every port alike."""
         spec = self.spec(canary, route, everyone)
@@ -97,6 +97,6 @@ class Toy:
                 return Problem(Fault.MANIFEST, "only exact headers can be matched")
         return [{name: how.exact for name, how in match.headers.items()} for match in matches]
 
-    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+    def finalize(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes:
         """Ours go at once."""
         return tuple(Delete(ref) for ref in self.reads(canary, options) if live.get(ref) is not None)

@@ -13,7 +13,7 @@ from routed import Cluster, Routed, canary
 from pyflagger.api.facts import Problem, Route
 from pyflagger.objects import Obj, part, ref_of
 from pyflagger.routing.adopted import WEIGHTS
-from pyflagger.routing.base import Options
+from pyflagger.routing.base import RoutingOptions
 from pyflagger.routing.registry import PROVIDERS
 
 Rule = list[tuple[str, Any]]
@@ -80,7 +80,7 @@ class Mine(Routed):
     """A route of the user's with some rules, adopted by a Canary."""
 
     def __init__(self, provider: str, *rules: Rule, status: dict[str, Any] | None = None, **spec: Any) -> None:
-        self.provider, self.router, self.options = provider, ABLE[provider], Options()
+        self.provider, self.router, self.options = provider, ABLE[provider], RoutingOptions()
         kind = self.router.kinds[0]
         self.shape = SHAPES[kind.kind]
         head = {"name": "mine", "namespace": "test", "resourceVersion": "1", "annotations": {"theirs": "note"}}

@@ -10,7 +10,7 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.cookies import changes
 from pyflagger.api.facts import Problem, Route
 from pyflagger.objects import Obj, merge_apply, ref_of
-from pyflagger.routing.base import Options, Router
+from pyflagger.routing.base import Router, RoutingOptions
 
 AFFINITY = {"cookieName": "ck", "primaryCookieName": "pk"}
 
@@ -25,7 +25,7 @@ class Mesh(Routed):
 
     def __init__(self, router: Router, of: Canary, *objects: Obj) -> None:
         self.router, self.canary, self.cluster = router, of, Cluster(*objects)
-        self.options = Options()
+        self.options = RoutingOptions()
 
     def reconcile(self) -> int:
         """Bring it into shape, which leaves nothing to do."""

@@ -9,7 +9,7 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem, Route
 from pyflagger.api.parse import parse_canary
 from pyflagger.objects import Obj, Ref, merge_apply
-from pyflagger.routing.base import Options
+from pyflagger.routing.base import RoutingOptions
 from pyflagger.testing import Cluster
 
 __all__ = ["Cluster", "Routed", "backend", "canary", "ingress", "split_by"]
@@ -21,7 +21,7 @@ class Routed:
     router: Any
     canary: Canary
     cluster: Cluster
-    options: Options
+    options: RoutingOptions
 
     @property
     def live(self) -> dict[Ref, Obj | None]:

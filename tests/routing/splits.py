@@ -11,7 +11,7 @@ from routed import Cluster, Routed, canary
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem, Route
 from pyflagger.objects import Obj
-from pyflagger.routing.base import Options
+from pyflagger.routing.base import RoutingOptions
 from pyflagger.routing.registry import PROVIDERS
 from pyflagger.routing.split import Split
 
@@ -24,7 +24,7 @@ class Way(Routed):
     spec: dict[str, Any] = field(default_factory=dict)
     objects: tuple[Obj, ...] = ()
     status: dict[str, Any] | None = None
-    options: Options = field(default_factory=Options)
+    options: RoutingOptions = field(default_factory=RoutingOptions)
 
     def __post_init__(self) -> None:
         found = PROVIDERS[self.provider]

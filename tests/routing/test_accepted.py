@@ -10,7 +10,7 @@ from routed import canary, ingress
 from pyflagger.api import shapes
 from pyflagger.api.canary import Canary
 from pyflagger.objects import Obj, Ref, ref_of
-from pyflagger.routing.base import Options
+from pyflagger.routing.base import RoutingOptions
 from pyflagger.routing.limits import beyond
 from pyflagger.routing.registry import PROVIDERS
 from pyflagger.routing.rehearsal import unsayable
@@ -41,10 +41,10 @@ def header(name: str = "x-beta", **how: str) -> Obj:
 def told(of: Canary) -> dict[str, str]:
     """The texts of the problems by path, each of which says what to do."""
     router = PROVIDERS[of.spec.provider]
-    live: dict[Ref, Obj | None] = dict.fromkeys(router.reads(of, Options()))
+    live: dict[Ref, Obj | None] = dict.fromkeys(router.reads(of, RoutingOptions()))
     if ref_of(ingress()) in live:
         live[ref_of(ingress())] = ingress()
-    found = unsayable(router, of, live, Options())
+    found = unsayable(router, of, live, RoutingOptions())
     assert all(problem.path in problem.text and problem.todo for problem in found)
     return {problem.path: problem.text for problem in found}
 

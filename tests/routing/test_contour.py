@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from splits import Way, made
 
-from pyflagger.routing.base import Options
+from pyflagger.routing.base import RoutingOptions
 
 
 def service(name: str, weight: int) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def test_prefix_timeout_retries_and_class() -> None:
         "timeout": "15s",
         "retries": {"attempts": 3, "perTryTimeout": "1s", "retryOn": "5xx, reset"},
     }
-    one = made(Way("contour", {"service": spec}, options=Options(ingress_class="contour")))
+    one = made(Way("contour", {"service": spec}, options=RoutingOptions(ingress_class="contour")))
     (route,) = one.main["spec"]["routes"]
     assert one.main["spec"]["ingressClassName"] == "contour"
     assert route["conditions"] == [{"prefix": "/podinfo"}]

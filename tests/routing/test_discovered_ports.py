@@ -11,7 +11,7 @@ from routed import canary, ingress
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.objects import Create, Obj, Ref
-from pyflagger.routing.base import Live, Options
+from pyflagger.routing.base import Live, RoutingOptions
 from pyflagger.routing.nginx import Nginx
 from pyflagger.routing.skipper import Skipper
 
@@ -30,7 +30,7 @@ def service(name: str, ports: Ports) -> Obj:
 
 def seen(of: Canary, provider: str, port: Any, apex: Ports | None, other: Ports | None) -> Live:
     """What the router sees: an Ingress with that port, the apex Service and the canary's."""
-    live: dict[Ref, Obj | None] = dict.fromkeys(ROUTERS[provider].reads(of, Options()))
+    live: dict[Ref, Obj | None] = dict.fromkeys(ROUTERS[provider].reads(of, RoutingOptions()))
     live[Ref("networking.k8s.io/v1", "Ingress", "test", "web")] = ingress(("/", "web", port), ("/x", "api", "http-ui"))
     for name, ports in (("web", apex), ("web-canary", other)):
         assert Ref("v1", "Service", "test", name) in live
@@ -64,7 +64,7 @@ def test_ports_by_name_lead_somewhere(name: str, weight: int, provider: str) -> 
     one = of(provider, weight)
     live = seen(one, provider, port, apex, other)
     before = copy.deepcopy(live)
-    writes = ROUTERS[provider].reconcile(one, live, Options())
+    writes = ROUTERS[provider].reconcile(one, live, RoutingOptions())
     assert live == before and isinstance(writes, tuple) and isinstance(writes[0], Create)
     paths = writes[0].obj["spec"]["rules"][0]["http"]["paths"]
     assert {"web-canary"} <= {path["backend"]["service"]["name"] for path in paths} <= {"web-primary", "web-canary"}
@@ -84,18 +84,18 @@ def test_a_port_that_the_canary_would_not_have(name: str, provider: str) -> None
     """It is refused before a release, with two ways out. A release that is under way ends by its own judgement."""
     port, apex, other, field = LOST[name]
     one = of(provider)
-    found = ROUTERS[provider].reconcile(one, seen(one, provider, port, apex, other), Options())
+    found = ROUTERS[provider].reconcile(one, seen(one, provider, port, apex, other), RoutingOptions())
     assert isinstance(found, Problem) and found.fault is Fault.MANIFEST and found.path == f"spec.service.{field}"
     assert f"ingress web sends to port {port} of service web" in found.text and "503" in found.text
     assert "Set the backend's port in ingress web" in found.todo and f"spec.service.{field} to {port}" in found.todo
     running = of(provider, 30)
     assert isinstance(
-        ROUTERS[provider].reconcile(running, seen(running, provider, port, apex, other), Options()), tuple
+        ROUTERS[provider].reconcile(running, seen(running, provider, port, apex, other), RoutingOptions()), tuple
     )
 
 
 @every
 def test_without_discovery_no_service_is_read(provider: str) -> None:
     """The manifest says all ports then."""
-    reads = ROUTERS[provider].reads(canary(provider=provider), Options())
+    reads = ROUTERS[provider].reads(canary(provider=provider), RoutingOptions())
     assert {ref.kind for ref in reads} == {"Ingress"}

@@ -15,7 +15,7 @@ from routed import canary
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
 from pyflagger.objects import Obj, Ref
-from pyflagger.routing.base import Options
+from pyflagger.routing.base import RoutingOptions
 from pyflagger.routing.gatewayapi import GatewayApi
 from pyflagger.routing.registry import router_for
 from pyflagger.routing.rules import FIELDS, LAST_APPLIED, ORIGINAL
@@ -392,7 +392,7 @@ def test_waits_for_each_parent_to_accept_the_current_generation(parents: list[Ob
     """A parent that has said nothing of it is not ready."""
     found = mesh()
     found.edit(route_of(found), metadata={"generation": 2}, status={"parents": parents})
-    text = ROUTER.waiting(found.canary, found.live, Options())
+    text = ROUTER.waiting(found.canary, found.live, RoutingOptions())
     assert bool(text) is told
     assert not told or text.startswith("HTTPRoute web: parent Gateway gw is not ready")
 
@@ -410,7 +410,7 @@ def test_no_mirrors_for_a_controller_that_breaks_on_them(controllers: list[str],
     """Each parent gets every request, so one without mirrors is enough; all else can be asked for as before."""
     found = mesh()
     found.edit(route_of(found), status={"parents": [{**parent(), "controllerName": name} for name in controllers]})
-    told = ROUTER.able(found.canary, found.live, Options())
+    told = ROUTER.able(found.canary, found.live, RoutingOptions())
     assert (told.mirror, told.mirror_steps) == (able, able)
     assert replace(told, mirror=True, mirror_steps=True) == ROUTER.capabilities
 
@@ -545,8 +545,8 @@ def test_a_canary_without_matches_has_those_of_the_users_rule(of: Any) -> None:
 
 def test_a_rollback_without_a_route_is_nothing_to_do() -> None:
     """And a promotion is the only other thing that needs one."""
-    assert ROUTER.set(gated(), {OURS: None}, ALL_PRIMARY, Options()) == ()
-    assert ROUTER.set(gated(), {OURS: None}, ALL_CANARY, Options()) != ()
+    assert ROUTER.set(gated(), {OURS: None}, ALL_PRIMARY, RoutingOptions()) == ()
+    assert ROUTER.set(gated(), {OURS: None}, ALL_CANARY, RoutingOptions()) != ()
 
 
 @pytest.mark.parametrize(

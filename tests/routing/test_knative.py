@@ -10,10 +10,10 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import ALL_PRIMARY, Route
 from pyflagger.objects import Obj, Patch, merge_apply
-from pyflagger.routing.base import Options, Router
+from pyflagger.routing.base import Router, RoutingOptions
 from pyflagger.routing.knative import LATEST, Knative
 
-KIND, OPTIONS = Knative(), Options()
+KIND, OPTIONS = Knative(), RoutingOptions()
 REF = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "shop"}
 
 

@@ -13,11 +13,11 @@ from routed import Cluster, canary, ingress, split_by
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
 from pyflagger.objects import Obj, Ref
-from pyflagger.routing.base import Options
+from pyflagger.routing.base import RoutingOptions
 from pyflagger.routing.ingresses import LAST_APPLIED
 from pyflagger.routing.nginx import Nginx
 
-ROUTER, OPTIONS = Nginx(), Options()
+ROUTER, OPTIONS = Nginx(), RoutingOptions()
 OURS = Ref("networking.k8s.io/v1", "Ingress", "test", "web-canary")
 SOURCE = Ref("networking.k8s.io/v1", "Ingress", "test", "web")
 P = "nginx.ingress.kubernetes.io"
@@ -26,7 +26,7 @@ P = "nginx.ingress.kubernetes.io"
 class Road:
     """A cluster with an Ingress, routed for a canary."""
 
-    def __init__(self, of: Canary | None = None, source: Obj | None = None, options: Options = OPTIONS) -> None:
+    def __init__(self, of: Canary | None = None, source: Obj | None = None, options: RoutingOptions = OPTIONS) -> None:
         self.canary, self.options = of or canary(), options
         self.cluster = Cluster(source or ingress())
 
@@ -111,7 +111,7 @@ def test_the_users_own_canary_annotations_are_not_copied() -> None:
 
 def test_another_prefix() -> None:
     """As a controller may be told to listen to."""
-    road = Road(options=Options(annotation_prefix="custom.example"))
+    road = Road(options=RoutingOptions(annotation_prefix="custom.example"))
     road.reconcile()
     road.set(30)
     assert road.annotations == {"custom.example/canary": "true", "custom.example/canary-weight": "30"}

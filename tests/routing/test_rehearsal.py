@@ -11,7 +11,7 @@ from routed import canary, ingress
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem
 from pyflagger.objects import Create, Delete, Obj, Patch, Ref, ref_of
-from pyflagger.routing.base import Options
+from pyflagger.routing.base import RoutingOptions
 from pyflagger.routing.limits import beyond
 from pyflagger.routing.registry import PROVIDERS
 from pyflagger.routing.rehearsal import after, unsayable
@@ -27,14 +27,14 @@ OTHER = {"headers": {"y": {"exact": "a"}}}
 def live(router: Any, of: Canary) -> dict[Ref, Obj | None]:
     """A cluster with the user's Ingress alone."""
     there = {ref_of(ingress()): ingress()}
-    return {ref: there.get(ref) for ref in router.reads(of, Options())}
+    return {ref: there.get(ref) for ref in router.reads(of, RoutingOptions())}
 
 
 def told(provider: str, of: Canary) -> list[str]:
     """The paths of what cannot be said; nothing that was shown may be changed."""
     router, there = PROVIDERS[provider], live(PROVIDERS[provider], of)
     before = copy.deepcopy(there)
-    found = unsayable(router, of, there, Options())
+    found = unsayable(router, of, there, RoutingOptions())
     assert there == before
     assert all(problem.path and problem.todo for problem in found)
     return [problem.path for problem in found]
@@ -98,18 +98,18 @@ def test_what_is_missing_is_not_told_twice() -> None:
     """Without the user's Ingress there is nothing to rehearse with."""
     of = ab("nginx", COOKIE)
     router = PROVIDERS["nginx"]
-    nothing: dict[Ref, Obj | None] = dict.fromkeys(router.reads(of, Options()))
-    assert isinstance(router.reconcile(of, nothing, Options()), Problem)
-    assert unsayable(router, of, nothing, Options()) == ()
+    nothing: dict[Ref, Obj | None] = dict.fromkeys(router.reads(of, RoutingOptions()))
+    assert isinstance(router.reconcile(of, nothing, RoutingOptions()), Problem)
+    assert unsayable(router, of, nothing, RoutingOptions()) == ()
 
 
 def test_a_route_that_is_there_already() -> None:
     """In the middle of a release the same is found: an edit of the manifest then is held, too."""
     of, router = ab("nginx", COOKIE), PROVIDERS["nginx"]
     there = live(router, of)
-    writes = router.reconcile(of, there, Options())
+    writes = router.reconcile(of, there, RoutingOptions())
     assert not isinstance(writes, Problem)
-    (found,) = unsayable(router, of, after(there, writes), Options())
+    (found,) = unsayable(router, of, after(there, writes), RoutingOptions())
     assert found.path == f"{MATCH}.headers.cookie"
 
 

@@ -11,8 +11,8 @@ from routed import canary
 from pyflagger import plugins
 from pyflagger.api.facts import ALL_PRIMARY, Fault, Problem
 from pyflagger.objects import Ref
-from pyflagger.routing import registry
-from pyflagger.routing.base import Options, Router
+from pyflagger.routing import base, registry
+from pyflagger.routing.base import Router, RoutingOptions
 from pyflagger.routing.kubernetes import Kubernetes
 from pyflagger.routing.nginx import Nginx
 
@@ -78,9 +78,14 @@ def test_a_broken_plugin_is_contained(installed: Any, name: str, said: str) -> N
 
 def test_plain_kubernetes_routes_nothing() -> None:
     """No object, no write; everybody is on the primary."""
-    router, of, options = Kubernetes(), canary(provider="kubernetes"), Options()
+    router, of, options = Kubernetes(), canary(provider="kubernetes"), RoutingOptions()
     live: dict[Ref, Any] = {}
     assert router.reads(of, options) == () and router.read(of, live, options) == ALL_PRIMARY
     assert router.reconcile(of, live, options) == () and router.finalize(of, live, options) == ()
     assert router.set(of, live, ALL_PRIMARY, options) == ()
     assert not router.capabilities.weights
+
+
+def test_plugins_may_import_the_old_name_of_the_options() -> None:
+    """The walk-through of 0.1 showed it."""
+    assert base.Options is base.RoutingOptions

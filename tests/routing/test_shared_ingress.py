@@ -11,12 +11,12 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import ALL_PRIMARY, Problem, Route
 from pyflagger.objects import Delete, Obj, Ref
-from pyflagger.routing.base import Options, Router
+from pyflagger.routing.base import Router, RoutingOptions
 from pyflagger.routing.ingresses import INGRESSES, candidates
 from pyflagger.routing.nginx import Nginx
 from pyflagger.routing.skipper import FURTHER, Skipper
 
-OPTIONS = Options()
+OPTIONS = RoutingOptions()
 USUAL = INGRESSES.ref("test", "web-canary")
 ROUTERS: dict[str, tuple[Router, str]] = {
     "nginx": (Nginx(), "web-second-canary"),

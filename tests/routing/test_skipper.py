@@ -10,12 +10,12 @@ from routed import Cluster, canary, ingress
 
 from pyflagger.api.facts import ALL_PRIMARY, Fault, Problem, Route
 from pyflagger.objects import Obj
-from pyflagger.routing.base import Options
+from pyflagger.routing.base import RoutingOptions
 from pyflagger.routing.ingresses import INGRESSES, LAST_APPLIED
 from pyflagger.routing.skipper import PREDICATE, WEIGHTS, Skipper
 from pyflagger.testing import Scene, check_router
 
-ROUTER, OPTIONS = Skipper(), Options()
+ROUTER, OPTIONS = Skipper(), RoutingOptions()
 OURS = INGRESSES.ref("test", "web-canary")
 
 

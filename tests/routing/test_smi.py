@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from splits import Way, made
 
-from pyflagger.routing.base import Options
+from pyflagger.routing.base import RoutingOptions
 from pyflagger.routing.registry import router_for
 from pyflagger.routing.smi import GATEWAYS, Smi
 
@@ -53,7 +53,9 @@ def test_gateways_of_istio(mesh: str, told: bool) -> None:
     spec = {"service": {"gateways": ["public.istio-system"]}, "provider": f"smi:v1alpha1:{mesh}"}
     annotations = made(Way("smi:v1alpha1", spec)).main["metadata"]["annotations"]
     assert annotations.get(GATEWAYS) == ('["public.istio-system"]' if told else None)
-    of_operator = Way("smi:v1alpha1", {**spec, "provider": None}, options=Options(mesh_provider=f"smi:v1alpha1:{mesh}"))
+    of_operator = Way(
+        "smi:v1alpha1", {**spec, "provider": None}, options=RoutingOptions(mesh_provider=f"smi:v1alpha1:{mesh}")
+    )
     assert (GATEWAYS in made(of_operator).main["metadata"]["annotations"]) is told
 
 

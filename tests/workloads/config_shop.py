@@ -11,7 +11,7 @@ from pyflagger.api.facts import Problem
 from pyflagger.objects import UNREAD, Create, Delete, Found, Obj, Patch, Ref, Write, merge_apply, ref_of
 from pyflagger.workloads.configs import ConfigRef, Tracked, track
 from pyflagger.workloads.copies import Copied, copies
-from pyflagger.workloads.options import Options
+from pyflagger.workloads.options import WorkloadOptions
 
 MAP, SECRET = ConfigRef("ConfigMap", "a", False), ConfigRef("Secret", "s", False)
 COPY = Ref("v1", "ConfigMap", "test", "a-primary")
@@ -57,14 +57,14 @@ class Shop:
         assert isinstance(found, Tracked)
         return found
 
-    def promote(self, tracked: Tracked, options: Options | None = None) -> Copied:
+    def promote(self, tracked: Tracked, options: WorkloadOptions | None = None) -> Copied:
         """Write the copies; what was written, and the names."""
-        found = copies(canary(), tracked, self.find, options or Options())
+        found = copies(canary(), tracked, self.find, options or WorkloadOptions())
         assert isinstance(found, Copied), found
         self.write(*found.writes)
         return found
 
-    def copy(self, tracked: Tracked, options: Options | None = None) -> list[Write]:
+    def copy(self, tracked: Tracked, options: WorkloadOptions | None = None) -> list[Write]:
         """Write the copies; what was written."""
         return list(self.promote(tracked, options).writes)
 

@@ -13,7 +13,7 @@ from pyflagger.objects import Create, Obj, Patch, merge_apply
 from pyflagger.workloads import autoscalers, keda, registry
 from pyflagger.workloads.autoscalers import primary_autoscaler
 from pyflagger.workloads.deployment import Deployment
-from pyflagger.workloads.options import Options
+from pyflagger.workloads.options import WorkloadOptions
 
 REF = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "web"}
 CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}
@@ -37,7 +37,7 @@ def scaler(**spec: Any) -> Obj:
 
 def made(of: Obj | None = None, **ref: Any) -> Obj:
     """The primary's."""
-    writes = primary_autoscaler(canary(autoscalerRef={**REF, **ref}), of or scaler(), None, Options())
+    writes = primary_autoscaler(canary(autoscalerRef={**REF, **ref}), of or scaler(), None, WorkloadOptions())
     assert isinstance(writes, tuple)
     (write,) = writes
     assert isinstance(write, Create)
@@ -47,12 +47,12 @@ def made(of: Obj | None = None, **ref: Any) -> Obj:
 def mended(live: Obj, of: Obj | None = None, **ref: Any) -> Obj:
     """The primary's after a look."""
     args = canary(autoscalerRef={**REF, **ref}), of or scaler()
-    writes = primary_autoscaler(*args, live, Options())
+    writes = primary_autoscaler(*args, live, WorkloadOptions())
     assert isinstance(writes, tuple)
     for write in writes:
         assert isinstance(write, Patch)
         live = merge_apply(live, write.body)
-    assert primary_autoscaler(*args, live, Options()) == ()
+    assert primary_autoscaler(*args, live, WorkloadOptions()) == ()
     return live
 
 
@@ -69,7 +69,7 @@ def test_it_scales_the_primary() -> None:
 
 def test_no_autoscaler_is_named() -> None:
     """Nothing to do."""
-    assert primary_autoscaler(canary(), scaler(), None, Options()) == ()
+    assert primary_autoscaler(canary(), scaler(), None, WorkloadOptions()) == ()
 
 
 def test_bounds_of_its_own() -> None:
@@ -104,7 +104,7 @@ def test_what_the_server_filled_in_stays() -> None:
 
 def test_one_that_is_missing() -> None:
     """Told by its name and path."""
-    found = primary_autoscaler(canary(autoscalerRef=REF), None, None, Options())
+    found = primary_autoscaler(canary(autoscalerRef=REF), None, None, WorkloadOptions())
     assert isinstance(found, Problem) and found.fault is Fault.MANIFEST
     assert found.path == "spec.autoscalerRef.name" and "web.test get query error" in found.text and found.todo
 
@@ -112,14 +112,14 @@ def test_one_that_is_missing() -> None:
 def test_a_kind_that_nobody_knows() -> None:
     """With the known ones."""
     found = primary_autoscaler(
-        canary(autoscalerRef={**REF, "kind": "VerticalPodAutoscaler"}), scaler(), None, Options()
+        canary(autoscalerRef={**REF, "kind": "VerticalPodAutoscaler"}), scaler(), None, WorkloadOptions()
     )
     assert isinstance(found, Problem) and "HorizontalPodAutoscaler" in found.todo
 
 
 # ScaledObjects ------------------------------------------------------------------------------------------------------
 
-NONE, EVERY = Options(), Options(include_label_prefix=("*",))
+NONE, EVERY = WorkloadOptions(), WorkloadOptions(include_label_prefix=("*",))
 KEDA_REF = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "web"}
 
 
@@ -144,7 +144,7 @@ def scaled(annotations: Any = None, **spec: Any) -> Obj:
     }
 
 
-def keda_made(of: Obj, options: Options = NONE, **ref: Any) -> Obj:
+def keda_made(of: Obj, options: WorkloadOptions = NONE, **ref: Any) -> Obj:
     """The primary's."""
     writes = primary_autoscaler(canary(autoscalerRef={**KEDA_REF, **ref}), of, None, options)
     assert isinstance(writes, tuple) and isinstance(writes[0], Create)
@@ -187,7 +187,7 @@ def test_queries_of_its_own() -> None:
     made = keda_made(scaled(), primaryScalerQueries={"load": "vector(7)"})
     assert made["spec"]["triggers"][0]["metadata"]["query"] == "vector(7)"
     ref = {**KEDA_REF, "primaryScalerQueries": {"laod": "vector(7)"}}
-    found = primary_autoscaler(canary(autoscalerRef=ref), scaled(), None, Options())
+    found = primary_autoscaler(canary(autoscalerRef=ref), scaled(), None, WorkloadOptions())
     assert isinstance(found, Problem) and "laod" in found.text
 
 
@@ -203,7 +203,7 @@ def test_a_pause_is_never_inherited() -> None:
     stuck = merge_apply(made, {"metadata": {"annotations": {**PAUSED, "flagger.app/autoscaler-bounds": None}}})
     args = canary(autoscalerRef=KEDA_REF), scaled(PAUSED)
     assert autoscalers.stuck(stuck) and not autoscalers.stuck(made)
-    (patch,) = primary_autoscaler(*args, stuck, Options())
+    (patch,) = primary_autoscaler(*args, stuck, WorkloadOptions())
     assert isinstance(patch, Patch) and merge_apply(stuck, patch.body) == made
 
 
@@ -211,7 +211,7 @@ def test_a_pause_that_people_set_stays() -> None:
     """On an autoscaler that flagger made or updated it cannot be inherited. It is told, with what to do."""
     paused = merge_apply(keda_made(scaled()), {"metadata": {"annotations": PAUSED}})
     args = canary(autoscalerRef=KEDA_REF), scaled()
-    assert autoscalers.stuck(paused) == () and primary_autoscaler(*args, paused, Options()) == ()
+    assert autoscalers.stuck(paused) == () and primary_autoscaler(*args, paused, WorkloadOptions()) == ()
     (told,) = autoscalers.noticed(*args, paused)
     assert "ScaledObject web-primary.test has autoscaling.keda.sh/paused, autoscaling.keda.sh/paused-rep" in told.text
     assert "Remove the annotation" in told.todo and autoscalers.noticed(*args, keda_made(scaled())) == ()

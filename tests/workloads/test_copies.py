@@ -12,7 +12,7 @@ from pyflagger.api.facts import Fault, Problem
 from pyflagger.objects import UNREAD, Create, Delete, Obj, Patch, Ref
 from pyflagger.workloads.configs import NOTHING, ConfigRef, Tracked, as_used, own_copy, renamed
 from pyflagger.workloads.copies import copies, joined, left, noted, promoted, refused, restored, state, unknown
-from pyflagger.workloads.options import Options
+from pyflagger.workloads.options import WorkloadOptions
 
 OTHERS: dict[str, Obj] = {"api": owner("api", "u2"), "web": owner("web", "u1")}
 WAS_OURS = owner("web", "u0")
@@ -40,10 +40,10 @@ def test_a_copy_is_made_once() -> None:
 def test_labels_by_prefix() -> None:
     """As for primaries, also when the label comes later."""
     shop = Shop(config("a", {"x": "1"}, meta={"labels": {"team": "t"}}))
-    shop.copy(shop.tracked(MAP), Options(include_label_prefix=("*",)))
+    shop.copy(shop.tracked(MAP), WorkloadOptions(include_label_prefix=("*",)))
     assert shop.objects[COPY]["metadata"]["labels"] == {"team": "t"}
     shop.objects[MAP.ref("test")]["metadata"]["labels"]["tier"] = "1"
-    shop.copy(shop.tracked(MAP), Options(include_label_prefix=("*",)))
+    shop.copy(shop.tracked(MAP), WorkloadOptions(include_label_prefix=("*",)))
     assert shop.objects[COPY]["metadata"]["labels"] == {"team": "t", "tier": "1"}
 
 
@@ -96,7 +96,7 @@ def test_immutable_with_the_same_data() -> None:
 def test_somebody_elses_object_is_never_overwritten() -> None:
     """A name that happens to end in -primary."""
     shop = Shop(config("a", {"x": "1"}), config("a-primary", {"mine": "1"}))
-    found = copies(canary(), shop.tracked(MAP), shop.find, Options())
+    found = copies(canary(), shop.tracked(MAP), shop.find, WorkloadOptions())
     assert isinstance(found, Problem) and "configmap a-primary.test exists" in found.text and found.todo
 
 
@@ -111,7 +111,7 @@ def test_who_else_is_named() -> None:
 def test_a_copy_that_has_not_come_yet_is_waited_for() -> None:
     """Nothing is written blindly."""
     shop = Shop(config("a", {"x": "1"}), unread=("a-primary",))
-    assert copies(canary(), shop.tracked(MAP), shop.find, Options()) is UNREAD
+    assert copies(canary(), shop.tracked(MAP), shop.find, WorkloadOptions()) is UNREAD
 
 
 # Several canaries ---------------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def test_no_name_is_left() -> None:
     """Both names belong to others, with other data."""
     mine = config("a-primary-web", {"x": "1"}, meta={"ownerReferences": [OTHERS["api"]]})
     shop = Shop(config("a", {"x": "2"}), shared({"x": "1"}, OTHERS["api"]), mine)
-    found = copies(canary(), shop.tracked(MAP), shop.find, Options())
+    found = copies(canary(), shop.tracked(MAP), shop.find, WorkloadOptions())
     assert isinstance(found, Problem) and "configmap a-primary-web.test" in found.text and found.todo
 
 
@@ -301,11 +301,13 @@ def test_restored() -> None:
     """Created with the data that were promoted, or owned again; the data of a copy that is there stay."""
     shop = Shop(config("a", {"x": "1"}))
     tracked = shop.tracked(MAP)
-    (write,) = restored(canary(), tracked, {COPY: MAP.key}, {COPY: None}, Options())
+    (write,) = restored(canary(), tracked, {COPY: MAP.key}, {COPY: None}, WorkloadOptions())
     assert isinstance(write, Create) and write.obj["data"] == {"x": "1"}
-    (write,) = restored(canary(), tracked, {COPY: MAP.key}, {COPY: shared({"x": "9"}, OTHERS["api"])}, Options())
+    (write,) = restored(
+        canary(), tracked, {COPY: MAP.key}, {COPY: shared({"x": "9"}, OTHERS["api"])}, WorkloadOptions()
+    )
     assert isinstance(write, Patch) and set(write.body) == {"metadata"}
-    assert restored(canary(), tracked, {COPY: MAP.key}, {COPY: IS["both"]}, Options()) == ()
+    assert restored(canary(), tracked, {COPY: MAP.key}, {COPY: IS["both"]}, WorkloadOptions()) == ()
     assert joined(canary(), COPY, IS["ours"]) == ()
 
 

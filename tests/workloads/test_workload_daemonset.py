@@ -15,9 +15,9 @@ from pyflagger.objects import Create, Obj, Patch, merge_apply
 from pyflagger.workloads.base import Workload
 from pyflagger.workloads.configs import NOTHING
 from pyflagger.workloads.daemonset import ZERO, DaemonSet
-from pyflagger.workloads.options import Options
+from pyflagger.workloads.options import WorkloadOptions
 
-KIND, OPTIONS = DaemonSet(), Options()
+KIND, OPTIONS = DaemonSet(), WorkloadOptions()
 SINCE = "2026-01-01T00:00:00Z"
 NOW = epoch(SINCE) + 100
 

@@ -16,13 +16,13 @@ from pyflagger.objects import Obj, Patch, merge_apply
 from pyflagger.workloads.base import Workload
 from pyflagger.workloads.configs import NOTHING, ConfigRef, Tracked
 from pyflagger.workloads.deployment import Deployment
-from pyflagger.workloads.options import Options
+from pyflagger.workloads.options import WorkloadOptions
 
-KIND, OPTIONS = Deployment(), Options()
+KIND, OPTIONS = Deployment(), WorkloadOptions()
 TRACKED = Tracked({"configmap/env-map": ConfigRef("ConfigMap", "env-map", False)}, {})
 
 
-def built(of: Obj | None = None, tracked: Tracked = NOTHING, options: Options = OPTIONS, **spec: Any) -> Obj:
+def built(of: Obj | None = None, tracked: Tracked = NOTHING, options: WorkloadOptions = OPTIONS, **spec: Any) -> Obj:
     """The primary of a target."""
     found = KIND.build_primary(canary(**spec), of or target(), tracked, options, "mark-1")
     assert not isinstance(found, Problem), found.text
@@ -84,7 +84,7 @@ def test_the_label_that_selects(case: str) -> None:
 def test_labels_of_ones_own() -> None:
     """As -selector-labels says."""
     of = target(spec={"selector": {"matchLabels": {"service": "web"}}})
-    found = KIND.selector(canary(), of, None, Options(selector_labels=("service",)))
+    found = KIND.selector(canary(), of, None, WorkloadOptions(selector_labels=("service",)))
     assert isinstance(found, Selector) and (found.label, found.canary) == ("service", {"app": "web", "service": "web"})
 
 
@@ -142,9 +142,9 @@ def test_labels_and_annotations_by_prefix() -> None:
         "labels": {"team/name": "a", "other": "b", "kustomize.toolkit.fluxcd.io/name": "x"},
         "annotations": {"team/note": "c", "deployment.kubernetes.io/revision": "4"},
     }
-    some = built(target(meta=meta), options=Options(include_label_prefix=("team/",)))["metadata"]
+    some = built(target(meta=meta), options=WorkloadOptions(include_label_prefix=("team/",)))["metadata"]
     assert some["labels"] == {"team/name": "a", "app": "web-primary"} and some["annotations"] == {"team/note": "c"}
-    every = built(target(meta=meta), options=Options(include_label_prefix=("*",)))["metadata"]
+    every = built(target(meta=meta), options=WorkloadOptions(include_label_prefix=("*",)))["metadata"]
     assert every["labels"] == {"team/name": "a", "other": "b", "app": "web-primary"}
     none = built(target(meta=meta))["metadata"]
     assert none["labels"] == {"app": "web-primary"} and none["annotations"] == {}

@@ -12,9 +12,9 @@ from pyflagger.api.facts import Fault
 from pyflagger.objects import Obj, Patch
 from pyflagger.workloads.configs import NOTHING
 from pyflagger.workloads.knative import REVISIONS, Knative
-from pyflagger.workloads.options import Options
+from pyflagger.workloads.options import WorkloadOptions
 
-KIND, OPTIONS = Knative(), Options()
+KIND, OPTIONS = Knative(), WorkloadOptions()
 CANARY = canary_of(
     targetRef={"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "web"}, progressDeadlineSeconds=60
 )

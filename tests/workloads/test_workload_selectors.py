@@ -14,10 +14,10 @@ from pyflagger.objects import Obj, merge_apply
 from pyflagger.workloads.configs import NOTHING
 from pyflagger.workloads.daemonset import DaemonSet
 from pyflagger.workloads.deployment import Deployment
-from pyflagger.workloads.options import Options
+from pyflagger.workloads.options import WorkloadOptions
 from pyflagger.workloads.selectors import of, selected
 
-KIND, OPTIONS = Deployment(), Options()
+KIND, OPTIONS = Deployment(), WorkloadOptions()
 NAME, INSTANCE = "app.kubernetes.io/name", "app.kubernetes.io/instance"
 EAST = {NAME: "app", INSTANCE: "east"}
 ROLLED = {"observedGeneration": 1, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3}
@@ -168,7 +168,7 @@ def test_promotion_leaves_labels_that_the_primary_selects_by(labels: dict[str, s
 
 def test_another_selector_label_for_a_primary_that_serves() -> None:
     """An operator that is started with other -selector-labels finds the pods that are there, before and after."""
-    other, of_target = Options(selector_labels=("team",)), helm({NAME: "app", INSTANCE: "east", "team": "a"})
+    other, of_target = WorkloadOptions(selector_labels=("team",)), helm({NAME: "app", INSTANCE: "east", "team": "a"})
     for old in (primary(of_target), narrow(of_target)):
         before = KIND.selector(canary(), of_target, old, other)
         assert isinstance(before, Selector)

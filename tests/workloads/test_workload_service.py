@@ -13,10 +13,10 @@ from pyflagger.api.validate import validate
 from pyflagger.objects import Create, Obj, Patch, merge_apply
 from pyflagger.workloads.base import Workload
 from pyflagger.workloads.configs import NOTHING
-from pyflagger.workloads.options import Options
+from pyflagger.workloads.options import WorkloadOptions
 from pyflagger.workloads.service import Service
 
-KIND, OPTIONS = Service(), Options()
+KIND, OPTIONS = Service(), WorkloadOptions()
 REF = {"apiVersion": "v1", "kind": "Service", "name": "web"}
 
 

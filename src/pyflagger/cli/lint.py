@@ -29,13 +29,13 @@ from pyflagger.objects import Key, Obj, Ref, ref_of
 from pyflagger.operator.observe.compiled import settings_of
 from pyflagger.operator.observe.neighbours import mixed, sharing
 from pyflagger.operator.observe.rivals import Rivals
-from pyflagger.operator.options import Options as OperatorOptions
-from pyflagger.routing.base import Options, Router
+from pyflagger.operator.options import Options
+from pyflagger.routing.base import Router, RoutingOptions
 from pyflagger.routing.ingresses import INGRESSES, led_to
 from pyflagger.routing.registry import known_providers, router_for
 from pyflagger.routing.rehearsal import unsayable
 from pyflagger.workloads.listening import takeover
-from pyflagger.workloads.options import Options as WorkloadOptions
+from pyflagger.workloads.options import WorkloadOptions
 from pyflagger.workloads.registry import workload_for
 
 PARSERS: Mapping[str, Callable[[Obj], Any]] = {
@@ -129,7 +129,7 @@ def _parsed(obj: Obj) -> Any:
 
 def _met(found: Sequence[Found], provider: str) -> Iterator[tuple[int, tuple[Problem, ...]]]:
     """Canaries that claim an object of another Canary in the files, which the operator would block, by place."""
-    rivals, known = Rivals(settings_of(OperatorOptions(mesh_provider=provider))), {}
+    rivals, known = Rivals(settings_of(Options(mesh_provider=provider))), {}
     for at, one in enumerate(found):
         canary = _parsed(one.obj)
         if isinstance(canary, Canary):
@@ -212,7 +212,7 @@ def _target(canary: Canary, files: Files) -> Iterator[Problem]:
 
 def _routes(canary: Canary, files: Files, router: Router) -> Iterator[Problem]:
     """Problems of the routes, checked against the user's own objects if they are in the files."""
-    options = Options()
+    options = RoutingOptions()
     live: dict[Ref, Obj | None] = {}
     absent = {"spec.routeRef", "spec.upstreamRef"}
     for ref in router.reads(canary, options):

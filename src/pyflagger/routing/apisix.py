@@ -14,7 +14,7 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Fault, Problem
 from pyflagger.objects import Delete, Obj, Ref, Resource, part, ref_of
-from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.base import Live, RoutingOptions, Writes
 from pyflagger.routing.generated import make
 from pyflagger.routing.ingresses import LAST_APPLIED
 from pyflagger.routing.split import Rule, Split, entries, shared_out
@@ -40,7 +40,9 @@ class Apisix(Split):
         ref = canary.spec.route_ref
         return (ROUTES.ref(canary.metadata.namespace, ref.name),) if ref else ()
 
-    def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
+    def render(
+        self, canary: Canary, live: Live, rules: Sequence[Rule], options: RoutingOptions
+    ) -> tuple[Obj, ...] | Problem:
         """Render the copy from the user's rule and metadata."""
         source = _source(canary, self.others(canary), live)
         if isinstance(source, Problem):

@@ -13,7 +13,7 @@ from pyflagger.api import durations, names
 from pyflagger.api.canary import Canary, Service
 from pyflagger.api.facts import ALL_CANARY, Capabilities, Fault, Problem, Route
 from pyflagger.objects import Obj, Ref, Resource, part
-from pyflagger.routing.base import Live, Options
+from pyflagger.routing.base import Live, RoutingOptions
 from pyflagger.routing.generated import apex_metadata, make
 from pyflagger.routing.matching import Condition, conditions
 from pyflagger.routing.split import (
@@ -61,7 +61,9 @@ class AppMesh(Split):
         services = [] if self._old else [self._services.ref(namespace, name) for name in both]
         return (*services_of(canary), *nodes, self.kinds[0].ref(namespace, self._routed(canary, both[1])), *services)
 
-    def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
+    def render(
+        self, canary: Canary, live: Live, rules: Sequence[Rule], options: RoutingOptions
+    ) -> tuple[Obj, ...] | Problem:
         """Render the nodes first, because the routes refer to them."""
         if problem := unknown_retries(canary, HTTP_RETRIES + TCP_RETRIES):
             return problem

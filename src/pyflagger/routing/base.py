@@ -15,13 +15,17 @@ Writes: TypeAlias = tuple[Write, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RoutingOptions:
     """The operator's options that affect how routes are rendered."""
 
     annotation_prefix: str = "nginx.ingress.kubernetes.io"
     ingress_class: str = ""
     mesh_provider: str = ""
     """The provider of Canaries without spec.provider."""
+
+
+RoutingOptions = RoutingOptions
+"""The name until 0.1. Plugins import it."""
 
 
 @runtime_checkable
@@ -32,21 +36,21 @@ class Router(Protocol):
     kinds: tuple[Resource, ...]
     """The API resources of the objects that it reads and writes."""
 
-    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+    def reads(self, canary: Canary, options: RoutingOptions) -> tuple[Ref, ...]:
         """The objects that it needs. `live` has an entry for each."""
 
-    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+    def read(self, canary: Canary, live: Live, options: RoutingOptions) -> Route | Problem | None:
         """The current traffic split. None if there is no routing object yet."""
 
-    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+    def reconcile(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes | Problem:
         """The writes that correct the routing objects and keep their live weights. Empty if nothing differs."""
 
     def set(
-        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+        self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False
     ) -> Writes | Problem:
         """The writes that set this split. Empty if it is set already. `everyone`: leave out match rules."""
 
-    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+    def finalize(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes:
         """The writes that restore the user's routing when the Canary is deleted."""
 
 
@@ -54,7 +58,7 @@ class Router(Protocol):
 class Waits(Protocol):
     """A provider whose data plane reports whether it serves the current routes."""
 
-    def waiting(self, canary: Canary, live: Live, options: Options) -> str:
+    def waiting(self, canary: Canary, live: Live, options: RoutingOptions) -> str:
         """Why it does not serve them yet, or empty. Until it does, flagger neither judges nor raises the weight."""
 
 
@@ -62,7 +66,7 @@ class Waits(Protocol):
 class Learns(Protocol):
     """A provider whose data plane may lack features that the API has."""
 
-    def able(self, canary: Canary, live: Live, options: Options) -> Capabilities:
+    def able(self, canary: Canary, live: Live, options: RoutingOptions) -> Capabilities:
         """The capabilities of the data plane that serves the routes. Without a data plane, the provider's."""
 
 

@@ -13,7 +13,7 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Problem
 from pyflagger.objects import Obj, Resource, part
-from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.base import Live, RoutingOptions, Writes
 from pyflagger.routing.generated import make
 from pyflagger.routing.matching import Condition, routed
 from pyflagger.routing.rules import left
@@ -36,7 +36,9 @@ class Contour(Split):
     kinds: tuple[Resource, ...] = (PROXIES,)
     sections: Mapping[str, str] = {"routes": "services"}
 
-    def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
+    def render(
+        self, canary: Canary, live: Live, rules: Sequence[Rule], options: RoutingOptions
+    ) -> tuple[Obj, ...] | Problem:
         """Render one proxy without a virtual host."""
         routes = unknown_retries(canary, RETRIES) or routed(rules, lambda rule, asked: _route(canary, rule, asked))
         if isinstance(routes, Problem):

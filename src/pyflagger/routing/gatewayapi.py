@@ -16,7 +16,7 @@ from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Fault, Problem, Route
 from pyflagger.objects import Delete, Obj, Ref, Resource, part, ref_of
 from pyflagger.routing import httproutes, original
 from pyflagger.routing.adopted import Adopted
-from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.base import Live, RoutingOptions, Writes
 from pyflagger.routing.generated import make, owed
 from pyflagger.routing.original import annotations_of
 from pyflagger.routing.rules import (
@@ -50,30 +50,30 @@ class GatewayApi:
         self._routes = Resource(GROUP, version, "httproutes", "HTTPRoute")
         self.kinds: tuple[Resource, ...] = (self._routes,)
 
-    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+    def reads(self, canary: Canary, options: RoutingOptions) -> tuple[Ref, ...]:
         """The HTTPRoute of each port, or the user's HTTPRoute."""
         if mine := self._adopted(canary):
             return (mine.ref,)
         return tuple(self._routes.ref(canary.metadata.namespace, name) for name, _ in _ports(canary))
 
-    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+    def read(self, canary: Canary, live: Live, options: RoutingOptions) -> Route | Problem | None:
         """The split of the last rule with both Services. None before flagger manages the route."""
         mine = self._adopted(canary)
         return mine.read(live) if mine else _read(canary, live.get(self.reads(canary, options)[0]))
 
-    def waiting(self, canary: Canary, live: Live, options: Options) -> str:
+    def waiting(self, canary: Canary, live: Live, options: RoutingOptions) -> str:
         """Why the parents do not serve the current routes, or empty."""
         found = (live.get(ref) for ref in self.reads(canary, options))
         return next((text for route in found if route for text in _unaccepted(route)), "")
 
-    def able(self, canary: Canary, live: Live, options: Options) -> Capabilities:
+    def able(self, canary: Canary, live: Live, options: RoutingOptions) -> Capabilities:
         """The capabilities without mirroring, if a parent's controller lacks it."""
         found = [part(live.get(ref) or {}, "status") for ref in self.reads(canary, options)]
         told = {parent.get("controllerName") for status in found for parent in status.get("parents") or ()}
         without = bool(told & WITHOUT_MIRRORS)
         return replace(self.capabilities, mirror=False, mirror_steps=False) if without else self.capabilities
 
-    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+    def reconcile(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes | Problem:
         """Rules, parents and hosts of the manifest, at the live weights."""
         if mine := self._adopted(canary):
             return mine.reconcile(live)
@@ -83,7 +83,7 @@ class GatewayApi:
         return self._routed(canary, live, route or owed(canary), everyone=_for_everyone(canary, first, route))
 
     def set(
-        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+        self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False
     ) -> Writes | Problem:
         """The rules of every port for this split, in one step."""
         if mine := self._adopted(canary):
@@ -92,7 +92,7 @@ class GatewayApi:
             return ()
         return self._routed(canary, live, route, everyone=everyone)
 
-    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+    def finalize(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes:
         """Restore the rules of a route that was the user's. Point a generated route to the apex and remove its owner.
 
         For a mesh, delete the generated route: without it, the Service itself routes to the pods.

@@ -13,7 +13,7 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Fault, Problem
 from pyflagger.objects import Obj, Ref, Resource, part
-from pyflagger.routing.base import Live, Options
+from pyflagger.routing.base import Live, RoutingOptions
 from pyflagger.routing.generated import make
 from pyflagger.routing.matching import Condition, routed
 from pyflagger.routing.split import SERVICES, Rule, Split, aligned, entries, selector_of, services_of, shared_out
@@ -45,7 +45,9 @@ class Gloo(Split):
         made = [UPSTREAMS.ref(canary.metadata.namespace, name) for name in _upstreams(canary).values()]
         return (*services_of(canary), *made, *_configured(canary))
 
-    def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
+    def render(
+        self, canary: Canary, live: Live, rules: Sequence[Rule], options: RoutingOptions
+    ) -> tuple[Obj, ...] | Problem:
         """Render the Upstreams first, because the RouteTable refers to them."""
         routes = routed(rules, lambda rule, asked: _route(canary, rule, asked))
         if isinstance(routes, Problem):

@@ -15,7 +15,7 @@ from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Fault, Problem, Route
 from pyflagger.objects import Delete, Obj, Ref, Resource, part, ref_of
 from pyflagger.routing import original, virtualservices
 from pyflagger.routing.adopted import Adopted
-from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.base import Live, RoutingOptions, Writes
 from pyflagger.routing.generated import brought_about, make, owed
 from pyflagger.routing.original import annotations_of
 from pyflagger.routing.rules import (
@@ -46,7 +46,7 @@ class Istio:
     kinds: tuple[Resource, ...] = (VIRTUAL, DESTINATION)
     sections: Mapping[str, str] = {"http": "route", "tcp": "route"}
 
-    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+    def reads(self, canary: Canary, options: RoutingOptions) -> tuple[Ref, ...]:
         """The VirtualService and both DestinationRules, or only the user's VirtualService."""
         if mine := _adopted(canary):
             return (mine.ref,)
@@ -54,12 +54,12 @@ class Istio:
         rules = (DESTINATION.ref(namespace, name) for name in _services(canary))
         return VIRTUAL.ref(namespace, names.apex(canary)), *rules
 
-    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+    def read(self, canary: Canary, live: Live, options: RoutingOptions) -> Route | Problem | None:
         """The split of the last rule with both Services. None before flagger manages the VirtualService."""
         mine = _adopted(canary)
         return mine.read(live) if mine else _read(canary, live.get(self.reads(canary, options)[0]))
 
-    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+    def reconcile(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes | Problem:
         """Rules, hosts, gateways and policies of the manifest, at the live weights."""
         if mine := _adopted(canary):
             return mine.reconcile(live)
@@ -74,7 +74,7 @@ class Istio:
         return (*_policies(canary, service, live), *made)
 
     def set(
-        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+        self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False
     ) -> Writes | Problem:
         """Set this split in all rules, in one write."""
         if mine := _adopted(canary):
@@ -84,7 +84,7 @@ class Istio:
             return ()
         return _routed(canary, canary.spec.service, found, route, everyone=everyone)
 
-    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+    def finalize(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes:
         """Restore the spec of the user's VirtualService. Remove the owner of a generated one that gateways use.
 
         Delete a generated one that only the mesh uses: its clients find the apex Service without it.

@@ -14,7 +14,7 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Problem, Route
 from pyflagger.objects import Obj, Patch, Ref, Resource, part, ref_of
-from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.base import Live, RoutingOptions, Writes
 
 SAVED = "flagger.app/original-traffic"
 LATEST: list[Obj] = [{"latestRevision": True, "percent": 100}]
@@ -26,17 +26,17 @@ class Knative:
     capabilities = Capabilities()
     kinds: tuple[Resource, ...] = (Resource("serving.knative.dev", "v1", "services", "Service"),)
 
-    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+    def reads(self, canary: Canary, options: RoutingOptions) -> tuple[Ref, ...]:
         """The target."""
         ref = canary.spec.target_ref
         return (Ref(ref.api_version, ref.kind, canary.metadata.namespace, ref.name),)
 
-    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+    def read(self, canary: Canary, live: Live, options: RoutingOptions) -> Route | Problem | None:
         """The split of the spec. None unless both entries exist and add up to 100."""
         service = live[self.reads(canary, options)[0]]
         return _route(service) if service is not None else None
 
-    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+    def reconcile(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes | Problem:
         """Both entries, with their live weights or else the weights of the status."""
         service = live[self.reads(canary, options)[0]]
         if service is None or not names.primary_revision(service):
@@ -45,13 +45,13 @@ class Knative:
         return _write(service, _route(service) or Route(100 - weight, weight))
 
     def set(
-        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+        self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False
     ) -> Writes | Problem:
         """Set both percentages."""
         service = live[self.reads(canary, options)[0]]
         return () if service is None or not names.primary_revision(service) else _write(service, route)
 
-    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+    def finalize(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes:
         """Restore the original traffic. If it is unknown, send all traffic to the latest Revision."""
         service = live[self.reads(canary, options)[0]]
         if service is None or not names.primary_revision(service):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Problem, Route
 from pyflagger.objects import Ref, Resource
-from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.base import Live, RoutingOptions, Writes
 
 
 class Kubernetes:
@@ -18,24 +18,24 @@ class Kubernetes:
     capabilities = Capabilities(weights=False, ports=True)
     kinds: tuple[Resource, ...] = ()
 
-    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+    def reads(self, canary: Canary, options: RoutingOptions) -> tuple[Ref, ...]:
         """Nothing besides the Services."""
         return ()
 
-    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+    def read(self, canary: Canary, live: Live, options: RoutingOptions) -> Route | Problem | None:
         """All traffic goes to the primary."""
         return ALL_PRIMARY
 
-    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+    def reconcile(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes | Problem:
         """There are no routing objects."""
         return ()
 
     def set(
-        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+        self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False
     ) -> Writes | Problem:
         """Nothing to split."""
         return ()
 
-    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+    def finalize(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes:
         """There is nothing to restore."""
         return ()

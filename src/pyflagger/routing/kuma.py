@@ -13,7 +13,7 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Fault, Problem, Route
 from pyflagger.objects import Delete, Obj, Ref, Resource, part
-from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.base import Live, RoutingOptions, Writes
 from pyflagger.routing.generated import make
 from pyflagger.routing.split import Rule, Split, entries, port_names, shared_out
 
@@ -31,7 +31,9 @@ class Kuma(Split):
         """The TrafficRoutes of the additional ports."""
         return tuple(ROUTES.ref("", name) for name, _ in port_names(canary)[1:])
 
-    def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
+    def render(
+        self, canary: Canary, live: Live, rules: Sequence[Rule], options: RoutingOptions
+    ) -> tuple[Obj, ...] | Problem:
         """Render the route of the first port last."""
         (rule,) = rules
         made = []
@@ -54,7 +56,7 @@ class Kuma(Split):
         name, namespace = _tagged(backend.get("destination"))
         return name if namespace == canary.metadata.namespace else None
 
-    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+    def finalize(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes:
         """Delete the routes: a cluster-scoped object has no owner whose deletion would remove it."""
         refs = self.reads(canary, options)
         mine = (ref for ref in refs if (obj := live.get(ref)) and names.is_owned(canary, obj))

@@ -13,7 +13,7 @@ from pyflagger.api.canary import Canary, Match
 from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
 from pyflagger.objects import Create, Delete, Obj, Ref, Resource, part, ref_of
-from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.base import Live, RoutingOptions, Writes
 from pyflagger.routing.generated import OTHERS, patch
 from pyflagger.routing.ingresses import (
     INGRESSES,
@@ -40,13 +40,13 @@ class Nginx:
     capabilities = Capabilities(weights=True, ab=True, ports=True, testers=True)
     kinds: tuple[Resource, ...] = (INGRESSES,)
 
-    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+    def reads(self, canary: Canary, options: RoutingOptions) -> tuple[Ref, ...]:
         """The user's Ingress, the objects that show its ports, and both possible names of the copy."""
         if canary.spec.ingress_ref is None:
             return ()
         return *sources(canary), *candidates(canary)
 
-    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+    def read(self, canary: Canary, live: Live, options: RoutingOptions) -> Route | Problem | None:
         """The split of the copy's annotations."""
         ingress = shadow_of(canary, live)
         if ingress is None:
@@ -68,7 +68,7 @@ class Nginx:
             return Problem(Fault.CLUSTER, what, OTHERS)
         return Route(100 - weight, weight)
 
-    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+    def reconcile(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes | Problem:
         """Create or correct the copy, with the canary's Service as its backend."""
         source = source_of(canary, live)
         if isinstance(source, Problem):
@@ -89,7 +89,7 @@ class Nginx:
         return (patch(ours, body),) if body else ()
 
     def set(
-        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+        self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False
     ) -> Writes | Problem:
         """Replace the canary annotations by those of the route."""
         ours = shadow_of(canary, live)
@@ -112,7 +112,7 @@ class Nginx:
         change = {**{key: None for key in now if key not in wanted}, **wanted}
         return (patch(ours, {"metadata": {"annotations": change}}),)
 
-    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+    def finalize(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes:
         """Delete the copy before the Services that it routes to. The user's Ingress then serves all visitors."""
         ours = shadow_of(canary, live)
         return (Delete(ref_of(ours)),) if ours is not None and names.is_owned(canary, ours) else ()
@@ -207,7 +207,7 @@ def _slots(match: Match, path: str) -> Iterator[tuple[str, str | None, str]]:
                 yield "canary-by-header-pattern", how.regex, where
 
 
-def _render(canary: Canary, ref: Ref, source: Obj, options: Options) -> Obj:
+def _render(canary: Canary, ref: Ref, source: Obj, options: RoutingOptions) -> Obj:
     """The copy without its canary annotations."""
     stem = f"{options.annotation_prefix}/canary"
     service = names.canary_service(canary)

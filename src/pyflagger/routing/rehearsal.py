@@ -13,13 +13,13 @@ from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import ALL_CANARY, Fault, Problem, Route
 from pyflagger.objects import Create, Delete, Obj, Ref, merge_apply, ref_of
 from pyflagger.routing.accepted import unaccepted
-from pyflagger.routing.base import Live, Options, Router, Writes
+from pyflagger.routing.base import Live, Router, RoutingOptions, Writes
 from pyflagger.routing.limits import beyond
 
 HALF, COPIED = Route(50, 50), Route(100, 0, mirrored=True)
 
 
-def unsayable(router: Router, canary: Canary, live: Live, options: Options) -> tuple[Problem, ...]:
+def unsayable(router: Router, canary: Canary, live: Live, options: RoutingOptions) -> tuple[Problem, ...]:
     """The parts of the manifest that a route of this provider cannot express, without duplicates.
 
     Empty if `reconcile` returns a Problem, which is reported when the routes are written.

@@ -13,7 +13,7 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import ALL_PRIMARY, Capabilities, Fault, Problem, Route
 from pyflagger.objects import Create, Delete, Obj, Ref, Resource, ref_of
-from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.base import Live, RoutingOptions, Writes
 from pyflagger.routing.generated import OTHERS, owed, patch
 from pyflagger.routing.ingresses import (
     INGRESSES,
@@ -40,11 +40,11 @@ class Skipper:
     capabilities = Capabilities(weights=True, ports=True)
     kinds: tuple[Resource, ...] = (INGRESSES,)
 
-    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+    def reads(self, canary: Canary, options: RoutingOptions) -> tuple[Ref, ...]:
         """The user's Ingress, the objects that show its ports, and both possible names of the copy."""
         return (*sources(canary), *candidates(canary, FURTHER)) if canary.spec.ingress_ref else ()
 
-    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+    def read(self, canary: Canary, live: Live, options: RoutingOptions) -> Route | Problem | None:
         """The split of the copy's annotation."""
         ours = shadow_of(canary, live, FURTHER)
         if ours is None:
@@ -60,13 +60,13 @@ class Skipper:
         )
         return Problem(Fault.CLUSTER, f"{what}: the sum must be 100", OTHERS)
 
-    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+    def reconcile(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes | Problem:
         """Update the copy from the user's Ingress and keep its weights."""
         route = self.read(canary, live, options)
         return self._written(canary, live, route if isinstance(route, Route) else owed(canary))
 
     def set(
-        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+        self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False
     ) -> Writes | Problem:
         """Set both annotations."""
         if shadow_of(canary, live, FURTHER) is None:
@@ -76,7 +76,7 @@ class Skipper:
             return Problem(Fault.CLUSTER, text, "flagger creates it again.")
         return self._written(canary, live, route)
 
-    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+    def finalize(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes:
         """Delete the copy. The user's Ingress then serves all visitors."""
         ours = shadow_of(canary, live, FURTHER)
         return (Delete(ref_of(ours)),) if ours is not None and names.is_owned(canary, ours) else ()

@@ -13,7 +13,7 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities
 from pyflagger.objects import Delete, Obj, Resource, part, ref_of
-from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.base import Live, RoutingOptions, Writes
 from pyflagger.routing.generated import apex_metadata, make
 from pyflagger.routing.split import Rule, Split, entries, shared_out
 
@@ -29,7 +29,7 @@ class Smi(Split):
     def __init__(self, version: str) -> None:
         self.kinds = (Resource("split.smi-spec.io", version, "trafficsplits", "TrafficSplit"),)
 
-    def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...]:
+    def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: RoutingOptions) -> tuple[Obj, ...]:
         """Render the canary first, as the reference does."""
         (rule,) = rules
         primary, other = shared_out(canary, rule.route)
@@ -63,7 +63,7 @@ def _root(canary: Canary) -> str:
     return host if host and "." not in host and "*" not in host else names.apex(canary)
 
 
-def _gateways(canary: Canary, options: Options) -> dict[str, str]:
+def _gateways(canary: Canary, options: RoutingOptions) -> dict[str, str]:
     provider = names.resolve_provider(canary.spec.provider or options.mesh_provider)
     gateways = canary.spec.service.gateways if canary.spec.service else ()
     mesh = provider.split(":")[2:]

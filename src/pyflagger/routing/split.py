@@ -18,7 +18,7 @@ from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Fault, Problem, Route
 from pyflagger.objects import Obj, Ref, Resource, part, ref_of
 from pyflagger.routing.adopted import Adopted
-from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.base import Live, RoutingOptions, Writes
 from pyflagger.routing.generated import OTHERS, brought_about, overlay, owed
 
 
@@ -44,7 +44,9 @@ class Split(ABC):
     # The format of a provider ----------------------------------------------------------------------------------------
 
     @abstractmethod
-    def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...] | Problem:
+    def render(
+        self, canary: Canary, live: Live, rules: Sequence[Rule], options: RoutingOptions
+    ) -> tuple[Obj, ...] | Problem:
         """The wanted objects. The object with the weights is the last one."""
 
     @abstractmethod
@@ -69,19 +71,19 @@ class Split(ABC):
 
     # Common to all providers -----------------------------------------------------------------------------------------
 
-    def reads(self, canary: Canary, options: Options) -> tuple[Ref, ...]:
+    def reads(self, canary: Canary, options: RoutingOptions) -> tuple[Ref, ...]:
         """The object with the weights and the others, or only the user's route."""
         mine = self._adopted(canary)
         return (mine.ref,) if mine else (*self.others(canary), self.main(canary))
 
-    def read(self, canary: Canary, live: Live, options: Options) -> Route | Problem | None:
+    def read(self, canary: Canary, live: Live, options: RoutingOptions) -> Route | Problem | None:
         """Both weights of the first rule in an A/B test, else of the last rule, which matches all requests."""
         if mine := self._adopted(canary):
             return mine.read(live)
         obj = live.get(self.main(canary))
         return None if obj is None else self._read(canary, obj)
 
-    def reconcile(self, canary: Canary, live: Live, options: Options) -> Writes | Problem:
+    def reconcile(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes | Problem:
         """Correct everything but the weights. Invalid weights become the weight that the release had reached."""
         if mine := self._adopted(canary):
             return mine.reconcile(live)
@@ -92,7 +94,7 @@ class Split(ABC):
         return self._written(canary, live, route if isinstance(route, Route) else owed(canary), options, everyone)
 
     def set(
-        self, canary: Canary, live: Live, route: Route, options: Options, *, everyone: bool = False
+        self, canary: Canary, live: Live, route: Route, options: RoutingOptions, *, everyone: bool = False
     ) -> Writes | Problem:
         """Set the weights, and the rules that belong to them."""
         if mine := self._adopted(canary):
@@ -103,7 +105,7 @@ class Split(ABC):
             return Problem(Fault.CLUSTER, f"{self.main(canary)} does not exist", "flagger creates it again.")
         return self._written(canary, live, route, options, everyone)
 
-    def finalize(self, canary: Canary, live: Live, options: Options) -> Writes:
+    def finalize(self, canary: Canary, live: Live, options: RoutingOptions) -> Writes:
         """Restore an adopted route. Let `end` handle generated objects."""
         if mine := self._adopted(canary):
             return mine.finalize(live)
@@ -158,7 +160,9 @@ class Split(ABC):
             return ALL_PRIMARY
         return Route(*pair)
 
-    def _written(self, canary: Canary, live: Live, route: Route, options: Options, everyone: bool) -> Writes | Problem:
+    def _written(
+        self, canary: Canary, live: Live, route: Route, options: RoutingOptions, everyone: bool
+    ) -> Writes | Problem:
         wanted = self.render(canary, live, rules_of(canary, route, everyone=everyone), options)
         if isinstance(wanted, Problem):
             return wanted

@@ -16,7 +16,7 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Route
 from pyflagger.objects import Obj, Ref, Resource, part
 from pyflagger.routing.adopted import WEIGHTS, Adopted, notes, stable_services
-from pyflagger.routing.base import Live, Options, Writes
+from pyflagger.routing.base import Live, RoutingOptions, Writes
 from pyflagger.routing.generated import make, overlay
 from pyflagger.routing.rules import left
 from pyflagger.routing.split import Rule, Split, entries, port_names, shared_out
@@ -75,7 +75,7 @@ class Traefik(Split):
         """The TraefikServices of the additional ports."""
         return tuple(SERVICES.ref(canary.metadata.namespace, name) for name, _ in port_names(canary)[1:])
 
-    def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: Options) -> tuple[Obj, ...]:
+    def render(self, canary: Canary, live: Live, rules: Sequence[Rule], options: RoutingOptions) -> tuple[Obj, ...]:
         """Render the TraefikService of the first port last."""
         (rule,) = rules
         ports = reversed(port_names(canary))

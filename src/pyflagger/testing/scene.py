@@ -15,7 +15,7 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem, Route
 from pyflagger.api.parse import parse_canary
 from pyflagger.objects import Obj, Ref, Write, merge_apply, ref_of
-from pyflagger.routing.base import Options, Router
+from pyflagger.routing.base import Router, RoutingOptions
 from pyflagger.testing.cluster import Cluster
 
 NAME, NAMESPACE = "web", "test"
@@ -38,7 +38,7 @@ class Scene:
     spec: Mapping[str, Any] = field(default_factory=dict)
     objects: tuple[Obj, ...] = ()
     shared: frozenset[Ref] = frozenset()
-    options: Options = field(default_factory=Options)
+    options: RoutingOptions = field(default_factory=RoutingOptions)
     served: Callable[[Obj], Obj] = lambda obj: obj
 
     def canary(self, status: Mapping[str, Any] | None = None, **spec: Any) -> Canary:

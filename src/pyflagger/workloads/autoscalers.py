@@ -15,7 +15,7 @@ from pyflagger.api.facts import READY, Fault, Problem, Readiness
 from pyflagger.objects import Create, Obj, Patch, Write, merge_diff, part, ref_of
 from pyflagger.workloads import keda, metadata, rollouts
 from pyflagger.workloads.metadata import whose
-from pyflagger.workloads.options import Options
+from pyflagger.workloads.options import WorkloadOptions
 from pyflagger.workloads.readiness import until
 
 Writes: TypeAlias = tuple[Write, ...]
@@ -34,7 +34,9 @@ CARRIED = ("scaledobject.keda.sh/transfer-hpa-ownership",)
 """Annotations that are copied regardless of the prefixes."""
 
 
-def primary_autoscaler(canary: Canary, target: Obj | None, live: Obj | None, options: Options) -> Writes | Problem:
+def primary_autoscaler(
+    canary: Canary, target: Obj | None, live: Obj | None, options: WorkloadOptions
+) -> Writes | Problem:
     """The writes that update the primary's autoscaler; none when the Canary names no autoscaler."""
     ref = canary.spec.autoscaler_ref
     if ref is None:
@@ -171,7 +173,7 @@ def most(scaler: Obj) -> int:
     return int(spec.get("maxReplicaCount") or spec.get("maxReplicas") or KEDA_MOST)
 
 
-def _wanted(canary: Canary, target: Obj, spec: Obj, options: Options) -> Obj:
+def _wanted(canary: Canary, target: Obj, spec: Obj, options: WorkloadOptions) -> Obj:
     meta = target["metadata"]
     annotations = {key: value for key, value in (meta.get("annotations") or {}).items() if key in CARRIED}
     annotations |= options.included(meta.get("annotations"))

@@ -12,7 +12,7 @@ from pyflagger.api.selectors import Selector
 from pyflagger.objects import Obj, Ref, Resource, Write
 from pyflagger.workloads.configs import ConfigRef, Tracked
 from pyflagger.workloads.listening import Listening
-from pyflagger.workloads.options import Options
+from pyflagger.workloads.options import WorkloadOptions
 
 Writes: TypeAlias = tuple[Write, ...]
 Live: TypeAlias = Mapping[Ref, Obj | None]
@@ -41,10 +41,12 @@ class Workload(Protocol):
     def refuses(self, target: Obj) -> Problem | None:
         """Why flagger cannot release this target; None if it can."""
 
-    def selector(self, canary: Canary, target: Obj, primary: Obj | None, options: Options) -> Selector | Problem | None:
+    def selector(
+        self, canary: Canary, target: Obj, primary: Obj | None, options: WorkloadOptions
+    ) -> Selector | Problem | None:
         """How Services select the pods of both; None for a kind with its own Services. `primary`: the live object."""
 
-    def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
+    def service(self, canary: Canary, target: Obj, live: Obj | None, options: WorkloadOptions) -> Writes | Problem:
         """The writes that update the canary's Service, for a kind without a selector. `live`: the live Service."""
 
     def revision(self, target: Obj) -> str:
@@ -75,15 +77,15 @@ class Workload(Protocol):
         """Whether the object found is the primary; a Problem if it has another owner."""
 
     def create_primary(
-        self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
+        self, canary: Canary, target: Obj, tracked: Tracked, options: WorkloadOptions, unique: str
     ) -> Writes | Problem:
         """The writes that create the primary. `unique`: a restart mark, which makes its pods restart."""
 
-    def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options) -> bool:
+    def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: WorkloadOptions) -> bool:
         """Whether a promotion would not change the primary's pods."""
 
     def promote(
-        self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options, unique: str
+        self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: WorkloadOptions, unique: str
     ) -> Writes | Problem:
         """The write that copies the target's template to the primary."""
 

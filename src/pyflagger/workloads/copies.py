@@ -20,7 +20,7 @@ from pyflagger.api.facts import Fault, Problem
 from pyflagger.api.owners import foreign
 from pyflagger.objects import UNREAD, Create, Delete, Obj, Patch, Ref, Unread, Write, merge_diff
 from pyflagger.workloads.configs import Finder, Tracked
-from pyflagger.workloads.options import Options
+from pyflagger.workloads.options import WorkloadOptions
 
 PROMOTED = "flagger.app/primary-configs"
 """An annotation of the primary: the checksums of its promoted configs, as a JSON object by key."""
@@ -37,7 +37,7 @@ class Copied(NamedTuple):
 # Promotion ----------------------------------------------------------------------------------------------------------
 
 
-def copies(canary: Canary, tracked: Tracked, find: Finder, options: Options) -> Copied | Problem | Unread:
+def copies(canary: Canary, tracked: Tracked, find: Finder, options: WorkloadOptions) -> Copied | Problem | Unread:
     """Copy the current configs for the primary. `tracked.names`: the names that it uses so far."""
     writes: list[Write] = []
     chosen: dict[str, str] = {}
@@ -53,7 +53,7 @@ def copies(canary: Canary, tracked: Tracked, find: Finder, options: Options) -> 
 
 
 def _choose(
-    canary: Canary, key: str, tracked: Tracked, find: Finder, options: Options
+    canary: Canary, key: str, tracked: Tracked, find: Finder, options: WorkloadOptions
 ) -> tuple[Ref, tuple[Write, ...]] | Problem | Unread:
     """The first usable name for a copy with this content, and its writes. Tries the name in use first."""
     obj = tracked.objects[key]
@@ -79,7 +79,7 @@ def _same(live: Obj, obj: Obj) -> bool:
     return all((live.get(part) or None) == (obj.get(part) or None) for part in CONTENT)
 
 
-def _copy(canary: Canary, ref: Ref, obj: Obj, options: Options) -> Obj:
+def _copy(canary: Canary, ref: Ref, obj: Obj, options: WorkloadOptions) -> Obj:
     wanted: Obj = {
         "apiVersion": ref.api_version,
         "kind": ref.kind,
@@ -219,7 +219,7 @@ def state(
 
 
 def restored(
-    canary: Canary, tracked: Tracked, lost: Mapping[Ref, str], held: Mapping[Ref, Obj | None], options: Options
+    canary: Canary, tracked: Tracked, lost: Mapping[Ref, str], held: Mapping[Ref, Obj | None], options: WorkloadOptions
 ) -> tuple[Write, ...]:
     """The writes that restore copies: create them with the promoted data, or add the owner again."""
     writes: list[Write] = []

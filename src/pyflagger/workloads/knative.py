@@ -14,7 +14,7 @@ from pyflagger.workloads import rollouts
 from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
 from pyflagger.workloads.configs import Tracked
 from pyflagger.workloads.metadata import whose
-from pyflagger.workloads.options import Options
+from pyflagger.workloads.options import WorkloadOptions
 from pyflagger.workloads.readiness import until
 from pyflagger.workloads.revision import revision
 from pyflagger.workloads.unscaled import Unscaled
@@ -82,17 +82,17 @@ class Knative(Unscaled):
         return bool(names.primary_revision(found))
 
     def create_primary(
-        self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
+        self, canary: Canary, target: Obj, tracked: Tracked, options: WorkloadOptions, unique: str
     ) -> Writes | Problem:
         """Mark the newest Revision as the primary."""
         return _named(target)
 
-    def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options) -> bool:
+    def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: WorkloadOptions) -> bool:
         """Whether the newest Revision is the primary."""
         return names.primary_revision(primary) == _newest(target) != ""
 
     def promote(
-        self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options, unique: str
+        self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: WorkloadOptions, unique: str
     ) -> Writes | Problem:
         """Move the annotation and the primary's share of traffic to the newest Revision."""
         (patch,) = _named(target)

@@ -9,7 +9,7 @@ from pyflagger.api.names import TOOLKIT_MARKER
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class WorkloadOptions:
     """`include_label_prefix`: key prefixes of labels and annotations that are copied; `*` means all."""
 
     selector_labels: tuple[str, ...] = ("app", "name", "app.kubernetes.io/name")

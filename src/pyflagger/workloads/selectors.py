@@ -11,10 +11,10 @@ from pyflagger.api.selectors import Labels, Selector, renamed
 from pyflagger.objects import Obj, part
 from pyflagger.workloads import limits
 from pyflagger.workloads.metadata import whose
-from pyflagger.workloads.options import Options
+from pyflagger.workloads.options import WorkloadOptions
 
 
-def of(word: str, target: Obj, primary: Obj | None, options: Options) -> Selector | Problem:
+def of(word: str, target: Obj, primary: Obj | None, options: WorkloadOptions) -> Selector | Problem:
     """From the target, and from its primary once that exists. `word` names the target's kind in texts."""
     labels = selected(target)
     label = next((each for each in options.selector_labels if each in labels), None)
@@ -53,7 +53,7 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _unlabelled(word: str, target: Obj, options: Options) -> Problem:
+def _unlabelled(word: str, target: Obj, options: WorkloadOptions) -> Problem:
     wanted = " ".join(options.selector_labels)
     text = f"{word} {whose(target)} spec.selector.matchLabels must contain one of [{wanted}]"
     todo = f"Select the {target['kind']}'s pods by one of these labels, or name yours with -selector-labels."

@@ -16,7 +16,7 @@ from pyflagger.workloads import metadata
 from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
 from pyflagger.workloads.configs import Tracked
 from pyflagger.workloads.metadata import whose
-from pyflagger.workloads.options import Options, unmarked
+from pyflagger.workloads.options import WorkloadOptions, unmarked
 from pyflagger.workloads.revision import pruned, revision
 from pyflagger.workloads.unscaled import Unscaled
 
@@ -56,7 +56,7 @@ class Service(Unscaled):
             return READY
         return settled(since, now, f"{WORD} {whose(obj)} changed just now, and proxies are learning its endpoints")
 
-    def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
+    def service(self, canary: Canary, target: Obj, live: Obj | None, options: WorkloadOptions) -> Writes | Problem:
         """Copy the target to the canary's Service. A Problem if the target lacks a port of the Canary."""
         if (problem := _portless(canary, target)) is not None:
             return problem
@@ -74,23 +74,23 @@ class Service(Unscaled):
         return names.is_owned(canary, found) or foreign(canary, found)
 
     def create_primary(
-        self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
+        self, canary: Canary, target: Obj, tracked: Tracked, options: WorkloadOptions, unique: str
     ) -> Writes | Problem:
         """Create the copy."""
         return (Create(self._primary(canary, target, options)),)
 
-    def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options) -> bool:
+    def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: WorkloadOptions) -> bool:
         """Whether both have the same copied fields."""
         return bool(pruned(_of(canary, target)) == pruned(_copied(primary)))
 
     def promote(
-        self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options, unique: str
+        self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: WorkloadOptions, unique: str
     ) -> Writes | Problem:
         """Copy the target's fields to the primary."""
         found = self.is_primary(canary, primary)
         return found if isinstance(found, Problem) else _update(primary, self._primary(canary, target, options))
 
-    def _primary(self, canary: Canary, target: Obj, options: Options) -> Obj:
+    def _primary(self, canary: Canary, target: Obj, options: WorkloadOptions) -> Obj:
         return _copy(canary, target, names.primary(canary), options.included(target["metadata"].get("labels")))
 
 

@@ -21,7 +21,7 @@ from pyflagger.workloads.base import NOTHING_ELSE, Live, Writes
 from pyflagger.workloads.configs import ConfigRef, Tracked
 from pyflagger.workloads.listening import Listening, listening
 from pyflagger.workloads.metadata import whose
-from pyflagger.workloads.options import Options, unmarked
+from pyflagger.workloads.options import WorkloadOptions, unmarked
 from pyflagger.workloads.revision import pruned, revision
 
 RESTART_MARK = "flagger-id"
@@ -63,7 +63,9 @@ class Templated:
 
     # The target -----------------------------------------------------------------------------------------------------
 
-    def selector(self, canary: Canary, target: Obj, primary: Obj | None, options: Options) -> Selector | Problem:
+    def selector(
+        self, canary: Canary, target: Obj, primary: Obj | None, options: WorkloadOptions
+    ) -> Selector | Problem:
         """All labels of the target's selector. The first of the selector labels gets another value on the primary."""
         found = selectors.of(self.word, target, primary, options)
         if isinstance(found, Problem) or primary is None or not found.further:
@@ -99,20 +101,20 @@ class Templated:
         return names.is_owned(canary, found) or foreign(canary, found)
 
     def create_primary(
-        self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
+        self, canary: Canary, target: Obj, tracked: Tracked, options: WorkloadOptions, unique: str
     ) -> Writes | Problem:
         """The write that creates it."""
         built = self.build_primary(canary, target, tracked, options, unique)
         return built if isinstance(built, Problem) else (Create(built),)
 
     def build_primary(
-        self, canary: Canary, target: Obj, tracked: Tracked, options: Options, unique: str
+        self, canary: Canary, target: Obj, tracked: Tracked, options: WorkloadOptions, unique: str
     ) -> Obj | Problem:
         """The primary as a new object."""
         return self._built(canary, target, None, tracked, options, unique)
 
     def _built(
-        self, canary: Canary, target: Obj, primary: Obj | None, tracked: Tracked, options: Options, unique: str
+        self, canary: Canary, target: Obj, primary: Obj | None, tracked: Tracked, options: WorkloadOptions, unique: str
     ) -> Obj | Problem:
         found = selectors.of(self.word, target, primary, options)
         if isinstance(found, Problem):
@@ -136,7 +138,7 @@ class Templated:
             },
         }
 
-    def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options) -> bool:
+    def matches(self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: WorkloadOptions) -> bool:
         """Whether the rendered template equals the live one, apart from the restart mark."""
         found = selectors.of(self.word, target, primary, options)
         if isinstance(found, Problem):
@@ -150,7 +152,7 @@ class Templated:
         return bool(pruned(wanted) == pruned(live))
 
     def promote(
-        self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: Options, unique: str
+        self, canary: Canary, target: Obj, primary: Obj, tracked: Tracked, options: WorkloadOptions, unique: str
     ) -> Writes | Problem:
         """A patch with the target's template and rollout settings."""
         built = self._built(canary, target, primary, tracked, options, unique)
@@ -166,7 +168,7 @@ class Templated:
         return (Patch(ref_of(primary), body, primary["metadata"].get("resourceVersion", "")),)
 
     def _rendered(
-        self, canary: Canary, target: Obj, tracked: Tracked, options: Options, found: Selector, unique: str
+        self, canary: Canary, target: Obj, tracked: Tracked, options: WorkloadOptions, found: Selector, unique: str
     ) -> Obj:
         template, value = self.template(target), found.canary[found.label]
         meta, pod = part(template, "metadata"), configs.renamed(part(template, "spec"), tracked)
@@ -193,6 +195,6 @@ class Templated:
             found = self.served(canary, obj, now)
         return found if found.ready else replace(found, text=f"{self.prefix[role]}{whose(obj)} not ready: {found.text}")
 
-    def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
+    def service(self, canary: Canary, target: Obj, live: Obj | None, options: WorkloadOptions) -> Writes | Problem:
         """None: its Services have a selector."""
         return ()

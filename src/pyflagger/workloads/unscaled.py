@@ -9,7 +9,7 @@ from pyflagger.objects import Obj, Ref
 from pyflagger.workloads.base import Writes
 from pyflagger.workloads.configs import ConfigRef
 from pyflagger.workloads.listening import Listening
-from pyflagger.workloads.options import Options
+from pyflagger.workloads.options import WorkloadOptions
 
 
 class Unscaled:
@@ -21,11 +21,13 @@ class Unscaled:
         """No target is refused."""
         return None
 
-    def selector(self, canary: Canary, target: Obj, primary: Obj | None, options: Options) -> Selector | Problem | None:
+    def selector(
+        self, canary: Canary, target: Obj, primary: Obj | None, options: WorkloadOptions
+    ) -> Selector | Problem | None:
         """None: the kind has its own Services."""
         return None
 
-    def service(self, canary: Canary, target: Obj, live: Obj | None, options: Options) -> Writes | Problem:
+    def service(self, canary: Canary, target: Obj, live: Obj | None, options: WorkloadOptions) -> Writes | Problem:
         """No write."""
         return ()
 

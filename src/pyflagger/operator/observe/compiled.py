@@ -16,12 +16,11 @@ from pyflagger.api.parse import Invalid, parse_canary, unchanged_spec, validate
 from pyflagger.kube.resources import METRIC_TEMPLATES, UnknownKind, learn, resource_of
 from pyflagger.objects import Obj, Ref, Resource
 from pyflagger.operator.options import Options
-from pyflagger.routing.base import Learns, Router, Waits
-from pyflagger.routing.base import Options as RoutingOptions
+from pyflagger.routing.base import Learns, Router, RoutingOptions, Waits
 from pyflagger.routing.registry import known_providers, router_for
 from pyflagger.workloads import autoscalers
 from pyflagger.workloads.base import Rolls, Workload
-from pyflagger.workloads.options import Options as WorkloadOptions
+from pyflagger.workloads.options import WorkloadOptions
 from pyflagger.workloads.registry import workload_for
 
 _STUB = {"service": {"port": 1}, "analysis": {"interval": "1m", "threshold": 1, "iterations": 1}}
