@@ -24,7 +24,7 @@ class RoutingOptions:
     """The provider of Canaries without spec.provider."""
 
 
-RoutingOptions = RoutingOptions
+Options = RoutingOptions
 """The name until 0.1. Plugins import it."""
 
 
