@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from pyflagger.clock import Clock
-from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.cache import Cache, ObjectChange
 from pyflagger.kube.client import Client
 from pyflagger.kube.resources import CANARIES, DEPLOYMENTS
 from pyflagger.objects import Obj
@@ -109,7 +109,7 @@ class Fleet:
         for obj in (settings(name), _single(deployment(name)), ingress(name), canary(name, analysis=steps())):
             await self._client.call("POST", path_of(obj["kind"], NAMESPACE), obj)
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: ObjectChange) -> None:
         phase = ((change.new or {}).get("status") or {}).get("phase", "")
         if self._phases.get(change.ref.name, ("",))[0] != phase:
             self._phases[change.ref.name] = (phase, self._clock.now())

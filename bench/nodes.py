@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from pyflagger.api.durations import stamp
 from pyflagger.clock import Clock
-from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.cache import Cache, ObjectChange
 from pyflagger.kube.client import ApiError, Client, NotFound
 from pyflagger.kube.resources import DEPLOYMENTS, Resource
 from pyflagger.objects import Obj
@@ -50,13 +50,13 @@ class Nodes:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: ObjectChange) -> None:
         if change.new is not None and (status := self._mark(change.new, stamp(self._clock.now()))):
             task = asyncio.get_running_loop().create_task(self._write(change, status))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _write(self, change: Change, status: Obj) -> None:
+    async def _write(self, change: ObjectChange, status: Obj) -> None:
         path = self._kind.path(change.ref.namespace, change.ref.name, "status")
         try:
             await self._client.call("PATCH", path, {"status": status}, MERGE)

@@ -13,7 +13,7 @@ from pyflagger.cli.demo.scenario import Release, load
 from pyflagger.cli.demo.visitors import Crowd, Person, Tally
 from pyflagger.cli.stage import meshed, routed
 from pyflagger.clock import SystemClock
-from pyflagger.kube.cache import Change
+from pyflagger.kube.cache import ObjectChange
 from pyflagger.kube.resources import CANARIES
 from pyflagger.objects import Obj
 from pyflagger_sandbox.network.ingress import Access, arguments
@@ -65,7 +65,7 @@ def test_what_visitors_the_canary_has(status: Obj, weight: int) -> None:
     player = Player(load("nginx-canary"), SystemClock(), lambda record: None)
     ref = CANARIES.ref("demo", "podinfo")
     for now in ({"phase": "Progressing", "canaryWeight": 20}, status):
-        player.changed(Change(CANARIES, ref, None, {"status": now}))
+        player.changed(ObjectChange(CANARIES, ref, None, {"status": now}))
     assert player.weight() == weight
 
 

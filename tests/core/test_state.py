@@ -12,7 +12,7 @@ from pyflagger.api.defaults import HEARD_SECONDS
 from pyflagger.api.facts import ALL_PRIMARY, READY, Fault, Problem, Readiness, Route
 from pyflagger.core.conditions import Cause, Rollback, roll_back
 from pyflagger.core.decision import Part, PauseAutoscaler, Reason, ReleaseFinalizer, Revert
-from pyflagger.core.revision import Change, checksum, idle_change, running_change
+from pyflagger.core.revision import RevisionChange, checksum, idle_change, running_change
 from pyflagger.core.situation import Sync, Target
 
 STEPS = {"stepWeight": 20, "maxWeight": 40}
@@ -109,20 +109,20 @@ def test_configs_found_and_lost(stored: dict[str, str] | None, now: dict[str, st
     status = CanaryStatus(
         phase=Phase.SUCCEEDED, last_applied_spec="v1:a", last_promoted_spec="v1:a", tracked_configs=stored
     )
-    assert idle_change(status, target("v1:a", now), True) is (Change.NEW if changed else Change.NONE)
+    assert idle_change(status, target("v1:a", now), True) is (RevisionChange.NEW if changed else RevisionChange.NONE)
 
 
 def test_a_foreign_run_with_other_configs_starts_over() -> None:
     """Their checksums can be compared."""
     status = CanaryStatus(phase=Phase.PROGRESSING, last_applied_spec=FOREIGN, tracked_configs={"configmap/a": "0"})
-    assert running_change(status, target("v1:a", CONFIGS), False) is Change.NEW
+    assert running_change(status, target("v1:a", CONFIGS), False) is RevisionChange.NEW
 
 
 def test_the_promoted_template_with_other_configs_is_no_revert() -> None:
     """Only what the primary really runs is."""
     status = CanaryStatus(phase=Phase.PROGRESSING, last_applied_spec="v1:b", last_promoted_spec="v1:a")
-    assert running_change(status, target("v1:a", CONFIGS), False) is Change.NEW
-    assert running_change(status, target("v1:a", CONFIGS), True) is Change.REVERTED
+    assert running_change(status, target("v1:a", CONFIGS), False) is RevisionChange.NEW
+    assert running_change(status, target("v1:a", CONFIGS), True) is RevisionChange.REVERTED
 
 
 configs = st.none() | st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2)

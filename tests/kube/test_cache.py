@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pyflagger.clock import LoopClock
-from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.cache import Cache, ObjectChange
 from pyflagger.kube.client import Client
 from pyflagger.kube.resources import CONFIG_MAPS, DEPLOYMENTS, SERVICES
 from pyflagger.objects import Ref
@@ -33,7 +33,7 @@ class Place:
         self.server = ApiServer(self.clock, kept=kept)
         self.client = Client(InProcess(self.server, "writer"), self.clock)
         self.cache = Cache(Client(InProcess(self.server, "cache"), self.clock), self.clock, namespace)
-        self.changes: list[Change] = []
+        self.changes: list[ObjectChange] = []
         self.cache.subscribe(self.changes.append)
         self.written: list[Told] = []
 

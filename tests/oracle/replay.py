@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import yaml
 
 from pyflagger.core.conditions import PROMOTED
-from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.cache import Cache, ObjectChange
 from pyflagger.kube.resources import (
     CANARIES,
     CONFIG_MAPS,
@@ -343,7 +343,7 @@ class Story:
                     others = [entry for entry in self.metrics if entry["match"] != what["match"]]
                     self.metrics = [{"match": what["match"], "value": what["value"]}, *others]
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: ObjectChange) -> None:
         obj = change.new or change.old
         assert obj is not None
         if change.ref.namespace == self.namespace and not (change.resource == EVENTS and change.new is None):

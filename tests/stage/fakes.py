@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.cache import Cache, ObjectChange
 from pyflagger.kube.resources import learn
 from pyflagger.objects import Create, Obj, Patch, ref_of
 from pyflagger.objects import Resource as Kind
@@ -80,7 +80,7 @@ async def knative(stage: Stage) -> None:
             Patch(REVISION.ref(meta["namespace"], newest), {"status": ready}, subresource="status")
         )
 
-    def changed(change: Change) -> None:
+    def changed(change: ObjectChange) -> None:
         new, old = change.new, change.old
         if new is not None and (old is None or old["metadata"]["generation"] != new["metadata"]["generation"]):
             tasks.add(asyncio.ensure_future(follow(new)))

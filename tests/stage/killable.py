@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.cache import Cache, ObjectChange
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream
 from pyflagger.kube.resources import DEPLOYMENTS, resource_of
 from pyflagger.objects import Obj, Ref
@@ -103,7 +103,7 @@ class Witness:
         """A metric was asked for at the weight of now."""
         self.judged.append(Seen(self.stage.clock.now(), self.stage.server.store.revision, self.weight))
 
-    def _saw(self, change: Change) -> None:
+    def _saw(self, change: ObjectChange) -> None:
         obj = change.new
         if obj is None:
             return

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.cache import Cache, ObjectChange
 from pyflagger.kube.resources import CANARIES, DEPLOYMENTS, SERVICES, resource_of
 from pyflagger.objects import Obj, Ref, Resource
 from pyflagger_sandbox.network.routes import KEDA
@@ -52,7 +52,7 @@ class Watch:
         """The versions of one object, each once."""
         return self.seen.get((kind.kind, name), [])
 
-    def _saw(self, change: Change) -> None:
+    def _saw(self, change: ObjectChange) -> None:
         self.seen.setdefault((change.resource.kind, change.ref.name), []).append(change.new)
 
 

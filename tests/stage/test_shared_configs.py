@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.cache import Cache, ObjectChange
 from pyflagger.kube.errors import NotFound
 from pyflagger.kube.resources import CANARIES, CONFIG_MAPS, DEPLOYMENTS
 from pyflagger.objects import Obj
@@ -69,7 +69,7 @@ class Shared:
         await self.stage.clock.sleep(1)
         await awake(self.stage, Killable(self.stage, None, True)).start()
 
-    def _saw(self, change: Change) -> None:
+    def _saw(self, change: ObjectChange) -> None:
         """Look at what each primary reads now."""
         for name in ("one", "two"):
             primary = self.cache.get(DEPLOYMENTS.ref("test", f"{name}-primary"))

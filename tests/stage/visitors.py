@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeVar
 
-from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.cache import Cache, ObjectChange
 from pyflagger.kube.resources import SERVICES, learn
 from pyflagger.objects import Obj, Ref, Resource
 from pyflagger.routing.base import Announces
@@ -103,7 +103,7 @@ class Visitors:
     def _empty(self, service: str, at: float) -> bool:
         return False in _lasting(self.pods.get(service, [(0.0, False)]), at)
 
-    def _saw(self, change: Change) -> None:
+    def _saw(self, change: ObjectChange) -> None:
         obj = change.new
         if change.resource == SLICES:
             self._slice(change.ref, obj)

@@ -21,7 +21,7 @@ from pyflagger.core.decision import Action, Alert, Decision, Reason
 from pyflagger.core.evidence import agrees, call
 from pyflagger.core.memory import AT_WRITE, DUE, Available, Round, Time
 from pyflagger.core.remember import clean_slate
-from pyflagger.core.revision import Change, copied, running_change
+from pyflagger.core.revision import RevisionChange, copied, running_change
 from pyflagger.core.verdict import checks, judge, unusable
 from pyflagger.core.view import View
 from pyflagger.core.waiting import hold_for_canary, hold_for_primary, hold_for_route
@@ -33,15 +33,15 @@ from pyflagger.core.writing import no_progress, take_revision, write
 def changed(view: View) -> Decision | None:
     """A new revision restarts the run without traffic. The promoted revision ends the run without a failure."""
     change = running_change(view.status, view.target, view.matches)
-    if change is Change.NONE:
+    if change is RevisionChange.NONE:
         return None
-    if change is Change.REBASE:
+    if change is RevisionChange.REBASE:
         written = write(view, **ticked(view, **take_revision(view)))
         return act(reasons.REBASED, written, memory=view.memory.round_ended())
     stranded = view.exposed and not view.primary_readiness.ready
-    if stranded and not (view.canary_carries_all and change is Change.NEW):
+    if stranded and not (view.canary_carries_all and change is RevisionChange.NEW):
         return hold_for_primary(view)
-    return _cancel(view) if change is Change.REVERTED else _restart(view, stranded)
+    return _cancel(view) if change is RevisionChange.REVERTED else _restart(view, stranded)
 
 
 def _restart(view: View, rescued: bool) -> Decision:

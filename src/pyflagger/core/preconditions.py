@@ -14,7 +14,7 @@ from pyflagger.core import absent, bootstrap, conflicts, reasons, rollback, star
 from pyflagger.core.actions import act, announce, hold, once, say
 from pyflagger.core.conditions import BLOCKED, DEGRADED, stand
 from pyflagger.core.decision import Action, Decision, Ensure, Part, Reason, WriteStatus
-from pyflagger.core.revision import Change, configs_changed
+from pyflagger.core.revision import RevisionChange, configs_changed
 from pyflagger.core.situation import Generated, Sync
 from pyflagger.core.view import View
 from pyflagger.core.waiting import hold_for_backends
@@ -221,7 +221,7 @@ def _lost(view: View) -> Problem | None:
     if any(left.startswith(WORKLOADS) for left in view.situation.left):
         return absent.other_target(view.canary)
     idle = view.status.phase in (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
-    if not idle or view.rescued or start.change(view) is Change.NEW:
+    if not idle or view.rescued or start.change(view) is RevisionChange.NEW:
         return None
     return absent.not_restorable(view.canary)
 

@@ -28,7 +28,7 @@ DIGESTS_MAX = 1024
 """The number of cached checksums. Nearly every decision needs one."""
 
 
-class Change(StrEnum):
+class RevisionChange(StrEnum):
     """How the target differs from the revision last acted on."""
 
     NONE = "none"
@@ -62,33 +62,33 @@ def configs_changed(status: CanaryStatus, target: Target) -> bool:
     return dict(target.configs) != (status.tracked_configs or {})
 
 
-def idle_change(status: CanaryStatus, target: Target, matches: bool) -> Change:
+def idle_change(status: CanaryStatus, target: Target, matches: bool) -> RevisionChange:
     """The change for a canary that is idle or waits for approval. `matches`: the primary runs the target's template."""
     if configs_changed(status, target):
-        return Change.NEW
+        return RevisionChange.NEW
     applied, promoted = status.last_applied_spec, status.last_promoted_spec
     if ours(promoted) and target.revision == promoted:
         # After a failed promotion the primary does not run the promoted revision.
         astray = status.canary_weight > 0 and not matches
-        return Change.NEW if astray else Change.NONE if applied == promoted else Change.REVERTED
+        return RevisionChange.NEW if astray else RevisionChange.NONE if applied == promoted else RevisionChange.REVERTED
     if matches and not ours(promoted):
         # CRDs of the reference before 1.20 drop the promoted revision, so writing it has no effect.
-        return Change.NONE if not promoted and applied == target.revision else Change.REBASE
+        return RevisionChange.NONE if not promoted and applied == target.revision else RevisionChange.REBASE
     if ours(applied):
-        return Change.NONE if target.revision == applied else Change.NEW
-    return Change.REBASE if status.phase is Phase.FAILED else Change.NEW
+        return RevisionChange.NONE if target.revision == applied else RevisionChange.NEW
+    return RevisionChange.REBASE if status.phase is Phase.FAILED else RevisionChange.NEW
 
 
-def running_change(status: CanaryStatus, target: Target, matches: bool) -> Change:
+def running_change(status: CanaryStatus, target: Target, matches: bool) -> RevisionChange:
     """The change for a canary in a run."""
     applied = status.last_applied_spec
     if configs_changed(status, target) and (target.revision == applied or not ours(applied)):
-        return Change.NEW
+        return RevisionChange.NEW
     if not ours(applied):
-        return Change.REBASE
+        return RevisionChange.REBASE
     if target.revision == applied:
-        return Change.NONE
-    return Change.REVERTED if target.revision == status.last_promoted_spec and matches else Change.NEW
+        return RevisionChange.NONE
+    return RevisionChange.REVERTED if target.revision == status.last_promoted_spec and matches else RevisionChange.NEW
 
 
 def refused(status: CanaryStatus, matches: bool) -> bool:

@@ -16,13 +16,13 @@ from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Say, 
 from pyflagger.core.evidence import agrees, call
 from pyflagger.core.memory import AT_WRITE, DUE
 from pyflagger.core.remember import clean_slate
-from pyflagger.core.revision import Change, idle_change, refused
+from pyflagger.core.revision import RevisionChange, idle_change, refused
 from pyflagger.core.view import View
 from pyflagger.core.waiting import hold_for_primary, overdue
 from pyflagger.core.writing import no_progress, take_revision, write
 
 
-def change(view: View) -> Change:
+def change(view: View) -> RevisionChange:
     """The change of the target, for an idle canary."""
     return idle_change(view.status, view.target, view.matches)
 
@@ -41,7 +41,7 @@ def scale_down(view: View) -> Decision | None:
     if not awake(view):
         return act(reasons.SCALED_DOWN, WriteStatus(stand(view.status, SCALING_DOWN, (), view.now)))
     ready = view.primary_readiness.ready
-    if ready and view.status.phase is not Phase.WAITING and change(view) is Change.NEW:
+    if ready and view.status.phase is not Phase.WAITING and change(view) is RevisionChange.NEW:
         return None
     if view.exposed:
         return act(reasons.ROUTING_TO_PRIMARY, *route_to(view, ALL_PRIMARY)) if ready else None
@@ -51,19 +51,19 @@ def scale_down(view: View) -> Decision | None:
 def rebase(view: View) -> Decision | None:
     """Rewrite hashes of the same revision, and hashes that cannot be compared."""
     found = change(view)
-    if found is Change.REBASE:
+    if found is RevisionChange.REBASE:
         taken = take_revision(view)
         if view.matches:
             taken["last_promoted_spec"] = view.target.revision
         return act(reasons.REBASED, write(view, **taken))
-    if found is Change.REVERTED:
+    if found is RevisionChange.REVERTED:
         return act(reasons.REFRESHED, write(view, **take_revision(view)))
     return None
 
 
 def tidy(view: View) -> Decision | None:
     """Without a new revision: remove traffic from a canary without pods, pods of an idle canary, and unused configs."""
-    if change(view) is Change.NEW or view.rescued:
+    if change(view) is RevisionChange.NEW or view.rescued:
         return None
     if view.exposed and view.target_asleep and view.primary_readiness.ready:
         return act(reasons.STRAY_TRAFFIC, *route_to(view, ALL_PRIMARY))
@@ -76,7 +76,7 @@ def tidy(view: View) -> Decision | None:
 
 def rest(view: View) -> Decision | None:
     """Nothing to do until the target changes."""
-    if change(view) is Change.NEW:
+    if change(view) is RevisionChange.NEW:
         return None
     failed = view.status.phase is Phase.FAILED
     reason = reasons.SERVING if view.rescued else reasons.REFUSED if failed else reasons.IDLE
@@ -89,9 +89,9 @@ def rest(view: View) -> Decision | None:
 def retract(view: View) -> Decision | None:
     """The revision that waited for approval was withdrawn: return to the previous phase."""
     found = change(view)
-    if found is Change.NEW:
+    if found is RevisionChange.NEW:
         return None
-    if found is Change.NONE and (view.rescued or refused(view.status, view.matches)):
+    if found is RevisionChange.NONE and (view.rescued or refused(view.status, view.matches)):
         return act(reasons.REFUSED, write(view, Phase.FAILED))
     reason = reasons.cancelled(view.canary)
     taken = take_revision(view)

@@ -19,7 +19,7 @@ from pyflagger.objects import Obj, Ref, Resource
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ObjectChange:
     """One object before and after a change. `old` is None for a new object, `new` for a deleted one."""
 
     resource: Resource
@@ -35,10 +35,10 @@ class Cache:
         self._client, self._clock, self._namespace = client, clock, namespace
         self._reflectors: dict[tuple[str, str], Reflector] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._listeners: list[Callable[[Change], None]] = []
+        self._listeners: list[Callable[[ObjectChange], None]] = []
         self._on_sync: list[Callable[[Resource], None]] = []
 
-    def subscribe(self, listener: Callable[[Change], None]) -> None:
+    def subscribe(self, listener: Callable[[ObjectChange], None]) -> None:
         """Call `listener` for each change, in order."""
         self._listeners.append(listener)
 
@@ -126,7 +126,7 @@ class Cache:
 
     def _notifier(self, resource: Resource) -> Callable[[tuple[str, str], Obj | None, Obj | None], None]:
         def notify(key: tuple[str, str], old: Obj | None, new: Obj | None) -> None:
-            change = Change(resource, resource.ref(*key), old, new)
+            change = ObjectChange(resource, resource.ref(*key), old, new)
             for listener in self._listeners:
                 listener(change)
 

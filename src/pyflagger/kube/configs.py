@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from pyflagger.api import names
 from pyflagger.api.facts import Problem
 from pyflagger.clock import Clock
-from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.cache import Cache, ObjectChange
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import ApiError, Forbidden, NotFound
 from pyflagger.kube.resources import CONFIG_MAPS, SECRETS, resource_of
@@ -154,7 +154,7 @@ class Configs(Generic[Key]):
             self._refusals[ref] = error.problem
             self._notify(ref)
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: ObjectChange) -> None:
         if change.resource not in (CONFIG_MAPS, SECRETS):
             return
         data = self._data.get(change.ref)

@@ -22,7 +22,7 @@ from pyflagger.clock import Clock
 from pyflagger.core.decision import Decision
 from pyflagger.core.situation import CallHook, CheckMetric, Need, NoData, QueryFailed, Refused, Result, Value
 from pyflagger.core.verdict import DURATION, SUCCESS_RATE, accepted
-from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.cache import Cache, ObjectChange
 from pyflagger.kube.client import Client, NotFound
 from pyflagger.kube.resources import CANARIES, DEPLOYMENTS, EVENTS, learn
 from pyflagger.objects import Key, Obj, Patch, Ref, Resource, merge_apply, ref_of
@@ -132,7 +132,7 @@ class Player(Spectator):
                 self._reason = self._pending_reason
                 self._tell_status()
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: ObjectChange) -> None:
         """Handle a change of a watched object."""
         obj = change.new
         if obj is None:
@@ -144,7 +144,7 @@ class Player(Spectator):
         elif obj["involvedObject"]["kind"] == "Canary":
             self._tell("event", type=obj["type"], reason=obj["reason"], message=obj["message"])
 
-    def _field(self, change: Change) -> None:
+    def _field(self, change: ObjectChange) -> None:
         for shown in self._scenario.shows:
             if shown.ref == change.ref:
                 before, now = (_at(obj, shown.field) for obj in (change.old, change.new))

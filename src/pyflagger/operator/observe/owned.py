@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Set
 
 from pyflagger.api import names
-from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.cache import Cache, ObjectChange
 from pyflagger.objects import Key, Obj, Ref, controller_of
 
 NOTHING: frozenset[Ref] = frozenset()
@@ -27,7 +27,7 @@ class Owned:
         """The objects that the canary owns and that are not in `known`."""
         return self._refs.get(key, NOTHING) - known
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: ObjectChange) -> None:
         if change.ref.kind in CONFIGS:
             return
         before, after = _owner(change.old), _owner(change.new)

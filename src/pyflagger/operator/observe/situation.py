@@ -19,7 +19,7 @@ from pyflagger.api.selectors import Selector
 from pyflagger.clock import Clock
 from pyflagger.core.preconditions import RESTING
 from pyflagger.core.situation import Primary, Situation, Target
-from pyflagger.kube.cache import Change
+from pyflagger.kube.cache import ObjectChange
 from pyflagger.kube.configs import Configs
 from pyflagger.kube.errors import Forbidden, NotFound
 from pyflagger.kube.resources import CANARIES, SECRETS
@@ -203,7 +203,7 @@ class Observer:
             self._watchers.put(key, self._watchers.refs(key) | frozenset(map(ref_of, others)))
         return tuple(mixed(compiled.target, selector, other) for other in others)
 
-    def changes_nothing(self, key: Key, change: Change) -> bool:
+    def changes_nothing(self, key: Key, change: ObjectChange) -> bool:
         """Whether a change has no new facts since the last observation. Most changes of pods have none.
 
         This works only if target and primary are separate objects. A kind that fails counts as a change, so that the

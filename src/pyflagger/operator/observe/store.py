@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyflagger.clock import Clock
-from pyflagger.kube.cache import Cache, Change
+from pyflagger.kube.cache import Cache, ObjectChange
 from pyflagger.objects import Obj, Ref, ref_of, share
 
 AHEAD_SECONDS_MAX = 30.0
@@ -23,7 +23,7 @@ def version(obj: Obj) -> int:
     return int(text) if text.isdigit() else 0
 
 
-Listener = Callable[[Change, bool], None]
+Listener = Callable[[ObjectChange, bool], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,12 @@ class Store:
         if seen is None or version(seen) < number or obj is None:
             self._ahead[ref] = Ahead(obj, number, self._clock.monotonic() + AHEAD_SECONDS_MAX)
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: ObjectChange) -> None:
         ours = self._catch_up(change)
         for listener in self._listeners:
             listener(change, ours)
 
-    def _catch_up(self, change: Change) -> bool:
+    def _catch_up(self, change: ObjectChange) -> bool:
         """Drop a write that the cache shows now. Returns whether the change is that write."""
         ahead = self._ahead.get(change.ref)
         if ahead is None:

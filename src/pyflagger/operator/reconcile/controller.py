@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from pyflagger.kube.cache import Change
+from pyflagger.kube.cache import ObjectChange
 from pyflagger.kube.configs import Configs
 from pyflagger.kube.resources import CANARIES
 from pyflagger.objects import Key, Ref, Resource
@@ -77,7 +77,7 @@ class Controller:
         if self._acting:
             self._reconciler.queue.add(key)
 
-    def _changed(self, change: Change, ours: bool) -> None:
+    def _changed(self, change: ObjectChange, ours: bool) -> None:
         if change.resource == CANARIES:
             self._canary_changed(change, ours)
         elif not ours and self._store.cache.synced(change.resource):
@@ -85,7 +85,7 @@ class Controller:
                 if not self._observer.changes_nothing(key, change):
                     self._add(key)
 
-    def _canary_changed(self, change: Change, ours: bool) -> None:
+    def _canary_changed(self, change: ObjectChange, ours: bool) -> None:
         key = Key(change.ref.namespace, change.ref.name)
         if change.new is None:
             compiled = self._observer.last_compiled(key)
