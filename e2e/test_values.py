@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from e2e.environment import Environment
+from e2e.environment import Environment, until
+from e2e.faults import releases
 from e2e.stage import Stage
 from e2e.test_schemas import CANARIES, NEEDS, RULED, STEPS, serve
 from pyflagger.api.canary import Canary
@@ -215,3 +216,25 @@ def refusal(place: Environment, kind: Resource, obj: Obj) -> Iterator[str]:
         place.stage.plane.ask("POST", path, {**obj, "metadata": metadata})
     except urllib.error.HTTPError as error:
         yield json.loads(error.read())["message"]
+
+
+def test_a_field_that_the_definition_does_not_have(stage: Stage) -> None:
+    """The server drops it from each write. Blocked names the field and the object, and accuses nobody."""
+    there = Environment(stage, "dropped")
+    try:
+        serve(stage, *(kind.full_name for kind in PROVIDERS[ISTIO].kinds))
+        there.operator("-min-interval", "1s")
+        policy = {"loadBalancer": {"simple": "LEAST_REQUEST", "warmup": {"duration": "1s"}}, "tsl": {}}
+        spec = {"provider": ISTIO, "ingressRef": None, "service": {"port": 80, "trafficPolicy": policy}}
+        for obj in releases.objects("web", there.namespace, releases.GOOD):
+            there.apply(merge_apply(obj, {"spec": spec}) if obj["kind"] == "Canary" else obj)
+        found = until(lambda: blocked(there), lambda: str(there.status("web")), 30)
+        assert "spec.trafficPolicy.tsl of destinationrule web-" in found["message"] and found["reason"] == "Manifest"
+    finally:
+        there.close()
+
+
+def blocked(place: Environment) -> Obj | None:
+    """The condition of the Canary, while it is set."""
+    conditions = place.status("web").get("conditions") or ()
+    return next((each for each in conditions if each["type"] == "Blocked" and each["status"] == "True"), None)

@@ -235,6 +235,14 @@ def test_somebody_unknown_gets_the_benefit_of_the_doubt_for_longer() -> None:
     assert blocked(world).startswith("another controller changes routes each time flagger writes them")
 
 
+def test_a_field_that_the_server_does_not_keep_is_named() -> None:
+    """Nobody else wrote: the definition of the route's kind has no such field."""
+    world = released()
+    world.manager = Managed(what="spec.trafficPolicy.tsl of destinationrule web-primary.shop")
+    assert len(fight(world, 300)) <= 12
+    assert blocked(world).startswith("the API server drops spec.trafficPolicy.tsl of destinationrule web-primary.shop")
+
+
 def test_new_revisions_in_a_row_are_not_a_fight() -> None:
     """Each takes the traffic back at once."""
     world = released()

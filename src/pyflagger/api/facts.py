@@ -86,7 +86,10 @@ ALL_CANARY = Route(0, 100)
 
 @dataclass(frozen=True, slots=True)
 class Managed:
-    """The last foreign writer: its field manager and the object that it wrote. Both are empty if there is none."""
+    """The last foreign writer: its field manager and the object that it wrote. Both are empty if there is none.
+
+    Without a writer, `what` can be a field that the API server does not keep.
+    """
 
     by: str = ""
     what: str = ""

@@ -264,10 +264,14 @@ def awaited(problem: Problem) -> Reason:
 
 
 WRITERS = "Stop this controller from managing them. Until then flagger restores them with increasing backoff."
+UNKNOWN_FIELD = "Remove the field from spec.service, or correct its name. A webhook can also remove it."
 
 
 def conflicting(by: Managed, harmless: bool) -> Problem:
-    """Another controller keeps undoing a write. `harmless`: it only changes labels and annotations of Services."""
+    """A write does not last. `harmless`: another controller only changes labels and annotations of Services."""
+    if by.what and not by.named:
+        text = f"the API server drops {by.what} each time flagger writes it: its definition has no such field"
+        return Problem(Fault.MANIFEST, text, UNKNOWN_FIELD)
     if not by.named:
         what = "labels or annotations of Services" if harmless else "routes"
         return Problem(Fault.CLUSTER, f"another controller changes {what} each time flagger writes them", WRITERS)

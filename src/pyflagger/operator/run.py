@@ -76,7 +76,7 @@ class Operator:
         render = Renderer(store, self.configs, settings, clock)
         executor = Executor(client, store, self.configs, render, announcer, self.telemetry)
         checks = Checks(http, clock, cluster_lookups(client, store), options, self.telemetry.analysis, identity)
-        gatherer = Gatherer(client, store, checks, spectator)
+        gatherer = Gatherer(client, store, checks, spectator, settings.routing)
         ports = ClusterPorts(observer, gatherer, executor, store, announcer, self.telemetry, spectator)
         reconciler: Reconciler[Seen] = Reconciler(ports, clock, log)
         self.controller = Controller(

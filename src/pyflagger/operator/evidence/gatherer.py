@@ -13,18 +13,22 @@ from pyflagger.operator.evidence.pod_troubles import find_trouble
 from pyflagger.operator.observe.compiled import CompiledCanary
 from pyflagger.operator.observe.store import Store
 from pyflagger.operator.spectator import Spectator
+from pyflagger.routing.base import RoutingOptions
 
 
 class Gatherer:
     """Gathers evidence for all canaries and passes each check of a release to `spectator`."""
 
-    def __init__(self, client: Client, store: Store, checks: Checks, spectator: Spectator) -> None:
+    def __init__(
+        self, client: Client, store: Store, checks: Checks, spectator: Spectator, options: RoutingOptions
+    ) -> None:
         self._client, self._store, self._checks, self._spectator = client, store, checks, spectator
+        self._options = options
 
     async def gather(self, compiled: CompiledCanary, need: Need) -> Result:
         """The result of one need. A failed check is a Result, too."""
         if isinstance(need, FindManager):
-            return await find_manager(self._client, compiled)
+            return await find_manager(self._client, compiled, self._options)
         if isinstance(need, FindTrouble):
             ref = compiled.target if need.role == "canary" else compiled.primary
             return await find_trouble(self._client, self._store.get(ref))
