@@ -34,7 +34,7 @@ def test_one_service_name_in_two_files(tmp_path: Path, capsys: pytest.CaptureFix
     assert lint.main([second, first]) == 1
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "note:" not in line]
     assert line.startswith(second) and "Canary mall/orders" in line and "spec.service.name" in line
-    assert "service shop, service shop-primary, service shop-canary belong to canary front already" in line
+    assert "service shop, service shop-primary, service shop-canary already belong to canary front" in line
     assert lint.main([first, written(tmp_path, "orders", "other")]) == 0
     (tmp_path / "broken.yaml").write_text(CANARY.replace("port: 80", "port: x"))
     assert lint.main([first, str(tmp_path / "broken.yaml")]) == 1
@@ -56,4 +56,4 @@ def test_one_host_in_two_files(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert lint.main(files) == 1
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "note:" not in line]
     assert line.startswith(files[1]) and "spec.service.hosts: host shop.example at gateway infra/public" in line
-    assert "belongs to canary front.mall already" in line
+    assert "already belongs to canary front.mall" in line

@@ -48,7 +48,7 @@ def test_owner_references_are_renewed_before_anything_else() -> None:
 
 def test_a_rival_is_all_that_is_told() -> None:
     """Objects of the older Canary are in the way only as long as it is."""
-    rival = Problem(Fault.MANIFEST, "service web belongs to canary elder already, which is older", "Wait.")
+    rival = Problem(Fault.MANIFEST, "service web already belongs to canary elder, which is older", "Wait.")
     world = World(canary(), problems=(rival,), rivalled=True, foreign=(TAKEN,)).run(20)
     assert world.texts == [rival.text] and world.status.phase is Phase.NEW
     world.problems, world.rivalled = (), False

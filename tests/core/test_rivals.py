@@ -47,7 +47,7 @@ def test_the_younger_one_is_told_whichever_comes_first(first: str) -> None:
     told = rivals.problem("orders")
     assert rivals.problem("front") is None and rivals.problem("nobody") is None
     assert told is not None and told.fault is Fault.MANIFEST and told.path == "spec.service.name"
-    shared = "service shop, horizontalpodautoscaler h belong to canary front already, which is older"
+    shared = "service shop, horizontalpodautoscaler h already belong to canary front, which is older"
     assert told.text == shared
     assert told.todo == ("Change spec.service.name and spec.autoscalerRef.name, or delete one of the two canaries.")
     assert rivals.drop("front") == {"orders"} and rivals.problem("orders") is None
@@ -64,7 +64,7 @@ def test_a_claim_that_changes() -> None:
     assert rivals.put("b", claim("b", "2", TARGET)) == {"a"}
     told = rivals.problem("b")
     assert told is not None and told.path == "spec.targetRef"
-    assert told.text == "target deployment front is released by canary a already, which is older"
+    assert told.text == "canary a, which is older, already releases target deployment front"
 
 
 @pytest.mark.parametrize(("waiting", "winner"), [((True, True), "a"), ((True, False), "b"), ((False, False), "a")])
@@ -78,7 +78,7 @@ def test_twins(waiting: tuple[bool, bool], winner: str) -> None:
     (loser,) = {"a", "b"} - {winner}
     told = rivals.problem(loser)
     assert rivals.problem(winner) is None and told is not None
-    assert told.text == f"service shop belongs to canary {winner} already, which comes first by age and name"
+    assert told.text == f"service shop already belongs to canary {winner}, which comes first by age and name"
 
 
 def test_three_in_a_row_and_another_namespace() -> None:
@@ -88,7 +88,7 @@ def test_three_in_a_row_and_another_namespace() -> None:
     rivals.put("b", claim("b", "2", OTHER, service_name=ROUTE, autoscalerRef_name=SCALER))
     rivals.put("c", claim("c", "3", Claimed("mall", "apps", "Deployment", "c"), autoscalerRef_name=SCALER))
     b, c = rivals.problem("b"), rivals.problem("c")
-    assert b is not None and "canary a.far" in b.text and c is not None and "canary b already" in c.text
+    assert b is not None and "canary a.far" in b.text and c is not None and "canary b, which" in c.text
 
 
 def test_what_visitors_come_by_is_told_with_the_way_out() -> None:
@@ -99,9 +99,9 @@ def test_what_visitors_come_by_is_told_with_the_way_out() -> None:
         rivals.put(name, claim(name, at, target, service_hosts=host))
     told = rivals.problem("orders")
     assert told is not None and told.path == "spec.service.hosts"
-    assert told.text.startswith("host a.example at gateway infra/public belongs to canary front already")
+    assert told.text.startswith("host a.example at gateway infra/public already belongs to canary front")
     assert told.todo.endswith("Behind a gateway, two canaries can share a host if their spec.service.match differs.")
     for name, at, target in (("front", "1", TARGET), ("orders", "2", OTHER)):
         rivals.put(name, claim(name, at, target, service_hosts=host, service_name=APEX))
     told = rivals.problem("orders")
-    assert told is not None and told.text.startswith("service shop belongs") and "match" not in told.todo
+    assert told is not None and told.text.startswith("service shop already belongs") and "match" not in told.todo

@@ -90,13 +90,17 @@ MEET: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "one Service": (
         {"service": {"name": "shop", "port": 80}},
         {"service": {"name": "shop", "port": 80}},
-        "service shop, service shop-primary, service shop-canary belong",
+        "service shop, service shop-primary, service shop-canary already belong",
     ),
-    "apex and derived": ({}, {"service": {"name": "front-primary", "port": 80}}, "service front-primary belongs"),
+    "apex and derived": (
+        {},
+        {"service": {"name": "front-primary", "port": 80}},
+        "service front-primary already belongs",
+    ),
     "one adopted route": (
         {"provider": "traefik", "routeRef": route("TraefikService", "web")},
         {"provider": "traefik", "routeRef": route("TraefikService", "web")},
-        "traefikservice web belongs to canary front",
+        "traefikservice web already belongs to canary front",
     ),
     "one copied route": (
         {"provider": "apisix", "routeRef": route("ApisixRoute", "web", "apisix.apache.org/v2")},
@@ -111,7 +115,7 @@ MEET: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a route of a port": (
         {"provider": "gatewayapi:v1", "service": ADMIN},
         {"provider": "gatewayapi:v1", "service": {"name": "front-admin", "port": 80, **GATEWAY}},
-        "httproute front-admin belongs",
+        "httproute front-admin already belongs",
     ),
     "two providers": ({"provider": "kubernetes"}, {"provider": "istio"}, ""),
 }
@@ -131,7 +135,7 @@ def test_namespaces() -> None:
     assert met(whole("front", 1, "a", **same), whole("orders", 2, "b", **same)) == ""
     kuma = {"provider": "kuma", **same}
     text = met(whole("front", 1, "a", **kuma), whole("orders", 2, "b", **kuma))
-    assert text == "trafficroute shop belongs to canary front.a already, which is older"
+    assert text == "trafficroute shop already belongs to canary front.a, which is older"
 
 
 def test_a_canary_that_has_problems_keeps_what_it_had() -> None:
@@ -155,7 +159,7 @@ MEETING: dict[str, tuple[Obj, Obj, str]] = {
     "one host at a gateway": (
         {"provider": "istio", "service": {"port": 80, "hosts": ["a.example"], "gateways": ["infra/public"]}},
         {},
-        "host a.example at gateway infra/public belongs to canary front.mall already, which is older",
+        "host a.example at gateway infra/public already belongs to canary front.mall, which is older",
     ),
     "one host of a Gateway": (
         {
@@ -163,7 +167,7 @@ MEETING: dict[str, tuple[Obj, Obj, str]] = {
             "service": {"port": 80, "hosts": ["a.example"], "gatewayRefs": [{"name": "public", "namespace": "infra"}]},
         },
         {},
-        "route of host a.example at Gateway infra/public belongs to canary front.mall already, which is older",
+        "route of host a.example at Gateway infra/public already belongs to canary front.mall, which is older",
     ),
     "another path": (
         {"provider": "istio", "service": {"port": 80, "hosts": ["a.example"], "gateways": ["infra/public"]}},

@@ -142,7 +142,7 @@ MEETINGS = {
     "a Service's name": ({"service": {"name": "front", "port": 80}}, "service front, service front-primary"),
     "a derived name": (
         {"service": {"name": "front-canary", "port": 80}},
-        "service front-canary belongs to canary front already",
+        "service front-canary already belongs to canary front",
     ),
     "an autoscaler": (
         {"autoscalerRef": SCALER},
@@ -150,7 +150,7 @@ MEETINGS = {
     ),
     "a target": (
         {"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "front"}},
-        "target deployment front is released by canary front already",
+        "canary front, which is older, already releases target deployment front",
     ),
     "a primary": (
         {"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "front-primary"}},
@@ -166,7 +166,7 @@ async def test_the_younger_one_waits_for_the_elder_to_go(meeting: str) -> None:
     place = Mall(**spec)
     await place.begin()
     told = await place.blocked("orders")
-    assert text in told and "canary front already, which is older" in told
+    assert text in told and "canary front, which is older" in told
     before = {
         name: obj["metadata"]["ownerReferences"]
         for name, obj in (await place.all("Service")).items()
@@ -255,7 +255,7 @@ async def test_two_routes_of_one_host_do_not_take_each_others_visitors() -> None
     assert (await stage.status("front", "mall"))["phase"] == "Initialized"
     found = (await stage.status("orders", "town"))["conditions"]
     (told,) = (each["message"] for each in found if each["type"] == "Blocked" and each["status"] == "True")
-    assert "host mall.example at gateway infra/public belongs to canary front.mall already, which is older" in told
+    assert "host mall.example at gateway infra/public already belongs to canary front.mall, which is older" in told
     for path in (path_of("Service", "town"), main_kind("istio").path("town")):
         assert not (await stage.client.call("GET", path))["items"]
     path = path_of("Canary", "town") + "/orders"

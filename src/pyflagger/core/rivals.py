@@ -103,12 +103,12 @@ def _problem(claim: Claim, first: Claim) -> Problem:
     rank = "is older" if first.born.at != claim.born.at else "comes first by age and name"
     both = [each for each in claim.fields if each in first.fields]
     if claim.target in both:
-        text = f"target {claim.target} is released by canary {name} already, which {rank}"
+        text = f"canary {name}, which {rank}, already releases target {claim.target}"
         return Problem(Fault.MANIFEST, text, "Delete one of the two, or correct spec.targetRef.", "spec.targetRef")
     both = [each for each in both if claim.fields[each] != HOSTS] or both
     fields = dict.fromkeys(claim.fields[each] for each in both)
     verb = "belongs" if len(both) == 1 else "belong"
-    text = f"{', '.join(map(str, both))} {verb} to canary {name} already, which {rank}"
+    text = f"{', '.join(map(str, both))} already {verb} to canary {name}, which {rank}"
     todo = f"Change {' and '.join(fields)}, or delete one of the two canaries."
     if HOSTS in fields:
         todo += " Behind a gateway, two canaries can share a host if their spec.service.match differs."

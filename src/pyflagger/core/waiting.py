@@ -62,7 +62,8 @@ def _expires(view: View, seconds: float) -> float:
 def hold_for_backends(view: View, announced: bool) -> Decision | None:
     """Wait until proxies know routes that name Services at weight 0; None once flagger may write them again.
 
-    If the data plane does not accept a route within ten seconds, it serves no visitors by it. A deletion must end.
+    If the data plane does not accept a route within ten seconds, flagger continues: no visitor uses that route, and a
+    deletion must end.
     """
     since = view.memory.announced
     if not announced:
