@@ -15,7 +15,7 @@ from pyflagger.core.decision import Part, SetRoute
 from pyflagger.kube.configs import Configs
 from pyflagger.objects import Create, Key, Obj, Unread, Write
 from pyflagger.operator.observe.compiled import CompiledCanary, Settings
-from pyflagger.operator.observe.facts import (
+from pyflagger.operator.observe.derived import (
     KUBERNETES,
     Writes,
     apex_back,
@@ -55,7 +55,7 @@ class Renderer:
 
     def part(self, seen: Seen, part: Part) -> Writes:
         """Create or correct one generated part: the pending writes that the decision saw, or rendered now."""
-        return seen.facts.made[part] if part in seen.facts.made else self._parts[part](seen)
+        return seen.derived.made[part] if part in seen.derived.made else self._parts[part](seen)
 
     def promotion(self, seen: Seen, revision: str) -> Writes:
         """Copy the configs, then the template. A missing primary is created.
@@ -118,7 +118,7 @@ class Renderer:
             return routes_back(compiled, self._settings, self._store.get)
         target = self._store.get(compiled.target)
         if thing == "apex-service":
-            return apex_back(compiled, seen.facts.selector, self._store.get)
+            return apex_back(compiled, seen.derived.selector, self._store.get)
         if target is None or compiled.workload is None:
             return ()
         (scaler, _), primary = scalers(compiled, self._store.get), primary_of(compiled, self._store.get)
@@ -142,14 +142,14 @@ class Renderer:
 
     def _restore_copies(self, seen: Seen) -> Writes:
         """Restore the copies of configs. Raises Moved if the configs have changed since the decision."""
-        found, canary = seen.facts.copies, seen.compiled.canary
+        found, canary = seen.derived.copies, seen.compiled.canary
         if found.problem is not None:
             return found.problem
         held = {ref: self._configs.meta(ref) for ref in found.lost}
         return restored(canary, self._tracked(seen), found.lost, held, self._settings.workloads)
 
     def _leave_copies(self, seen: Seen) -> Writes:
-        live = {ref: self._configs.meta(ref) for ref in sorted(seen.facts.copies.stale, key=str)}
+        live = {ref: self._configs.meta(ref) for ref in sorted(seen.derived.copies.stale, key=str)}
         return tuple(left(seen.compiled.canary, ref, obj) for ref, obj in live.items() if obj is not None)
 
     def _copies(self, seen: Seen, tracked: Tracked) -> Copied | Problem:
@@ -171,11 +171,11 @@ class Renderer:
         return target
 
     def _selector(self, seen: Seen) -> Selector | None:
-        if isinstance(seen.facts.selector, Problem):
+        if isinstance(seen.derived.selector, Problem):
             raise Moved
-        return seen.facts.selector
+        return seen.derived.selector
 
     def _tracked(self, seen: Seen) -> Tracked:
-        if isinstance(seen.facts.tracked, Problem):
+        if isinstance(seen.derived.tracked, Problem):
             raise Moved
-        return seen.facts.tracked
+        return seen.derived.tracked

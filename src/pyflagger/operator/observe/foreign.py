@@ -1,6 +1,6 @@
 """Objects that a Canary must not write: all objects of other owners, except for the documented takeovers.
 
-`foreigners` finds them before any write, for `facts`. `refusal` is the last check of each write, for the executor.
+`foreigners` finds them before any write, for `derived`. `refusal` is the last check of each write, for the executor.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Build a Situation from the watch cache, without API reads.
 
-Every reconciliation calls this. `operator.observe.facts` computes the facts that depend only on live objects. This
+Every reconciliation calls this. `operator.observe.derived` computes the facts that depend only on live objects. This
 module adds readiness, evidence and memory. It reads Kubernetes objects, which `core` never does.
 """
 
@@ -26,7 +26,7 @@ from pyflagger.kube.resources import CANARIES, SECRETS
 from pyflagger.metrics.manifest import metric_problems, secret_missing, template_missing
 from pyflagger.objects import Found, Key, Obj, Ref, Resource, Unread, part, ref_of
 from pyflagger.operator.observe.compiled import CompiledCanary, Settings, compile_canary, kinds_of, templates_of
-from pyflagger.operator.observe.facts import Facts, Surroundings, facts_of, live_routes, missing_target, primary_of
+from pyflagger.operator.observe.derived import Derived, Surroundings, derive, live_routes, missing_target, primary_of
 from pyflagger.operator.observe.memo import Memo
 from pyflagger.operator.observe.neighbours import mixed, neighbours
 from pyflagger.operator.observe.owned import Owned
@@ -53,7 +53,7 @@ class Seen:
     compiled: CompiledCanary
     situation: Situation
     raw: Obj
-    facts: Facts
+    derived: Derived
 
 
 Live: TypeAlias = Mapping[Ref, Obj | None]
@@ -84,7 +84,7 @@ class Look(NamedTuple):
 
     compiled: CompiledCanary
     live: Live
-    facts: Facts
+    derived: Derived
     shown: Mapping[str, Snapshot]
     rivalled: bool
     unread: tuple[Problem, ...]
@@ -154,13 +154,13 @@ class Observer:
         shown = _shown(compiled, live, known.memo, self._clock.now())
         theirs, ours = (shown.get(role, NO_WORKLOAD).content for role in ("canary", "primary"))
         around = Surroundings(compiled, live.get, tracked, owned, held, self._settings, theirs, ours)
-        facts = facts_of(around, known.memo)
+        derived = derive(around, known.memo)
         known.shown = shown
-        look = Look(compiled, live, facts, shown, rival is not None, unread, _named(left), secrets)
-        return Seen(compiled, self._situation(key, look, state), raw, facts)
+        look = Look(compiled, live, derived, shown, rival is not None, unread, _named(left), secrets)
+        return Seen(compiled, self._situation(key, look, state), raw, derived)
 
     def _situation(self, key: Key, look: Look, state: State) -> Situation:
-        compiled, live, facts, shown = look.compiled, look.live, look.facts, look.shown
+        compiled, live, derived, shown = look.compiled, look.live, look.derived, look.shown
         now = self._clock.now()
         state.keep_time(now - self._clock.monotonic())
         return Situation(
@@ -169,18 +169,18 @@ class Observer:
             interval=compiled.interval,
             provider=compiled.provider,
             capabilities=_capabilities(compiled, live, self._settings),
-            target=_target(compiled, live, facts, shown.get("canary"), self._settings.options.enable_config_tracking),
-            primary=_primary(compiled, live, facts, shown.get("primary")),
-            route=facts.route,
-            generated=facts.generated,
+            target=_target(compiled, live, derived, shown.get("canary"), self._settings.options.enable_config_tracking),
+            primary=_primary(compiled, live, derived, shown.get("primary")),
+            route=derived.route,
+            generated=derived.generated,
             problems=(
                 *compiled.problems,
-                *facts.unsayable,
+                *derived.unsayable,
                 *self._unjudged(compiled, live),
-                *self._mixed(key, compiled, facts),
+                *self._mixed(key, compiled, derived),
             ),
             rivalled=look.rivalled,
-            foreign=facts.foreign,
+            foreign=derived.foreign,
             unread=look.unread,
             unjudged=tuple(self._missing(compiled, live, look.secrets)),
             evidence=dict(state.evidence),
@@ -190,14 +190,14 @@ class Observer:
             reassert_zero=self._settings.options.idle_at_zero,
             route_waiting=_route_waiting(compiled, live, self._settings),
             left=look.left,
-            handed=facts.handed,
+            handed=derived.handed,
         )
 
-    def _mixed(self, key: Key, compiled: CompiledCanary, facts: Facts) -> tuple[Problem, ...]:
+    def _mixed(self, key: Key, compiled: CompiledCanary, derived: Derived) -> tuple[Problem, ...]:
         """A problem for each other workload whose pods would get visitors of this canary. Watches the workload."""
-        if not isinstance(facts.selector, Selector):
+        if not isinstance(derived.selector, Selector):
             return ()
-        selector = facts.selector
+        selector = derived.selector
         others = tuple(neighbours(compiled, selector, self._store.cache))
         if others:
             self._watchers.put(key, self._watchers.refs(key) | frozenset(map(ref_of, others)))
@@ -373,29 +373,29 @@ def _shown(compiled: CompiledCanary, live: Live, memo: Memo, now: float) -> dict
 
 
 def _target(
-    compiled: CompiledCanary, live: Live, facts: Facts, shown: Snapshot | None, tracking: bool
+    compiled: CompiledCanary, live: Live, derived: Derived, shown: Snapshot | None, tracking: bool
 ) -> Target | Problem:
     found = live[compiled.target]
     if found is None:
         return missing_target(compiled)
-    if isinstance(facts.selector, Problem):
-        return facts.selector
+    if isinstance(derived.selector, Problem):
+        return derived.selector
     if compiled.workload is None or shown is None:
         return compiled.problems[0]
     if (refused := compiled.workload.refuses(found)) is not None:
         return refused
-    if isinstance(facts.tracked, Problem) and primary_of(compiled, live.get) is not None:
-        return facts.tracked
+    if isinstance(derived.tracked, Problem) and primary_of(compiled, live.get) is not None:
+        return derived.tracked
     scaler = live[compiled.autoscaler] if compiled.autoscaler else None
-    checksums = facts.tracked.checksums if isinstance(facts.tracked, Tracked) else {}
+    checksums = derived.tracked.checksums if isinstance(derived.tracked, Tracked) else {}
     return Target(
-        revision=facts.revision,
+        revision=derived.revision,
         configs=checksums if tracking else None,
         readiness=shown.readiness,
         at_zero=compiled.workload.at_zero(found),
-        restored_replicas=facts.restored_replicas,
+        restored_replicas=derived.restored_replicas,
         scalable=compiled.workload.scalable,
-        unserved=facts.unserved,
+        unserved=derived.unserved,
         replicas=size(found),
         most=autoscalers.most(scaler) if scaler is not None else None,
         empty=compiled.workload.scalable and readiness.empty(found),
@@ -409,7 +409,9 @@ def _scaled_from_zero(compiled: CompiledCanary, shown: Snapshot) -> bool:
     )
 
 
-def _primary(compiled: CompiledCanary, live: Live, facts: Facts, shown: Snapshot | None) -> Primary | Problem | None:
+def _primary(
+    compiled: CompiledCanary, live: Live, derived: Derived, shown: Snapshot | None
+) -> Primary | Problem | None:
     found = primary_of(compiled, live.get)
     if found is None or isinstance(found, Problem):
         return found
@@ -420,8 +422,8 @@ def _primary(compiled: CompiledCanary, live: Live, facts: Facts, shown: Snapshot
         at_zero=compiled.workload.at_zero(found) and not _scaled_from_zero(compiled, shown),
         empty=compiled.workload.scalable and readiness.empty(found),
         serving_since=readiness.serving_since(found),
-        matches_target=facts.matches,
-        unselected=tuple(facts.selector.further) if isinstance(facts.selector, Selector) else (),
+        matches_target=derived.matches,
+        unselected=tuple(derived.selector.further) if isinstance(derived.selector, Selector) else (),
         replicas=size(found),
         keeps=_kept(compiled, live, found),
     )

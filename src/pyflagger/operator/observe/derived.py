@@ -50,7 +50,7 @@ Get: TypeAlias = Callable[[Ref], Obj | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Derived:
     """The facts from live objects. `render` also uses `selector` and `tracked`."""
 
     selector: Selector | Problem | None
@@ -84,8 +84,8 @@ class Surroundings(NamedTuple):
     """The content of target and primary without replicas and status: `snapshot.content`."""
 
 
-def facts_of(around: Surroundings, memo: Memo) -> Facts:
-    """All facts. The same object is returned while no input changes."""
+def derive(around: Surroundings, memo: Memo) -> Derived:
+    """All derived facts. The same object is returned while no input changes."""
     compiled, get = around.compiled, around.get
     meta, selector = compiled.canary.metadata, _selector(compiled, get, around.settings)
     made_of = (
@@ -98,7 +98,7 @@ def facts_of(around: Surroundings, memo: Memo) -> Facts:
         (around.owned, around.held),
         [version_of(get(ref)) for ref in compiled.others],
     )
-    return memo.of("facts", made_of, lambda: _work_out(around, memo, selector))
+    return memo.of("derived", made_of, lambda: _work_out(around, memo, selector))
 
 
 def _asked(compiled: CompiledCanary) -> object:
@@ -121,7 +121,7 @@ def _owed(compiled: CompiledCanary) -> object:
     )
 
 
-def _work_out(around: Surroundings, memo: Memo, selector: Selector | Problem | None) -> Facts:
+def _work_out(around: Surroundings, memo: Memo, selector: Selector | Problem | None) -> Derived:
     compiled, tracked, kind = around.compiled, around.tracked, around.compiled.workload
     target, found = around.get(compiled.target), primary_of(compiled, around.get)
     primary = None if isinstance(found, Problem) else found
@@ -141,7 +141,7 @@ def _work_out(around: Surroundings, memo: Memo, selector: Selector | Problem | N
             "matches", shaped, lambda: bool(kind.matches(compiled.canary, target, primary, known, options))
         )
     made = _made(around, memo, selector) if kind and target else {}
-    return Facts(
+    return Derived(
         selector=selector,
         tracked=tracked,
         revision=revision,
