@@ -1,10 +1,11 @@
-"""A route that begins to lead to other Services is written three times: new ones are named first, old ones go last.
+"""Writes a route that changes to other Services in three steps: it adds the new ones first, and removes the old ones
+last.
 
-Proxies learn of routes and of Services in streams of their own. One that knows a route before a Service that it leads
-to, or that forgets a Service before the route, answers visitors with 503 (Envoy's flag NC). So the first write names
-the new Services at weight 0, the second one leads to them and keeps the old ones at weight 0, the third one is what is
-wanted. Which is next follows from the live route alone, also after a crash. Called by `operator` for all writes to
-routes but the weights of a release, which are divided between Services that the route has by then.
+Proxies learn routes and Services in separate streams. A proxy that knows a route before one of its Services, or that
+removes a Service before the route, answers visitors with 503 (Envoy's flag NC). So the first write adds the new
+Services at weight 0. The second write sends traffic to them and keeps the old ones at weight 0. The third write is the
+wanted route. The live route determines the next step, so a crash does not matter. `operator` calls this for all writes
+to routes except the weights of a release, which the route splits between Services that it already has.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from pyflagger.routing.generated import patch
 from pyflagger.routing.original import ORIGINAL
 
 BACKENDS_MAX = 16
-"""What a rule of an HTTPRoute takes. A route without room for more is written once."""
+"""The maximum of backends in a rule of an HTTPRoute. flagger writes a route without room for more in one step."""
 
 
 def following(router: Router | None, canary: Canary, live: Live, writes: Writes | Problem) -> Writes | Problem:
-    """What is written now of what is wanted of the live routes."""
+    """The next step of the wanted writes to the live routes."""
     if not isinstance(router, Announces) or isinstance(writes, Problem):
         return writes
     first = ((live.get(each.ref), each) for each in writes if isinstance(each, Patch))
@@ -34,7 +35,7 @@ def following(router: Router | None, canary: Canary, live: Live, writes: Writes 
 
 
 def announced(router: Router | None, canary: Canary, live: Live, writes: Writes | Problem) -> bool:
-    """Whether these are second or third writes: their routes name old and new Services, and proxies have to know it."""
+    """Whether these are second or third steps. Their routes have old and new Services, which proxies must know."""
     if not isinstance(router, Announces) or isinstance(writes, Problem):
         return False
     both = {names.apex(canary), names.primary_service(canary)}
@@ -43,7 +44,7 @@ def announced(router: Router | None, canary: Canary, live: Live, writes: Writes 
 
 
 def _before(router: Announces, canary: Canary, live: Obj, write: Patch) -> Patch | None:
-    """What comes before a write; None for the last. What an object was is stored with the first write."""
+    """The step before a write; None for the last one. The first step also stores the original of an object."""
     wanted = merge_apply(live, write.body)
     has, wants = (dict(_ours(router, canary, obj)) for obj in (live, wanted))
     new = [backend for name, backend in wants.items() if name not in has]
@@ -57,7 +58,7 @@ def _before(router: Announces, canary: Canary, live: Obj, write: Patch) -> Patch
 
 
 def _named(router: Announces, canary: Canary, live: Obj, base: Obj, more: Iterable[Obj], metadata: Obj) -> Patch | None:
-    """The patch to the spec of `base` with more backends at weight 0; None where no rule has room for them."""
+    """The patch to the spec of `base` with more backends at weight 0; None if no rule has room for them."""
     ours = {*names.services(canary)}
     places = [each for each in _places(router, base) if ours & {*_services(router, canary, each.backends)}]
     added = [{**backend, "weight": 0} for backend in more]
@@ -74,7 +75,7 @@ def _named(router: Announces, canary: Canary, live: Obj, base: Obj, more: Iterab
 
 
 class _Place(NamedTuple):
-    """A rule of a spec that has backends."""
+    """A rule with backends in a spec."""
 
     section: str
     at: int
@@ -89,7 +90,7 @@ def _places(router: Announces, obj: Obj) -> Iterator[_Place]:
 
 
 def _ours(router: Announces, canary: Canary, obj: Obj) -> Iterator[tuple[tuple[str, Any], Obj]]:
-    """(Service, port) of each backend that leads to a Service of the Canary's, and the backend."""
+    """(Service, port) of each backend with a Service of the Canary, and the backend."""
     for place in _places(router, obj):
         for service, backend in zip(_services(router, canary, place.backends), place.backends, strict=True):
             if service in names.services(canary):

@@ -72,13 +72,13 @@ class Learns(Protocol):
 
 @runtime_checkable
 class Announces(Protocol):
-    """A provider whose proxies may learn of a route before they know the Services that it leads to (`announcing`)."""
+    """A provider whose proxies may learn a route before its Services (see `announcing`)."""
 
     sections: Mapping[str, str]
-    """Where a spec has rules, and where each of these has its backends: `{"rules": "backendRefs"}`."""
+    """The key of rules in a spec, and the key of backends in a rule: `{"rules": "backendRefs"}`."""
 
     def service_of(self, canary: Canary, backend: Obj) -> Any:
-        """The name of the Service that a backend leads to; that of no Service for all others."""
+        """The name of a backend's Service. For other backends, a value that is no name of a Service."""
 
 
 @runtime_checkable

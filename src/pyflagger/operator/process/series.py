@@ -59,7 +59,7 @@ class _Family(Collector, Generic[T]):
 
 class _Numbers(_Family[float]):
     def set(self, labels: Labels, value: float) -> None:
-        """It has this value now."""
+        """Set the value."""
         self._held[labels] = value
 
 
@@ -78,7 +78,7 @@ class Counters(_Numbers):
     kind = "counter"
 
     def count(self, labels: Labels) -> None:
-        """Once more."""
+        """Add one."""
         self._held[labels] = self._held.get(labels, 0.0) + 1.0
 
     def _sampled(self, labels: dict[str, str], held: float) -> Iterator[Sample]:
@@ -96,7 +96,7 @@ class Histograms(_Family[list[float]]):
         self._spelt = [floatToGoString(bound) for bound in self._bounds]  # type: ignore[no-untyped-call]
 
     def observe(self, labels: Labels, value: float) -> None:
-        """Count a value in; values up to a bound are in its bucket."""
+        """Add a value. The bucket of a bound has the values up to it."""
         held = self._held.setdefault(labels, [0.0] * (len(self._bounds) + 1))
         held[bisect_left(self._bounds, value)] += 1
         held[-1] += value

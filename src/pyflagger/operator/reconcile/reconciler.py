@@ -127,7 +127,7 @@ class Reconciler(Generic[Seen]):
                 raise Stuck(_without_effect(key, decision, writes))
             writes = await self._apply(seen, state, decision)
             if not decision.actions and (decision.memory is None or decision.wake is not None):
-                return decision  # What is remembered alone says nothing new before the time that the decision names.
+                return decision  # A decision that only changes memory has no effect before its wake-up.
             before = seen.situation
         raise Stuck(_endless(key, decision))
 
@@ -172,7 +172,7 @@ class Reconciler(Generic[Seen]):
         state.gathering = asyncio.get_running_loop().create_task(self._ask(key, state, seen, decision.needs))
 
     async def _ask(self, key: Key, state: State, seen: Seen, needs: Sequence[Need]) -> None:
-        """Gather one need after the other, as long as the answers so far leave the decision wanting more."""
+        """Gather one need after the other, while the decision on the results so far still has needs."""
         while needs:
             state.asking = needs[0]
             try:
@@ -182,7 +182,7 @@ class Reconciler(Generic[Seen]):
                 state.asking = state.gathering = None
                 self._failed(key, state, _ours(error))
                 return
-            # After the last of them the reconciliation that follows decides.
+            # After the last need, the next reconciliation decides.
             needs = decide(replace(seen.situation, evidence=dict(state.evidence))).needs if needs[1:] else ()
         state.asking = state.gathering = None
         self.queue.add(key)
