@@ -112,6 +112,8 @@ ROWS: list[Row] = [
             "analysis": {**STEPS, "sessionAffinity": {"cookieName": "ck"}},
         },
     ),
+    *service(ISTIO, "retries", {"attempts": 0}, {"attempts": 2, "perTryTimeout": "500us"}),
+    *service(ISTIO, "corsPolicy", {"allowOrigins": [{"exact": "https://a"}], "unmatchedPreflights": "IGNORE"}),
     *service(ISTIO, "timeout", "15s", "0s", "500us", "1h", "5"),
     *service(
         ISTIO, "match", [{"uri": "/"}], [{"uri": {"exact": "a", "prefix": "b"}}], [{"port": "80"}], [{"port": 80}]

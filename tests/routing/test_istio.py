@@ -80,6 +80,25 @@ def test_it_is_made_with_all_traffic_to_the_primary() -> None:
         assert rule["spec"] == {"host": name, "trafficPolicy": policy}
 
 
+def test_no_attempts_turn_retries_off() -> None:
+    """A VirtualService without attempts gets the mesh's default of two."""
+    assert ours(mesh(meshed(service={"retries": {"attempts": 0}})))["http"][0]["retries"] == {"attempts": 0}
+
+
+def test_new_conditions_in_a_running_ab_test() -> None:
+    """The canary keeps all visitors that they select."""
+    steps: Obj = {"stepWeight": None, "maxWeight": None, "iterations": 5}
+    old, new = ({**steps, "match": [{"headers": {name: {"exact": "1"}}}]} for name in ("x-a", "x-b"))
+    service = {"match": [{"uri": {"prefix": "/tasks/"}}]}
+    found = mesh(meshed(status(), service=service, analysis=old))
+    found.set(100)
+    found.respec(meshed, service=service, analysis=new)
+    assert found.reconcile() == 1
+    rule, rest = ours(found)["http"]
+    assert rule["match"] == [{"uri": {"prefix": "/tasks/"}, "headers": {"x-b": {"exact": "1"}}}]
+    assert weights(rule) == [0, 100] and weights(rest) == [100]
+
+
 @pytest.mark.parametrize(
     ("service", "hosts", "gateways"),
     [

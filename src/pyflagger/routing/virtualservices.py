@@ -58,7 +58,8 @@ def _http_rule(canary: Canary, service: Service, split: Split, only: int | None)
     if service.timeout:
         made["timeout"] = service.timeout
     if service.retries:
-        made["retries"] = service.retries.model_dump(by_alias=True, exclude_defaults=True)
+        retries = service.retries.model_dump(by_alias=True, exclude_defaults=True)
+        made["retries"] = {"attempts": 0, **retries}  # Without attempts, Istio retries twice.
     if service.cors_policy:
         made["corsPolicy"] = copy.deepcopy(service.cors_policy)
     if headers := _headers(service, split.removed_cookie):
