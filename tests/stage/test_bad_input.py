@@ -430,3 +430,18 @@ async def test_names_that_are_too_long() -> None:
     await pair.begin(spoilt=canary("sick", service={"port": 80, "targetPort": 8080, "name": name}))
     await pair.tells(r"spec\.service\.name is too long.* 68 characters, the limit is 63")
     assert await pair.traffic() == (None, None, None)
+
+
+async def test_bounds_that_cross_those_of_the_autoscaler() -> None:
+    """Told before the apex Service is taken over, and mended by mending them."""
+    ref = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "sick"}
+    pair = Pair()
+    await pair.begin(spoilt=canary("sick", autoscalerRef={**ref, "primaryScalerReplicas": {"minReplicas": 50}}))
+    await pair.stage.create(scaler("sick"), "sick")
+    await pair.tells(r"primaryScalerReplicas and HorizontalPodAutoscaler sick result in a minimum of 50")
+    await pair.is_blocked("Manifest", r"result in a minimum of 50")
+    with pytest.raises(NotFound):
+        await pair.stage.get("Service", "sick", "sick")
+    assert (await pair.stage.get("Deployment", "sick", "sick"))["spec"]["replicas"] == 2
+    await pair.edit(autoscalerRef={"primaryScalerReplicas": {"minReplicas": 2}})
+    await pair.phase("sick", "Initialized")

@@ -86,6 +86,30 @@ CHANGES: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("kind", "own", "theirs"),
+    [
+        ("HorizontalPodAutoscaler", {"minReplicas": 7}, {}),
+        ("HorizontalPodAutoscaler", {"maxReplicas": 1}, {}),
+        ("ScaledObject", {"maxReplicas": 1}, {"minReplicaCount": 2}),
+        ("ScaledObject", {"minReplicas": 101}, {"minReplicaCount": None, "maxReplicaCount": None}),
+    ],
+)
+def test_bounds_that_cross_those_of_the_target(kind: str, own: Obj, theirs: Obj) -> None:
+    """No API server accepts them: the primary would have no autoscaler, and a later change would fail for ever."""
+    fine, of = {"minReplicas": 2, "maxReplicas": 200}, scaler() if kind == REF["kind"] else scaled()
+    of = merge_apply(of, {"spec": theirs})
+    ref = {**REF, "kind": kind}
+    live = (
+        made(scaler(), primaryScalerReplicas=fine) if kind == REF["kind"] else keda_made(of, primaryScalerReplicas=fine)
+    )
+    wrong = canary(autoscalerRef={**ref, "primaryScalerReplicas": own})
+    told = primary_autoscaler(wrong, of, None, WorkloadOptions())
+    assert isinstance(told, Problem) and told.path == "spec.autoscalerRef.primaryScalerReplicas"
+    assert f"{kind} web result in a minimum of" in told.text and told.todo
+    assert autoscalers.bounds(wrong, of, live) == ()
+
+
 @pytest.mark.parametrize("what", CHANGES)
 def test_changes_are_followed(what: str) -> None:
     """Once; back again, too."""

@@ -54,8 +54,21 @@ def primary_autoscaler(
         text = f"spec.autoscalerRef.primaryScalerQueries names {', '.join(lost)}, but {ref.name} has no such trigger"
         todo = "Give the trigger that name, or correct the key."
         return Problem(Fault.MANIFEST, text, todo, "spec.autoscalerRef.primaryScalerQueries")
-    wanted = _wanted(canary, target, render(canary, target), options)
+    spec = render(canary, target)
+    if crossed := _crossed(ref.kind, ref.name, spec):
+        return crossed
+    wanted = _wanted(canary, target, spec, options)
     return (Create(wanted),) if live is None else stuck(live) or _changes(live, wanted)
+
+
+def _crossed(kind: str, name: str, spec: Obj) -> Problem | None:
+    """Overrides of the Canary that cross the other bound of the target's autoscaler. No API server accepts them."""
+    low, high = spec.get(BOUNDS[kind][0]) or 0, most({"kind": kind, "spec": spec})
+    if low <= high:
+        return None
+    path = "spec.autoscalerRef.primaryScalerReplicas"
+    text = f"{path} and {kind} {name} result in a minimum of {low} and a maximum of {high}"
+    return Problem(Fault.MANIFEST, text, f"Set both bounds in {path}, or change those of {name}.", path)
 
 
 def stuck(live: Obj) -> tuple[Patch, ...]:
@@ -78,7 +91,7 @@ def bounds(canary: Canary, target: Obj | None, live: Obj | None) -> tuple[Patch,
         return ()
     spec = _SPECS[ref.kind](canary, target)
     wanted: Obj = {"kind": ref.kind, "spec": spec}
-    if _annotations(live).get(GIVEN) == _given(wanted):
+    if _annotations(live).get(GIVEN) == _given(wanted) or _crossed(ref.kind, ref.name, spec):
         return ()
     change = {key: spec.get(key) for key in BOUNDS[ref.kind] if _bound(wanted, key) != _bound(live, key)}
     if not change:
