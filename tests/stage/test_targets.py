@@ -132,7 +132,7 @@ async def said(stage: Stage) -> list[str]:
     listed = await stage.client.call("GET", path_of("Event", "test"))
     conditions = (await stage.status("shop")).get("conditions") or ()
     texts = [*(event["message"] for event in listed["items"]), *(entry.get("message", "") for entry in conditions)]
-    return [text.partition(". Look")[0] for text in texts if "Revision" in text]
+    return [text.partition(". Check")[0] for text in texts if "Revision" in text]
 
 
 @pytest.mark.looptime
