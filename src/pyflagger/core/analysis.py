@@ -123,9 +123,9 @@ def _withdraw(view: View) -> Decision | None:
 
 
 def _available(view: View, settled: float) -> Decision:
-    """Wait until proxies know of pods that became available (`View.canary_readiness`).
+    """Wait until proxies know pods that became available (see `View.canary_readiness`).
 
-    When flagger saw them counts for this revision and this time of the API alone, and is lost in a restart.
+    Memory keeps when flagger saw them, for this revision and this time of the API. A restart loses it.
     """
     known, revision = view.memory.available, view.target.revision
     if known is None or (known.revision, known.settled) != (revision, settled):

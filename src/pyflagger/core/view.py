@@ -107,7 +107,7 @@ class View:
 
     @property
     def primary_readiness(self) -> Readiness:
-        """The primary's readiness; one that does not exist or runs nothing is not ready.
+        """The primary's readiness. A primary that is missing or at zero is not ready.
 
         A primary that had no available pods gets traffic only once proxies know its new pods. A plain Service changes
         its endpoints in one step and needs no pause. The status of a primary that drains may never show that it had no

@@ -42,8 +42,8 @@ class Deployment(Templated):
         return readiness.deployment(obj, threshold, deadline, rollouts.began(canary), now)
 
     def served(self, canary: Canary, obj: Obj, now: float) -> Readiness:
-        """By the times of its conditions. One that may be without pods counts as available all along, so that its
-        conditions do not say since when it has any."""
+        """By the times of its conditions. A Deployment that may be without pods is always available, so its conditions
+        have no such time."""
         spec = part(obj, "spec")
         if updates.kept_by_deployment(part(spec, "strategy"), int(spec.get("replicas", 1))) == 0:
             return Readiness(True, undated=True)
