@@ -10,7 +10,7 @@ from pyflagger.admission.errors import ApiError
 from pyflagger.kube.events import EVENTS_OF_A_TEXT
 from pyflagger.objects import Obj
 from pyflagger_sandbox.apiserver.messages import Request
-from stage.manifests import MAX, STEP, analysis, canary
+from stage.manifests import MAX, STEP, analysis, canary, deployment
 from stage.trouble import Pair
 
 pytestmark = pytest.mark.looptime
@@ -123,3 +123,56 @@ async def test_a_copy_that_may_not_be_read_holds_the_promotion() -> None:
 def deny(pair: Pair, denied: Denied) -> None:
     """From now on."""
     pair.stage.server.faults.fail(denied.error, denied.strikes, times=ALWAYS)
+
+
+@dataclass(frozen=True)
+class Rejected(Denied):
+    """A write to a path is rejected, with a text."""
+
+    status: int = 422
+
+    def strikes(self, request: Request) -> bool:
+        """Whether it is the operator that writes there."""
+        return request.agent == "flagger" and request.method in ("POST", "PATCH") and request.path.startswith(self.path)
+
+    def error(self, request: Request) -> ApiError:
+        """The answer of a validating webhook, or of the server's own validation."""
+        return ApiError(self.status, "Invalid", self.right, {})
+
+
+DEPLOYMENTS = "/apis/apps/v1/namespaces/sick/deployments"
+INGRESSES = "/apis/networking.k8s.io/v1/namespaces/sick/ingresses"
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_primary_that_the_server_does_not_accept(status: int) -> None:
+    """The condition has the server's text before the apex Service exists. It ends as soon as the server accepts it."""
+    text = 'admission webhook "policy.example" denied the request: sick-primary has no team'
+    pair = Pair()
+    await pair.begin(without=("Deployment",))
+    deny(pair, Rejected(DEPLOYMENTS, text, True, status))
+    await pair.stage.create(deployment("sick"), "sick")
+    await pair.tells(text)
+    await pair.is_blocked("Cluster", text)
+    assert await pair.traffic() == (None, None, None)
+    await pair.release("calm")
+    await pair.calm_is_prompt()
+    pair.stage.server.faults.rules.clear()
+    await pair.phase("sick", "Initialized")
+    assert await pair.blocked() is None
+
+
+async def test_a_weight_that_the_server_does_not_accept() -> None:
+    """Amid a release the weights stay, and the release goes on once the server accepts them."""
+    text = "Ingress sick-canary is invalid: metadata.annotations: Too long"
+    pair = await amid_releases()
+    before = await pair.traffic()
+    deny(pair, Rejected(INGRESSES, text, True))
+    await pair.tells(text)
+    await pair.is_blocked("Cluster", text)
+    await pair.stage.clock.sleep(60)
+    assert (await pair.traffic())[0] == before[0]
+    assert len([each for each in await pair.told() if text in each]) <= EVENTS_OF_A_TEXT
+    pair.stage.server.faults.rules.clear()
+    await pair.phase("sick", "Succeeded")
+    assert await pair.blocked() is None

@@ -20,7 +20,8 @@ from pyflagger.core.decide import decide
 from pyflagger.core.decision import Action, Alert, Count, Decision, Ensure, Say, WriteStatus
 from pyflagger.core.memory import Subject
 from pyflagger.core.situation import Need
-from pyflagger.kube.client import ApiError, Conflict, Forbidden, NotLeader
+from pyflagger.kube.client import ApiError, Conflict, NotLeader
+from pyflagger.kube.errors import Forbidden, Invalid
 from pyflagger.objects import Key
 from pyflagger.operator.act.render import Moved
 from pyflagger.operator.observe.situation import NotYet
@@ -34,6 +35,8 @@ STEPS_MAX = 24
 
 STILL_MAX = 3
 """How often a decision may be repeated without effect. A write may have no effect because it was made before."""
+
+REJECTED = "Correct the field in the Canary, or in the object that flagger copies it from."
 
 BACKOFF_FIRST, BACKOFF_MAX = 0.5, 30.0
 
@@ -83,7 +86,7 @@ class Reconciler(Generic[Seen]):
             return
         except (Conflict, Moved):
             self._retry(key, state)
-        except Forbidden as error:
+        except (Forbidden, Invalid) as error:
             self._refused(key, state, error.problem, is_news=state.refused != refused)
         except Stuck as error:
             state.stuck = error.problem
@@ -157,7 +160,9 @@ class Reconciler(Generic[Seen]):
         """Carry out one action and count the writes."""
         try:
             writes = await self._ports.apply(seen, action)
-        except Forbidden as error:
+        except (Forbidden, Invalid) as error:
+            if isinstance(error, Invalid):
+                error.problem = replace(error.problem, todo=REJECTED)
             state.refuse(action, error.problem)
             raise
         state.allow(action)
