@@ -112,7 +112,12 @@ ROWS: list[Row] = [
             "analysis": {**STEPS, "sessionAffinity": {"cookieName": "ck"}},
         },
     ),
-    *service(ISTIO, "retries", {"attempts": 0}, {"attempts": 2, "perTryTimeout": "500us"}),
+    *service(
+        ISTIO,
+        "retries",
+        {"attempts": 0, "perTryTimeout": None, "retryOn": None},
+        {"attempts": 2, "perTryTimeout": "500us"},
+    ),
     *service(ISTIO, "corsPolicy", {"allowOrigins": [{"exact": "https://a"}], "unmatchedPreflights": "IGNORE"}),
     *service(ISTIO, "timeout", "15s", "0s", "500us", "1h", "5"),
     *service(
