@@ -183,3 +183,8 @@ class Decision:
     def changes(self) -> bool:
         """Whether it has actions or a new memory."""
         return bool(self.actions) or self.memory is not None
+
+    @property
+    def writes(self) -> bool:
+        """Whether an action changes the cluster. Events, alerts and counts change nothing that a decision reads."""
+        return not all(isinstance(action, Say | Alert | Count) for action in self.actions)

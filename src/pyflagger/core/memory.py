@@ -7,8 +7,9 @@ check, or restarts a pause.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, cast
+from dataclasses import dataclass, field, is_dataclass, replace
+from functools import cache
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, cast, get_args, get_type_hints
 
 from pyflagger.api.facts import Managed, Route
 
@@ -187,12 +188,23 @@ def _timed(value: T, change: Callable[[Time], Time]) -> T:
         new = _changed(value, change)
         found = {**value, **new} if new else value
     elif is_dataclass(value) and not isinstance(value, type):
-        new = _changed({each.name: getattr(value, each.name) for each in fields(value)}, change)
+        new = _changed({name: getattr(value, name) for name in _timed_fields(type(value))}, change)
         found = replace(value, **new) if new else value
     return cast(T, found)
 
 
+@cache
+def _timed_fields(kind: type) -> tuple[str, ...]:
+    """The fields of a dataclass that can hold a Time, by their types."""
+    return tuple(name for name, hint in get_type_hints(kind).items() if _holds_times(hint))
+
+
+def _holds_times(hint: Any) -> bool:
+    inner = get_type_hints(hint).values() if is_dataclass(hint) else get_args(hint)
+    return hint is Time or any(map(_holds_times, inner))
+
+
 def _changed(values: Mapping[Any, Any], change: Callable[[Time], Time]) -> dict[Any, Any]:
     """The values that change, with their new values."""
-    after = {key: _timed(old, change) for key, old in values.items()}
+    after = {key: _timed(old, change) for key, old in values.items() if old is not None}
     return {key: new for key, new in after.items() if new is not values[key]}

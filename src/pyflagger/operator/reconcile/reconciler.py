@@ -19,7 +19,7 @@ from pyflagger.core.conditions import BLOCKED
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import Action, Alert, Count, Decision, Ensure, Say, WriteStatus
 from pyflagger.core.memory import Subject
-from pyflagger.core.situation import Need
+from pyflagger.core.situation import Need, Situation
 from pyflagger.kube.client import ApiError, Conflict, NotLeader
 from pyflagger.kube.errors import Forbidden, Invalid
 from pyflagger.objects import Key
@@ -109,30 +109,36 @@ class Reconciler(Generic[Seen]):
             self.queue.add(key)
 
     async def _steps(self, key: Key, state: State) -> Decision | None:
-        still, before, writes = 0, None, 0
+        still, before, writes, same = 0, None, 0, None
         for _ in range(STEPS_MAX):
-            self.queue.seen(key)
-            seen = self._ports.observe(key, state)
+            if same is None:
+                self.queue.seen(key)
+                seen = self._ports.observe(key, state)
             if seen is None:
                 self.forget(key)
                 return None
-            if state.generation != seen.situation.canary.metadata.generation:
-                state.turn_to(seen.situation.canary.metadata.generation)
+            situation = same or seen.situation
+            if state.generation != situation.canary.metadata.generation:
+                state.turn_to(situation.canary.metadata.generation)
                 continue
-            decision = decide(seen.situation)
+            decision = decide(situation)
             self._ports.decided(key, decision)
             if decision.needs:
-                self._gather(key, state, seen, decision)
+                self._gather(key, state, seen, situation, decision)
                 return decision
             state.stop_gathering()
-            still = still + 1 if seen.situation == before else 0
+            still = still + 1 if situation == before else 0
             if still == STILL_MAX:
                 raise Stuck(_without_effect(key, decision, writes))
             writes = await self._apply(seen, state, decision)
             if not decision.actions and (decision.memory is None or decision.wake is not None):
                 return decision  # A decision that only changes memory has no effect before its wake-up.
-            before = seen.situation
+            before, same = situation, None if decision.writes else self._remembered(situation, state)
         raise Stuck(_endless(key, decision))
+
+    def _remembered(self, situation: Situation, state: State) -> Situation:
+        """The situation after a decision that wrote nothing. A change in the meantime reconciles the canary again."""
+        return replace(situation, now=self._clock.now(), memory=state.memory, evidence={})
 
     async def _apply(self, seen: Seen, state: State, decision: Decision) -> int:
         """Carry out a decision and count the writes. Keep its memory before the status write, or if an action fails."""
@@ -168,15 +174,15 @@ class Reconciler(Generic[Seen]):
         state.allow(action)
         return writes
 
-    def _gather(self, key: Key, state: State, seen: Seen, decision: Decision) -> None:
+    def _gather(self, key: Key, state: State, seen: Seen, situation: Situation, decision: Decision) -> None:
         if state.asking == decision.needs[0]:
             return
         state.stop_gathering()
         if state.began is None:
             state.began = self._clock.monotonic()
-        state.gathering = asyncio.get_running_loop().create_task(self._ask(key, state, seen, decision.needs))
+        state.gathering = asyncio.get_running_loop().create_task(self._ask(key, state, seen, situation, decision.needs))
 
-    async def _ask(self, key: Key, state: State, seen: Seen, needs: Sequence[Need]) -> None:
+    async def _ask(self, key: Key, state: State, seen: Seen, situation: Situation, needs: Sequence[Need]) -> None:
         """Gather one need after the other, while the decision on the results so far still has needs."""
         while needs:
             state.asking = needs[0]
@@ -188,7 +194,7 @@ class Reconciler(Generic[Seen]):
                 self._failed(key, state, _ours(error))
                 return
             # After the last need, the next reconciliation decides.
-            needs = decide(replace(seen.situation, evidence=dict(state.evidence))).needs if needs[1:] else ()
+            needs = decide(replace(situation, evidence=dict(state.evidence))).needs if needs[1:] else ()
         state.asking = state.gathering = None
         self.queue.add(key)
 
