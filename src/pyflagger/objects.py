@@ -205,20 +205,21 @@ class Pool:
 def merge_diff(live: Any, desired: Any) -> Any:
     """The smallest JSON merge patch that turns `live` into `desired`; `{}` when they are equal.
 
-    Lists are replaced whole, as RFC 7386 says. Keys absent from `desired` become null (deleted).
+    Lists are replaced whole, as RFC 7386 says. Keys absent from `desired` become null (deleted). The patch shares the
+    values of `desired`.
     """
     patch: Obj = {}
     for key in live.keys() | desired.keys():
         if key not in desired:
             patch[key] = None
         elif key not in live:
-            patch[key] = copy.deepcopy(desired[key])
+            patch[key] = desired[key]
         elif isinstance(live[key], dict) and isinstance(desired[key], dict):
             inner = merge_diff(live[key], desired[key])
             if inner:
                 patch[key] = inner
         elif live[key] != desired[key]:
-            patch[key] = copy.deepcopy(desired[key])
+            patch[key] = desired[key]
     return patch
 
 

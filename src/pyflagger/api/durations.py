@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PIECE = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
@@ -57,7 +58,13 @@ def _decimal(number: int, size: int) -> str:
 
 def stamp(epoch_seconds: float) -> str:
     """A time as Kubernetes formats it, in UTC and whole seconds."""
-    return datetime.fromtimestamp(int(epoch_seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _stamp(int(epoch_seconds))
+
+
+@lru_cache(1024)
+def _stamp(epoch_seconds: int) -> str:
+    """The conditions of a status repeat a few times over and over."""
+    return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def precise_stamp(epoch_seconds: float) -> str:

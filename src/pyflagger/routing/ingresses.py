@@ -105,8 +105,7 @@ def shadow(
 
     The copy omits the annotations that `is_ours` selects and adds `annotations`.
     """
-    spec = copy.deepcopy(source.get("spec") or {})
-    spec.pop("defaultBackend", None)
+    spec = {key: value for key, value in part(source, "spec").items() if key != "defaultBackend"}
     apex = names.apex(canary)
     rules = []
     for rule in spec.get("rules") or ():
@@ -187,6 +186,8 @@ def _numbered(canary: Canary, live: Live, source: Obj, discovered: set[int | str
         return source
     known = service_ports(service) | discovered
     numbers = {port["name"]: port["port"] for port in _ports(apex) if port.get("name") and port["name"] not in known}
+    if not numbers:
+        return source
     made = copy.deepcopy(source)
     for _, backend in _backends(made):
         number = numbers.get(part(backend, "port").get("name"))

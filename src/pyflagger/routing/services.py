@@ -29,10 +29,12 @@ class Role(StrEnum):
     CANARY = "canary"
 
 
+_NAMES = {Role.APEX: names.apex, Role.PRIMARY: names.primary_service, Role.CANARY: names.canary_service}
+
+
 def ref(canary: Canary, role: Role) -> Ref:
     """The Service of a role."""
-    name = {Role.APEX: names.apex, Role.PRIMARY: names.primary_service, Role.CANARY: names.canary_service}[role]
-    return Ref("v1", "Service", canary.metadata.namespace, name(canary))
+    return Ref("v1", "Service", canary.metadata.namespace, _NAMES[role](canary))
 
 
 def reconcile(
