@@ -61,7 +61,8 @@ def compiled(phase: Phase = Phase.NEW) -> CompiledCanary:
 @pytest.mark.parametrize("phase", Phase)
 def test_neighbours_matter_until_the_canary_is_initialized(phase: Phase) -> None:
     """A release that runs already is not stopped for them."""
-    others = [workload(), workload(kind="DaemonSet", replicas=None)]
+    twin = workload({**LABELS, "app": "web-primary"}, name="twin")
+    others = [workload(), twin, workload(kind="DaemonSet", replicas=None)]
     found = list(neighbours(compiled(phase), SELECTOR, Shelf(workload(name="web"), *others)))
     assert found == (others if phase in (Phase.NEW, Phase.INITIALIZING) else [])
 

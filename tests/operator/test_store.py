@@ -68,8 +68,9 @@ def test_a_newer_change_wins_over_a_write(world: World) -> None:
     world.store.learn(web(7))
     world.shelf.put(web(8))
     assert world.heard == [(8, False)]
-    world.shelf.put(web(9))
-    assert world.heard == [(8, False), (9, False)]
+    world.store.learn(web(9))
+    world.shelf.remove(WEB)
+    assert world.heard == [(8, False), (None, False)]
 
 
 def test_a_response_that_is_older_than_the_cache_is_ignored(world: World) -> None:
