@@ -31,7 +31,7 @@ from pyflagger_sandbox.kubelet.images import Launch
 from pyflagger_sandbox.kubelet.local import LocalRuntime
 from pyflagger_sandbox.kubelet.network import Addresses
 from pyflagger_sandbox.kubelet.programs import builtin_images
-from pyflagger_sandbox.metrics import Target, external_prometheus
+from pyflagger_sandbox.metrics import ScrapeTarget, external_prometheus
 from pyflagger_sandbox.network.ingress import Access, Traefik
 from pyflagger_sandbox.network.names import Address, Names
 from pyflagger_sandbox.network.proxy import ForwardProxy
@@ -93,10 +93,10 @@ class DataPlane:
         authority.write_bytes(base64.b64decode(cluster["certificate-authority-data"]))
         return Access(cluster["server"], user["token"], authority)
 
-    async def _targets(self) -> Sequence[Target]:
-        ingress = Target(f"http://127.0.0.1:{self._traefik.metrics_port}/metrics", {"job": "traefik"})
+    async def _targets(self) -> Sequence[ScrapeTarget]:
+        ingress = ScrapeTarget(f"http://127.0.0.1:{self._traefik.metrics_port}/metrics", {"job": "traefik"})
         more = json.loads(self._more.read_text()) if self._more.exists() else {}
-        named = (Target(url, {"job": job}) for job, url in more.items())
+        named = (ScrapeTarget(url, {"job": job}) for job, url in more.items())
         return [ingress, *named, *pod_targets(self._workers.cache.all("Pod"), self._runtime.port)]
 
     def _environ(self, launch: Launch) -> Mapping[str, str]:

@@ -188,9 +188,9 @@ class Cluster:
         self._stack.push_async_callback(_cancelled, task)
         return url
 
-    async def _targets(self) -> Sequence[metrics.Target]:
-        ingress = metrics.Target(f"http://127.0.0.1:{self._traefik.metrics_port}/metrics", {"job": "traefik"})
-        mesh = [metrics.Target(self._mesh.metrics, {"job": "linkerd-proxy"})] if self._mesh else []
+    async def _targets(self) -> Sequence[metrics.ScrapeTarget]:
+        ingress = metrics.ScrapeTarget(f"http://127.0.0.1:{self._traefik.metrics_port}/metrics", {"job": "traefik"})
+        mesh = [metrics.ScrapeTarget(self._mesh.metrics, {"job": "linkerd-proxy"})] if self._mesh else []
         return [ingress, *mesh, *pod_targets(self._list("Pod", ""), self._runtime.port)]
 
     # Callbacks of the parts -------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from pyflagger.objects import Obj
-from pyflagger_sandbox.metrics import Target
+from pyflagger_sandbox.metrics import ScrapeTarget
 
 SCRAPE, PORT, PATH = (f"prometheus.io/{word}" for word in ("scrape", "port", "path"))
 _UNFIT = re.compile(r"[^a-zA-Z0-9_]")
@@ -19,7 +19,7 @@ RealPort = Callable[[str, int], int]
 """(uid of a pod, its container port) → the port that really listens."""
 
 
-def pod_targets(pods: Iterable[Obj], real_port: RealPort) -> Iterator[Target]:
+def pod_targets(pods: Iterable[Obj], real_port: RealPort) -> Iterator[ScrapeTarget]:
     """A target for each running pod that is annotated `prometheus.io/scrape: "true"`."""
     for pod in pods:
         meta, status = pod["metadata"], pod.get("status") or {}
@@ -28,7 +28,7 @@ def pod_targets(pods: Iterable[Obj], real_port: RealPort) -> Iterator[Target]:
         if said.get(SCRAPE) != "true" or not address or not port.isdigit() or status.get("phase") != "Running":
             continue
         path = "/" + said.get(PATH, "/metrics").lstrip("/")
-        yield Target(f"http://{address}:{real_port(meta['uid'], int(port))}{path}", _labels(pod))
+        yield ScrapeTarget(f"http://{address}:{real_port(meta['uid'], int(port))}{path}", _labels(pod))
 
 
 def _first_port(pod: Obj) -> str:

@@ -16,7 +16,7 @@ from pyflagger.clock import LoopClock, SystemClock
 from pyflagger.kube.client import Client
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream, TransportError
 from pyflagger.loadtester import Options, serve, serving
-from pyflagger.loadtester.callers import REMEMBERED_SECONDS, Caller, Callers, Refused
+from pyflagger.loadtester.callers import REMEMBERED_SECONDS, Caller, CallerRefused, Callers
 
 OPERATOR = "system:serviceaccount:flagger-system:flagger"
 USERS = {"op": OPERATOR, "mine": "system:serviceaccount:test:ci", "human": "alice", "odd": "system:serviceaccount:x"}
@@ -66,7 +66,7 @@ async def answer(door: Callers, headers: Mapping[str, str]) -> Caller | str:
     """The caller, or status and text of the refusal."""
     try:
         return await door.who(headers)
-    except Refused as refused:
+    except CallerRefused as refused:
         return f"{refused.status} {refused}"
 
 
@@ -121,7 +121,7 @@ async def test_nobody_is_let_in_on_a_guess(closed: bool) -> None:
     """While the API server is away or refuses to review, nobody is known; it says which, without the token."""
     reviewer = Reviewer(away=not closed, closed=closed)
     door = callers(OPEN, reviewer)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(CallerRefused) as caught:
         await door.who(bearer("op-4f1c"))
     assert caught.value.status == 503
     assert ("may not create tokenreviews" in str(caught.value)) == closed
@@ -133,7 +133,7 @@ async def test_nobody_is_let_in_on_a_guess(closed: bool) -> None:
 @pytest.mark.looptime
 async def test_the_cause_is_for_the_log() -> None:
     """What the API server said of a token, without the token."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(CallerRefused) as caught:
         await callers(OPEN, Reviewer()).who(bearer("planted"))
     assert caught.value.cause == "invalid bearer token ***" and "invalid" not in str(caught.value)
 

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from pyflagger.clock import Clock
 from pyflagger.kube.client import Client
 
-from .callers import Callers, Refused
+from .callers import CallerRefused, Callers
 from .gates import Gates, TooManyGates
 from .options import Options
 from .runner import Busy, Log, Runner
@@ -144,7 +144,7 @@ class LoadTester:
             return web.Response(status=403, text="Forbidden: requests from web pages are not accepted")
         try:
             caller = await self._callers.who(request.headers)
-        except Refused as refused:
+        except CallerRefused as refused:
             log = self._log.error if refused.status == 503 else self._log.info
             log(str(refused), peer=request.remote, path=request.path[:PATH_SHOWN], cause=refused.cause)
             headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None

@@ -42,7 +42,7 @@ class Caller:
         return self.namespace in ("", namespace)
 
 
-class Refused(Exception):
+class CallerRefused(Exception):
     """The caller is refused. `status` and text are the answer; `cause` is the API server's text, for the log."""
 
     def __init__(self, status: int, text: str, cause: str = "") -> None:
@@ -55,10 +55,10 @@ class Callers:
 
     def __init__(self, options: Options, clock: Clock, client: Client | None) -> None:
         self._options, self._clock, self._client = options, clock, client
-        self._known: OrderedDict[bytes, tuple[float, Caller | Refused]] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[float, Caller | CallerRefused]] = OrderedDict()
 
     async def who(self, headers: Mapping[str, str]) -> Caller:
-        """Authenticate a caller. Raises Refused.
+        """Authenticate a caller. Raises CallerRefused.
 
         Status 400: the header is not UTF-8; 401: no valid token; 403: the account is not allowed; 503: no review.
         """
@@ -67,20 +67,20 @@ class Callers:
         header = headers.get("Authorization", "")
         # aiohttp decodes bytes that are not UTF-8 to lone surrogates, which cannot be encoded.
         if not header.isascii() and any("\ud800" <= one <= "\udfff" for one in header):
-            raise Refused(400, "the Authorization header is not UTF-8")
+            raise CallerRefused(400, "the Authorization header is not UTF-8")
         token = _credentials(header)
         if not token:
-            raise Refused(401, "Unauthorized: send a token, as `Authorization: Bearer …`")
+            raise CallerRefused(401, "Unauthorized: send a token, as `Authorization: Bearer …`")
         if self._options.token and hmac.compare_digest(token.encode(), self._options.token.encode()):
             return Caller()
         if self._client is None:
-            raise Refused(401, "Unauthorized: the token is not this load tester's")
+            raise CallerRefused(401, "Unauthorized: the token is not this load tester's")
         found = await self._reviewed(token)
-        if isinstance(found, Refused):
-            raise Refused(found.status, str(found), found.cause)
+        if isinstance(found, CallerRefused):
+            raise CallerRefused(found.status, str(found), found.cause)
         return found
 
-    async def _reviewed(self, token: str) -> Caller | Refused:
+    async def _reviewed(self, token: str) -> Caller | CallerRefused:
         digest, now = hashlib.sha256(token.encode()).digest(), self._clock.monotonic()
         until, found = self._known.get(digest, (0.0, None))
         if found is not None and now < until:
@@ -92,35 +92,35 @@ class Callers:
             self._known.popitem(last=False)
         return found
 
-    async def _review(self, token: str) -> Caller | Refused:
-        """Review a token. Raises Refused, which is not cached, when the API server gives no review."""
+    async def _review(self, token: str) -> Caller | CallerRefused:
+        """Review a token. Raises CallerRefused, which is not cached, when the API server gives no review."""
         assert self._client is not None
         spec = {"token": token, "audiences": [self._options.audience]}
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec}
         try:
             status: Any = (await self._client.call("POST", REVIEWS, body)).get("status")
         except Forbidden as error:
-            raise Refused(503, NO_RIGHT, _without(token, error)) from None
+            raise CallerRefused(503, NO_RIGHT, _without(token, error)) from None
         except ApiError as error:
-            raise Refused(503, NOT_SAID, _without(token, error)) from None
+            raise CallerRefused(503, NOT_SAID, _without(token, error)) from None
         status = status if isinstance(status, dict) else {}
         # An API server without support for audiences accepts tokens for other audiences.
         if status.get("authenticated") is True and self._options.audience in (status.get("audiences") or ()):
             return self._admitted(str((status.get("user") or {}).get("username") or ""))
         text = f"Unauthorized: the API server rejects this token for the audience {self._options.audience}"
         text += ": it has expired, or it is for another audience"
-        return Refused(401, text, _without(token, status.get("error", "")))
+        return CallerRefused(401, text, _without(token, status.get("error", "")))
 
-    def _admitted(self, user: str) -> Caller | Refused:
+    def _admitted(self, user: str) -> Caller | CallerRefused:
         namespace, _, name = user.removeprefix(_PREFIX).partition(":")
         if not user.startswith(_PREFIX) or not namespace or not name:
-            return Refused(403, "Forbidden: the caller is not a service account")
+            return CallerRefused(403, "Forbidden: the caller is not a service account")
         account = f"{namespace}/{name}"
         if account in self._options.allowed_accounts:
             return Caller(account=account)
         if self._options.own_namespace:
             return Caller(namespace, account)
-        return Refused(403, f"Forbidden: {account} is not one of -allowed-accounts")
+        return CallerRefused(403, f"Forbidden: {account} is not one of -allowed-accounts")
 
 
 def _without(token: str, text: object) -> str:

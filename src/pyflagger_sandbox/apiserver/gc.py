@@ -18,7 +18,7 @@ from pyflagger.admission.rules import FOREGROUND, ORPHAN
 from pyflagger.clock import Clock
 from pyflagger.objects import Obj
 from pyflagger_sandbox.apiserver.routes import Route
-from pyflagger_sandbox.apiserver.store import Change, Key, Store
+from pyflagger_sandbox.apiserver.store import Key, Store, StoreChange
 from pyflagger_sandbox.apiserver.writing import Writer
 
 EVENT_TTL = 3600.0
@@ -45,7 +45,7 @@ class Collector:
             if entry is not None and entry.obj["metadata"]["resourceVersion"] == version:
                 self._store.remove("events", entry.obj)
 
-    def _saw(self, shelf: str, change: Change) -> None:
+    def _saw(self, shelf: str, change: StoreChange) -> None:
         if shelf == "events":
             if change.type != "DELETED":
                 meta = change.entry.obj["metadata"]
@@ -62,7 +62,7 @@ class Collector:
             if meta.get("ownerReferences") or "deletionTimestamp" in meta:
                 self._schedule(place)
 
-    def _index(self, place: Place, change: Change) -> None:
+    def _index(self, place: Place, change: StoreChange) -> None:
         for owner in _owners(change.before.obj if change.before else None):
             found = self._dependents.get(owner["uid"], set())
             found.discard(place)
@@ -72,7 +72,7 @@ class Collector:
             for owner in _owners(change.entry.obj):
                 self._dependents.setdefault(owner["uid"], set()).add(place)
 
-    def _waiting_for(self, change: Change) -> Iterator[Place]:
+    def _waiting_for(self, change: StoreChange) -> Iterator[Place]:
         """The objects whose deletion may wait for this one: its owners, its namespace, its definition."""
         obj = change.entry.obj
         for owner in _owners(obj):

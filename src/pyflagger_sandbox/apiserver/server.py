@@ -24,7 +24,7 @@ from pyflagger_sandbox.apiserver.openapi import OpenApi
 from pyflagger_sandbox.apiserver.reading import Reader
 from pyflagger_sandbox.apiserver.routes import Route
 from pyflagger_sandbox.apiserver.shapes import wanted
-from pyflagger_sandbox.apiserver.store import Change, Entry, Store
+from pyflagger_sandbox.apiserver.store import Entry, Store, StoreChange
 from pyflagger_sandbox.apiserver.subresources import Logs
 from pyflagger_sandbox.apiserver.writing import Writer, Written, parse_body
 
@@ -181,7 +181,7 @@ class ApiServer:
         change = self.writer.update if request.method == "PUT" else self.writer.patch
         return self._wrote(resource, request, change(resource, route, request, old))
 
-    def _define(self, shelf: str, change: Change) -> None:
+    def _define(self, shelf: str, change: StoreChange) -> None:
         """Serve the kind of a definition as soon as it is written."""
         if shelf != "customresourcedefinitions.apiextensions.k8s.io":
             return

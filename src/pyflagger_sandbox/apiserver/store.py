@@ -39,7 +39,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StoreChange:
     """One write. `entry` is the new state; for a deletion the last state, with the deletion's revision."""
 
     revision: int
@@ -60,7 +60,7 @@ class Shelf:
         self._kept = kept
         self._entries: dict[Key, Entry] = {}
         self._sorted: list[Key] | None = []
-        self._log: list[Change] = []
+        self._log: list[StoreChange] = []
         self._floor = 0
         self.bells: dict[asyncio.Event, None] = {}
 
@@ -87,7 +87,7 @@ class Shelf:
                 then[change.key] = change.before
         return sorted(then.items(), key=lambda item: item[0])
 
-    def since(self, revision: int) -> list[Change]:
+    def since(self, revision: int) -> list[StoreChange]:
         """Changes after `revision`. Raises ApiError (410) when the log no longer has all of them."""
         if revision < self._floor:
             raise expired(f"too old resource version: {revision} ({self._floor})")
@@ -95,7 +95,7 @@ class Shelf:
             return []
         return self._log[bisect_right(self._log, revision, key=lambda change: change.revision) :]
 
-    def note(self, change: Change) -> None:
+    def note(self, change: StoreChange) -> None:
         """Record a change."""
         if change.type == "DELETED":
             del self._entries[change.key]
@@ -133,7 +133,7 @@ class Store:
         self._kept = kept
         self._shelves: dict[str, Shelf] = {}
         self.revision = 1
-        self.listeners: list[Callable[[str, Change], None]] = []
+        self.listeners: list[Callable[[str, StoreChange], None]] = []
 
     def shelf(self, resource: str) -> Shelf:
         """The shelf of a resource such as `deployments.apps`."""
@@ -147,14 +147,14 @@ class Store:
         shelf, key = self.shelf(resource), key_of(obj)
         before = shelf.get(key)
         entry = self._stamped(obj)
-        self._note(resource, Change(self.revision, "MODIFIED" if before else "ADDED", key, entry, before))
+        self._note(resource, StoreChange(self.revision, "MODIFIED" if before else "ADDED", key, entry, before))
         return entry.obj
 
     def remove(self, resource: str, obj: Obj) -> Obj:
         """Delete the object with the last state `obj`. Returns this state with the deletion's revision."""
         key = key_of(obj)
         entry = self._stamped(obj)
-        self._note(resource, Change(self.revision, "DELETED", key, entry, self.shelf(resource).get(key)))
+        self._note(resource, StoreChange(self.revision, "DELETED", key, entry, self.shelf(resource).get(key)))
         return entry.obj
 
     def forget_all(self) -> None:
@@ -166,7 +166,7 @@ class Store:
         self.revision += 1
         return Entry({**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self.revision)}})
 
-    def _note(self, resource: str, change: Change) -> None:
+    def _note(self, resource: str, change: StoreChange) -> None:
         self.shelf(resource).note(change)
         for listener in self.listeners:
             listener(resource, change)

@@ -18,7 +18,7 @@ from pyflagger_sandbox.apiserver.faults import Broken
 from pyflagger_sandbox.apiserver.messages import dump
 from pyflagger_sandbox.apiserver.selectors import Predicate
 from pyflagger_sandbox.apiserver.shapes import Shape, event_line
-from pyflagger_sandbox.apiserver.store import Change, Entry, Shelf
+from pyflagger_sandbox.apiserver.store import Entry, Shelf, StoreChange
 
 BOOKMARK_EVERY = 60.0
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
@@ -110,7 +110,7 @@ class Watch:
         if self._wish.mark_initial:
             yield self._bookmark(revision, {INITIAL_EVENTS_END: "true"})
 
-    def _event(self, change: Change) -> Iterator[bytes]:
+    def _event(self, change: StoreChange) -> Iterator[bytes]:
         """The event for a change. An object that leaves the selection is DELETED, one that enters it is ADDED."""
         if self._wish.namespace and change.key[0] != self._wish.namespace:
             return

@@ -20,7 +20,7 @@ from pyflagger.clock import Clock
 from pyflagger.objects import Obj
 from pyflagger_sandbox.kubelet.network import Claim
 from pyflagger_sandbox.mesh.split import Turns
-from pyflagger_sandbox.mesh.telemetry import Telemetry
+from pyflagger_sandbox.mesh.telemetry import MeshMetrics
 from pyflagger_sandbox.network.names import Address, Listing, Names, NoSuchService
 from pyflagger_sandbox.network.relay import Relay
 from pyflagger_sandbox.trouble import CannotStart
@@ -46,7 +46,7 @@ class Mesh:
 
     def __init__(self, names: Names, listing: Listing, clock: Clock, claim: Claim) -> None:
         self._names, self._listing, self._clock, self._claim = names, listing, clock, claim
-        self._turns, self._telemetry, self._relay = Turns(), Telemetry(), Relay()
+        self._turns, self._telemetry, self._relay = Turns(), MeshMetrics(), Relay()
         self._runner = web.ServerRunner(web.Server(self._handle))
         self._sites: dict[Door, web.TCPSite] = {}
         self._doors: dict[Address, Door] = {}

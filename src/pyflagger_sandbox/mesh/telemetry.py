@@ -15,7 +15,7 @@ BUCKETS_MS = tuple(digit * 10**power for power in range(5) for digit in (1, 2, 3
 HASH = "pod-template-hash"
 
 
-class Telemetry:
+class MeshMetrics:
     """The counters of every meshed pod."""
 
     def __init__(self) -> None:

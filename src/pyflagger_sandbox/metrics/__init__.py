@@ -11,7 +11,7 @@
 from .api import Api
 from .engine import Engine
 from .external import PrometheusError, external_prometheus, find_prometheus
-from .scrape import Discover, Scraper, Target
+from .scrape import Discover, Scraper, ScrapeTarget
 from .serve import InProcessMetrics, application, serving
 from .store import Store
 from .values import Labels, Matrix, QueryError, Sample, Value, Vector, Window, labels_of
@@ -26,9 +26,9 @@ __all__ = [
     "PrometheusError",
     "QueryError",
     "Sample",
+    "ScrapeTarget",
     "Scraper",
     "Store",
-    "Target",
     "Value",
     "Vector",
     "Window",

@@ -22,7 +22,7 @@ from pyflagger.wire import Http, HttpFailure, HttpRequest
 from pyflagger_sandbox.children import fall_with_parent
 from pyflagger_sandbox.trouble import CannotStart, last_words
 
-from .scrape import Discover, Target
+from .scrape import Discover, ScrapeTarget
 
 _READY_WITHIN = 30.0
 _STOP_WITHIN = 10.0
@@ -78,12 +78,12 @@ async def external_prometheus(
             await _stop(process)
 
 
-def targets_file(targets: Sequence[Target]) -> str:
+def targets_file(targets: Sequence[ScrapeTarget]) -> str:
     """The targets in the format of Prometheus's file service discovery."""
     return json.dumps([_group(target) for target in targets])
 
 
-def _group(target: Target) -> dict[str, object]:
+def _group(target: ScrapeTarget) -> dict[str, object]:
     parts = urlsplit(target.url)
     place = {"__scheme__": parts.scheme, "__metrics_path__": parts.path or "/metrics"}
     return {"targets": [parts.netloc], "labels": {**target.labels, **place}}

@@ -25,21 +25,21 @@ _AT_ONCE = 32
 _ACCEPT = (("accept", "text/plain;version=0.0.4;q=1,*/*;q=0.1"),)
 
 
-class Target(NamedTuple):
+class ScrapeTarget(NamedTuple):
     """The URL to scrape, and the labels of all series from there. The scraper adds `job` and `instance` if missing."""
 
     url: str
     labels: Mapping[str, str]
 
 
-Discover = Callable[[], Awaitable[Sequence[Target]]]
+Discover = Callable[[], Awaitable[Sequence[ScrapeTarget]]]
 
 
 @dataclass(slots=True)
 class State:
     """The state of one target. Times are in seconds. `error` is empty after a successful scrape."""
 
-    target: Target
+    target: ScrapeTarget
     labels: Labels
     last: float = 0.0
     duration: float = 0.0
@@ -110,7 +110,7 @@ class Scraper:
         for key, target in labelled.items():
             self._states.setdefault(key, State(target, key[1]))
 
-    def _labels(self, target: Target) -> Labels:
+    def _labels(self, target: ScrapeTarget) -> Labels:
         defaults = {"job": self._job, "instance": urlsplit(target.url).netloc}
         return labels_of((defaults | dict(target.labels)).items())
 

@@ -19,7 +19,7 @@ from pyflagger.clock import Clock
 
 from . import tokens
 from .options import Options
-from .telemetry import CONTENT_TYPE, Telemetry, path_label
+from .telemetry import CONTENT_TYPE, PodinfoMetrics, path_label
 
 BODY_MAX = 10 << 20
 # Not in podinfo: every response names its pod, even an error, so that clients can count traffic by version.
@@ -42,7 +42,7 @@ class Service:
     environ: Mapping[str, str]
     crash: Callable[[int], None]
     log: Callable[..., None]
-    telemetry: Telemetry = field(default_factory=Telemetry)
+    telemetry: PodinfoMetrics = field(default_factory=PodinfoMetrics)
     ready: bool = False
     healthy: bool = False
     draining: bool = False

@@ -20,7 +20,7 @@ def path_label(template: str) -> str:
     return _NOT_A_LABEL.sub("_", template).strip("_").lower() or "root"
 
 
-class Telemetry:
+class PodinfoMetrics:
     """The counters of one instance."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ KEY = b"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
 LIFE_SECONDS = 60
 
 
-class Refused(ValueError):
+class TokenRefused(ValueError):
     """The token is invalid. The text says why."""
 
 
@@ -27,15 +27,15 @@ def issue(user: str, now: float) -> tuple[str, int]:
 
 
 def check(token: str, now: float) -> tuple[str, int]:
-    """The user and the expiry of a token. Raises Refused."""
+    """The user and the expiry of a token. Raises TokenRefused."""
     signed, _, signature = token.rpartition(".")
     if not hmac.compare_digest(signature.encode(), _signature(signed).encode()):
-        raise Refused("signature is invalid")
+        raise TokenRefused("signature is invalid")
     claims = json.loads(_decode(signed.partition(".")[2]))
     if claims.get("exp", 0) < now:
-        raise Refused("token is expired")
+        raise TokenRefused("token is expired")
     if claims.get("iss") != "podinfo":
-        raise Refused("invalid issuer")
+        raise TokenRefused("invalid issuer")
     return str(claims.get("name", "")), int(claims["exp"])
 
 

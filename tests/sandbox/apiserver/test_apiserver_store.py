@@ -9,7 +9,7 @@ import pytest
 
 from pyflagger.admission.errors import ApiError
 from pyflagger.objects import Obj
-from pyflagger_sandbox.apiserver.store import Change, Store
+from pyflagger_sandbox.apiserver.store import Store, StoreChange
 
 
 def thing(name: str, namespace: str = "n", **more: Any) -> Obj:
@@ -62,7 +62,7 @@ def test_history_that_is_forgotten_is_expired() -> None:
 
 def test_who_waits_is_woken() -> None:
     """By every change of the resource; listeners hear of all resources."""
-    store, heard = Store(), list[tuple[str, Change]]()
+    store, heard = Store(), list[tuple[str, StoreChange]]()
     bell = asyncio.Event()
     store.shelf("things").bells[bell] = None
     store.listeners.append(lambda resource, change: heard.append((resource, change)))

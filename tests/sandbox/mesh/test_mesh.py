@@ -17,7 +17,7 @@ from pyflagger.objects import Obj
 from pyflagger_sandbox.kubelet.network import POD_NETWORKS, SERVICE_NETWORKS, Claim, claim
 from pyflagger_sandbox.mesh.proxy import Mesh
 from pyflagger_sandbox.mesh.split import Turns
-from pyflagger_sandbox.mesh.telemetry import Telemetry, deployment_of
+from pyflagger_sandbox.mesh.telemetry import MeshMetrics, deployment_of
 from pyflagger_sandbox.network.names import Address, Names
 
 
@@ -68,7 +68,7 @@ def pod(name: str, deployment: str, address: str = "") -> Obj:
 
 def test_series_are_named_and_labelled_as_linkerd_does() -> None:
     """By the destination's Deployment; errors are failures, everything else is a success."""
-    telemetry = Telemetry()
+    telemetry = MeshMetrics()
     telemetry.answered(pod("web-abc-1", "web"), 200, 0.004)
     telemetry.answered(pod("web-abc-1", "web"), 503, 1.5)
     page = telemetry.page().decode()

@@ -12,7 +12,7 @@ import pytest
 
 from pyflagger.clock import LoopClock
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest
-from pyflagger_sandbox.metrics import Api, Engine, InProcessMetrics, Scraper, Store, Target, labels_of, serving
+from pyflagger_sandbox.metrics import Api, Engine, InProcessMetrics, Scraper, ScrapeTarget, Store, labels_of, serving
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 START = 1_700_000_000.0
@@ -32,8 +32,8 @@ class Page:
         return HttpAnswer(200, b'hits_total{code="200"} 7\n')
 
 
-async def one_target() -> list[Target]:
-    return [Target("http://127.0.0.9:80/metrics", {"pod": "p"})]
+async def one_target() -> list[ScrapeTarget]:
+    return [ScrapeTarget("http://127.0.0.9:80/metrics", {"pod": "p"})]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pyflagger.clock import LoopClock
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest
-from pyflagger_sandbox.metrics import Engine, Scraper, Store, Target, Vector, labels_of
+from pyflagger_sandbox.metrics import Engine, Scraper, ScrapeTarget, Store, Vector, labels_of
 from pyflagger_sandbox.metrics.exposition import Malformed, samples, series_labels
 
 START = 1_700_000_000.0
@@ -51,10 +51,10 @@ class Bench:
         self.engine = Engine(self.store)
         self.http = Pages()
         self.clock = LoopClock(start=START)
-        self.targets: list[Target] | Exception = []
+        self.targets: list[ScrapeTarget] | Exception = []
         self.scraper = Scraper(self.store, self.discover, self.http, self.clock)
 
-    async def discover(self) -> list[Target]:
+    async def discover(self) -> list[ScrapeTarget]:
         if isinstance(self.targets, Exception):
             raise self.targets
         return self.targets
@@ -76,7 +76,7 @@ def test_a_running_scraper_fills_rates() -> None:
 
     async def run() -> None:
         bench = Bench()
-        bench.targets = [Target(POD, {"kubernetes_namespace": "test", "job": "pods"})]
+        bench.targets = [ScrapeTarget(POD, {"kubernetes_namespace": "test", "job": "pods"})]
         bench.http.pages[POD] = "hits_total 0\n"
         task = asyncio.create_task(bench.scraper.run())
         for second in range(30):
@@ -104,7 +104,7 @@ def test_series_end_with_their_target() -> None:
     async def run() -> None:
         bench = Bench()
         urls = [f"http://127.0.0.{n}:80/metrics" for n in (1, 2, 3, 4)]
-        bench.targets = [Target(url, {}) for url in urls]
+        bench.targets = [ScrapeTarget(url, {}) for url in urls]
         for url in urls:
             bench.http.pages[url] = 'a 1\nb{x="1"} 2\n'
         await bench.scraper.round()
@@ -112,7 +112,7 @@ def test_series_end_with_their_target() -> None:
         await bench.clock.sleep(1)
         bench.http.pages[urls[0]] = HttpFailure("connect", "refused")
         bench.http.pages[urls[1]] = "a 1\n"
-        bench.targets = [Target(url, {}) for url in urls if url != urls[2]]
+        bench.targets = [ScrapeTarget(url, {}) for url in urls if url != urls[2]]
         await bench.scraper.round()
         assert {dict(labels)["instance"] for labels in bench.value("a")} == {"127.0.0.2:80", "127.0.0.4:80"}
         assert {dict(labels)["instance"] for labels in bench.value("b")} == {"127.0.0.4:80"}
@@ -141,7 +141,7 @@ def test_a_bad_page_is_a_target_that_is_down(page: str | HttpFailure | int, erro
 
     async def run() -> None:
         bench = Bench()
-        bench.targets = [Target(POD, {})]
+        bench.targets = [ScrapeTarget(POD, {})]
         bench.http.pages[POD] = page
         await bench.scraper.round()
         (state,) = bench.scraper.targets
@@ -158,7 +158,7 @@ def test_no_list_of_targets_is_not_the_end() -> None:
 
     async def run() -> None:
         bench = Bench()
-        bench.targets = [Target(POD, {})]
+        bench.targets = [ScrapeTarget(POD, {})]
         bench.http.pages[POD] = "a 1\n"
         await bench.scraper.round()
         bench.targets = RuntimeError("api away")
@@ -180,7 +180,7 @@ def test_a_slow_target_delays_rounds_but_never_overlaps() -> None:
 
     async def run() -> None:
         bench = Bench()
-        bench.targets = [Target(POD, {})]
+        bench.targets = [ScrapeTarget(POD, {})]
         at_once = [0, 0]
 
         class Slow:
@@ -206,7 +206,7 @@ def test_labels_of_the_page_do_not_overrule_the_target() -> None:
 
     async def run() -> None:
         bench = Bench()
-        bench.targets = [Target(POD, {"namespace": "test"})]
+        bench.targets = [ScrapeTarget(POD, {"namespace": "test"})]
         bench.http.pages[POD] = 'a{namespace="mine",x=""} 1\n'
         await bench.scraper.round()
         (labels,) = bench.value("a")

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from pyflagger.clock import SystemClock
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest
-from pyflagger_sandbox.metrics import PrometheusError, Target, external_prometheus, find_prometheus
+from pyflagger_sandbox.metrics import PrometheusError, ScrapeTarget, external_prometheus, find_prometheus
 from pyflagger_sandbox.metrics.external import targets_file
 
 
@@ -34,7 +34,7 @@ class Sockets:
             raise HttpFailure("connect", str(error)) from error
 
 
-async def nothing() -> list[Target]:
+async def nothing() -> list[ScrapeTarget]:
     return []
 
 
@@ -53,7 +53,7 @@ def test_a_missing_binary_is_named() -> None:
 
 def test_targets_become_file_discovery() -> None:
     """Scheme and path travel as labels that Prometheus understands."""
-    text = targets_file([Target("https://127.0.0.5:9898/m", {"pod": "p"}), Target("http://[::1]:80", {})])
+    text = targets_file([ScrapeTarget("https://127.0.0.5:9898/m", {"pod": "p"}), ScrapeTarget("http://[::1]:80", {})])
     assert json.loads(text) == [
         {"targets": ["127.0.0.5:9898"], "labels": {"pod": "p", "__scheme__": "https", "__metrics_path__": "/m"}},
         {"targets": ["[::1]:80"], "labels": {"__scheme__": "http", "__metrics_path__": "/metrics"}},
@@ -116,13 +116,13 @@ async def test_a_real_prometheus_scrapes_our_targets() -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
-    listed: list[Target] = []
+    listed: list[ScrapeTarget] = []
 
-    async def discover() -> list[Target]:
+    async def discover() -> list[ScrapeTarget]:
         return listed
 
     async with external_prometheus(discover, Sockets(), SystemClock()) as url:
-        listed.append(Target(f"http://127.0.0.1:{port}/m", {"pod": "p", "job": "mine"}))
+        listed.append(ScrapeTarget(f"http://127.0.0.1:{port}/m", {"pod": "p", "job": "mine"}))
         async with asyncio.timeout(20):
             while not (found := await _ask(url, 'hits{pod="p",job="mine"}')):
                 await SystemClock().sleep(0.1)

@@ -116,10 +116,10 @@ def test_tokens_expire_and_cannot_be_forged() -> None:
     """A token is good for a minute and for its issuer only."""
     token, expires = tokens.issue("me", 1000.0)
     assert tokens.check(token, 1059.0) == ("me", expires)
-    with pytest.raises(tokens.Refused, match="expired"):
+    with pytest.raises(tokens.TokenRefused, match="expired"):
         tokens.check(token, 1061.0)
     for forged in ("", "a.b.c", token[:-2], "x" + token):
-        with pytest.raises(tokens.Refused):
+        with pytest.raises(tokens.TokenRefused):
             tokens.check(forged, 1000.0)
 
 
