@@ -11,12 +11,25 @@ from pyflagger.api.canary import CanaryStatus, Phase
 from pyflagger.api.defaults import HEARD_SECONDS
 from pyflagger.api.facts import ALL_PRIMARY, READY, Fault, Problem, Readiness, Route
 from pyflagger.core.conditions import Cause, Rollback, roll_back
-from pyflagger.core.decision import Part, PauseAutoscaler, Reason, ReleaseFinalizer, Revert
+from pyflagger.core.decision import (
+    Action,
+    Alert,
+    Count,
+    Decision,
+    Part,
+    PauseAutoscaler,
+    Reason,
+    ReleaseFinalizer,
+    Revert,
+    Say,
+    ScaleTarget,
+)
 from pyflagger.core.revision import RevisionChange, checksum, idle_change, running_change
 from pyflagger.core.situation import Sync, Target
 
 STEPS = {"stepWeight": 20, "maxWeight": 40}
 FOREIGN = "bcdfg65"
+SAY = Say("Normal", Reason("code", "text"), "", "")
 
 
 MANY = {"stepWeight": 20, "maxWeight": 60}
@@ -27,6 +40,16 @@ def with_status(world: World, **changes: object) -> World:
     world.canary = world.canary.model_copy(update={"status": world.status.but(**changes)})
     world.restart()
     return world.fresh_record()
+
+
+@pytest.mark.parametrize(
+    ("actions", "writes"),
+    [((), False), ((SAY, Alert("info", "text"), Count("success", "completed")), False), ((SAY, ScaleTarget(2)), True)],
+    ids=["nothing", "reports", "a report and a write"],
+)
+def test_a_decision_that_only_reports_writes_nothing(actions: tuple[Action, ...], writes: bool) -> None:
+    """After it the cluster is what the decision has seen."""
+    assert Decision(actions=actions).writes is writes
 
 
 # Hashes of the reference --------------------------------------------------------------------------------------------

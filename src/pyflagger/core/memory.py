@@ -180,21 +180,21 @@ def moved(memory: Memory, seconds: float) -> Memory:
 
 
 def _timed(value: T, change: Callable[[Time], Time]) -> T:
-    """A value with every Time in it changed; the same object without a change."""
+    """A Time, mapping or dataclass with every Time in it changed; the same object without a change."""
     found: Any = value
     if isinstance(value, Time):
         found = change(value)
     elif isinstance(value, Mapping):
         new = _changed(value, change)
         found = {**value, **new} if new else value
-    elif is_dataclass(value) and not isinstance(value, type):
-        new = _changed({name: getattr(value, name) for name in _timed_fields(type(value))}, change)
-        found = replace(value, **new) if new else value
+    else:
+        new = _changed({name: getattr(value, name) for name in _timed_fields(found.__class__)}, change)
+        found = replace(found, **new) if new else value
     return cast(T, found)
 
 
 @cache
-def _timed_fields(kind: type) -> tuple[str, ...]:
+def _timed_fields(kind: type[Any]) -> tuple[str, ...]:
     """The fields of a dataclass that can hold a Time, by their types."""
     return tuple(name for name, hint in get_type_hints(kind).items() if _holds_times(hint))
 
