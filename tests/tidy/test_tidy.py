@@ -66,6 +66,17 @@ def dotted(node: ast.AST) -> str:
     return ""
 
 
+def only_protocols(path: Path) -> bool:
+    """Whether a module defines nothing but protocols."""
+    defined = [
+        node
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    bases = [[ast.unparse(base) for base in node.bases] if isinstance(node, ast.ClassDef) else [] for node in defined]
+    return bool(defined) and all(any(base.partition("[")[0] == "Protocol" for base in each) for each in bases)
+
+
 def test_no_function_is_over_sixty_lines() -> None:
     """A function fits on a screen."""
     long = [
@@ -135,6 +146,13 @@ def test_tests_say_what_they_show() -> None:
         and not ast.get_docstring(node)
     ]
     assert not silent
+
+
+def test_each_module_of_the_operator_has_its_tests() -> None:
+    """In a file of its name. Modules that hold only protocols have nothing to test."""
+    operator = [path for path in SOURCE if name(path).startswith("operator/") and path.stem != "__init__"]
+    tested = {path.stem.removeprefix("test_") for path in TESTS if path.parent == ROOT / "tests" / "operator"}
+    assert not [name(path) for path in operator if path.stem not in tested and not only_protocols(path)]
 
 
 def test_no_commented_out_code() -> None:
