@@ -17,15 +17,18 @@ ROOT = Path(__file__).resolve().parents[1]
 BROKEN = ("core/conditions.py", "core/verdict.py")
 """What is broken: the table of phases with what it writes, and the judging of a value."""
 
+NEAR = " ".join(f"tests/core/test_{name}.py" for name in ("verdict", "transitions", "halted", "waiting"))
+"""What should notice first: most breakages end after two seconds."""
+
 TESTS = "tests/core"
-"""What should notice."""
+"""What should notice the rest."""
 
 CONFIG = """
 [cosmic-ray]
 module-path = [{modules}]
-timeout = 120.0
+timeout = 900.0
 excluded-modules = []
-test-command = "{python} -m pytest -q -x -p no:cacheprovider {tests}"
+test-command = "sh -c '{test} {near} && {test} {tests}'"
 [cosmic-ray.distributor]
 name = "local"
 [cosmic-ray.filters.operators-filter]
@@ -43,7 +46,8 @@ def main() -> int:
         for part in ("pyproject.toml", "Makefile", "README.md"):
             shutil.copy(ROOT / part, place / part)
         modules = ", ".join(f'"src/pyflagger/{module}"' for module in BROKEN)
-        (place / "mutate.toml").write_text(CONFIG.format(modules=modules, python=sys.executable, tests=TESTS))
+        test = f"{sys.executable} -m pytest -q -x -p no:cacheprovider"
+        (place / "mutate.toml").write_text(CONFIG.format(modules=modules, test=test, near=NEAR, tests=TESTS))
         environment = os.environ | {"PYTHONPATH": str(place / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
 
         def tool(*argv: str) -> None:
