@@ -15,10 +15,12 @@ from pyflagger.api.parse import parse_canary
 from pyflagger.clock import SystemClock
 from pyflagger.kube.client import Client
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest
+from pyflagger.kube.resources import learn
 from pyflagger.objects import Obj
 from pyflagger.operator.evidence.metric_sources import Failed, Lookups, Sources, cluster_lookups, prefixed
 from pyflagger.operator.observe.store import Store
 from pyflagger.operator.options import Options
+from pyflagger.workloads.knative import Knative
 from stage.manifests import canary
 
 
@@ -102,6 +104,26 @@ async def test_a_missing_secret_is_none(cluster: Cluster) -> None:
     """The caller knows the template that names it, and reports both."""
     cluster.answer(404, message="not found")
     assert await cluster.lookups.secret("mall", "login") is None
+
+
+async def test_a_knative_canary_is_measured_by_its_latest_revision(cluster: Cluster) -> None:
+    """It is read from the watch cache. Without the Service the check fails, and others have no revision."""
+    sources = Sources(cluster.lookups, Options())
+    with pytest.raises(Failed, match=r"^Error fetching Knative service mall/web services.serving.knative.dev"):
+        await sources.revision(parse_canary(knative("web")))
+    learn(Knative.kinds)
+    meta = {"name": "web", "namespace": "mall"}
+    status = {"latestCreatedRevisionName": "web-00007"}
+    cluster.shelf.put({"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": meta, "status": status})
+    assert await sources.revision(parse_canary(knative("web"))) == "web-00007"
+    assert await sources.revision(parse_canary(canary("web"))) == "" and cluster.asked == []
+
+
+def knative(name: str) -> Obj:
+    """A Canary of a Knative Service."""
+    target = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": name}
+    made = canary(name, provider="knative", targetRef=target)
+    return {**made, "metadata": {**made["metadata"], "namespace": "mall"}}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from pyflagger.workloads.revision import revision
 from pyflagger.workloads.unscaled import Unscaled
 
 GROUP, VERSION = "serving.knative.dev", "v1"
+SERVICES = Resource(GROUP, VERSION, "services", "Service")
 REVISIONS = Resource(GROUP, VERSION, "revisions", "Revision")
 FIRST_REVISION_SECONDS = 60.0
 """The time that Knative has to create the first Revision before flagger reports a problem."""
@@ -28,7 +29,7 @@ FIRST_REVISION_SECONDS = 60.0
 class Knative(Unscaled):
     """The kind Service of serving.knative.dev/v1."""
 
-    kinds: tuple[Resource, ...] = (Resource(GROUP, VERSION, "services", "Service"), REVISIONS)
+    kinds: tuple[Resource, ...] = (SERVICES, REVISIONS)
 
     def refuses(self, target: Obj) -> Problem | None:
         """A problem until the first Revision exists. It may pass within a minute unless Knative reports an error."""

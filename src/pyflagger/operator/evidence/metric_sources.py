@@ -22,10 +22,12 @@ from pyflagger.metrics import manifest
 from pyflagger.metrics.base import MetricError, Provider, ProviderError, Settings
 from pyflagger.metrics.prometheus import Prometheus
 from pyflagger.metrics.registry import beside, provider_for
+from pyflagger.objects import part
 from pyflagger.operator.observe.store import Store
 from pyflagger.operator.options import Options
 from pyflagger.plugins import answered
 from pyflagger.wire import shown_url
+from pyflagger.workloads import knative
 
 Secret: TypeAlias = Mapping[str, bytes]
 
@@ -43,7 +45,7 @@ class Lookups:
 
 
 def cluster_lookups(client: Client, store: Store) -> Lookups:
-    """Read templates from the watch cache, and Secrets, which are not watched, from the API server."""
+    """Read templates and Revisions from the watch cache, and Secrets, which are not watched, from the API server."""
 
     async def template(namespace: str, name: str) -> MetricTemplate | Problem | None:
         raw = store.get(METRIC_TEMPLATES.ref(namespace, name))
@@ -61,7 +63,13 @@ def cluster_lookups(client: Client, store: Store) -> Lookups:
         except (ApiError, binascii.Error) as error:
             return Problem(Fault.CLUSTER, str(error), f"Check secret {name} in namespace {namespace}.")
 
-    return Lookups(template, secret)
+    async def revision(namespace: str, name: str) -> str | Problem:
+        raw = store.get(knative.SERVICES.ref(namespace, name))
+        if raw is None:
+            return Problem(Fault.MANIFEST, f'services.serving.knative.dev "{name}" not found', "Create the Service.")
+        return str(part(raw, "status").get("latestCreatedRevisionName") or "")
+
+    return Lookups(template, secret, revision)
 
 
 class Failed(Exception):
