@@ -1,7 +1,9 @@
-"""What holds for every test: logs are written as the operator writes them. Virtual time does not wait."""
+"""What holds for every test: logs are written as the operator writes them, garbage is collected between tests alone,
+and virtual time does not wait."""
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 
@@ -18,6 +20,10 @@ hypothesis.settings.load_profile("loaded")
 """A machine that does other work as well is slow now and then: no example fails for the time that it took."""
 
 
+GARBAGE_MAX = 100_000
+"""Objects that are left before the next collection."""
+
+
 @pytest.fixture(autouse=True)
 def as_the_operator_logs() -> Iterator[None]:
     """JSON lines on standard error; unconfigured, structlog draws a picture of every local variable of a traceback."""
@@ -26,6 +32,25 @@ def as_the_operator_logs() -> Iterator[None]:
     structlog.configure(cache_logger_on_first_use=False)
     yield
     structlog.configure(**before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_collection_within_a_test() -> Iterator[None]:
+    """CPython 3.11 breaks off a parse ("AST constructor recursion depth mismatch") when another one runs within it.
+
+    That happens when a collection destroys a task: asyncio logs its traceback, and drawing that parses lines.
+    """
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def collected_afterwards() -> Iterator[None]:
+    """Collect what a test left, once it is much."""
+    yield
+    if gc.get_count()[0] > GARBAGE_MAX:
+        gc.collect()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
