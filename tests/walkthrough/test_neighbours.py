@@ -112,7 +112,7 @@ def test_somebodys_kubeconfig_is_kept(tmp_path: Path) -> None:
     config.write_text("current-context: production\n")
     done = subprocess.run([*COMMAND, f"--kubeconfig={config}"], capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert done.returncode == 1
-    assert done.stderr.startswith("flagger sandbox: ") and "name another file" in done.stderr
+    assert done.stderr.startswith("flagger sandbox: ") and "choose another file" in done.stderr
     assert done.stderr.count("\n") == 1
     assert config.read_text() == "current-context: production\n"
 
