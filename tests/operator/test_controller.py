@@ -24,7 +24,7 @@ LIVE: Obj = {"metadata": {"name": "web", "namespace": "test"}}
 
 
 class Queue:
-    """Keeps what is enqueued, and runs until it is told to end."""
+    """Records the enqueued keys, and runs until `end` is set."""
 
     def __init__(self) -> None:
         self.added: list[Key] = []
@@ -45,7 +45,7 @@ class Queue:
 
 
 class Place:
-    """Everything around a controller. `calls` has what it was told about deleted canaries, and the counts."""
+    """The surroundings of a controller. `calls` records the reported deletions and the counts."""
 
     def __init__(self) -> None:
         self.queue, self.watchers = Queue(), Watchers()
