@@ -92,6 +92,9 @@ async def checked(does: str, need: Any = None, network: Network | None = None) -
     async def secret(*_: str) -> None:
         return None
 
+    async def revision(*_: str) -> str:
+        return ""
+
     metric = {"name": "depth", "templateRef": {"name": "depth"}, "thresholdRange": {"max": 5}}
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "cart"}
     analysis = {"interval": "1m", "threshold": 1, "stepWeight": 10, "metrics": [metric]}
@@ -101,7 +104,8 @@ async def checked(does: str, need: Any = None, network: Network | None = None) -
             "spec": {"targetRef": target, "service": {"port": 80}, "analysis": analysis},
         }
     )
-    checks = Checks(network or Network(), SystemClock(), Lookups(template, secret), Options(), lambda *_: None)
+    lookups = Lookups(template, secret, revision)
+    checks = Checks(network or Network(), SystemClock(), lookups, Options(), lambda *_: None)
     return await checks.run(need or CheckMetric(0, "template"), canary)
 
 

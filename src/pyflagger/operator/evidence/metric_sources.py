@@ -41,7 +41,7 @@ class Lookups:
 
     template: Callable[[str, str], Awaitable[MetricTemplate | Problem | None]]
     secret: Callable[[str, str], Awaitable[Secret | Problem | None]]
-    revision: Callable[[str, str], Awaitable[str | Problem]] | None = None
+    revision: Callable[[str, str], Awaitable[str | Problem]]
 
 
 def cluster_lookups(client: Client, store: Store) -> Lookups:
@@ -155,7 +155,7 @@ class Sources:
 
     async def revision(self, canary: Canary) -> str:
         """The latest revision of a Knative canary, or empty for other kinds."""
-        if "knative" not in (canary.spec.provider, self._options.mesh_provider) or self._lookups.revision is None:
+        if "knative" not in (canary.spec.provider, self._options.mesh_provider):
             return ""
         namespace, name = canary.metadata.namespace, canary.spec.target_ref.name
         found = await self._lookups.revision(namespace, name)
