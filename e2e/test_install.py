@@ -29,7 +29,7 @@ def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
     promtool = prometheus().with_name("promtool")
     if not promtool.exists():
         pytest.skip("promtool is not beside Prometheus")
-    text = (ROOT / "charts" / "pyflagger" / "files" / "prometheus.yml").read_text()
+    text = (ROOT / "charts" / "flagger" / "files" / "prometheus.yml").read_text()
     discovery, named = "kubernetes_sd_configs:\n      - role: pod\n", "static_configs:\n      - targets: [10.244.0.2]\n"
     assert text.count(discovery) == 2
     config = tmp_path / "prometheus.yml"

@@ -18,10 +18,10 @@ TABLE = re.compile(r"\| field \| type \| meaning \|\n(\|.*\n?)+")
 """The tables of fields on the page of the kinds, in the order of `TABLES`."""
 
 COPIES = {
-    "crds/crds.yaml": "pyflagger/crds/crds.yaml",
-    "base/rules.yaml": "pyflagger/files/rules.yaml",
-    "base/election.yaml": "pyflagger/files/election.yaml",
-    "components/network/policy.yaml": "pyflagger/files/policy.yaml",
+    "crds/crds.yaml": "flagger/crds/crds.yaml",
+    "base/rules.yaml": "flagger/files/rules.yaml",
+    "base/election.yaml": "flagger/files/election.yaml",
+    "components/network/policy.yaml": "flagger/files/policy.yaml",
     "tester-auth/review.yaml": "loadtester/files/review.yaml",
 }
 """What the charts take from kustomize/: there is one source of it, but a chart holds nothing from outside of itself."""

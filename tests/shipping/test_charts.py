@@ -19,9 +19,9 @@ from pyflagger.objects import Obj
 from pyflagger.operator.options import FLAGS, UNBUILT, parse
 from shipping.rendering import CHARTS, ROOT, Cluster, container, helm, kustomized, one, templated, tool
 
-NAMES = ("pyflagger", "loadtester")
+NAMES = ("flagger", "loadtester")
 EVERYTHING: Mapping[str, Mapping[str, Any]] = {
-    "pyflagger": {
+    "flagger": {
         "namespace": "test",
         "leaderElection": {"enabled": True, "replicaCount": 2},
         "podDisruptionBudget": {"enabled": True},
@@ -69,7 +69,7 @@ EVERYTHING: Mapping[str, Mapping[str, Any]] = {
     },
 }
 FLAG_OF: Mapping[str, tuple[tuple[str, Any, str], ...]] = {
-    "pyflagger": (
+    "flagger": (
         ("logLevel", "warning", "-log-level=warning"),
         ("logEncoding", "console", "-zap-encoding=console"),
         ("meshProvider", "gatewayapi:v1", "-mesh-provider=gatewayapi:v1"),
@@ -109,9 +109,9 @@ FLAG_OF: Mapping[str, tuple[tuple[str, Any, str], ...]] = {
         ("auth", {"kubernetes": True, "allowedAccounts": ["a/b", "c/d"]}, "-allowed-accounts=a/b,c/d"),
     ),
 }
-FLAGS_OF: Mapping[str, tuple[Flag, ...]] = {"pyflagger": FLAGS, "loadtester": LOADTESTER}
+FLAGS_OF: Mapping[str, tuple[Flag, ...]] = {"flagger": FLAGS, "loadtester": LOADTESTER}
 NO_VALUE = {
-    "pyflagger": {
+    "flagger": {
         *("kubeconfig", "master", "kubeconfig-service-mesh", "port", "control-loop-interval", "version"),
         "zap-replace-globals",
         *UNBUILT,
@@ -164,9 +164,9 @@ async def test_an_api_server_takes_it(chart: str, everything: bool) -> None:
 )
 def test_a_value_becomes_a_flag(chart: str, path: str, value: Any, flag: str) -> None:
     """As it is, whatever characters it holds, and the program takes the whole command line."""
-    args = container(templated(chart, within(path, value)), "flagger" if chart == "pyflagger" else "")["args"]
+    args = container(templated(chart, within(path, value)), "flagger" if chart == "flagger" else "")["args"]
     assert flag in args
-    if chart == "pyflagger":
+    if chart == "flagger":
         parse(args, {})
     else:
         assert args[0] == "loadtester"
@@ -188,7 +188,7 @@ SECRET = {"eventWebhook": "EVENT_WEBHOOK_URL"}
 def test_what_may_be_secret_is_in_a_secret(path: str) -> None:
     """The operator reads it from a variable; the Deployment holds a digest of it at most."""
     assert SECRET[path] in {flag.env for flag in FLAGS}
-    objects = templated("pyflagger", within(path, "http://planted-4f1c"))
+    objects = templated("flagger", within(path, "http://planted-4f1c"))
     secret = one(objects, "Secret")
     assert {key: base64.b64decode(text).decode() for key, text in secret["data"].items()} == {
         SECRET[path]: "http://planted-4f1c"
@@ -199,7 +199,7 @@ def test_what_may_be_secret_is_in_a_secret(path: str) -> None:
 
 def test_a_secret_of_mine() -> None:
     """Nothing secret goes through Helm at all."""
-    objects = templated("pyflagger", {"existingSecret": "mine"})
+    objects = templated("flagger", {"existingSecret": "mine"})
     assert container(objects)["envFrom"] == [{"secretRef": {"name": "mine"}}]
     assert not [obj for obj in objects if obj["kind"] == "Secret"]
 
@@ -224,16 +224,16 @@ def rights(objects: list[Obj]) -> dict[str, list[Any]]:
 @pytest.mark.parametrize("overlay, namespace", [("cluster", ""), ("namespaced", "test")])
 def test_the_rights_are_those_of_kustomize(overlay: str, namespace: str) -> None:
     """Rule by rule, bound in the same way: in the whole cluster, or in the one namespace."""
-    chart = templated("pyflagger", {"namespace": namespace, "leaderElection": {"enabled": True}})
+    chart = templated("flagger", {"namespace": namespace, "leaderElection": {"enabled": True}})
     assert rights(chart) == rights(kustomized(overlay)) != {}
     assert bool(namespace) == (not [obj for obj in chart if obj["kind"].startswith("Cluster")])
 
 
 def test_the_operator_is_that_of_kustomize() -> None:
     """The same container but for its flags, and the same policy of its network."""
-    ours, theirs = container(kustomized("cluster")), container(templated("pyflagger"))
+    ours, theirs = container(kustomized("cluster")), container(templated("flagger"))
     assert {**ours, "args": []} == {**theirs, "args": []}
-    policy = one(templated("pyflagger", {"networkPolicy": {"enabled": True}}), "NetworkPolicy")
+    policy = one(templated("flagger", {"networkPolicy": {"enabled": True}}), "NetworkPolicy")
     wanted = one(kustomized("ha"), "NetworkPolicy")["spec"]
     assert {**policy["spec"], "podSelector": {}} == {**wanted, "podSelector": {}}
 
@@ -249,10 +249,10 @@ def test_the_load_tester_is_that_of_kustomize() -> None:
 
 
 REFUSED: tuple[tuple[str, Mapping[str, Any], str], ...] = (
-    ("pyflagger", {"meshprovider": "nginx"}, "Additional property meshprovider is not allowed"),
-    ("pyflagger", {"slack": {"chanel": "x"}}, "Additional property chanel is not allowed"),
+    ("flagger", {"meshprovider": "nginx"}, "Additional property meshprovider is not allowed"),
+    ("flagger", {"slack": {"chanel": "x"}}, "Additional property chanel is not allowed"),
     *(
-        ("pyflagger", values, "flagger does not send alerts yet")
+        ("flagger", values, "flagger does not send alerts yet")
         for values in (
             {"clusterName": "east"},
             {"slack": {"user": "bot"}},
@@ -265,13 +265,13 @@ REFUSED: tuple[tuple[str, Mapping[str, Any], str], ...] = (
             {"msteams": {"proxyUrl": "http://p"}},
         )
     ),
-    ("pyflagger", {"logLevel": "loud"}, "logLevel"),
-    ("pyflagger", {"image": {"digest": "latest"}}, "image.digest"),
-    ("pyflagger", {"hookToken": {"urls": ["http://user:pass@h/"]}}, "hookToken.urls"),
-    ("pyflagger", {"leaderElection": {"replicaCount": 2}}, "several operators would act at once"),
-    ("pyflagger", {"podDisruptionBudget": {"enabled": True}}, "keep nodes from being drained"),
-    ("pyflagger", {"controlplane": {"kubeconfig": {"secretName": "x"}}}, "does not support a second cluster yet"),
-    ("pyflagger", {"rbac": {"pspEnabled": True}}, "gone since Kubernetes 1.25"),
+    ("flagger", {"logLevel": "loud"}, "logLevel"),
+    ("flagger", {"image": {"digest": "latest"}}, "image.digest"),
+    ("flagger", {"hookToken": {"urls": ["http://user:pass@h/"]}}, "hookToken.urls"),
+    ("flagger", {"leaderElection": {"replicaCount": 2}}, "several operators would act at once"),
+    ("flagger", {"podDisruptionBudget": {"enabled": True}}, "keep nodes from being drained"),
+    ("flagger", {"controlplane": {"kubeconfig": {"secretName": "x"}}}, "does not support a second cluster yet"),
+    ("flagger", {"rbac": {"pspEnabled": True}}, "gone since Kubernetes 1.25"),
     ("loadtester", {"cmd": {"timeout": "soon"}}, "cmd.timeout"),
     ("loadtester", {"auth": {"kubernetes": True}}, "auth.kubernetes lets nobody in"),
     ("loadtester", {"auth": {"allowedAccounts": ["flagger"]}}, "auth.allowedAccounts"),
@@ -299,7 +299,7 @@ TAKEN = {
 
 def test_the_values_of_the_reference_are_taken() -> None:
     """Its values file as it is, empty ones included; what is made has the names and selectors of its releases."""
-    deployment = one(templated("pyflagger", TAKEN), "Deployment")
+    deployment = one(templated("flagger", TAKEN), "Deployment")
     assert deployment["metadata"]["name"] == "flagger"
     selector = {"app.kubernetes.io/name": "flagger", "app.kubernetes.io/instance": "flagger"}
     assert deployment["spec"]["selector"]["matchLabels"] == selector

@@ -1,10 +1,10 @@
 {{/* The name of the reference's chart, so that its releases can be upgraded to this one: selectors never change. */}}
-{{- define "pyflagger.name" -}}
+{{- define "flagger.name" -}}
 {{- default "flagger" .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- define "pyflagger.fullname" -}}
-{{- $name := include "pyflagger.name" . }}
+{{- define "flagger.fullname" -}}
+{{- $name := include "flagger.name" . }}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
 {{- else if contains $name .Release.Name }}
@@ -14,27 +14,27 @@
 {{- end }}
 {{- end }}
 
-{{- define "pyflagger.selector" -}}
-app.kubernetes.io/name: {{ include "pyflagger.name" . }}
+{{- define "flagger.selector" -}}
+app.kubernetes.io/name: {{ include "flagger.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{- define "pyflagger.labels" -}}
-{{ include "pyflagger.selector" . }}
+{{- define "flagger.labels" -}}
+{{ include "flagger.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{- define "pyflagger.account" -}}
+{{- define "flagger.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
-{{- default (include "pyflagger.fullname" .) .Values.serviceAccount.name }}
+{{- default (include "flagger.fullname" .) .Values.serviceAccount.name }}
 {{- else }}
 {{- default "default" .Values.serviceAccount.name }}
 {{- end }}
 {{- end }}
 
-{{- define "pyflagger.image" -}}
+{{- define "flagger.image" -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
 {{- else -}}
@@ -42,12 +42,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{- define "pyflagger.prometheus" -}}
-{{ include "pyflagger.fullname" . | trunc 52 | trimSuffix "-" }}-prometheus
+{{- define "flagger.prometheus" -}}
+{{ include "flagger.fullname" . | trunc 52 | trimSuffix "-" }}-prometheus
 {{- end }}
 
 {{/* Fails where a value asks for alerts: flagger does not send them yet, and would refuse to start with them. */}}
-{{- define "pyflagger.unbuilt" -}}
+{{- define "flagger.unbuilt" -}}
 {{- range $path, $value := dict
   "clusterName" .Values.clusterName
   "slack.user" (ternary "" .Values.slack.user (eq (default "flagger" .Values.slack.user) "flagger"))
@@ -65,7 +65,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{/* Variables that may be secret, as a map; empty ones are left out. */}}
-{{- define "pyflagger.alerts" -}}
+{{- define "flagger.alerts" -}}
 {{- $all := dict "EVENT_WEBHOOK_URL" .Values.eventWebhook }}
 {{- range $name, $value := $all }}
 {{- if $value }}
@@ -74,10 +74,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{- define "pyflagger.args" -}}
+{{- define "flagger.args" -}}
 - -log-level={{ .Values.logLevel }}
 - -zap-encoding={{ .Values.logEncoding }}
-- -metrics-server={{ if .Values.prometheus.install }}http://{{ include "pyflagger.prometheus" . }}:9090{{ else }}{{ .Values.metricsServer }}{{ end }}
+- -metrics-server={{ if .Values.prometheus.install }}http://{{ include "flagger.prometheus" . }}:9090{{ else }}{{ .Values.metricsServer }}{{ end }}
 - -enable-config-tracking={{ .Values.configTracking.enabled }}
 {{- range $flag, $value := dict
   "mesh-provider" .Values.meshProvider
@@ -110,7 +110,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{/* What is refused rather than done halfway. */}}
-{{- define "pyflagger.refuse" -}}
+{{- define "flagger.refuse" -}}
 {{- if and (gt (int .Values.leaderElection.replicaCount) 1) (not .Values.leaderElection.enabled) }}
 {{- fail "leaderElection.replicaCount is over 1 without leaderElection.enabled: several operators would act at once" }}
 {{- end }}
@@ -125,7 +125,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{- define "pyflagger.prometheus.labels" -}}
-app.kubernetes.io/name: {{ include "pyflagger.name" . }}-prometheus
+{{- define "flagger.prometheus.labels" -}}
+app.kubernetes.io/name: {{ include "flagger.name" . }}-prometheus
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
