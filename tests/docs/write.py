@@ -22,6 +22,8 @@ COPIES = {
     "base/rules.yaml": "flagger/files/rules.yaml",
     "base/election.yaml": "flagger/files/election.yaml",
     "components/network/policy.yaml": "flagger/files/policy.yaml",
+    "prometheus/prometheus.yml": "flagger/files/prometheus.yml",
+    "prometheus/rules.yaml": "flagger/files/prometheus-rules.yaml",
     "tester-auth/review.yaml": "loadtester/files/review.yaml",
 }
 """What the charts take from kustomize/: there is one source of it, but a chart holds nothing from outside of itself."""
