@@ -1,6 +1,24 @@
-{{/* The name of the reference's chart, so that its releases can be upgraded to this one: selectors never change. */}}
+{{/* Values may lack any table: `--reuse-values` brings those of the release before. So each access is (.Values.a).b. */}}
+
+{{/* The name of Flagger's chart, so that its releases can be upgraded to this one: selectors never change. */}}
 {{- define "flagger.name" -}}
-{{- default "flagger" .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* A scalar as text. Whole numbers of a values file are floats: 20261130 must not become 2.026113e+07. */}}
+{{- define "flagger.text" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
+{{- end }}
+
+{{/* A map of labels, annotations or the like, whose values may be numbers and booleans, as a map of strings. */}}
+{{- define "flagger.strings" -}}
+{{- $texts := dict }}
+{{- range $key, $value := . }}
+{{- if not (kindIs "invalid" $value) }}
+{{- $_ := set $texts $key (include "flagger.text" $value) }}
+{{- end }}
+{{- end }}
+{{- toYaml $texts }}
 {{- end }}
 
 {{- define "flagger.fullname" -}}
@@ -23,22 +41,33 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ include "flagger.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+helm.sh/chart: {{ include "flagger.chart" . }}
+{{- end }}
+
+{{- define "flagger.chart" -}}
+{{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "flagger.serviceAccountName" -}}
-{{- if .Values.serviceAccount.create }}
-{{- default (include "flagger.fullname" .) .Values.serviceAccount.name }}
+{{- if ne (toString (.Values.serviceAccount).create) "false" }}
+{{- default (include "flagger.fullname" .) (.Values.serviceAccount).name }}
 {{- else }}
-{{- default "default" .Values.serviceAccount.name }}
+{{- default "default" (.Values.serviceAccount).name }}
 {{- end }}
 {{- end }}
 
+{{/* Whether the values name Flagger's own image, as its values file does. This chart runs pyflagger in its place. */}}
+{{- define "flagger.replaced" -}}
+{{- if regexMatch "^((ghcr|quay|docker)\\.io/)?(fluxcd|weaveworks)/flagger$" (toString (.Values.image).repository) }}yes{{ end }}
+{{- end }}
+
 {{- define "flagger.image" -}}
-{{- if .Values.image.digest -}}
+{{- if include "flagger.replaced" . -}}
+pyflagger:{{ .Chart.AppVersion }}
+{{- else if (.Values.image).digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
 {{- else -}}
-{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{ default "pyflagger" (.Values.image).repository }}:{{ include "flagger.text" (default .Chart.AppVersion (.Values.image).tag) }}
 {{- end }}
 {{- end }}
 
@@ -50,14 +79,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "flagger.unbuilt" -}}
 {{- range $path, $value := dict
   "clusterName" .Values.clusterName
-  "slack.user" (ternary "" .Values.slack.user (eq (default "flagger" .Values.slack.user) "flagger"))
-  "slack.channel" .Values.slack.channel
-  "slack.url" .Values.slack.url
-  "slack.token" .Values.slack.token
-  "slack.proxyUrl" .Values.slack.proxyUrl
-  "slack.proxy" .Values.slack.proxy
-  "msteams.url" .Values.msteams.url
-  "msteams.proxyUrl" .Values.msteams.proxyUrl }}
+  "slack.user" (ternary "" (.Values.slack).user (eq (default "flagger" (.Values.slack).user) "flagger"))
+  "slack.channel" (.Values.slack).channel
+  "slack.url" (.Values.slack).url
+  "slack.token" (.Values.slack).token
+  "slack.proxyUrl" (.Values.slack).proxyUrl
+  "slack.proxy" (.Values.slack).proxy
+  "msteams.url" (.Values.msteams).url
+  "msteams.proxyUrl" (.Values.msteams).proxyUrl }}
 {{- if $value }}
 {{- fail (printf "%s: flagger does not send alerts yet. Remove the value." $path) }}
 {{- end }}
@@ -74,11 +103,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* URL of the metrics server. */}}
+{{- define "flagger.metrics" -}}
+{{- if (.Values.prometheus).install -}}
+http://{{ include "flagger.prometheus" . }}:9090
+{{- else -}}
+{{ default "http://prometheus:9090" .Values.metricsServer }}
+{{- end }}
+{{- end }}
+
 {{- define "flagger.args" -}}
-- -log-level={{ .Values.logLevel }}
-- -zap-encoding={{ .Values.logEncoding }}
-- -metrics-server={{ if .Values.prometheus.install }}http://{{ include "flagger.prometheus" . }}:9090{{ else }}{{ .Values.metricsServer }}{{ end }}
-- -enable-config-tracking={{ .Values.configTracking.enabled }}
+- -log-level={{ default "info" .Values.logLevel }}
+- -zap-encoding={{ default "json" .Values.logEncoding }}
+- {{ printf "-metrics-server=%s" (include "flagger.metrics" .) | quote }}
+{{- with .Values.configTracking }}
+- -enable-config-tracking={{ .enabled }}
+{{- end }}
 {{- range $flag, $value := dict
   "mesh-provider" .Values.meshProvider
   "namespace" .Values.namespace
@@ -93,16 +133,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "no-cross-namespace-refs" .Values.noCrossNamespaceRefs
   "idle-at-zero" .Values.idleAtZero }}
 {{- if $value }}
-- {{ printf "-%s=%v" $flag $value | quote }}
+- {{ printf "-%s=%s" $flag (include "flagger.text" $value) | quote }}
 {{- end }}
 {{- end }}
-{{- if .Values.leaderElection.enabled }}
+{{- if (.Values.leaderElection).enabled }}
 - -enable-leader-election=true
 - -leader-election-namespace={{ .Release.Namespace }}
 {{- end }}
-{{- if .Values.hookToken.urls }}
+{{- if (.Values.hookToken).urls }}
 - -hook-token-file=/var/run/flagger/token
-- {{ printf "-hook-token-urls=%s" (join "," .Values.hookToken.urls) | quote }}
+- {{ printf "-hook-token-urls=%s" (join "," (.Values.hookToken).urls) | quote }}
 {{- end }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
@@ -111,20 +151,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* What is refused rather than done halfway. */}}
 {{- define "flagger.refuse" -}}
-{{- if and (gt (int .Values.leaderElection.replicaCount) 1) (not .Values.leaderElection.enabled) }}
-{{- fail "leaderElection.replicaCount is over 1 without leaderElection.enabled: several operators would act at once" }}
+{{- if and (gt (int (.Values.leaderElection).replicaCount) 1) (not (.Values.leaderElection).enabled) }}
+{{- fail "leaderElection.replicaCount is over 1 without leaderElection.enabled: several operators would act at once. Set leaderElection.enabled=true." }}
 {{- end }}
-{{- if and .Values.podDisruptionBudget.enabled (not .Values.leaderElection.enabled) }}
-{{- fail "podDisruptionBudget.enabled without leaderElection.enabled: with one replica it would only keep nodes from being drained" }}
+{{- if ((.Values.controlplane).kubeconfig).secretName }}
+{{- fail "controlplane.kubeconfig.secretName: flagger writes routing objects to the cluster that it runs in, and to no second one. Remove the value, and run flagger in the cluster of the routing objects." }}
 {{- end }}
-{{- if (.Values.controlplane).kubeconfig.secretName }}
-{{- fail "controlplane.kubeconfig: flagger does not support a second cluster yet. Remove the value." }}
-{{- end }}
-{{- if .Values.rbac.pspEnabled }}
-{{- fail "rbac.pspEnabled: PodSecurityPolicies are gone since Kubernetes 1.25" }}
+{{- if (.Values.rbac).pspEnabled }}
+{{- fail "rbac.pspEnabled: Kubernetes 1.25 removed PodSecurityPolicies. Remove the value, and label the namespace for Pod Security Admission." }}
 {{- end }}
 {{- end }}
 
+{{/* Labels that the Prometheus objects of Flagger's chart select by: they never change either. */}}
 {{- define "flagger.prometheus.labels" -}}
 app.kubernetes.io/name: {{ include "flagger.name" . }}-prometheus
 app.kubernetes.io/instance: {{ .Release.Name }}

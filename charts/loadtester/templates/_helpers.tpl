@@ -1,3 +1,5 @@
+{{/* Values may lack any table: `--reuse-values` brings those of the release before. So each access is (.Values.a).b. */}}
+
 {{- define "loadtester.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
@@ -23,20 +25,57 @@ app.kubernetes.io/name: {{ include "loadtester.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+helm.sh/chart: {{ include "loadtester.chart" . }}
+{{- end }}
+
+{{- define "loadtester.chart" -}}
+{{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* A scalar as text. Whole numbers of a values file are floats: 20261130 must not become 2.026113e+07. */}}
+{{- define "loadtester.text" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
+{{- end }}
+
+{{/* A map of labels, annotations or the like, whose values may be numbers and booleans, as a map of strings. */}}
+{{- define "loadtester.strings" -}}
+{{- $texts := dict }}
+{{- range $key, $value := . }}
+{{- if not (kindIs "invalid" $value) }}
+{{- $_ := set $texts $key (include "loadtester.text" $value) }}
+{{- end }}
+{{- end }}
+{{- toYaml $texts }}
+{{- end }}
+
+{{/* Whether the values name the image of Flagger's load tester, as its values file does: this chart runs its own. */}}
+{{- define "loadtester.replaced" -}}
+{{- if regexMatch "^((ghcr|quay|docker)\\.io/)?(fluxcd|weaveworks)/flagger-loadtester$" (toString (.Values.image).repository) }}yes{{ end }}
 {{- end }}
 
 {{- define "loadtester.image" -}}
-{{- if .Values.image.digest -}}
+{{- if include "loadtester.replaced" . -}}
+pyflagger:{{ .Chart.AppVersion }}
+{{- else if (.Values.image).digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
 {{- else -}}
-{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{ default "pyflagger" (.Values.image).repository }}:{{ include "loadtester.text" (default .Chart.AppVersion (.Values.image).tag) }}
+{{- end }}
+{{- end }}
+
+{{/* Names of the user's volumes and paths of their mounts, as keys. */}}
+{{- define "loadtester.taken" -}}
+{{- range .Values.volumes }}
+volume {{ .name }}: true
+{{- end }}
+{{- range .Values.volumeMounts }}
+path {{ .mountPath }}: true
 {{- end }}
 {{- end }}
 
 {{/* Whether the chart makes an account: for rights of commands, or to ask for TokenReviews. */}}
 {{- define "loadtester.owns" -}}
-{{- if and (or .Values.rbac.create .Values.auth.kubernetes) (not .Values.serviceAccountName) }}yes{{ end }}
+{{- if and (or (.Values.rbac).create (.Values.auth).kubernetes) (not .Values.serviceAccountName) }}yes{{ end }}
 {{- end }}
 
 {{- define "loadtester.account" -}}
@@ -46,37 +85,34 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "loadtester.args" -}}
 - loadtester
 - -port=8080
-- -log-level={{ .Values.logLevel }}
-- -timeout={{ .Values.cmd.timeout }}
+- -log-level={{ default "info" .Values.logLevel }}
+- -timeout={{ default "1h" (.Values.cmd).timeout }}
 {{- range $flag, $value := dict
-  "namespace-regexp" .Values.cmd.namespaceRegexp
-  "namespace-regexp-full-match" .Values.cmd.namespaceRegexpFullMatch
-  "allowed-types" (join "," .Values.cmd.allowedTypes)
-  "allowed-commands" .Values.cmd.allowedCommands
-  "max-tasks" .Values.cmd.maxTasks
-  "gate-auto-close" .Values.gates.autoClose
-  "gate-per-checksum" .Values.gates.perChecksum
-  "kubernetes-auth" .Values.auth.kubernetes }}
+  "namespace-regexp" (.Values.cmd).namespaceRegexp
+  "namespace-regexp-full-match" (.Values.cmd).namespaceRegexpFullMatch
+  "allowed-types" (join "," (default list (.Values.cmd).allowedTypes))
+  "allowed-commands" (.Values.cmd).allowedCommands
+  "max-tasks" (.Values.cmd).maxTasks
+  "gate-auto-close" (.Values.gates).autoClose
+  "gate-per-checksum" (.Values.gates).perChecksum
+  "kubernetes-auth" (.Values.auth).kubernetes }}
 {{- if $value }}
-- {{ printf "-%s=%v" $flag $value | quote }}
+- {{ printf "-%s=%s" $flag (include "loadtester.text" $value) | quote }}
 {{- end }}
 {{- end }}
-{{- if .Values.auth.kubernetes }}
-- {{ printf "-audience=%s" .Values.auth.audience | quote }}
-{{- with .Values.auth.allowedAccounts }}
+{{- if (.Values.auth).kubernetes }}
+- {{ printf "-audience=%s" (default "flagger-loadtester" .Values.auth.audience) | quote }}
+{{- with (.Values.auth).allowedAccounts }}
 - {{ printf "-allowed-accounts=%s" (join "," .) | quote }}
 {{- end }}
-{{- if .Values.auth.ownNamespace }}
+{{- if (.Values.auth).ownNamespace }}
 - -own-namespace=true
 {{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "loadtester.refuse" -}}
-{{- if and .Values.auth.kubernetes (not .Values.auth.allowedAccounts) (not .Values.auth.ownNamespace) (not .Values.auth.tokenSecret) }}
+{{- if and (.Values.auth).kubernetes (not (.Values.auth).allowedAccounts) (not (.Values.auth).ownNamespace) (not (.Values.auth).tokenSecret) }}
 {{- fail "auth.kubernetes lets nobody in: name the operator's account in auth.allowedAccounts, or set auth.ownNamespace" }}
-{{- end }}
-{{- if or (.Values.istio).enabled (.Values.appmesh).enabled .Values.meshName }}
-{{- fail "istio, appmesh, meshName: this chart makes no objects of a mesh; route to the Service by objects of your own" }}
 {{- end }}
 {{- end }}
