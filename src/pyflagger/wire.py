@@ -14,12 +14,33 @@ from http import HTTPStatus
 from typing import Literal, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-FailureKind = Literal["timeout", "connect", "tls", "redirects", "too-large", "malformed"]
+FailureKind = Literal["timeout", "connect", "tls", "redirects", "too-large", "malformed", "credentials"]
+
+
+@dataclass(frozen=True, slots=True)
+class AwsAuth:
+    """Sign a request to an AWS service of a region, with the credentials of the process."""
+
+    service: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleAuth:
+    """Authorize a request with an access token of Google: of a service account's key (JSON), else of the process."""
+
+    scope: str
+    key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request. `timeout` in seconds for the whole exchange; `max_bytes` bounds the body that is read."""
+    """One request. `timeout` in seconds for the whole exchange; `max_bytes` bounds the body that is read.
+
+    The sender of metric requests also reads the last four fields. `secrets` are further values that no text may
+    contain. `after` is a pause in seconds before the request. `auth` names credentials that the sender adds. With
+    `cluster`, `url` is a path and query of the operator's API server.
+    """
 
     method: str
     url: str
@@ -29,6 +50,10 @@ class HttpRequest:
     verify: bool = True
     max_bytes: int = 1 << 20
     redirects: int = 10
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    after: float = 0.0
+    auth: AwsAuth | GoogleAuth | None = None
+    cluster: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +117,9 @@ def secrets_of(request: HttpRequest, *, query: bool = False) -> frozenset[str]:
     With `query`, the values of the URL's query too: in hooks they may be tokens, in metric queries they are not. A
     server may echo a request, so pass a text that quotes an answer through `hidden` first.
     """
-    found: set[str] = set()
+    found: set[str] = set(request.secrets)
     for name, value in request.headers:
-        if _SECRET_HEADER.search(name):
+        if is_secret(name, value, request):
             scheme, _, rest = value.partition(" ")
             found |= {value, rest or scheme, *_login(rest)}
     try:
@@ -105,6 +130,11 @@ def secrets_of(request: HttpRequest, *, query: bool = False) -> frozenset[str]:
     except ValueError:
         pass
     return frozenset(text for text in found if len(text) >= SECRET_MIN)
+
+
+def is_secret(name: str, value: str, request: HttpRequest) -> bool:
+    """Whether a header of the request is a credential."""
+    return bool(_SECRET_HEADER.search(name)) or value in request.secrets
 
 
 def hidden(text: str, secrets: Iterable[str]) -> str:

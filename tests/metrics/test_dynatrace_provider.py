@@ -57,9 +57,12 @@ def test_a_token_is_needed(secret: dict[str, bytes] | None) -> None:
         Dynatrace(Settings("https://x", secret=secret))
 
 
-@pytest.mark.parametrize(("body", "want"), [(result([2.5]), 2.5), (result([1], [2]), 2.0), (result([1], [None]), 1.0)])
+@pytest.mark.parametrize(
+    ("body", "want"),
+    [(result([2.5]), 2.5), (result([1], [2]), 2.0), (result([1], [None]), 1.0), (result([1], [2, 3]), 2.0)],
+)
 def test_values(body: Any, want: float) -> None:
-    """The last that is a number; null is no zero."""
+    """The first of the last series that has one; null is no zero."""
     assert value_of(body) == want
 
 

@@ -49,4 +49,6 @@ def test_plugins() -> None:
     broken = registry.provider_for("broken")
     assert isinstance(broken, Problem)
     assert "nowhere_at_all:Thing" in broken.text
-    assert registry.known_types() == ("broken", "datadog", "dynatrace", "graphite", "mine", "newrelic", "prometheus")
+    assert registry.known_types() == (
+        *("broken", "datadog", "dynatrace", "graphite", "influxdb", "mine", "newrelic", "prometheus"),
+    )

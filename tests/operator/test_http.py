@@ -215,7 +215,7 @@ async def test_redirects_are_bounded(http: AiohttpHttp, serve: Serve) -> None:
 
 
 async def test_secrets_do_not_follow_to_another_host(http: AiohttpHttp, serve: Serve) -> None:
-    """Authorization stays within the origin."""
+    """Authorization, keys and the values of a Secret stay within the origin."""
     other = await serve(echo)
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -226,8 +226,9 @@ async def test_secrets_do_not_follow_to_another_host(http: AiohttpHttp, serve: S
         return await echo(request)
 
     url = await serve(handler)
-    headers = (("Authorization", "Bearer hunter2"), ("Cookie", "a=b"), ("X-Kept", "1"))
-    away = told(await http.send(HttpRequest("GET", f"{url}/away", headers)))
+    keys = (("DD-API-KEY", "hunter2"), ("X-SF-Token", "hunter2"), ("X-Login", "hunter2"))
+    headers = (("Authorization", "Bearer hunter2"), ("Cookie", "a=b"), ("X-Kept", "1"), *keys)
+    away = told(await http.send(HttpRequest("GET", f"{url}/away", headers, secrets=("hunter2",))))
     stay = told(await http.send(HttpRequest("GET", f"{url}/stay", headers)))
     assert "hunter2" not in str(away)
     assert ["cookie", "a=b"] not in away["headers"]  # type: ignore[operator]

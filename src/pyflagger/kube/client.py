@@ -105,14 +105,18 @@ class Client:
             raise error_of(method.lower(), path, answer.status, answer.body)
         return object_of(answer, method, path)
 
+    async def once(self, request: ApiRequest) -> ApiAnswer:
+        """Make one call without retries. Every status is an answer. Raises NotLeader and TransportError."""
+        if request.method not in _READS:
+            self._fence()
+        self.requests[request.method] += 1
+        return await self.transport.call(request)
+
     async def _send(self, request: ApiRequest) -> ApiAnswer:
         pause = PAUSE_FIRST
         for left in range(TRIES - 1, -1, -1):
-            if request.method not in _READS:
-                self._fence()
-            self.requests[request.method] += 1
             try:
-                answer = await self.transport.call(request)
+                answer = await self.once(request)
             except TransportError as error:
                 if not left or request.method not in _READS:
                     raise Unreachable(_away(error)) from error

@@ -22,6 +22,9 @@ Exchange: TypeAlias = Generator[HttpRequest, HttpAnswer, T]
 TEXT_MAX = 1024
 """Maximum number of characters of an answer in a text."""
 
+NUMBER_MAX = 1e300
+"""A number of this size or more is no measurement."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -34,13 +37,17 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to reach a provider. `secret` holds the raw values of the referenced Secret; None when none is referenced."""
+    """How to reach a provider. `secret` holds the raw values of the referenced Secret; None when none is referenced.
+
+    `namespace` is the only namespace of which a query may read objects. Empty means all.
+    """
 
     address: str = ""
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     region: str = ""
     verify: bool = True
     secret: Mapping[str, bytes] | None = None
+    namespace: str = ""
 
 
 class MetricError(Exception):
@@ -103,12 +110,15 @@ _FAILURE_TODO = {
     "redirects": "The address redirects in a loop. Use the final address.",
     "too-large": "The answer is too large for one number. Aggregate the query.",
     "malformed": "The server at this address does not speak HTTP. Check address and port.",
+    "credentials": "Check the identity of the operator's pod in this cloud, and the Secret of the MetricTemplate.",
 }
 
 
 def _status_todo(status: int) -> str:
     if status in (401, 403):
         return "The metric system rejects the credentials. Check the Secret that the MetricTemplate refers to."
+    if status == 429:
+        return "The metric system limits the rate of requests. Use a longer interval, or raise the limit."
     if status == 404:
         return "The metric system's API is not at this path. Check the path of the address."
     if status < 500:
@@ -116,12 +126,17 @@ def _status_todo(status: int) -> str:
     return "The metric system fails. Check its health and its log."
 
 
-def json_object(answer: HttpAnswer, todo: str) -> dict[str, Any]:
-    """The body as a JSON object. Raises ProviderError with `todo`."""
+def json_value(answer: HttpAnswer, todo: str) -> Any:
+    """The body as JSON. Raises ProviderError with `todo`."""
     try:
-        body = json.loads(answer.body)
+        return json.loads(answer.body)
     except (ValueError, RecursionError):
         raise ProviderError(f"answer is not JSON: {answer.text(200).strip()}", todo) from None
+
+
+def json_object(answer: HttpAnswer, todo: str) -> dict[str, Any]:
+    """The body as a JSON object. Raises ProviderError with `todo`."""
+    body = json_value(answer, todo)
     if not isinstance(body, dict):
         raise ProviderError("answer is not a JSON object", todo)
     return body
@@ -130,12 +145,42 @@ def json_object(answer: HttpAnswer, todo: str) -> dict[str, Any]:
 def only(values: Iterable[float]) -> float:
     """The finite number that all values equal. Raises NoValues or MultipleValues."""
     numbers = list(values)
-    finite = [number for number in numbers if math.isfinite(number)]
-    if not finite:
+    usable = [number for number in numbers if math.isfinite(number)]
+    if not usable:
         raise NoValues()
-    if any(number != finite[0] for number in numbers):
+    if any(number != usable[0] for number in numbers):
         raise MultipleValues(f"{len(numbers)} series with different values")
-    return finite[0]
+    return usable[0]
+
+
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < NUMBER_MAX and math.isfinite(value)
+
+
+def finite(value: float) -> float:
+    """The number. Raises NoValues for NaN and infinity."""
+    if not math.isfinite(value):
+        raise NoValues()
+    return value
+
+
+def spoken(text: str, *languages: str) -> tuple[str, str]:
+    """Language and text of a query. `promql: up` names its language. Without a name it is the first language."""
+    name, colon, rest = text.strip().partition(":")
+    if colon and name.strip().lower() in languages:
+        return name.strip().lower(), rest.strip()
+    return languages[0], text.strip()
+
+
+def needed(settings: Settings, key: str) -> str:
+    """A credential that the Secret must have. Raises ProviderError."""
+    value = credential(settings, key)
+    if not value:
+        raise ProviderError(f"the Secret has no {key}", f"Add {key} to the Secret.", Fault.MANIFEST)
+    return value
 
 
 def credential(settings: Settings, key: str) -> str:

@@ -5,12 +5,10 @@ Queries ten intervals, because points arrive late, and uses the newest point wit
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from pyflagger.api.facts import Fault
 from pyflagger.metrics.address import parse_address
 from pyflagger.metrics.base import (
     Exchange,
@@ -19,8 +17,9 @@ from pyflagger.metrics.base import (
     Question,
     Settings,
     ask,
-    credential,
+    is_number,
     json_object,
+    needed,
 )
 from pyflagger.metrics.headers import with_authorization
 from pyflagger.wire import HttpRequest
@@ -62,10 +61,7 @@ class Datadog:
 
 def _keys(settings: Settings) -> Iterator[tuple[str, str]]:
     for header, key in _KEYS:
-        value = credential(settings, key)
-        if not value:
-            raise ProviderError(f"the Secret has no {key}", f"Add {key} to the Secret.", Fault.MANIFEST)
-        yield header, value
+        yield header, needed(settings, key)
 
 
 def _newest(series: Any, now: float) -> float:
@@ -74,7 +70,7 @@ def _newest(series: Any, now: float) -> float:
     if not isinstance(points, list):
         raise ProviderError("a series of the answer has no points", _NOT_DATADOG)
     width = series.get("interval")
-    bucket = float(width) if _is_number(width) else 0.0
+    bucket = float(width) if is_number(width) else 0.0
     usable = sorted(_point(point) for point in points if _has_value(point))
     complete = [value for time, value in usable if time / 1000 + bucket <= now]
     if complete:
@@ -83,17 +79,11 @@ def _newest(series: Any, now: float) -> float:
 
 
 def _has_value(point: Any) -> bool:
-    return isinstance(point, list) and len(point) == 2 and all(_is_number(part) for part in point)
+    return isinstance(point, list) and len(point) == 2 and all(is_number(part) for part in point)
 
 
 def _point(point: list[float]) -> tuple[float, float]:
     return float(point[0]), float(point[1])
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return abs(value) < 1e300 and math.isfinite(value)
 
 
 def _nothing() -> float:

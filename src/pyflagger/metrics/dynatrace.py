@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 from urllib.parse import urlencode
 
-from pyflagger.api.facts import Fault
 from pyflagger.metrics.address import parse_address
 from pyflagger.metrics.base import (
     Exchange,
@@ -15,8 +13,9 @@ from pyflagger.metrics.base import (
     Question,
     Settings,
     ask,
-    credential,
+    is_number,
     json_object,
+    needed,
 )
 from pyflagger.metrics.headers import with_authorization
 from pyflagger.wire import HttpRequest
@@ -24,7 +23,6 @@ from pyflagger.wire import HttpRequest
 WINDOW = 10
 """Intervals to query."""
 
-_KEY = "dynatrace_token"
 _NOT_DYNATRACE = "The server at this address does not speak the metrics API v2 of Dynatrace. Check the address."
 
 
@@ -33,14 +31,12 @@ class Dynatrace:
 
     def __init__(self, settings: Settings) -> None:
         self._address = parse_address(settings.address)
-        token = credential(settings, _KEY)
-        if not token:
-            raise ProviderError(f"the Secret has no {_KEY}", f"Add {_KEY} to the Secret.", Fault.MANIFEST)
+        token = needed(settings, "dynatrace_token")
         self._headers = with_authorization(settings.headers, f"Api-Token {token}")
         self._verify = settings.verify
 
     def query(self, question: Question) -> Exchange[float]:
-        """The last value of the first metric, aggregated over ten intervals; skips nulls."""
+        """The first value of the last series of the first metric, over ten intervals. Skips series of nulls only."""
         end = int(question.now)
         parameters = {
             "metricSelector": question.text.strip(),
@@ -52,10 +48,11 @@ class Dynatrace:
         result = json_object(answer, _NOT_DYNATRACE).get("result")
         if not isinstance(result, list):
             raise ProviderError("answer has no list of results", _NOT_DYNATRACE)
-        numbers = [value for value in _values(result[:1]) if _is_number(value)]
-        if not numbers:
+        numbers = [[value for value in values if is_number(value)] for values in _series(result[:1])]
+        usable = [values[0] for values in numbers if values]
+        if not usable:
             raise NoValues()
-        return float(numbers[-1])
+        return float(usable[-1])
 
     def online(self) -> Exchange[None]:
         """The token may read metrics."""
@@ -66,15 +63,9 @@ class Dynatrace:
         return HttpRequest("GET", url, self._headers, verify=self._verify)
 
 
-def _values(results: list[Any]) -> list[Any]:
-    """All values of all series, in order. Raises ProviderError for another shape."""
+def _series(results: list[Any]) -> list[list[Any]]:
+    """The values of each series, in order. Raises ProviderError for another shape."""
     try:
-        return [value for result in results for series in result["data"] for value in series["values"]]
+        return [list(series["values"]) for result in results for series in result["data"]]
     except (KeyError, TypeError, IndexError):
         raise ProviderError("a result of the answer has no series with values", _NOT_DYNATRACE) from None
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return abs(value) < 1e300 and math.isfinite(value)

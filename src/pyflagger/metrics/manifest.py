@@ -15,7 +15,7 @@ from pyflagger.metrics.prometheus import Prometheus
 from pyflagger.metrics.registry import provider_for
 from pyflagger.metrics.template import TemplateError, check, render
 
-ADDRESSED = ("prometheus", "graphite")
+ADDRESSED = ("prometheus", "dynatrace", "graphite", "influxdb")
 """Types that need an address. The others have a default."""
 
 PLACE = "Correct the query. The numbers are its line:column."

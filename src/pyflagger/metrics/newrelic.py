@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from pyflagger.api.facts import Fault
 from pyflagger.metrics.address import parse_address
 from pyflagger.metrics.base import (
     Exchange,
@@ -15,8 +13,9 @@ from pyflagger.metrics.base import (
     Question,
     Settings,
     ask,
-    credential,
+    is_number,
     json_object,
+    needed,
 )
 from pyflagger.metrics.headers import with_authorization
 from pyflagger.wire import HttpRequest
@@ -29,7 +28,7 @@ class NewRelic:
     """One New Relic account. Raises ProviderError when the settings cannot work."""
 
     def __init__(self, settings: Settings) -> None:
-        account, key = (_needed(settings, name) for name in ("newrelic_account_id", "newrelic_query_key"))
+        account, key = (needed(settings, name) for name in ("newrelic_account_id", "newrelic_query_key"))
         self._url = parse_address(settings.address or ADDRESS).join(f"/v1/accounts/{quote(account, safe='')}/query")
         self._headers = (*with_authorization(settings.headers, ""), ("X-Query-Key", key))
         self._verify = settings.verify
@@ -53,17 +52,10 @@ class NewRelic:
         return HttpRequest("GET", f"{self._url}?{urlencode({'nrql': nrql})}", self._headers, verify=self._verify)
 
 
-def _needed(settings: Settings, key: str) -> str:
-    value = credential(settings, key)
-    if not value:
-        raise ProviderError(f"the Secret has no {key}", f"Add {key} to the Secret.", Fault.MANIFEST)
-    return value
-
-
 def _number(result: dict[str, Any]) -> float:
     """`result`, or else the only numeric field, as of average() or count(). Raises NoValues."""
     found = [result["result"]] if "result" in result else list(result.values())
     numbers = [value for value in found if isinstance(value, int | float) and not isinstance(value, bool)]
-    if len(numbers) != 1 or abs(numbers[0]) >= 1e300 or not math.isfinite(numbers[0]):
+    if len(numbers) != 1 or not is_number(numbers[0]):
         raise NoValues()
     return float(numbers[0])

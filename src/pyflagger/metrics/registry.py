@@ -11,6 +11,7 @@ from pyflagger.metrics.base import Factory
 from pyflagger.metrics.datadog import Datadog
 from pyflagger.metrics.dynatrace import Dynatrace
 from pyflagger.metrics.graphite import Graphite
+from pyflagger.metrics.influxdb import InfluxDB
 from pyflagger.metrics.newrelic import NewRelic
 from pyflagger.metrics.plugged import PASSED, PluggedFactory
 from pyflagger.metrics.prometheus import Prometheus
@@ -22,6 +23,7 @@ _OURS: dict[str, Factory] = {
     "datadog": Datadog,
     "dynatrace": Dynatrace,
     "graphite": Graphite,
+    "influxdb": InfluxDB,
     "newrelic": NewRelic,
     "prometheus": Prometheus,
 }

@@ -25,10 +25,12 @@ from pyflagger.objects import Key
 from pyflagger.operator.act.announcer import Announcer
 from pyflagger.operator.act.executor import Executor
 from pyflagger.operator.act.render import Renderer
+from pyflagger.operator.evidence.clouds import Clouds
 from pyflagger.operator.evidence.gatherer import Gatherer
 from pyflagger.operator.evidence.hook_token import Identity
 from pyflagger.operator.evidence.metric_sources import cluster_lookups
 from pyflagger.operator.evidence.metrics import Checks
+from pyflagger.operator.evidence.sender import Sender
 from pyflagger.operator.evidence.webhooks import EventHooks
 from pyflagger.operator.observe.compiled import settings_of
 from pyflagger.operator.observe.rivals import Rivals
@@ -75,7 +77,8 @@ class Operator:
         announcer = Announcer(self._events, self._hooks, log)
         render = Renderer(store, self.configs, settings, clock)
         executor = Executor(client, store, self.configs, render, announcer, self.telemetry)
-        checks = Checks(http, clock, cluster_lookups(client, store), options, self.telemetry.analysis, identity)
+        sender = Sender(http, client, clock, Clouds(http))
+        checks = Checks(sender, clock, cluster_lookups(client, store), options, self.telemetry.analysis, identity)
         gatherer = Gatherer(client, store, checks, spectator, settings.routing)
         ports = ClusterPorts(observer, gatherer, executor, store, announcer, self.telemetry, spectator)
         reconciler: Reconciler[Seen] = Reconciler(ports, clock, log)

@@ -134,7 +134,8 @@ class Sources:
         if isinstance(factory, Problem):
             raise Failed(prefixed(about, factory))
         secret = await self._secret(template)
-        settings = Settings(spec.address, spec.headers, spec.region, not spec.insecure_skip_verify, secret)
+        own = template.metadata.namespace if self._options.no_cross_namespace_refs else ""
+        settings = Settings(spec.address, spec.headers, spec.region, not spec.insecure_skip_verify, secret, own)
         try:
             return await answered(partial(beside(spec.type, factory), settings))
         except MetricError as error:

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from types import TracebackType
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -18,7 +19,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from pyflagger.operator.process.proxies import Proxies
-from pyflagger.wire import FailureKind, HttpAnswer, HttpFailure, HttpRequest, shown_url
+from pyflagger.wire import FailureKind, HttpAnswer, HttpFailure, HttpRequest, is_secret, shown_url
 
 Rewrite = Callable[[str, int], tuple[str, int] | None]
 """(host, port) → where to connect instead; None leaves it to DNS. Raises LookupError when nothing answers there."""
@@ -31,7 +32,6 @@ METADATA = tuple(ip_network(net) for net in ("169.254.0.0/16", "fe80::/10", "fd0
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER = frozenset({301, 302, 303})
-_SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 _CHUNK = 16 * 1024
 _NAT64 = ip_network("64:ff9b::/96")
 
@@ -191,16 +191,17 @@ def _redirected(request: HttpRequest, status: int, location: str) -> HttpRequest
     if new.scheme not in ("http", "https"):
         raise HttpFailure("redirects", f"{_named(request)}: redirects to {new.scheme or 'an empty'} scheme")
     rewrites = status in _SEE_OTHER and request.method not in ("GET", "HEAD")
-    dropped = (_SECRET if moved else frozenset()) | ({"content-type", "content-length"} if rewrites else frozenset())
-    return HttpRequest(
+    dropped = frozenset({"content-type", "content-length"}) if rewrites else frozenset()
+    return replace(
+        request,
         method="GET" if rewrites else request.method,
         url=url,
-        headers=tuple((name, value) for name, value in request.headers if name.lower() not in dropped),
+        headers=tuple(
+            (name, value)
+            for name, value in request.headers
+            if name.lower() not in dropped and not (moved and is_secret(name, value, request))
+        ),
         body=None if rewrites else request.body,
-        timeout=request.timeout,
-        verify=request.verify,
-        max_bytes=request.max_bytes,
-        redirects=request.redirects,
     )
 
 
