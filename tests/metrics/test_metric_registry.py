@@ -50,5 +50,16 @@ def test_plugins() -> None:
     assert isinstance(broken, Problem)
     assert "nowhere_at_all:Thing" in broken.text
     assert registry.known_types() == (
-        *("broken", "datadog", "dynatrace", "graphite", "influxdb", "mine", "newrelic", "prometheus"),
+        *(
+            "broken",
+            "datadog",
+            "dynatrace",
+            "graphite",
+            "influxdb",
+            "keptn",
+            "mine",
+            "newrelic",
+            "prometheus",
+            "splunk",
+        ),
     )

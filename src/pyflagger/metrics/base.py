@@ -92,16 +92,35 @@ Factory: TypeAlias = Callable[[Settings], Provider]
 """Makes a provider; raises ProviderError when the settings cannot work."""
 
 
-def ask(request: HttpRequest) -> Exchange[HttpAnswer]:
-    """One exchange; the answer has a 2xx status. Raises ProviderError otherwise."""
+def sent(request: HttpRequest) -> Exchange[HttpAnswer]:
+    """One exchange; the answer has any status. Raises ProviderError when there is none."""
     try:
         answer = yield request
     except HttpFailure as failure:
         raise ProviderError(f"request failed: {failure}", _FAILURE_TODO[failure.kind]) from failure
-    if not 200 <= answer.status < 300:
-        raise ProviderError(f"error response: {answer.summary(TEXT_MAX)}", _status_todo(answer.status))
     return answer
 
+
+def ask(request: HttpRequest) -> Exchange[HttpAnswer]:
+    """One exchange; the answer has a 2xx status. Raises ProviderError otherwise."""
+    answer = yield from sent(request)
+    if not 200 <= answer.status < 300:
+        raise rejected(request, answer)
+    return answer
+
+
+def rejected(request: HttpRequest, answer: HttpAnswer) -> ProviderError:
+    """The error for an answer without a 2xx status."""
+    todo = _CLUSTER_TODO.get(answer.status) if request.cluster else None
+    return ProviderError(f"error response: {answer.summary(TEXT_MAX)}", todo or _status_todo(answer.status))
+
+
+_CLUSTER_TODO = {
+    401: "The API server rejects flagger's credentials. Check the operator's ServiceAccount.",
+    403: "Grant the operator's ServiceAccount the rights in this text. The Helm chart and kustomize contain them.",
+    404: "Check the name and namespace in the query, and that the metrics API is installed in the cluster.",
+}
+"""What to do about answers of the API server."""
 
 _FAILURE_TODO = {
     "timeout": "The metric system did not answer in time. Check its load, or simplify the query.",

@@ -5,18 +5,22 @@ Called by `flagger lint`, and by the operator for each Canary, so that no releas
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from pyflagger.api.canary import Canary, Metric, MetricTemplate
 from pyflagger.api.facts import Fault, Problem
-from pyflagger.metrics.base import ProviderError, Settings
+from pyflagger.metrics.address import parse_address
+from pyflagger.metrics.base import ProviderError
 from pyflagger.metrics.evaluate import variables_for
-from pyflagger.metrics.prometheus import Prometheus
 from pyflagger.metrics.registry import provider_for
+from pyflagger.metrics.splunk import realm
 from pyflagger.metrics.template import TemplateError, check, render
 
-ADDRESSED = ("prometheus", "dynatrace", "graphite", "influxdb")
-"""Types that need an address. The others have a default."""
+ADDRESSED = frozenset({"dynatrace", "graphite", "influxdb", "prometheus", "splunk"})
+"""Types that need an address. The others have a default, or none."""
+
+_READ_BY: Mapping[str, Callable[[str], object]] = {"splunk": realm}
+"""Types whose addresses have other forms than a URL of HTTP."""
 
 PLACE = "Correct the query. The numbers are its line:column."
 
@@ -29,7 +33,7 @@ def template_problems(template: MetricTemplate) -> Iterator[Problem]:
         yield factory
     elif provider.address or provider.type in ADDRESSED:
         try:
-            Prometheus(Settings(address=provider.address))
+            _READ_BY.get(provider.type, parse_address)(provider.address)
         except ProviderError as error:
             found = error.problem
             yield Problem(found.fault, found.text, found.todo, "spec.provider.address")

@@ -12,9 +12,11 @@ from pyflagger.metrics.datadog import Datadog
 from pyflagger.metrics.dynatrace import Dynatrace
 from pyflagger.metrics.graphite import Graphite
 from pyflagger.metrics.influxdb import InfluxDB
+from pyflagger.metrics.keptn import Keptn
 from pyflagger.metrics.newrelic import NewRelic
 from pyflagger.metrics.plugged import PASSED, PluggedFactory
 from pyflagger.metrics.prometheus import Prometheus
+from pyflagger.metrics.splunk import Splunk
 
 GROUP = "pyflagger.metrics"
 """Entry points of this group are factories: settings to provider."""
@@ -24,8 +26,10 @@ _OURS: dict[str, Factory] = {
     "dynatrace": Dynatrace,
     "graphite": Graphite,
     "influxdb": InfluxDB,
+    "keptn": Keptn,
     "newrelic": NewRelic,
     "prometheus": Prometheus,
+    "splunk": Splunk,
 }
 
 
