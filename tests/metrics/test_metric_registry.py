@@ -50,16 +50,6 @@ def test_plugins() -> None:
     assert isinstance(broken, Problem)
     assert "nowhere_at_all:Thing" in broken.text
     assert registry.known_types() == (
-        *(
-            "broken",
-            "datadog",
-            "dynatrace",
-            "graphite",
-            "influxdb",
-            "keptn",
-            "mine",
-            "newrelic",
-            "prometheus",
-            "splunk",
-        ),
+        *("broken", "cloudwatch", "datadog", "dynatrace", "externalmetrics", "graphite", "influxdb", "keptn", "mine"),
+        *("newrelic", "prometheus", "splunk", "stackdriver", "web"),
     )

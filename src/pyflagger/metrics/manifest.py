@@ -16,7 +16,7 @@ from pyflagger.metrics.registry import provider_for
 from pyflagger.metrics.splunk import realm
 from pyflagger.metrics.template import TemplateError, check, render
 
-ADDRESSED = frozenset({"dynatrace", "graphite", "influxdb", "prometheus", "splunk"})
+ADDRESSED = frozenset({"dynatrace", "graphite", "influxdb", "prometheus", "splunk", "web"})
 """Types that need an address. The others have a default, or none."""
 
 _READ_BY: Mapping[str, Callable[[str], object]] = {"splunk": realm}

@@ -8,8 +8,10 @@ from typing import Any
 from pyflagger import plugins
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.metrics.base import Factory
+from pyflagger.metrics.cloudwatch import CloudWatch
 from pyflagger.metrics.datadog import Datadog
 from pyflagger.metrics.dynatrace import Dynatrace
+from pyflagger.metrics.external import ExternalMetrics
 from pyflagger.metrics.graphite import Graphite
 from pyflagger.metrics.influxdb import InfluxDB
 from pyflagger.metrics.keptn import Keptn
@@ -17,19 +19,25 @@ from pyflagger.metrics.newrelic import NewRelic
 from pyflagger.metrics.plugged import PASSED, PluggedFactory
 from pyflagger.metrics.prometheus import Prometheus
 from pyflagger.metrics.splunk import Splunk
+from pyflagger.metrics.stackdriver import Stackdriver
+from pyflagger.metrics.web import Web
 
 GROUP = "pyflagger.metrics"
 """Entry points of this group are factories: settings to provider."""
 
 _OURS: dict[str, Factory] = {
+    "cloudwatch": CloudWatch,
     "datadog": Datadog,
     "dynatrace": Dynatrace,
+    "externalmetrics": ExternalMetrics,
     "graphite": Graphite,
     "influxdb": InfluxDB,
     "keptn": Keptn,
     "newrelic": NewRelic,
     "prometheus": Prometheus,
     "splunk": Splunk,
+    "stackdriver": Stackdriver,
+    "web": Web,
 }
 
 
