@@ -112,9 +112,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a name in capitals": (changed(CANARY, "metadata.name", "Web"), "metadata.name"),
     "no name": (changed(CANARY, "metadata.name", None), "metadata.name is required"),
     "a provider that is not built": (
-        changed(TEMPLATE, "spec.provider.type", "cloudwatch"),
-        "spec.provider.type: unknown metric provider cloudwatch. Use one of: ",
+        changed(TEMPLATE, "spec.provider.type", "nagios"),
+        "spec.provider.type: unknown metric provider nagios. Use one of: cloudwatch, datadog, ",
     ),
+    "no region": (changed(TEMPLATE, "spec.provider.type", "cloudwatch"), "spec.provider.region: there is no region"),
     "an address": (changed(TEMPLATE, "spec.provider.address", "prometheus:9090"), "spec.provider.address: address"),
     "a query that cannot be read": (
         changed(TEMPLATE, "spec.query", "sum({{ target )"),

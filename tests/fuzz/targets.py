@@ -214,10 +214,16 @@ def _no_constant(name: str) -> float:
 SECRET = dict.fromkeys(
     (
         *("token", "username", "password", "dynatrace_token", "newrelic_account_id", "newrelic_query_key"),
-        *("datadog_api_key", "datadog_application_key"),
+        *("datadog_api_key", "datadog_application_key", "org", "sf_token_key", "project"),
     ),
     b"planted",
 )
+QUERIES = {
+    "cloudwatch": '[{"Id": "x"}]',
+    "externalmetrics": "x",
+    "keptn": "analysis/x/y",
+    "web": "$[*].x",
+}
 STATUSES = (200, 200, 200, 200, 204, 302, 401, 404, 429, 503)
 TEXT_BOUND = 2 * TEXT_MAX
 
@@ -226,11 +232,12 @@ def providers(data: bytes) -> None:
     """Whatever a metric system answers is a finite number or an error with a bounded text and something to do."""
     first = data[0] if data else 0
     types = known_types()
-    factory = provider_for(types[first % len(types)])
+    kind = types[first % len(types)]
+    factory = provider_for(kind)
     assert callable(factory)
-    provider = factory(Settings(address="http://metrics", secret=SECRET))
+    provider = factory(Settings(address="http://metrics", region="eu-west-1", secret=SECRET))
     status = STATUSES[first // len(types) % len(STATUSES)]
-    exchange = provider.query(Question("target=x", 60.0, float(NOW)))
+    exchange = provider.query(Question(QUERIES.get(kind, "target=x"), 60.0, float(NOW)))
     for asking in (exchange, provider.online()):
         try:
             next(asking)

@@ -342,6 +342,63 @@ async def test_provider_errors(source: str, metric: dict[str, Any], text: str) -
     assert bench.gauge == []
 
 
+PROVIDERS: dict[str, tuple[dict[str, Any], dict[str, bytes], str, str]] = {
+    "cloudwatch": (
+        {"region": "eu-west-1", "query": '[{"Id": "e1"}]', "address": ""},
+        {},
+        "https://monitoring.eu-west-1.amazonaws.com/",
+        "Check the Secret",
+    ),
+    "datadog": (
+        {"address": ""},
+        {"datadog_api_key": b"hunter2", "datadog_application_key": b"hunter2"},
+        "https://api.datadoghq.com/api/v1/query",
+        "Check the Secret",
+    ),
+    "externalmetrics": (
+        {"query": "shop/m", "address": ""},
+        {},
+        "the API server, /apis/external.metrics.k8s.io/v1beta1/namespaces/shop/m",
+        "ServiceAccount",
+    ),
+    "influxdb": ({}, {"token": b"hunter2", "org": b"acme"}, "http://other:9090/api/v2/query", "Check the Secret"),
+    "splunk": ({}, {"sf_token_key": b"hunter2"}, "http://other:9090/v2/signalflow/execute", "Check the Secret"),
+    "web": ({"query": "$.rate"}, {"X-Login": b"hunter2"}, "http://other:9090", "Check the Secret"),
+}
+"""The template, the Secret, the address that is asked, and what to do about a refusal, by type."""
+
+
+@pytest.mark.parametrize("kind", PROVIDERS)
+async def test_errors_name_provider_and_address(kind: str) -> None:
+    """The advice ends with both. No text has a value of the Secret, even when the server repeats it."""
+    provider, secret, place, todo = PROVIDERS[kind]
+    bench = Bench(HttpAnswer(403, b"who is hunter2?"))
+    bench.cluster.add(type=kind, secretRef={"name": "login"}, **provider)
+    bench.cluster.secrets[("shop", "login")] = secret
+    result = await bench.metric("template", TEMPLATE)
+    told = "***" if secret else "hunter2"
+    assert text_of(result) == f"error response: Status 403 Forbidden: who is {told}?"
+    assert isinstance(result, QueryFailed) and todo in result.problem.todo
+    assert result.problem.todo.endswith(f" flagger asked {kind} at {place}.")
+
+
+async def test_queries_of_other_namespaces() -> None:
+    """Without references to other namespaces, a query names the template's."""
+    for refused in (False, True):
+        bench = Bench(HttpAnswer(200, b'{"items": [{"value": "7"}]}'), no_cross_namespace_refs=refused)
+        bench.cluster.add(type="externalmetrics", query="mall/m", address="")
+        result = await bench.metric("template", TEMPLATE)
+        assert ("not allowed" in text_of(result)) if refused else (result == Value(7))
+
+
+async def test_what_was_created_is_not_created_again() -> None:
+    """A write to the API server whose answer was lost may have succeeded."""
+    bench = Bench(HttpFailure("connect", "POST /apis/x: broken"))
+    bench.cluster.add(type="keptn", query="analysis/shop/health", address="")
+    assert "broken" in text_of(await bench.metric("template", TEMPLATE))
+    assert len(bench.network.requests) == 1
+
+
 async def test_several_series_are_an_error() -> None:
     """Which one is meant is not guessed."""
     assert "multiple values" in text_of(await Bench(value("1", "2")).metric("query", INLINE))

@@ -67,17 +67,14 @@ class CloudWatch:
     """CloudWatch in one region. Raises ProviderError when the settings cannot work."""
 
     def __init__(self, settings: Settings) -> None:
-        region = settings.region.strip()
-        if not _REGION.fullmatch(region):
-            about = f"region {region[:100]!r} is not a region of AWS" if region else "there is no region"
-            raise ProviderError(about, "Set spec.provider.region, such as eu-west-1.", Fault.MANIFEST)
+        region = region_of(settings.region)
         self._url = parse_address(settings.address or endpoint(region)).join("/")
         self._headers = with_authorization(settings.headers, "")
         self._auth, self._verify = AwsAuth("monitoring", region), settings.verify
 
     def query(self, question: Question) -> Exchange[float]:
         """The newest value of the first result. Skips what is not finite."""
-        request = self._request(_queries(question.text), question)
+        request = self._request(read(question.text), question)
         answer = yield from sent(request)
         if answer.status != 200:
             raise _refused(request, answer)
@@ -105,14 +102,23 @@ class CloudWatch:
         return HttpRequest("POST", self._url, headers, text, timeout=TIMEOUT, verify=self._verify, auth=self._auth)
 
 
+def region_of(text: str) -> str:
+    """The region, without white space around it. Raises ProviderError."""
+    region = text.strip()
+    if not _REGION.fullmatch(region):
+        about = f"region {region[:100]!r} is not a region of AWS" if region else "there is no region"
+        raise ProviderError(about, "Set spec.provider.region, such as eu-west-1.", Fault.MANIFEST)
+    return region
+
+
 def endpoint(region: str) -> str:
     """The public endpoint of CloudWatch in a region."""
     domain = next((domain for prefix, domain in _PARTITIONS if region.startswith(prefix)), "amazonaws.com")
     return f"https://monitoring.{region}.{domain}"
 
 
-def _queries(text: str) -> list[Any]:
-    """The queries, their fields spelled as CloudWatch spells them. Raises ProviderError."""
+def read(text: str) -> list[Any]:
+    """The queries of a text, their fields spelled as CloudWatch spells them. Raises ProviderError."""
     try:
         queries = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -53,7 +53,7 @@ class ExternalMetrics:
 
     def query(self, question: Question) -> Exchange[float]:
         """The value of the metric. Several items must agree."""
-        namespace, metric, selector = _named(question.text)
+        namespace, metric, selector = read(question.text)
         if self._namespace not in ("", namespace):
             raise ProviderError(
                 f"the query names namespace {namespace}: references to other namespaces are not allowed",
@@ -77,7 +77,7 @@ class ExternalMetrics:
         return HttpRequest("GET", f"{self._base}{_API}{path}", self._headers, verify=self._verify)
 
 
-def _named(text: str) -> tuple[str, str, str]:
+def read(text: str) -> tuple[str, str, str]:
     """Namespace, metric and label selector of a query. Raises ProviderError."""
     path, _, query = text.strip().partition("?")
     parts = path.strip().split("/")

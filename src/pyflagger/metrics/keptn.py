@@ -50,7 +50,7 @@ class Keptn:
 
     def query(self, question: Question) -> Exchange[float]:
         """The value of a KeptnMetric, or the outcome of an Analysis."""
-        named = _named(question.text)
+        named = read(question.text)
         if self._namespace not in ("", named.namespace):
             raise ProviderError(
                 f"the query names namespace {named.namespace}: references to other namespaces are not allowed",
@@ -66,7 +66,7 @@ class Keptn:
         yield from ask(HttpRequest("GET", _API, cluster=True))
 
 
-def _named(text: str) -> _Named:
+def read(text: str) -> _Named:
     """Read a query. Kind, namespace and names are case-insensitive, as in Flagger; arguments are not."""
     head, parts = [each.strip().lower() for each in text.split("/")[:4]], text.strip().split("/", 4)
     kind = _KINDS.get(head[0])

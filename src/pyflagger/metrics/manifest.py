@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pyflagger.api.canary import Canary, Metric, MetricTemplate
 from pyflagger.api.facts import Fault, Problem
+from pyflagger.metrics import cloudwatch, external, keptn, web
 from pyflagger.metrics.address import parse_address
 from pyflagger.metrics.base import ProviderError
 from pyflagger.metrics.evaluate import variables_for
@@ -19,8 +20,16 @@ from pyflagger.metrics.template import TemplateError, check, render
 ADDRESSED = frozenset({"dynatrace", "graphite", "influxdb", "prometheus", "splunk", "web"})
 """Types that need an address. The others have a default, or none."""
 
-_READ_BY: Mapping[str, Callable[[str], object]] = {"splunk": realm}
+_ADDRESSES: Mapping[str, Callable[[str], object]] = {"splunk": realm}
 """Types whose addresses have other forms than a URL of HTTP."""
+
+_QUERIES: Mapping[str, Callable[[str], object]] = {
+    "cloudwatch": cloudwatch.read,
+    "externalmetrics": external.read,
+    "keptn": keptn.read,
+    "web": web.read,
+}
+"""Types whose queries flagger reads itself. The others send the text as it is."""
 
 PLACE = "Correct the query. The numbers are its line:column."
 
@@ -32,11 +41,9 @@ def template_problems(template: MetricTemplate) -> Iterator[Problem]:
     if isinstance(factory, Problem):
         yield factory
     elif provider.address or provider.type in ADDRESSED:
-        try:
-            _READ_BY.get(provider.type, parse_address)(provider.address)
-        except ProviderError as error:
-            found = error.problem
-            yield Problem(found.fault, found.text, found.todo, "spec.provider.address")
+        yield from _refusal(_ADDRESSES.get(provider.type, parse_address), provider.address, "spec.provider.address")
+    if provider.type == "cloudwatch":
+        yield from _refusal(cloudwatch.region_of, provider.region, "spec.provider.region")
     try:
         check(template.spec.query)
     except TemplateError as error:
@@ -55,9 +62,27 @@ def metric_problems(canary: Canary, metric: Metric, template: MetricTemplate | N
     }
     for where, text in texts.items():
         try:
-            render(text, variables_for(canary, metric))
+            rendered = render(text, variables_for(canary, metric))
         except TemplateError as error:
             yield Problem(Fault.MANIFEST, f"metric {metric.name}: {where} cannot be rendered: {error}", PLACE)
+            continue
+        if template is not None and where != "query" and _readable(template):
+            yield from _unreadable(f"metric {metric.name}: {about}", template.spec.provider.type, rendered)
+
+
+def _unreadable(about: str, kind: str, rendered: str) -> Iterator[Problem]:
+    if kind in _QUERIES:
+        for problem in _refusal(_QUERIES[kind], rendered, ""):
+            yield Problem(problem.fault, f"{about}{problem.text}", problem.todo)
+
+
+def _refusal(read: Callable[[str], object], text: str, path: str) -> Iterator[Problem]:
+    """The problem that a reader raises for a text, if it does."""
+    try:
+        read(text)
+    except ProviderError as error:
+        found = error.problem
+        yield Problem(found.fault, found.text, found.todo, path)
 
 
 def template_missing(name: str, namespace: str) -> Problem:

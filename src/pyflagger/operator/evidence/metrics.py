@@ -143,12 +143,15 @@ class Checks:
         provider = await self._sources.provider(template)
         named = await self._variables(canary, metric)
         text = _rendered(template.spec.query, named, f"{title(template)} query render error")
-        return await self._ask(canary, metric, provider, text, template.spec.provider.address)
+        spec = template.spec.provider
+        return await self._ask(canary, metric, provider, text, spec.address, spec.type)
 
-    async def _ask(self, canary: Canary, metric: Metric, provider: Provider, text: str, address: str) -> Result:
+    async def _ask(
+        self, canary: Canary, metric: Metric, provider: Provider, text: str, address: str, kind: str = ""
+    ) -> Result:
         question = Question(text, seconds(metric), self._clock.now())
         try:
-            value = await self._drive(provider.query(question))
+            value = await self._drive(provider.query(question), kind)
         except NoValues as error:
             place = f" at {shown_url(address)}" if address else ""
             return NoData(error.problem.text, f"Try the query{place} by hand: {' '.join(text.split())[:TEXT_MAX]}")
@@ -184,9 +187,13 @@ class Checks:
 
     # The wire --------------------------------------------------------------------------------------------------------
 
-    async def _drive(self, exchange: Exchange[T]) -> T:
-        """Run an exchange to its end. Errors pass through, but none of their texts contains a credential."""
+    async def _drive(self, exchange: Exchange[T], kind: str = "") -> T:
+        """Run an exchange to its end. Errors pass through, but none of their texts contains a credential.
+
+        `kind` is the type of the provider. Advice then ends with the provider and the address that flagger asked.
+        """
         secrets: frozenset[str] = frozenset()
+        request: HttpRequest | None = None
         try:
             request = await answered(partial(_step, partial(next, exchange)))
             for _ in range(REQUESTS_MAX):
@@ -195,7 +202,9 @@ class Checks:
         except Ended as ended:
             return ended.value  # type: ignore[no-any-return]
         except (MetricError, PluginFailed) as error:
-            error.problem = replace(error.problem, text=hidden(error.problem.text, secrets))
+            asked = _asked(kind, request) if kind and isinstance(error, ProviderError) else ""
+            problem = error.problem
+            error.problem = replace(problem, text=hidden(problem.text, secrets), todo=f"{problem.todo}{asked}".strip())
             raise
         except Exception as error:
             raise Broken(hidden(f"{type(error).__name__}: {error}", secrets)) from None
@@ -215,10 +224,18 @@ class Checks:
         try:
             return await self._http.send(request)
         except HttpFailure as failure:
-            if failure.kind != "connect":
+            created = request.cluster and request.method != "GET"
+            if failure.kind != "connect" or created:
                 raise
         await self._clock.sleep(RETRY_PAUSE)
         return await self._http.send(request)
+
+
+def _asked(kind: str, request: HttpRequest | None) -> str:
+    if request is None:
+        return ""
+    place = shown_url(request.url)
+    return f" flagger asked {kind} at {f'the API server, {place}' if request.cluster else place}."
 
 
 def _step(move: Callable[[], HttpRequest]) -> HttpRequest:
