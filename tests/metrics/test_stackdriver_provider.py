@@ -84,6 +84,22 @@ def test_keys(secret: dict[str, bytes], project: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "address", ["https://evil.example.com", "http://monitoring.googleapis.com", "https://xgoogleapis.com"]
+)
+def test_the_token_of_the_process_goes_to_google_only(address: str) -> None:
+    """Whoever writes a template must not get it. The token of their own key goes wherever they say."""
+    with pytest.raises(ProviderError, match=r"not an https:// address of googleapis\.com") as caught:
+        Stackdriver(Settings(address, secret=PROJECT))
+    assert caught.value.problem.fault is Fault.MANIFEST
+    own = Settings(address, verify=False, secret={"serviceAccountKey": KEY.encode()})
+    _, (request,) = play(Stackdriver(own).query(Question(MQL)), data([point(doubleValue=1)]))
+    assert request.url.startswith(f"{address}/v3/") and not request.verify
+    private = Settings("https://monitoring-acme.p.googleapis.com", verify=False, secret=PROJECT)
+    _, (request,) = play(Stackdriver(private).query(Question(MQL)), data([point(doubleValue=1)]))
+    assert request.url.startswith("https://monitoring-acme.p.googleapis.com/v3/") and request.verify
+
+
+@pytest.mark.parametrize(
     ("secret", "told"),
     [
         (None, "no project"),

@@ -39,7 +39,7 @@ class Question:
 class Settings:
     """How to reach a provider. `secret` holds the raw values of the referenced Secret; None when none is referenced.
 
-    `namespace` is the only namespace of which a query may read objects. Empty means all.
+    `namespace` is the only namespace whose objects a query may read. Empty means all.
     """
 
     address: str = ""

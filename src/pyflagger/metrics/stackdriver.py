@@ -12,10 +12,10 @@ import math
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from pyflagger.api.facts import Fault
-from pyflagger.metrics.address import parse_address
+from pyflagger.metrics.address import Address, parse_address
 from pyflagger.metrics.base import (
     TEXT_MAX,
     Exchange,
@@ -51,11 +51,11 @@ class Stackdriver:
     def __init__(self, settings: Settings) -> None:
         key = _key(settings)
         project = _project(settings, key)
-        base = parse_address(settings.address or ADDRESS)
+        base = _trusted(parse_address(settings.address or ADDRESS), key)
         self._mql = base.join(f"/v3/projects/{project}/timeSeries:query")
         self._promql = base.join(f"/v1/projects/{project}/location/global/prometheus/api/v1/query")
         self._headers = with_authorization(settings.headers, "")
-        self._auth, self._verify = GoogleAuth(SCOPE, key), settings.verify
+        self._auth, self._verify = GoogleAuth(SCOPE, key), settings.verify or not key
 
     def query(self, question: Question) -> Exchange[float]:
         """In MQL the first value of the newest point of each series, which must agree. PromQL as for Prometheus."""
@@ -83,6 +83,15 @@ class Stackdriver:
     def _request(self, url: str, form: tuple[str, str], body: bytes) -> HttpRequest:
         headers = (*self._headers, form)
         return HttpRequest("POST", url, headers, body, timeout=TIMEOUT, verify=self._verify, auth=self._auth)
+
+
+def _trusted(address: Address, key: str) -> Address:
+    """The address. The author of a template must not get a token of the process. Raises ProviderError."""
+    parts = urlsplit(address.base)
+    if not key and not (parts.scheme == "https" and (parts.hostname or "").endswith(".googleapis.com")):
+        text = f"address {address.base} is not an https:// address of googleapis.com, and the Secret has no key"
+        raise ProviderError(text, "Remove the address, or add serviceAccountKey to the Secret.", Fault.MANIFEST)
+    return address
 
 
 def _key(settings: Settings) -> str:
@@ -125,7 +134,7 @@ def _values(body: dict[str, Any]) -> Iterator[float]:
 
 
 _EMPTY = frozenset({"timeSeriesDescriptor", "timeSeriesData", "nextPageToken", "partialErrors"})
-"""The fields of an answer, all of which Google leaves out when they are empty."""
+"""The fields of an answer. Google leaves out empty ones."""
 
 
 def _value(series: Any) -> float:

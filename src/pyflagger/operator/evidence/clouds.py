@@ -43,7 +43,7 @@ class Clouds:
             case GoogleAuth():
                 fetch = _fetcher(self._http, asyncio.get_running_loop())
                 headers = await self._run("Google", partial(self._token, request.auth, fetch))
-                return replace(request, headers=(*request.headers, *headers), auth=None)
+                return replace(request, headers=(*request.headers, *headers), auth=None, redirects=0)
         return request
 
     async def _run(self, cloud: str, call: Callable[[], Any]) -> Any:
