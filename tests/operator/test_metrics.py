@@ -114,7 +114,13 @@ class Bench:
         self.network, self.cluster, self.clock = Network(*replies), Cluster(), LoopClock()
         self.gauge: list[tuple[str, str, float]] = []
         settings = Options(**{"metrics_server": PROM, "mesh_provider": "nginx", **options})
-        self.checks = Checks(self.network, self.clock, self.cluster.lookups(), settings, self._gauged)
+        self.counted: list[tuple[str, str]] = []
+        self.checks = Checks(
+            self.network, self.clock, self.cluster.lookups(), settings, self._gauged, None, self._outcome
+        )
+
+    def _outcome(self, provider: str, outcome: str) -> None:
+        self.counted.append((provider, outcome))
 
     def _gauged(self, canary: Canary, metric: str, number: float) -> None:
         self.gauge.append((canary.metadata.name, metric, number))
@@ -380,6 +386,37 @@ async def test_errors_name_provider_and_address(kind: str) -> None:
     assert text_of(result) == f"error response: Status 403 Forbidden: who is {told}?"
     assert isinstance(result, QueryFailed) and todo in result.problem.todo
     assert result.problem.todo.endswith(f" flagger asked {kind} at {place}.")
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        (HttpAnswer(200, b'{"rate": 1}'), "value"),
+        (HttpAnswer(200, b"{}"), "no_values"),
+        (HttpAnswer(200, b'{"rate": "x"}'), "error"),
+        (HttpAnswer(200, b"<html>"), "error"),
+        (HttpAnswer(429), "status_4xx"),
+        (HttpAnswer(503), "status_5xx"),
+        (HttpFailure("too-large", "larger"), "too_large"),
+        (HttpFailure("timeout", "late"), "timeout"),
+        (HttpFailure("connect", "refused"), "connect"),
+        (HttpFailure("credentials", "expired"), "credentials"),
+    ],
+)
+async def test_outcomes_are_counted(reply: Reply, outcome: str) -> None:
+    """Each query once, by type of provider and outcome."""
+    bench = Bench(reply)
+    bench.cluster.add(type="web", query="$.rate")
+    await bench.metric("template", TEMPLATE)
+    assert bench.counted == [("web", outcome)]
+
+
+async def test_outcomes_of_prometheus() -> None:
+    """Built-in checks and in-line queries count as its queries."""
+    bench = Bench(value("1", "2"))
+    await bench.metric("builtin", SUCCESS)
+    await bench.metric("query", INLINE)
+    assert bench.counted == [("prometheus", "multiple_values")] * 2
 
 
 async def test_queries_of_other_namespaces() -> None:

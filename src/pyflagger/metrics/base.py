@@ -51,15 +51,20 @@ class Settings:
 
 
 class MetricError(Exception):
-    """A query gave no usable number. `problem` says who caused it and what to do."""
+    """A query gave no usable number. `problem` says who caused it and what to do. `outcome` is for /metrics."""
 
-    def __init__(self, text: str, todo: str = "", fault: Fault = Fault.PROVIDER) -> None:
+    outcome = "error"
+
+    def __init__(self, text: str, todo: str = "", fault: Fault = Fault.PROVIDER, outcome: str = "") -> None:
         super().__init__(text)
         self.problem = Problem(fault, text, todo)
+        self.outcome = outcome or self.outcome
 
 
 class NoValues(MetricError):
     """The provider's answer contains no values."""
+
+    outcome = "no_values"
 
     def __init__(self, text: str = "no values found", todo: str = "") -> None:
         super().__init__(text, todo)
@@ -67,6 +72,8 @@ class NoValues(MetricError):
 
 class MultipleValues(MetricError):
     """The answer is ambiguous: it has more than one value."""
+
+    outcome = "multiple_values"
 
     def __init__(
         self, detail: str, todo: str = "Aggregate the query to one number, for example with sum() or max()."
@@ -97,7 +104,8 @@ def sent(request: HttpRequest) -> Exchange[HttpAnswer]:
     try:
         answer = yield request
     except HttpFailure as failure:
-        raise ProviderError(f"request failed: {failure}", _FAILURE_TODO[failure.kind]) from failure
+        text, outcome = f"request failed: {failure}", failure.kind.replace("-", "_")
+        raise ProviderError(text, _FAILURE_TODO[failure.kind], outcome=outcome) from failure
     return answer
 
 
@@ -112,7 +120,8 @@ def ask(request: HttpRequest) -> Exchange[HttpAnswer]:
 def rejected(request: HttpRequest, answer: HttpAnswer) -> ProviderError:
     """The error for an answer without a 2xx status."""
     todo = _CLUSTER_TODO.get(answer.status) if request.cluster else None
-    return ProviderError(f"error response: {answer.summary(TEXT_MAX)}", todo or _status_todo(answer.status))
+    text = f"error response: {answer.summary(TEXT_MAX)}"
+    return ProviderError(text, todo or _status_todo(answer.status), outcome=f"status_{answer.status // 100}xx")
 
 
 _CLUSTER_TODO = {

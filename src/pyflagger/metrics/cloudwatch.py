@@ -162,4 +162,5 @@ def _refused(request: HttpRequest, answer: HttpAnswer) -> ProviderError:
     if not code:
         return rejected(request, answer)
     todo = next((todo for name, todo in _TODO.items() if code.startswith(name)), "Check the health of CloudWatch.")
-    return ProviderError(f"error response: {code}: {message}"[:TEXT_MAX], todo)
+    outcome = rejected(request, answer).outcome
+    return ProviderError(f"error response: {code}: {message}"[:TEXT_MAX], todo, outcome=outcome)

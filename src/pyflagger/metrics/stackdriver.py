@@ -178,4 +178,4 @@ def _refused(request: HttpRequest, answer: HttpAnswer) -> ProviderError:
     if not reason:
         return error
     todo = _DENIED if reason in ("PERMISSION_DENIED", "NOT_FOUND") else error.problem.todo
-    return ProviderError(f"error response: {reason}: {message}"[:TEXT_MAX], todo)
+    return ProviderError(f"error response: {reason}: {message}"[:TEXT_MAX], todo, outcome=error.outcome)

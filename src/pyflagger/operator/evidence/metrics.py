@@ -50,6 +50,7 @@ REQUESTS_MAX = 64
 """The maximum number of requests for one query. A provider that needs more is broken."""
 
 CAUSE_SECONDS_MAX = 5.0
+PROMETHEUS = "prometheus"
 TEXT_MAX = 1024
 
 
@@ -66,7 +67,10 @@ class Ended(Exception):
 
 
 class Checks:
-    """Runs needs. `gauge` gets every value: in percent, in seconds for durations, or unchanged."""
+    """Runs needs. `gauge` gets every value: in percent, in seconds for durations, or unchanged.
+
+    `count` gets the type of the provider and the outcome of each query.
+    """
 
     def __init__(
         self,
@@ -76,8 +80,9 @@ class Checks:
         options: Options,
         gauge: Callable[[Canary, str, float], None],
         identity: Identity | None = None,
+        count: Callable[[str, str], None] = lambda provider, outcome: None,
     ) -> None:
-        self._identity = identity
+        self._identity, self._count = identity, count
         self._http, self._clock, self._gauge = http, clock, gauge
         self._mesh_provider = options.mesh_provider
         self._sources = Sources(lookups, options)
@@ -151,7 +156,7 @@ class Checks:
     ) -> Result:
         question = Question(text, seconds(metric), self._clock.now())
         try:
-            value = await self._drive(provider.query(question), kind)
+            value = await self._counted(kind or PROMETHEUS, provider.query(question), kind)
         except NoValues as error:
             place = f" at {shown_url(address)}" if address else ""
             return NoData(error.problem.text, f"Try the query{place} by hand: {' '.join(text.split())[:TEXT_MAX]}")
@@ -167,7 +172,8 @@ class Checks:
         port = canary.spec.service.port_name if canary.spec.service else ""
         named = named_for(dialect, await self._variables(canary, metric), port or "http")
         try:
-            value = await self._drive(builtin(provider, dialect, metric.name, named, self._clock.now()))
+            exchange = builtin(provider, dialect, metric.name, named, self._clock.now())
+            value = await self._counted(PROMETHEUS, exchange)
         except NoValues as error:
             return NoData(f"running query failed: {error.problem.text}", await self._cause(provider, dialect, named))
         except MetricError as error:
@@ -186,6 +192,19 @@ class Checks:
         return variables_for(canary, metric, await self._sources.revision(canary))
 
     # The wire --------------------------------------------------------------------------------------------------------
+
+    async def _counted(self, provider: str, exchange: Exchange[float], kind: str = "") -> float:
+        """Run the exchange of a query, and count its outcome."""
+        outcome = "error"
+        try:
+            value = await self._drive(exchange, kind)
+            outcome = "value"
+            return value
+        except MetricError as error:
+            outcome = error.outcome
+            raise
+        finally:
+            self._count(provider, outcome)
 
     async def _drive(self, exchange: Exchange[T], kind: str = "") -> T:
         """Run an exchange to its end. Errors pass through, but none of their texts contains a credential.

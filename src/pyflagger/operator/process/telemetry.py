@@ -44,9 +44,11 @@ class Telemetry:
         self._failures = Counters("flagger_canary_failures", "Releases rolled back", outcome)
         self._errors = Counters("flagger_canary_errors", "Decisions that could not be carried out", (*canary, "fault"))
         self._requests = Counters("flagger_api_requests", "Calls to the API server", ("verb",))
+        self._queries = Counters("flagger_metric_queries", "Queries of metric providers", ("provider", "outcome"))
         ends = (self._successes, self._failures, self._errors)
         self._of_canaries = (self._status, self._analysis, self._duration, *ends)
-        for family in (self._status, self._weight, self._analysis, self._duration, *ends, self._requests):
+        own = (self._requests, self._queries)
+        for family in (self._status, self._weight, self._analysis, self._duration, *ends, *own):
             registry.register(family)
         self._lag = Histogram(
             "flagger_canary_tick_lag_seconds", "Due to judged", buckets=_LAG_BUCKETS, registry=registry
@@ -78,6 +80,10 @@ class Telemetry:
                 if other[-1] not in kept:
                     self._analysis.remove(other)
         self._analysis.set(labels, value)
+
+    def queried(self, provider: str, outcome: str) -> None:
+        """Count a query of a metric provider."""
+        self._queries.count((provider, outcome))
 
     def judged(self, canary: Canary, seconds: float) -> None:
         """Record the duration of a round."""
