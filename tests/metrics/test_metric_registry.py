@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 
@@ -53,3 +55,11 @@ def test_plugins() -> None:
         *("broken", "cloudwatch", "datadog", "dynatrace", "externalmetrics", "graphite", "influxdb", "keptn", "mine"),
         *("newrelic", "prometheus", "splunk", "stackdriver", "web"),
     )
+
+
+def test_libraries_of_clouds_are_loaded_only_when_used() -> None:
+    """An operator without such templates is no heavier: none is imported."""
+    heavy = ("botocore", "google.auth", "requests", "cryptography")
+    code = f"import sys, pyflagger.operator.run; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

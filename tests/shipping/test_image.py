@@ -33,7 +33,7 @@ def test_the_linter_finds_nothing() -> None:
 
 def test_the_base_is_pinned() -> None:
     """To a version of Python and of the distribution; both stages begin there: links lead to it."""
-    base, _ = said("ARG")
+    base, *_ = said("ARG")
     assert re.fullmatch(r"BASE=python:3\.\d+\.\d+-slim-\w+", base)
     assert [text.split()[0] for text in said("FROM")] == ["${BASE}", "${BASE}"]
 

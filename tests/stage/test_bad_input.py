@@ -121,10 +121,12 @@ async def test_an_invalid_edit_in_the_middle_of_a_release(wrong: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "pattern"),
     [
-        ({"provider": {"type": "cloudwatch", "region": "eu"}}, r"unknown metric provider cloudwatch"),
+        ({"provider": {"type": "nagios", "region": "eu"}}, r"unknown metric provider nagios"),
         ({"query": "sum({{ targt }})"}, r"spec\.query cannot be read"),
+        ({"provider": {"type": "cloudwatch", "region": "eu"}, "query": "[{}]"}, r"region 'eu' is not a region of AWS"),
+        ({"provider": {"type": "keptn"}, "query": "lag"}, r"the query names no object of Keptn"),
     ],
-    ids=["type", "query"],
+    ids=["type", "query", "region", "query-of-keptn"],
 )
 async def test_a_template_that_nothing_can_be_asked_by(wrong: Obj, pattern: str) -> None:
     """It is told before anything is generated, and not in the middle of a release; mending it is enough."""
