@@ -235,7 +235,7 @@ def providers(data: bytes) -> None:
     kind = types[first % len(types)]
     factory = provider_for(kind)
     assert callable(factory)
-    provider = factory(Settings(address="http://metrics", region="eu-west-1", secret=SECRET))
+    provider = factory(Settings(address="https://metrics.googleapis.com", region="eu-west-1", secret=SECRET))
     status = STATUSES[first // len(types) % len(STATUSES)]
     exchange = provider.query(Question(QUERIES.get(kind, "target=x"), 60.0, float(NOW)))
     for asking in (exchange, provider.online()):
