@@ -9,11 +9,12 @@ from docs.named import absent
 from pyflagger.objects import Obj
 from shipping.rendering import kustomized, one, templated
 from shipping.test_charts import EVERYTHING, NAMES
+from shipping.test_kustomize import ALL
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "security.md"
 NAMED = re.compile(r"`((?:tests|e2e)/[\w/]+\.py(?:::\w+)?)`")
-OVERLAYS = ("cluster", "namespaced", "ha", "tester", "tester-auth")
+OVERLAYS = (*ALL,)
 
 
 def test_every_test_that_is_named_is_there() -> None:

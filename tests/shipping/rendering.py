@@ -22,7 +22,7 @@ from pyflagger_sandbox.network.ingress import find
 
 ROOT = Path(__file__).resolve().parents[2]
 CHARTS = ROOT / "charts"
-OTHERS = ("monitoring.coreos.com", "policy.linkerd.io", "networking.istio.io", "appmesh.k8s.aws")
+OTHERS = ("monitoring.coreos.com", "kuma.io", "policy.linkerd.io", "networking.istio.io", "appmesh.k8s.aws")
 """Groups of kinds that neither Kubernetes nor we define."""
 
 

@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pyflagger.loadtester.options import read_options
+from pyflagger.objects import Obj
 from pyflagger.operator.options import parse
-from shipping.rendering import ROOT, Cluster, container, kustomized, one
+from pyflagger.routing.registry import PROVIDERS
+from shipping.rendering import ROOT, Cluster, container, kustomized, one, templated, tool
 
 OPERATORS = ("cluster", "namespaced", "ha")
 TESTERS = ("tester", "tester-auth")
+OWN = "flagger-prometheus"
+MESHES = {
+    "apisix": ("flagger-system", "apisix", OWN),
+    "appmesh": ("appmesh-system", "appmesh", "appmesh-prometheus"),
+    "contour": ("projectcontour", "contour", OWN),
+    "gatewayapi": ("flagger-system", "gatewayapi:v1", OWN),
+    "istio": ("istio-system", "istio", "prometheus"),
+    "knative": ("flagger-system", "knative", OWN),
+    "kubernetes": ("flagger-system", "kubernetes", OWN),
+    "kuma": ("kong-mesh-system", "kuma", "prometheus-server.mesh-observability"),
+    "linkerd": ("flagger-system", "gatewayapi:v1", "prometheus.linkerd-viz"),
+    "traefik": ("traefik", "traefik", OWN),
+}
+"""Overlays of one provider: their namespace, the provider's name, and the host of the metrics server."""
+
+OTHERS = ("crds", "operator", "prometheus", "podinfo")
+ALL = (*OPERATORS, *TESTERS, *MESHES, *OTHERS)
 
 
 def args(overlay: str) -> list[str]:
-    """The arguments of its container."""
-    found: list[str] = container(kustomized(overlay))["args"]
+    """The arguments of the operator's or the load tester's container."""
+    name = "flagger" if overlay in MESHES else ""
+    found: list[str] = container(kustomized(overlay), name)["args"]
     return found
 
 
-@pytest.mark.parametrize("overlay", [*OPERATORS, *TESTERS, "crds"])
+@pytest.mark.parametrize("overlay", ALL)
 async def test_an_api_server_takes_it(overlay: str) -> None:
     """No field is unknown or of the wrong type, and nothing is made twice."""
-    await Cluster().install(kustomized(overlay), "flagger-system", "test")
+    namespaces = {obj["metadata"].get("namespace", "test") for obj in kustomized(overlay)}
+    await Cluster().install(kustomized(overlay), *namespaces)
 
 
 def test_every_overlay_is_rendered_here() -> None:
     """An overlay that is added is tested."""
     folders = {path.parent.relative_to(ROOT / "kustomize").as_posix() for path in ROOT.glob("kustomize/**/kustom*")}
     parts = {folder for folder in folders if folder.startswith("components/")} | {"base"}
-    assert folders - parts == {*OPERATORS, *TESTERS, "crds"}
+    assert folders - parts == {*ALL}
     used = (ROOT / "kustomize" / "ha" / "kustomization.yaml").read_text()
     assert [part for part in parts - {"base"} if f"../{part}\n" not in used] == []
 
@@ -41,6 +64,65 @@ def test_the_operator_takes_its_flags(overlay: str) -> None:
     options = parse(args(overlay), {})
     assert options.enable_leader_election and options.mesh_provider == "nginx"
     assert bool(options.namespace) == (overlay == "namespaced")
+
+
+@pytest.mark.parametrize("overlay", MESHES)
+def test_an_operator_of_one_provider(overlay: str) -> None:
+    """Its namespace, provider and metrics server; where that is the bundled one, it comes along."""
+    namespace, provider, host = MESHES[overlay]
+    objects, options = kustomized(overlay), parse(args(overlay), {})
+    assert (options.mesh_provider, options.metrics_server.split("/")[2].split(":")[0]) == (provider, host)
+    assert provider in PROVIDERS and options.enable_leader_election
+    assert one(objects, "Deployment", "flagger")["metadata"]["namespace"] == namespace
+    assert bool([obj for obj in objects if obj["metadata"]["name"] == OWN]) == (host == OWN)
+
+
+@pytest.mark.parametrize("overlay", MESHES)
+def test_a_namespace_of_others_is_not_ours(overlay: str) -> None:
+    """`kubectl delete -k` must not delete the namespace of a mesh or an ingress."""
+    made = [obj["metadata"]["name"] for obj in kustomized(overlay) if obj["kind"] == "Namespace"]
+    assert made == (["flagger-system"] if MESHES[overlay][0] == "flagger-system" else [])
+
+
+def overlaid(folder: Path, overlay: str, namespace: str) -> list[Obj]:
+    """An overlay of the user's that sets the namespace of ours."""
+    path = Path("../" * len(folder.parts[1:])) / (ROOT / "kustomize" / overlay).relative_to("/")
+    lines = {"namespace": namespace, "resources": [str(path)]}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(lines))
+    done = tool("kubectl", "kustomize", str(folder))
+    assert done.returncode == 0, done.stderr
+    return [obj for obj in yaml.safe_load_all(done.stdout) if obj]
+
+
+@pytest.mark.parametrize("overlay", [overlay for overlay in ALL if overlay not in ("crds", "podinfo", "tester")])
+def test_a_namespace_on_top(tmp_path: Path, overlay: str) -> None:
+    """Every binding names the account where it is then."""
+    objects = overlaid(tmp_path, overlay, "mine")
+    accounts = {(obj["metadata"]["namespace"], obj["metadata"]["name"]) for obj in objects if is_account(obj)}
+    bound = {(subject["namespace"], subject["name"]) for obj in objects for subject in obj.get("subjects", ())}
+    assert bound == accounts and {namespace for namespace, _ in accounts} == {"mine"}
+
+
+def is_account(obj: Obj) -> bool:
+    """Whether the object is a service account."""
+    return bool(obj["kind"] == "ServiceAccount")
+
+
+@pytest.mark.parametrize("overlay", [*MESHES, *OPERATORS, *TESTERS])
+def test_selectors_are_those_of_the_reference(overlay: str) -> None:
+    """They never change, so ours can be applied over Flagger's overlays."""
+    theirs = {name: {"app": name} for name in ("flagger", "flagger-prometheus", "flagger-loadtester")}
+    found = [obj for obj in kustomized(overlay) if obj["kind"] == "Deployment"]
+    ours = {obj["metadata"]["name"]: obj["spec"]["selector"]["matchLabels"] for obj in found}
+    assert ours == {name: theirs[name] for name in ours}
+
+
+def test_the_bundled_prometheus_is_that_of_the_chart() -> None:
+    """The same container and rights; its configuration and rules are copies."""
+    chart = templated("flagger", {"prometheus": {"install": True}})
+    ours = kustomized("prometheus")
+    assert container(chart, OWN) == container(ours)
+    assert one(chart, "ClusterRole", OWN)["rules"] == one(ours, "ClusterRole")["rules"]
 
 
 @pytest.mark.parametrize("overlay", TESTERS)
