@@ -13,4 +13,4 @@ async def start(launch: Launch) -> Process:
     return await podinfo(launch)
 
 
-HOMEBODY = Entry(start)
+BROKEN_PRIMARY = Entry(start)

@@ -88,7 +88,7 @@ def whole(stage: Stage) -> Iterator[None]:
 
 
 @pytest.fixture
-def place(stage: Stage) -> Iterator[Environment]:
+def env(stage: Stage) -> Iterator[Environment]:
     """A namespace of this test's own."""
     made = Environment(stage, f"place-{next(NUMBERS)}")
     try:

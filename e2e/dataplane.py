@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from e2e.broken_primary import HOMEBODY
+from e2e.broken_primary import BROKEN_PRIMARY
 from e2e.nodes import SCHEDULER
 from e2e.parts import prometheus
 from pyflagger.cli.stage import Commands
@@ -51,7 +51,7 @@ class DataPlane:
         addresses = Addresses(POD_NETWORK)
         addresses.claim("the API server", API_HOST)
         self._runtime = LocalRuntime(
-            self._clock, builtin_images(self._environ, {"homebody": HOMEBODY}), addresses=addresses
+            self._clock, builtin_images(self._environ, {"homebody": BROKEN_PRIMARY}), addresses=addresses
         )
         self._traefik = Traefik(self._clock, kept_environment())
         self._home = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="flagger-e2e-"))
@@ -120,8 +120,8 @@ async def serve(kubeconfig: Path, targets: Path) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with dataplane(kubeconfig, targets) as places:
-        print(json.dumps(places), flush=True)
+    async with dataplane(kubeconfig, targets) as urls:
+        print(json.dumps(urls), flush=True)
         await stopped.wait()
 
 

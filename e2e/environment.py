@@ -58,7 +58,7 @@ class Environment:
         return operator
 
     def started(self, child: Child) -> None:
-        """Start a child that ends with this place."""
+        """Start a child process that ends with this environment."""
         self._children.append(child)
         child.start()
 

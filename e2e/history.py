@@ -14,13 +14,13 @@ from pyflagger_sandbox.network.ingress import find
 
 
 class History:
-    """Every state of the objects of a kind in a place, from now on."""
+    """Every state of the objects of a kind in a namespace, from now on."""
 
-    def __init__(self, place: Environment, kind: str) -> None:
-        stage = place.stage
-        words = ["--kubeconfig", str(stage.kubeconfig), "-n", place.namespace, "get", kind, "-w", "-o", "json"]
-        self._child = Child(f"watch-{kind}", [find("kubectl"), *words], stage.folder / f"{place.namespace}-{kind}.json")
-        place.started(self._child)
+    def __init__(self, env: Environment, kind: str) -> None:
+        stage = env.stage
+        words = ["--kubeconfig", str(stage.kubeconfig), "-n", env.namespace, "get", kind, "-w", "-o", "json"]
+        self._child = Child(f"watch-{kind}", [find("kubectl"), *words], stage.folder / f"{env.namespace}-{kind}.json")
+        env.started(self._child)
 
     def of(self, name: str, look: Callable[[Obj], Any]) -> list[Any]:
         """What `look` finds in an object as time goes by, each once while it stays the same."""

@@ -36,8 +36,8 @@ def _bound(meant: str, write: Write) -> Write:
     if not isinstance(write, Patch) or write.subresource:
         return write
     node = {"apiVersion": "v1", "kind": "Node", "name": meant or write.body["spec"]["nodeName"]}
-    place = {"name": write.ref.name, "namespace": write.ref.namespace}
-    return Create({"apiVersion": "v1", "kind": "Binding", "metadata": place, "target": node})
+    env = {"name": write.ref.name, "namespace": write.ref.namespace}
+    return Create({"apiVersion": "v1", "kind": "Binding", "metadata": env, "target": node})
 
 
 SCHEDULER = Controller("scheduler", scheduler.CONTROLLER.watches, look)

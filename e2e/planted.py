@@ -28,14 +28,14 @@ def forms(secret: str) -> Iterable[str]:
 
 
 def leaks(texts: Mapping[str, str], secrets: Iterable[str] = SECRETS) -> list[str]:
-    """Where a secret shows: the place's name, the secret, and the words before it. Empty when all is well."""
+    """Where a secret shows: the name of the text, the secret, and the words before it. Empty when all is well."""
     found = []
-    for place, text in texts.items():
+    for name, text in texts.items():
         for secret in secrets:
             for form in set(forms(secret)):
                 at = text.find(form)
                 if at >= 0:
-                    found.append(f"{place}: {secret} after {text[max(0, at - 60) : at]!r}")
+                    found.append(f"{name}: {secret} after {text[max(0, at - 60) : at]!r}")
     return sorted(found)
 
 

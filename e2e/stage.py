@@ -72,7 +72,7 @@ class Stage:
         self.folder = folder
         self.plane = ControlPlane(parts(), folder)
         self.evidence = Evidence(folder)
-        self.places: dict[str, str] = {}
+        self.urls: dict[str, str] = {}
         self.dataplane: subprocess.Popen[str] | None = None
         """Nodes, pods, ingress and Prometheus."""
         self._targets = folder / "targets.json"
@@ -102,8 +102,8 @@ class Stage:
         flags = ["--kubeconfig", str(self.kubeconfig), "--targets", str(self._targets)]
         command = [sys.executable, "-m", "e2e.dataplane", *flags]
         self.dataplane = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
-        self.places = json.loads(first_line(self.dataplane) or "{}")
-        if not self.places:
+        self.urls = json.loads(first_line(self.dataplane) or "{}")
+        if not self.urls:
             raise RuntimeError((self.folder / "dataplane.log").read_text())
 
     def stop(self) -> None:
@@ -180,8 +180,8 @@ class Stage:
         """An operator, not yet started."""
         port = free_port()
         command = [sys.executable, "-m", "pyflagger.cli.main", "run", "-kubeconfig", str(kubeconfig)]
-        words = ["-metrics-server", self.places["metrics"], "-mesh-provider", "nginx", "-port", str(port)]
-        proxies = {"http_proxy": self.places["proxy"], "NO_PROXY": "127.0.0.1"}
+        words = ["-metrics-server", self.urls["metrics"], "-mesh-provider", "nginx", "-port", str(port)]
+        proxies = {"http_proxy": self.urls["proxy"], "NO_PROXY": "127.0.0.1"}
         log = self.folder / f"{name}.log"
         argv = [*command, *words, "-log-level", "info", *flags]
         return Operator(name, argv, log, {**proxies, **environ}, url=f"http://127.0.0.1:{port}")
@@ -240,12 +240,12 @@ def main(argv: Sequence[str]) -> int:
     asked = reader.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="flagger-e2e-") as name, staged(Path(name)) as stage:
-        places = {"kubeconfig": str(stage.kubeconfig), "api": stage.plane.url, "folder": name}
+        urls = {"kubeconfig": str(stage.kubeconfig), "api": stage.plane.url, "folder": name}
         operator = stage.operator(stage.install("cluster"), "-min-interval", asked.min_interval)
         if not asked.no_operator:
             operator.start()
-            places["operator"] = operator.url
-        print(json.dumps(places | stage.places), flush=True)
+            urls["operator"] = operator.url
+        print(json.dumps(urls | stage.urls), flush=True)
         try:
             signal.pause()
         finally:

@@ -71,7 +71,7 @@ ADMITTED: dict[str, tuple[Obj, str]] = {
 
 
 @pytest.fixture(scope="module")
-def place(stage: Stage) -> Iterator[Environment]:
+def env(stage: Stage) -> Iterator[Environment]:
     """All of them at once, and the calm one released beside them."""
     made = Environment(stage, "bad-input")
     try:
@@ -85,42 +85,42 @@ def place(stage: Stage) -> Iterator[Environment]:
         made.close()
 
 
-def collection(place: Environment) -> str:
+def collection(env: Environment) -> str:
     """Where Canaries are."""
-    return f"/apis/flagger.app/v1beta1/namespaces/{place.namespace}/canaries"
+    return f"/apis/flagger.app/v1beta1/namespaces/{env.namespace}/canaries"
 
 
 @pytest.mark.parametrize("name", ADMITTED, ids=lambda name: name[:40])
-def test_it_is_told_on_the_object(name: str, place: Environment) -> None:
+def test_it_is_told_on_the_object(name: str, env: Environment) -> None:
     """A condition and an Event say what is wrong; nothing is made for it."""
     pattern = ADMITTED[name][1]
-    blocked = until(lambda: condition(place, name), lambda: str(place.status(name)), 20)
+    blocked = until(lambda: condition(env, name), lambda: str(env.status(name)), 20)
     assert re.search(pattern, blocked["message"]), blocked
-    until(lambda: events(place, name, pattern), lambda: str(events(place, name, "")), 20)
-    made = place.kubectl("get", "services,deployments,ingresses", "-o", "name")
+    until(lambda: events(env, name, pattern), lambda: str(events(env, name, "")), 20)
+    made = env.kubectl("get", "services,deployments,ingresses", "-o", "name")
     assert not [line for line in made.splitlines() if line.split("/")[1].startswith(name)]
 
 
-def condition(place: Environment, name: str) -> Obj | None:
+def condition(env: Environment, name: str) -> Obj | None:
     """The condition that says what has to be mended."""
-    conditions = place.status(name).get("conditions") or ()
+    conditions = env.status(name).get("conditions") or ()
     return next((found for found in conditions if found["type"] == "Blocked" and found["status"] == "True"), None)
 
 
-def events(place: Environment, name: str, pattern: str) -> list[str]:
+def events(env: Environment, name: str, pattern: str) -> list[str]:
     """Warnings about one Canary that say this."""
-    listed = place.stage.plane.ask("GET", f"/api/v1/namespaces/{place.namespace}/events")["items"]
+    listed = env.stage.plane.ask("GET", f"/api/v1/namespaces/{env.namespace}/events")["items"]
     about = [event for event in listed if event["involvedObject"]["name"] == name and event["type"] == "Warning"]
     return [event["message"] for event in about if re.search(pattern, event["message"])]
 
 
-def test_nothing_else_is_disturbed(place: Environment) -> None:
+def test_nothing_else_is_disturbed(env: Environment) -> None:
     """The calm one's release takes its steps, and none of its Events speaks of the others."""
-    place.kubectl("set", "image", f"deployment/{CALM}", "app=podinfo:2.0.0")
+    env.kubectl("set", "image", f"deployment/{CALM}", "app=podinfo:2.0.0")
     # Without visitors there is nothing to measure: the check is taken away, the steps stay.
-    place.kubectl("patch", "canary", CALM, "--type=merge", "-p", '{"spec":{"analysis":{"metrics":[]}}}')
-    place.wait(CALM, "Succeeded", 60)
-    assert not events(place, CALM, r"whole number|too long|10ms")
+    env.kubectl("patch", "canary", CALM, "--type=merge", "-p", '{"spec":{"analysis":{"metrics":[]}}}')
+    env.wait(CALM, "Succeeded", 60)
+    assert not events(env, CALM, r"whole number|too long|10ms")
 
 
 REFUSED = {
@@ -132,10 +132,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_the_server_itself_refuses(what: str, place: Environment) -> None:
+def test_what_the_server_itself_refuses(what: str, env: Environment) -> None:
     """It never reaches the operator. Of what is far too large the server does not even read the end."""
     obj = REFUSED[what]
     with pytest.raises(urllib.error.URLError):
-        place.stage.plane.ask("POST", collection(place), obj)
-    listed = place.stage.plane.ask("GET", collection(place))["items"]
+        env.stage.plane.ask("POST", collection(env), obj)
+    listed = env.stage.plane.ask("GET", collection(env))["items"]
     assert obj["metadata"]["name"] not in {item["metadata"]["name"] for item in listed}

@@ -24,20 +24,20 @@ AUDIENCE = "flagger-loadtester"
 BINDING = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/flagger-loadtester"
 
 
-class Door:
+class LoadTesterProcess:
     """A load tester under its account with the flags of kustomize/tester-auth."""
 
-    def __init__(self, place: Environment) -> None:
+    def __init__(self, env: Environment) -> None:
         (deployment,) = [obj for obj in manifests("tester-auth") if obj["kind"] == "Deployment"]
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         port = free_port()
         flags = [*container["args"], "-host=127.0.0.1", f"-port={port}"]
-        kubeconfig = place.stage.install("tester-auth", place.namespace, "flagger-loadtester")
+        kubeconfig = env.stage.install("tester-auth", env.namespace, "flagger-loadtester")
         argv = [sys.executable, "-m", "pyflagger.cli.main", *flags]
         environ = {"KUBECONFIG": str(kubeconfig), "NO_PROXY": "127.0.0.1"}
-        log = place.stage.folder / f"loadtester-{place.namespace}.log"
+        log = env.stage.folder / f"loadtester-{env.namespace}.log"
         self.url, self.child = f"http://127.0.0.1:{port}", Child("loadtester", argv, log, environ)
-        place.started(self.child)
+        env.started(self.child)
         until(lambda: self.asked("/healthz", "", "")[0] == 200, self.child.tail, 30)
 
     def asked(self, path: str, token: str, namespace: str) -> tuple[int, str]:
@@ -55,11 +55,11 @@ class Door:
 
 
 @pytest.fixture
-def tester(place: Environment) -> Iterator[Door]:
+def tester(env: Environment) -> Iterator[LoadTesterProcess]:
     """A load tester, and the account of the operator for all namespaces."""
     cluster = manifests("cluster")
-    place.stage.apply(*(obj for obj in cluster if obj["kind"] in ("Namespace", "ServiceAccount")))
-    yield Door(place)
+    env.stage.apply(*(obj for obj in cluster if obj["kind"] in ("Namespace", "ServiceAccount")))
+    yield LoadTesterProcess(env)
 
 
 def expired(stage: Stage, token: str) -> str:
@@ -79,9 +79,9 @@ def encoded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def test_who_is_let_in(tester: Door, place: Environment) -> None:
+def test_who_is_let_in(tester: LoadTesterProcess, env: Environment) -> None:
     """The operator's token everywhere, an account's in its namespace, and no other: each is told why."""
-    stage, here = place.stage, place.namespace
+    stage, here = env.stage, env.namespace
     stage.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ci", "namespace": here}})
     good = stage.token("flagger-system", "flagger", AUDIENCE)
     mine = stage.token(here, "ci", AUDIENCE)
@@ -113,10 +113,10 @@ def test_who_is_let_in(tester: Door, place: Environment) -> None:
     assert not [case for case, (token, *_) in cases.items() if token and token in log]
 
 
-def test_the_right_to_ask_is_missing(tester: Door, place: Environment) -> None:
+def test_the_right_to_ask_is_missing(tester: LoadTesterProcess, env: Environment) -> None:
     """Nobody is let in, answer and log say which right it is, and all is well as soon as it is there."""
-    stage = place.stage
-    stage.evidence.lacking.add(f"system:serviceaccount:{place.namespace}:flagger-loadtester")
+    stage = env.stage
+    stage.evidence.lacking.add(f"system:serviceaccount:{env.namespace}:flagger-loadtester")
     binding = stage.plane.ask("GET", BINDING)
     stage.plane.ask("DELETE", BINDING)
     good = stage.token("flagger-system", "flagger", AUDIENCE)
@@ -133,17 +133,17 @@ def named(obj: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
     return {"metadata": {"name": obj["metadata"]["name"]}}
 
 
-def test_a_release_behind_a_gate(tester: Door, place: Environment, tmp_path: Path) -> None:
+def test_a_release_behind_a_gate(tester: LoadTesterProcess, env: Environment, tmp_path: Path) -> None:
     """The operator brings its projected token; strangers do not open the gate, whoever may does, and it is promoted."""
     token = tmp_path / "token"
-    token.write_text(place.stage.token(place.namespace, "default", AUDIENCE))
-    place.operator("-min-interval", "1s", "-hook-token-file", str(token), "-hook-token-urls", f"{tester.url}/")
+    token.write_text(env.stage.token(env.namespace, "default", AUDIENCE))
+    env.operator("-min-interval", "1s", "-hook-token-file", str(token), "-hook-token-urls", f"{tester.url}/")
     gate = {"name": "gate", "type": "confirm-rollout", "url": f"{tester.url}/gate/check"}
     shop = canary("shop", "kubernetes", analysis={"webhooks": [gate]})
-    place.apply(settings("shop"), app("shop"), shop)
-    place.wait("shop", "Initialized")
-    place.kubectl("set", "image", "deployment/shop", f"web={IMAGE}:6.0.1")
-    place.wait("shop", "Waiting")
-    assert tester.asked("/gate/open", "", place.namespace)[0] == 401
-    assert tester.asked("/gate/open", token.read_text(), place.namespace)[0] == 202
-    place.wait("shop", "Succeeded")
+    env.apply(settings("shop"), app("shop"), shop)
+    env.wait("shop", "Initialized")
+    env.kubectl("set", "image", "deployment/shop", f"web={IMAGE}:6.0.1")
+    env.wait("shop", "Waiting")
+    assert tester.asked("/gate/open", "", env.namespace)[0] == 401
+    assert tester.asked("/gate/open", token.read_text(), env.namespace)[0] == 202
+    env.wait("shop", "Succeeded")

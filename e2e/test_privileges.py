@@ -18,29 +18,29 @@ SCALED: dict[str, Any] = {
 }
 
 
-def release(place: Environment, name: str, tag: str) -> None:
+def release(env: Environment, name: str, tag: str) -> None:
     """A new image."""
-    place.kubectl("set", "image", f"deployment/{name}", f"web={IMAGE}:{tag}")
+    env.kubectl("set", "image", f"deployment/{name}", f"web={IMAGE}:{tag}")
 
 
-def test_a_role_is_enough(place: Environment) -> None:
+def test_a_role_is_enough(env: Environment) -> None:
     """One namespace: made, released, rolled back to nothing, deleted; every kind that we know; nothing is refused."""
-    place.operator(*FAST, "-enable-leader-election=true")
-    place.apply(scaler("shop"), *whole("shop", **SCALED, revertOnDeletion=True), *whole("plain", "kubernetes"))
+    env.operator(*FAST, "-enable-leader-election=true")
+    env.apply(scaler("shop"), *whole("shop", **SCALED, revertOnDeletion=True), *whole("plain", "kubernetes"))
     for name in ("shop", "plain"):
-        place.wait(name, "Initialized")
-        release(place, name, "6.0.1")
+        env.wait(name, "Initialized")
+        release(env, name, "6.0.1")
     for name in ("shop", "plain"):
-        place.wait(name, "Succeeded")
-    place.kubectl("delete", "canary", "shop", "plain", "--timeout=60s")
-    assert place.refused() == []
+        env.wait(name, "Succeeded")
+    env.kubectl("delete", "canary", "shop", "plain", "--timeout=60s")
+    assert env.refused() == []
 
 
-def without(place: Environment, resource: str, *verbs: str) -> Callable[[], None]:
+def without(env: Environment, resource: str, *verbs: str) -> Callable[[], None]:
     """Take verbs of a resource out of the operator's Role; call the result to put them back."""
-    place.stage.evidence.lacking.add(place.account)
-    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{place.namespace}/roles/flagger"
-    role: Obj = place.stage.plane.ask("GET", path)
+    env.stage.evidence.lacking.add(env.account)
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{env.namespace}/roles/flagger"
+    role: Obj = env.stage.plane.ask("GET", path)
     rules = []
     for rule in role["rules"]:
         rest = [one for one in rule["resources"] if one != resource]
@@ -49,8 +49,8 @@ def without(place: Environment, resource: str, *verbs: str) -> Callable[[], None
         if resource in rule["resources"]:
             rules.append(rule | {"resources": [resource], "verbs": [v for v in rule["verbs"] if v not in verbs]})
     merge = "application/merge-patch+json"
-    place.stage.plane.ask("PATCH", path, {"rules": [rule for rule in rules if rule["verbs"]]}, merge)
-    return lambda: place.stage.plane.ask("PATCH", path, {"rules": role["rules"]}, merge)
+    env.stage.plane.ask("PATCH", path, {"rules": [rule for rule in rules if rule["verbs"]]}, merge)
+    return lambda: env.stage.plane.ask("PATCH", path, {"rules": role["rules"]}, merge)
 
 
 MISSING = {
@@ -63,31 +63,31 @@ MISSING = {
 
 
 @pytest.mark.parametrize("case", MISSING)
-def test_a_right_is_missing(place: Environment, case: str) -> None:
+def test_a_right_is_missing(env: Environment, case: str) -> None:
     """One text names verb, resource and namespace, on that canary and in the log; others go on; it mends itself."""
     group, resource, verbs, verb = MISSING[case]
-    operator = place.operator(*FAST)
-    put_back = without(place, resource, *verbs)
+    operator = env.operator(*FAST)
+    put_back = without(env, resource, *verbs)
     operator.stop()
     operator.start()
     until(operator.ready, operator.tail, 30)
-    place.apply(*with_secret("shop"), *whole("plain", "kubernetes"))
-    place.wait("plain", "Initialized")
-    release(place, "plain", "6.0.1")
-    place.wait("plain", "Succeeded")
+    env.apply(*with_secret("shop"), *whole("plain", "kubernetes"))
+    env.wait("plain", "Initialized")
+    release(env, "plain", "6.0.1")
+    env.wait("plain", "Succeeded")
     if case == "changing":
-        place.wait("shop", "Initialized")
-        release(place, "shop", "6.0.1")
-    words = f'cannot {verb} resource "{resource}" in API group "{group}" in the namespace "{place.namespace}"'
-    until(lambda: words in " ".join(messages(place, "shop")), lambda: place.said("shop"), 30)
-    assert sum(words in message for message in messages(place, "shop")) == 1
-    assert not [message for message in messages(place, "plain") if "cannot" in message]
-    until(lambda: words in blocked(place), lambda: str(place.status("shop")), 30)
+        env.wait("shop", "Initialized")
+        release(env, "shop", "6.0.1")
+    words = f'cannot {verb} resource "{resource}" in API group "{group}" in the namespace "{env.namespace}"'
+    until(lambda: words in " ".join(messages(env, "shop")), lambda: env.said("shop"), 30)
+    assert sum(words in message for message in messages(env, "shop")) == 1
+    assert not [message for message in messages(env, "plain") if "cannot" in message]
+    until(lambda: words in blocked(env), lambda: str(env.status("shop")), 30)
     assert words in operator.log.read_text().replace('\\"', '"')
     put_back()
-    place.wait("shop", "Succeeded" if case == "changing" else "Initialized", 90)
-    until(lambda: not blocked(place), lambda: blocked(place), 30)
-    assert sum(words in message for message in messages(place, "shop")) == 1
+    env.wait("shop", "Succeeded" if case == "changing" else "Initialized", 90)
+    until(lambda: not blocked(env), lambda: blocked(env), 30)
+    assert sum(words in message for message in messages(env, "shop")) == 1
 
 
 def with_secret(name: str) -> tuple[Obj, ...]:
@@ -99,13 +99,13 @@ def with_secret(name: str) -> tuple[Obj, ...]:
     return (keys, *around, canary)
 
 
-def blocked(place: Environment) -> str:
+def blocked(env: Environment) -> str:
     """What the condition says that the canary waits for; empty when it is not blocked."""
-    conditions = place.status("shop").get("conditions", ())
+    conditions = env.status("shop").get("conditions", ())
     return " ".join(str(c["message"]) for c in conditions if c["type"] == "Blocked" and c["status"] == "True")
 
 
-def messages(place: Environment, name: str) -> list[str]:
+def messages(env: Environment, name: str) -> list[str]:
     """The texts of the Events of a canary."""
-    events = json.loads(place.kubectl("get", "events", f"--field-selector=involvedObject.name={name}", "-o", "json"))
+    events = json.loads(env.kubectl("get", "events", f"--field-selector=involvedObject.name={name}", "-o", "json"))
     return [str(event["message"]) for event in events["items"] if event["involvedObject"]["kind"] == "Canary"]

@@ -21,36 +21,36 @@ QUOTA = {
 
 
 @pytest.fixture(scope="module")
-def place(stage: Stage) -> Iterator[Environment]:
+def env(stage: Stage) -> Iterator[Environment]:
     """A namespace that has room for three pods, and a target of two."""
-    place = Environment(stage, "quota")
+    env = Environment(stage, "quota")
     try:
-        place.operator("-min-interval", "1s")
+        env.operator("-min-interval", "1s")
         deployment = releases.deployment(NAME, releases.DEADLINE_SECONDS)
         deployment["spec"] |= {"replicas": 2, "progressDeadlineSeconds": 600}
         canary = releases.canary(NAME, releases.GOOD, provider="kubernetes")
         canary["spec"]["analysis"] = {"interval": "2s", "threshold": 5, "iterations": 2}
-        place.apply(QUOTA, releases.secret(NAME, "any"), deployment, canary)
-        yield place
+        env.apply(QUOTA, releases.secret(NAME, "any"), deployment, canary)
+        yield env
     finally:
-        place.close()
+        env.close()
 
 
-def waiting(place: Environment) -> Obj | None:
+def waiting(env: Environment) -> Obj | None:
     """The condition that says what is waited for."""
-    conditions = place.status(NAME).get("conditions") or ()
+    conditions = env.status(NAME).get("conditions") or ()
     return next((found for found in conditions if found["type"] == "Waiting" and found["status"] == "True"), None)
 
 
-def test_the_quota_is_named(place: Environment) -> None:
+def test_the_quota_is_named(env: Environment) -> None:
     """Not only how many pods there are: why there are no more."""
-    told = until(lambda: waiting(place), lambda: str(place.status(NAME)), 40)
+    told = until(lambda: waiting(env), lambda: str(env.status(NAME)), 40)
     assert told["reason"] == "PrimaryNotReady"
     assert "a pod is forbidden: exceeded quota: q" in told["message"]
 
 
-def test_more_room_lets_it_go_on(place: Environment) -> None:
+def test_more_room_lets_it_go_on(env: Environment) -> None:
     """By itself, and the condition goes."""
-    place.kubectl("patch", "resourcequota", "q", "--type=merge", "-p", '{"spec":{"hard":{"pods":"9"}}}')
-    place.wait(NAME, "Initialized", 90)
-    assert waiting(place) is None
+    env.kubectl("patch", "resourcequota", "q", "--type=merge", "-p", '{"spec":{"hard":{"pods":"9"}}}')
+    env.wait(NAME, "Initialized", 90)
+    assert waiting(env) is None

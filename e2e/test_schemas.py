@@ -81,15 +81,15 @@ def serve(stage: Stage, *names: str) -> None:
         stage.define(*found)
 
 
-class Held:
+class RouterOnServer:
     """A router that works on a real API server for one canary."""
 
-    def __init__(self, place: Environment, provider: str, shape: Obj) -> None:
-        self.place, self.router = place, PROVIDERS[provider]
+    def __init__(self, env: Environment, provider: str, shape: Obj) -> None:
+        self.env, self.router = env, PROVIDERS[provider]
         self.options, self.written, self.ruled = RoutingOptions(), 0, "match" in shape.get("analysis", {})
-        serve(place.stage, *(kind.full_name for kind in self.router.kinds))
+        serve(env.stage, *(kind.full_name for kind in self.router.kinds))
         self._kinds = {(kind.api_version, kind.kind): kind for kind in (*self.router.kinds, INGRESSES, CANARIES)}
-        place.apply(ingress("web"), *(obj for name, obj in TARGETS.items() if name == provider))
+        env.apply(ingress("web"), *(obj for name, obj in TARGETS.items() if name == provider))
         spec = merge_apply(
             {
                 "provider": provider,
@@ -99,8 +99,8 @@ class Held:
             merge_apply(NEEDS[provider], shape),
         )
         made = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "metadata": {"name": "web"}, "spec": spec}
-        place.apply(made)
-        found = self._get(CANARIES.ref(place.namespace, "web"))
+        env.apply(made)
+        found = self._get(CANARIES.ref(env.namespace, "web"))
         assert found is not None
         status = {"phase": "Progressing", "lastAppliedSpec": "v1:r2"}
         self.canary: Canary = parse_canary({**found, "status": status})
@@ -135,7 +135,7 @@ class Held:
 
     def _get(self, ref: Ref) -> Obj | None:
         try:
-            found: Obj = self.place.stage.plane.ask("GET", self._path(ref, ref.name))
+            found: Obj = self.env.stage.plane.ask("GET", self._path(ref, ref.name))
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise
@@ -153,7 +153,7 @@ class Held:
         return len(writes)
 
     def _one(self, write: Write) -> None:
-        ask, strict = self.place.stage.plane.ask, "?fieldValidation=Strict"
+        ask, strict = self.env.stage.plane.ask, "?fieldValidation=Strict"
         match write:
             case Create(obj):
                 ref = Ref(obj["apiVersion"], obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
@@ -170,10 +170,10 @@ CANARIES = Resource("flagger.app", "v1beta1", "canaries", "Canary")
 
 @pytest.mark.parametrize(("provider", "shape"), CASES, ids=[f"{provider}-{shape}" for provider, shape in CASES])
 def test_the_server_takes_every_object(
-    place: Environment, provider: str, shape: str, figure: Callable[[str], None]
+    env: Environment, provider: str, shape: str, figure: Callable[[str], None]
 ) -> None:
     """Made, at 30 % (or all whom a rule means), and back: valid, read back, nothing to mend after the defaults."""
-    held = Held(place, provider, SHAPES[shape][1])
+    held = RouterOnServer(env, provider, SHAPES[shape][1])
     try:
         made = held.reconcile()
         assert made >= 1 and held.reconcile() == 0
@@ -184,10 +184,12 @@ def test_the_server_takes_every_object(
         held.clear()
 
 
-def test_a_service_for_a_parent(place: Environment) -> None:
+def test_a_service_for_a_parent(env: Environment) -> None:
     """As Linkerd has it: a route of a mesh, whose parent is the Service itself."""
     parent = {"group": "core", "kind": "Service", "name": "web", "port": 80}
-    held = Held(place, "gatewayapi:v1beta1", {"analysis": STEPS, "service": {"gatewayRefs": [parent], "hosts": None}})
+    held = RouterOnServer(
+        env, "gatewayapi:v1beta1", {"analysis": STEPS, "service": {"gatewayRefs": [parent], "hosts": None}}
+    )
     assert held.reconcile() == 1 and held.set(30) == 1
     (route,) = held.live().values()
     assert route is not None and route["spec"]["parentRefs"] == [parent] and "hostnames" not in route["spec"]

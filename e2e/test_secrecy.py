@@ -50,10 +50,10 @@ def echo() -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-def test_a_whole_release(place: Environment, echo: tuple[str, list[str]]) -> None:
+def test_a_whole_release(env: Environment, echo: tuple[str, list[str]]) -> None:
     """From the first look to the rollback: every secret was used, all texts say that there was one, none says which."""
     where, asked = echo
-    place.operator("-min-interval", "1s", "-log-level", "debug")
+    env.operator("-min-interval", "1s", "-log-level", "debug")
     hook = f"http://user:{PASSWORD.replace('/', '%2F')}@{where}/check?key={QUERY}"
     template = {
         "apiVersion": "flagger.app/v1beta1",
@@ -68,10 +68,10 @@ def test_a_whole_release(place: Environment, echo: tuple[str, list[str]]) -> Non
     hooks = [{"name": kind, "type": kind, "url": hook} for kind in ("rollout", "event", "post-rollout")]
     analysis = {"threshold": 2, "metrics": [metric], "webhooks": hooks}
     shop = canary("shop", "kubernetes", analysis=analysis)
-    place.apply(secret("login", token=TOKEN), template, settings("shop"), app("shop"), shop)
-    place.wait("shop", "Initialized")
-    place.kubectl("set", "image", "deployment/shop", f"web={IMAGE}:6.0.1")
-    place.wait("shop", "Failed")
+    env.apply(secret("login", token=TOKEN), template, settings("shop"), app("shop"), shop)
+    env.wait("shop", "Initialized")
+    env.kubectl("set", "image", "deployment/shop", f"web={IMAGE}:6.0.1")
+    env.wait("shop", "Failed")
     sent = "".join(asked)
     assert [planted for planted in SECRETS if not any(form in sent for form in forms(planted))] == []
-    assert "***" in place.said("shop")
+    assert "***" in env.said("shop")

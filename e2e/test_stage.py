@@ -7,7 +7,7 @@ from e2e.environment import Environment
 from e2e.stage import Stage
 
 
-def test_what_ended_is_there_again(stage: Stage, place: Environment) -> None:
+def test_what_ended_is_there_again(stage: Stage, env: Environment) -> None:
     """Killed one after the other; each is named once, and a release goes on as if nothing had been.
 
     Refusals are overlooked while an API server starts, and not a moment longer.
@@ -26,6 +26,6 @@ def test_what_ended_is_there_again(stage: Stage, place: Environment) -> None:
     assert said.startswith("nodes and data plane ended with status 0")
     spans = dict(stage.plane.ready_at)
     assert stage.mend() == [] and stage.plane.ready_at == spans
-    place.operator("-min-interval", "1s")
-    place.apply(*whole("shop"))
-    place.wait("shop", "Initialized")
+    env.operator("-min-interval", "1s")
+    env.apply(*whole("shop"))
+    env.wait("shop", "Initialized")

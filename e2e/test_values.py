@@ -163,7 +163,7 @@ def shown(row: Row) -> str:
 
 
 @pytest.fixture(scope="module")
-def place(stage: Stage) -> Iterator[Environment]:
+def env(stage: Stage) -> Iterator[Environment]:
     """One namespace. Nothing is stored in it."""
     made = Environment(stage, "values")
     try:
@@ -173,17 +173,17 @@ def place(stage: Stage) -> Iterator[Environment]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=shown)
-def test_flagger_refuses_what_the_server_refuses(row: Row, place: Environment) -> None:
+def test_flagger_refuses_what_the_server_refuses(row: Row, env: Environment) -> None:
     """The server's answers to every route of a release, against the problems that flagger finds without it."""
     provider, fields = row
     router, options = PROVIDERS[provider], RoutingOptions()
-    serve(place.stage, *(kind.full_name for kind in router.kinds if kind.group))
-    canary = made_of(provider, fields, place.namespace)
+    serve(env.stage, *(kind.full_name for kind in router.kinds if kind.group))
+    canary = made_of(provider, fields, env.namespace)
     live: dict[Ref, Obj | None] = dict.fromkeys(router.reads(canary, options))
     able, known = router.capabilities, known_providers()
     problems = validate(canary, provider=provider, capabilities=able, known_providers=known)
     problems += unsayable(router, canary, live, options)
-    told, answers = [problem.text for problem in problems], answered(place, canary, live)
+    told, answers = [problem.text for problem in problems], answered(env, canary, live)
     assert bool(told) == bool(answers), f"flagger: {told}; server: {answers}"
     assert all(problem.path and problem.todo for problem in problems)
 
@@ -197,7 +197,7 @@ def made_of(provider: str, fields: Obj, namespace: str) -> Canary:
     return parse_canary({"apiVersion": CANARIES.api_version, "kind": "Canary", "metadata": metadata, "spec": spec})
 
 
-def answered(place: Environment, canary: Canary, live: Mapping[Ref, Obj | None]) -> list[str]:
+def answered(env: Environment, canary: Canary, live: Mapping[Ref, Obj | None]) -> list[str]:
     """What the server says against the routes, at the beginning and at each split of a release."""
     router, options = PROVIDERS[canary.spec.provider], RoutingOptions()
     made = router.reconcile(canary, live, options)
@@ -212,15 +212,15 @@ def answered(place: Environment, canary: Canary, live: Mapping[Ref, Obj | None])
         stages.append(after(there, writes))
     kinds = {(kind.api_version, kind.kind): kind for kind in router.kinds}
     routes = [(kinds.get((ref.api_version, ref.kind)), obj) for stage in stages for ref, obj in stage.items()]
-    return [text for kind, obj in routes if kind and obj for text in refusal(place, kind, obj)]
+    return [text for kind, obj in routes if kind and obj for text in refusal(env, kind, obj)]
 
 
-def refusal(place: Environment, kind: Resource, obj: Obj) -> Iterator[str]:
+def refusal(env: Environment, kind: Resource, obj: Obj) -> Iterator[str]:
     """The server's text, if it does not take this new object."""
     metadata = {key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}
-    path = kind.path(place.namespace if kind.namespaced else "", "") + "?dryRun=All&fieldValidation=Strict"
+    path = kind.path(env.namespace if kind.namespaced else "", "") + "?dryRun=All&fieldValidation=Strict"
     try:
-        place.stage.plane.ask("POST", path, {**obj, "metadata": metadata})
+        env.stage.plane.ask("POST", path, {**obj, "metadata": metadata})
     except urllib.error.HTTPError as error:
         yield json.loads(error.read())["message"]
 
@@ -241,7 +241,7 @@ def test_a_field_that_the_definition_does_not_have(stage: Stage) -> None:
         there.close()
 
 
-def blocked(place: Environment) -> Obj | None:
+def blocked(env: Environment) -> Obj | None:
     """The condition of the Canary, while it is set."""
-    conditions = place.status("web").get("conditions") or ()
+    conditions = env.status("web").get("conditions") or ()
     return next((each for each in conditions if each["type"] == "Blocked" and each["status"] == "True"), None)

@@ -33,43 +33,43 @@ def operator(stage: Stage) -> Iterator[Operator]:
 @pytest.mark.shows("nginx", "weights")
 def test_a_release(stage: Stage, operator: Operator, figure: Callable[[str], None]) -> None:
     """Applied, released, promoted: shares as the weights say, no visitor lost, nothing asked that the rules refuse."""
-    place = Environment(stage, "test")
+    env = Environment(stage, "test")
     try:
-        place.kubectl("apply", "-k", "kustomize/tester")
-        place.kubectl("apply", "-f", EXAMPLES)
-        place.wait("podinfo", "Initialized")
-        with Visitors(stage.places["ingress"], "podinfo.local") as early:
+        env.kubectl("apply", "-k", "kustomize/tester")
+        env.kubectl("apply", "-f", EXAMPLES)
+        env.wait("podinfo", "Initialized")
+        with Visitors(stage.urls["ingress"], "podinfo.local") as early:
             until(lambda: early.count()[OLD])
-        with Visitors(stage.places["ingress"], "podinfo.local", per_second=150) as visitors:
-            place.kubectl("set", "image", "deployment/podinfo", f"podinfod=stefanprodan/podinfo:{NEW}")
-            check_shares(place, visitors, figure)
+        with Visitors(stage.urls["ingress"], "podinfo.local", per_second=150) as visitors:
+            env.kubectl("set", "image", "deployment/podinfo", f"podinfod=stefanprodan/podinfo:{NEW}")
+            check_shares(env, visitors, figure)
             assert not visitors.failed
-            assert place.wait("podinfo", "Succeeded")["canaryWeight"] == 0
-        check_promoted(place)
+            assert env.wait("podinfo", "Succeeded")["canaryWeight"] == 0
+        check_promoted(env)
         assert not refused(stage, ACCOUNT)
     finally:
-        place.close()
+        env.close()
 
 
-def check_shares(place: Environment, visitors: Visitors, figure: Callable[[str], None]) -> None:
+def check_shares(env: Environment, visitors: Visitors, figure: Callable[[str], None]) -> None:
     """At each weight a fair share of the visitors meets the new version."""
     for weight in WEIGHTS:
-        until(lambda weight=weight: at_weight(place, weight), lambda: place.said("podinfo"), 90)  # type: ignore[misc]
+        until(lambda weight=weight: at_weight(env, weight), lambda: env.said("podinfo"), 90)  # type: ignore[misc]
         # The proxy has the weight a moment after the object has it.
         settled = total(visitors.count()) + 50
         until(lambda settled=settled: total(visitors.count()) >= settled)  # type: ignore[misc]
         before = visitors.count()
         until(lambda before=before: total(visitors.count() - before) >= VISITS_MIN)  # type: ignore[misc]
         seen = visitors.count() - before
-        assert at_weight(place, weight), "the weight went on before enough visits were counted"
+        assert at_weight(env, weight), "the weight went on before enough visits were counted"
         share = 100 * seen[NEW] / total(seen)
         figure(f"weight {weight:2}: {share:4.1f} % of {total(seen)} visits met the new version")
         assert abs(share - weight) <= SHARE_POINTS_MAX
 
 
-def at_weight(place: Environment, weight: int) -> bool:
+def at_weight(env: Environment, weight: int) -> bool:
     """Whether the canary's status says so."""
-    return bool(place.status("podinfo").get("canaryWeight") == weight)
+    return bool(env.status("podinfo").get("canaryWeight") == weight)
 
 
 def total(seen: Counter[str]) -> int:
@@ -77,11 +77,11 @@ def total(seen: Counter[str]) -> int:
     return sum(seen.values())
 
 
-def check_promoted(place: Environment) -> None:
+def check_promoted(env: Environment) -> None:
     """The primary runs the new image, the target nothing, and every step was told."""
-    primary = place.get("deployment", "podinfo-primary")
+    primary = env.get("deployment", "podinfo-primary")
     assert primary["spec"]["template"]["spec"]["containers"][0]["image"].endswith(NEW)
-    until(lambda: place.get("deployment", "podinfo")["spec"]["replicas"] == 0)
-    told = place.said("podinfo")
+    until(lambda: env.get("deployment", "podinfo")["spec"]["replicas"] == 0)
+    told = env.said("podinfo")
     assert [weight for weight in WEIGHTS if f"canary weight {weight}\n" not in told] == []
     assert "Promotion completed! Scaling down podinfo.test" in told

@@ -103,10 +103,10 @@ def asked(
 class _Secure(http.client.HTTPSConnection):
     """Asks for the host of the visit in TLS, wherever it connects to, and takes any certificate."""
 
-    def __init__(self, place: str, host: str) -> None:
+    def __init__(self, env: str, host: str) -> None:
         self._wanted, self._trusting = host, ssl.create_default_context()
         self._trusting.check_hostname, self._trusting.verify_mode = False, ssl.CERT_NONE
-        super().__init__(place, timeout=ANSWER_SECONDS_MAX)
+        super().__init__(env, timeout=ANSWER_SECONDS_MAX)
 
     def connect(self) -> None:
         """By TCP, then by TLS."""

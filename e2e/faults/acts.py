@@ -62,7 +62,7 @@ def api_server_killed(play: Scenario) -> None:
 def compacted(play: Scenario) -> None:
     """What was watched is cut off; etcd forgets; a fresh API server knows nothing older: 410 for every watch."""
     play.api.deaf = True
-    play.sever()
+    play.drop_connections()
     for name in play.apps:
         play.patch("canaries", name, {"metadata": {"annotations": {"e2e/edit": "before the compaction"}}})
     play.stage.plane.compact()
@@ -113,7 +113,7 @@ def lying(play: Scenario) -> None:
 
     play.api.statuses.clear()
     play.api.refuse = refuse
-    play.sever()
+    play.drop_connections()
     time.sleep(LYING_SECONDS)
     play.api.refuse = None
     play.notes = f"{play.api.statuses.get(410, 0)} answers of 410 in {LYING_SECONDS:g} s"

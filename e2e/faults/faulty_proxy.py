@@ -131,7 +131,7 @@ class FaultyProxy:
             await out.write(chunk)
         return out
 
-    async def sever(self) -> None:
+    async def drop_connections(self) -> None:
         """Break every watch off, now."""
         streams, self._streams = self._streams, set()
         for stream in streams:

@@ -20,7 +20,7 @@ ALL = 100
 
 
 @dataclass(frozen=True)
-class Wrote:
+class ObservedWrite:
     """One write of an operator that was carried out: when (seconds since the epoch), by which credential, on what."""
 
     at: float
@@ -36,10 +36,10 @@ class Wrote:
         return int(text) if text is not None and self.entry["objectRef"]["resource"] == "ingresses" else None
 
 
-def written(audited: Iterable[Obj], namespace: str, account: str) -> list[Wrote]:
+def written(audited: Iterable[Obj], namespace: str, account: str) -> list[ObservedWrite]:
     """What a service account wrote in a namespace, Events and Leases aside, in the order of the server."""
     found = [
-        Wrote(epoch(entry["stageTimestamp"]), _writer(entry), entry["objectRef"].get("name", ""), entry)
+        ObservedWrite(epoch(entry["stageTimestamp"]), _writer(entry), entry["objectRef"].get("name", ""), entry)
         for entry in audited
         if entry["user"]["username"] == account
         and entry["verb"] in WRITES
@@ -54,7 +54,7 @@ def _writer(entry: Obj) -> str:
     return str((entry["user"].get("extra") or {}).get(CREDENTIAL, [""])[0])
 
 
-def turns(writes: Sequence[Wrote]) -> list[str]:
+def turns(writes: Sequence[ObservedWrite]) -> list[str]:
     """The writers in the order of their turns. Two who write in turn would show up twice."""
     found: list[str] = []
     for write in writes:
@@ -72,7 +72,7 @@ class Steps:
     doubled: int
 
 
-def steps(writes: Iterable[Wrote], name: str, interval: float = INTERVAL) -> Steps:
+def steps(writes: Iterable[ObservedWrite], name: str, interval: float = INTERVAL) -> Steps:
     """Read one release's steps, planned so many seconds apart, from the writes to its ingress."""
     seen = [(write.at, write.weight) for write in writes if write.name == f"{name}-canary" and write.weight is not None]
     weights = (0, *(weight for _, weight in seen))

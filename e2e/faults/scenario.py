@@ -76,7 +76,7 @@ class Row:
     notes: str = ""
 
 
-class Guests(Visitors):
+class TimedVisitors(Visitors):
     """Visitors who know when they were not answered: seconds since the epoch, and what came instead."""
 
     def _note(self, version: str, otherwise: str) -> None:
@@ -88,10 +88,10 @@ class Scenario:
 
     def __init__(self, stage: Stage, fault: Fault, loop: Loop, kinds: Sequence[Kind]) -> None:
         self.stage, self.fault, self._loop = stage, fault, loop
-        self.place = Environment(stage, f"fault-{next(NUMBERS)}")
+        self.env = Environment(stage, f"fault-{next(NUMBERS)}")
         self.apps = {kind.name.replace(" ", "-"): kind for kind in kinds}
         self.api = FaultyProxy(stage.plane.url, stage.plane.authority)
-        self.metrics = FaultyProxy(stage.places["metrics"])
+        self.metrics = FaultyProxy(stage.urls["metrics"])
         self.operators: list[Operator] = []
         self.notes = "" if fault.interval == releases.INTERVAL else f"an interval of {fault.interval:g} s"
         self.ended_at = 0.0
@@ -99,7 +99,7 @@ class Scenario:
     @property
     def namespace(self) -> str:
         """Where it is played."""
-        return self.place.namespace
+        return self.env.namespace
 
     @property
     def account(self) -> str:
@@ -120,7 +120,7 @@ class Scenario:
     def _close(self) -> None:
         try:
             self.api.on_write = None
-            self.place.close()
+            self.env.close()
         except OSError:
             pass  # it is gone already
         finally:
@@ -137,9 +137,9 @@ class Scenario:
             self.add_operator(self.stage.account(self.namespace))
         for name, kind in self.apps.items():
             app = releases.objects(name, self.namespace, kind, self.fault.deadline, self.fault.interval)
-            self.place.apply(*app)
+            self.env.apply(*app)
         for name in self.apps:
-            self.place.wait(name, "Initialized", 120 + 2 * self.fault.interval)
+            self.env.wait(name, "Initialized", 120 + 2 * self.fault.interval)
 
     def add_operator(self, kubeconfig: Path) -> Operator:
         """Start an operator of this namespace."""
@@ -155,10 +155,12 @@ class Scenario:
         return operator
 
     def _release(self) -> list[Row]:
-        ingress = self.stage.places["ingress"]
+        ingress = self.stage.urls["ingress"]
         with ExitStack() as stack:
             crowds = {
-                name: stack.enter_context(Guests(ingress, releases.host(name, self.namespace), VISITS_PER_SECOND, 3))
+                name: stack.enter_context(
+                    TimedVisitors(ingress, releases.host(name, self.namespace), VISITS_PER_SECOND, 3)
+                )
                 for name in self.apps
             }
             until(lambda: all(crowd.count() for crowd in crowds.values()), lambda: f"no visitor: {self.told()}")
@@ -288,9 +290,9 @@ class Scenario:
             time.sleep(every)
         self.ended_at = time.time()
 
-    def sever(self) -> None:
+    def drop_connections(self) -> None:
         """Break the operator's watches off, now."""
-        self._loop.run(self.api.sever())
+        self._loop.run(self.api.drop_connections())
 
     def holder(self) -> str:
         """Who has the Lease."""

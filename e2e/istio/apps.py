@@ -11,7 +11,7 @@ from e2e.istio.mesh import GATEWAY
 from e2e.planes.apps import BY_STRICT, INSIDER, LABELS, PATIENT, STICKY, both, deployment, host, ruled, steps
 from pyflagger.objects import Obj
 
-PLACE = "istio"
+APPS_NAMESPACE = "istio"
 VERSION = "networking.istio.io/v1beta1"
 COOKIE = {"headers": {"cookie": {"regex": "^(.*?;)?(type=insider)(;.*)?$"}}}
 ADDED = {"request": {"add": {"x-from": "gateway"}}, "response": {"add": {"x-to": "visitor"}, "remove": ["x-color"]}}
@@ -48,7 +48,7 @@ def root(name: str) -> tuple[Obj, ...]:
     rule = {
         "match": [{"uri": {"prefix": "/podinfo"}}],
         "rewrite": {"uri": "/"},
-        "delegate": {"name": name, "namespace": PLACE},
+        "delegate": {"name": name, "namespace": APPS_NAMESPACE},
     }
     return (routed(f"{name}-root", {"hosts": [host(name)], "gateways": [GATEWAY], "http": [rule]}),)
 
@@ -122,7 +122,7 @@ def canary(name: str, app: App, gates: str) -> Obj:
 
 def success(name: str, port: int) -> Obj:
     """A check of what the canary answered to the gateway: percent that is no error of its own."""
-    cluster = f"outbound|{port}||{name}-canary.{PLACE}.svc.cluster.local"
+    cluster = f"outbound|{port}||{name}-canary.{APPS_NAMESPACE}.svc.cluster.local"
     all_of_it = f'envoy_cluster_upstream_rq{{cluster_name="{cluster}"}}'
     good = all_of_it.replace("}", ',envoy_response_code!~"5.."}')
     query = f"100 * sum(rate({good}[5s])) / sum(rate({all_of_it}[5s]))"

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from e2e.environment import Environment
-from e2e.istio.apps import CAST, PLACE, objects
+from e2e.istio.apps import APPS_NAMESPACE, CAST, objects
 from e2e.istio.mesh import Mesh
 from e2e.planes.conftest import at_once, gates, plays
-from e2e.planes.fixtures import Figure, ReleaseOf, Visited, peopled, releases, running
+from e2e.planes.fixtures import Figure, ReleaseOf, Visited, environment_with, releases, running
 from e2e.planes.gates import Gates
 from e2e.stage import Stage
 
@@ -28,8 +28,8 @@ def mesh(stage: Stage, figure: Figure) -> Iterator[Mesh]:
 def meshed(stage: Stage, mesh: Mesh, gates: Gates) -> Iterator[Environment]:
     """All apps with their canaries."""
     apps = (obj for name in CAST for obj in objects(name, gates.url))
-    with peopled(stage, PLACE, apps, "-mesh-provider", "istio") as place:
-        yield place
+    with environment_with(stage, APPS_NAMESPACE, apps, "-mesh-provider", "istio") as env:
+        yield env
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from e2e.apps import IMAGE, smoke
 from e2e.environment import Environment, until
-from e2e.istio.apps import PLACE, own
+from e2e.istio.apps import APPS_NAMESPACE, own
 from e2e.istio.mesh import GATEWAY, Mesh
 from e2e.planes import scenarios
 from e2e.planes.apps import BAD, LABELS, NEW, OLD, host
@@ -53,7 +53,7 @@ def test_a_bad_release(release_of: ReleaseOf) -> None:
     """Taken back by what the gateway counted."""
     release = release_of("istio-bad")
     scenarios.bad(release, BAD)
-    told = release.place.said(release.name)
+    told = release.env.said(release.name)
     assert "failed checks threshold reached" in told and " < 99" in told
 
 
@@ -92,13 +92,13 @@ def test_copies_of_blue_green(release_of: ReleaseOf, figure: Callable[[str], Non
 
 def mirrored(release: Release) -> bool:
     """Whether the route says so."""
-    return any("mirror" in rule for rule in release.place.get("virtualservice", release.name)["spec"]["http"])
+    return any("mirror" in rule for rule in release.env.get("virtualservice", release.name)["spec"]["http"])
 
 
 def test_a_delegated_route(release_of: ReleaseOf) -> None:
     """The user's root has host, gateway, path and rewrite; what is behind it is split by ours, which has no host."""
     release = release_of("istio-delegated")
-    spec = release.place.get("virtualservice", release.name)["spec"]
+    spec = release.env.get("virtualservice", release.name)["spec"]
     assert "hosts" not in spec and "gateways" not in spec
     release.proxy += "/podinfo"
     scenarios.good(release, (10, 30))
@@ -115,7 +115,7 @@ def test_a_skipped_analysis(release_of: ReleaseOf) -> None:
         release.ended("Failed")
         assert set(release.count()) == {NEW}
     release.none_lost(visitors)
-    primary = release.place.get("deployment", f"{release.name}-primary")
+    primary = release.env.get("deployment", f"{release.name}-primary")
     assert primary["spec"]["replicas"] == primary["status"]["readyReplicas"] == 1
 
 
@@ -160,7 +160,7 @@ def test_what_the_route_says_is_done(release_of: ReleaseOf, mesh: Mesh, figure: 
     assert {"x-from": ["gateway"]}.items() <= json.loads(echo.body.lower()).items()
     assert echo.headers["x-to"] == "visitor"
     for service in (f"{name}-primary", f"{name}-canary"):
-        cluster = mesh.cluster(f"outbound|80||{service}.{PLACE}.svc.cluster.local")
+        cluster = mesh.cluster(f"outbound|80||{service}.{APPS_NAMESPACE}.svc.cluster.local")
         assert cluster["circuit_breakers"]["thresholds"][0]["max_pending_requests"] == 321
     release.let()
     release.promoted()
@@ -174,7 +174,7 @@ def connections(way: str, count: int) -> Counter[str]:
 def test_connections_that_nobody_looks_into(release_of: ReleaseOf, figure: Callable[[str], None]) -> None:
     """With `appProtocol: tcp` connections are split by weight, and what goes through them is nobody's business."""
     release = release_of("istio-connections")
-    assert "http" not in release.place.get("virtualservice", release.name)["spec"]
+    assert "http" not in release.env.get("virtualservice", release.name)["spec"]
     release.begin()
     release.step(20)
     seen = connections(release.proxy, 3000)
@@ -203,7 +203,7 @@ def test_the_services_port_changes(meshed: Environment, mesh: Mesh) -> None:
     meshed.wait("istio", "Succeeded")
     service = {"port": 80, "portName": "http-podinfo", "portDiscovery": None}
     analysis: Obj = {"stepWeight": None, "maxWeight": None, "iterations": 5, "metrics": None}
-    analysis["webhooks"] = [smoke(PLACE, "istio-canary", OLD)]
+    analysis["webhooks"] = [smoke(APPS_NAMESPACE, "istio-canary", OLD)]
     change = json.dumps({"spec": {"service": service, "analysis": analysis}})
     meshed.kubectl("patch", "canary", "istio", "--type=merge", "-p", change)
     until(lambda: meshed.get("service", "istio")["spec"]["ports"][0]["port"] == 80)

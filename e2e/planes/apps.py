@@ -11,7 +11,7 @@ from e2e import apps
 from e2e.planes.proxies import ADMIN_PORT, NAMESPACE
 from pyflagger.objects import Obj
 
-PLACE = "planes"
+APPS_NAMESPACE = "planes"
 OLD, NEW, BAD, SLOW, OTHER = "6.0.0", "6.0.1", "6.0.2-errors", "6.0.2-slow", "6.0.3"
 SUCCESS = {"name": "request-success-rate", "interval": "5s", "thresholdRange": {"min": 99}}
 DURATION = {"name": "request-duration", "interval": "5s", "thresholdRange": {"max": 500}}
@@ -37,7 +37,7 @@ LABELS = {"labels": {"shown-by": "e2e"}, "annotations": {"shown-by": "e2e"}}
 
 def host(name: str, port: str = "") -> str:
     """Where visitors of an app go; of a further port, by its name."""
-    return f"{port or 'www'}.{name}.{PLACE}.example"
+    return f"{port or 'www'}.{name}.{APPS_NAMESPACE}.example"
 
 
 def traefik_route(name: str) -> tuple[Obj, ...]:
@@ -293,7 +293,7 @@ def canary(name: str, app: App, gates: str) -> Obj:
         section = {"sectionName": way.section} if way.section else {}
         parent = {"name": way.gateway, "namespace": NAMESPACE, **section}
         service |= {"gatewayRefs": [parent], "hosts": [host(name)]}
-    first = [apps.smoke(PLACE, app.smoke, NEW)] if app.smoke else []
+    first = [apps.smoke(APPS_NAMESPACE, app.smoke, NEW)] if app.smoke else []
     analysis = {"threshold": PATIENT, "metrics": [SUCCESS], **app.analysis, "webhooks": [*first, gate]}
     made = apps.canary(name, way.provider, service=service, **app.spec)
     made["spec"]["analysis"] = {"interval": "1s", **analysis}

@@ -10,8 +10,8 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from e2e.environment import Environment
-from e2e.planes.apps import CAST, PLACE, SHARED, objects, templates
-from e2e.planes.fixtures import Figure, ReleaseOf, Visited, peopled, releases, running
+from e2e.planes.apps import APPS_NAMESPACE, CAST, SHARED, objects, templates
+from e2e.planes.fixtures import Figure, ReleaseOf, Visited, environment_with, releases, running
 from e2e.planes.gates import Gates
 from e2e.planes.proxies import Proxies
 from e2e.planes.release import Release
@@ -24,7 +24,7 @@ TOGETHER = 3
 
 
 @dataclass
-class Plays:
+class RunningReleases:
     """Releases under way and over."""
 
     pool: ThreadPoolExecutor
@@ -51,14 +51,14 @@ def cast(stage: Stage, proxies: Proxies, gates: Gates) -> Iterator[Environment]:
     """All apps with their canaries."""
     apps = (obj for name in CAST for obj in objects(name, gates.url))
     flags = ("-ingress-class", "contour", "-include-label-prefix", SHARED)
-    with peopled(stage, PLACE, (*templates(stage.places["metrics"]), *apps), *flags) as place:
-        yield place
+    with environment_with(stage, APPS_NAMESPACE, (*templates(stage.urls["metrics"]), *apps), *flags) as env:
+        yield env
 
 
 @pytest.fixture
 def release_of(cast: Environment, proxies: Proxies, gates: Gates, figure: Figure) -> ReleaseOf:
     """The release of an app, once the app is initialised."""
-    urls = {"traefik": proxies.traefik, "envoy": proxies.envoy, "ingress": cast.stage.places["ingress"]}
+    urls = {"traefik": proxies.traefik, "envoy": proxies.envoy, "ingress": cast.stage.urls["ingress"]}
 
     def visited(name: str) -> Visited:
         way = CAST[name].way
@@ -68,14 +68,14 @@ def release_of(cast: Environment, proxies: Proxies, gates: Gates, figure: Figure
 
 
 @pytest.fixture(scope="session")
-def plays() -> Iterator[Plays]:
+def plays() -> Iterator[RunningReleases]:
     """What is played at the same time, by the name of the test and of the app."""
     with ThreadPoolExecutor(TOGETHER) as pool:
-        yield Plays(pool, {})
+        yield RunningReleases(pool, {})
 
 
 @pytest.fixture
-def at_once(request: pytest.FixtureRequest, plays: Plays, release_of: ReleaseOf) -> AtOnce:
+def at_once(request: pytest.FixtureRequest, plays: RunningReleases, release_of: ReleaseOf) -> AtOnce:
     """Plays a release of every app that this test is asked for, and answers for the one it is asked for now."""
     test, name = request.function.__name__, str(request.node.callspec.params["name"])
 

@@ -49,15 +49,15 @@ def running(proxies: Proxies, what: str, figure: Figure) -> Iterator[Proxies]:
 
 
 @contextmanager
-def peopled(stage: Stage, namespace: str, objects: Iterable[Obj], *flags: str) -> Iterator[Environment]:
+def environment_with(stage: Stage, namespace: str, objects: Iterable[Obj], *flags: str) -> Iterator[Environment]:
     """A namespace with a load tester, an operator of its own, and these objects."""
-    place = Environment(stage, namespace)
+    env = Environment(stage, namespace)
     try:
-        place.operator("-min-interval", "1s", *flags)
-        place.apply(*manifests("tester"), *objects)
-        yield place
+        env.operator("-min-interval", "1s", *flags)
+        env.apply(*manifests("tester"), *objects)
+        yield env
     finally:
-        place.close()
+        env.close()
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ class Visited:
     further: str = ""
 
 
-def releases(place: Environment, way: Callable[[str], Visited], gates: Gates, figure: Figure) -> ReleaseOf:
+def releases(env: Environment, way: Callable[[str], Visited], gates: Gates, figure: Figure) -> ReleaseOf:
     """The release of an app, once the app is initialised."""
 
     def made(name: str) -> Release:
-        place.wait(name, "Initialized", INITIALIZED_SECONDS_MAX)
+        env.wait(name, "Initialized", INITIALIZED_SECONDS_MAX)
         by = way(name)
-        return Release(name, place, by.url, gates, figure, chance=by.chance, further=by.further)
+        return Release(name, env, by.url, gates, figure, chance=by.chance, further=by.further)
 
     return made

@@ -17,7 +17,7 @@ from e2e.planes.apps import ADMIN, OLD, host
 from e2e.planes.proxies import ADMIN_PORT, NAMESPACE
 from pyflagger.objects import Obj
 
-PLACE = "others"
+APPS_NAMESPACE = "others"
 CONTOUR, GATEWAY = "contour", "gateway"
 PROVIDERS: Mapping[str, str] = {CONTOUR: "contour", GATEWAY: "gatewayapi:v1"}
 ROUTES: Mapping[str, str] = {CONTOUR: "httpproxy", GATEWAY: "httproute"}

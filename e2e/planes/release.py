@@ -43,7 +43,7 @@ class Release:
     def __init__(
         self,
         name: str,
-        place: Environment,
+        env: Environment,
         proxy: str,
         gates: Gates,
         figure: Callable[[str], None],
@@ -51,14 +51,14 @@ class Release:
         chance: bool,
         further: str = "",
     ) -> None:
-        self.name, self.place, self.proxy, self._chance = name, place, proxy, chance
+        self.name, self.env, self.proxy, self._chance = name, env, proxy, chance
         self._host, self._further = host(name), further
         self._gates, self._figure = gates, figure
 
     @property
     def status(self) -> Obj:
         """The canary's."""
-        return self.place.status(self.name)
+        return self.env.status(self.name)
 
     def at_port(self, port: str) -> Release:
         """The same release, for visitors of a further port."""
@@ -85,7 +85,7 @@ class Release:
 
     def image(self, tag: str) -> None:
         """Set the image, whatever comes of it."""
-        self.place.kubectl("set", "image", f"deployment/{self.name}", f"web={apps.IMAGE}:{tag}")
+        self.env.kubectl("set", "image", f"deployment/{self.name}", f"web={apps.IMAGE}:{tag}")
 
     def let(self, times: int = 1) -> None:
         """Open the gate so many times."""
@@ -93,7 +93,7 @@ class Release:
 
     def until(self, look: Callable[[], object], seconds: float = 60.0) -> None:
         """Wait; what the canary said is told when it does not come to that."""
-        until(look, lambda: f"{self.status}\n{self.place.said(self.name)}", seconds)
+        until(look, lambda: f"{self.status}\n{self.env.said(self.name)}", seconds)
 
     def step(self, weight: int) -> None:
         """Let it pass to a weight, and wait until the proxy has it too."""
@@ -108,7 +108,7 @@ class Release:
 
     def ended(self, phase: str) -> None:
         """Wait until it is over, and its proxy knows it."""
-        assert self.place.wait(self.name, phase)["canaryWeight"] == 0
+        assert self.env.wait(self.name, phase)["canaryWeight"] == 0
         settle()
 
     def promoted(self) -> None:
@@ -143,7 +143,7 @@ class Release:
 
     def requests(self, pods: str, path: str) -> int:
         """Requests that the pods of a selector got so far at a path, as podinfo calls it."""
-        found = json.loads(self.place.kubectl("get", "pods", "-l", pods, "-o", "json"))["items"]
+        found = json.loads(self.env.kubectl("get", "pods", "-l", pods, "-o", "json"))["items"]
         return sum(_requests(pod["status"]["podIP"], path) for pod in found if pod["status"].get("podIP"))
 
     def cookies(self, version: str, sent: str = "") -> list[str]:

@@ -27,7 +27,7 @@ from e2e.environment import Environment, until
 from e2e.planes import others
 from e2e.planes.apps import ADMIN, NEW, OLD, OTHER, host
 from e2e.planes.gates import Gates
-from e2e.planes.others import CONTOUR, GATEWAY, OUTSIDE, PLACE, ROUTES, SECOND_HOST, Setup
+from e2e.planes.others import APPS_NAMESPACE, CONTOUR, GATEWAY, OUTSIDE, ROUTES, SECOND_HOST, Setup
 from e2e.planes.proxies import NAMESPACE, Proxies
 from e2e.planes.release import Release, settle
 from e2e.stage import ROOT, Stage, manifests
@@ -65,10 +65,10 @@ class Outside(BaseHTTPRequestHandler):
 
 
 @dataclass
-class Town:
+class SharedNamespace:
     """The namespace of all set-ups, and the ways in to it."""
 
-    place: Environment
+    env: Environment
     proxies: Proxies
     gates: Gates
     figure: Callable[[str], None]
@@ -76,7 +76,7 @@ class Town:
     def release(self, setup: Setup) -> Release:
         """What becomes of the app."""
         way = self.proxies.envoy
-        return Release(setup.name, self.place, way, self.gates, self.figure, chance=True)
+        return Release(setup.name, self.env, way, self.gates, self.figure, chance=True)
 
     def visitors(self, setup: Setup, port: str = "", way: str = "") -> Visitors:
         """Visitors of a host of the app, once the proxy knows it."""
@@ -93,13 +93,13 @@ class Town:
 
     def begin(self, setup: Setup) -> None:
         """Apply its Canary."""
-        self.place.apply(others.canary(setup, self.gates.url))
+        self.env.apply(others.canary(setup, self.gates.url))
 
     def initialized(self, setup: Setup) -> None:
         """Wait until the Canary is, and some seconds longer: by then the target's pods have gone."""
-        self.place.wait(setup.name, "Initialized", SECONDS_MAX)
+        self.env.wait(setup.name, "Initialized", SECONDS_MAX)
         gone = ("get", "pods", "-l", ",".join(f"{key}={value}" for key, value in setup.selector.items()), "-o", "name")
-        until(lambda: not self.place.kubectl(*gone), lambda: setup.name)
+        until(lambda: not self.env.kubectl(*gone), lambda: setup.name)
 
     def include(self, setup: Setup) -> None:
         """Have the user's root include the proxy that flagger made, while nobody is counted."""
@@ -111,21 +111,21 @@ class Town:
 
     def patch(self, kind: str, name: str, operations: str) -> None:
         """A JSON patch by the user."""
-        self.place.kubectl("patch", kind, name, "--type=json", "-p", operations)
+        self.env.kubectl("patch", kind, name, "--type=json", "-p", operations)
 
     def condition(self, setup: Setup, kind: str) -> str:
         """Wait until a condition is True; its message."""
 
         def found() -> str:
-            conditions = self.place.status(setup.name).get("conditions") or ()
+            conditions = self.env.status(setup.name).get("conditions") or ()
             held = (one["message"] for one in conditions if one["type"] == kind and one["status"] == "True")
             return next(held, "")
 
-        return until(found, lambda: f"{kind}: {self.place.status(setup.name)}\n{self.place.said(setup.name)}")
+        return until(found, lambda: f"{kind}: {self.env.status(setup.name)}\n{self.env.said(setup.name)}")
 
     def users(self, kind: str, name: str) -> Obj:
         """What of an object is the user's."""
-        found = self.place.get(kind, name)
+        found = self.env.get(kind, name)
         return {"spec": found["spec"], **{key: found["metadata"].get(key) for key in ("labels", "annotations")}}
 
     def more(self, visitors: Visitors) -> None:
@@ -145,153 +145,153 @@ class Town:
 # The stories ---------------------------------------------------------------------------------------------------------
 
 
-def a_chart_installed_twice(town: Town) -> None:
+def a_chart_installed_twice(shared: SharedNamespace) -> None:
     """Each app has its own visitors alone: before, during and after the takeover, and while both are released."""
     setups = others.chart(CONTOUR, OLD), others.chart(GATEWAY, OTHER_OLD)
-    with town.visitors(setups[0]) as east, town.visitors(setups[1]) as west:
+    with shared.visitors(setups[0]) as east, shared.visitors(setups[1]) as west:
         for setup in setups:
-            town.begin(setup)
+            shared.begin(setup)
         for setup in setups:
-            town.initialized(setup)
+            shared.initialized(setup)
     for setup in setups:
-        town.include(setup)
-    with town.visitors(setups[0]) as to_east, town.visitors(setups[1]) as to_west:
+        shared.include(setup)
+    with shared.visitors(setups[0]) as to_east, shared.visitors(setups[1]) as to_west:
         for setup, tag in zip(setups, (NEW, OTHER_NEW), strict=True):
-            town.release(setup).image(tag)
+            shared.release(setup).image(tag)
         for setup in setups:
-            town.release(setup).ended("Succeeded")
-        town.more(to_east)
-        town.more(to_west)
-    town.served("several labels, httpproxy", {OLD, NEW}, east, to_east)
-    town.served("several labels, httproute", {OTHER_OLD, OTHER_NEW}, west, to_west)
+            shared.release(setup).ended("Succeeded")
+        shared.more(to_east)
+        shared.more(to_west)
+    shared.served("several labels, httpproxy", {OLD, NEW}, east, to_east)
+    shared.served("several labels, httproute", {OTHER_OLD, OTHER_NEW}, west, to_west)
 
 
-def a_port_that_leads_nowhere(way: str, town: Town) -> None:
+def a_port_that_leads_nowhere(way: str, shared: SharedNamespace) -> None:
     """Not taken over until the Canary names one that is there; a release that renames it is refused."""
     setup = others.ported(way)
-    release, before = town.release(setup), town.users("service", setup.name)
-    with town.visitors(setup) as first:
-        town.begin(setup)
-        text = town.condition(setup, "Blocked")
-        town.more(first)
+    release, before = shared.release(setup), shared.users("service", setup.name)
+    with shared.visitors(setup) as first:
+        shared.begin(setup)
+        text = shared.condition(setup, "Blocked")
+        shared.more(first)
         assert "spec.service.targetPort" in text and "9898 (web)" in text, text
-        assert town.users("service", setup.name) == before
-        town.patch("canary", setup.name, _replaced(("/spec/service/targetPort", "web")))
-        town.initialized(setup)
-    town.include(setup)
+        assert shared.users("service", setup.name) == before
+        shared.patch("canary", setup.name, _replaced(("/spec/service/targetPort", "web")))
+        shared.initialized(setup)
+    shared.include(setup)
     container = "/spec/template/spec/containers/0"
     renamed = (f"{container}/ports/0/name", "renamed"), (f"{container}/image", f"{apps.IMAGE}:{NEW}")
-    with town.visitors(setup) as second:
-        town.patch("deployment", setup.name, _replaced(*renamed))
+    with shared.visitors(setup) as second:
+        shared.patch("deployment", setup.name, _replaced(*renamed))
         release.until(lambda: release.status.get("phase") == "Failed")
-        assert "has a port named web" in town.condition(setup, "Halted")
-        town.more(second)
-    town.served(f"a port that leads nowhere, {ROUTES[way]}", {OLD}, first, second)
-    with town.visitors(setup) as third:
-        town.patch("deployment", setup.name, _replaced((f"{container}/ports/0/name", "web")))
+        assert "has a port named web" in shared.condition(setup, "Halted")
+        shared.more(second)
+    shared.served(f"a port that leads nowhere, {ROUTES[way]}", {OLD}, first, second)
+    with shared.visitors(setup) as third:
+        shared.patch("deployment", setup.name, _replaced((f"{container}/ports/0/name", "web")))
         release.ended("Succeeded")
-        town.more(third)
-    town.served(f"the port again, {ROUTES[way]}", {OLD, NEW}, third)
+        shared.more(third)
+    shared.served(f"the port again, {ROUTES[way]}", {OLD, NEW}, third)
 
 
-def a_primary_that_is_gone(way: str, town: Town) -> None:
+def a_primary_that_is_gone(way: str, shared: SharedNamespace) -> None:
     """A bad version is rolled back, once; somebody deletes the primary; the good version that is shipped ends that."""
     setup = others.lost(way)
-    release = town.release(setup)
-    town.begin(setup)
-    town.initialized(setup)
-    town.include(setup)
-    with town.visitors(setup) as before:
+    release = shared.release(setup)
+    shared.begin(setup)
+    shared.initialized(setup)
+    shared.include(setup)
+    with shared.visitors(setup) as before:
         release.begin(OTHER)
         release.ended("Failed")
-        town.more(before)
+        shared.more(before)
         assert set(release.status) <= DEFINITIONS["STATUS"]
-    town.served(f"a bad version, {ROUTES[way]}", {OLD, OTHER}, before)
+    shared.served(f"a bad version, {ROUTES[way]}", {OLD, OTHER}, before)
     assert set(release.count(VISITS_MIN)) == {OLD}
-    assert town.place.said(setup.name).count(f"Rolling back {setup.name}") == 1
-    town.place.kubectl("delete", "deployment", f"{setup.name}-primary")
-    release.until(lambda: not town.answers(setup))
+    assert shared.env.said(setup.name).count(f"Rolling back {setup.name}") == 1
+    shared.env.kubectl("delete", "deployment", f"{setup.name}-primary")
+    release.until(lambda: not shared.answers(setup))
     release.let(CHECKS_MAX)
     release.image(NEW)
-    with town.visitors(setup) as after:
+    with shared.visitors(setup) as after:
         release.ended("Succeeded")
-        town.more(after)
-    town.served(f"a primary that is gone, {ROUTES[way]}", {NEW}, after)
+        shared.more(after)
+    shared.served(f"a primary that is gone, {ROUTES[way]}", {NEW}, after)
     assert set(release.status) <= DEFINITIONS["STATUS"]
 
 
-def a_service_given_back(setup: Setup, town: Town) -> None:
+def a_service_given_back(setup: Setup, shared: SharedNamespace) -> None:
     """Both ports serve from before the takeover until after the Canary's end; Service and route are what they were."""
     way = setup.way
     kinds = {"service": setup.name, ROUTES[way]: setup.root}
-    before = {kind: town.users(kind, name) for kind, name in kinds.items()}
+    before = {kind: shared.users(kind, name) for kind, name in kinds.items()}
     hosts = ("", ADMIN, *([SECOND_HOST] if way == GATEWAY else []))
     with ExitStack() as stack:
-        crowds = [stack.enter_context(town.visitors(setup, port)) for port in hosts]
-        town.begin(setup)
-        town.initialized(setup)
-        town.release(setup).image(NEW)
-        town.release(setup).ended("Succeeded")
-        town.place.kubectl("delete", "canary", setup.name, "--timeout=60s")
+        crowds = [stack.enter_context(shared.visitors(setup, port)) for port in hosts]
+        shared.begin(setup)
+        shared.initialized(setup)
+        shared.release(setup).image(NEW)
+        shared.release(setup).ended("Succeeded")
+        shared.env.kubectl("delete", "canary", setup.name, "--timeout=60s")
         primary = ("get", "deployment", f"{setup.name}-primary", "--ignore-not-found", "-o", "name")
-        until(lambda: not town.place.kubectl(*primary), lambda: setup.name)
+        until(lambda: not shared.env.kubectl(*primary), lambda: setup.name)
         for crowd in crowds:
-            town.more(crowd)
+            shared.more(crowd)
     what = "a Service and a route" if setup.taken else "a Service"
-    town.served(f"{what} given back, {ROUTES[way]}", {OLD, NEW}, *crowds)
-    assert {kind: town.users(kind, name) for kind, name in kinds.items()} == before
+    shared.served(f"{what} given back, {ROUTES[way]}", {OLD, NEW}, *crowds)
+    assert {kind: shared.users(kind, name) for kind, name in kinds.items()} == before
 
 
-def a_proxy_left_to_the_user(town: Town) -> None:
+def a_proxy_left_to_the_user(shared: SharedNamespace) -> None:
     """The HTTPProxy that flagger made serves on when the Canary goes; it is the user's then."""
     setup = others.left()
-    town.begin(setup)
-    town.initialized(setup)
-    town.include(setup)
-    with town.visitors(setup) as visitors:
-        town.place.kubectl("delete", "canary", setup.name, "--timeout=60s")
+    shared.begin(setup)
+    shared.initialized(setup)
+    shared.include(setup)
+    with shared.visitors(setup) as visitors:
+        shared.env.kubectl("delete", "canary", setup.name, "--timeout=60s")
         primary = ("get", "deployment", f"{setup.name}-primary", "--ignore-not-found", "-o", "name")
-        until(lambda: not town.place.kubectl(*primary), lambda: setup.name)
-        town.more(visitors)
-    town.served("a proxy left to the user, httpproxy", {OLD}, visitors)
-    assert not town.users("httpproxy", setup.name)["annotations"]
+        until(lambda: not shared.env.kubectl(*primary), lambda: setup.name)
+        shared.more(visitors)
+    shared.served("a proxy left to the user, httpproxy", {OLD}, visitors)
+    assert not shared.users("httpproxy", setup.name)["annotations"]
 
 
-def a_service_that_leads_elsewhere(place: str, way: str, town: Town) -> None:
+def a_service_that_leads_elsewhere(env: str, way: str, shared: SharedNamespace) -> None:
     """Blocked before any write: its visitors get what they got before."""
-    setup = others.elsewhere(place, way)
+    setup = others.elsewhere(env, way)
     kinds = {"service": "", ROUTES[way]: "-root"}
-    before = {kind: town.users(kind, setup.name + end) for kind, end in kinds.items()}
-    with town.visitors(setup) as visitors:
-        town.begin(setup)
-        text = town.condition(setup, "Blocked")
-        town.more(visitors)
+    before = {kind: shared.users(kind, setup.name + end) for kind, end in kinds.items()}
+    with shared.visitors(setup) as visitors:
+        shared.begin(setup)
+        text = shared.condition(setup, "Blocked")
+        shared.more(visitors)
     assert "Create another Service that selects the target's pods" in text
-    town.served(f"{place}, {ROUTES[way]}", {"outside" if place == "outside" else LEGACY_TAG}, visitors)
-    assert {kind: town.users(kind, setup.name + end) for kind, end in kinds.items()} == before
-    assert not town.place.kubectl("get", "deployment", f"{setup.name}-primary", "--ignore-not-found", "-o", "name")
+    shared.served(f"{env}, {ROUTES[way]}", {"outside" if env == "outside" else LEGACY_TAG}, visitors)
+    assert {kind: shared.users(kind, setup.name + end) for kind, end in kinds.items()} == before
+    assert not shared.env.kubectl("get", "deployment", f"{setup.name}-primary", "--ignore-not-found", "-o", "name")
 
 
-def a_proxy_with_tls(town: Town) -> None:
+def a_proxy_with_tls(shared: SharedNamespace) -> None:
     """Adopted: of the user's proxy the weights alone change, and visitors by TLS get their answers all along."""
     setup = others.secured()
-    root, release = f"{setup.name}-root", town.release(setup)
-    before = town.users("httpproxy", root)["spec"]["virtualhost"]
-    with town.visitors(setup, way=town.proxies.secure) as visitors:
-        town.begin(setup)
-        town.initialized(setup)
+    root, release = f"{setup.name}-root", shared.release(setup)
+    before = shared.users("httpproxy", root)["spec"]["virtualhost"]
+    with shared.visitors(setup, way=shared.proxies.secure) as visitors:
+        shared.begin(setup)
+        shared.initialized(setup)
         release.image(NEW)
         release.ended("Succeeded")
-        town.more(visitors)
-    town.served("a virtual host with TLS, httpproxy", {OLD, NEW}, visitors)
-    assert town.users("httpproxy", root)["spec"]["virtualhost"] == before and before["tls"]
+        shared.more(visitors)
+    shared.served("a virtual host with TLS, httpproxy", {OLD, NEW}, visitors)
+    assert shared.users("httpproxy", root)["spec"]["virtualhost"] == before and before["tls"]
 
 
 def _replaced(*changes: tuple[str, str]) -> str:
     return json.dumps([{"op": "replace", "path": path, "value": value} for path, value in changes])
 
 
-Story = Callable[[Town], object]
+Story = Callable[[SharedNamespace], object]
 STORIES: Mapping[str, Story] = {
     "several-labels": a_chart_installed_twice,
     **{f"ports-{way}": partial(a_port_that_leads_nowhere, way) for way in (CONTOUR, GATEWAY)},
@@ -321,25 +321,25 @@ def certificate(folder: Path, name: str) -> Obj:
     return {**head, "metadata": {"name": name}, "stringData": data}
 
 
-def furnish(place: Environment, port: int, listener: Obj) -> None:
+def create_objects(env: Environment, port: int, listener: Obj) -> None:
     """Everything that is there before any Canary; Contour's Gateway gets a second listener."""
     secure = json.dumps([{"op": "add", "path": "/spec/listeners/-", "value": listener}])
     plain = [others.chart(CONTOUR, OLD), others.chart(GATEWAY, OTHER_OLD)]
     plain += [setup(way) for setup in (others.ported, others.lost, others.back) for way in (CONTOUR, GATEWAY)]
     plain += [others.back(GATEWAY, taken=True), others.left()]
     legacy, secured = Setup("legacy", LEGACY_TAG), others.secured()
-    place.apply(others.deployment(legacy), *(each for setup in plain for each in _of(setup)))
-    secret = certificate(place.stage.folder, secured.name)
-    place.stage.apply(secret | {"metadata": {"name": secured.name, "namespace": NAMESPACE}})
-    place.stage.kubectl("-n", NAMESPACE, "patch", "gateway", "contour", "--type=json", "-p", secure)
-    place.apply(secret, others.deployment(secured), others.service(secured), others.route(secured, tls=secured.name))
+    env.apply(others.deployment(legacy), *(each for setup in plain for each in _of(setup)))
+    secret = certificate(env.stage.folder, secured.name)
+    env.stage.apply(secret | {"metadata": {"name": secured.name, "namespace": NAMESPACE}})
+    env.stage.kubectl("-n", NAMESPACE, "patch", "gateway", "contour", "--type=json", "-p", secure)
+    env.apply(secret, others.deployment(secured), others.service(secured), others.route(secured, tls=secured.name))
     for way in (CONTOUR, GATEWAY):
         setup = others.elsewhere("outside", way)
-        place.apply(others.deployment(setup), others.outside(setup.name, port), others.route(setup, number=port))
-    address = until(lambda: place.kubectl("get", "pods", "-l", "app=legacy", "-o", "jsonpath={.items[*].status.podIP}"))
+        env.apply(others.deployment(setup), others.outside(setup.name, port), others.route(setup, number=port))
+    address = until(lambda: env.kubectl("get", "pods", "-l", "app=legacy", "-o", "jsonpath={.items[*].status.podIP}"))
     for way in (CONTOUR, GATEWAY):
         setup = others.elsewhere("byhand", way)
-        place.apply(others.deployment(setup), *others.by_hand(setup.name, address), others.route(setup))
+        env.apply(others.deployment(setup), *others.by_hand(setup.name, address), others.route(setup))
 
 
 def _of(setup: Setup) -> tuple[Obj, ...]:
@@ -347,18 +347,18 @@ def _of(setup: Setup) -> tuple[Obj, ...]:
 
 
 @pytest.fixture(scope="module")
-def town(stage: Stage, proxies: Proxies, gates: Gates, figure: Callable[[str], None]) -> Iterator[Town]:
+def shared(stage: Stage, proxies: Proxies, gates: Gates, figure: Callable[[str], None]) -> Iterator[SharedNamespace]:
     """All set-ups, on the definitions of the reference; ours are put back in the end."""
     server = ThreadingHTTPServer((OUTSIDE, 0), Outside)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     stage.define(*DEFINITIONS["reference"]())
-    place = Environment(stage, PLACE)
+    env = Environment(stage, APPS_NAMESPACE)
     try:
-        place.operator("-min-interval", "1s", "-ingress-class", "contour")
-        furnish(place, server.server_address[1], proxies.listener(others.secured().name))
-        yield Town(place, proxies, gates, figure)
+        env.operator("-min-interval", "1s", "-ingress-class", "contour")
+        create_objects(env, server.server_address[1], proxies.listener(others.secured().name))
+        yield SharedNamespace(env, proxies, gates, figure)
     finally:
-        place.close()
+        env.close()
         stage.kubectl("-n", NAMESPACE, "patch", "gateway", "contour", "--type=json", "-p", ONE_LISTENER, check=False)
         stage.apply(*manifests("crds"))
         server.shutdown()
@@ -366,12 +366,12 @@ def town(stage: Stage, proxies: Proxies, gates: Gates, figure: Callable[[str], N
 
 
 @pytest.fixture(scope="module")
-def played(town: Town, request: pytest.FixtureRequest) -> Iterator[Mapping[str, Future[Any]]]:
+def played(shared: SharedNamespace, request: pytest.FixtureRequest) -> Iterator[Mapping[str, Future[Any]]]:
     """The stories that this run asks for, some at a time."""
     items = (item for item in request.session.items if isinstance(item, pytest.Function))
     names = [str(item.callspec.params["name"]) for item in items if item.path == request.path]
     with ThreadPoolExecutor(TOGETHER) as pool:
-        yield {name: pool.submit(STORIES[name], town) for name in names}
+        yield {name: pool.submit(STORIES[name], shared) for name in names}
 
 
 @pytest.mark.parametrize("name", STORIES)

@@ -53,7 +53,7 @@ def test_a_good_release(name: str, at_once: AtOnce) -> None:
 
     def play(release: Release) -> None:
         scenarios.good(release, WEIGHTS[release.name])
-        told = "does not support traffic mirroring" in release.place.said(release.name)
+        told = "does not support traffic mirroring" in release.env.said(release.name)
         assert told == bool(CAST[release.name].analysis.get("mirror"))
 
     at_once(play)
@@ -70,7 +70,7 @@ def test_a_primary_that_loses_all_pods_at_the_promotion(name: str, at_once: AtOn
             release.let()
             release.promoted()
         release.none_lost(visitors)
-        assert "may leave it without pods" in release.place.said(release.name)
+        assert "may leave it without pods" in release.env.said(release.name)
 
     at_once(play)
 

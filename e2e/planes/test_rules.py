@@ -55,7 +55,7 @@ def test_cookies_and_copies(name: str, at_once: AtOnce) -> None:
 
 def mirrored(release: Release) -> bool:
     """Whether the route says so."""
-    rules = release.place.get("httproute", release.name)["spec"]["rules"]
+    rules = release.env.get("httproute", release.name)["spec"]["rules"]
     return any(one["type"] == "RequestMirror" for rule in rules for one in rule.get("filters", ()))
 
 

@@ -21,16 +21,16 @@ def test_a_smoke_test_before_blue_green(name: str, at_once: AtOnce) -> None:
     def play(release: Release) -> None:
         asked: list[int] = []
         fresh = (f"{prefix}since=promotion" for prefix in (SHARED, PRIVATE))
-        release.place.kubectl("label", "deployment", release.name, *fresh)
+        release.env.kubectl("label", "deployment", release.name, *fresh)
         with release.visitors() as visitors:
             release.begin(OTHER)
             release.ended("Failed")
-            assert "pre-rollout check smoke failed" in release.place.said(release.name)
+            assert "pre-rollout check smoke failed" in release.env.said(release.name)
             assert set(visitors.count()) == {OLD}
         release.none_lost(visitors)
         pods = [f"app={release.name}{end}" for end in ("", "-primary")]
         scenarios.blue_green(release, lambda: asked.extend(release.requests(each, "version") for each in pods))
-        assert "Pre-rollout check smoke passed" in release.place.said(release.name)
+        assert "Pre-rollout check smoke passed" in release.env.said(release.name)
         assert asked[0] >= 1 and asked[1] == 0
 
     at_once(play)

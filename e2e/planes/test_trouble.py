@@ -54,13 +54,13 @@ def test_somebody_else_at_the_route(name: str, at_once: AtOnce) -> None:
         with release.visitors():
             release.begin()
             release.step(20)
-            release.place.kubectl("patch", kind, release.name, "--type=json", "-p", json.dumps(half))
+            release.env.kubectl("patch", kind, release.name, "--type=json", "-p", json.dumps(half))
             release.until(lambda: release.status["canaryWeight"] == 50)
             settle()
             release.share(50)
-            assert "to 50: flagger holds and judges it" in release.place.said(release.name)
+            assert "to 50: flagger holds and judges it" in release.env.said(release.name)
             before = uid(release, kind)
-            release.place.kubectl("delete", kind, release.name)
+            release.env.kubectl("delete", kind, release.name)
             release.until(lambda: uid(release, kind) not in ("", before))
             release.led()
             settle()
@@ -73,7 +73,7 @@ def test_somebody_else_at_the_route(name: str, at_once: AtOnce) -> None:
 
 def uid(release: Release, kind: str) -> str:
     """Which object the route is; empty while there is none."""
-    return release.place.kubectl("get", kind, release.name, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}")
+    return release.env.kubectl("get", kind, release.name, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}")
 
 
 def test_who_says_that_it_knows_mirrors(cast: Environment) -> None:

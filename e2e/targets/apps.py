@@ -60,8 +60,8 @@ def released(name: str, story: str, target: tuple[str, str], provider: str, anal
 def new_image(kind: str) -> Change:
     """Another image for a workload."""
 
-    def change(place: Environment, name: str, story: str) -> None:
-        place.kubectl("set", "image", f"{kind}/{name}", f"web={apps.IMAGE}:{MEANS[story]}")
+    def change(env: Environment, name: str, story: str) -> None:
+        env.kubectl("set", "image", f"{kind}/{name}", f"web={apps.IMAGE}:{MEANS[story]}")
 
     return change
 
@@ -106,12 +106,10 @@ def _versioned(name: str, version: str) -> Obj:
     return made | {"metadata": {"name": f"{name}-{version}"}}
 
 
-def lead_elsewhere(place: Environment, name: str, story: str) -> None:
+def lead_elsewhere(env: Environment, name: str, story: str) -> None:
     """The Service selects another version."""
     version = "nowhere" if story == BAD else "new"
-    place.kubectl(
-        "patch", "service", name, "--type=merge", "-p", f'{{"spec":{{"selector":{{"version":"{version}"}}}}}}'
-    )
+    env.kubectl("patch", "service", name, "--type=merge", "-p", f'{{"spec":{{"selector":{{"version":"{version}"}}}}}}')
 
 
 def knative(name: str, story: str) -> tuple[Obj, ...]:
@@ -125,12 +123,12 @@ def knative(name: str, story: str) -> tuple[Obj, ...]:
     return made | {"spec": {"template": template, "traffic": traffic}}, canary
 
 
-def new_revision(place: Environment, name: str, story: str) -> None:
+def new_revision(env: Environment, name: str, story: str) -> None:
     """Another image for a Knative Service."""
     image = (
         f'[{{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"{apps.IMAGE}:{MEANS[story]}"}}]'
     )
-    place.kubectl("patch", "services.serving.knative.dev", name, "--type=json", "-p", image)
+    env.kubectl("patch", "services.serving.knative.dev", name, "--type=json", "-p", image)
 
 
 KINDS: Mapping[str, Kind] = {

@@ -1,4 +1,4 @@
-"""A place a kind of target with an operator of its own; all stories of all kinds are under way at once."""
+"""A namespace with its own operator for each kind of target. All stories run at once."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ WATCHED = {
 
 
 @dataclass(frozen=True)
-class House:
+class KindSetUp:
     """Where one kind is played; `history` is that of what is released, or of what scales it."""
 
-    place: Environment
+    env: Environment
     history: History
 
 
 @pytest.fixture(scope="package")
-def houses(stage: Stage) -> Iterator[Mapping[str, House]]:
+def kind_setups(stage: Stage) -> Iterator[Mapping[str, KindSetUp]]:
     """By kind; everything initialized, and a new version out everywhere."""
     stage.define(*definitions(DEFINED))
-    places = {kind: Environment(stage, house(kind)) for kind in KINDS}
-    knative = Controller(places["knative"])
+    envs = {kind: Environment(stage, house(kind)) for kind in KINDS}
+    knative = Controller(envs["knative"])
     knative.start()
     try:
         with ThreadPoolExecutor() as hands:
-            found = list(hands.map(lambda kind: _open(kind, places[kind]), KINDS))
+            found = list(hands.map(lambda kind: _open(kind, envs[kind]), KINDS))
             yield dict(zip(KINDS, found, strict=True))
-            list(hands.map(Environment.close, places.values()))
+            list(hands.map(Environment.close, envs.values()))
     finally:
         knative.stop()
 
 
-def _open(kind: str, place: Environment) -> House:
-    place.operator("-min-interval", "1s")
-    history = History(place, WATCHED[kind])
+def _open(kind: str, env: Environment) -> KindSetUp:
+    env.operator("-min-interval", "1s")
+    history = History(env, WATCHED[kind])
     for story in STORIES:
-        place.apply(*KINDS[kind].objects(_app(kind, story), story))
+        env.apply(*KINDS[kind].objects(_app(kind, story), story))
     for story in STORIES:
-        place.wait(_app(kind, story), "Initialized")
+        env.wait(_app(kind, story), "Initialized")
     for story in STORIES:
-        KINDS[kind].change(place, _app(kind, story), story)
-    return House(place, history)
+        KINDS[kind].change(env, _app(kind, story), story)
+    return KindSetUp(env, history)
 
 
 def _app(kind: str, story: str) -> str:

@@ -17,10 +17,10 @@ MERGE = "application/merge-patch+json"
 
 
 class Controller:
-    """Looks after the Knative Services of a place while it runs."""
+    """Looks after the Knative Services of a namespace while it runs."""
 
-    def __init__(self, place: Environment) -> None:
-        self._ask, self._root = place.stage.plane.ask, f"{GROUP}/namespaces/{place.namespace}"
+    def __init__(self, env: Environment) -> None:
+        self._ask, self._root = env.stage.plane.ask, f"{GROUP}/namespaces/{env.namespace}"
         self._gone = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._seen: dict[str, list[Any]] = {}

@@ -54,30 +54,28 @@ OVERRIDES: Obj = {
 }
 
 
-def canary(place: Environment, more: Obj) -> Canary:
+def canary(env: Environment, more: Obj) -> Canary:
     """As the server has it."""
-    place.apply(
-        released("web", "good", ("apps/v1", "Deployment"), "nginx", {"iterations": 1}, autoscalerRef=REF | more)
-    )
-    return parse_canary(place.get("canary", "web"))
+    env.apply(released("web", "good", ("apps/v1", "Deployment"), "nginx", {"iterations": 1}, autoscalerRef=REF | more))
+    return parse_canary(env.get("canary", "web"))
 
 
 @pytest.mark.parametrize("more", [{}, OVERRIDES], ids=["as the user's", "overridden"])
-def test_everything_that_a_scaled_object_says(place: Environment, more: Obj) -> None:
+def test_everything_that_a_scaled_object_says(env: Environment, more: Obj) -> None:
     """Valid as it is made and as it is changed; what KEDA's defaults add is nothing to mend."""
-    place.stage.define(*definitions((KIND,)))
-    place.apply({"apiVersion": REF["apiVersion"], "kind": REF["kind"], "metadata": {"name": "web"}, "spec": EVERYTHING})
-    of, target = canary(place, more), place.get(KIND, "web")
+    env.stage.define(*definitions((KIND,)))
+    env.apply({"apiVersion": REF["apiVersion"], "kind": REF["kind"], "metadata": {"name": "web"}, "spec": EVERYTHING})
+    of, target = canary(env, more), env.get(KIND, "web")
     (made,) = primary_autoscaler(of, target, None, WorkloadOptions())  # type: ignore[misc]
     assert isinstance(made, Create)
-    path = f"/apis/keda.sh/v1alpha1/namespaces/{place.namespace}/scaledobjects"
-    live = place.stage.plane.ask("POST", f"{path}?fieldValidation=Strict", made.obj)
+    path = f"/apis/keda.sh/v1alpha1/namespaces/{env.namespace}/scaledobjects"
+    live = env.stage.plane.ask("POST", f"{path}?fieldValidation=Strict", made.obj)
     assert live["spec"] == made.obj["spec"], "nothing is pruned"
     assert primary_autoscaler(of, target, live, WorkloadOptions()) == ()
     changed = merge_apply(target, {"spec": {"idleReplicaCount": None, "pollingInterval": 30, "fallback": None}})
     (change,) = primary_autoscaler(of, changed, live, WorkloadOptions())  # type: ignore[misc]
     assert isinstance(change, Patch)
     merge = "application/merge-patch+json"
-    live = place.stage.plane.ask("PATCH", f"{path}/web-primary?fieldValidation=Strict", change.body, merge)
+    live = env.stage.plane.ask("PATCH", f"{path}/web-primary?fieldValidation=Strict", change.body, merge)
     assert live["spec"]["pollingInterval"] == 30 and not live["spec"].keys() & {"idleReplicaCount", "fallback"}
     assert primary_autoscaler(of, changed, live, WorkloadOptions()) == ()

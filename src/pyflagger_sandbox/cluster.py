@@ -138,8 +138,8 @@ class Cluster:
         self.metrics = await self._start_metrics(http)
         self._write_kubeconfig()
         await self._traefik.start(Access(front.base, self._token))
-        mourner = asyncio.create_task(self._traefik.mourn(self._ended.put_nowait), name="mourner")
-        self._stack.push_async_callback(_cancelled, mourner)
+        watcher = asyncio.create_task(self._traefik.watch_exit(self._ended.put_nowait), name="watch-exit")
+        self._stack.push_async_callback(_cancelled, watcher)
 
     async def broken(self) -> str:
         """Wait until a child process ends unexpectedly. Returns its name and the end of its log."""

@@ -23,7 +23,7 @@ SOURCE = Ref("networking.k8s.io/v1", "Ingress", "test", "web")
 P = "nginx.ingress.kubernetes.io"
 
 
-class Road:
+class RouterRun:
     """A cluster with an Ingress, routed for a canary."""
 
     def __init__(self, of: Canary | None = None, source: Obj | None = None, options: RoutingOptions = OPTIONS) -> None:
@@ -74,18 +74,18 @@ class Road:
 def test_it_is_a_copy_that_leads_to_the_canary() -> None:
     """Weight 0, owned by the Canary, with the user's labels and annotations."""
     source = ingress(labels={"team": "a"}, annotations={"cert-manager.io/issuer": "x", LAST_APPLIED: "{}"})
-    road = Road(source=source)
-    assert road.read() is None
-    assert road.reconcile() == 1
-    assert road.read() == ALL_PRIMARY
-    assert road.annotations == {"cert-manager.io/issuer": "x", f"{P}/canary": "true", f"{P}/canary-weight": "0"}
-    assert road.ours["metadata"]["labels"] == {"team": "a"}
-    (owner,) = road.ours["metadata"]["ownerReferences"]
+    run = RouterRun(source=source)
+    assert run.read() is None
+    assert run.reconcile() == 1
+    assert run.read() == ALL_PRIMARY
+    assert run.annotations == {"cert-manager.io/issuer": "x", f"{P}/canary": "true", f"{P}/canary-weight": "0"}
+    assert run.ours["metadata"]["labels"] == {"team": "a"}
+    (owner,) = run.ours["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["name"], owner["uid"], owner["controller"]) == ("Canary", "web", "u1", True)
-    (path,) = road.ours["spec"]["rules"][0]["http"]["paths"]
+    (path,) = run.ours["spec"]["rules"][0]["http"]["paths"]
     assert path["backend"] == {"service": {"name": "web-canary", "port": {"number": 80}}}
-    assert road.ours["spec"]["ingressClassName"] == "nginx"
-    assert road.reconcile() == 0, "and nothing is left to do"
+    assert run.ours["spec"]["ingressClassName"] == "nginx"
+    assert run.reconcile() == 0, "and nothing is left to do"
 
 
 def test_only_paths_of_the_apex_are_copied() -> None:
@@ -94,46 +94,46 @@ def test_only_paths_of_the_apex_are_copied() -> None:
     source["spec"]["rules"].append({"host": "other.example", "http": {"paths": [{"path": "/", "backend": {}}]}})
     source["spec"]["rules"].append({"host": "empty.example"})
     source["spec"]["defaultBackend"] = {"service": {"name": "web", "port": {"number": 80}}}
-    road = Road(source=source)
-    road.reconcile()
-    (rule,) = road.ours["spec"]["rules"]
+    run = RouterRun(source=source)
+    run.reconcile()
+    (rule,) = run.ours["spec"]["rules"]
     assert [path["path"] for path in rule["http"]["paths"]] == ["/", "/v2"]
-    assert "defaultBackend" not in road.ours["spec"]
-    assert road.cluster.objects[Ref("networking.k8s.io/v1", "Ingress", "test", "web")] == source
+    assert "defaultBackend" not in run.ours["spec"]
+    assert run.cluster.objects[Ref("networking.k8s.io/v1", "Ingress", "test", "web")] == source
 
 
 def test_the_users_own_canary_annotations_are_not_copied() -> None:
     """They are about the user's Ingress."""
-    road = Road(source=ingress(annotations={f"{P}/canary-by-header": "x", f"{P}/canary-weight": "90", "a": "b"}))
-    road.reconcile()
-    assert road.annotations == {"a": "b", f"{P}/canary": "true", f"{P}/canary-weight": "0"}
+    run = RouterRun(source=ingress(annotations={f"{P}/canary-by-header": "x", f"{P}/canary-weight": "90", "a": "b"}))
+    run.reconcile()
+    assert run.annotations == {"a": "b", f"{P}/canary": "true", f"{P}/canary-weight": "0"}
 
 
 def test_another_prefix() -> None:
     """As a controller may be told to listen to."""
-    road = Road(options=RoutingOptions(annotation_prefix="custom.example"))
-    road.reconcile()
-    road.set(30)
-    assert road.annotations == {"custom.example/canary": "true", "custom.example/canary-weight": "30"}
-    assert road.read() == Route(70, 30)
+    run = RouterRun(options=RoutingOptions(annotation_prefix="custom.example"))
+    run.reconcile()
+    run.set(30)
+    assert run.annotations == {"custom.example/canary": "true", "custom.example/canary-weight": "30"}
+    assert run.read() == Route(70, 30)
 
 
 def test_another_service_name() -> None:
     """The apex is what spec.service.name says."""
-    road = Road(canary(service={"name": "shop"}), ingress(("/", "shop", 80)))
-    road.reconcile()
-    (path,) = road.ours["spec"]["rules"][0]["http"]["paths"]
+    run = RouterRun(canary(service={"name": "shop"}), ingress(("/", "shop", 80)))
+    run.reconcile()
+    (path,) = run.ours["spec"]["rules"][0]["http"]["paths"]
     assert path["backend"]["service"]["name"] == "shop-canary"
 
 
 def test_made_again_in_a_release_it_has_the_weight_of_then() -> None:
     """Visitors of the canary stay with it; A/B rules are set by the release itself."""
-    road = Road(canary(status={"phase": "Progressing", "canaryWeight": 30}))
-    road.reconcile()
-    assert road.read() == Route(70, 30)
-    road = Road(split_by({"headers": {"x": {"exact": "y"}}}, status={"phase": "Progressing", "canaryWeight": 100}))
-    road.reconcile()
-    assert road.read() == ALL_PRIMARY
+    run = RouterRun(canary(status={"phase": "Progressing", "canaryWeight": 30}))
+    run.reconcile()
+    assert run.read() == Route(70, 30)
+    run = RouterRun(split_by({"headers": {"x": {"exact": "y"}}}, status={"phase": "Progressing", "canaryWeight": 100}))
+    run.reconcile()
+    assert run.read() == ALL_PRIMARY
 
 
 # Weights ------------------------------------------------------------------------------------------------------------
@@ -142,12 +142,12 @@ def test_made_again_in_a_release_it_has_the_weight_of_then() -> None:
 @given(st.integers(0, 100))
 def test_a_weight_is_read_back(weight: int) -> None:
     """Whatever it is; setting it again writes nothing."""
-    road = Road()
-    road.reconcile()
-    assert road.set(weight) == (0 if weight == 0 else 1)
-    assert road.read() == Route(100 - weight, weight)
-    assert road.set(weight) == 0
-    assert road.reconcile() == 0, "repairing keeps the weight"
+    run = RouterRun()
+    run.reconcile()
+    assert run.set(weight) == (0 if weight == 0 else 1)
+    assert run.read() == Route(100 - weight, weight)
+    assert run.set(weight) == 0
+    assert run.reconcile() == 0, "repairing keeps the weight"
 
 
 def divided(total: str) -> Obj:
@@ -158,58 +158,58 @@ def divided(total: str) -> Obj:
 @pytest.mark.parametrize("total, raw", [("1000", "300"), ("100", "30"), ("50", "30"), ("0", "30"), ("many", "30")])
 def test_a_weight_is_its_share_of_the_total_that_the_user_names(total: str, raw: str) -> None:
     """Where each percentage is a whole number of parts; else it is percent, as with no total, and no total is left."""
-    road = Road(source=divided(total))
-    road.reconcile()
-    road.set(30)
+    run = RouterRun(source=divided(total))
+    run.reconcile()
+    run.set(30)
     named = {f"{P}/canary-weight-total": total} if total == "1000" else {}
-    assert road.annotations == {f"{P}/canary": "true", f"{P}/canary-weight": raw, **named}
-    assert road.read() == Route(70, 30) and road.reconcile() == 0 and road.set(30) == 0
+    assert run.annotations == {f"{P}/canary": "true", f"{P}/canary-weight": raw, **named}
+    assert run.read() == Route(70, 30) and run.reconcile() == 0 and run.set(30) == 0
 
 
 def test_another_total_in_the_middle_of_a_release_moves_nobody() -> None:
     """The weight is written anew as another number of parts, in the same write."""
-    road = Road()
-    road.reconcile()
-    road.set(30)
+    run = RouterRun()
+    run.reconcile()
+    run.set(30)
     for total, raw in (("1000", "300"), ("10000", "3000"), (None, "30")):
-        road.cluster.objects[SOURCE]["metadata"]["annotations"] = {f"{P}/canary-weight-total": total} if total else {}
-        assert road.reconcile() == 1 and road.read() == Route(70, 30)
-        assert road.annotations[f"{P}/canary-weight"] == raw
-        assert road.annotations.get(f"{P}/canary-weight-total") == total
-        assert road.reconcile() == 0
+        run.cluster.objects[SOURCE]["metadata"]["annotations"] = {f"{P}/canary-weight-total": total} if total else {}
+        assert run.reconcile() == 1 and run.read() == Route(70, 30)
+        assert run.annotations[f"{P}/canary-weight"] == raw
+        assert run.annotations.get(f"{P}/canary-weight-total") == total
+        assert run.reconcile() == 0
 
 
 def test_a_total_that_somebody_gave_to_ours_is_read_as_it_is_and_taken_away() -> None:
     """30 of 1000 parts are what visitors get by then: three percent, which are kept."""
-    road = Road()
-    road.reconcile()
-    road.set(30)
-    road.ours["metadata"]["annotations"][f"{P}/canary-weight-total"] = "1000"
-    assert road.read() == Route(97, 3)
-    assert road.reconcile() == 1 and road.read() == Route(97, 3)
-    assert f"{P}/canary-weight-total" not in road.annotations
-    road.ours["metadata"]["annotations"] |= {f"{P}/canary-weight-total": "1000", f"{P}/canary-weight": "305"}
-    found = road.read()
+    run = RouterRun()
+    run.reconcile()
+    run.set(30)
+    run.ours["metadata"]["annotations"][f"{P}/canary-weight-total"] = "1000"
+    assert run.read() == Route(97, 3)
+    assert run.reconcile() == 1 and run.read() == Route(97, 3)
+    assert f"{P}/canary-weight-total" not in run.annotations
+    run.ours["metadata"]["annotations"] |= {f"{P}/canary-weight-total": "1000", f"{P}/canary-weight": "305"}
+    found = run.read()
     assert isinstance(found, Problem) and "'305', which is not a whole percentage of 1000" in found.text
-    assert road.reconcile() == 1 and road.read() == ALL_PRIMARY
+    assert run.reconcile() == 1 and run.read() == ALL_PRIMARY
 
 
 def test_only_annotations_change() -> None:
     """The rules of our Ingress are not touched by a weight."""
-    road = Road()
-    road.reconcile()
-    before = copy.deepcopy(road.ours["spec"])
-    road.set(50)
-    assert road.ours["spec"] == before
+    run = RouterRun()
+    run.reconcile()
+    before = copy.deepcopy(run.ours["spec"])
+    run.set(50)
+    assert run.ours["spec"] == before
 
 
 @pytest.mark.parametrize("text", ["fifty", "-1", "101", "1.5", "", "٣", "1e1"])
 def test_a_weight_that_is_none(text: str) -> None:
     """Somebody else writes to our Ingress: told, not guessed."""
-    road = Road()
-    road.reconcile()
-    road.ours["metadata"]["annotations"][f"{P}/canary-weight"] = text
-    found = road.read()
+    run = RouterRun()
+    run.reconcile()
+    run.ours["metadata"]["annotations"][f"{P}/canary-weight"] = text
+    found = run.read()
     assert isinstance(found, Problem) and found.fault is Fault.CLUSTER
     assert "web-canary.test" in found.text and repr(text) in found.text and found.todo
 
@@ -217,11 +217,11 @@ def test_a_weight_that_is_none(text: str) -> None:
 @pytest.mark.parametrize("lost", [f"{P}/canary", f"{P}/canary-weight"])
 def test_a_mark_that_was_taken_away(lost: str) -> None:
     """Without either of them all visitors are on the primary."""
-    road = Road()
-    road.reconcile()
-    road.set(50)
-    del road.ours["metadata"]["annotations"][lost]
-    assert road.read() == ALL_PRIMARY
+    run = RouterRun()
+    run.reconcile()
+    run.set(50)
+    del run.ours["metadata"]["annotations"][lost]
+    assert run.read() == ALL_PRIMARY
 
 
 # Drift --------------------------------------------------------------------------------------------------------------
@@ -239,43 +239,43 @@ DRIFT: dict[str, Any] = {
 @pytest.mark.parametrize("what", DRIFT)
 def test_drift_is_mended_and_the_weight_kept(what: str) -> None:
     """In one write; the live weight is what the visitors have."""
-    road = Road(source=ingress(labels={"team": "a"}))
-    road.reconcile()
-    road.set(30)
-    good = copy.deepcopy(road.ours)
-    road.cluster.objects[OURS] = copy.deepcopy(good)
-    DRIFT[what](road.ours)
-    assert road.reconcile() == 1
+    run = RouterRun(source=ingress(labels={"team": "a"}))
+    run.reconcile()
+    run.set(30)
+    good = copy.deepcopy(run.ours)
+    run.cluster.objects[OURS] = copy.deepcopy(good)
+    DRIFT[what](run.ours)
+    assert run.reconcile() == 1
     for part in ("spec", "metadata"):
-        assert {**road.ours[part], "resourceVersion": ""} == {**good[part], "resourceVersion": ""}
-    assert road.read() == Route(70, 30)
-    assert road.reconcile() == 0
+        assert {**run.ours[part], "resourceVersion": ""} == {**good[part], "resourceVersion": ""}
+    assert run.read() == Route(70, 30)
+    assert run.reconcile() == 0
 
 
 def test_what_others_added_stays() -> None:
     """Annotations and labels of other controllers."""
-    road = Road()
-    road.reconcile()
-    road.ours["metadata"]["annotations"]["other.example/x"] = "y"
-    road.ours["metadata"]["labels"] = {"other": "z"}
-    assert road.reconcile() == 0
-    road.set(10)
-    assert road.annotations["other.example/x"] == "y"
+    run = RouterRun()
+    run.reconcile()
+    run.ours["metadata"]["annotations"]["other.example/x"] = "y"
+    run.ours["metadata"]["labels"] = {"other": "z"}
+    assert run.reconcile() == 0
+    run.set(10)
+    assert run.annotations["other.example/x"] == "y"
 
 
 def test_a_change_of_the_users_ingress_is_followed() -> None:
     """A new host, a new path: the canary is there too, at the weight of now."""
-    road = Road()
-    road.reconcile()
-    road.set(20)
-    source = road.cluster.objects[Ref("networking.k8s.io/v1", "Ingress", "test", "web")]
+    run = RouterRun()
+    run.reconcile()
+    run.set(20)
+    source = run.cluster.objects[Ref("networking.k8s.io/v1", "Ingress", "test", "web")]
     source["spec"]["tls"] = [{"hosts": ["web.example"], "secretName": "tls"}]
     source["metadata"]["annotations"] = {"new": "one"}
-    assert road.reconcile() == 1
-    assert road.ours["spec"]["tls"] == source["spec"]["tls"] and road.annotations["new"] == "one"
+    assert run.reconcile() == 1
+    assert run.ours["spec"]["tls"] == source["spec"]["tls"] and run.annotations["new"] == "one"
     del source["spec"]["tls"]
-    assert road.reconcile() == 1
-    assert "tls" not in road.ours["spec"] and road.read() == Route(80, 20)
+    assert run.reconcile() == 1
+    assert "tls" not in run.ours["spec"] and run.read() == Route(80, 20)
 
 
 # A/B ----------------------------------------------------------------------------------------------------------------
@@ -306,19 +306,19 @@ RULES: dict[str, tuple[list[dict[str, Any]], dict[str, str]]] = {
 def test_rules_are_annotations(case: str) -> None:
     """Weight 0 beside them, so that nobody else is sent to the canary; taken away again with the route."""
     match, wanted = RULES[case]
-    road = Road(split_by(*match))
-    road.reconcile()
-    assert road.set(100) == 1
-    assert road.annotations == {
+    run = RouterRun(split_by(*match))
+    run.reconcile()
+    assert run.set(100) == 1
+    assert run.annotations == {
         f"{P}/canary": "true",
         f"{P}/canary-weight": "0",
         **{f"{P}/{key}": text for key, text in wanted.items()},
     }
-    assert road.read() == ALL_CANARY
-    assert road.set(100) == 0 and road.reconcile() == 0
-    assert road.set(0) == 1
-    assert road.annotations == {f"{P}/canary": "true", f"{P}/canary-weight": "0"}
-    assert road.read() == ALL_PRIMARY
+    assert run.read() == ALL_CANARY
+    assert run.set(100) == 0 and run.reconcile() == 0
+    assert run.set(0) == 1
+    assert run.annotations == {f"{P}/canary": "true", f"{P}/canary-weight": "0"}
+    assert run.read() == ALL_PRIMARY
 
 
 UNSAID: dict[str, tuple[list[dict[str, Any]], str]] = {
@@ -341,30 +341,30 @@ UNSAID: dict[str, tuple[list[dict[str, Any]], str]] = {
 def test_what_annotations_cannot_say_is_refused(case: str) -> None:
     """With its path; no rule is silently left out, which would send the wrong visitors."""
     match, path = UNSAID[case]
-    road = Road(split_by(*match))
-    road.reconcile()
-    found = ROUTER.set(road.canary, road.live, ALL_CANARY, OPTIONS)
+    run = RouterRun(split_by(*match))
+    run.reconcile()
+    found = ROUTER.set(run.canary, run.live, ALL_CANARY, OPTIONS)
     assert isinstance(found, Problem) and found.fault is Fault.MANIFEST
     assert path in found.path and found.path in found.text and found.todo
-    assert road.read() == ALL_PRIMARY
+    assert run.read() == ALL_PRIMARY
 
 
 def test_everyone_means_everyone() -> None:
     """After a failed promotion the proved canary serves all visitors, rules or not."""
-    road = Road(split_by({"headers": {"x": {"exact": "y"}}}))
-    road.reconcile()
-    road.set(100)
-    assert road.set(100, everyone=True) == 1
-    assert road.annotations == {f"{P}/canary": "true", f"{P}/canary-weight": "100"}
-    assert road.read() == ALL_CANARY
+    run = RouterRun(split_by({"headers": {"x": {"exact": "y"}}}))
+    run.reconcile()
+    run.set(100)
+    assert run.set(100, everyone=True) == 1
+    assert run.annotations == {f"{P}/canary": "true", f"{P}/canary-weight": "100"}
+    assert run.read() == ALL_CANARY
 
 
 def test_rules_left_standing_when_everyone_was_owed_the_canary() -> None:
     """The status says 100, the rules give it a few: that is not yet all of them."""
-    road = Road(split_by({"headers": {"x": {"exact": "y"}}}, status={"phase": "Failed", "canaryWeight": 100}))
-    road.reconcile()
-    road.set(100)
-    assert road.read() == ALL_PRIMARY
+    run = RouterRun(split_by({"headers": {"x": {"exact": "y"}}}, status={"phase": "Failed", "canaryWeight": 100}))
+    run.reconcile()
+    run.set(100)
+    assert run.read() == ALL_PRIMARY
 
 
 # What is wrong ------------------------------------------------------------------------------------------------------
@@ -372,23 +372,23 @@ def test_rules_left_standing_when_everyone_was_owed_the_canary() -> None:
 
 def test_no_ingress_is_named() -> None:
     """Told by its path; nothing is read."""
-    road = Road(canary(ingressRef=None))
-    assert ROUTER.reads(road.canary, OPTIONS) == () and road.read() is None
-    assert road.problem().path == "spec.ingressRef"
-    assert ROUTER.set(road.canary, {}, ALL_PRIMARY, OPTIONS) == ()
+    run = RouterRun(canary(ingressRef=None))
+    assert ROUTER.reads(run.canary, OPTIONS) == () and run.read() is None
+    assert run.problem().path == "spec.ingressRef"
+    assert ROUTER.set(run.canary, {}, ALL_PRIMARY, OPTIONS) == ()
 
 
 def test_the_ingress_is_not_there() -> None:
     """In the words of an API server, with what to do."""
-    road = Road(source=ingress(name="other"))
-    found = road.problem()
+    run = RouterRun(source=ingress(name="other"))
+    found = run.problem()
     assert found.text == 'ingress web.test get query error: ingresses.networking.k8s.io "web" not found'
     assert found.path == "spec.ingressRef" and "Create ingress web" in found.todo
 
 
 def test_the_ingress_leads_elsewhere() -> None:
     """No path of it goes to the apex Service."""
-    found = Road(source=ingress(("/", "other", 80))).problem()
+    found = RouterRun(source=ingress(("/", "other", 80))).problem()
     assert found.text == "backend web not found in ingress web" and found.path == "spec.ingressRef"
 
 
@@ -406,11 +406,11 @@ def test_the_ingress_leads_elsewhere() -> None:
 )
 def test_the_port_that_visitors_use(port: Any, service: dict[str, Any], ok: bool) -> None:
     """One that the Service does not have gives 503s and no metrics; that is told before the first release."""
-    road = Road(canary(service=service), ingress(("/", "web", port)))
+    run = RouterRun(canary(service=service), ingress(("/", "web", port)))
     if ok:
-        assert road.reconcile() == 1
+        assert run.reconcile() == 1
         return
-    found = road.problem()
+    found = run.problem()
     path, has = ("spec.service.portName", "http") if isinstance(port, str) else ("spec.service.port", "80")
     assert f"sends to port {port}" in found.text and f"{path} is {has}" in found.text
     assert "503" in found.text and f"{path} to {port}" in found.todo and found.path == path
@@ -428,31 +428,31 @@ def test_the_port_that_visitors_use(port: Any, service: dict[str, Any], ok: bool
 )
 def test_every_path_needs_its_port(paths: Any, further: Any, wrong: str) -> None:
     """One right path does not help visitors of another one; paths to other Services are not judged."""
-    road = Road(canary(service={"ports": list(further)}), ingress(*paths))
+    run = RouterRun(canary(service={"ports": list(further)}), ingress(*paths))
     if not wrong:
-        assert road.reconcile() == 1
+        assert run.reconcile() == 1
         return
-    found = road.problem()
+    found = run.problem()
     assert f"visitors of web.example{wrong} get 503" in found.text and "spec.service.ports" in found.todo
 
 
 def test_a_route_without_our_ingress() -> None:
     """All on the primary is what is there; anything else has to wait for it."""
-    road = Road()
-    assert road.set(0) == 0
-    found = ROUTER.set(road.canary, road.live, Route(90, 10), OPTIONS)
+    run = RouterRun()
+    assert run.set(0) == 0
+    found = ROUTER.set(run.canary, run.live, Route(90, 10), OPTIONS)
     assert isinstance(found, Problem) and "ingress web-canary does not exist" in found.text
 
 
 def test_ours_is_taken_away_at_the_end() -> None:
     """Before the Services that it leads to, in the middle of a release as well; the user's was never touched."""
-    road = Road()
-    road.reconcile()
-    road.set(50)
-    before = road.live[Ref("networking.k8s.io/v1", "Ingress", "test", "web")]
-    assert road.cluster.write(ROUTER.finalize(road.canary, road.live, OPTIONS)) == 1
-    assert [obj for obj in road.live.values() if obj is not None] == [before]
-    assert ROUTER.finalize(road.canary, road.live, OPTIONS) == ()
+    run = RouterRun()
+    run.reconcile()
+    run.set(50)
+    before = run.live[Ref("networking.k8s.io/v1", "Ingress", "test", "web")]
+    assert run.cluster.write(ROUTER.finalize(run.canary, run.live, OPTIONS)) == 1
+    assert [obj for obj in run.live.values() if obj is not None] == [before]
+    assert ROUTER.finalize(run.canary, run.live, OPTIONS) == ()
 
 
 # Testers and further ports ------------------------------------------------------------------------------------------
@@ -462,23 +462,23 @@ TESTERS = {"testers": [{"headers": {"x-tester": {"exact": "yes"}}}, {"headers": 
 
 def test_testers_are_pinned_while_the_weight_ramps() -> None:
     """Their header leads to the canary at every weight over 0, and nobody is left there when it ends."""
-    road = Road(canary(analysis=TESTERS))
-    road.reconcile()
+    run = RouterRun(canary(analysis=TESTERS))
+    run.reconcile()
     for weight in (10, 30):
-        assert road.set(weight) == 1 and road.read() == Route(100 - weight, weight)
-        annotations = road.ours["metadata"]["annotations"]
+        assert run.set(weight) == 1 and run.read() == Route(100 - weight, weight)
+        annotations = run.ours["metadata"]["annotations"]
         assert annotations[f"{P}/canary-by-header"] == "x-tester" and annotations[f"{P}/canary-by-cookie"] == "beta"
-        assert road.reconcile() == 0 and road.set(weight) == 0
-    road.set(0)
-    assert road.read() == ALL_PRIMARY
-    assert not [key for key in road.ours["metadata"]["annotations"] if "canary-by" in key]
+        assert run.reconcile() == 0 and run.set(weight) == 0
+    run.set(0)
+    assert run.read() == ALL_PRIMARY
+    assert not [key for key in run.ours["metadata"]["annotations"] if "canary-by" in key]
 
 
 def test_testers_that_annotations_cannot_say_are_a_problem() -> None:
     """With the path of the field they were written in."""
-    road = Road(canary(analysis={"testers": [{"headers": {"x-tester": {"prefix": "y"}}}]}))
-    road.reconcile()
-    found = ROUTER.set(road.canary, road.live, Route(90, 10), OPTIONS)
+    run = RouterRun(canary(analysis={"testers": [{"headers": {"x-tester": {"prefix": "y"}}}]}))
+    run.reconcile()
+    found = ROUTER.set(run.canary, run.live, Route(90, 10), OPTIONS)
     assert isinstance(found, Problem) and found.path == "spec.analysis.testers[0].headers.x-tester"
 
 
@@ -486,5 +486,5 @@ def test_testers_that_annotations_cannot_say_are_a_problem() -> None:
 def test_an_ingress_may_send_to_any_of_the_ports(port: int | str, fine: bool) -> None:
     """Only a port that the Services lack is a mismatch."""
     of = canary(service={"ports": [{"name": "grpc", "port": 9000}]})
-    found = ROUTER.reconcile(of, Road(of, ingress(("/", "web", port))).live, OPTIONS)
+    found = ROUTER.reconcile(of, RouterRun(of, ingress(("/", "web", port))).live, OPTIONS)
     assert isinstance(found, Problem) is not fine

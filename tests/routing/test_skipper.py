@@ -19,7 +19,7 @@ ROUTER, OPTIONS = Skipper(), RoutingOptions()
 OURS = INGRESSES.ref("test", "web-canary")
 
 
-class Road:
+class RouterRun:
     """A cluster with an Ingress, routed by Skipper."""
 
     def __init__(self, source: Obj | None = None, **spec: Any) -> None:
@@ -56,26 +56,26 @@ def test_each_path_of_the_apex_leads_to_both() -> None:
     """Other paths, the default backend and what kubectl wrote are not copied; the user's is as it was."""
     source = ingress(("/", "web", 80), ("/other", "other", 80), annotations={"a": "b", LAST_APPLIED: "{}"})
     source["spec"]["defaultBackend"] = {"service": {"name": "web", "port": {"number": 80}}}
-    road = Road(source)
-    assert road.read() is None and road.set(0) == 0 and road.reconcile() == 1
-    (rule,) = road.ours["spec"]["rules"]
+    run = RouterRun(source)
+    assert run.read() is None and run.set(0) == 0 and run.reconcile() == 1
+    (rule,) = run.ours["spec"]["rules"]
     leads = [(path["path"], path["backend"]["service"]["name"]) for path in rule["http"]["paths"]]
     assert leads == [("/", "web-primary"), ("/", "web-canary")]
-    assert "defaultBackend" not in road.ours["spec"] and LAST_APPLIED not in road.annotations
-    assert road.annotations["a"] == "b" and road.ours["metadata"]["ownerReferences"][0]["uid"] == "u1"
-    assert road.cluster.objects[INGRESSES.ref("test", "web")] == source
-    assert road.read() == ALL_PRIMARY and road.reconcile() == 0
+    assert "defaultBackend" not in run.ours["spec"] and LAST_APPLIED not in run.annotations
+    assert run.annotations["a"] == "b" and run.ours["metadata"]["ownerReferences"][0]["uid"] == "u1"
+    assert run.cluster.objects[INGRESSES.ref("test", "web")] == source
+    assert run.read() == ALL_PRIMARY and run.reconcile() == 0
 
 
 @pytest.mark.parametrize("weight", [0, 10, 20, 30, 85, 100])
 def test_weights_are_read_back(weight: int) -> None:
     """In one write; setting or mending again writes nothing."""
-    road = Road()
-    road.reconcile()
-    assert road.set(weight) == (1 if weight else 0)
-    assert json.loads(road.annotations[WEIGHTS]) == {"web-canary": weight, "web-primary": 100 - weight}
-    assert road.annotations[PREDICATE] == ("Weight(100)" if weight else "False()")
-    assert road.read() == Route(100 - weight, weight) and road.set(weight) == 0 and road.reconcile() == 0
+    run = RouterRun()
+    run.reconcile()
+    assert run.set(weight) == (1 if weight else 0)
+    assert json.loads(run.annotations[WEIGHTS]) == {"web-canary": weight, "web-primary": 100 - weight}
+    assert run.annotations[PREDICATE] == ("Weight(100)" if weight else "False()")
+    assert run.read() == Route(100 - weight, weight) and run.set(weight) == 0 and run.reconcile() == 0
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_weights_are_read_back(weight: int) -> None:
 )
 def test_predicates_of_the_user_keep_their_order(theirs: str, on: str) -> None:
     """Ours comes first and once."""
-    road = Road(ingress(annotations={PREDICATE: theirs}))
-    road.reconcile()
-    road.set(10)
-    assert road.annotations[PREDICATE] == on
-    road.set(0)
-    assert road.annotations[PREDICATE] == on.replace("Weight(100)", "False()")
+    run = RouterRun(ingress(annotations={PREDICATE: theirs}))
+    run.reconcile()
+    run.set(10)
+    assert run.annotations[PREDICATE] == on
+    run.set(0)
+    assert run.annotations[PREDICATE] == on.replace("Weight(100)", "False()")
 
 
 @pytest.mark.parametrize(
@@ -102,52 +102,52 @@ def test_predicates_of_the_user_keep_their_order(theirs: str, on: str) -> None:
 )
 def test_weights_that_are_none(text: str) -> None:
     """Told, and set to what the release had reached."""
-    road = Road(status={"phase": "Progressing", "canaryWeight": 20})
-    road.reconcile()
-    road.annotations[WEIGHTS] = text
-    found = road.read()
+    run = RouterRun(status={"phase": "Progressing", "canaryWeight": 20})
+    run.reconcile()
+    run.annotations[WEIGHTS] = text
+    found = run.read()
     assert isinstance(found, Problem) and found.fault is Fault.CLUSTER and "web-canary.test" in found.text
-    assert road.reconcile() == 1 and road.read() == Route(80, 20)
+    assert run.reconcile() == 1 and run.read() == Route(80, 20)
 
 
 def test_drift_keeps_weights_and_predicate() -> None:
     """Also what others added; a change of the user's is followed."""
-    road = Road()
-    road.reconcile()
-    road.set(30)
-    road.annotations.update({"theirs": "x", PREDICATE: "False()"})
-    road.ours["spec"]["rules"] = []
-    road.cluster.objects[INGRESSES.ref("test", "web")]["metadata"]["annotations"] = {"new": "y"}
-    assert road.reconcile() == 1 and road.read() == Route(70, 30)
-    assert road.annotations["theirs"] == "x" and road.annotations["new"] == "y"
-    assert road.annotations[PREDICATE] == "Weight(100)" and road.ours["spec"]["rules"]
+    run = RouterRun()
+    run.reconcile()
+    run.set(30)
+    run.annotations.update({"theirs": "x", PREDICATE: "False()"})
+    run.ours["spec"]["rules"] = []
+    run.cluster.objects[INGRESSES.ref("test", "web")]["metadata"]["annotations"] = {"new": "y"}
+    assert run.reconcile() == 1 and run.read() == Route(70, 30)
+    assert run.annotations["theirs"] == "x" and run.annotations["new"] == "y"
+    assert run.annotations[PREDICATE] == "Weight(100)" and run.ours["spec"]["rules"]
 
 
 def test_ours_is_taken_away_at_the_end() -> None:
     """Already gone is fine."""
-    road = Road()
-    road.reconcile()
-    live = road.cluster.live(ROUTER.reads(road.canary, OPTIONS))
-    assert road.cluster.write(ROUTER.finalize(road.canary, live, OPTIONS)) == 1 and OURS not in road.cluster.objects
-    live = road.cluster.live(ROUTER.reads(road.canary, OPTIONS))
-    assert ROUTER.finalize(road.canary, live, OPTIONS) == ()
+    run = RouterRun()
+    run.reconcile()
+    live = run.cluster.live(ROUTER.reads(run.canary, OPTIONS))
+    assert run.cluster.write(ROUTER.finalize(run.canary, live, OPTIONS)) == 1 and OURS not in run.cluster.objects
+    live = run.cluster.live(ROUTER.reads(run.canary, OPTIONS))
+    assert ROUTER.finalize(run.canary, live, OPTIONS) == ()
 
 
 def test_what_is_wrong_is_told() -> None:
     """No Ingress named, none there, one that leads elsewhere, and a weight before ours is made."""
-    bare = Road(ingressRef=None)
+    bare = RouterRun(ingressRef=None)
     assert ROUTER.reads(bare.canary, OPTIONS) == () and bare.read() is None and bare.set(0) == 0
-    for road, said in (
+    for run, said in (
         (bare, "selector is empty"),
-        (Road(ingress(name="other")), "not found"),
-        (Road(ingress(("/", "x", 80))), "backend web not found"),
+        (RouterRun(ingress(name="other")), "not found"),
+        (RouterRun(ingress(("/", "x", 80))), "backend web not found"),
     ):
-        live = road.cluster.live(ROUTER.reads(road.canary, OPTIONS))
-        found = ROUTER.reconcile(road.canary, live, OPTIONS)
+        live = run.cluster.live(ROUTER.reads(run.canary, OPTIONS))
+        found = ROUTER.reconcile(run.canary, live, OPTIONS)
         assert isinstance(found, Problem) and said in found.text and found.path == "spec.ingressRef"
-    road = Road()
-    live = road.cluster.live(ROUTER.reads(road.canary, OPTIONS))
-    early = ROUTER.set(road.canary, live, Route(90, 10), OPTIONS)
+    run = RouterRun()
+    live = run.cluster.live(ROUTER.reads(run.canary, OPTIONS))
+    early = ROUTER.set(run.canary, live, Route(90, 10), OPTIONS)
     assert isinstance(early, Problem) and "web-canary does not exist" in early.text
 
 

@@ -16,7 +16,7 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Problem, Route
 from pyflagger.objects import Create, Obj, Patch, Ref, Write, ref_of
 from pyflagger.routing.base import Router
-from pyflagger.testing.scene import Road, Scene
+from pyflagger.testing.scene import RouterRun, Scene
 
 RAMP = (10, 55, 100, 1, 99, 0)
 LEAVES_MAX = 200
@@ -56,10 +56,10 @@ def check_router(make_router: Callable[[], Router], scene: Scene | None = None) 
     return tuple(made)
 
 
-def _begun(router: Router, scene: Scene, canary: Canary | None = None) -> Road:
-    road = Road(router, scene, canary or scene.canary())
-    road.reconcile()
-    return road
+def _begun(router: Router, scene: Scene, canary: Canary | None = None) -> RouterRun:
+    run = RouterRun(router, scene, canary or scene.canary())
+    run.reconcile()
+    return run
 
 
 # Every provider -----------------------------------------------------------------------------------------------------
@@ -67,28 +67,28 @@ def _begun(router: Router, scene: Scene, canary: Canary | None = None) -> Road:
 
 def _starts_with_all_traffic_on_the_primary(router: Router, scene: Scene) -> None:
     """A new Canary must not route users to a version that flagger has not judged."""
-    road = Road(router, scene, scene.canary())
-    assert road.read() in (None, ALL_PRIMARY), f"before the first reconcile, read() returns {road.read()}"
-    road.reconcile()
-    assert road.read() == ALL_PRIMARY, f"after the first reconcile, read() returns {road.read()}"
-    assert road.shaping() == (), "a second reconcile writes again; it must write nothing"
+    run = RouterRun(router, scene, scene.canary())
+    assert run.read() in (None, ALL_PRIMARY), f"before the first reconcile, read() returns {run.read()}"
+    run.reconcile()
+    assert run.read() == ALL_PRIMARY, f"after the first reconcile, read() returns {run.read()}"
+    assert run.shaping() == (), "a second reconcile writes again; it must write nothing"
 
 
 def _writes_only_what_it_reads(router: Router, scene: Scene) -> None:
     """flagger watches only what it reads. It would miss drift of other objects and write on stale data."""
-    road = Road(router, scene, scene.canary())
-    reads = set(router.reads(road.canary, scene.options))
+    run = RouterRun(router, scene, scene.canary())
+    reads = set(router.reads(run.canary, scene.options))
     kinds = {(kind.api_version, kind.kind) for kind in router.kinds}
     for ref in reads:
         assert (ref.api_version, ref.kind) in kinds, f"reads() returns {ref}, but its kind is not in `kinds`"
-    for writes in _written(road):
+    for writes in _written(run):
         for ref in map(_ref, writes):
             assert ref in reads, f"the router writes {ref}, but reads() does not return it"
 
 
 def _patches_name_the_version_they_saw(router: Router, scene: Scene) -> None:
     """Otherwise a patch silently overwrites a write that another controller made in between."""
-    for writes in _written(Road(router, scene, scene.canary())):
+    for writes in _written(RouterRun(router, scene, scene.canary())):
         for write in writes:
             if isinstance(write, Patch):
                 assert write.resource_version, f"the patch of {write.ref} has no resourceVersion"
@@ -96,9 +96,9 @@ def _patches_name_the_version_they_saw(router: Router, scene: Scene) -> None:
 
 def _owns_what_it_makes(router: Router, scene: Scene) -> None:
     """An object without an owner outlives the Canary and routes to deleted Services."""
-    road = Road(router, scene, scene.canary())
+    run = RouterRun(router, scene, scene.canary())
     cluster_wide = {kind.kind for kind in router.kinds if not kind.namespaced}
-    for writes in _written(road):
+    for writes in _written(run):
         for write in writes:
             if isinstance(write, Create) and write.obj["kind"] not in cluster_wide:
                 owners = write.obj["metadata"].get("ownerReferences") or ()
@@ -110,33 +110,33 @@ def _owns_what_it_makes(router: Router, scene: Scene) -> None:
 def _leaves_the_users_objects_alone(router: Router, scene: Scene) -> None:
     """flagger must not change what the user applies: each would undo the other's changes."""
     users = [obj for obj in scene.objects if ref_of(obj) not in scene.shared]
-    road = Road(router, scene, scene.canary())
-    for _ in _written(road):
+    run = RouterRun(router, scene, scene.canary())
+    for _ in _written(run):
         for obj in users:
-            assert road.cluster.objects.get(ref_of(obj)) == obj, (
+            assert run.cluster.objects.get(ref_of(obj)) == obj, (
                 f"the router changed {ref_of(obj)}, which belongs to the user"
             )
 
 
 def _keeps_what_others_added(router: Router, scene: Scene) -> None:
     """Labels and annotations of other controllers (DNS, GitOps, gateways) must survive."""
-    road = _begun(router, scene)
-    for ref in road.ours:
-        road.cluster.edit(ref, {"metadata": {"labels": {THEIRS: "label"}, "annotations": {THEIRS: "annotation"}}})
-    assert road.shaping() == (), "the router treats labels and annotations of other controllers as drift"
+    run = _begun(router, scene)
+    for ref in run.ours:
+        run.cluster.edit(ref, {"metadata": {"labels": {THEIRS: "label"}, "annotations": {THEIRS: "annotation"}}})
+    assert run.shaping() == (), "the router treats labels and annotations of other controllers as drift"
     for weight in _weights(router):
-        road.set(weight)
-    for ref, obj in road.ours.items():
+        run.set(weight)
+    for ref, obj in run.ours.items():
         for part, text in (("labels", "label"), ("annotations", "annotation")):
             assert (obj["metadata"].get(part) or {}).get(THEIRS) == text, f"{ref}: {part} of other controllers are lost"
 
 
 def _finalizes_once_and_for_all(router: Router, scene: Scene) -> None:
     """Deletion must end: a second call after a crash changes nothing, even when objects are already deleted."""
-    road = _begun(router, scene)
-    road.write(road.finalizing())
-    assert road.finalizing() == (), "a second finalize writes again"
-    bare = Road(router, scene, scene.canary())
+    run = _begun(router, scene)
+    run.write(run.finalizing())
+    assert run.finalizing() == (), "a second finalize writes again"
+    bare = RouterRun(router, scene, scene.canary())
     bare.cluster.objects.clear()
     bare.write(bare.finalizing())
 
@@ -146,27 +146,27 @@ def _finalizes_once_and_for_all(router: Router, scene: Scene) -> None:
 
 def _reads_back_the_weights_it_sets(router: Router, scene: Scene) -> None:
     """The operator reads the traffic split from the objects."""
-    road = _begun(router, scene)
+    run = _begun(router, scene)
     for weight in RAMP:
-        road.set(weight)
-        assert road.read() == Route(100 - weight, weight), f"after set({weight}), read() returns {road.read()}"
+        run.set(weight)
+        assert run.read() == Route(100 - weight, weight), f"after set({weight}), read() returns {run.read()}"
 
 
 def _writes_nothing_twice(router: Router, scene: Scene) -> None:
     """Otherwise every reconciliation sends a request that changes nothing."""
-    road = _begun(router, scene)
+    run = _begun(router, scene)
     for weight in RAMP:
-        road.set(weight)
-        assert road.splitting(weight) == (), f"set({weight}) writes again although the weight is already {weight}"
-        assert road.shaping() == (), f"reconcile writes although nothing differs at weight {weight}"
+        run.set(weight)
+        assert run.splitting(weight) == (), f"set({weight}) writes again although the weight is already {weight}"
+        assert run.shaping() == (), f"reconcile writes although nothing differs at weight {weight}"
 
 
 def _repairs_drift_without_touching_weights(router: Router, scene: Scene) -> None:
     """When another controller changes a field during a release, the repair must not move users."""
-    road = _begun(router, scene, scene.canary({"canaryWeight": 30}))
-    road.set(30)
-    for ref, spoilt, what in _drifts(road.ours):
-        hurt = road.fork()
+    run = _begun(router, scene, scene.canary({"canaryWeight": 30}))
+    run.set(30)
+    for ref, spoilt, what in _drifts(run.ours):
+        hurt = run.fork()
         hurt.cluster.replace(ref, spoilt)
         before = hurt.read()
         writes = hurt.shaping()
@@ -184,10 +184,10 @@ def _repairs_drift_without_touching_weights(router: Router, scene: Scene) -> Non
 
 def _brings_back_what_was_deleted(router: Router, scene: Scene) -> None:
     """The router restores a deleted object with at most the weight that the release had reached."""
-    road = _begun(router, scene, scene.canary({"canaryWeight": 30}))
-    road.set(30)
-    for ref in set(road.ours) - scene.shared:
-        hurt = road.fork()
+    run = _begun(router, scene, scene.canary({"canaryWeight": 30}))
+    run.set(30)
+    for ref in set(run.ours) - scene.shared:
+        hurt = run.fork()
         del hurt.cluster.objects[ref]
         hurt.reconcile()
         found = hurt.read()
@@ -199,13 +199,13 @@ def _brings_back_what_was_deleted(router: Router, scene: Scene) -> None:
 
 def _survives_a_crash_between_two_writes(router: Router, scene: Scene) -> None:
     """After any number of the writes the split lies between old and new, and a second call completes it."""
-    road = _begun(router, scene)
+    run = _begun(router, scene)
     old = 0
     for weight in RAMP:
-        writes = road.splitting(weight)
+        writes = run.splitting(weight)
         assert not isinstance(writes, Problem), writes.text
         for count in range(1, len(writes)):
-            half = road.fork()
+            half = run.fork()
             half.write(writes[:count])
             found = half.read()
             if isinstance(found, Route):
@@ -215,7 +215,7 @@ def _survives_a_crash_between_two_writes(router: Router, scene: Scene) -> None:
             assert half.read() == Route(100 - weight, weight), (
                 f"after a crash, a second set({weight}) does not complete the change"
             )
-        road.write(writes)
+        run.write(writes)
         old = weight
 
 
@@ -224,75 +224,75 @@ def _survives_a_crash_between_two_writes(router: Router, scene: Scene) -> None:
 
 def _routes_insiders_to_the_canary(router: Router, scene: Scene) -> None:
     """A/B: the route has the condition while the test runs, and not when all users move to the canary."""
-    road = _begun(router, scene, _ab(scene, INSIDERS))
-    road.set(100)
-    assert road.read() == ALL_CANARY, f"with A/B conditions, read() returns {road.read()}"
-    assert road.mentions("x-insider", "kit-insider"), "the route lacks the condition: all users reach the canary"
-    assert road.shaping() == () and road.splitting(100) == (), "every set() writes the A/B conditions again"
-    road.set(0)
-    assert road.read() == ALL_PRIMARY, f"after the A/B conditions, read() returns {road.read()}"
-    road.set(100, everyone=True)
-    assert not road.mentions("kit-insider"), "set(everyone=True) leaves the condition in the route"
+    run = _begun(router, scene, _ab(scene, INSIDERS))
+    run.set(100)
+    assert run.read() == ALL_CANARY, f"with A/B conditions, read() returns {run.read()}"
+    assert run.mentions("x-insider", "kit-insider"), "the route lacks the condition: all users reach the canary"
+    assert run.shaping() == () and run.splitting(100) == (), "every set() writes the A/B conditions again"
+    run.set(0)
+    assert run.read() == ALL_PRIMARY, f"after the A/B conditions, read() returns {run.read()}"
+    run.set(100, everyone=True)
+    assert not run.mentions("kit-insider"), "set(everyone=True) leaves the condition in the route"
 
 
 def _refuses_conditions_that_it_cannot_express(router: Router, scene: Scene) -> None:
     """A route without the condition matches all users."""
     for match, text in CONDITIONS:
-        road = _begun(router, scene, _ab(scene, [match]))
-        writes = road.splitting(100)
+        run = _begun(router, scene, _ab(scene, [match]))
+        writes = run.splitting(100)
         if isinstance(writes, Problem):
             continue
-        road.write(writes)
-        assert road.mentions(text), f"the router neither writes nor rejects the condition {match}"
+        run.write(writes)
+        assert run.mentions(text), f"the router neither writes nor rejects the condition {match}"
 
 
 def _mirrors(router: Router, scene: Scene) -> None:
     """When read() does not return the mirror, flagger sets it forever and the release never continues."""
     spec = {"stepWeight": None, "maxWeight": None, "iterations": 5, "mirror": True}
-    road = _begun(router, scene, scene.canary(analysis=spec))
-    road.set(0, mirrored=True)
+    run = _begun(router, scene, scene.canary(analysis=spec))
+    run.set(0, mirrored=True)
     mirrored = Route(100, 0, mirrored=True)
-    assert road.read() == mirrored, f"after a mirror is set, read() returns {road.read()}"
-    assert road.splitting(0, mirrored=True) == () and road.shaping() == (), "every set() writes the mirror again"
-    road.set(0)
-    assert road.read() == ALL_PRIMARY, "the router does not remove the mirror"
+    assert run.read() == mirrored, f"after a mirror is set, read() returns {run.read()}"
+    assert run.splitting(0, mirrored=True) == () and run.shaping() == (), "every set() writes the mirror again"
+    run.set(0)
+    assert run.read() == ALL_PRIMARY, "the router does not remove the mirror"
 
 
 def _keeps_visitors_where_they_were(router: Router, scene: Scene) -> None:
     """Session affinity: the cookie of the release is in the route, and stays the same from weight to weight."""
     affinity = {"sessionAffinity": {"cookieName": "kit", "primaryCookieName": "kit-home"}}
     canary = scene.canary(analysis=affinity)
-    road = _begun(router, scene, canary)
+    run = _begun(router, scene, canary)
     for weight in (10, 20):
-        road.set(weight)
+        run.set(weight)
         value = cookies.at(canary, weight).canary.partition("=")[2]
-        assert road.mentions(value), f"at weight {weight} the route lacks the cookie of the release"
-        assert road.read() == Route(100 - weight, weight), f"with cookies, read() returns {road.read()}"
-        assert road.shaping() == (), "the router treats its cookie rules as drift"
-    road.set(0)
-    assert road.read() == ALL_PRIMARY, f"after cookies are removed, read() returns {road.read()}"
+        assert run.mentions(value), f"at weight {weight} the route lacks the cookie of the release"
+        assert run.read() == Route(100 - weight, weight), f"with cookies, read() returns {run.read()}"
+        assert run.shaping() == (), "the router treats its cookie rules as drift"
+    run.set(0)
+    assert run.read() == ALL_PRIMARY, f"after cookies are removed, read() returns {run.read()}"
 
 
 def _pins_testers(router: Router, scene: Scene) -> None:
     """Testers reach the canary at every weight above 0 and never at 0. They do not change what read() returns."""
-    road = _begun(router, scene, scene.canary(analysis={"testers": INSIDERS}))
+    run = _begun(router, scene, scene.canary(analysis={"testers": INSIDERS}))
     for weight in (10, 50):
-        road.set(weight)
-        assert road.mentions("x-insider", "kit-insider"), f"at weight {weight} the route lacks the testers"
-        assert road.read() == Route(100 - weight, weight), f"with testers, read() returns {road.read()}"
-        assert road.shaping() == (), "the router treats its rules for testers as drift"
-    road.set(0)
-    assert road.read() == ALL_PRIMARY and not road.mentions("kit-insider"), "testers still reach the canary"
+        run.set(weight)
+        assert run.mentions("x-insider", "kit-insider"), f"at weight {weight} the route lacks the testers"
+        assert run.read() == Route(100 - weight, weight), f"with testers, read() returns {run.read()}"
+        assert run.shaping() == (), "the router treats its rules for testers as drift"
+    run.set(0)
+    assert run.read() == ALL_PRIMARY and not run.mentions("kit-insider"), "testers still reach the canary"
 
 
 def _routes_several_ports_alike(router: Router, scene: Scene) -> None:
     """Every port has the same weight, because the operator reads only one."""
     ports = [{"name": "kit-grpc", "port": 9555}]
-    road = _begun(router, scene, scene.canary(service={"ports": ports}))
+    run = _begun(router, scene, scene.canary(service={"ports": ports}))
     for weight in _weights(router):
-        road.set(weight)
-        assert road.read() == Route(100 - weight, weight), f"with several ports, read() returns {road.read()}"
-        assert road.shaping() == () and road.splitting(weight) == (), "with several ports, every set() writes again"
+        run.set(weight)
+        assert run.read() == Route(100 - weight, weight), f"with several ports, read() returns {run.read()}"
+        assert run.shaping() == () and run.splitting(weight) == (), "with several ports, every set() writes again"
 
 
 Check = Callable[[Router, Scene], None]
@@ -336,14 +336,14 @@ def _weights(router: Router) -> tuple[int, ...]:
     return RAMP if router.capabilities.weights else ()
 
 
-def _written(road: Road) -> Iterator[tuple[Write, ...]]:
+def _written(run: RouterRun) -> Iterator[tuple[Write, ...]]:
     """The writes of a whole life cycle. Yields the writes of each call after carrying them out."""
-    calls: list[Callable[[], tuple[Write, ...] | Problem]] = [road.shaping]
-    calls += [lambda weight=weight: road.splitting(weight) for weight in _weights(road.router)]  # type: ignore[misc]
-    for call in (*calls, road.finalizing):
+    calls: list[Callable[[], tuple[Write, ...] | Problem]] = [run.shaping]
+    calls += [lambda weight=weight: run.splitting(weight) for weight in _weights(run.router)]  # type: ignore[misc]
+    for call in (*calls, run.finalizing):
         writes = call()
         assert not isinstance(writes, Problem), writes.text
-        road.write(writes)
+        run.write(writes)
         yield writes
 
 

@@ -54,20 +54,20 @@ class Scene:
         )
 
 
-class Road:
+class RouterRun:
     """A router at work for one canary on a cluster. Every call also checks what holds for all calls."""
 
     def __init__(self, router: Router, scene: Scene, canary: Canary, cluster: Cluster | None = None) -> None:
         self.router, self.scene, self.canary = router, scene, canary
         self.cluster = cluster or Cluster(*scene.objects)
 
-    def fork(self) -> Road:
+    def fork(self) -> RouterRun:
         """The same router on its own copy of the cluster."""
-        return Road(self.router, self.scene, self.canary, self.cluster.copy())
+        return RouterRun(self.router, self.scene, self.canary, self.cluster.copy())
 
-    def turned(self, canary: Canary) -> Road:
+    def turned(self, canary: Canary) -> RouterRun:
         """The same cluster with a changed Canary."""
-        return Road(self.router, self.scene, canary, self.cluster)
+        return RouterRun(self.router, self.scene, canary, self.cluster)
 
     def read(self) -> Route | Problem | None:
         """The split that the live objects say."""

@@ -20,7 +20,7 @@ from .env import ConfigProblem, Source, command_line, environment, sources
 from .images import Images, Launch, Process, Program, StartFailed, parse
 from .logs import Log
 from .probes import Place, keep_checking
-from .runtime import Desk
+from .runtime import PodReporter
 from .status import ContainerState, running, terminated, waiting
 
 BACKOFF_FIRST = 10.0
@@ -36,7 +36,7 @@ class Surroundings:
     """The properties that the containers of a pod share."""
 
     pod: Obj
-    desk: Desk
+    reporter: PodReporter
     images: Images
     clock: Clock
     session: aiohttp.ClientSession
@@ -128,7 +128,7 @@ class Container:
         while True:
             wanted = sources({"spec": {"containers": [self._spec]}})
             found: dict[Source, Obj | None] = {
-                source: await self._around.desk.fetch(source.kind, source.name) for source in sorted(wanted)
+                source: await self._around.reporter.fetch(source.kind, source.name) for source in sorted(wanted)
             }
             try:
                 return environment(pod, self._spec, found, self._around.address)
@@ -240,4 +240,4 @@ class Container:
         self._around.changed()
 
     def _say(self, type_: str, reason: str, message: str) -> None:
-        self._around.desk.say(type_, reason, message)
+        self._around.reporter.say(type_, reason, message)

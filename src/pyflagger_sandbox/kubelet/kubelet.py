@@ -29,7 +29,7 @@ RETRY_SECONDS = 0.5
 log = logging.getLogger(__name__)
 
 
-class _Desk:
+class _PodWorker:
     """The kubelet's record of one pod: the status to write, and whether it is stopping."""
 
     def __init__(self, kubelet: Kubelet, pod: Obj) -> None:
@@ -66,7 +66,7 @@ class Kubelet:
     ) -> None:
         self._api, self._cache, self._clock, self._runtime = api, cache, clock, runtime
         self._nodes, self._recorder = tuple(nodes), recorder
-        self._desks: dict[str, _Desk] = {}
+        self._workers: dict[str, _PodWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         cache.listen(self._changed)
 
@@ -120,31 +120,31 @@ class Kubelet:
 
     def _take(self, pod: Obj) -> None:
         uid = pod["metadata"]["uid"]
-        desk = self._desks.get(uid)
-        if desk is None:
-            desk = self._desks[uid] = _Desk(self, pod)
+        worker = self._workers.get(uid)
+        if worker is None:
+            worker = self._workers[uid] = _PodWorker(self, pod)
             if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
-                self.spawn(self._runtime.start(pod, desk))
+                self.spawn(self._runtime.start(pod, worker))
         else:
-            desk.pod = pod
+            worker.pod = pod
             self._runtime.changed(pod)
         if pod["metadata"].get("deletionTimestamp"):
             self._end(uid)
 
     def _end(self, uid: str) -> None:
-        desk = self._desks.get(uid)
-        if desk is not None and not desk.ending:
-            desk.ending = True
-            self.spawn(self._terminate(desk))
+        worker = self._workers.get(uid)
+        if worker is not None and not worker.ending:
+            worker.ending = True
+            self.spawn(self._terminate(worker))
 
-    async def _terminate(self, desk: _Desk) -> None:
-        meta = desk.pod["metadata"]
-        grace = meta.get("deletionGracePeriodSeconds", desk.pod["spec"].get("terminationGracePeriodSeconds"))
+    async def _terminate(self, worker: _PodWorker) -> None:
+        meta = worker.pod["metadata"]
+        grace = meta.get("deletionGracePeriodSeconds", worker.pod["spec"].get("terminationGracePeriodSeconds"))
         await self._runtime.stop(meta["uid"], GRACE_DEFAULT if grace is None else float(grace))
-        self._desks.pop(meta["uid"], None)
+        self._workers.pop(meta["uid"], None)
         while self._cache.get("Pod", meta["namespace"], meta["name"]) is not None:
             try:
-                await self._api.delete(ref_of(desk.pod), grace=0, uid=meta["uid"])
+                await self._api.delete(ref_of(worker.pod), grace=0, uid=meta["uid"])
                 return
             except ApiError as error:
                 if error.status == 409:
@@ -154,33 +154,33 @@ class Kubelet:
                 log.warning("cannot remove pod %s.%s: %s", meta["name"], meta["namespace"], error)
             await self._clock.sleep(RETRY_SECONDS)
 
-    async def write(self, desk: _Desk) -> None:
+    async def write(self, worker: _PodWorker) -> None:
         """Write the latest status, and repeat while newer ones arrive."""
-        while desk.status is not None:
-            status, desk.status = desk.status, None
+        while worker.status is not None:
+            status, worker.status = worker.status, None
             try:
-                await self._write_once(desk, status)
+                await self._write_once(worker, status)
             except ApiError as error:
                 if error.status not in (404, 409):
-                    log.warning("cannot write the status of pod %s: %s", desk.pod["metadata"]["name"], error)
+                    log.warning("cannot write the status of pod %s: %s", worker.pod["metadata"]["name"], error)
             except TransportError:
-                desk.status = desk.status or status
+                worker.status = worker.status or status
                 await self._clock.sleep(RETRY_SECONDS)
-        desk.writing = False
+        worker.writing = False
 
-    async def _write_once(self, desk: _Desk, status: Obj) -> None:
-        ref, annotations = ref_of(desk.pod), desk.pod["metadata"].get("annotations") or {}
-        mapping = json.dumps({str(port): real for port, real in sorted(desk.ports.items())}) if desk.ports else None
+    async def _write_once(self, worker: _PodWorker, status: Obj) -> None:
+        ref, annotations = ref_of(worker.pod), worker.pod["metadata"].get("annotations") or {}
+        mapping = json.dumps({str(port): real for port, real in sorted(worker.ports.items())}) if worker.ports else None
         if annotations.get(PORTS_ANNOTATION) != mapping:
-            await self._applied(desk, Patch(ref, {"metadata": {"annotations": {PORTS_ANNOTATION: mapping}}}))
-        change = merge_diff(desk.pod.get("status") or {}, status)
+            await self._applied(worker, Patch(ref, {"metadata": {"annotations": {PORTS_ANNOTATION: mapping}}}))
+        change = merge_diff(worker.pod.get("status") or {}, status)
         if change:
-            await self._applied(desk, Patch(ref, {"status": change}, subresource="status"))
+            await self._applied(worker, Patch(ref, {"status": change}, subresource="status"))
 
-    async def _applied(self, desk: _Desk, write: Patch) -> None:
+    async def _applied(self, worker: _PodWorker, write: Patch) -> None:
         after = await self._api.apply(write)
-        if after is not None and after["metadata"]["uid"] == desk.pod["metadata"]["uid"]:
-            desk.pod = after
+        if after is not None and after["metadata"]["uid"] == worker.pod["metadata"]["uid"]:
+            worker.pod = after
             self._cache.observe(after)
 
     async def _make_node(self, name: str) -> None:

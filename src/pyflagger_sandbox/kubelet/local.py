@@ -19,7 +19,7 @@ from .container import Container, Surroundings
 from .env import volumes
 from .images import Images, Launch
 from .network import Addresses, OneAddress
-from .runtime import Desk
+from .runtime import PodReporter
 from .status import pod_status
 
 DRAIN_SECONDS = 2.0
@@ -30,12 +30,12 @@ MOUNT_RETRY_SECONDS = 2.0
 class _Pod:
     """One pod: the tasks of its containers, and its last reported status."""
 
-    def __init__(self, pod: Obj, desk: Desk, runtime: LocalRuntime, address: str) -> None:
-        self._pod, self._desk, self._clock, self.address = pod, desk, runtime.clock, address
+    def __init__(self, pod: Obj, reporter: PodReporter, runtime: LocalRuntime, address: str) -> None:
+        self._pod, self._reporter, self._clock, self.address = pod, reporter, runtime.clock, address
         self._began = runtime.clock.now()
         self._ending = False
         around = Surroundings(
-            pod, desk, runtime.images, runtime.clock, runtime.session, address, runtime.remap, self._report
+            pod, reporter, runtime.images, runtime.clock, runtime.session, address, runtime.remap, self._report
         )
         self.containers = {entry["name"]: Container(entry, around) for entry in pod["spec"]["containers"]}
         self._task = asyncio.create_task(self._run(), name=f"pod {pod['metadata']['name']}")
@@ -48,9 +48,11 @@ class _Pod:
     async def _mounted(self) -> None:
         """Wait until every ConfigMap and Secret of a volume exists."""
         for volume, source in volumes(self._pod).items():
-            while await self._desk.fetch(source.kind, source.name) is None:
+            while await self._reporter.fetch(source.kind, source.name) is None:
                 problem = f'{source.kind.lower()} "{source.name}" not found'
-                self._desk.say("Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{volume}" : {problem}')
+                self._reporter.say(
+                    "Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{volume}" : {problem}'
+                )
                 await self._clock.sleep(MOUNT_RETRY_SECONDS)
 
     def _report(self) -> None:
@@ -61,7 +63,7 @@ class _Pod:
         status = pod_status(self._pod, states, now, address=self.address, host="127.0.0.1", began=self._began)
         # Later statuses keep the timestamps of unchanged conditions.
         self._pod = self._pod | {"status": status}
-        self._desk.report(status, self._ports())
+        self._reporter.report(status, self._ports())
 
     def real_port(self, port: int) -> int:
         """The port that really listens for a container port."""
@@ -84,7 +86,7 @@ class _Pod:
         for container in live:
             assert container.process
             container.process.drain()
-            self._desk.say("Normal", "Killing", f"Stopping container {container.state.name}")
+            self._reporter.say("Normal", "Killing", f"Stopping container {container.state.name}")
         drain = max(drain, *map(_sleep_before_stop, self._pod["spec"]["containers"]))
         pause = min(drain, grace) if any(container.state.ready for container in live) else 0.0
         if pause:
@@ -118,10 +120,10 @@ class LocalRuntime:
             )
         return self._session
 
-    async def start(self, pod: Obj, desk: Desk) -> None:
+    async def start(self, pod: Obj, reporter: PodReporter) -> None:
         """Give the pod an address and start it."""
         uid = pod["metadata"]["uid"]
-        self._pods[uid] = _Pod(pod, desk, self, self._addresses.take(uid))
+        self._pods[uid] = _Pod(pod, reporter, self, self._addresses.take(uid))
 
     def changed(self, pod: Obj) -> None:
         """Does nothing: no allowed change of a running pod's spec matters here."""

@@ -1,6 +1,6 @@
 """The interface between the kubelet, which talks to the API server, and the runtimes, which run containers.
 
-A runtime gets a pod and a desk. It reports statuses and Events to the desk until the pod stops.
+A runtime gets a pod and a reporter. It reports statuses and Events to the reporter until the pod stops.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Broken: TypeAlias = Callable[[Obj, str], bool]
 """(pod, image) → whether a container of this image never becomes ready."""
 
 
-class Desk(Protocol):
+class PodReporter(Protocol):
     """Receives a runtime's reports about one pod."""
 
     def report(self, status: Obj, ports: dict[int, int]) -> None:
@@ -33,8 +33,8 @@ class Desk(Protocol):
 class Runtime(Protocol):
     """Runs pods. One kubelet calls all methods, in sequence for each pod."""
 
-    async def start(self, pod: Obj, desk: Desk) -> None:
-        """Start a pod. Returns soon, and reports progress to the desk."""
+    async def start(self, pod: Obj, reporter: PodReporter) -> None:
+        """Start a pod. Returns soon, and reports progress to the reporter."""
 
     def changed(self, pod: Obj) -> None:
         """Handle a change of the pod's object."""
@@ -60,13 +60,13 @@ class InstantRuntime:
     def __init__(self, clock: Clock, broken: Broken = never, *, takes: float = 0.0, address: str = "127.0.0.1") -> None:
         self._clock, self._broken, self._takes, self._address = clock, broken, takes, address
 
-    async def start(self, pod: Obj, desk: Desk) -> None:
+    async def start(self, pod: Obj, reporter: PodReporter) -> None:
         """Report the pod's only status."""
         if self._takes:
             await self._clock.sleep(self._takes)
         now = self._clock.now()
         containers = [self._container(pod, entry, now) for entry in pod["spec"]["containers"]]
-        desk.report(pod_status(pod, containers, now, address=self._address, host="127.0.0.1", began=now), {})
+        reporter.report(pod_status(pod, containers, now, address=self._address, host="127.0.0.1", began=now), {})
 
     def _container(self, pod: Obj, entry: Obj, now: float) -> ContainerState:
         ready = not self._broken(pod, entry["image"])

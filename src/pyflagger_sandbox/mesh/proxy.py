@@ -33,7 +33,7 @@ class NoMesh(CannotStart):
     """This machine has no addresses for Services."""
 
 
-class Door(NamedTuple):
+class Listener(NamedTuple):
     """A listening address and its Service."""
 
     address: Address
@@ -48,8 +48,8 @@ class Mesh:
         self._names, self._listing, self._clock, self._claim = names, listing, clock, claim
         self._turns, self._telemetry, self._relay = Turns(), MeshMetrics(), Relay()
         self._runner = web.ServerRunner(web.Server(self._handle))
-        self._sites: dict[Door, web.TCPSite] = {}
-        self._doors: dict[Address, Door] = {}
+        self._sites: dict[Listener, web.TCPSite] = {}
+        self._listeners: dict[Address, Listener] = {}
         self._task: asyncio.Task[None] | None = None
         self.metrics = ""
 
@@ -78,40 +78,40 @@ class Mesh:
     async def _keep_up(self) -> None:
         while True:
             wanted = set(self._wanted())
-            for door in self._sites.keys() - wanted:
-                await self._sites.pop(door).stop()
-                self._doors.pop(door.address, None)
-            for door in wanted - self._sites.keys():
-                site = web.TCPSite(self._runner, door.address.host, door.address.port)
+            for listener in self._sites.keys() - wanted:
+                await self._sites.pop(listener).stop()
+                self._listeners.pop(listener.address, None)
+            for listener in wanted - self._sites.keys():
+                site = web.TCPSite(self._runner, listener.address.host, listener.address.port)
                 with contextlib.suppress(OSError):
                     await site.start()
-                    self._sites[door], self._doors[door.address] = site, door
+                    self._sites[listener], self._listeners[listener.address] = site, listener
             await self._clock.sleep(REFRESH_SECONDS)
 
-    def _wanted(self) -> Iterator[Door]:
+    def _wanted(self) -> Iterator[Listener]:
         for service in self._listing("Service", ""):
             meta, spec = service["metadata"], service["spec"]
             if spec.get("clusterIP") in (None, "", "None"):
                 continue
             for port in spec.get("ports") or ():
-                yield Door(Address(spec["clusterIP"], port["port"]), meta["namespace"], meta["name"])
+                yield Listener(Address(spec["clusterIP"], port["port"]), meta["namespace"], meta["name"])
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         assert request.transport is not None
         host, port, *_ = request.transport.get_extra_info("sockname")
-        door = self._doors.get(Address(host, port))
-        if door is None:
+        listener = self._listeners.get(Address(host, port))
+        if listener is None:
             return self._elsewhere(URL(self.metrics), host, port)
-        splits = self._listing("TrafficSplit", door.namespace)
-        backend = self._turns.next(door.namespace, door.service, splits)
+        splits = self._listing("TrafficSplit", listener.namespace)
+        backend = self._turns.next(listener.namespace, listener.service, splits)
         try:
-            address = self._names.resolve(f"{backend}.{door.namespace}", port)
+            address = self._names.resolve(f"{backend}.{listener.namespace}", port)
         except NoSuchService as error:
             return web.Response(status=503, text=f"{error}\n")
         assert address is not None, "a name in two parts is the cluster's"
         began = self._clock.monotonic()
         answer = await self._relay.send(request, URL(f"http://{address.host}:{address.port}{request.raw_path}"))
-        pod = self._meshed(door.namespace, address.host)
+        pod = self._meshed(listener.namespace, address.host)
         if pod is not None:
             self._telemetry.answered(pod, answer.status, self._clock.monotonic() - began)
         return answer

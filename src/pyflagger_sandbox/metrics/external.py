@@ -70,7 +70,7 @@ async def external_prometheus(
         tasks = [asyncio.create_task(_follow(home, discover, clock, interval))]
         try:
             await _ready(process, url, http, clock, home)
-            tasks.append(asyncio.create_task(_mourn(process, home, ended)))
+            tasks.append(asyncio.create_task(_watch_exit(process, home, ended)))
             yield url
         finally:
             for task in tasks:
@@ -144,7 +144,7 @@ async def _follow(home: Path, discover: Discover, clock: Clock, interval: float)
         await clock.sleep(interval)
 
 
-async def _mourn(process: asyncio.subprocess.Process, home: Path, ended: Callable[[str], None]) -> None:
+async def _watch_exit(process: asyncio.subprocess.Process, home: Path, ended: Callable[[str], None]) -> None:
     status = await process.wait()
     ended(f"prometheus ended with status {status}: {last_words(home / _LOG)}")
 

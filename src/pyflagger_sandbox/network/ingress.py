@@ -149,7 +149,7 @@ class Traefik:
                 preexec_fn=fall_with_parent,
             )
 
-    async def mourn(self, ended: Callable[[str], None]) -> None:
+    async def watch_exit(self, ended: Callable[[str], None]) -> None:
         """Wait until it ends. Calls `ended` with its status and the end of its log."""
         assert self._process is not None
         status = await self._process.wait()

@@ -51,7 +51,7 @@ class Fake:
         return code, "said so"
 
 
-class Desk:
+class reporter:
     """Keeps what a runtime reports; `objects` are the ConfigMaps and Secrets that exist."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Stage:
 
     def __init__(self, *, drain: float = 2.0) -> None:
         self.clock = LoopClock()
-        self.desk = Desk()
+        self.reporter = reporter()
         self.started: list[Fake] = []
         self.commands: Callable[[Sequence[str]], int] = lambda argv: 0
         self.refusals: list[StartFailed] = []
@@ -97,12 +97,12 @@ class Stage:
     async def run(self, container: Mapping[str, Any] | None = None, **spec: Any) -> None:
         entry = {"name": "main", "image": "registry.example/app:1"} | dict(container or {})
         meta = {"name": "pod", "namespace": "test", "uid": "u", "labels": {"app": "x"}}
-        await self.runtime.start({"metadata": meta, "spec": {"containers": [entry]} | spec}, self.desk)
+        await self.runtime.start({"metadata": meta, "spec": {"containers": [entry]} | spec}, self.reporter)
 
     async def after(self, seconds: float) -> Obj:
         """Let time pass; gives the container's status."""
         await self.clock.sleep(seconds)
-        entry: Obj = self.desk.status["containerStatuses"][0]
+        entry: Obj = self.reporter.status["containerStatuses"][0]
         return entry
 
 
@@ -124,10 +124,10 @@ async def test_without_probes_ready_at_once(stage: Stage) -> None:
     await stage.run()
     entry = await stage.after(0.1)
     assert entry["ready"] and entry["started"] and "running" in entry["state"]
-    assert stage.desk.status["phase"] == "Running"
-    assert stage.desk.status["podIP"] == "127.0.0.1"
-    assert {entry["type"]: entry["status"] for entry in stage.desk.status["conditions"]}["Ready"] == "True"
-    assert [event.partition(":")[0] for event in stage.desk.events] == ["Pulled", "Created", "Started"]
+    assert stage.reporter.status["phase"] == "Running"
+    assert stage.reporter.status["podIP"] == "127.0.0.1"
+    assert {entry["type"]: entry["status"] for entry in stage.reporter.status["conditions"]}["Ready"] == "True"
+    assert [event.partition(":")[0] for event in stage.reporter.events] == ["Pulled", "Created", "Started"]
 
 
 async def test_readiness_waits_for_its_probe_and_follows_it(stage: Stage) -> None:
@@ -139,10 +139,10 @@ async def test_readiness_waits_for_its_probe_and_follows_it(stage: Stage) -> Non
     assert (await stage.after(0.2))["ready"]
     assert (await stage.after(30))["ready"], "two failures are not three"
     assert not (await stage.after(30))["ready"]
-    unready = next(entry for entry in stage.desk.status["conditions"] if entry["type"] == "Ready")
+    unready = next(entry for entry in stage.reporter.status["conditions"] if entry["type"] == "Ready")
     assert unready["message"] == "containers with unready status: [main]"
     assert (await stage.after(10))["ready"]
-    assert "Unhealthy: Readiness probe failed: command exited with 1: said so" in stage.desk.events
+    assert "Unhealthy: Readiness probe failed: command exited with 1: said so" in stage.reporter.events
 
 
 async def test_success_threshold(stage: Stage) -> None:
@@ -165,7 +165,7 @@ async def test_probe_failures_say_why(stage: Stage, code: int, text: str) -> Non
     stage.commands = lambda argv: code
     await stage.run({"readinessProbe": probe()})
     await stage.after(3)
-    assert f"Unhealthy: Readiness probe failed: {text}" in stage.desk.events
+    assert f"Unhealthy: Readiness probe failed: {text}" in stage.reporter.events
 
 
 async def test_liveness_restarts(stage: Stage) -> None:
@@ -178,7 +178,7 @@ async def test_liveness_restarts(stage: Stage) -> None:
     assert len(stage.started) == 2
     assert entry["restartCount"] == 1
     assert "terminated" in entry["lastState"]
-    assert "Killing: Container main failed liveness probe, will be restarted" in stage.desk.events
+    assert "Killing: Container main failed liveness probe, will be restarted" in stage.reporter.events
 
 
 async def test_startup_probe_holds_the_others_back(stage: Stage) -> None:
@@ -204,7 +204,7 @@ async def test_startup_probe_that_never_passes_kills(stage: Stage) -> None:
     await stage.run({"startupProbe": probe(periodSeconds=1, failureThreshold=2)})
     await stage.after(1.5)
     assert len(stage.started) == 2
-    assert any("failed startup probe" in event for event in stage.desk.events)
+    assert any("failed startup probe" in event for event in stage.reporter.events)
 
 
 def test_pauses_between_restarts() -> None:
@@ -263,7 +263,7 @@ async def test_pods_that_end(stage: Stage, policy: str, code: int, phase: str) -
     stage.started[0].exit.set_result(code)
     await stage.after(60)
     assert len(stage.started) == 1
-    assert stage.desk.status["phase"] == phase
+    assert stage.reporter.status["phase"] == phase
 
 
 @pytest.mark.parametrize("image", ["registry.example/nginx:1", "app:no-such-tag", "localhost:5000/appp"])
@@ -271,16 +271,16 @@ async def test_image_that_does_not_exist(stage: Stage, image: str) -> None:
     """ErrImagePull, then ImagePullBackOff with growing pauses; the message names what there is."""
     await stage.run({"image": image})
     await stage.after(0.5)
-    assert stage.desk.history[-1] == "ErrImagePull"
+    assert stage.reporter.history[-1] == "ErrImagePull"
     entry = await stage.after(1)
     assert entry["state"]["waiting"] == {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{image}"'}
-    assert stage.desk.status["phase"] == "Pending"
-    assert any(f'Failed to pull image "{image}"' in event and "not found" in event for event in stage.desk.events)
-    count = len(stage.desk.events)
+    assert stage.reporter.status["phase"] == "Pending"
+    assert any(f'Failed to pull image "{image}"' in event and "not found" in event for event in stage.reporter.events)
+    count = len(stage.reporter.events)
     await stage.after(8)
-    assert len(stage.desk.events) == count
+    assert len(stage.reporter.events) == count
     await stage.after(4)
-    assert len(stage.desk.events) > count
+    assert len(stage.reporter.events) > count
     assert not stage.started
 
 
@@ -293,10 +293,10 @@ async def test_config_that_is_missing_is_waited_for(stage: Stage) -> None:
         "reason": "CreateContainerConfigError",
         "message": 'configmap "settings" not found',
     }
-    stage.desk.objects["ConfigMap", "settings"] = {"kind": "ConfigMap", "data": {}}
+    stage.reporter.objects["ConfigMap", "settings"] = {"kind": "ConfigMap", "data": {}}
     entry = await stage.after(3)
     assert entry["state"]["waiting"]["message"] == "couldn't find key color in ConfigMap test/settings"
-    stage.desk.objects["ConfigMap", "settings"] = {"kind": "ConfigMap", "data": {"color": "red"}}
+    stage.reporter.objects["ConfigMap", "settings"] = {"kind": "ConfigMap", "data": {"color": "red"}}
     entry = await stage.after(3)
     assert entry["ready"]
     assert stage.started[0].launch.env["COLOR"] == "red"
@@ -311,11 +311,11 @@ async def test_volume_that_is_missing_is_waited_for(stage: Stage) -> None:
     await stage.run(volumes=volumes)
     entry = await stage.after(1)
     assert entry["state"]["waiting"]["reason"] == "ContainerCreating"
-    assert stage.desk.events == [
+    assert stage.reporter.events == [
         'FailedMount: MountVolume.SetUp failed for volume "keys" : secret "front-keys" not found'
     ]
     data = {"token": base64.b64encode(b"abc").decode()}
-    stage.desk.objects["Secret", "front-keys"] = {"kind": "Secret", "data": data}
+    stage.reporter.objects["Secret", "front-keys"] = {"kind": "Secret", "data": data}
     assert (await stage.after(3))["ready"]
 
 
@@ -324,12 +324,12 @@ async def test_orderly_end() -> None:
     stage = Stage(drain=2.0)
     await stage.run()
     await stage.after(1)
-    began, reports = stage.clock.monotonic(), len(stage.desk.history)
+    began, reports = stage.clock.monotonic(), len(stage.reporter.history)
     await stage.runtime.stop("u", 30)
     assert stage.started[0].story == [("drain", began), ("stop", began + 2)]
-    assert len(stage.desk.history) == reports
+    assert len(stage.reporter.history) == reports
     assert stage.runtime.logs("u", "main") is None
-    assert "Killing: Stopping container main" in stage.desk.events
+    assert "Killing: Stopping container main" in stage.reporter.events
 
 
 @pytest.mark.parametrize(("sleeps", "grace", "pause"), [(20, 60, 20), (1, 60, 2), (20, 10, 10)])
