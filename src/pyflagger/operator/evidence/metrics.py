@@ -44,7 +44,10 @@ __all__ = ["Checks", "Lookups"]
 T = TypeVar("T")
 
 RETRY_PAUSE = 0.5
-"""Seconds before a failed connection is retried once."""
+"""Seconds before a request is retried once, after a failed connection or an error of the server."""
+
+SERVER_ERROR = 500
+"""The lowest status of an error of the server."""
 
 REQUESTS_MAX = 64
 """The maximum number of requests for one query. A provider that needs more is broken."""
@@ -239,12 +242,14 @@ class Checks:
             return partial(exchange.throw, failure)
 
     async def _send(self, request: HttpRequest) -> HttpAnswer:
-        """Send a request, and retry a failed connection once, so that a lost packet does not cause a failed check."""
+        """Send a request. Retries it once after a failed connection or a 5xx, so that neither fails a check alone."""
+        created = request.cluster and request.method != "GET"
         try:
-            return await self._http.send(request)
+            answer = await self._http.send(request)
+            if created or answer.status < SERVER_ERROR:
+                return answer
         except HttpFailure as failure:
-            created = request.cluster and request.method != "GET"
-            if failure.kind != "connect" or created:
+            if created or failure.kind != "connect":
                 raise
         await self._clock.sleep(RETRY_PAUSE)
         return await self._http.send(request)
