@@ -121,10 +121,20 @@ APIS = {
         {"token": SECRET},
         {"Authorization": f"Bearer {SECRET}"},
     ),
-    "web": Api("GET", "/x", "path: /x\njsonPath: $.rate", {"rate": 7}, {"X-Login": SECRET}, {"X-Login": SECRET}),
+    "web": Api("GET", "/x", "path: /x\njsonPath: $.rates[*]", {"rates": [7]}, {"X-Login": SECRET}, {"X-Login": SECRET}),
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def names(host: str, port: int) -> None:
+    """A DNS without names."""
+    raise LookupError(f"{host}:{port} not known")
+
+
+def written(body: Any) -> str:
+    """The text of an answer's body."""
+    return body if isinstance(body, str) else json.dumps(body)
 
 
 class Stand:
@@ -134,8 +144,10 @@ class Stand:
         self.kind, self.api, self._key = kind, APIS[kind], key
         self.answer: Handler = self.good
         self.counted: list[str] = []
-        self.http = AiohttpHttp(proxies=Proxies({}))
+        self.http = AiohttpHttp(rewrite=names, proxies=Proxies({}))
         self.url = ""
+        self.headers: dict[str, list[str]] = {}
+        self.asked: list[str] = []
         sender = Sender(self.http, Client(self, SystemClock()), SystemClock(), Clouds(self.http))  # type: ignore[arg-type]
         lookups = Lookups(self.template, self.secret, self.revision)
         self.checks = Checks(
@@ -155,6 +167,7 @@ class Stand:
     async def template(self, namespace: str, name: str) -> MetricTemplate | Problem | None:
         """The template of the provider."""
         provider = {"type": self.kind, "address": self.url, "secretRef": {"name": "login"}, **self.api.spec}
+        provider["headers"] = self.headers
         meta = {"name": name, "namespace": namespace}
         spec = {"provider": provider, "query": self.api.query}
         return parse_metric_template(
@@ -175,6 +188,7 @@ class Stand:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Issue tokens, and answer queries."""
+        self.asked.append(request.path)
         if request.path == "/token":
             return web.json_response({"access_token": SECRET, "expires_in": 3600, "token_type": "Bearer"})
         return await self.answer(request)
@@ -184,7 +198,15 @@ class Stand:
         lacking = [name for name, value in self.api.auth.items() if not request.headers.get(name, "").startswith(value)]
         if (request.method, request.path) != (self.api.method, self.api.path) or lacking:
             return web.Response(status=400, text=f"{request.method} {request.path} lacks {lacking}")
-        return web.Response(text=self.api.good if isinstance(self.api.good, str) else json.dumps(self.api.good))
+        return web.Response(text=written(self.api.good))
+
+    def answers(self, body: Any) -> None:
+        """Answer every query with this body."""
+
+        async def answer(_: web.Request) -> web.Response:
+            return web.Response(text=written(body))
+
+        self.answer = answer
 
     async def check(self) -> Result:
         """Check the metric."""
@@ -262,11 +284,7 @@ async def test_refusals(stand: Stand, status: int) -> None:
 @pytest.mark.parametrize("body", ["<!doctype html><html><title>Sign in</title></html>", '{"half": [', "\0\xff", "7,8"])
 async def test_answers_of_another_kind(stand: Stand, body: str) -> None:
     """HTML, half a JSON and rubbish are errors, never values."""
-
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(text=body)
-
-    stand.answer = answer
+    stand.answers(body)
     assert told(await stand.check())
     assert stand.counted == ["error"]
 
@@ -287,13 +305,80 @@ async def test_nothing_found(stand: Stand) -> None:
         "externalmetrics": {"items": []},
     }[stand.kind]
 
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(text=empty if isinstance(empty, str) else json.dumps(empty))
-
-    stand.answer = answer
+    stand.answers(empty)
     result = await stand.check()
     assert isinstance(result, NoData) and "Try the query" in result.cause
     assert stand.counted == ["no_values"]
+
+
+TWO: dict[str, tuple[Any, Result | str]] = {
+    "prometheus": (
+        {
+            "status": "success",
+            "data": {
+                "resultType": "vector",
+                "result": [{"metric": {}, "value": [1, "7"]}, {"metric": {"a": "b"}, "value": [1, "8"]}],
+            },
+        },
+        "multiple_values",
+    ),
+    "influxdb": (INFLUX + ",,1,8\n", "multiple_values"),
+    "splunk": (SPLUNK.replace("7}]", '7}, {"tsId": "B", "value": 8}]'), "multiple_values"),
+    "stackdriver": (
+        {"timeSeriesData": [{"pointData": [{"values": [{"doubleValue": number}]}]} for number in (7, 8)]},
+        "multiple_values",
+    ),
+    "externalmetrics": ({"items": [{"value": "7"}, {"value": "8"}]}, "multiple_values"),
+    "web": ({"rates": [7, 8]}, "multiple_values"),
+    "newrelic": ({"results": [{"result": 7}, {"result": 8}]}, "no_values"),
+    "datadog": ({"series": [{"pointlist": [[1000, number]], "interval": 10} for number in (7, 8)]}, Value(7)),
+    "cloudwatch": ({"MetricDataResults": [{"Id": f"e{number}", "Values": [number]} for number in (7, 8)]}, Value(7)),
+    "dynatrace": ({"result": [{"data": [{"values": [7]}, {"values": [8]}]}]}, Value(8)),
+    "graphite": ([{"target": f"x{number}", "datapoints": [[number, 1]]} for number in (7, 8)], Value(8)),
+}
+"""For each type, an answer with two series, and the value or the outcome of it: as docs/templates.md has them."""
+
+
+async def test_several_series(stand: Stand) -> None:
+    """They are ambiguous, unless the order of the provider's answer says which one is meant."""
+    body, want = TWO[stand.kind]
+    stand.answers(body)
+    result = await stand.check()
+    assert want in (result, stand.counted[0])
+
+
+@pytest.mark.parametrize("bad", ["NaN", "x", ""])
+async def test_values_that_are_none(stand: Stand, bad: str) -> None:
+    """A text and NaN in place of the number are never a value."""
+    text = written(stand.api.good)
+    quoted = text.replace('"7"', "7").replace("7", json.dumps(bad) if stand.kind != "influxdb" else bad)
+    assert quoted != text
+    stand.answers(quoted)
+    assert not isinstance(await stand.check(), Value)
+    assert stand.counted in (["error"], ["no_values"])
+
+
+async def test_a_server_that_recovers(stand: Stand) -> None:
+    """An error of the server is retried once within the check."""
+
+    async def answer(_: web.Request) -> web.Response:
+        stand.answer = stand.good
+        return web.Response(status=503, text="starting")
+
+    stand.answer = answer
+    assert await stand.check() == Value(7)
+    assert stand.counted == ["value"]
+
+
+async def test_refusals_are_not_retried(stand: Stand) -> None:
+    """A second request with the same credentials would be refused as well."""
+
+    async def refuse(_: web.Request) -> web.Response:
+        return web.Response(status=401)
+
+    stand.answer = refuse
+    await stand.check()
+    assert stand.asked.count(stand.api.path) == 1
 
 
 async def test_a_body_without_end(stand: Stand) -> None:
@@ -315,7 +400,7 @@ async def test_an_answer_that_ends_early(stand: Stand) -> None:
     """The part that arrived is not judged."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        body = stand.api.good if isinstance(stand.api.good, str) else json.dumps(stand.api.good)
+        body = written(stand.api.good)
         response = web.StreamResponse(headers={"Content-Length": str(len(body) + 100)})
         await response.prepare(request)
         await response.write(body.encode())
@@ -367,3 +452,37 @@ async def test_a_server_that_is_not_there(stand: Stand) -> None:
     stand.url = "http://127.0.0.1:1"
     assert told(await stand.check())
     assert stand.counted == ["connect"]
+
+
+async def test_a_name_that_dns_does_not_know(stand: Stand) -> None:
+    """The text has the name."""
+    stand.url = stand.url.replace("127.0.0.1", "metrics.example.com")
+    assert "cannot resolve metrics.example.com" in told(await stand.check())
+    assert stand.counted in (["connect"], ["credentials"])
+
+
+@pytest.mark.parametrize(
+    ("base", "headers"),
+    [
+        ("", {"THANOS-TENANT": ["team-a"]}),
+        ("/prometheus", {"X-Scope-OrgID": ["team-a"]}),
+        ("", {}),
+        ("/select/42/prometheus", {}),
+    ],
+    ids=["thanos", "mimir", "victoriametrics-single", "victoriametrics-cluster"],
+)
+@pytest.mark.parametrize("stand", ["prometheus"], indirect=True)
+async def test_systems_that_speak_promql(stand: Stand, base: str, headers: dict[str, list[str]]) -> None:
+    """The path and the headers select the tenant, beside the token of the Secret."""
+    seen: dict[str, str] = {}
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.update(request.headers)
+        return web.Response(text=written(VECTOR))
+
+    stand.answer, stand.headers = answer, headers
+    stand.url += base
+    assert await stand.check() == Value(7)
+    assert stand.asked == [f"{base}/api/v1/query"]
+    assert {name: [seen[name]] for name in headers} == headers
+    assert seen["Authorization"] == f"Bearer {SECRET}"
