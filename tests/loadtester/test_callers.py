@@ -17,6 +17,7 @@ from pyflagger.kube.client import Client
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream, TransportError
 from pyflagger.loadtester import Options, serve, serving
 from pyflagger.loadtester.callers import REMEMBERED_SECONDS, Caller, CallerRefused, Callers
+from pyflagger.operator.process.http import AiohttpHttp
 
 OPERATOR = "system:serviceaccount:flagger-system:flagger"
 USERS = {"op": OPERATOR, "mine": "system:serviceaccount:test:ci", "human": "alice", "odd": "system:serviceaccount:x"}
@@ -170,7 +171,10 @@ async def test_over_http() -> None:
     log, clock, reviewer = Log(), SystemClock(), Reviewer()
     environment = {"PATH": "/usr/bin:/bin", "LOADTESTER_TOKEN": "planted"}
     client = Client(reviewer, clock)
-    async with serving(options, clock, log, environment, client=client) as url, aiohttp.ClientSession() as session:
+    async with (
+        serving(options, clock, log, environment, AiohttpHttp(), client=client) as url,
+        aiohttp.ClientSession() as session,
+    ):
 
         async def ask(path: str, headers: dict[str, str], namespace: str = "test", **more: Any) -> tuple[int, str]:
             payload = {"name": "podinfo", "namespace": namespace, **more}
@@ -197,5 +201,5 @@ async def test_an_open_service_says_so() -> None:
     log = Log()
     stop = asyncio.Event()
     stop.set()
-    await serve(Options(port=0, host="127.0.0.1"), SystemClock(), {}, stop, log)
+    await serve(Options(port=0, host="127.0.0.1"), SystemClock(), {}, AiohttpHttp(), stop, log)
     assert [line for line in log.lines if "every client that can reach this port" in line]

@@ -78,14 +78,14 @@ def test_the_end_of_output_is_kept(chunks: list[bytes], limit: int) -> None:
 def test_words_survive_quoting(words: list[str]) -> None:
     """What a shell would take for one word is one word, and no shell is in between."""
     command = shlex.join(["test", *words])
-    assert read_task("a.b", {"type": "helm", "cmd": command}, Rules()).argv == ("helm", "test", *words)
+    assert read_task("a.b", {"type": "helm", "cmd": command}, Rules()).work == ("helm", "test", *words)
 
 
 @given(st.dictionaries(st.sampled_from(["type", "cmd", "returnCmdOutput", "logCmdOutput", "x"]), st.text(max_size=9)))
 def test_any_metadata_is_a_task_or_says_why_not(metadata: dict[str, str]) -> None:
     """Nothing but BadTask, with a text."""
     try:
-        assert read_task("a.b", metadata, Rules()).argv
+        assert read_task("a.b", metadata, Rules()).work
     except BadTask as error:
         assert str(error)
 

@@ -24,8 +24,10 @@ import aiohttp
 import pytest
 
 from pyflagger import logs
+from pyflagger.cli.loadtester import main
 from pyflagger.clock import LoopClock, SystemClock
-from pyflagger.loadtester import Options, main, reaper, serve, serving
+from pyflagger.loadtester import Options, reaper, serve, serving
+from pyflagger.operator.process.http import AiohttpHttp
 
 CLOCK = SystemClock()
 
@@ -87,7 +89,11 @@ async def service(
     log = Log()
     env = {"PATH": os.environ["PATH"]} | (environment or {})
     chosen = Options(port=0, host="127.0.0.1", **options)
-    async with serving(chosen, clock, log, env, shutdown=shutdown) as url, aiohttp.ClientSession() as session:
+    async with (
+        AiohttpHttp() as http,
+        serving(chosen, clock, log, env, http, shutdown=shutdown) as url,
+        aiohttp.ClientSession() as session,
+    ):
         yield Caller(url, session, log)
 
 
@@ -143,11 +149,10 @@ def pids(note: Path) -> list[int]:
         ({"cmd": ""}, 400, "cmd not found in metadata"),
         ({}, 400, "metadata not found in payload"),
         (None, 400, "metadata not found in payload"),
-        ({"type": "rust", "cmd": "x"}, 400, "unknown task type rust (use bash, cmd, helm, helmv3, kubectl, sh)"),
+        ({"type": "rust", "cmd": "x"}, 400, "unknown task type rust (use bash, cmd, concord, helm, helmv3, kubectl, "),
         ({"type": "bash", "cmd": "true", "returnCmdOutput": "yes"}, 400, "returnCmdOutput 'yes' is not a boolean"),
         ({"type": "helm", "cmd": 'test "x'}, 400, "cannot split cmd into words: No closing quotation"),
-        ({"type": "concord", "server": "x"}, 400, "task type concord is not supported by this load tester yet"),
-        ({"type": "ngrinder", "server": "x"}, 400, "task type ngrinder is not supported by this load tester yet"),
+        ({"type": "bash", "cmd": "true", "logCmdOutput": "maybe"}, 400, "logCmdOutput 'maybe' is not a boolean"),
         ({"type": "bash", "cmd": "a\0b"}, 400, "cmd contains a NUL"),
     ],
 )
@@ -233,11 +238,12 @@ async def test_output_of_background_tasks_is_logged_on_request() -> None:
     async with service() as caller:
         await caller.task("cmd", "echo quiet")
         await until_ended(caller, 1)
-        await caller.task("cmd", "echo loud", logCmdOutput="true")
-        await until_ended(caller, 2)
-        await caller.task("bash", "echo blocking")
+        for number, yes in enumerate(("true", "TRUE", "1"), 2):
+            await caller.task("cmd", f"echo loud; : {yes}", logCmdOutput=yes)
+            await until_ended(caller, number)
+        await caller.task("bash", "echo blocking", logCmdOutput="false")
         outputs = [fields.get("output") for _, _, fields in caller.log.lines]
-        assert outputs == [None, "loud\n", "blocking\n"]
+        assert outputs == [None, *["loud\n"] * 3, "blocking\n"]
 
 
 @asynccontextmanager
@@ -517,7 +523,7 @@ async def test_allow_lists() -> None:
 async def test_serve_ends_when_told() -> None:
     """From start to stop, with a line for each."""
     stop, log = asyncio.Event(), Log()
-    task = asyncio.create_task(serve(Options(port=0, host="127.0.0.1"), CLOCK, {}, stop, log))
+    task = asyncio.create_task(serve(Options(port=0, host="127.0.0.1"), CLOCK, {}, AiohttpHttp(), stop, log))
     await until(lambda: bool(log.lines))
     assert not task.done()
     stop.set()
@@ -557,7 +563,7 @@ async def test_as_a_process(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "import sys; from pyflagger.loadtester import main; sys.exit(main(sys.argv[1:]))",
+        "import sys; from pyflagger.cli.loadtester import main; sys.exit(main(sys.argv[1:]))",
         "-port=0",
         "--host=127.0.0.1",
         stderr=asyncio.subprocess.PIPE,
@@ -578,7 +584,8 @@ async def test_a_taken_port_is_told() -> None:
     """Status 1 and a line with the port."""
     async with service() as caller:
         port = caller.url.rsplit(":", 1)[1]
-        code = f"import sys; from pyflagger.loadtester import main; sys.exit(main(['-port={port}', '-host=127.0.0.1']))"
+        code = "import sys; from pyflagger.cli.loadtester import main; "
+        code += f"sys.exit(main(['-port={port}', '-host=127.0.0.1']))"
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stderr=asyncio.subprocess.PIPE)
         _, error = await process.communicate()
     assert process.returncode == 1

@@ -18,12 +18,16 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from pyflagger.clock import Clock
 from pyflagger.kube.client import Client
+from pyflagger.wire import Http
 
 from .callers import CallerRefused, Callers
 from .gates import Gates, TooManyGates
+from .metadata import BadTask
 from .options import Options
+from .processes import Outcome
+from .remote import Remote
 from .runner import Busy, Log, Runner
-from .tasks import BadTask, Rules, Task, read_task
+from .tasks import Rules, Task, read_task
 
 MAX_BODY = 1 << 20
 BODY_WITHIN = 30.0
@@ -99,6 +103,13 @@ def decoded(body: bytes, encoding: str) -> bytes:
     return plain
 
 
+def _failed(task: Task, outcome: Outcome) -> str:
+    """The text of a failure. A test on another server has no output, and its error says which test it was."""
+    if isinstance(task.work, Remote):
+        return outcome.error
+    return f"command {task.command} failed: {outcome.output}: {outcome.error}"
+
+
 def _is_text(value: object) -> bool:
     """Whether a value is text that can be encoded: JSON can contain lone surrogates."""
     return isinstance(value, str) and not any("\ud800" <= one <= "\udfff" for one in value)
@@ -108,7 +119,13 @@ class LoadTester:
     """The service: gates, tasks and metrics behind an aiohttp application."""
 
     def __init__(
-        self, options: Options, clock: Clock, log: Log, environment: Mapping[str, str], client: Client | None = None
+        self,
+        options: Options,
+        clock: Clock,
+        log: Log,
+        environment: Mapping[str, str],
+        http: Http,
+        client: Client | None = None,
     ) -> None:
         self._options = options
         self._log = log
@@ -123,6 +140,7 @@ class LoadTester:
             log,
             self._registry,
             environment,
+            http,
             timeout=options.timeout,
             max_tasks=options.max_tasks,
             max_output=options.max_output,
@@ -190,8 +208,7 @@ class LoadTester:
     async def _wait(self, task: Task) -> web.Response:
         outcome = await self._runner.wait(task)
         if outcome.error:
-            text = f"command {task.command} failed: {outcome.output}: {outcome.error}"
-            return web.Response(status=500, text=text)
+            return web.Response(status=500, text=_failed(task, outcome))
         return web.Response(text=outcome.output if task.return_output else "")
 
     def _open(self, payload: Payload, prefix: str) -> web.Response:

@@ -10,13 +10,16 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from pyflagger.clock import Clock
+from pyflagger.wire import Http
 
-from .processes import Outcome, run
+from . import processes, remote
+from .processes import Outcome
 from .tasks import Task
 
 _REMEMBERED = 100
@@ -79,7 +82,10 @@ class Figures:
 
 
 class Runner:
-    """Runs commands in an environment, each for at most `timeout` seconds, at most `max_tasks` concurrently."""
+    """Runs commands in an environment, and tests on other servers by `http`.
+
+    Each runs for at most `timeout` seconds, at most `max_tasks` concurrently.
+    """
 
     def __init__(
         self,
@@ -87,6 +93,7 @@ class Runner:
         log: Log,
         registry: CollectorRegistry,
         environment: Mapping[str, str],
+        http: Http,
         *,
         timeout: float,
         max_tasks: int,
@@ -95,7 +102,7 @@ class Runner:
         self._clock = clock
         self._log = log
         self._figures = Figures(registry)
-        self._environment = environment
+        self._environment, self._http = environment, http
         self._timeout = timeout
         self._max_tasks = max_tasks
         self._max_output = max_output
@@ -163,13 +170,7 @@ class Runner:
         running = self._figures.running.labels(task.kind)
         running.inc()
         try:
-            outcome = await run(
-                task.argv,
-                environment=self._environment,
-                timeout=self._timeout,
-                max_output=self._max_output,
-                clock=self._clock,
-            )
+            outcome = await self._outcome(task)
             one.result, one.error = outcome.result, outcome.error
             return self._logged(task, outcome)
         except BaseException as error:
@@ -184,6 +185,18 @@ class Runner:
             self._past.append(one)
             self._figures.ended.labels(task.kind, one.result).inc()
             self._figures.seconds.labels(task.kind).observe(one.ended - one.started)
+
+    async def _outcome(self, task: Task) -> Outcome:
+        if isinstance(task.work, remote.Remote):
+            say = partial(self._log.info, canary=task.canary)
+            return await remote.run(task.work, self._http, self._clock, timeout=self._timeout, say=say)
+        return await processes.run(
+            task.work,
+            environment=self._environment,
+            timeout=self._timeout,
+            max_output=self._max_output,
+            clock=self._clock,
+        )
 
     def _logged(self, task: Task, outcome: Outcome) -> Outcome:
         output = outcome.output[-_SHOWN_OUTPUT:]

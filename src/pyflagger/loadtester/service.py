@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from pyflagger import goflags, logs
 from pyflagger.clock import Clock, SystemClock
@@ -15,6 +15,7 @@ from pyflagger.kube.client import Client
 from pyflagger.kube.http import AiohttpTransport, find
 from pyflagger.kube.kubeconfig import NoCluster
 from pyflagger.listening import listen
+from pyflagger.wire import Http
 
 from .app import LoadTester
 from .options import FLAGS, TOKEN_VARIABLE, Options, read_options
@@ -23,6 +24,8 @@ from .runner import Log
 
 SHUTDOWN = 20.0
 """Seconds that blocking tasks may take after SIGTERM; a kubelet waits 30."""
+
+Opened = Callable[[], AbstractAsyncContextManager[Http]]
 
 OPEN = "every client that can reach this port may run commands: set -token or -kubernetes-auth"
 CHECKED = "only clients with a valid token"
@@ -34,6 +37,7 @@ async def serving(
     clock: Clock,
     log: Log,
     environment: Mapping[str, str],
+    http: Http,
     *,
     shutdown: float = SHUTDOWN,
     client: Client | None = None,
@@ -44,7 +48,7 @@ async def serving(
     exit. Raises OSError when the port is unavailable.
     """
     kept = {name: value for name, value in environment.items() if name != TOKEN_VARIABLE}
-    app = LoadTester(options, clock, log, kept, client).application()
+    app = LoadTester(options, clock, log, kept, http, client).application()
     runner = await listen(
         app, clock, options.host or None, options.port, handler_cancellation=True, shutdown_timeout=shutdown
     )
@@ -56,14 +60,19 @@ async def serving(
 
 
 async def serve(
-    options: Options, clock: Clock, environment: Mapping[str, str], stop: asyncio.Event, log: Log | None = None
+    options: Options,
+    clock: Clock,
+    environment: Mapping[str, str],
+    http: Http,
+    stop: asyncio.Event,
+    log: Log | None = None,
 ) -> None:
     """Serve until `stop` is set. Raises OSError when the port is unavailable, NoCluster without an API server."""
     logger = log if log is not None else logs.logger()
     transport = AiohttpTransport(await find("", "", clock), "flagger-loadtester") if options.kubernetes_auth else None
     client = Client(transport, clock) if transport else None
     try:
-        async with serving(options, clock, logger, environment, client=client) as url:
+        async with serving(options, clock, logger, environment, http, client=client) as url:
             logger.info("starting load tester", address=url, callers=CHECKED if options.token or client else OPEN)
             await stop.wait()
             logger.info("shutting down")
@@ -72,8 +81,11 @@ async def serve(
             await transport.close()
 
 
-def main(argv: Sequence[str]) -> int:
-    """The command: serve until SIGTERM or SIGINT. Exit status 2: the command line is invalid; 1: it cannot serve."""
+def main(argv: Sequence[str], http: Opened) -> int:
+    """The command: serve until SIGTERM or SIGINT. Exit status 2: the command line is invalid; 1: it cannot serve.
+
+    `http` opens the client for tests on other servers.
+    """
     if goflags.asks_for_help(argv):
         sys.stdout.write(goflags.usage("flagger loadtester", FLAGS) + "\n")
         return 0
@@ -84,7 +96,7 @@ def main(argv: Sequence[str]) -> int:
         return 2
     logs.configure(options.log_level, options.zap_encoding)
     try:
-        asyncio.run(_until_signalled(options))
+        asyncio.run(_until_signalled(options, http))
     except NoCluster as error:
         sys.stderr.write(f"flagger loadtester: -kubernetes-auth: {error}\n")
         return 1
@@ -94,7 +106,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-async def _until_signalled(options: Options) -> None:
+async def _until_signalled(options: Options, http: Opened) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -102,6 +114,7 @@ async def _until_signalled(options: Options) -> None:
     adopt_orphans()
     reaping = asyncio.create_task(reap(SystemClock()), name="reaper")
     try:
-        await serve(options, SystemClock(), os.environ, stop)
+        async with http() as client:
+            await serve(options, SystemClock(), os.environ, client, stop)
     finally:
         reaping.cancel()
