@@ -51,7 +51,7 @@ class DataPlane:
         addresses = Addresses(POD_NETWORK)
         addresses.claim("the API server", API_HOST)
         self._runtime = LocalRuntime(
-            self._clock, builtin_images(self._environ, {"homebody": BROKEN_PRIMARY}), addresses=addresses
+            self._clock, builtin_images(self._environ, {"broken-primary": BROKEN_PRIMARY}), addresses=addresses
         )
         self._traefik = Traefik(self._clock, kept_environment())
         self._home = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="flagger-e2e-"))

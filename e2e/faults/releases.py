@@ -40,7 +40,7 @@ BAD = Kind(
     f"podinfo:{OLD}",
     {"threshold": 2, "metrics": [LATENCY]},
 )
-STUCK = Kind("failed promotion", "homebody:2.0.0", "Failed", 100, "homebody:2.0.0")
+STUCK = Kind("failed promotion", "broken-primary:2.0.0", "Failed", 100, "broken-primary:2.0.0")
 """Its pods never come up as the primary: the proved canary goes on serving."""
 
 KINDS = (GOOD, BAD, STUCK)
