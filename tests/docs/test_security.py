@@ -8,7 +8,8 @@ from pathlib import Path
 from docs.named import absent
 from pyflagger.objects import Obj
 from shipping.rendering import kustomized, one, templated
-from shipping.test_charts import EVERYTHING, NAMES
+from shipping.test_charts import ALL as CHARTS
+from shipping.test_charts import EVERYTHING
 from shipping.test_kustomize import ALL
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +35,7 @@ def test_every_defence_has_a_test() -> None:
 
 def everything() -> list[tuple[str, list[Obj]]]:
     """All that users install, by where it comes from."""
-    charts = [(chart, templated(chart, given)) for chart in NAMES for given in ({}, EVERYTHING[chart])]
+    charts = [(chart, templated(chart, given)) for chart in CHARTS for given in ({}, EVERYTHING[chart])]
     return [*((overlay, kustomized(overlay)) for overlay in OVERLAYS), *charts]
 
 

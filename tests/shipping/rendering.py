@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from pyflagger.api.crds import crds
 from pyflagger.clock import LoopClock
 from pyflagger.kube.protocol import ApiRequest
 from pyflagger.objects import Obj
@@ -104,6 +105,8 @@ class Cluster:
         for name in {*namespaces} - there:
             await self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         first = [obj for obj in objects if obj["kind"] == "Namespace"]
+        if any(obj["kind"] == "Canary" for obj in objects):
+            first += crds()
         for obj in [*first, *(obj for obj in objects if obj["kind"] != "Namespace")]:
             await self.create(obj)
 

@@ -20,6 +20,9 @@ from pyflagger.operator.options import FLAGS, UNBUILT, parse
 from shipping.rendering import CHARTS, ROOT, Cluster, container, helm, kustomized, one, templated, tool
 
 NAMES = ("flagger", "loadtester")
+"""Charts of a program of ours, which takes flags."""
+
+ALL = (*NAMES, "podinfo", "grafana")
 EVERYTHING: Mapping[str, Mapping[str, Any]] = {
     "flagger": {
         "namespace": "test",
@@ -68,6 +71,30 @@ EVERYTHING: Mapping[str, Mapping[str, Any]] = {
         "affinity": {"nodeAffinity": {}},
         "podLabels": {"team": "a"},
         "podPriorityClassName": "system-cluster-critical",
+    },
+    "podinfo": {
+        "canary": {
+            "enabled": True,
+            "provider": "istio",
+            "istioIngress": {"enabled": True, "host": "podinfo.example"},
+            "loadtest": {"enabled": True},
+            "helmtest": {"enabled": True},
+        },
+        "message": 1,
+        "backend": "http://backend/echo",
+        "backends": ["http://one/", "http://two/"],
+        "podAnnotations": {"prometheus.io/port": 9797},
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"key": "infra", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+    },
+    "grafana": {
+        "password": 1234,
+        "podAnnotations": {"a": 1},
+        "dashboardLabels": {"grafana_dashboard": 1},
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"key": "infra", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
     },
 }
 FLAG_OF: Mapping[str, tuple[tuple[str, Any, str], ...]] = {
@@ -144,7 +171,7 @@ def values(chart: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("chart", NAMES)
+@pytest.mark.parametrize("chart", ALL)
 def test_helm_finds_nothing(chart: str) -> None:
     """Neither plain nor with everything on."""
     done = tool("helm", "lint", "--strict", f"charts/{chart}", "-f", "-", said=json.dumps(EVERYTHING[chart]))
@@ -154,7 +181,7 @@ def test_helm_finds_nothing(chart: str) -> None:
 
 
 @pytest.mark.parametrize("everything", [False, True])
-@pytest.mark.parametrize("chart", NAMES)
+@pytest.mark.parametrize("chart", ALL)
 async def test_an_api_server_takes_it(chart: str, everything: bool) -> None:
     """No field is unknown or of the wrong type, and nothing is made twice."""
     objects = templated(chart, EVERYTHING[chart] if everything else {})
@@ -297,7 +324,7 @@ def test_names_and_selectors_are_those_of_the_reference() -> None:
     assert tester["spec"]["selector"]["matchLabels"] == {"app": "loadtester"}
 
 
-@pytest.mark.parametrize("chart", NAMES)
+@pytest.mark.parametrize("chart", ALL)
 def test_every_value_is_explained_and_known(chart: str) -> None:
     """The page of the chart and its schema name each value of the values file, and the page names no other."""
     page, schema = (CHARTS / chart / "README.md").read_text(), json.loads(read(chart, "values.schema.json"))
@@ -310,14 +337,15 @@ def test_every_value_is_explained_and_known(chart: str) -> None:
             found = found["properties"][part]
 
 
-@pytest.mark.parametrize("chart", NAMES)
+@pytest.mark.parametrize("chart", ALL)
 def test_versions_are_the_package_s(chart: str) -> None:
     """Chart, program and the image of kustomize/ are released together."""
     from pyflagger import __version__
 
     said = yaml.safe_load(read(chart, "Chart.yaml"))
     assert (said["version"], said["appVersion"]) == (__version__, __version__)
-    assert container(templated(chart))["image"] == f"pyflagger:{__version__}"
+    if chart in NAMES:
+        assert container(templated(chart))["image"] == f"pyflagger:{__version__}"
     assert container(kustomized("cluster"))["image"] == f"pyflagger:{__version__}"
 
 

@@ -90,6 +90,7 @@ ON = {
         "podDisruptionBudget.enabled": True,
         "networkPolicy.enabled": True,
     },
+    "podinfo": {"canary.enabled": True, "canary.loadtest.enabled": True},
     "loadtester": {
         "istio.enabled": True,
         "appmesh.enabled": True,
@@ -116,6 +117,19 @@ NUMBERS = {
     "podAnnotations": {"prometheus.io/port": 8080, "prometheus.io/scrape": True},
     "nodeSelector": {"gpu": False},
 }
+
+
+REPLICAS = {
+    "flagger": {"leaderElection": {"replicaCount": 0}},
+    "loadtester": {"replicaCount": 0},
+    "grafana": {"replicaCount": 0},
+}
+
+
+@pytest.mark.parametrize("chart", REPLICAS)
+def test_no_replicas(chart: str) -> None:
+    """Zero is a number, not the absence of one."""
+    assert one(templated(chart, REPLICAS[chart]), "Deployment")["spec"]["replicas"] == 0
 
 
 @pytest.mark.parametrize("chart", ["flagger", "loadtester"])
@@ -254,3 +268,88 @@ def test_annotations_of_the_load_tester_s_account_may_be_templates() -> None:
 def test_a_misspelled_value_is_refused() -> None:
     """Anchors and an umbrella's own keys are not."""
     assert "additional" in helm("flagger", {"x-a": 1, "enabeld": True}).stderr.lower()
+
+
+PODINFO = {
+    "canary": {
+        "enabled": True,
+        "istioIngress": {"enabled": True, "host": "podinfo.example"},
+        "loadtest": {"enabled": True},
+        "helmtest": {"enabled": True},
+    }
+}
+
+
+@pytest.mark.parametrize("given", [{"canary": {"enabled": True}}, PODINFO])
+def test_the_canary_of_podinfo(given: Mapping[str, Any]) -> None:
+    """Lint finds nothing in it, and Deployment and autoscaler are those that it refers to."""
+    objects = templated("podinfo", given)
+    done = tool("flagger", "lint", "-", said=yaml.safe_dump_all(objects))
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout
+    spec = one(objects, "Canary")["spec"]
+    assert one(objects, "Deployment", spec["targetRef"]["name"])
+    assert one(objects, "HorizontalPodAutoscaler", spec["autoscalerRef"]["name"])
+    assert not [obj for obj in objects if obj["kind"] == "Service"]
+
+
+def test_podinfo_without_an_autoscaler() -> None:
+    """The Canary then refers to none; thresholds of zero are thresholds."""
+    given = {"hpa": {"enabled": False}, "canary": {"enabled": True, "thresholds": {"successRate": 0}}}
+    spec = one(templated("podinfo", given), "Canary")["spec"]
+    assert "autoscalerRef" not in spec
+    assert spec["analysis"]["metrics"][0]["thresholdRange"] == {"min": 0}
+
+
+def test_a_gateway_of_podinfo_needs_a_host() -> None:
+    """The reference would route no host at all."""
+    given = {"canary": {"enabled": True, "istioIngress": {"enabled": True}}}
+    assert "canary.istioIngress.host" in helm("podinfo", given).stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "known"), [({}, False), ({"password": "planted-4f1c"}, True), ({"existingSecret": "mine"}, True)]
+)
+def test_who_may_log_in_to_grafana(given: Mapping[str, Any], known: bool) -> None:
+    """With a password its user; otherwise nobody, because Grafana's first administrator has a known one."""
+    objects = templated("grafana", given)
+    found = {each["name"]: each for each in container(objects)["env"]}
+    assert ("GF_SECURITY_ADMIN_PASSWORD" in found) == known
+    if known:
+        secret = found["GF_SECURITY_ADMIN_PASSWORD"]["valueFrom"]["secretKeyRef"]["name"]
+        assert secret == given.get("existingSecret", "flagger-grafana")
+        assert "planted" not in json.dumps([obj for obj in objects if obj["kind"] != "Secret"])
+        assert "GF_AUTH_ANONYMOUS_ENABLED" not in found
+        return
+    said = {name: found[name]["value"] for name in found if name.startswith("GF_AUTH")}
+    assert said == {
+        "GF_AUTH_DISABLE_LOGIN_FORM": "true",
+        "GF_AUTH_BASIC_ENABLED": "false",
+        "GF_AUTH_ANONYMOUS_ENABLED": "true",
+        "GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer",
+    }
+
+
+def test_the_dashboards_of_grafana(tmp_path: Path) -> None:
+    """Every JSON file of the folder, as it is: its braces are Grafana's, not Helm's."""
+    copy = tmp_path / "grafana"
+    shutil.copytree(CHARTS / "grafana", copy)
+    (copy / "dashboards").mkdir(exist_ok=True)
+    text = json.dumps({"uid": "mine", "legendFormat": "{{ pod }}"}, indent=2)
+    (copy / "dashboards" / "mine.json").write_text(text)
+    found = one(drawn(copy), "ConfigMap", "flagger-grafana-dashboards")["data"]
+    assert found["mine.json"] == text
+    assert set(found) == {path.name for path in (copy / "dashboards").glob("*.json")}
+    assert len(json.dumps(found)) < 1_000_000
+
+
+def test_the_data_source_of_grafana() -> None:
+    """The Prometheus of `url`, under the name and the uid that the dashboards ask for."""
+    data = one(templated("grafana", {"url": "http://p:9090"}), "ConfigMap", "flagger-grafana-datasources")["data"]
+    (source,) = yaml.safe_load(data["datasources.yaml"])["datasources"]
+    assert (source["uid"], source["name"], source["url"]) == ("prometheus", "prometheus", "http://p:9090")
+
+
+def test_weave_cloud_is_gone() -> None:
+    """Its token is refused, not ignored."""
+    assert "token: Weave Cloud is gone" in helm("grafana", {"token": "planted-4f1c"}).stderr
+    assert "planted" not in helm("grafana", {"token": "planted-4f1c"}).stderr
