@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 INSTALL := $(BIN)/uv sync --inexact --compile-bytecode --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox test test-long test-real image-test e2e e2e-parts e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs schemas hooks clean soak
+.PHONY: help install demo sandbox test test-long test-real image-test e2e e2e-parts e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs charts schemas hooks clean soak
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,11 @@ soak: $(READY) ## ten thousand releases on virtual time: memory and series stay 
 
 docs: $(READY) ## write the generated parts of docs/ and kustomize/: tables of fields, providers, CRDs
 	PYTHONPATH=tests $(BIN)/python -m docs.write
+
+charts: $(READY) ## package the charts and index them in build/charts, for `helm push` or a web server (URL=https://…)
+	rm -rf build/charts
+	$(BIN)/helm package $(dir $(wildcard charts/*/Chart.yaml)) --destination build/charts
+	$(BIN)/helm repo index build/charts $(if $(URL),--url $(URL))
 
 schemas: $(READY) ## write the types of Kubernetes' built-in kinds that lint and the sandbox use (RELEASE=1.36.0)
 	$(INSTALL) --extra schemas
