@@ -97,6 +97,15 @@ def parse(flags: Sequence[Flag], argv: Sequence[str], environ: Mapping[str, str]
     return values
 
 
+def given(flags: Sequence[Flag], argv: Sequence[str]) -> tuple[str, ...]:
+    """The names of the flags on a command line that `parse` accepts, in order, each once."""
+    known = {flag.name: flag for flag in flags}
+    words, names = list(argv), []
+    while words:
+        names.append(_take(words, known)[0].name)
+    return tuple(dict.fromkeys(names))
+
+
 def _take(words: list[str], known: Mapping[str, Flag]) -> tuple[Flag, str]:
     word = words.pop(0)
     if not word.startswith("-") or word.strip("-") == "":

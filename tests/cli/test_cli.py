@@ -39,15 +39,17 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
     """Every command is named."""
-    assert main([]) == 0
+    assert main(["--help"]) == 0
     said = capsys.readouterr().out
     assert all(name in said for name in COMMANDS)
 
 
-def test_without_a_word_a_pod_runs_the_operator() -> None:
-    """As the reference's image does; at a terminal there is help."""
+def test_without_a_word_the_operator_runs() -> None:
+    """As the reference does, in a pod or not; a person at a terminal outside of a pod gets help."""
     assert command_line([], {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == ["run"]
-    assert command_line([], {}) == ["--help"]
+    assert command_line([], {}) == ["run"]
+    assert command_line([], {}, terminal=True) == ["--help"]
+    assert command_line([], {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, terminal=True) == ["run"]
 
 
 @pytest.mark.parametrize("argv, words", [(["help"], ["--help"]), (["help", "lint"], ["lint", "--help"]),
@@ -128,7 +130,7 @@ def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_leading_flag_means_run(capsys: pytest.CaptureFixture[str]) -> None:
     """The image's entry point takes the reference's command line."""
     assert main(["-version"]) == 0
-    assert "Flagger version" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"Flagger version {__version__} revision  unknown\n"
     assert main(["-no-such-flag"]) == 2
     said = capsys.readouterr().err
     assert said == "flagger run: flag provided but not defined: -no-such-flag. Try `flagger run -help`.\n"
@@ -173,7 +175,7 @@ def test_the_first_line_says_what_runs() -> None:
     finally:
         structlog.configure(**before)
     line = json.loads(stream.getvalue())
-    assert line["msg"] == f"Starting flagger version {__version__} mesh provider nginx"
+    assert line["msg"] == f"Starting flagger version {__version__} revision unknown mesh provider nginx"
     assert (line["version"], line["apiServer"]) == (__version__, "https://10.0.0.1:6443")
     assert (line["metricsServer"], line["namespace"]) == ("http://prom:9090", "shop")
     assert (line["meshProvider"], line["leaderElection"], line["port"]) == ("nginx", False, 8080)

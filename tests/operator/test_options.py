@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyflagger.goflags import BadFlag, shown
-from pyflagger.operator.options import FLAGS, UNBUILT, Options, parse, usage
+from pyflagger.operator.options import FLAGS, UNBUILT, WITHOUT_EFFECT, Options, parse, usage, without_effect
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,17 @@ def test_defaults_are_the_reference_s() -> None:
 def test_logging_flags_of_the_reference_are_accepted() -> None:
     """Charts pass them; they mean nothing here."""
     assert parse(["-v=4", "-logtostderr", "-alsologtostderr=true", "-stderrthreshold", "2"], {}).port == 8080
+
+
+def test_ignored_flags_are_named() -> None:
+    """Each flag on the command line that flagger accepts and ignores, once; klog's too, and no default."""
+    argv = ["-threadiness=4", "-v", "4", "-port=1", "-v=5", "-legacy_stderr_threshold_behavior"]
+    argv += ["-alsologtostderrthreshold=2", "-kubeconfig-qps=1", "-namespace=threadiness"]
+    parse(argv, {})
+    named = ("threadiness", "v", "legacy_stderr_threshold_behavior", "alsologtostderrthreshold", "kubeconfig-qps")
+    assert without_effect(argv) == named
+    assert without_effect([]) == ()
+    assert {"control-loop-interval", "kubeconfig-burst", "zap-replace-globals"} < WITHOUT_EFFECT
 
 
 def test_defaults_are_shown_as_they_are_taken() -> None:

@@ -1,7 +1,8 @@
 """`flagger`: selects the command. Services take Go-style flags, the other commands are for interactive use.
 
-A first argument that is a flag means `run`. So does an empty command line in a pod, so that the image's entry point
-replaces the reference's. Commands are imported when selected, so that the operator does not load the other commands.
+A first argument that is a flag means `run`. So does an empty command line, except at a terminal outside of a pod, so
+that the image's entry point replaces the reference's. Commands are imported when selected, so that the operator does
+not load the other commands.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from pyflagger import __version__
+from pyflagger import __revision__, __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("pyflagger.cli.run", "the operator (Go-style flags; also what `flagger -flag…` means)"),
@@ -28,13 +29,17 @@ COMPLETING = "_FLAGGER_COMPLETE"
 """The variable that a shell sets to request completions."""
 
 HELP = ("-h", "-help", "--help")
+VERSION = f"Flagger version {__version__} revision  {__revision__}"
 
 
-def command_line(argv: Sequence[str], environ: Mapping[str, str]) -> list[str]:
-    """The arguments with the command's name first; `--help` and `version` need none."""
+def command_line(argv: Sequence[str], environ: Mapping[str, str], *, terminal: bool = False) -> list[str]:
+    """The arguments with the command's name first; `--help` and `version` need none.
+
+    `terminal`: a person reads the output. Without arguments, it gets the help instead of an operator.
+    """
     words = list(argv)
     if not words:
-        return ["run" if environ.get("KUBERNETES_SERVICE_HOST") else "--help"]
+        return ["--help" if terminal and not environ.get("KUBERNETES_SERVICE_HOST") else "run"]
     if words[0] == "help":
         return [*words[1:2], "--help"]
     if words[0] in HELP:
@@ -46,9 +51,9 @@ def command_line(argv: Sequence[str], environ: Mapping[str, str]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit status (2: the command line is invalid)."""
-    words = command_line(sys.argv[1:] if argv is None else argv, os.environ)
+    words = command_line(sys.argv[1:] if argv is None else argv, os.environ, terminal=sys.stdout.isatty())
     if words[0] == "version":
-        print(f"Flagger version {__version__} revision  unknown")
+        print(VERSION)
         return 0
     if words[0] in SERVICES and COMPLETING not in os.environ:
         return int(importlib.import_module(COMMANDS[words[0]][0]).main(words[1:]))

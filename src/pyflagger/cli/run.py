@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from pyflagger import __version__, logs
+from pyflagger import __revision__, __version__, logs
 from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag, asks_for_help
 from pyflagger.kube.http import AiohttpTransport, find
 from pyflagger.kube.kubeconfig import NoCluster
 from pyflagger.metrics import registry as metrics
-from pyflagger.operator.options import Options, parse, usage
+from pyflagger.operator.options import Options, parse, usage, without_effect
 from pyflagger.operator.process.http import AiohttpHttp
 from pyflagger.operator.run import serve
 from pyflagger.routing import registry as routing
@@ -51,8 +51,9 @@ async def operate(options: Options) -> int:
 def announce(options: Options, server: str) -> None:
     """Log version and settings as the first line. Addresses appear without passwords and paths."""
     logs.logger().info(
-        f"Starting flagger version {__version__} mesh provider {options.mesh_provider}",
+        f"Starting flagger version {__version__} revision {__revision__} mesh provider {options.mesh_provider}",
         version=__version__,
+        revision=__revision__,
         apiServer=origin(server),
         meshProvider=options.mesh_provider,
         metricsServer=origin(options.metrics_server),
@@ -80,9 +81,11 @@ def main(argv: Sequence[str]) -> int:
         print(f"flagger run: {error}. Try `flagger run -help`.", file=sys.stderr)
         return 2
     if options.version:
-        print(f"Flagger version {__version__}")
+        print(f"Flagger version {__version__} revision  {__revision__}")
         return 0
     logs.configure(options.log_level, options.zap_encoding)
+    if idle := without_effect(argv):
+        logs.logger().warning("flagger accepts these flags and ignores them: remove them", flags=list(idle))
     try:
         gc.set_threshold(*COLLECT_AFTER)
         give_back_memory()

@@ -125,8 +125,13 @@ IGNORED: tuple[Flag, ...] = tuple(
         "skip_headers": True,
         "skip_log_headers": True,
         "one_output": True,
+        "legacy_stderr_threshold_behavior": True,
+        "alsologtostderrthreshold": False,
     }.items()
 )
+"""The flags of klog, a logging library of Go programs."""
+
+WITHOUT_EFFECT = frozenset(flag.name for flag in (*FLAGS, *IGNORED) if flag.help.startswith("accepted for compat"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +172,11 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
             by = f"-{flag.name} (or the variable {flag.env})" if flag.env else f"-{flag.name}"
             raise goflags.BadFlag(f"{by}: flagger does not send alerts yet. Remove this setting")
     return Options(**{field.name: values[field.name] for field in fields(Options)})
+
+
+def without_effect(argv: Sequence[str]) -> tuple[str, ...]:
+    """The names of the flags on a valid command line that flagger accepts and ignores."""
+    return tuple(name for name in goflags.given((*FLAGS, *IGNORED), argv) if name in WITHOUT_EFFECT)
 
 
 def usage() -> str:

@@ -40,6 +40,7 @@ from pyflagger.operator.observe.watchers import Watchers
 from pyflagger.operator.options import Options
 from pyflagger.operator.ports import ClusterPorts
 from pyflagger.operator.process import health
+from pyflagger.operator.process.greeting import greet
 from pyflagger.operator.process.telemetry import Telemetry
 from pyflagger.operator.reconcile.controller import Controller
 from pyflagger.operator.reconcile.reconciler import Reconciler
@@ -151,15 +152,15 @@ async def serve(options: Options, transport: Transport, own: Transport, http: Ht
         runner = await health.serve(app, clock, "", options.port)
         stack.push_async_callback(runner.cleanup)
         stopped = _stop_signal()
-        lost = await _lead(elector, operator, stopped)
+        lost = await _lead(elector, operator, stopped, http)
         if lost:
             log.error("Leadership lost")
         else:
-            log.info("stopping; traffic stays as it is")
+            log.info("Shutting down operator workers, traffic stays as it is")
     return 1 if lost else 0
 
 
-async def _lead(elector: Elector | None, operator: Operator, stopped: asyncio.Event) -> bool:
+async def _lead(elector: Elector | None, operator: Operator, stopped: asyncio.Event, http: Http) -> bool:
     """Run the operator while this replica leads, until `stopped`. Returns whether it lost the Lease."""
     stop = asyncio.ensure_future(stopped.wait())
     log = logs.logger()
@@ -170,11 +171,15 @@ async def _lead(elector: Elector | None, operator: Operator, stopped: asyncio.Ev
         acquired.cancel()
         if stopped.is_set():
             return False
-    log.info("acting as the leader" if elector else "acting")
+    if elector:
+        log.info("Acting as elected leader", identity=elector.identity)
+    log.info("Starting operator")
+    greeting = asyncio.create_task(greet(operator.client, http, operator.options.metrics_server, log), name="greeting")
     await operator.start()
     held = asyncio.ensure_future(elector.hold() if elector else asyncio.Event().wait())
     await asyncio.wait({stop, held}, return_when=asyncio.FIRST_COMPLETED)
     lost = held.done()
+    greeting.cancel()
     await operator.stop()
     held.cancel()
     stop.cancel()
