@@ -1,8 +1,8 @@
 """Plugins: objects that other packages provide as entry points, loaded on first use and isolated when they fail.
 
-The registries of `routing`, `workloads` and `metrics` use this module. An error that a plugin raises is reported under
-the plugin's name. The event loop waits for a call for at most 50 ms. After that, only the canary that needs the answer
-waits. A plugin that hangs is not called again until that call returns.
+The registries of `routing`, `workloads`, `metrics` and `alerts` use this module. An error that a plugin raises is
+reported under the plugin's name. The event loop waits for a call for at most 50 ms. After that, only the canary that
+needs the answer waits. A plugin that hangs is not called again until that call returns.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
 from pyflagger.api.facts import Fault, Problem
+from pyflagger.wire import HttpAnswer, HttpRequest
 
 T = TypeVar("T")
 
@@ -137,6 +139,29 @@ class Contained:
     def __getattr__(self, attribute: str) -> Any:
         value = getattr(self._part, attribute)
         return partial(self._caller.call, attribute, value) if callable(value) else value
+
+
+class PluggedExchange(Generator[HttpRequest, HttpAnswer, T]):
+    """An exchange of a plugin's provider or notifier. Each step raises PluginBusy while the plugin computes."""
+
+    def __init__(self, caller: Caller, method: str, begin: Callable[[], Generator[HttpRequest, HttpAnswer, T]]) -> None:
+        self._caller, self._method = caller, method
+        self._exchange = _begun(begin)
+
+    def send(self, answer: HttpAnswer | None) -> HttpRequest:
+        return self._caller.call(self._method, self._exchange.send, answer)
+
+    def throw(self, *error: Any) -> HttpRequest:
+        return self._caller.call(self._method, self._exchange.throw, *error)
+
+    def close(self) -> None:
+        """End the exchange, unless the plugin is still computing."""
+        with suppress(PluginFailed):
+            self._caller.call(self._method, self._exchange.close)
+
+
+def _begun(begin: Callable[[], Generator[HttpRequest, HttpAnswer, T]]) -> Generator[HttpRequest, HttpAnswer, T]:
+    return (yield from begin())
 
 
 class _Call:

@@ -1,0 +1,27 @@
+"""The message with attachments that Slack, Discord and Rocket.Chat read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pyflagger.alerts.base import Alert, Settings, Severity
+
+
+def message(settings: Settings, alert: Alert, colors: Mapping[Severity, str]) -> dict[str, Any]:
+    """The body, with the keys in the reference's order. An empty channel or username is left out."""
+    place = {"channel": settings.channel, "username": settings.username}
+    return {
+        **{key: value for key, value in place.items() if value},
+        "icon_url": "",
+        "icon_emoji": ":rocket:",
+        "attachments": [
+            {
+                "color": colors[alert.severity],
+                "author_name": alert.author,
+                "text": alert.text,
+                "mrkdwn_in": ["text"],
+                "fields": [{"title": name, "value": value, "short": False} for name, value in alert.fields],
+            }
+        ],
+    }

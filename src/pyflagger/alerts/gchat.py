@@ -1,0 +1,32 @@
+"""Google Chat, by the webhook of a space."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from pyflagger.alerts.base import Alert, Exchange, Settings, json_object, parsed, post
+
+_IMAGE = "https://flagger.app/favicon.png"
+
+
+class GoogleChat:
+    """One space of Google Chat. Raises AlertError when the settings cannot work."""
+
+    def __init__(self, settings: Settings) -> None:
+        parsed(settings.address)
+        self._url = settings.address
+
+    def send(self, alert: Alert) -> Exchange[None]:
+        """Post a card. Google Chat answers with the message in JSON."""
+        header = {"title": "Flagger", "subtitle": alert.author, "imageUrl": _IMAGE}
+        sections = [_section(f"<font color=#848484><strong>{escape(alert.text, quote=False)}</strong></font>")]
+        for name, value in alert.fields:
+            shown = f"<font color=#848484><strong>{escape(value, quote=False)}</strong></font>"
+            sections.append(_section(f"{escape(name, quote=False)}<br>{shown}"))
+        answer = yield from post(self._url, {"cards": [{"header": header, "sections": sections}]})
+        json_object(answer)
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"widgets": [{"textParagraph": {"text": text}}]}
