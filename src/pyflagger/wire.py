@@ -37,6 +37,7 @@ class GoogleAuth:
 class HttpRequest:
     """One request. `timeout` in seconds for the whole exchange; `max_bytes` bounds the body that is read.
 
+    `proxy`: the URL of a proxy; empty: that of the environment.
     The sender of metric requests also reads the last four fields. `secrets` are further values that no text may
     contain. `after` is a pause in seconds before the request. `auth` names credentials that the sender adds. With
     `cluster`, `url` is a path and query of the operator's API server.
@@ -50,6 +51,7 @@ class HttpRequest:
     verify: bool = True
     max_bytes: int = 1 << 20
     redirects: int = 10
+    proxy: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     after: float = 0.0
     auth: AwsAuth | GoogleAuth | None = None

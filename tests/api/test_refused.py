@@ -146,11 +146,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.metricsServer",
         "starts with http:// or https://",
     ),
-    "alerts": (
-        analysed(alerts=[{"name": "a", "severity": "info", "providerRef": {"name": "slack"}}]),
-        "spec.analysis.alerts",
-        "cannot be used: flagger does not send alerts yet",
-    ),
     "a match of everybody": (matching(headers={}), "spec.analysis.match[0]", "it would match every request"),
     "a header's name": (
         matching(headers={"x insider": {"exact": "1"}}),

@@ -134,10 +134,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         },
         "spec must have either address or secretRef, not both. Keep one of them.",
     ),
-    "alerts": (
-        changed(CANARY, f"{ANALYSIS}.alerts", [{"name": "a", "severity": "info", "providerRef": {"name": "slack"}}]),
-        "spec.analysis.alerts cannot be used: flagger does not send alerts yet.",
-    ),
     "a host that Istio does not accept": (
         changed(changed(CANARY, "spec.provider", "istio"), "spec.service.hosts", ["a_b.example"]),
         "spec.service.hosts[0] is 'a_b.example', which a VirtualService does not accept: ",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,7 +29,7 @@ from pyflagger.core.decision import (
 )
 from pyflagger.kube.errors import Conflict, NotFound
 from pyflagger.kube.resources import CANARIES
-from pyflagger.objects import Create, Delete, Obj, Patch, Ref, Write, ref_of
+from pyflagger.objects import Create, Delete, Key, Obj, Patch, Ref, Write, ref_of
 from pyflagger.operator.act.executor import Blocked, Executor
 from pyflagger.operator.act.render import Moved
 from pyflagger.operator.observe.compiled import compile_canary, settings_of
@@ -63,6 +64,8 @@ class Cluster:
     def __init__(self, *live: Obj, rendered: tuple[Write, ...] | Problem = ()) -> None:
         self.live: dict[Ref, Obj] = {ref_of(each): each for each in live}
         self.rendered = rendered
+        self.alerted: list[Obj] = []
+        """The condition of the alerts, if there are any."""
         self.fails: Exception | None = None
         self.done: list[tuple[Any, ...]] = []
         here: Any = self
@@ -72,7 +75,8 @@ class Cluster:
             setattr(renderer, name, lambda seen, *_, **__: self.rendered)
         configs: Any = SimpleNamespace(learn=self.config_learned, unlearn=self.config_unlearned)
         client: Any = SimpleNamespace(apply=self.write)
-        self.executor = Executor(client, self.store, configs, renderer, here, here)
+        self.executor = Executor(client, self.store, configs, renderer, here, here, here)
+        self.outbox = self
 
     def get(self, ref: Ref) -> Obj | None:
         """The cache, which lags behind every write."""
@@ -114,6 +118,14 @@ class Cluster:
     def alert(self, canary: Canary, alert: Alert) -> None:
         """An alert."""
         self.done.append(("alert", alert))
+
+    def stage(self, canary: Canary, alert: Alert) -> None:
+        """An alert is kept until the decision is carried out."""
+        self.done.append(("stage", alert))
+
+    def conditions(self, key: Key, conditions: Sequence[Any]) -> list[Any]:
+        """The conditions, with that of the alerts."""
+        return [*conditions, *self.alerted]
 
     def finished(self, canary: Canary, outcome: str, analysis: str) -> None:
         """The count of releases."""
@@ -270,7 +282,7 @@ async def test_reports_write_nothing() -> None:
     say, alert = Say("Normal", TOLD, "Progressing", "abc"), Alert("info", "started")
     for action in (say, alert, Count("success", "completed")):
         assert await cluster.executor.apply(seen(), action) == 0
-    assert cluster.done == [("tell", say), ("alert", alert), ("finished", "success", "completed")]
+    assert cluster.done == [("tell", say), ("alert", alert), ("stage", alert), ("finished", "success", "completed")]
 
 
 @pytest.mark.parametrize(

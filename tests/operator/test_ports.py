@@ -66,9 +66,9 @@ class Waits(Calls):
         return later
 
 
-def ports(calls: Any, waits: Any = None) -> ClusterPorts:
+def ports(calls: Any, waits: Any = None, alerts: Any = None) -> ClusterPorts:
     """Ports with these collaborators."""
-    return ClusterPorts(calls, waits, waits, calls, calls, calls, calls)
+    return ClusterPorts(calls, waits, waits, calls, calls, calls, alerts or Calls(), calls)
 
 
 @pytest.mark.parametrize(
@@ -139,3 +139,12 @@ def test_rounds_and_decisions_are_reported() -> None:
     both.late(1.5)
     both.decided(KEY, decision)
     assert calls.made == [("judged", "web", 0.25), ("lag", 1.5), ("decided", KEY, decision)]
+
+
+def test_alerts_of_an_earlier_process_are_sent_once_a_canary_is_observed() -> None:
+    """They are in its status. Those of a decision are sent after it, and a deleted canary has none."""
+    alerts = Calls()
+    assert ports(Calls({"observe": seen()}), alerts=alerts).observe(KEY, State()) is not None
+    ports(Calls(), alerts=alerts).applied(seen())
+    assert ports(Calls(), alerts=alerts).observe(KEY, State()) is None
+    assert alerts.made == [("restore", "web"), ("send", "web"), ("forget", KEY)]

@@ -134,6 +134,9 @@ class Place:
         """Kept."""
         self.told.append(problem)
 
+    def applied(self, seen: Seen) -> None:
+        """Not kept."""
+
     def judged(self, seen: Seen, seconds: float) -> None:
         """Not kept."""
 

@@ -73,10 +73,6 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         with_analysis(webhooks=[{"name": "gate", "type": "confirm-rollout", "url": "file:///gate/check"}]),
         r"webhooks\[0\]\.url is not a URL that starts with http",
     ),
-    "alerts, which nobody would get": (
-        with_analysis(alerts=[{"name": "all", "providerRef": {"name": "slack"}}]),
-        r"spec\.analysis\.alerts cannot be used",
-    ),
 }
 
 

@@ -75,27 +75,15 @@ pyflagger:{{ .Chart.AppVersion }}
 {{ include "flagger.fullname" . | trunc 52 | trimSuffix "-" }}-prometheus
 {{- end }}
 
-{{/* Fails where a value asks for alerts: flagger does not send them yet, and would refuse to start with them. */}}
-{{- define "flagger.unbuilt" -}}
-{{- range $path, $value := dict
-  "clusterName" .Values.clusterName
-  "slack.user" (ternary "" (.Values.slack).user (eq (default "flagger" (.Values.slack).user) "flagger"))
-  "slack.channel" (.Values.slack).channel
-  "slack.url" (.Values.slack).url
-  "slack.token" (.Values.slack).token
-  "slack.proxyUrl" (.Values.slack).proxyUrl
-  "slack.proxy" (.Values.slack).proxy
-  "msteams.url" (.Values.msteams).url
-  "msteams.proxyUrl" (.Values.msteams).proxyUrl }}
-{{- if $value }}
-{{- fail (printf "%s: flagger does not send alerts yet. Remove the value." $path) }}
-{{- end }}
-{{- end }}
-{{- end }}
-
 {{/* Variables that may be secret, as a map; empty ones are left out. */}}
 {{- define "flagger.alerts" -}}
-{{- $all := dict "EVENT_WEBHOOK_URL" .Values.eventWebhook }}
+{{- $all := dict
+  "EVENT_WEBHOOK_URL" .Values.eventWebhook
+  "SLACK_URL" (.Values.slack).url
+  "SLACK_TOKEN" (.Values.slack).token
+  "SLACK_PROXY_URL" (default (.Values.slack).proxy (.Values.slack).proxyUrl)
+  "MSTEAMS_URL" (.Values.msteams).url
+  "MSTEAMS_PROXY_URL" (default (get (default dict .Values.msteams) "proxy-url") (.Values.msteams).proxyUrl) }}
 {{- range $name, $value := $all }}
 {{- if $value }}
 {{ $name }}: {{ $value | b64enc | quote }}
@@ -126,6 +114,9 @@ http://{{ include "flagger.prometheus" . }}:9090
   "include-label-prefix" .Values.includeLabelPrefix
   "ingress-annotations-prefix" .Values.ingressAnnotationsPrefix
   "ingress-class" .Values.ingressClass
+  "cluster-name" .Values.clusterName
+  "slack-channel" (.Values.slack).channel
+  "slack-user" (ternary "" (.Values.slack).user (eq (default "flagger" (.Values.slack).user) "flagger"))
   "threadiness" .Values.threadiness
   "kubeconfig-qps" .Values.kubeconfigQPS
   "kubeconfig-burst" .Values.kubeconfigBurst

@@ -14,7 +14,7 @@ _DELIVERY = re.compile(r"delivery failed with error.*?(?:error (\d{3})|$)", re.I
 
 
 class MsTeams:
-    """One webhook of Microsoft Teams; the host says of which sort. Raises AlertError when the settings cannot work."""
+    """One webhook of Microsoft Teams; its host tells the sort. Raises AlertError when the settings cannot work."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.address

@@ -1,7 +1,4 @@
-"""Rules for single fields: addresses, patterns, headers, cookies, times.
-
-They also reject fields that flagger does not implement yet, so that no field is silently ignored.
-"""
+"""Rules for single fields: addresses, patterns, headers, cookies, times."""
 
 from __future__ import annotations
 
@@ -27,13 +24,6 @@ def _addresses(context: Context) -> Iterator[Problem]:
     for path, text in fields.items():
         if text and (what := shapes.url(text)):
             yield wrong(path, what, f"Write {path} like http://host:port/path.")
-
-
-def _alerts(context: Context) -> Iterator[Problem]:
-    """Reject alerts: flagger sends none yet, and the user would notice only when one is missing."""
-    if _analysis(context).alerts:
-        todo = "Remove spec.analysis.alerts, or add a webhook of type event, which receives every event."
-        yield wrong("spec.analysis.alerts", "cannot be used: flagger does not send alerts yet", todo)
 
 
 def _matches(context: Context) -> Iterator[Problem]:
@@ -106,7 +96,6 @@ def _metrics(context: Context) -> Iterator[Problem]:
 
 RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     _addresses,
-    _alerts,
     _matches,
     _cookies,
     _times,

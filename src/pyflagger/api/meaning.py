@@ -141,7 +141,7 @@ CANARY: Mapping[str, str] = {
     "spec.analysis.metrics[].templateRef.name": "name of the MetricTemplate",
     "spec.analysis.metrics[].templateRef.namespace": "its namespace (default: the Canary's)",
     "spec.analysis.metrics[].templateVariables": "values for the template's variables",
-    "spec.analysis.alerts": "receivers of alerts; rejected, because flagger does not send alerts yet",
+    "spec.analysis.alerts": "receivers of alerts; they replace the one of the flags (docs/alerts.md)",
     "spec.analysis.alerts[].name": "name of the alert",
     "spec.analysis.alerts[].severity": "lowest severity to send: info, warn or error (default: info)",
     "spec.analysis.alerts[].providerRef": "the AlertProvider to use",
@@ -151,7 +151,7 @@ CANARY: Mapping[str, str] = {
     "spec.analysis.webhooks[].type": "when flagger calls the webhook (default: rollout)",
     "spec.analysis.webhooks[].name": "name of the webhook in events",
     "spec.analysis.webhooks[].url": "URL of the POST request",
-    "spec.analysis.webhooks[].muteAlert": "send no alert when the webhook fails",
+    "spec.analysis.webhooks[].muteAlert": "send no alert while this gate is closed",
     "spec.analysis.webhooks[].timeout": "timeout of each attempt (default: 10s)",
     "spec.analysis.webhooks[].metadata": "entries that flagger sends in the payload; for the load tester: type, cmd, …",
     "spec.analysis.webhooks[].retries": "number of times to retry a failed call",
@@ -185,15 +185,16 @@ CANARY: Mapping[str, str] = {
         "Promoted: whether the last revision was promoted; Blocked: a problem that you must fix first; "
         "Degraded: something of the primary is missing; Halted: the reason why the run does not advance; "
         "RollingBack: a rollback is in progress; Judged: the time at which the last round ended; "
-        "Waiting: the reason why a revision waits; ScalingDown: the canary's pods still run after a release"
+        "Waiting: the reason why a revision waits; ScalingDown: the canary's pods still run after a release; "
+        "Alerted: whether the last alert is sent"
     ),
-    "status.conditions[].type": "Promoted, Blocked, Degraded, Halted, RollingBack, Judged, Waiting or ScalingDown",
+    "status.conditions[].type": "Promoted, Blocked, Degraded, Halted, RollingBack, Judged, Waiting, ScalingDown or Alerted",
     "status.conditions[].status": "True, False or Unknown",
     "status.conditions[].reason": (
         "Promoted: the phase; Blocked, Degraded and Halted: whose problem it is; RollingBack: the cause, which is "
-        "FailedChecks, RollbackHook, DeadlineExceeded or PromotionFailed"
+        "FailedChecks, RollbackHook, DeadlineExceeded or PromotionFailed; Alerted: Sending, Sent or Dropped"
     ),
-    "status.conditions[].message": "a description; for Blocked, Degraded and Halted with advice",
+    "status.conditions[].message": "a description; for Blocked, Degraded and Halted with advice; for Alerted the alerts",
     "status.conditions[].lastUpdateTime": "when flagger last wrote the condition",
     "status.conditions[].lastTransitionTime": "when the condition's status last changed",
 }
@@ -213,7 +214,7 @@ METRIC_TEMPLATE: Mapping[str, str] = {
 }
 
 ALERT_PROVIDER: Mapping[str, str] = {
-    "spec.type": "slack, msteams, discord, rocket or gchat",
+    "spec.type": "the kind of receiver, such as slack or msteams (docs/alerts.md)",
     "spec.address": "URL of the receiver's webhook",
     "spec.secretRef": "the Secret whose keys address and token replace spec.address",
     "spec.secretRef.name": "name of the Secret",

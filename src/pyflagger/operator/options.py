@@ -62,18 +62,18 @@ FLAGS: tuple[Flag, ...] = (
     Flag("control-loop-interval", 10.0, "accepted for compatibility; changes take effect immediately", duration),
     Flag("log-level", "debug", "debug, info, warning, error, fatal or panic", one_of(*logs.LEVELS)),
     Flag("port", 8080, "port of /healthz, /readyz and /metrics", port),
-    Flag("slack-url", "", "Slack webhook for alerts (rejected: not supported yet)", env="SLACK_URL"),
-    Flag("slack-token", "", "Slack bot token (rejected: not supported yet)", env="SLACK_TOKEN"),
-    Flag("slack-proxy-url", "", "proxy for Slack (rejected: not supported yet)", env="SLACK_PROXY_URL"),
-    Flag("slack-user", "flagger", "Slack user name (rejected: not supported yet)", env="SLACK_USER"),
-    Flag("slack-channel", "", "Slack channel (rejected: not supported yet)", env="SLACK_CHANNEL"),
+    Flag("slack-url", "", "Slack webhook for alerts of canaries without spec.analysis.alerts", env="SLACK_URL"),
+    Flag("slack-token", "", "Slack bot token", env="SLACK_TOKEN"),
+    Flag("slack-proxy-url", "", "proxy for Slack", env="SLACK_PROXY_URL"),
+    Flag("slack-user", "flagger", "Slack user name of the messages", env="SLACK_USER"),
+    Flag("slack-channel", "", "Slack channel; a webhook has one of its own", env="SLACK_CHANNEL"),
     Flag(
         "msteams-url",
         "",
-        "Microsoft Teams webhook for alerts, takes precedence over Slack (rejected: not supported yet)",
+        "Microsoft Teams webhook for alerts, takes precedence over Slack",
         env="MSTEAMS_URL",
     ),
-    Flag("msteams-proxy-url", "", "proxy for Microsoft Teams (rejected: not supported yet)", env="MSTEAMS_PROXY_URL"),
+    Flag("msteams-proxy-url", "", "proxy for Microsoft Teams", env="MSTEAMS_PROXY_URL"),
     Flag("event-webhook", "", "URL for all events of canaries without an event webhook", env="EVENT_WEBHOOK_URL"),
     Flag(
         "include-label-prefix", (), "key prefixes of labels to copy to primaries, comma separated; * for all", _prefixes
@@ -94,7 +94,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("enable-leader-election", False, "act only while holding the Lease", boolean),
     Flag("leader-election-namespace", "", "namespace of the Lease (default: -namespace, the pod's, or kube-system)"),
     Flag("enable-config-tracking", True, "watch ConfigMaps and Secrets of targets", boolean),
-    Flag("cluster-name", "", "name of this cluster in alerts (rejected: not supported yet)"),
+    Flag("cluster-name", "", "name of this cluster in alerts"),
     Flag("no-cross-namespace-refs", False, "reject references to other namespaces", boolean),
     Flag("hook-token-file", "", "file with a token for the webhooks of -hook-token-urls, read again when it rotates"),
     Flag("hook-token-urls", (), "URL prefixes of the webhooks that get the token, comma separated", _urls),
@@ -102,12 +102,6 @@ FLAGS: tuple[Flag, ...] = (
     Flag("idle-at-zero", False, "scale a target back to zero if it is scaled up while there is no release", boolean),
     Flag("min-interval", 10.0, "minimum analysis interval; shorter intervals are raised to it", duration),
 )
-
-UNBUILT = (
-    *("slack-url", "slack-token", "slack-proxy-url", "slack-user", "slack-channel"),
-    *("msteams-url", "msteams-proxy-url", "cluster-name"),
-)
-"""Flags for alerts. flagger rejects them, because it does not send alerts yet."""
 
 IGNORED: tuple[Flag, ...] = tuple(
     Flag(name, "", "accepted for compatibility", boolean if is_switch else str)
@@ -143,6 +137,13 @@ class Options:
     metrics_server: str = "http://prometheus:9090"
     log_level: str = "info"
     port: int = 8080
+    slack_url: str = ""
+    slack_token: str = ""
+    slack_proxy_url: str = ""
+    slack_user: str = "flagger"
+    slack_channel: str = ""
+    msteams_url: str = ""
+    msteams_proxy_url: str = ""
     event_webhook: str = ""
     include_label_prefix: tuple[str, ...] = ()
     zap_encoding: str = "json"
@@ -154,6 +155,7 @@ class Options:
     enable_leader_election: bool = False
     leader_election_namespace: str = ""
     enable_config_tracking: bool = True
+    cluster_name: str = ""
     no_cross_namespace_refs: bool = False
     hook_token_file: str = ""
     hook_token_urls: tuple[str, ...] = ()
@@ -167,10 +169,6 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     values: dict[str, Any] = goflags.parse((*FLAGS, *IGNORED), argv, environ)
     if values["kubeconfig_service_mesh"]:
         raise goflags.BadFlag("-kubeconfig-service-mesh: flagger does not support a second cluster yet")
-    for flag in FLAGS:
-        if flag.name in UNBUILT and values[flag.name.replace("-", "_")] != flag.default:
-            by = f"-{flag.name} (or the variable {flag.env})" if flag.env else f"-{flag.name}"
-            raise goflags.BadFlag(f"{by}: flagger does not send alerts yet. Remove this setting")
     return Options(**{field.name: values[field.name] for field in fields(Options)})
 
 

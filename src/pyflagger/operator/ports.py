@@ -15,6 +15,7 @@ from pyflagger.kube.resources import CANARIES
 from pyflagger.objects import Key
 from pyflagger.operator.act.announcer import Announcer
 from pyflagger.operator.act.executor import Executor
+from pyflagger.operator.alerting.outbox import Outbox
 from pyflagger.operator.evidence.gatherer import Gatherer
 from pyflagger.operator.observe.situation import Observer, Seen
 from pyflagger.operator.observe.store import Store
@@ -36,11 +37,16 @@ class ClusterPorts:
     store: Store
     announcer: Announcer
     telemetry: Telemetry
+    alerts: Outbox
     spectator: Spectator
 
     def observe(self, key: Key, state: State) -> Seen | None:
-        """Observe the canary in the cache, and expose its live weights as metrics."""
+        """Observe the canary in the cache, expose its live weights as metrics, and send the alerts left in it."""
         seen = self.observer.observe(key, state)
+        if seen is None:
+            self.alerts.forget(key)
+        else:
+            self.alerts.restore(seen.compiled.canary)
         if seen and isinstance(seen.situation.route, Route) and seen.compiled.canary.status.phase not in NEVER_RUN:
             self.telemetry.route(seen.compiled.canary, seen.situation.route)
         return seen
@@ -52,6 +58,10 @@ class ClusterPorts:
     async def apply(self, seen: Seen, action: Action) -> int:
         """Write to the API server, or report."""
         return await self.executor.apply(seen, action)
+
+    def applied(self, seen: Seen) -> None:
+        """Send the alerts of the decision. Its status write has stored them."""
+        self.alerts.send(seen.compiled.canary)
 
     def failed(self, key: Key, problem: Problem) -> None:
         """Report a failure as an Event, a metric and a log line."""

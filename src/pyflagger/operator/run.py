@@ -25,6 +25,7 @@ from pyflagger.objects import Key
 from pyflagger.operator.act.announcer import Announcer
 from pyflagger.operator.act.executor import Executor
 from pyflagger.operator.act.render import Renderer
+from pyflagger.operator.alerting.manager import AlertManager, Reports
 from pyflagger.operator.evidence.clouds import Clouds
 from pyflagger.operator.evidence.gatherer import Gatherer
 from pyflagger.operator.evidence.hook_token import Identity
@@ -66,7 +67,8 @@ class Operator:
         settings = settings_of(options)
         self.options, self.clock, self.elector = options, clock, elector
         spectator = spectator or Spectator()
-        self.client = client = Client(transport, clock, *([elector.fence] if elector else []))
+        fence = [elector.fence] if elector else []
+        self.client = client = Client(transport, clock, *fence)
         self.telemetry = Telemetry(__version__, options.mesh_provider)
         self.cache = cache = Cache(client, clock, options.namespace)
         self.configs: Configs[Key] = Configs(cache, client, clock)
@@ -77,12 +79,14 @@ class Operator:
         observer = Observer(store, self.configs, watchers, rivals, settings, clock, cache.follow)
         announcer = Announcer(self._events, self._hooks, log)
         render = Renderer(store, self.configs, settings, clock)
-        executor = Executor(client, store, self.configs, render, announcer, self.telemetry)
+        lookups, telemetry = cluster_lookups(client, store), self.telemetry
+        reports = Reports(self._events, telemetry, log)
+        self._alerts = alerts = AlertManager(options, client, store, http, clock, lookups.secret, reports, *fence)
+        executor = Executor(client, store, self.configs, render, announcer, telemetry, alerts)
         sender = Sender(http, client, clock, Clouds(http))
-        telemetry, lookups = self.telemetry, cluster_lookups(client, store)
         checks = Checks(sender, clock, lookups, options, telemetry.analysis, identity, telemetry.queried)
         gatherer = Gatherer(client, store, checks, spectator, settings.routing)
-        ports = ClusterPorts(observer, gatherer, executor, store, announcer, self.telemetry, spectator)
+        ports = ClusterPorts(observer, gatherer, executor, store, announcer, self.telemetry, alerts.outbox, spectator)
         reconciler: Reconciler[Seen] = Reconciler(ports, clock, log)
         self.controller = Controller(
             store, self.configs, watchers, rivals, observer, reconciler, self.telemetry, announcer
@@ -100,6 +104,7 @@ class Operator:
     async def stop(self) -> None:
         """Stop reconciling, send the queued events, and close all connections."""
         await self.controller.stop()
+        await self._alerts.close()
         await self.configs.stop()
         await self.cache.stop()
         await self._hooks.close()

@@ -79,7 +79,7 @@ class Announcer:
         await self._events.written(raw)
 
     def alert(self, canary: Canary, alert: Alert) -> None:
-        """Send an alert. Without a notifier, this writes a log line."""
+        """Log an alert. `operator.alerting` sends it."""
         name = f"{canary.metadata.name}.{canary.metadata.namespace}"
         tell = getattr(self._log, SEVERITIES.get(alert.severity, "info"))
         tell("alert", canary=name, severity=alert.severity, text=alert.text)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from pyflagger.api import names
+from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem
 from pyflagger.core.decision import (
     Action,
@@ -31,6 +32,7 @@ from pyflagger.kube.configs import Configs
 from pyflagger.objects import Create, Delete, Key, Obj, Patch, Write, merge_diff, ref_of
 from pyflagger.operator.act.announcer import Announcer
 from pyflagger.operator.act.render import Moved, Renderer
+from pyflagger.operator.alerting.manager import AlertManager
 from pyflagger.operator.observe.foreign import CONFIGS, refusal
 from pyflagger.operator.observe.situation import Seen
 from pyflagger.operator.observe.store import Store
@@ -52,7 +54,9 @@ class Executor:
         render: Renderer,
         announcer: Announcer,
         telemetry: Telemetry,
+        alerts: AlertManager,
     ) -> None:
+        self._alerts = alerts
         self._client, self._store, self._configs = client, store, configs
         self._render, self._announcer, self._telemetry = render, announcer, telemetry
         self._table: Mapping[type[Any], Callable[[Seen, Any], Awaitable[int | None]]] = {
@@ -140,6 +144,7 @@ class Executor:
 
     async def _alert(self, seen: Seen, action: Alert) -> None:
         self._announcer.alert(seen.compiled.canary, action)
+        self._alerts.stage(seen.compiled.canary, action)
 
     async def _count(self, seen: Seen, action: Count) -> None:
         self._telemetry.finished(seen.compiled.canary, action.outcome, action.analysis)
@@ -148,6 +153,8 @@ class Executor:
         canary = seen.compiled.canary
         self._telemetry.phase(canary, action.status.phase)
         live, wanted = self._live(seen), action.status.to_wire()
+        alerted = self._alerts.outbox.conditions(_key(canary), wanted.get("conditions", ()))
+        wanted |= {"conditions": alerted} if alerted else {}
         missing = {key: value for key, value in wanted.items() if key not in (live.get("status") or {})}
         replaced = {unread.field: wanted.get(unread.field) for unread in canary.status.unread}
         body = {**missing, **replaced, **merge_diff(canary.status.to_wire(), wanted)}
@@ -161,6 +168,10 @@ class Executor:
         if live is None:
             raise Moved
         return live
+
+
+def _key(canary: Canary) -> Key:
+    return Key(canary.metadata.namespace, canary.metadata.name)
 
 
 def _finalizer_patch(live: Obj, wanted: bool) -> Patch:

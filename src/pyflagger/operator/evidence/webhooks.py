@@ -122,14 +122,17 @@ async def _attempt(http: Http, message: HttpRequest) -> Passed | Refused | _Agai
 
 def _pause(attempt: int, answer: HttpAnswer | None, now: float) -> float:
     """Seconds to wait: the value of Retry-After, else 1, 2, 4 … 30."""
-    asked = _retry_after(answer, now) if answer is not None and answer.status in (429, 503) else None
+    asked = None
+    if answer is not None and answer.status in (429, 503):
+        asked = seconds_to_wait(answer.headers.get("retry-after", ""), now)
     if asked is not None:
         return min(RETRY_AFTER_MAX, max(0.0, asked))
     return float(min(BACKOFF_MAX, BACKOFF_FIRST * 2 ** min(attempt - 1, 10)))
 
 
-def _retry_after(answer: HttpAnswer, now: float) -> float | None:
-    text = answer.headers.get("retry-after", "").strip()
+def seconds_to_wait(header: str, now: float) -> float | None:
+    """The seconds that a Retry-After header asks for; None if it is empty or invalid."""
+    text = header.strip()
     if text.isascii() and text.isdigit():
         return float(text[:6])
     try:

@@ -89,7 +89,7 @@ class AiohttpHttp:
                 headers=request.headers,
                 data=request.body,
                 ssl=request.verify,
-                proxy=self._proxies.of(request.url),
+                proxy=request.proxy or self._proxies.of(request.url),
                 allow_redirects=False,
             ) as response:
                 body = await _read(response, request)

@@ -43,11 +43,12 @@ class Telemetry:
         self._successes = Counters("flagger_canary_successes", "Releases promoted", outcome)
         self._failures = Counters("flagger_canary_failures", "Releases rolled back", outcome)
         self._errors = Counters("flagger_canary_errors", "Decisions that could not be carried out", (*canary, "fault"))
+        self._alerts = Counters("flagger_alerts", "Alerts sent and dropped", ("type", "outcome"))
         self._requests = Counters("flagger_api_requests", "Calls to the API server", ("verb",))
         self._queries = Counters("flagger_metric_queries", "Queries of metric providers", ("provider", "outcome"))
         ends = (self._successes, self._failures, self._errors)
         self._of_canaries = (self._status, self._analysis, self._duration, *ends)
-        own = (self._requests, self._queries)
+        own = (self._alerts, self._requests, self._queries)
         for family in (self._status, self._weight, self._analysis, self._duration, *ends, *own):
             registry.register(family)
         self._lag = Histogram(
@@ -101,6 +102,10 @@ class Telemetry:
     def failed(self, name: str, namespace: str, fault: str) -> None:
         """Count a failed decision."""
         self._errors.count((name, namespace, fault))
+
+    def alerted(self, kind: str, outcome: str) -> None:
+        """Count an alert for a receiver of a type: sent, or the reason why it was dropped."""
+        self._alerts.count((kind, outcome))
 
     def forget(self, canary: Canary) -> None:
         """Remove all series of a deleted canary."""

@@ -37,6 +37,9 @@ class Ports(Protocol[Seen]):
     async def apply(self, seen: Seen, action: Action) -> int:
         """Carry out an action. Returns the number of writes. Raises kube.client.ApiError or Moved."""
 
+    def applied(self, seen: Seen) -> None:
+        """All actions of a decision are carried out."""
+
     def failed(self, key: Key, problem: Problem) -> None:
         """Report a failed reconciliation, which is retried."""
 

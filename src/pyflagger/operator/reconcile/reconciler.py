@@ -159,6 +159,7 @@ class Reconciler(Generic[Seen]):
         for action in decision.actions[done:]:
             writes += await self._act(seen, state, action)
         state.finished(decision)
+        self._ports.applied(seen)
         state.evidence.clear()
         return writes
 
