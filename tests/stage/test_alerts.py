@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from pyflagger.objects import Obj
 from pyflagger.wire import HttpAnswer, HttpRequest
 from stage.manifests import MAX, STEP, analysis, canary, deployment, image, ingress, settings
-from stage.stage import Stage, healthy, vector
+from stage.stage import Script, Stage, healthy, vector
+from stage.test_kill import STORIES, Play, Story, bad, first, good, restarted, stuck
 
 SLACK = "https://hooks.slack.example/services/T0001/B0001/secret-part"
 STARTED = "New Deployment detected, initialization completed."
@@ -116,3 +118,168 @@ async def test_a_release_is_told_to_a_provider() -> None:
     told = await post.alerted()
     assert (told["status"], told["reason"]) == ("True", "Sent")
     assert told["message"].endswith(" error: Failed checks threshold reached 2")
+
+
+@pytest.mark.looptime
+async def test_the_receiver_of_the_flags() -> None:
+    """It gets the alerts of a canary without receivers of its own, and those of all severities."""
+    post = Post(slack_url=SLACK, slack_channel="releases")
+    await post.begin()
+    await post.release("2", "Succeeded")
+    assert post.texts == [("good", STARTED), ("good", NEW), ("good", DONE)]
+    assert json.loads(post.got[0].body or b"")["channel"] == "releases"
+
+
+@pytest.mark.looptime
+async def test_severities_and_independent_receivers() -> None:
+    """Only the failure reaches the receiver of errors; a provider that does not exist takes nothing from the others."""
+    post = Post(slack_url=SLACK + "-of-the-flags")
+    await post.begin(provider(), alerts=[rule("gone"), rule(severity="error")])
+    post.success = "50"
+    await post.release("2", "Failed")
+    assert post.texts == [("danger", "Failed checks threshold reached 2")]
+    assert {request.url for request in post.got} == {SLACK}
+    assert (await post.alerted())["reason"] == "Dropped"
+
+
+@pytest.mark.looptime
+async def test_a_canary_without_receivers_has_no_condition() -> None:
+    """A release writes no more than before."""
+    post = Post()
+    await post.begin()
+    await post.release("2", "Succeeded")
+    assert not post.got and not await post.alerted()
+
+
+@pytest.mark.looptime
+async def test_a_secret_has_the_address() -> None:
+    """It is read for each alert; a line break at its end is no part of the address, which no text contains."""
+    post = Post()
+    address = base64.b64encode(f"{SLACK}\n".encode()).decode()
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "slack"}, "data": {"address": address}}
+    made = provider(secretRef={"name": "slack"})
+    del made["spec"]["address"]
+    post.answers = [HttpAnswer(404, b"no team " + SLACK.encode())]
+    await post.begin(secret, made, alerts=[rule()])
+    await post.release("2", "Succeeded")
+    assert {request.url for request in post.got} == {SLACK} and len(post.got) == 3
+    events = await post.stage.client.call("GET", "/api/v1/namespaces/test/events")
+    told = [e["message"] for e in events["items"] if e["involvedObject"]["kind"] == "AlertProvider"]
+    assert told == [
+        "Alert of shop.test dropped after 1 attempt: error response: Status 404 Not Found: no team "
+        "https://hooks.slack.example***. The receiver rejects the address or the token. Create a new one and update "
+        "the Secret."
+    ]
+    assert post.stage.operator is not None
+    exposed = post.stage.operator.metrics().decode()
+    assert 'flagger_alerts_total{outcome="unauthorized",type="slack"} 1.0' in exposed
+    assert 'flagger_alerts_total{outcome="sent",type="slack"} 2.0' in exposed
+
+
+@pytest.mark.looptime
+async def test_a_receiver_that_is_down_for_a_moment() -> None:
+    """flagger tries again, after the time that it asks for, and does not hold up the release."""
+    post = Post()
+    post.answers = [HttpAnswer(429, b"", {"retry-after": "3"}), HttpAnswer(500)]
+    await post.begin(provider(), alerts=[rule()])
+    assert (await post.alerted())["reason"] == "Sending"
+    await post.stage.clock.sleep(10)
+    assert post.texts == [("good", STARTED)] * 3
+    assert (await post.alerted())["reason"] == "Sent"
+
+
+GATE = {"name": "gate", "type": "confirm-rollout", "url": "http://gate"}
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("muted", [False, True])
+async def test_a_gate_and_its_mute(muted: bool) -> None:
+    """A closed gate is told once, unless its alert is muted."""
+    post = Post()
+    closed = {**GATE, "muteAlert": muted}
+
+    async def answer(request: HttpRequest) -> HttpAnswer:
+        return HttpAnswer(403, b"closed") if "gate" in request.url else await post.answer(request)
+
+    post.stage.http = Script(answer)
+    await post.begin(provider(), alerts=[rule()], webhooks=[closed])
+    await post.stage.set_image("shop", "shop", image("shop", "2"))
+    await post.phase("Waiting")
+    await post.stage.clock.sleep(60)
+    asked = [] if muted else [("warning", "Canary is waiting for approval.")]
+    assert post.texts == [("good", STARTED), *asked]
+
+
+@pytest.mark.looptime
+async def test_killed_between_the_delivery_and_its_mark() -> None:
+    """The one case in which an alert arrives twice: both have the same identity, so that a receiver can merge them."""
+    play = Told(None, False)
+    await play.begin(initialized=False)
+    play.dies = True
+    await play.phase("Initialized")
+    await play.stage.clock.sleep(30)
+    assert play.told == [STARTED, STARTED] and len(set(play.ids)) == 1
+    await play.end()
+
+
+class Told(Play):
+    """The stories of killed operators, with a receiver of alerts."""
+
+    def __init__(self, fatal: int | None, heard: bool, **fields: Any) -> None:
+        super().__init__(fatal, heard, **fields)
+        self.told: list[str] = []
+        self.ids: list[str] = []
+        self.dies = False
+        """Whether the operator dies when the receiver has got the first alert."""
+
+    def canary(self) -> Obj:
+        """The Canary of it, with a receiver."""
+        made = super().canary()
+        made["spec"]["analysis"]["alerts"] = [rule("hook")]
+        return made
+
+    async def begin(self, *more: Obj, initialized: bool = True) -> None:
+        """With an AlertProvider of type webhook."""
+        await super().begin(provider("hook", type="webhook"), *more, initialized=initialized)
+
+    async def answer(self, request: HttpRequest) -> HttpAnswer:
+        """The receiver takes everything."""
+        if "slack.example" in request.url:
+            event = json.loads(request.body or b"")
+            self.told.append(event["data"]["message"])
+            self.ids.append(event["id"])
+            if self.dies and len(self.told) == 1:
+                self.mortal.dead.set()
+                await self.stage.over.wait()
+            return HttpAnswer(204)
+        return await super().answer(request)
+
+
+async def told(story: Story, fatal: int | None, heard: bool) -> Told:
+    """Play a story to its end."""
+    play = Told(fatal, heard, **STORIES[story])
+    await story(play)
+    await play.stage.clock.sleep(30)
+    condition = [one for one in (await play.stage.status("shop"))["conditions"] if one["type"] == "Alerted"]
+    assert [one["status"] for one in condition] == ["True"], condition
+    await play.end()
+    return play
+
+
+TOLD_STORIES = (
+    pytest.param(first, id="first"),
+    *(pytest.param(story, id=story.__name__, marks=pytest.mark.long) for story in (good, bad, stuck, restarted)),
+)
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("heard", [False, True], ids=["unheard", "heard"])
+@pytest.mark.parametrize("story", TOLD_STORIES)
+async def test_killed_after_every_write_no_alert_is_lost_or_doubled(story: Story, heard: bool) -> None:
+    """Whenever the operator dies, its receiver has got each alert once."""
+    calm = await told(story, None, heard)
+    assert calm.told
+    for fatal in range(1, len(calm.mortal.writes) + 1):
+        play = await told(story, fatal, heard)
+        assert play.told == calm.told, f"killed after write {fatal}, {calm.mortal.writes[fatal - 1]}"
+    print(f"{story.__name__}: killed at {len(calm.mortal.writes)} points, told {calm.told}")

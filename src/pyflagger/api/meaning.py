@@ -188,13 +188,17 @@ CANARY: Mapping[str, str] = {
         "Waiting: the reason why a revision waits; ScalingDown: the canary's pods still run after a release; "
         "Alerted: whether the last alert is sent"
     ),
-    "status.conditions[].type": "Promoted, Blocked, Degraded, Halted, RollingBack, Judged, Waiting, ScalingDown or Alerted",
+    "status.conditions[].type": (
+        "Promoted, Blocked, Degraded, Halted, RollingBack, Judged, Waiting, ScalingDown or Alerted"
+    ),
     "status.conditions[].status": "True, False or Unknown",
     "status.conditions[].reason": (
         "Promoted: the phase; Blocked, Degraded and Halted: whose problem it is; RollingBack: the cause, which is "
         "FailedChecks, RollbackHook, DeadlineExceeded or PromotionFailed; Alerted: Sending, Sent or Dropped"
     ),
-    "status.conditions[].message": "a description; for Blocked, Degraded and Halted with advice; for Alerted the alerts",
+    "status.conditions[].message": (
+        "a description; for Blocked, Degraded and Halted with advice; for Alerted the alerts"
+    ),
     "status.conditions[].lastUpdateTime": "when flagger last wrote the condition",
     "status.conditions[].lastTransitionTime": "when the condition's status last changed",
 }

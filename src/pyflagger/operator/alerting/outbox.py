@@ -151,12 +151,13 @@ class Outbox:
         new = self._condition(pending) if pending else None
         if new is None:
             return list(conditions)
-        old = next((one for one in conditions if one["type"] == ALERTED), None)
-        if old is not None and all(old.get(name) == getattr(new, name) for name in ("status", "reason", "message")):
+        old = next((one for one in conditions if _is_ours(one)), None)
+        wire = new.to_wire()
+        if old is not None and all(old.get(name) == wire[name] for name in ("status", "reason", "message")):
             return list(conditions)
-        if old is not None and old["status"] == new.status:
-            new = Condition.model_validate({**new.to_wire(), "lastTransitionTime": old.get("lastTransitionTime")})
-        return [*(one for one in conditions if one["type"] != ALERTED), new.to_wire()]
+        if old is not None and old.get("status") == new.status and "lastTransitionTime" in old:
+            wire["lastTransitionTime"] = old["lastTransitionTime"]
+        return [*(one for one in conditions if not _is_ours(one)), wire]
 
     def _condition(self, pending: _Pending) -> Condition | None:
         now = second(self._clock.now())
@@ -175,6 +176,10 @@ class Outbox:
             last_update_time=now,
             last_transition_time=now,
         )
+
+
+def _is_ours(condition: Any) -> bool:
+    return isinstance(condition, Mapping) and condition.get("type") == ALERTED
 
 
 def _key(canary: Canary) -> Key:
