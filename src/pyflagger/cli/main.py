@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("pyflagger.cli.run", "the operator (Go-style flags; also what `flagger -flag…` means)"),
     "loadtester": ("pyflagger.cli.loadtester", "the load-tester service (Go-style flags)"),
     "crds": ("pyflagger.cli.crds", "print the CustomResourceDefinitions as YAML"),
+    "alerts": ("pyflagger.cli.alerts", "send a sample to the receiver of an AlertProvider"),
     "lint": ("pyflagger.cli.lint", "check manifests before they reach a cluster"),
     "sandbox": ("pyflagger.cli.sandbox", "run a small cluster on this machine, until Ctrl-C"),
     "load": ("pyflagger.cli.load", "send traffic to hosts of the ingress, or generate load on a URL"),

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 from pyflagger import __revision__, __version__, logs
+from pyflagger.alerts import registry as alerts
 from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag, asks_for_help
 from pyflagger.kube.http import AiohttpTransport, find
@@ -89,7 +90,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         gc.set_threshold(*COLLECT_AFTER)
         give_back_memory()
-        for registry in (metrics, routing, workloads):
+        for registry in (alerts, metrics, routing, workloads):
             registry.load_plugins()
         return uvloop.run(operate(options))
     except (NoCluster, OSError) as error:

@@ -44,6 +44,17 @@ class Lookups:
     revision: Callable[[str, str], Awaitable[str | Problem]]
 
 
+async def read_secret(client: Client, namespace: str, name: str) -> Secret | Problem | None:
+    """The values of a Secret, from the API server. None: it does not exist."""
+    try:
+        raw = await client.get(SECRETS, namespace, name)
+        return {key: base64.b64decode(text) for key, text in (raw.get("data") or {}).items()}
+    except NotFound:
+        return None
+    except (ApiError, binascii.Error) as error:
+        return Problem(Fault.CLUSTER, str(error), f"Check secret {name} in namespace {namespace}.")
+
+
 def cluster_lookups(client: Client, store: Store) -> Lookups:
     """Read templates and Revisions from the watch cache, and Secrets, which are not watched, from the API server."""
 
@@ -54,22 +65,13 @@ def cluster_lookups(client: Client, store: Store) -> Lookups:
         except Invalid as invalid:
             return invalid.problems[0]
 
-    async def secret(namespace: str, name: str) -> Secret | Problem | None:
-        try:
-            raw = await client.get(SECRETS, namespace, name)
-            return {key: base64.b64decode(text) for key, text in (raw.get("data") or {}).items()}
-        except NotFound:
-            return None
-        except (ApiError, binascii.Error) as error:
-            return Problem(Fault.CLUSTER, str(error), f"Check secret {name} in namespace {namespace}.")
-
     async def revision(namespace: str, name: str) -> str | Problem:
         raw = store.get(knative.SERVICES.ref(namespace, name))
         if raw is None:
             return Problem(Fault.MANIFEST, f'services.serving.knative.dev "{name}" not found', "Create the Service.")
         return str(part(raw, "status").get("latestCreatedRevisionName") or "")
 
-    return Lookups(template, secret, revision)
+    return Lookups(template, partial(read_secret, client), revision)
 
 
 class Failed(Exception):
