@@ -62,6 +62,12 @@ def told(tmp_path: Path, *objects: dict[str, Any], words: tuple[str, ...] = ()) 
 
 
 ANALYSIS = "spec.analysis"
+RECEIVER = {
+    "apiVersion": "flagger.app/v1beta1",
+    "kind": "AlertProvider",
+    "metadata": {"name": "p", "namespace": "test"},
+}
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a field that does not exist": (
         changed(CANARY, f"{ANALYSIS}.stepWeigth", 5),
@@ -124,6 +130,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an in-line query": (
         changed(CANARY, f"{ANALYSIS}.metrics", [{"name": "m", "query": "{{ targt }}", "thresholdRange": {"max": 1}}]),
         "metric m: query cannot be rendered: 1:",
+    ),
+    "a receiver of alerts that is not built": (
+        {**RECEIVER, "spec": {"type": "pigeon", "address": "http://p"}},
+        "spec.type: unknown alert provider pigeon. Use one of: discord, gchat, grafana, ",
+    ),
+    "the address of one": (
+        {**RECEIVER, "spec": {"type": "slack", "address": "hooks"}},
+        "spec.address: the address is not a URL. Set it to the URL of the receiver.",
     ),
     "two places of an alert": (
         {

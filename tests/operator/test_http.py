@@ -404,6 +404,14 @@ async def test_a_proxy_is_used(serve: Serve) -> None:
     assert ["host", "hooks.example"] in seen["headers"]  # type: ignore[operator]
 
 
+async def test_a_request_has_a_proxy_of_its_own(serve: Serve) -> None:
+    """It replaces the environment's, also after a redirect."""
+    proxy = await serve(echo)
+    async with AiohttpHttp(proxies=Proxies({"http": "http://127.0.0.1:1"})) as client:
+        seen = told(await client.send(HttpRequest("GET", "http://hooks.example/x", proxy=proxy)))
+    assert ["host", "hooks.example"] in seen["headers"]  # type: ignore[operator]
+
+
 @pytest.mark.parametrize(
     "host",
     [

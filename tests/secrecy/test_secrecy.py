@@ -119,3 +119,54 @@ def test_the_search_finds_what_is_there(planted: str, form: int) -> None:
 def test_what_is_hidden(request_: HttpRequest, text: str, want: str) -> None:
     """Credentials, encoded and plain; nothing else of a text."""
     assert hidden(text, secrets_of(request_)) == want
+
+
+RECEIVERS = {
+    "slack": f"https://user:{PASSWORD.replace('/', '%2F')}@alerts.example/services/T/{QUERY}?key={QUERY}",
+    "webhook": f"https://alerts.example/{QUERY}",
+    "msteams": f"https://alerts.example/workflows?sig={QUERY}",
+    "gchat": f"https://alerts.example/v1/spaces/S/messages?key={QUERY}",
+    "pagerduty": "https://alerts.example/v2/enqueue",
+    "opsgenie": "https://alerts.example/v2/alerts",
+    "grafana": "https://alerts.example",
+}
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("answer", [echo, broken], ids=["echo", "broken"])
+@pytest.mark.parametrize("kind", RECEIVERS)
+async def test_alerts(log: io.StringIO, answer: object, kind: str) -> None:
+    """The receiver echoes its address, its token and the message; the alert is dropped, and the texts hide them."""
+    asked: list[HttpRequest] = []
+
+    async def told(request: HttpRequest) -> HttpAnswer:
+        if "alerts.example" not in request.url:
+            return HttpAnswer(200, b"ok")
+        asked.append(request)
+        return await answer(request)  # type: ignore[operator,no-any-return]
+
+    stage = Stage(told)
+    await stage.start()
+    await stage.namespace("test")
+    receiver = {
+        "apiVersion": "flagger.app/v1beta1",
+        "kind": "AlertProvider",
+        "metadata": {"name": "p"},
+        "spec": {"type": kind, "secretRef": {"name": "login"}},
+    }
+    plan = analysis(metrics=[], alerts=[{"name": "p", "providerRef": {"name": "p"}}])
+    login = secret("login", address=RECEIVERS[kind], token=TOKEN)
+    for obj in (login, receiver, settings("app"), deployment("app"), ingress("app"), canary("app", analysis=plan)):
+        await stage.create(obj)
+    await stage.clock.sleep(60)
+    events = await stage.client.call("GET", "/api/v1/namespaces/test/events")
+    assert stage.operator is not None
+    texts = {
+        "log": log.getvalue(),
+        "events": json.dumps(events, ensure_ascii=False),
+        "status": json.dumps(await stage.status("app"), ensure_ascii=False),
+        "metrics": stage.operator.metrics().decode(),
+    }
+    await stage.stop()
+    assert asked and "alert dropped" in texts["log"] and "dropped after" in texts["events"]
+    assert leaks(texts) == []

@@ -13,8 +13,9 @@ from typing import Any
 
 import click
 
+from pyflagger.alerts.manifest import provider_problems
 from pyflagger.api import defaults, names
-from pyflagger.api.canary import Canary, Metric, MetricTemplate
+from pyflagger.api.canary import AlertProvider, Canary, Metric, MetricTemplate
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.api.parse import Invalid, parse_alert_provider, parse_canary, parse_metric_template
 from pyflagger.api.selectors import Selector
@@ -153,6 +154,8 @@ def _ours(obj: Obj, files: Files, provider: str) -> Iterator[Problem]:
         yield from _canary(parsed, files, provider)
     elif isinstance(parsed, MetricTemplate):
         yield from template_problems(parsed)
+    elif isinstance(parsed, AlertProvider):
+        yield from provider_problems(parsed)
 
 
 def _provider(canary: Canary, default: str) -> str:

@@ -83,7 +83,7 @@ def check_notifier(factory: Factory, settings: Settings, accepted: HttpAnswer | 
 
 
 def _sends_something(kit: Kit) -> None:
-    """An alert without a request reaches nobody."""
+    """A notifier without a request sends no alert."""
     requests = kit.send()
     assert requests, "send() yields no request"
     for request in requests:
@@ -157,7 +157,7 @@ def _reads_an_overload(kit: Kit) -> None:
 
 
 def _reads_a_web_page(kit: Kit) -> None:
-    """A login page or a proxy answers 200 with HTML, and nobody gets the alert."""
+    """A login page or a proxy answers 200 with HTML: the alert has not arrived."""
     _is_outcome(kit.error(HttpAnswer(200, PAGE)), "unreadable", "an HTML page")
 
 

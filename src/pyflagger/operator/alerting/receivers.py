@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pyflagger.alerts.base import SEVERITIES, AlertError, Notifier, Settings, Severity
 from pyflagger.alerts.registry import notifier_for
@@ -155,7 +155,7 @@ def secrets_in(settings: Settings, proxy: str = "") -> frozenset[str]:
         except ValueError:
             found.add(url)
             continue
-        found |= {parts.netloc.rpartition("@")[0], parts.password or "", parts.path, parts.query}
+        found |= {parts.netloc.rpartition("@")[0], parts.password or "", parts.path, parts.query, unquote(parts.path)}
         found |= {part for part in parts.path.split("/") if len(part) >= SEGMENT_MIN}
         found |= {pair.partition("=")[2] for pair in parts.query.split("&")}
     return frozenset(text for text in found if len(text) >= SECRET_MIN)
