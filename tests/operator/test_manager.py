@@ -169,3 +169,11 @@ async def test_a_status_write_was_faster() -> None:
     around.manager._delivered(next(iter(around.manager.outbox._pending)))
     await around.manager.close()
     assert len(around.patches) == 1
+
+
+async def test_problems_of_the_flags_are_logged_at_the_start() -> None:
+    """One line for each."""
+    around = Around()
+    around.manager._options = Options(slack_url="nowhere")
+    await around.manager.start()
+    assert [line.partition(":")[0] for line, _ in around.lines] == ["-slack-url"]

@@ -11,7 +11,7 @@ from pyflagger import plugins
 from pyflagger.alerts.base import AlertError, Settings
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.api.parse import parse_canary
-from pyflagger.operator.alerting.receivers import Receiver, Receivers, flagged, provided, secrets_in
+from pyflagger.operator.alerting.receivers import Receiver, Receivers, flag_problems, flagged, provided, secrets_in
 from pyflagger.operator.options import Options
 from stage.manifests import analysis, canary
 
@@ -150,3 +150,27 @@ def test_what_no_text_may_contain() -> None:
         *("sig=signature&a=b", "signature", "you:word", "word"),
     }
     assert secrets_in(Settings("https://[broken")) == {"https://[broken"}
+
+
+@pytest.mark.parametrize(
+    ("options", "problems"),
+    [
+        ({}, ()),
+        ({"slack_url": "https://s/x"}, ()),
+        ({"msteams_url": "https://m/x"}, ()),
+        (
+            {"slack_url": "https://s/x", "msteams_url": "https://m/x"},
+            ("-msteams-url replaces -slack-url: Slack gets no alerts",),
+        ),
+        ({"slack_url": "my-secret"}, ("-slack-url: the address is not a URL. ",)),
+        (
+            {"slack_url": "https://slack.com/api/chat.postMessage", "slack_token": "t"},
+            ("-slack-url: chat.postMessage of Slack needs a channel. ",),
+        ),
+    ],
+)
+async def test_problems_of_the_flags(options: dict[str, str], problems: tuple[str, ...]) -> None:
+    """They are logged at the start, not when the first alert is lost."""
+    found = await flag_problems(Options(**options))
+    assert len(found) == len(problems) and "my-secret" not in str(found)
+    assert all(text.startswith(wanted) for text, wanted in zip(found, problems, strict=True)), found

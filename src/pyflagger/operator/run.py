@@ -95,6 +95,7 @@ class Operator:
     async def start(self) -> None:
         """Start to fill the caches and to reconcile."""
         self._events.start()
+        await self._alerts.start()
         for resource in (CANARIES, METRIC_TEMPLATES, ALERT_PROVIDERS):
             self.cache.watch(resource)
         if self.options.enable_config_tracking:

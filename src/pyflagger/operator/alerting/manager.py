@@ -18,7 +18,7 @@ from pyflagger.kube.resources import ALERT_PROVIDERS, CANARIES
 from pyflagger.objects import Key, Obj, Patch, Ref
 from pyflagger.operator.alerting.dispatcher import Delivered, Delivery, Dispatcher
 from pyflagger.operator.alerting.outbox import Outbox
-from pyflagger.operator.alerting.receivers import ReadSecret, Receivers
+from pyflagger.operator.alerting.receivers import ReadSecret, Receivers, flag_problems
 from pyflagger.operator.observe.store import Store
 from pyflagger.operator.options import Options
 from pyflagger.operator.process.telemetry import Telemetry
@@ -54,11 +54,16 @@ class AlertManager:
         fence: Callable[[], None] = lambda: None,
     ) -> None:
         self._client, self._store, self._clock = client, store, clock
-        self._reports = reports
+        self._reports, self._options = reports, options
         self._receivers = Receivers(options, self._provider, secret)
         self._dispatcher = Dispatcher(http, clock, self._receivers, self._report, reports.log, fence)
         self.outbox = Outbox(self._receivers, self._dispatcher.enqueue, self._delivered, clock, options.cluster_name)
         self._marks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Log the problems of the flags."""
+        for text in await flag_problems(self._options):
+            self._reports.log.warning(text)
 
     def stage(self, canary: Canary, alert: decision.Alert) -> None:
         """Keep an alert until the decision is carried out."""

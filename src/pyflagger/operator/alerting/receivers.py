@@ -130,6 +130,21 @@ def flagged(options: Options) -> tuple[str, str, Settings, str] | None:
     return None
 
 
+async def flag_problems(options: Options) -> tuple[str, ...]:
+    """Problems of the receiver of the flags, for the start of the operator. The texts contain no secret."""
+    found = flagged(options)
+    if found is None:
+        return ()
+    both = (
+        ("-msteams-url replaces -slack-url: Slack gets no alerts",) if options.msteams_url and options.slack_url else ()
+    )
+    try:
+        await _reached(*found[1:])
+    except AlertError as error:
+        return (*both, f"{found[0]}: {error.text}. {error.todo}")
+    return both
+
+
 async def _reached(kind: str, settings: Settings, proxy: str) -> Reached:
     factory = notifier_for(kind)
     if isinstance(factory, Problem):
