@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
 
+from alerts.receiver import alert
 from pyflagger import plugins
 from pyflagger.alerts.base import AlertError, Settings
+from pyflagger.alerts.registry import load_plugins
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.api.parse import parse_canary
 from pyflagger.operator.alerting.receivers import Receiver, Receivers, flag_problems, flagged, provided, secrets_in
@@ -91,6 +94,12 @@ WRONG: dict[str, tuple[Any, Any, str, str]] = {
     "no Secret": (REFERS, None, "misconfigured", "Secret s not found"),
     "a Secret that may not be read": (REFERS, Problem(Fault.CLUSTER, "403 Forbidden"), "failed", "403 Forbidden"),
     "a wrong key": (REFERS, {"adress": b"https://w/x"}, "misconfigured", "there is no address"),
+    "a Secret of another purpose": (
+        {**REFERS, "address": "https://attacker.example/"},
+        {"token": b"of a service account"},
+        "misconfigured",
+        "there is no address",
+    ),
     "bytes": (REFERS, {"address": b"\xff\xfe"}, "misconfigured", "the key address of the Secret is not plain text"),
     "two lines": (REFERS, {"address": b"https://w/x", "token": b"a\nb"}, "misconfigured", "the key token"),
 }
@@ -129,7 +138,9 @@ async def test_a_notifier_of_a_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == "pyflagger.alerts" else [])
     plugins.installed.cache_clear()
     try:
-        assert (await receivers({**SPEC, "type": "mine"}).reach(PROVIDER)).notifier
+        load_plugins()
+        exchange = (await receivers({**SPEC, "type": "mine"}).reach(PROVIDER)).notifier.send(alert())
+        assert (await plugins.answered(partial(next, exchange))).url == SPEC["address"]
         for kind, outcome, text in (
             ("broken", "misconfigured", "nowhere_at_all"),
             ("odd", "misconfigured", "it is not a factory"),

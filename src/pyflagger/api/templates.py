@@ -38,7 +38,7 @@ class MetricTemplate(Model):
 
 
 class AlertProviderSpec(Model):
-    """A receiver of alerts. `secret_ref` (key `address`, optionally `token`) takes precedence over `address`."""
+    """A receiver of alerts. The keys `address` and `token` of `secret_ref` replace `address`."""
 
     type: str = Field(min_length=1)
     address: str = ""

@@ -108,7 +108,8 @@ class Receivers:
                 raise AlertError("misconfigured", f"Secret {spec.secret_ref.name} not found", todo)
             if isinstance(found, Problem):
                 raise AlertError("failed", found.text, found.todo)
-            address = _text(found, "address") or address
+            # Never spec.address: its author could have the token of any Secret of the namespace sent there.
+            address = _text(found, "address")
             token = _text(found, "token")
         return Settings(address, token, spec.channel, spec.username)
 
