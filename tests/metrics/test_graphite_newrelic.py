@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from metric_answers import answered, play
 
-from pyflagger.metrics.base import MetricError, NoValues, Provider, ProviderError, Question, Settings
+from pyflagger.metrics.base import MetricError, MultipleValues, NoValues, Provider, ProviderError, Question, Settings
 from pyflagger.metrics.graphite import Graphite
 from pyflagger.metrics.newrelic import NewRelic
 from pyflagger.wire import HttpAnswer
@@ -114,6 +114,7 @@ def test_newrelic_queries() -> None:
         ([{"average": 3}], 3.0),
         ([{"result": 1, "count": 9}], 1.0),
         ([{"a": "x", "count": 4}], 4.0),
+        ([{"percentiles": {"95": 0.52}}], 0.52),
     ],
 )
 def test_newrelic_values(results: Any, want: float) -> None:
@@ -123,12 +124,46 @@ def test_newrelic_values(results: Any, want: float) -> None:
 
 @pytest.mark.parametrize(
     "results",
-    [[], [{}], [{"result": None}], [{"result": "x"}], [{"a": 1, "b": 2}], [{"a": 1}, {"a": 2}], [{"a": True}], [3]],
+    [[], [{}], [{"result": None}], [{"result": "x"}], [{"a": True}], [3]],
 )
 def test_newrelic_no_values(results: Any) -> None:
     """Nothing that is one number."""
     with pytest.raises(NoValues):
         newrelic_value({"results": results})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"results": [{"a": 1, "b": 2}]},
+        {"results": [{"a": 1}, {"a": 2}]},
+        {"results": [{"percentiles": {"95": 0.5, "99": 0.9}}]},
+        {"results": [{"score": 0.9, "s": 8, "t": 1, "f": 1}]},
+        {"facets": [{"name": "a", "results": [{"count": 1}]}], "totalResult": {"results": [{"count": 1}]}},
+        {"timeSeries": [{"results": [{"count": 1}]}], "total": {"results": [{"count": 1}]}},
+    ],
+    ids=["functions", "results", "percentiles", "apdex", "FACET", "TIMESERIES"],
+)
+def test_newrelic_with_several_numbers(body: Any) -> None:
+    """They are ambiguous, which is not the same as no data."""
+    with pytest.raises(MultipleValues) as caught:
+        newrelic_value(body)
+    assert caught.value.problem.todo
+
+
+@pytest.mark.parametrize(
+    ("query", "own"),
+    [
+        ("SELECT max(x) FROM y since 5 minutes ago", True),
+        ("SELECT max(x) FROM y WHERE a = 'SINCE' AND b LIKE \"it\\'s since\"", False),
+        ("SELECT max(`since`) FROM y WHERE sinces = 1", False),
+    ],
+)
+def test_newrelic_queries_with_a_window(query: str, own: bool) -> None:
+    """NRQL has one SINCE: a query's own stays, and a text or a name that contains the word is none."""
+    _, (request,) = play(NewRelic(Settings(secret=KEYS)).query(Question(query)), answered(200, {"results": [{"a": 1}]}))
+    want = query if own else f"{query} SINCE 60 seconds ago"
+    assert parse_qsl(urlsplit(request.url).query) == [("nrql", want)]
 
 
 @pytest.mark.parametrize("secret", [None, {}, {"newrelic_account_id": b"1"}, {"newrelic_query_key": b"1"}])

@@ -330,7 +330,7 @@ TWO: dict[str, tuple[Any, Result | str]] = {
     ),
     "externalmetrics": ({"items": [{"value": "7"}, {"value": "8"}]}, "multiple_values"),
     "web": ({"rates": [7, 8]}, "multiple_values"),
-    "newrelic": ({"results": [{"result": 7}, {"result": 8}]}, "no_values"),
+    "newrelic": ({"results": [{"result": 7}, {"result": 8}]}, "multiple_values"),
     "datadog": ({"series": [{"pointlist": [[1000, number]], "interval": 10} for number in (7, 8)]}, Value(7)),
     "cloudwatch": ({"MetricDataResults": [{"Id": f"e{number}", "Values": [number]} for number in (7, 8)]}, Value(7)),
     "dynatrace": ({"result": [{"data": [{"values": [7]}, {"values": [8]}]}]}, Value(8)),
