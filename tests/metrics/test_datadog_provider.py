@@ -93,6 +93,7 @@ def test_no_values(answer: HttpAnswer) -> None:
         (answered(200, b"<html>"), "not JSON"),
         (answered(200, {}), "no list of series"),
         (answered(200, {"series": [1]}), "no points"),
+        (answered(200, {"status": "error", "error": "Rollup is not positive", "series": []}), "Rollup is not positive"),
         (HttpFailure("timeout", "late"), "late"),
     ],
 )

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from pyflagger.metrics.address import parse_address
 from pyflagger.metrics.base import (
+    TEXT_MAX,
     Exchange,
     NoValues,
     ProviderError,
@@ -45,7 +46,11 @@ class Datadog:
         end = int(question.now)
         window = {"from": end - int(WINDOW * question.interval), "to": end, "query": question.text.strip()}
         answer = yield from ask(self._request("/api/v1/query", window))
-        series = json_object(answer, _NOT_DATADOG).get("series")
+        body = json_object(answer, _NOT_DATADOG)
+        if body.get("status") == "error":
+            text = f"error response: {body.get('error') or body.get('message')}"[:TEXT_MAX]
+            raise ProviderError(text, "Datadog rejects the query. Try it in the Metrics Explorer.")
+        series = body.get("series")
         if not isinstance(series, list):
             raise ProviderError("answer has no list of series", _NOT_DATADOG)
         return _newest(series[0], question.now) if series else _nothing()
