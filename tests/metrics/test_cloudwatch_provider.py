@@ -126,6 +126,14 @@ def test_no_values(answer: HttpAnswer) -> None:
         value_of(answer)
 
 
+def test_no_values_with_messages() -> None:
+    """What CloudWatch says about the answer and its first result is in the text."""
+    told = [{"Code": "MaxMetricsExceeded", "Value": "too many metrics"}, 7]
+    first = {"Id": "e1", "Values": [], "StatusCode": "Complete", "Messages": [{"Value": "m1 has no data"}]}
+    with pytest.raises(NoValues, match="no values found: too many metrics; m1 has no data"):
+        value_of(answered(200, {"MetricDataResults": [first], "Messages": told}))
+
+
 @pytest.mark.parametrize(
     ("answer", "told", "todo"),
     [

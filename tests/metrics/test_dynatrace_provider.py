@@ -73,6 +73,13 @@ def test_no_values(body: Any) -> None:
         value_of(body)
 
 
+def test_no_values_with_warnings() -> None:
+    """What Dynatrace says about a selector is in the text."""
+    body = {"warnings": ["the selector is deprecated"], "result": [{"data": [], "warnings": ["no such dimension"]}]}
+    with pytest.raises(NoValues, match="no values found: the selector is deprecated; no such dimension"):
+        value_of(body)
+
+
 @pytest.mark.parametrize("body", [b"<html>", [], {}, {"result": [1]}, {"result": [{}]}, {"result": [{"data": [1]}]}])
 def test_errors(body: Any) -> None:
     """Anything else."""

@@ -168,6 +168,32 @@ def test_no_values(answer: HttpAnswer) -> None:
         value_of(answer)
 
 
+def test_no_values_with_a_warning() -> None:
+    """A store of Thanos that is down leaves out its series: the text says so."""
+    body = {"status": "success", "data": {"resultType": "vector", "result": []}, "warnings": ["store-1 is down", 7]}
+    with pytest.raises(NoValues, match=r"^no values found: store-1 is down$"):
+        value_of(answered(200, body))
+
+
+@pytest.mark.parametrize(
+    ("status", "config", "told"),
+    [
+        (401, Settings("http://mimir/prometheus"), "sends it no credentials and no tenant"),
+        (403, Settings("http://amp/", {"X-Scope-OrgID": ("shop",)}), "sends it no credentials"),
+        (401, Settings("http://p", secret={"token": b"t"}), "Check the Secret"),
+        (401, Settings("http://u:p@p"), "Check the Secret"),
+        (404, Settings("http://p"), "not at this path"),
+        (405, Settings("http://p"), "not at this path"),
+        (501, Settings("http://p"), "not at this path"),
+    ],
+)
+def test_advice_by_status(status: int, config: Settings, told: str) -> None:
+    """No advice about a Secret that is not there, nor about the health of a server that has no such API."""
+    with pytest.raises(ProviderError) as caught:
+        play(Prometheus(config).query(Question("up")), answered(status, b"no org id"))
+    assert told in caught.value.problem.todo
+
+
 @pytest.mark.parametrize(
     "answer",
     [

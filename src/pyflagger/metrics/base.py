@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from pyflagger.api.facts import Fault, Problem
-from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest
+from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest, is_secret
 
 T = TypeVar("T")
 Exchange: TypeAlias = Generator[HttpRequest, HttpAnswer, T]
@@ -70,6 +70,12 @@ class NoValues(MetricError):
         super().__init__(text, todo)
 
 
+def nothing(*notes: Any) -> NoValues:
+    """NoValues with what the provider says about its empty answer: lists of texts, else ignored."""
+    said = "; ".join(note for group in notes if isinstance(group, list) for note in group if isinstance(note, str))
+    return NoValues(f"no values found: {said}"[:TEXT_MAX]) if said else NoValues()
+
+
 class MultipleValues(MetricError):
     """The answer is ambiguous: it has more than one value."""
 
@@ -121,7 +127,9 @@ def rejected(request: HttpRequest, answer: HttpAnswer) -> ProviderError:
     """The error for an answer without a 2xx status."""
     todo = _CLUSTER_TODO.get(answer.status) if request.cluster else None
     text = f"error response: {answer.summary(TEXT_MAX)}"
-    return ProviderError(text, todo or _status_todo(answer.status), outcome=f"status_{answer.status // 100}xx")
+    named = request.auth or request.secrets or any(is_secret(*header, request) for header in request.headers)
+    todo = todo or _status_todo(answer.status, anonymous=not named)
+    return ProviderError(text, todo, outcome=f"status_{answer.status // 100}xx")
 
 
 _CLUSTER_TODO = {
@@ -142,12 +150,18 @@ _FAILURE_TODO = {
 }
 
 
-def _status_todo(status: int) -> str:
+def _status_todo(status: int, *, anonymous: bool) -> str:
+    """`anonymous` says that the request had no credentials."""
+    if status in (401, 403) and anonymous:
+        return (
+            "flagger sends it no credentials and no tenant. Built-in checks never do: ask by a MetricTemplate with a"
+            " secretRef, and with headers for a tenant."
+        )
     if status in (401, 403):
         return "The metric system rejects the credentials. Check the Secret that the MetricTemplate refers to."
     if status == 429:
         return "The metric system limits the rate of requests. Use a longer interval, or raise the limit."
-    if status == 404:
+    if status in (404, 405, 501):
         return "The metric system's API is not at this path. Check the path of the address."
     if status < 500:
         return "The metric system rejects the query. Try it there."

@@ -15,12 +15,12 @@ from pyflagger.metrics.address import parse_address
 from pyflagger.metrics.base import (
     TEXT_MAX,
     Exchange,
-    NoValues,
     ProviderError,
     Question,
     Settings,
     is_number,
     json_object,
+    nothing,
     rejected,
     sent,
 )
@@ -78,12 +78,13 @@ class CloudWatch:
         answer = yield from sent(request)
         if answer.status != 200:
             raise _refused(request, answer)
-        results = json_object(answer, _NOT_CLOUDWATCH).get("MetricDataResults")
+        body = json_object(answer, _NOT_CLOUDWATCH)
+        results = body.get("MetricDataResults")
         if not isinstance(results, list):
             raise ProviderError("answer has no MetricDataResults", _NOT_CLOUDWATCH)
         values = _values(results[0]) if results else []
         if not values:
-            raise NoValues()
+            raise nothing(_messages(body), *map(_messages, results[:1]))
         return values[0]
 
     def online(self) -> Exchange[None]:
@@ -145,6 +146,16 @@ def _values(result: Any) -> list[float]:
         text = f"error response: {result['StatusCode']} for {str(result.get('Id'))[:100]}: {told}"
         raise ProviderError(text, "CloudWatch could not read this metric. Check it in the account.")
     return [float(value) for value in values if is_number(value)]
+
+
+def _messages(part: dict[str, Any]) -> list[Any]:
+    """What CloudWatch says about an answer, or about one of its results."""
+    messages = part.get("Messages")
+    return (
+        [message.get("Value") for message in messages if isinstance(message, dict)]
+        if isinstance(messages, list)
+        else []
+    )
 
 
 def _code(answer: HttpAnswer) -> tuple[str, str]:

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from pyflagger.metrics.address import parse_address
 from pyflagger.metrics.base import (
     Exchange,
-    NoValues,
     ProviderError,
     Question,
     Settings,
@@ -16,6 +15,7 @@ from pyflagger.metrics.base import (
     is_number,
     json_object,
     needed,
+    nothing,
 )
 from pyflagger.metrics.headers import with_authorization
 from pyflagger.wire import HttpRequest
@@ -45,13 +45,14 @@ class Dynatrace:
             "to": end * 1000,
         }
         answer = yield from ask(self._request("/api/v2/metrics/query", parameters))
-        result = json_object(answer, _NOT_DYNATRACE).get("result")
+        body = json_object(answer, _NOT_DYNATRACE)
+        result = body.get("result")
         if not isinstance(result, list):
             raise ProviderError("answer has no list of results", _NOT_DYNATRACE)
         numbers = [[value for value in values if is_number(value)] for values in _series(result[:1])]
         usable = [values[0] for values in numbers if values]
         if not usable:
-            raise NoValues()
+            raise nothing(body.get("warnings"), *(metric.get("warnings") for metric in result[:1]))
         return float(usable[-1])
 
     def online(self) -> Exchange[None]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pyflagger.metrics.base import TEXT_MAX, MultipleValues, ProviderError, json_object, only
+from pyflagger.metrics.base import TEXT_MAX, MultipleValues, NoValues, ProviderError, json_object, nothing, only
 from pyflagger.wire import HttpAnswer
 
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|Inf|NaN)", re.ASCII)
@@ -18,12 +18,15 @@ def number(answer: HttpAnswer, todo: str) -> float:
 
     `todo` is for answers of another API. Raises NoValues, MultipleValues or ProviderError.
     """
-    return only(_values(_data(answer, todo), todo))
-
-
-def _data(answer: HttpAnswer, todo: str) -> dict[str, Any]:
-    """The `data` of an answer. Raises ProviderError."""
     body = json_object(answer, todo)
+    try:
+        return only(_values(_data(body, todo), todo))
+    except NoValues:
+        raise nothing(body.get("warnings")) from None
+
+
+def _data(body: dict[str, Any], todo: str) -> dict[str, Any]:
+    """The `data` of an answer. Raises ProviderError."""
     if body.get("status") == "error":
         text = f"{body.get('errorType')}: {body.get('error')}"[:TEXT_MAX]
         raise ProviderError(f"error response: {text}", "The metric system rejects the query. Try it there.")
