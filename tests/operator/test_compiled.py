@@ -163,3 +163,13 @@ def test_a_metric_without_a_template_refers_to_none() -> None:
         ("far", ("ops", "depth")),
     ]
     assert templates_of(compiled(manifest(analysis=None, skipAnalysis=True)).canary) == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"), [({}, False), ({"no_cross_namespace_refs": True}, True), ({"namespace": "mall"}, True)]
+)
+def test_references_to_other_namespaces_need_an_operator_that_reads_them(options: Any, refused: bool) -> None:
+    """With -namespace it watches one namespace only, so the Canary is rejected before its release."""
+    metric = {"name": "errors", "templateRef": {"name": "errors", "namespace": "metrics"}, "interval": "1m"}
+    found = compiled(manifest(analysis={"interval": "1m", "iterations": 1, "metrics": [metric]}), **options)
+    assert [problem.path for problem in found.problems] == ["spec.analysis.metrics[0].templateRef.namespace"] * refused

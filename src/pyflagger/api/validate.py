@@ -53,7 +53,8 @@ def _cross_namespace(context: Context) -> Iterator[Problem]:
     for what, path, ref in refs:
         if ref.namespace not in ("", own):
             text = f"can't access {what} {ref.name}.{ref.namespace}, cross-namespace references are blocked"
-            yield Problem(Fault.MANIFEST, text, f"Use one in namespace {own}.", f"{path}.namespace")
+            todo = f"Use one in namespace {own}, or run flagger without -namespace and -no-cross-namespace-refs."
+            yield Problem(Fault.MANIFEST, text, todo, f"{path}.namespace")
 
 
 def _knative(context: Context) -> Iterator[Problem]:

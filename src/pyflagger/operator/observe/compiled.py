@@ -127,7 +127,8 @@ def _compile(canary: Canary, problems: tuple[Problem, ...], settings: Settings) 
             provider=provider,
             capabilities=router.capabilities if not isinstance(router, Problem) else Capabilities(),
             known_providers=known_providers(),
-            no_cross_namespace=options.no_cross_namespace_refs,
+            # With -namespace, flagger watches nothing outside of it.
+            no_cross_namespace=options.no_cross_namespace_refs or bool(options.namespace),
         )
         # Validation has already reported an unknown provider with the same text.
         also = (problem for problem in (router, workload) if isinstance(problem, Problem))
