@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -321,17 +322,29 @@ def test_names_and_selectors_are_those_of_the_reference() -> None:
     assert tester["spec"]["selector"]["matchLabels"] == {"app": "loadtester"}
 
 
+ROW = re.compile(r"^\| `([^`]+)` \| (.*?) \| (.*) \|$", re.MULTILINE)
+
+
+def shown(value: Any) -> set[str]:
+    """How the page of a chart may give a default."""
+    if value in ("", None):
+        return {""}
+    text = value if isinstance(value, str) else json.dumps(value)
+    return {f"`{text}`", "see values.yaml"} if isinstance(value, dict) else {f"`{text}`"}
+
+
 @pytest.mark.parametrize("chart", ALL)
 def test_every_value_is_explained_and_known(chart: str) -> None:
-    """The page of the chart and its schema name each value of the values file, and the page names no other."""
-    page, schema = (CHARTS / chart / "README.md").read_text(), json.loads(read(chart, "values.schema.json"))
-    paths = set(leaves(values(chart)))
-    assert {path for path in paths if f"\n| `{path}` | " not in page} == set()
-    assert page.count("\n| `") == len(paths)
-    for path in paths:
-        found = schema
+    """The page of the chart gives default and meaning of each value, and names no other; so does its schema."""
+    rows = {path: (default, meaning) for path, default, meaning in ROW.findall(read(chart, "README.md"))}
+    schema, given = json.loads(read(chart, "values.schema.json")), values(chart)
+    assert rows.keys() == set(leaves(given))
+    for path, (default, meaning) in rows.items():
+        found, value = schema, given
         for part in path.split("."):
-            found = found["properties"][part]
+            found, value = found["properties"][part], value[part]
+        assert default in shown(value), path
+        assert meaning.strip(), path
 
 
 @pytest.mark.parametrize("chart", ALL)
