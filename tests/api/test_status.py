@@ -127,3 +127,39 @@ def test_what_is_read_is_what_was_written() -> None:
     assert wire["lastTransitionTime"] == NOW
     assert wire["conditions"][1]["lastUpdateTime"] == "2023-11-14T22:13:20.123456Z"
     assert CanaryStatus.model_validate(wire) == status
+
+
+SAME = {
+    "type": "SameRevision",
+    "status": "True",
+    "reason": "Adopted",
+    "message": "85d557f47b v1:r1 are the hashes of Flagger and of this operator for the same revision.",
+    "lastUpdateTime": NOW,
+    "lastTransitionTime": NOW,
+}
+
+
+def test_the_hash_of_the_reference_is_read_as_flaggers_own() -> None:
+    """It is stored as it was, so that both operators know the revision."""
+    wire = {"lastAppliedSpec": "85d557f47b", "lastPromotedSpec": "other", "conditions": [TOLD | {"message": ""}, SAME]}
+    status = CanaryStatus.model_validate(wire)
+    assert (status.last_applied_spec, status.last_promoted_spec) == ("v1:r1", "other")
+    assert [told.type for told in status.conditions] == ["Promoted"] and not status.unread
+    again = status.to_wire()
+    assert {key: again[key] for key in wire} == wire
+    assert CanaryStatus.model_validate(status.but(canary_weight=5).to_wire()) == status.but(canary_weight=5)
+    assert CanaryStatus(**dict(status)) == status
+
+
+@pytest.mark.parametrize("message", ["", "85d557f47b", "85d557f47b v1:r1", " v1:r1 are"])
+def test_a_condition_without_two_hashes_is_dropped(message: str) -> None:
+    """The hashes stay what they are."""
+    status = CanaryStatus.model_validate({"lastAppliedSpec": "85d557f47b", "conditions": [SAME | {"message": message}]})
+    assert status.last_applied_spec == "85d557f47b" and status.same_revision is None and status.conditions == ()
+
+
+def test_the_condition_of_both_hashes_always_has_its_times() -> None:
+    """The reference writes an unknown time as null, which the API server rejects."""
+    without = {key: value for key, value in SAME.items() if not key.startswith("last")}
+    told = CanaryStatus.model_validate({"conditions": [without]}).to_wire()["conditions"]
+    assert [one["lastTransitionTime"] for one in told] == ["1970-01-01T00:00:00Z"]

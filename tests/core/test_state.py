@@ -115,6 +115,48 @@ def test_a_foreign_promotion_ends_with_what_was_copied(changed: bool) -> None:
     assert ends == expected
 
 
+def stored(world: World) -> dict[str, object]:
+    """The hashes as another operator would read them."""
+    wire = world.status.to_wire()
+    kept = [told["message"].split(" ")[:2] for told in wire["conditions"] if told["type"] == "SameRevision"]
+    return {"applied": wire["lastAppliedSpec"], "promoted": wire["lastPromotedSpec"], "kept": kept}
+
+
+def test_the_reference_finds_its_hash_when_it_comes_back() -> None:
+    """It releases nothing anew. What flagger releases itself has flagger's hash, and the other one is forgotten."""
+    world = with_status(ready_world(STEPS), last_applied_spec="other", last_promoted_spec=FOREIGN).run(30)
+    assert stored(world) == {"applied": FOREIGN, "promoted": FOREIGN, "kept": [[FOREIGN, "v1:r1"]]}
+    world.change("v1:r2").until(Phase.PROGRESSING)
+    assert stored(world) == {"applied": "v1:r2", "promoted": FOREIGN, "kept": [[FOREIGN, "v1:r1"]]}
+    world.until(Phase.SUCCEEDED)
+    assert stored(world) == {"applied": "v1:r2", "promoted": "v1:r2", "kept": []}
+
+
+def test_a_foreign_run_keeps_its_hash_to_the_end() -> None:
+    """Whenever the reference comes back, it knows the revision of the run, and that of the primary."""
+    world = ready_world(STEPS).change("v1:r2").run(8)
+    with_status(world, last_applied_spec=FOREIGN, last_promoted_spec="bcdfg64", last_tick_time=None).run(1)
+    assert stored(world) == {"applied": FOREIGN, "promoted": "bcdfg64", "kept": [[FOREIGN, "v1:r2"]]}
+    world.until(Phase.PROMOTING)
+    assert stored(world)["applied"] == FOREIGN
+    world.until(Phase.SUCCEEDED)
+    assert stored(world) == {"applied": FOREIGN, "promoted": FOREIGN, "kept": [[FOREIGN, "v1:r2"]]}
+
+
+def test_a_failure_keeps_the_hash_of_the_refused_revision() -> None:
+    """So that the reference does not try it again either."""
+    world = ready_world(STEPS)
+    with_status(world, phase=Phase.FAILED, last_applied_spec=FOREIGN, last_promoted_spec="bcdfg64").change("v1:r2")
+    world.run(30)
+    assert stored(world) == {"applied": FOREIGN, "promoted": "bcdfg64", "kept": [[FOREIGN, "v1:r2"]]}
+
+
+def test_a_status_of_crds_that_drop_the_promoted_hash_keeps_the_applied_one() -> None:
+    """There is no other."""
+    world = with_status(ready_world(STEPS), last_applied_spec=FOREIGN, last_promoted_spec="").run(30)
+    assert stored(world)["kept"] == [[FOREIGN, "v1:r1"]]
+
+
 CONFIGS = {"configmap/a": "1"}
 
 

@@ -186,10 +186,11 @@ CANARY: Mapping[str, str] = {
         "Degraded: something of the primary is missing; Halted: the reason why the run does not advance; "
         "RollingBack: a rollback is in progress; Judged: the time at which the last round ended; "
         "Waiting: the reason why a revision waits; ScalingDown: the canary's pods still run after a release; "
-        "Alerted: whether the last alert is sent"
+        "Alerted: whether the last alert is sent; "
+        "SameRevision: the hashes of Flagger and of this operator for one revision"
     ),
     "status.conditions[].type": (
-        "Promoted, Blocked, Degraded, Halted, RollingBack, Judged, Waiting, ScalingDown or Alerted"
+        "Promoted, Blocked, Degraded, Halted, RollingBack, Judged, Waiting, ScalingDown, Alerted or SameRevision"
     ),
     "status.conditions[].status": "True, False or Unknown",
     "status.conditions[].reason": (

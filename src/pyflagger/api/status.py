@@ -10,6 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from pyflagger.api.base import Model
 from pyflagger.api.durations import precise_stamp, stamp
+from pyflagger.api.hashes import SameRevision, is_same_revision, same_revision
 from pyflagger.api.phase import STORED, Phase
 from pyflagger.api.stored import STATUS, Reader, Unread
 
@@ -51,7 +52,7 @@ class CanaryStatus(Model):
 
     Its JSON has only fields of the reference's CRD, because that CRD drops unknown fields. flagger stores everything
     else in conditions: `last_tick_time` (the end of the last round, in RFC 3339 with a fraction) in `Judged`, and a
-    rollback that has begun in `RollingBack`.
+    rollback that has begun in `RollingBack`, and `same_revision` (two hashes of a revision) in `SameRevision`.
 
     `unread` names the stored values that cannot be read. They count as absent. An unreadable phase is Phase.UNKNOWN.
     """
@@ -68,13 +69,14 @@ class CanaryStatus(Model):
     previous_session_affinity_cookie: str = ""
     primary_session_affinity_cookie: str = ""
     last_tick_time: SkipJsonSchema[float | None] = None
+    same_revision: SkipJsonSchema[SameRevision | None] = None
     conditions: tuple[Condition, ...] = ()
     unread: SkipJsonSchema[tuple[Unread, ...]] = Field(default=(), exclude=True)
 
     @model_validator(mode="before")
     @classmethod
     def _read(cls, value: Any) -> Any:
-        """Read any stored status. The condition `Judged` holds the end of the last round."""
+        """Read any stored status. `Judged` holds the end of the last round, `SameRevision` two hashes."""
         reader = Reader()
         if not isinstance(value, Mapping):
             return {"unread": (Unread("status", repr(value)[:40]),)} if value else {}
@@ -84,6 +86,11 @@ class CanaryStatus(Model):
         if judged:
             found["conditions"] = tuple(each for each in conditions if not _judged(each))
             found["last_tick_time"] = judged[-1].get("last_update_time")
+        hashes = same_revision(conditions) or value.get("same_revision")
+        if isinstance(hashes, SameRevision):
+            found = {**hashes.read(found), "same_revision": hashes}
+        if any(map(is_same_revision, conditions)):
+            found["conditions"] = tuple(each for each in found["conditions"] if not is_same_revision(each))
         return {**found, "unread": (*reader.unread, *_known(value.get("unread")))}
 
     @property
@@ -105,17 +112,22 @@ class CanaryStatus(Model):
             "iterations": self.iterations,
         }
         since, conditions = self.last_transition_time, [condition.to_wire() for condition in self.conditions]
+        shared = () if self.same_revision is None else (self.same_revision.to_wire(),)
         optional = {
             "trackedConfigs": None if self.tracked_configs is None else dict(self.tracked_configs),
-            "lastAppliedSpec": self.last_applied_spec or None,
-            "lastPromotedSpec": self.last_promoted_spec or None,
+            "lastAppliedSpec": self._hash(self.last_applied_spec),
+            "lastPromotedSpec": self._hash(self.last_promoted_spec),
             "lastTransitionTime": None if since is None else stamp(since),
             "sessionAffinityCookie": self.session_affinity_cookie or None,
             "previousSessionAffinityCookie": self.previous_session_affinity_cookie or None,
             "primarySessionAffinityCookie": self.primary_session_affinity_cookie or None,
-            "conditions": [*conditions, *self._judging()] or None,
+            "conditions": [*conditions, *self._judging(), *shared] or None,
         }
         return {key: value for key, value in (wire | optional).items() if value is not None}
+
+    def _hash(self, revision: str) -> str | None:
+        """A revision as it is stored, None if there is none."""
+        return (self.same_revision.stored(revision) if self.same_revision else revision) or None
 
     def _judging(self) -> tuple[dict[str, Any], ...]:
         """The condition that stores the end of the last round."""

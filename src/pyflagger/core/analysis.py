@@ -25,7 +25,7 @@ from pyflagger.core.revision import RevisionChange, copied, running_change
 from pyflagger.core.verdict import checks, judge, unusable
 from pyflagger.core.view import View
 from pyflagger.core.waiting import hold_for_canary, hold_for_primary, hold_for_route
-from pyflagger.core.writing import no_progress, take_revision, write
+from pyflagger.core.writing import adopt_revision, no_progress, take_revision, write
 
 # On every change ----------------------------------------------------------------------------------------------------
 
@@ -36,7 +36,7 @@ def changed(view: View) -> Decision | None:
     if change is RevisionChange.NONE:
         return None
     if change is RevisionChange.REBASE:
-        written = write(view, **ticked(view, **take_revision(view)))
+        written = write(view, **ticked(view, **adopt_revision(view, view.status.last_applied_spec)))
         return act(reasons.REBASED, written, memory=view.memory.round_ended())
     stranded = view.exposed and not view.primary_readiness.ready
     if stranded and not (view.canary_carries_all and change is RevisionChange.NEW):

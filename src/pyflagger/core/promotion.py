@@ -29,7 +29,7 @@ from pyflagger.core.remember import clean_slate
 from pyflagger.core.revision import configs_changed, ours
 from pyflagger.core.view import View
 from pyflagger.core.waiting import hold_for_primary
-from pyflagger.core.writing import no_progress, take_revision, write
+from pyflagger.core.writing import adopt_revision, no_progress, write
 
 
 def copy(view: View, *before: Action) -> Decision:
@@ -58,7 +58,7 @@ def rebase(view: View) -> Decision | None:
     """Rewrite a hash of the reference once the primary runs the target's template."""
     if ours(view.status.last_applied_spec) or not view.matches or configs_changed(view.status, view.target):
         return None
-    return act(reasons.REBASED, write(view, **take_revision(view)))
+    return act(reasons.REBASED, write(view, **adopt_revision(view, view.status.last_applied_spec)))
 
 
 def give_up(view: View) -> Decision | None:

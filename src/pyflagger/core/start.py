@@ -19,7 +19,7 @@ from pyflagger.core.remember import clean_slate
 from pyflagger.core.revision import RevisionChange, idle_change, refused
 from pyflagger.core.view import View
 from pyflagger.core.waiting import hold_for_primary, overdue
-from pyflagger.core.writing import no_progress, take_revision, write
+from pyflagger.core.writing import adopt_revision, no_progress, take_revision, write
 
 
 def change(view: View) -> RevisionChange:
@@ -52,10 +52,11 @@ def rebase(view: View) -> Decision | None:
     """Rewrite hashes of the same revision, and hashes that cannot be compared."""
     found = change(view)
     if found is RevisionChange.REBASE:
-        taken = take_revision(view)
-        if view.matches:
-            taken["last_promoted_spec"] = view.target.revision
-        return act(reasons.REBASED, write(view, **taken))
+        applied, promoted = view.status.last_applied_spec, view.status.last_promoted_spec
+        if not view.matches:
+            return act(reasons.REBASED, write(view, **adopt_revision(view, applied)))
+        both = adopt_revision(view, promoted or applied, last_promoted_spec=view.target.revision)
+        return act(reasons.REBASED, write(view, **both))
     if found is RevisionChange.REVERTED:
         return act(reasons.REFRESHED, write(view, **take_revision(view)))
     return None

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pyflagger.api import cookies
-from pyflagger.api.canary import Phase
+from pyflagger.api.canary import CanaryStatus, Phase
+from pyflagger.api.durations import second
+from pyflagger.api.hashes import SameRevision
 from pyflagger.core import reasons
 from pyflagger.core.actions import awake
 from pyflagger.core.conditions import (
@@ -24,6 +26,7 @@ from pyflagger.core.conditions import (
     stand,
 )
 from pyflagger.core.decision import Reason, WriteStatus
+from pyflagger.core.revision import ours
 from pyflagger.core.view import View
 
 
@@ -61,7 +64,14 @@ def write(
         status = stand(status, SCALING_DOWN, (), view.now)
     if waits or status.phase is Phase.PROGRESSING:
         status = explain(status, waits, view.now)
-    return WriteStatus(stand(status, WAITING, (), view.now))
+    return WriteStatus(_remembered(stand(status, WAITING, (), view.now)))
+
+
+def _remembered(status: CanaryStatus) -> CanaryStatus:
+    """The status, without the reference's hash of a revision that it no longer names."""
+    same = status.same_revision
+    named = same is not None and same.ours in (status.last_applied_spec, status.last_promoted_spec)
+    return status if same is None or named else status.but(same_revision=None)
 
 
 def take_revision(view: View) -> dict[str, Any]:
@@ -71,6 +81,17 @@ def take_revision(view: View) -> dict[str, Any]:
         "last_applied_spec": view.target.revision,
         "tracked_configs": None if configs is None else dict(configs),
     }
+
+
+def adopt_revision(view: View, theirs: str, **changes: Any) -> dict[str, Any]:
+    """The changes of a status that records the current revision. `theirs` is the hash of it in the reference.
+
+    flagger keeps that hash beside its own, unless the status still names another revision by it.
+    """
+    taken = {"last_promoted_spec": view.status.last_promoted_spec, **take_revision(view), **changes}
+    if theirs and not ours(theirs) and theirs != taken["last_promoted_spec"]:
+        taken["same_revision"] = SameRevision(theirs, view.target.revision, second(view.now))
+    return taken
 
 
 def no_progress(weight: int = 0) -> dict[str, Any]:
