@@ -129,9 +129,17 @@ async def test_the_second_one_waits(place: Place) -> None:
     seen: list[str] = []
     place.tasks.append(asyncio.create_task(b.acquire(seen.append)))
     await place.clock.sleep(3600)
-    assert not b.leading and set(seen) == {"a"}
+    assert not b.leading and set(seen) == {"a holds it"}
     with pytest.raises(NotLeader):
         b.fence()
+
+
+async def test_a_candidate_says_why_it_cannot_ask(place: Place) -> None:
+    """A namespace that is not there, or a right that is missing."""
+    seen: list[str] = []
+    place.tasks.append(asyncio.create_task(place.candidate("a").acquire(seen.append)))
+    await place.clock.sleep(60)
+    assert seen and all("flagger-system" in why for why in seen)
 
 
 async def test_a_dead_leader_is_followed_by_another(place: Place) -> None:

@@ -11,7 +11,6 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ from pyflagger.kube.protocol import ApiAnswer, ApiRequest
 from pyflagger.kube.resources import LEASES
 from pyflagger.operator import run
 from pyflagger.operator.options import Options
-from pyflagger.operator.run import Operator, identity, lease_namespace, own_namespace, serve
+from pyflagger.operator.run import Operator, identity, lease_namespace, serve
 from pyflagger_sandbox.apiserver.server import ApiServer
 from pyflagger_sandbox.apiserver.transport import InProcess
 from stage.stage import Script, healthy, path_of
@@ -161,28 +160,30 @@ async def test_a_replica_that_waits_does_nothing(process: Process) -> None:
     assert process.work.used == 0 and await process.holder() == "other"
 
 
+BOTH = {"leader_election_namespace": "lease", "namespace": "watched"}
+
+
 @pytest.mark.parametrize(
     ("options", "own", "namespace"),
     [
-        ({"leader_election_namespace": "lease", "namespace": "watched"}, "pod", "lease"),
-        ({"namespace": "watched"}, "pod", "watched"),
+        (BOTH, "pod", "watched"),
+        ({"leader_election_namespace": "lease"}, "pod", "lease"),
         ({}, "pod", "pod"),
-        ({}, "", "kube-system"),
+        ({}, None, "kube-system"),
     ],
 )
-async def test_the_namespace_of_the_lease(options: dict[str, Any], own: str, namespace: str) -> None:
-    """The most specific one: the flag's, the watched one, the pod's, and outside of a cluster kube-system."""
-    assert lease_namespace(Options(**options), own) == namespace
+async def test_the_namespace_of_the_lease(options: dict[str, Any], own: str | None, namespace: str) -> None:
+    """As in Flagger, so that both never lead at once. Only flagger's own manifests set the variable."""
+    assert lease_namespace(Options(**options), {} if own is None else {"POD_NAMESPACE": own}) == namespace
 
 
-async def test_the_namespace_of_the_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of the service account is preferred to POD_NAMESPACE. Outside of a cluster it is empty."""
-    file = tmp_path / "namespace"
-    monkeypatch.setattr(run, "NAMESPACE_FILE", str(file))
-    assert own_namespace({}) == ""
-    assert own_namespace({"POD_NAMESPACE": "variable"}) == "variable"
-    file.write_text("account\n")
-    assert own_namespace({"POD_NAMESPACE": "variable"}) == "account"
+async def test_why_a_replica_waits_is_logged_once(process: Process) -> None:
+    """Each reason."""
+    said: list[str] = []
+    tell = run._once(said.append)
+    for why in ("other holds it", "other holds it", "leases is forbidden"):
+        tell(why)
+    assert said == ["waiting for the Lease: other holds it", "waiting for the Lease: leases is forbidden"]
 
 
 async def test_replicas_on_one_host_differ() -> None:

@@ -86,7 +86,7 @@ pyflagger:{{ .Chart.AppVersion }}
   "MSTEAMS_PROXY_URL" (default (get (default dict .Values.msteams) "proxy-url") (.Values.msteams).proxyUrl) }}
 {{- range $name, $value := $all }}
 {{- if $value }}
-{{ $name }}: {{ include "flagger.text" $value | b64enc | quote }}
+{{ $name }}: {{ $value | b64enc | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -116,7 +116,7 @@ http://{{ include "flagger.prometheus" . }}:9090
   "ingress-class" .Values.ingressClass
   "cluster-name" .Values.clusterName
   "slack-channel" (.Values.slack).channel
-  "slack-user" (ternary "" (.Values.slack).user (eq (toString (default "flagger" (.Values.slack).user)) "flagger"))
+  "slack-user" (ternary "" (.Values.slack).user (eq (default "flagger" (.Values.slack).user) "flagger"))
   "threadiness" .Values.threadiness
   "kubeconfig-qps" .Values.kubeconfigQPS
   "kubeconfig-burst" .Values.kubeconfigBurst
@@ -129,7 +129,7 @@ http://{{ include "flagger.prometheus" . }}:9090
 {{- end }}
 {{- if (.Values.leaderElection).enabled }}
 - -enable-leader-election=true
-- -leader-election-namespace={{ .Release.Namespace }}
+- -leader-election-namespace={{ include "flagger.leaseNamespace" . }}
 {{- end }}
 {{- if (.Values.hookToken).urls }}
 - -hook-token-file=/var/run/flagger/token
@@ -157,4 +157,9 @@ http://{{ include "flagger.prometheus" . }}:9090
 {{- define "flagger.prometheus.labels" -}}
 app.kubernetes.io/name: {{ include "flagger.name" . }}-prometheus
 app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* Where the Lease is. With -namespace the operator looks there, as Flagger does. */}}
+{{- define "flagger.leaseNamespace" -}}
+{{- .Values.namespace | default .Release.Namespace }}
 {{- end }}

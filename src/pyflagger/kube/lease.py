@@ -50,6 +50,7 @@ class Elector:
         self._renewed: float | None = None
         self._seen: tuple[str, str] = ("", "")
         self._seen_at = 0.0
+        self._why = ""
 
     @property
     def leading(self) -> bool:
@@ -64,10 +65,10 @@ class Elector:
             raise NotLeader(Problem(Fault.US, "this replica may have lost the leader lease and does not write", ""))
 
     async def acquire(self, waiting: Callable[[str], None] | None = None) -> None:
-        """Wait until this candidate leads. Calls `waiting` with each other holder."""
+        """Wait until this candidate leads. Calls `waiting` with the reason: another holder, or a failed call."""
         while not await self._try():
-            if waiting and self._seen[0]:
-                waiting(self._seen[0])
+            if waiting and self._why:
+                waiting(self._why)
             await self._clock.sleep(self._timing.retry + self._clock.jitter(self._timing.retry / 5))
 
     async def hold(self) -> None:
@@ -101,12 +102,13 @@ class Elector:
             lease = await self._client.get(LEASES, self._namespace, self._name)
         except NotFound:
             return await self._write(self._fresh(), began, create=True)
-        except ApiError:
+        except ApiError as error:
+            self._why = str(error)
             return self.leading
         spec = lease.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
         if holder not in ("", self.identity) and not self._expired(holder, spec):
-            self._renewed = None
+            self._renewed, self._why = None, f"{holder} holds it"
             return False
         lease["spec"] = self._renewal(spec, holder)
         return await self._write(lease, began, create=False)
@@ -144,7 +146,8 @@ class Elector:
         except (Conflict, AlreadyExists):
             self._renewed = None
             return False
-        except ApiError:
+        except ApiError as error:
+            self._why = str(error)
             return self.leading
         self._renewed = began
         return True

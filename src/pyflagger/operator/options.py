@@ -92,7 +92,11 @@ FLAGS: tuple[Flag, ...] = (
     Flag("ingress-annotations-prefix", "nginx.ingress.kubernetes.io", "prefix of the ingress annotations"),
     Flag("ingress-class", "", "ingress class of generated objects, if the provider uses one"),
     Flag("enable-leader-election", False, "act only while holding the Lease", boolean),
-    Flag("leader-election-namespace", "", "namespace of the Lease (default: -namespace, the pod's, or kube-system)"),
+    Flag(
+        "leader-election-namespace",
+        "",
+        "namespace of the Lease without -namespace (default: POD_NAMESPACE or kube-system)",
+    ),
     Flag("enable-config-tracking", True, "watch ConfigMaps and Secrets of targets", boolean),
     Flag("cluster-name", "", "name of this cluster in alerts"),
     Flag("no-cross-namespace-refs", False, "reject references to other namespaces", boolean),

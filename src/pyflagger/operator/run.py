@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
 from pyflagger import __version__, logs
@@ -47,8 +47,6 @@ from pyflagger.operator.reconcile.controller import Controller
 from pyflagger.operator.reconcile.reconciler import Reconciler
 from pyflagger.operator.spectator import Spectator
 from pyflagger.wire import Http
-
-NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 
 class Operator:
@@ -126,18 +124,14 @@ def identity(clock: Clock) -> str:
     return f"{socket.gethostname()}_{clock.unique()}"
 
 
-def lease_namespace(options: Options, own: str) -> str:
-    """The namespace of the Lease: -leader-election-namespace, else the watched namespace, else the pod's."""
-    return options.leader_election_namespace or options.namespace or own or "kube-system"
+def lease_namespace(options: Options, environ: Mapping[str, str]) -> str:
+    """The namespace of the Lease: the watched one, else -leader-election-namespace, POD_NAMESPACE or kube-system.
 
-
-def own_namespace(environ: Mapping[str, str]) -> str:
-    """The namespace of this pod, or empty outside of a cluster."""
-    try:
-        with open(NAMESPACE_FILE) as file:
-            return file.read().strip()
-    except OSError:
-        return environ.get("POD_NAMESPACE", "")
+    The reference looks in the same order, so in its manifests both operators compete for one Lease. Only flagger's
+    manifests set POD_NAMESPACE.
+    """
+    named = (options.namespace, options.leader_election_namespace, environ.get("POD_NAMESPACE"))
+    return next(filter(None, named), "kube-system")
 
 
 async def serve(options: Options, transport: Transport, own: Transport, http: Http, clock: Clock | None = None) -> int:
@@ -150,7 +144,7 @@ async def serve(options: Options, transport: Transport, own: Transport, http: Ht
     log = logs.logger()
     elector = None
     if options.enable_leader_election:
-        namespace = lease_namespace(options, own_namespace(os.environ))
+        namespace = lease_namespace(options, os.environ)
         elector = Elector(Client(own, clock), clock, namespace, identity(clock), Timing())
     operator = Operator(options, transport, http, clock, elector)
     async with AsyncExitStack() as stack:
@@ -172,7 +166,7 @@ async def _lead(elector: Elector | None, operator: Operator, stopped: asyncio.Ev
     log = logs.logger()
     if elector:
         log.info("waiting for the Lease", identity=elector.identity)
-        acquired = asyncio.ensure_future(elector.acquire())
+        acquired = asyncio.ensure_future(elector.acquire(_once(log.info)))
         await asyncio.wait({stop, acquired}, return_when=asyncio.FIRST_COMPLETED)
         acquired.cancel()
         if stopped.is_set():
@@ -192,6 +186,18 @@ async def _lead(elector: Elector | None, operator: Operator, stopped: asyncio.Ev
     if elector and not lost:
         await elector.release()
     return lost
+
+
+def _once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Reports why this replica waits for the Lease, once for each reason."""
+    told: set[str] = set()
+
+    def tell(why: str) -> None:
+        if why not in told:
+            told.add(why)
+            say(f"waiting for the Lease: {why}")
+
+    return tell
 
 
 def _stop_signal() -> asyncio.Event:
