@@ -10,12 +10,17 @@ import yaml
 
 from docs import phases, providers, rooms, scenarios
 from docs.paths import table
+from parity import ours
+from parity import table as parity
 from pyflagger.api.crds import crds
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = (("Canary", "spec"), ("Canary", "status"), ("MetricTemplate", "spec"), ("AlertProvider", "spec"))
 TABLE = re.compile(r"\| field \| type \| meaning \|\n(\|.*\n?)+")
 """The tables of fields on the page of the kinds, in the order of `TABLES`."""
+
+VALUES = ROOT / "src" / "pyflagger" / "cli" / "migrate" / "values.txt"
+"""The values of the operator's chart, which `flagger migrate check --values` knows."""
 
 COPIES = {
     "crds/crds.yaml": "flagger/crds/crds.yaml",
@@ -42,6 +47,8 @@ def main() -> None:
     architecture.write_text(rooms.PICTURE.sub(lambda _: rooms.picture(), architecture.read_text()))
     definitions = yaml.safe_dump_all(crds(), sort_keys=False)
     (ROOT / "kustomize" / "crds" / "crds.yaml").write_text(definitions)
+    parity.PAGE.write_text(parity.page())
+    VALUES.write_text("\n".join(sorted(ours.values("flagger"))) + "\n")
     for source, copy in COPIES.items():
         shutil.copyfile(ROOT / "kustomize" / source, ROOT / "charts" / copy)
 

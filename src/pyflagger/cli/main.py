@@ -21,6 +21,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alerts": ("pyflagger.cli.alerts", "send a sample to the receiver of an AlertProvider"),
     "lint": ("pyflagger.cli.lint", "check manifests before they reach a cluster"),
     "sandbox": ("pyflagger.cli.sandbox", "run a small cluster on this machine, until Ctrl-C"),
+    "migrate": (
+        "pyflagger.cli.migrate",
+        "say what changes in a move from Flagger, and prepare the way back",
+    ),
     "load": ("pyflagger.cli.load", "send traffic to hosts of the ingress, or generate load on a URL"),
     "demo": ("pyflagger.cli.demo", "play a release on the sandbox and watch it"),
     "completion": ("pyflagger.cli.completion", "print the completion script of a shell"),
