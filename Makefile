@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 INSTALL := $(BIN)/uv sync --inexact --compile-bytecode --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox test test-long test-real image-test e2e e2e-parts e2e-faults e2e-istio e2e-oracle lint bench mutate fuzz docs charts schemas hooks clean soak
+.PHONY: help install demo sandbox test test-long test-real image-test e2e e2e-parts e2e-faults e2e-istio e2e-oracle e2e-swap lint bench mutate fuzz docs charts schemas hooks clean soak
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ e2e: $(VENV)/.e2e ## the operator on a real control plane, ingress and Prometheu
 e2e-istio: $(VENV)/.e2e ## the same behind Istio's own control plane and an Envoy as its gateway (the first time builds: 15 minutes)
 	$(BIN)/python -m e2e.istio.parts
 	SHOWN=tests/docs/shown.json $(BIN)/python -m e2e e2e/istio
+
+e2e-swap: $(VENV)/.e2e ## Flagger's own binary and ours take turns over the same canaries (10 minutes; the first time builds)
+	$(BIN)/python -m e2e.swap.parts
+	$(BIN)/python -m e2e e2e/swap
 
 e2e-faults: $(VENV)/.e2e ## every fault by every kind of release on the real control plane; writes docs/faults.md
 	FAULTS_DOC=docs/faults.md $(BIN)/python -m e2e e2e/faults/test_faults.py

@@ -86,7 +86,7 @@ pyflagger:{{ .Chart.AppVersion }}
   "MSTEAMS_PROXY_URL" (default (get (default dict .Values.msteams) "proxy-url") (.Values.msteams).proxyUrl) }}
 {{- range $name, $value := $all }}
 {{- if $value }}
-{{ $name }}: {{ $value | b64enc | quote }}
+{{ $name }}: {{ include "flagger.text" $value | b64enc | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -116,7 +116,7 @@ http://{{ include "flagger.prometheus" . }}:9090
   "ingress-class" .Values.ingressClass
   "cluster-name" .Values.clusterName
   "slack-channel" (.Values.slack).channel
-  "slack-user" (ternary "" (.Values.slack).user (eq (default "flagger" (.Values.slack).user) "flagger"))
+  "slack-user" (ternary "" (.Values.slack).user (eq (toString (default "flagger" (.Values.slack).user)) "flagger"))
   "threadiness" .Values.threadiness
   "kubeconfig-qps" .Values.kubeconfigQPS
   "kubeconfig-burst" .Values.kubeconfigBurst
