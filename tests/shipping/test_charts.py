@@ -297,6 +297,7 @@ REFUSED: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     ("flagger", {"hookToken": {"urls": ["http://user:pass@h/"]}}, "hookToken.urls"),
     ("flagger", {"leaderElection": {"replicaCount": 2}}, "several operators would act at once"),
     ("flagger", {"controlplane": {"kubeconfig": {"secretName": "x"}}}, "to no second one"),
+    ("flagger", {"istio": {"kubeconfig": {"secretName": "x"}}}, "istio.kubeconfig.secretName: flagger writes"),
     ("flagger", {"rbac": {"pspEnabled": True}}, "removed PodSecurityPolicies"),
     ("loadtester", {"cmd": {"timeout": "soon"}}, "cmd.timeout"),
     ("loadtester", {"auth": {"kubernetes": True}}, "auth.kubernetes lets nobody in"),

@@ -63,6 +63,12 @@ def test_reused_values(tmp_path: Path, chart: str) -> None:
         assert container(objects)["image"] == f"registry.example/ours:{__version__}"
 
 
+def test_reused_values_before_1_21() -> None:
+    """They have `istio`, which later releases call `controlplane`; empty, it asks for nothing."""
+    older = {"istio": {"kubeconfig": {"secretName": "", "key": "kubeconfig"}}}
+    assert templated("flagger", older) == templated("flagger")
+
+
 @pytest.mark.parametrize("chart", [path.parent.name for path in CHARTS.glob("*/Chart.yaml")])
 def test_no_values_at_all(tmp_path: Path, chart: str) -> None:
     """Renders, and the program takes its command line."""

@@ -145,8 +145,10 @@ http://{{ include "flagger.prometheus" . }}:9090
 {{- if and (gt (int (.Values.leaderElection).replicaCount) 1) (not (.Values.leaderElection).enabled) }}
 {{- fail "leaderElection.replicaCount is over 1 without leaderElection.enabled: several operators would act at once. Set leaderElection.enabled=true." }}
 {{- end }}
-{{- if ((.Values.controlplane).kubeconfig).secretName }}
-{{- fail "controlplane.kubeconfig.secretName: flagger writes routing objects to the cluster that it runs in, and to no second one. Remove the value, and run flagger in the cluster of the routing objects." }}
+{{- range $name, $value := dict "controlplane" .Values.controlplane "istio" .Values.istio }}
+{{- if (($value).kubeconfig).secretName }}
+{{- printf "%s.kubeconfig.secretName: flagger writes routing objects to the cluster that it runs in, and to no second one. Remove the value, and run flagger in the cluster of the routing objects." $name | fail }}
+{{- end }}
 {{- end }}
 {{- if (.Values.rbac).pspEnabled }}
 {{- fail "rbac.pspEnabled: Kubernetes 1.25 removed PodSecurityPolicies. Remove the value, and label the namespace for Pod Security Admission." }}
