@@ -148,6 +148,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         },
         "spec must have either address or secretRef, not both. Keep one of them.",
     ),
+    "no place of an alert": (
+        {**RECEIVER, "spec": {"type": "slack", "channel": "releases"}},
+        "spec has neither address nor secretRef. Set one of them.",
+    ),
     "a host that Istio does not accept": (
         changed(changed(CANARY, "spec.provider", "istio"), "spec.service.hosts", ["a_b.example"]),
         "spec.service.hosts[0] is 'a_b.example', which a VirtualService does not accept: ",

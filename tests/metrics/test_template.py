@@ -126,6 +126,7 @@ def test_functions(call: str, want: str) -> None:
     [
         ("{{ foo }}", "1:4", "'foo' not defined"),
         ("{{ .foo }}", "1:4", "no field 'foo'"),
+        ("{{ .Namespace }}", "1:4", "names have no dot, as in {{ namespace }}"),
         ("{{ $labels.foo }}", "1:4", "undefined variable '$labels'"),
         ("{{{namespace}}}", "1:3", "'{'"),
         ("{{ variables.zz }}", "1:4", "no entry for key 'zz'"),

@@ -214,6 +214,8 @@ class _Run:
     def _chain(self, chain: Chain, dot: Value, scope: _Scope) -> Value:
         value = self._operand(chain.base, dot, scope)
         for name in chain.fields:
+            if value is None:
+                self._wrong(chain.at, f"no field {name!r} in a nil: names have no dot, as in {{{{ namespace }}}}")
             if not isinstance(value, Mapping):
                 self._wrong(chain.at, f"no field {name!r} in a {kind(value)}")
             if name not in value:
