@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 INSTALL := $(BIN)/uv sync --inexact --compile-bytecode --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox test test-long test-real image-test e2e e2e-parts e2e-faults e2e-istio e2e-oracle e2e-swap lint bench mutate fuzz docs charts schemas hooks clean soak
+.PHONY: help install demo sandbox test test-long test-real image-test e2e e2e-parts e2e-faults e2e-istio e2e-oracle e2e-swap lint bench mutate fuzz docs charts schemas hooks clean soak site recording
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +92,17 @@ charts: $(READY) ## package the charts and index them in build/charts, for `helm
 	rm -rf build/charts
 	$(BIN)/helm package $(dir $(wildcard charts/*/Chart.yaml)) --destination build/charts
 	$(BIN)/helm repo index build/charts $(if $(URL),--url $(URL))
+
+$(VENV)/.site: $(READY)
+	$(INSTALL) --extra site
+	@touch $@
+
+site: $(VENV)/.site ## build the documentation as a site into build/site, and check its links
+	PYTHONPATH=tests NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	PYTHONPATH=tests $(BIN)/python -m docs.built
+
+recording: $(READY) ## play the demo and write it as the moving picture of the front page (a minute)
+	PYTHONPATH=tests $(BIN)/python -m docs.recording
 
 schemas: $(READY) ## write the types of Kubernetes' built-in kinds that lint and the sandbox use (RELEASE=1.36.0)
 	$(INSTALL) --extra schemas

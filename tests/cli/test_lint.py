@@ -209,6 +209,15 @@ def test_a_target_of_the_core_group(tmp_path: Path) -> None:
     assert told(tmp_path, changed(CANARY, "spec.targetRef", ref))[0] == 0
 
 
+def test_a_knative_service_in_a_file(tmp_path: Path) -> None:
+    """It has no Revision yet, as Knative makes the first one in the cluster."""
+    ref = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "web"}
+    spec = {"provider": "knative", "targetRef": ref, "analysis": CANARY["spec"]["analysis"]}
+    service = {"template": {"spec": {"containers": [{"image": "web:1"}]}}}
+    target = {"apiVersion": ref["apiVersion"], "kind": "Service", "metadata": CANARY["metadata"], "spec": service}
+    assert told(tmp_path, {**CANARY, "spec": spec}, target)[0] == 0
+
+
 def test_a_folder_and_a_bad_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every file below; a file that cannot be read is named, and hides nothing of the others."""
     (tmp_path / "deep").mkdir()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from docs import phases, providers, rooms, scenarios
+from docs import helps, phases, pictures, providers, rooms, scenarios
 from docs.paths import table
 from parity import ours
 from parity import table as parity
@@ -43,6 +43,8 @@ def main() -> None:
     page.write_text(phases.BLOCK.sub(lambda _: phases.diagram(), page.read_text()))
     (ROOT / "docs" / "providers.md").write_text(providers.page())
     (ROOT / "docs" / "scenarios.md").write_text(scenarios.page())
+    (ROOT / "docs" / "reference" / "help.md").write_text(helps.page())
+    pictures.main()
     architecture = ROOT / "docs" / "architecture.md"
     architecture.write_text(rooms.PICTURE.sub(lambda _: rooms.picture(), architecture.read_text()))
     definitions = yaml.safe_dump_all(crds(), sort_keys=False)

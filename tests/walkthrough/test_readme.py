@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -29,11 +30,9 @@ def by_hand() -> list[str]:
 
 
 @contextmanager
-def terminal(command: str, environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def terminal(command: str, environ: dict[str, str], output: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
     """A command that runs until the block ends, and then gets Ctrl-C."""
-    process = subprocess.Popen(
-        ["bash", "-c", f"exec {command}"], env=environ, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
+    process = subprocess.Popen(["bash", "-c", f"exec {command}"], env=environ, stdout=output, text=True, cwd=ROOT)
     try:
         yield process
     finally:
@@ -68,8 +67,8 @@ def test_the_readme_ends_in_a_promotion() -> None:
     assert "Promotion completed! Scaling down podinfo.test" in told[-1]
 
 
-def run(command: str, environ: dict[str, str]) -> str:
-    """Run one line of the page in a shell; what it printed."""
+def run(command: str, environ: dict[str, str], folder: Path = ROOT) -> str:
+    """Run one line of a page in a shell; what it printed."""
     done = subprocess.run(
         ["bash", "-c", command],
         env=environ,
@@ -77,7 +76,7 @@ def run(command: str, environ: dict[str, str]) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         timeout=400,
-        cwd=ROOT,
+        cwd=folder,
     )
     assert done.returncode == 0, f"{command}: {done.stdout}"
     assert "Warning:" not in done.stdout, f"{command}: {done.stdout}"

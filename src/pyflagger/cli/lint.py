@@ -200,7 +200,8 @@ def _target(canary: Canary, files: Files) -> Iterator[Problem]:
     target = {**target, "metadata": {**target["metadata"], "namespace": canary.metadata.namespace}}
     selector = workload.selector(canary, target, None, WorkloadOptions())
     for told in (selector, workload.refuses(target)):
-        if isinstance(told, Problem):
+        # A problem of the cluster, such as a Knative Service without a Revision, says nothing about a manifest.
+        if isinstance(told, Problem) and told.fault is not Fault.CLUSTER:
             yield replace(told, path="spec.targetRef")
     if isinstance(selector, Selector):
         around = files.around(canary.metadata.namespace)

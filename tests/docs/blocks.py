@@ -1,0 +1,56 @@
+"""The fenced blocks of a page, with what the page says of them.
+
+A comment right before a block gives the reason why a test leaves it out: `<!-- not run: REASON -->` for commands,
+`<!-- not linted: REASON -->` for YAML. Readers of the page do not see it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FENCED = re.compile(
+    r"(?:<!-- (?P<mark>not run|not linted): (?P<why>[^>]+?) -->\n+)?"
+    r"^(?P<indent> *)```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^ *```$",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block. `title` is the name of its file, if it has one; `why` is the reason to leave it out."""
+
+    page: str
+    line: int
+    language: str
+    title: str
+    text: str
+    why: str
+
+    @property
+    def place(self) -> str:
+        """Page and line of its first line."""
+        return f"{self.page}:{self.line}"
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """All fenced blocks of a page that have a language."""
+    text = page.read_text()
+    name = str(page.relative_to(ROOT))
+    for found in FENCED.finditer(text):
+        line = text.count("\n", 0, found.start("text")) + 1
+        lines = (line.removeprefix(found["indent"]) for line in found["text"].splitlines(keepends=True))
+        yield Block(name, line, found["language"], found["title"] or "", "".join(lines), found["why"] or "")
+
+
+def pages() -> list[Path]:
+    """Every page of the documentation."""
+    return [ROOT / "README.md", *sorted(ROOT.glob("charts/*/README.md")), *sorted(ROOT.glob("docs/**/*.md"))]
+
+
+def guides() -> list[Path]:
+    """The pages that readers follow command by command."""
+    return [*sorted(ROOT.glob("docs/tutorials/*.md")), *sorted(ROOT.glob("docs/how-to/*.md"))]
