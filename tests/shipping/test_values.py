@@ -117,11 +117,16 @@ def test_each_table_may_be_missing(chart: str, path: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-NUMBERS = {
+NUMBERS: dict[str, Any] = {
     "image": {"tag": 20261130},
     "podLabels": {"generation": 7, "beta": True, "ratio": 1.5, "gone": None},
     "podAnnotations": {"prometheus.io/port": 8080, "prometheus.io/scrape": True},
     "nodeSelector": {"gpu": False},
+    "tolerations": [{"key": "gpu", "value": True, "tolerationSeconds": 60}, {"key": "infra", "operator": "Exists"}],
+    "env": [
+        {"name": "RETRIES", "value": 3},
+        {"name": "KEY", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+    ],
 }
 
 
@@ -149,6 +154,8 @@ def test_numbers_and_booleans(chart: str) -> None:
     assert template["metadata"]["annotations"]["prometheus.io/port"] == "8080"
     assert template["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
     assert template["spec"]["nodeSelector"] == {"gpu": "false"}
+    assert template["spec"]["tolerations"] == [NUMBERS["tolerations"][0] | {"value": "true"}, NUMBERS["tolerations"][1]]
+    assert container(objects)["env"][-2:] == [{"name": "RETRIES", "value": "3"}, NUMBERS["env"][1]]
 
 
 def test_numbers_in_flags() -> None:

@@ -21,6 +21,16 @@
 {{- toYaml $texts }}
 {{- end }}
 
+{{/* A list of variables or tolerations, whose `value` may be a number or a boolean, with strings. */}}
+{{- define "flagger.list" -}}
+{{- $items := list }}
+{{- range . }}
+{{- $text := include "flagger.text" .value }}
+{{- $items = append $items (ternary . (merge (dict "value" $text) .) (kindIs "invalid" .value)) }}
+{{- end }}
+{{- toYaml $items }}
+{{- end }}
+
 {{- define "flagger.fullname" -}}
 {{- $name := include "flagger.name" . }}
 {{- if .Values.fullnameOverride }}

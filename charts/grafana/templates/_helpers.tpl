@@ -56,3 +56,13 @@ release: {{ .Release.Name }}
 {{- end }}
 {{- toYaml $texts }}
 {{- end }}
+
+{{/* A list of variables or tolerations, whose `value` may be a number or a boolean, with strings. */}}
+{{- define "grafana.list" -}}
+{{- $items := list }}
+{{- range . }}
+{{- $text := include "grafana.text" .value }}
+{{- $items = append $items (ternary . (merge (dict "value" $text) .) (kindIs "invalid" .value)) }}
+{{- end }}
+{{- toYaml $items }}
+{{- end }}

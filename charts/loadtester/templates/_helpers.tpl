@@ -48,6 +48,16 @@ helm.sh/chart: {{ include "loadtester.chart" . }}
 {{- toYaml $texts }}
 {{- end }}
 
+{{/* A list of variables or tolerations, whose `value` may be a number or a boolean, with strings. */}}
+{{- define "loadtester.list" -}}
+{{- $items := list }}
+{{- range . }}
+{{- $text := include "loadtester.text" .value }}
+{{- $items = append $items (ternary . (merge (dict "value" $text) .) (kindIs "invalid" .value)) }}
+{{- end }}
+{{- toYaml $items }}
+{{- end }}
+
 {{/* Whether the values name the image of Flagger's load tester, as its values file does: this chart runs its own. */}}
 {{- define "loadtester.replaced" -}}
 {{- if regexMatch "^((ghcr|quay|docker)\\.io/)?(fluxcd|weaveworks)/flagger-loadtester$" (toString (.Values.image).repository) }}yes{{ end }}

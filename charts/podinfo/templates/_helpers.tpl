@@ -50,3 +50,13 @@ app: {{ include "podinfo.fullname" . }}
 {{- end }}
 {{- toYaml $texts }}
 {{- end }}
+
+{{/* A list of variables or tolerations, whose `value` may be a number or a boolean, with strings. */}}
+{{- define "podinfo.list" -}}
+{{- $items := list }}
+{{- range . }}
+{{- $text := include "podinfo.text" .value }}
+{{- $items = append $items (ternary . (merge (dict "value" $text) .) (kindIs "invalid" .value)) }}
+{{- end }}
+{{- toYaml $items }}
+{{- end }}
