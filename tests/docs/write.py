@@ -10,6 +10,7 @@ import yaml
 
 from docs import helps, phases, pictures, providers, rooms, scenarios
 from docs.paths import table
+from monitoring import boards, rules
 from parity import ours
 from parity import table as parity
 from pyflagger.api.crds import crds
@@ -51,6 +52,8 @@ def main() -> None:
     (ROOT / "kustomize" / "crds" / "crds.yaml").write_text(definitions)
     parity.PAGE.write_text(parity.page())
     VALUES.write_text("\n".join(sorted(ours.values("flagger"))) + "\n")
+    boards.write()
+    rules.write()
     for source, copy in COPIES.items():
         shutil.copyfile(ROOT / "kustomize" / source, ROOT / "charts" / copy)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pyflagger.api.analysis import ThresholdRange
 from pyflagger.api.canary import Canary, Phase
 from pyflagger.api.facts import Route
 from pyflagger.api.parse import parse_canary
@@ -55,6 +56,38 @@ def test_checks_that_are_gone_leave() -> None:
     assert checks(telemetry) == ["check-999", "errors"]
     telemetry.forget(now)
     assert checks(telemetry) == []
+
+
+def limits_of(telemetry: Telemetry) -> dict[tuple[str, str], float]:
+    """The limits that have a series, by check and limit."""
+    families = {family.name: family for family in text_string_to_metric_families(telemetry.expose({}).decode())}
+    samples = families["flagger_canary_metric_limit"].samples
+    return {(sample.labels["metric"], sample.labels["limit"]): sample.value for sample in samples}
+
+
+def test_the_limits_of_a_check_stand_beside_its_value() -> None:
+    """In the same unit: a built-in duration in seconds. Limits and checks that are gone leave."""
+    telemetry = Telemetry("0", "nginx")
+    now = canary("errors", "request-duration")
+    for name in ("errors", "request-duration"):
+        telemetry.analysis(now, name, 1.0)
+    assert limits_of(telemetry) == {("errors", "min"): 1.0, ("request-duration", "min"): 0.001}
+    assert now.spec.analysis is not None
+    metric = now.spec.analysis.metrics[0].model_copy(update={"threshold_range": ThresholdRange(max=5)})
+    analysis = now.spec.analysis.model_copy(update={"metrics": (metric,)})
+    now = now.model_copy(update={"spec": now.spec.model_copy(update={"analysis": analysis})})
+    telemetry.analysis(now, "errors", 1.0)
+    assert limits_of(telemetry)[("errors", "max")] == 5.0 and ("errors", "min") not in limits_of(telemetry)
+    telemetry.forget(now)
+    assert limits_of(telemetry) == {}
+
+
+def test_whether_a_replica_acts() -> None:
+    """Not until it has the Lease."""
+    telemetry = Telemetry("0", "nginx")
+    assert b"flagger_leader 0.0" in telemetry.expose({})
+    telemetry.leads(True)
+    assert b"flagger_leader 1.0" in telemetry.expose({})
 
 
 SECONDS = (0.0, 0.004, 0.005, 0.3, 10.0, 61.0)

@@ -18,6 +18,7 @@ from pyflagger.api.canary import Canary, Phase
 from pyflagger.api.defaults import strategy
 from pyflagger.api.facts import Route
 from pyflagger.api.names import primary
+from pyflagger.metrics.builtin import DURATION
 from pyflagger.operator.process.series import Counters, Gauges, Histograms
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -39,6 +40,7 @@ class Telemetry:
         self._status = Gauges("flagger_canary_status", "0 running, 1 successful, 2 failed", canary)
         self._weight = Gauges("flagger_canary_weight", "Traffic in percent", ("workload", "namespace"))
         self._analysis = Gauges("flagger_canary_metric_analysis", "Last value of a metric check", (*canary, "metric"))
+        self._limit = Gauges("flagger_canary_metric_limit", "Limits of a metric check", (*canary, "metric", "limit"))
         self._duration = Histograms("flagger_canary_duration_seconds", "Time spent judging", canary, BUCKETS)
         self._successes = Counters("flagger_canary_successes", "Releases promoted", outcome)
         self._failures = Counters("flagger_canary_failures", "Releases rolled back", outcome)
@@ -47,14 +49,19 @@ class Telemetry:
         self._requests = Counters("flagger_api_requests", "Calls to the API server", ("verb",))
         self._queries = Counters("flagger_metric_queries", "Queries of metric providers", ("provider", "outcome"))
         ends = (self._successes, self._failures, self._errors)
-        self._of_canaries = (self._status, self._analysis, self._duration, *ends)
+        self._of_canaries = (self._status, self._analysis, self._limit, self._duration, *ends)
         own = (self._alerts, self._requests, self._queries)
-        for family in (self._status, self._weight, self._analysis, self._duration, *ends, *own):
+        for family in (self._status, self._weight, self._analysis, self._limit, self._duration, *ends, *own):
             registry.register(family)
         self._lag = Histogram(
             "flagger_canary_tick_lag_seconds", "Due to judged", buckets=_LAG_BUCKETS, registry=registry
         )
+        self._leader = Gauge("flagger_leader", "1 if this replica acts, 0 if it waits for the Lease", registry=registry)
         self._info.labels(version, provider).set(1)
+
+    def leads(self, leads: bool) -> None:
+        """Whether this replica acts."""
+        self._leader.set(leads)
 
     def count(self, namespace: str, more: int) -> None:
         """Add `more` to the number of canaries in a namespace. A namespace without canaries keeps the value 0."""
@@ -72,7 +79,7 @@ class Telemetry:
         self._weight.set((target, namespace), route.canary)
 
     def analysis(self, canary: Canary, metric: str, value: float) -> None:
-        """Set the last value of a check. Durations are in seconds. Checks that the canary no longer has are removed."""
+        """Set the last value of a check, and its limits. Durations are in seconds. Old checks of the canary go."""
         labels = (*_labels(canary), metric)
         if labels not in self._analysis:
             checks = canary.spec.analysis.metrics if canary.spec.analysis else ()
@@ -81,6 +88,17 @@ class Telemetry:
                 if other[-1] not in kept:
                     self._analysis.remove(other)
         self._analysis.set(labels, value)
+        self._limits(canary, metric)
+
+    def _limits(self, canary: Canary, metric: str) -> None:
+        """Set the limits of a check, in the unit of its value. Limits that it no longer has go."""
+        wanted = {(*_labels(canary), metric, limit): value for limit, value in limits(canary, metric).items()}
+        known = {metric, *(labels[2] for labels in self._analysis.of(_labels(canary)))}
+        for other in self._limit.of(_labels(canary)):
+            if other[2] not in known or (other[2] == metric and other not in wanted):
+                self._limit.remove(other)
+        for labels, value in wanted.items():
+            self._limit.set(labels, value)
 
     def queried(self, provider: str, outcome: str) -> None:
         """Count a query of a metric provider."""
@@ -121,6 +139,15 @@ class Telemetry:
         for verb, count in tuple(requests.items()):
             self._requests.set((verb,), count)
         return b"".join(generate_latest(_Only(family)) for family in self.registry.collect())
+
+
+def limits(canary: Canary, metric: str) -> Mapping[str, float]:
+    """The limits of a check by `min` and `max`. That of a built-in duration is in seconds, as its value is."""
+    checks = canary.spec.analysis.metrics if canary.spec.analysis else ()
+    found = next((check.threshold_range for check in checks if check.name == metric), None)
+    scale = 1000 if metric == DURATION else 1
+    both = {"min": found.min, "max": found.max} if found else {}
+    return {limit: value / scale for limit, value in both.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
