@@ -66,6 +66,14 @@ def test_the_operator_takes_its_flags(overlay: str) -> None:
     assert bool(options.namespace) == (overlay == "namespaced")
 
 
+def test_an_operator_of_its_own_namespace() -> None:
+    """It watches the namespace that it runs in, whatever an overlay makes of that: Kubernetes fills in the variable."""
+    found = container(kustomized("namespaced"))
+    assert parse(found["args"], {}).namespace == "$(POD_NAMESPACE)"
+    (variable,) = [each for each in found["env"] if each["name"] == "POD_NAMESPACE"]
+    assert variable["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}
+
+
 @pytest.mark.parametrize("overlay", MESHES)
 def test_an_operator_of_one_provider(overlay: str) -> None:
     """Its namespace, provider and metrics server; where that is the bundled one, it comes along."""
