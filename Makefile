@@ -98,7 +98,7 @@ $(VENV)/.site: $(READY)
 	@touch $@
 
 site: $(VENV)/.site ## build the documentation as a site into build/site, and check its links
-	PYTHONPATH=tests NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	PYTHONPATH=tests NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	PYTHONPATH=tests $(BIN)/python -m docs.built
 
 recording: $(READY) ## play the demo and write it as the moving picture of the front page (a minute)

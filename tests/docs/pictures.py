@@ -1,6 +1,6 @@
 """Pictures of the pages, drawn by `make docs`: the strategies from the rules of the core, and how a release works.
 
-Colours that both schemes of the site can show; text takes the colour of the page's scheme from the reader's system.
+They have dark text and no ground; the site's style gives them a light one in its dark scheme.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pyflagger.core.strategy import next_weight
 ASSETS = Path(__file__).resolve().parents[2] / "docs" / "assets"
 OLD, NEW, INK = "#2f6f9f", "#9a6700", "#5c6b80"
 STYLE = (
-    "<style>text{font:14px system-ui,sans-serif;fill:#33404f}.small{font-size:12px}.in{fill:#fff;font-weight:600}"
-    "@media (prefers-color-scheme:dark){text{fill:#d6deeb}}</style>"
+    "<style>text{font:14px system-ui,sans-serif;fill:#33404f}.small{font-size:12px}"
+    ".in{fill:#fff;font-weight:600}</style>"
 )
 
 
@@ -87,7 +87,7 @@ def _flow() -> Iterator[str]:
     yield _arrow("M140 125H214")
     yield _arrow("M340 115C400 110 420 70 474 66") + '<text x="400" y="66" text-anchor="middle">80 %</text>'
     yield _arrow("M340 135C400 140 420 180 474 184") + '<text x="392" y="184" text-anchor="middle">20 %</text>'
-    yield _arrow("M280 230V156") + '<text class="small" x="288" y="198">writes weights</text>'
+    yield _arrow("M280 230V156") + '<text class="small" x="272" y="198" text-anchor="end">writes weights</text>'
     yield (
         _arrow("M590 210V255H346")
         + '<text class="small" x="470" y="274" text-anchor="middle">reads metrics, asks webhooks</text>'

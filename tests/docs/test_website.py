@@ -32,6 +32,11 @@ def test_every_page_is_in_the_navigation() -> None:
     assert sorted(set(found) - set(places())) == []
 
 
+def test_the_build_counts_warnings() -> None:
+    """MkDocs is not strict when it is quiet: it then counts no warnings."""
+    assert "mkdocs build --strict\n" in (ROOT / "Makefile").read_text()
+
+
 @pytest.mark.parametrize(
     "target, source, place, found",
     [

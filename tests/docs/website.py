@@ -32,6 +32,7 @@ OUTSIDE = {
 DIAGRAMS = "assets/mermaid.min.js"
 LINK = re.compile(r"(?<!\!)(\]\()([^)#\s]+)([^)\s]*\))")
 CODE = re.compile(r"(^ *```.*?^ *```|`[^`\n]*`)", re.DOTALL | re.MULTILINE)
+DIAGRAM = re.compile(r'(<pre class="mermaid">.*?</pre>)', re.DOTALL)
 SCRIPT = re.compile(rf'\s*<script src="[^"]*{re.escape(DIAGRAMS)}"></script>')
 LOG = logging.getLogger("mkdocs.hooks.website")
 
@@ -85,8 +86,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
-    """Leave the script, which has 3 MB, out of pages without a diagram."""
-    return output if 'class="mermaid"' in output else SCRIPT.sub("", output)
+    """Let large diagrams scroll, and leave their script, which has 3 MB, out of pages without one."""
+    return DIAGRAM.sub(r'<div class="diagram">\1</div>', output) if DIAGRAM.search(output) else SCRIPT.sub("", output)
 
 
 def moved(target: str, source: str, place: str) -> str:
