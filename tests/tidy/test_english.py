@@ -23,6 +23,13 @@ PAGES = (
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/architecture.md",
+    "docs/index.md",
+    "docs/faq.md",
+    "docs/tutorials/*.md",
+    "docs/how-to/*.md",
+    "docs/concepts/*.md",
+    "docs/migrate/*.md",
+    "docs/reference/*.md",
     "charts/*/README.md",
 )
 CODE = ("src/pyflagger/**/*.py", "src/pyflagger_sandbox/**/*.py")
