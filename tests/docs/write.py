@@ -9,6 +9,8 @@ from pathlib import Path
 import yaml
 
 from docs import helps, phases, pictures, providers, rooms, scenarios
+from docs.fields import TABLE as TABLE_OF_FIELDS
+from docs.fields import fields
 from docs.paths import table
 from monitoring import boards, rules
 from parity import ours
@@ -46,6 +48,8 @@ def main() -> None:
     (ROOT / "docs" / "scenarios.md").write_text(scenarios.page())
     (ROOT / "docs" / "reference" / "help.md").write_text(helps.page())
     pictures.main()
+    page = ROOT / "docs" / "observability.md"
+    page.write_text(TABLE_OF_FIELDS.sub(lambda _: fields(), page.read_text()))
     architecture = ROOT / "docs" / "architecture.md"
     architecture.write_text(rooms.PICTURE.sub(lambda _: rooms.picture(), architecture.read_text()))
     definitions = yaml.safe_dump_all(crds(), sort_keys=False)

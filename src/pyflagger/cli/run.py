@@ -23,6 +23,7 @@ from pyflagger.kube.http import AiohttpTransport, find
 from pyflagger.kube.kubeconfig import NoCluster
 from pyflagger.metrics import registry as metrics
 from pyflagger.operator.options import Options, parse, usage, without_effect
+from pyflagger.operator.otel import Traces
 from pyflagger.operator.process.http import AiohttpHttp
 from pyflagger.operator.run import serve
 from pyflagger.routing import registry as routing
@@ -42,10 +43,11 @@ async def operate(options: Options) -> int:
     endpoint = await find(options.kubeconfig, options.master, clock)
     announce(options, endpoint.url)
     transport, own, http = AiohttpTransport(endpoint), AiohttpTransport(endpoint), AiohttpHttp()
+    traces = Traces(os.environ, clock, logs.logger(), __version__)
     try:
-        return await serve(options, transport, own, http, clock)
+        return await serve(options, transport, own, http, clock, traces.spectator)
     finally:
-        for each in (http, transport, own):
+        for each in (traces, http, transport, own):
             await each.close()
 
 

@@ -134,7 +134,14 @@ def lease_namespace(options: Options, environ: Mapping[str, str]) -> str:
     return next(filter(None, named), "kube-system")
 
 
-async def serve(options: Options, transport: Transport, own: Transport, http: Http, clock: Clock | None = None) -> int:
+async def serve(
+    options: Options,
+    transport: Transport,
+    own: Transport,
+    http: Http,
+    clock: Clock | None = None,
+    spectator: Spectator | None = None,
+) -> int:
     """Run until a signal or the loss of the Lease. Returns the exit status.
 
     The Lease uses the transport `own`: if it had to queue behind the calls of a thousand releases, its renewal would be
@@ -146,7 +153,7 @@ async def serve(options: Options, transport: Transport, own: Transport, http: Ht
     if options.enable_leader_election:
         namespace = lease_namespace(options, os.environ)
         elector = Elector(Client(own, clock), clock, namespace, identity(clock), Timing())
-    operator = Operator(options, transport, http, clock, elector)
+    operator = Operator(options, transport, http, clock, elector, spectator)
     async with AsyncExitStack() as stack:
         app = health.application([operator.controller.wedged], [operator.unready], operator.metrics)
         runner = await health.serve(app, clock, "", options.port)

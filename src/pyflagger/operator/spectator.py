@@ -11,6 +11,9 @@ from pyflagger.objects import Key
 class Spectator:
     """A spectator that ignores everything. Subclasses override the methods that they need."""
 
+    def asking(self, canary: Canary, need: Need) -> None:
+        """The operator begins a check."""
+
     def asked(self, canary: Canary, need: Need, result: Result) -> None:
         """The operator ran a check."""
 

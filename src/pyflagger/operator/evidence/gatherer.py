@@ -32,6 +32,7 @@ class Gatherer:
         if isinstance(need, FindTrouble):
             ref = compiled.target if need.role == "canary" else compiled.primary
             return await find_trouble(self._client, self._store.get(ref))
+        self._spectator.asking(compiled.canary, need)
         result = await self._checks.run(need, compiled.canary)
         self._spectator.asked(compiled.canary, need, result)
         return result
