@@ -82,7 +82,11 @@ def written(node: ast.AST) -> set[Phase]:
 
 def moves(rule: Callable[..., Any]) -> set[Phase]:
     """Every phase that a rule can write, by itself or by what it calls."""
-    found: set[Phase] = set()
+    return set().union(*(written(module(where)[0][name]) for where, name in reached(rule)))
+
+
+def reached(rule: Callable[..., Any]) -> set[tuple[str, str]]:
+    """A rule and every definition that it can use, as module and name."""
     seen: set[tuple[str, str]] = set()
     todo = [(rule.__module__.removeprefix(f"{ROOM}."), rule.__name__)]
     while todo:
@@ -90,7 +94,5 @@ def moves(rule: Callable[..., Any]) -> set[Phase]:
         if at in seen or at[1] in (WRITE, "View"):
             continue
         seen.add(at)
-        code = module(at[0])[0][at[1]]
-        found |= written(code)
-        todo += named(at[0], code)
-    return found
+        todo += named(at[0], module(at[0])[0][at[1]])
+    return seen

@@ -96,7 +96,12 @@ def retract(view: View) -> Decision | None:
         return act(reasons.REFUSED, write(view, Phase.FAILED))
     reason = reasons.cancelled(view.canary)
     taken = take_revision(view)
-    return act(reason, say(view, reason), write(view, Phase.INITIALIZED, message=reasons.CONDITION_CANCELLED, **taken))
+    return act(
+        reason,
+        say(view, reason),
+        Alert("info", reasons.ALERT_CANCELLED),
+        write(view, Phase.INITIALIZED, message=reasons.CONDITION_CANCELLED, **taken),
+    )
 
 
 def poll(view: View) -> Decision | None:
