@@ -84,7 +84,8 @@ def tables(given: Mapping[str, Any], path: str = "") -> Iterator[str]:
     for name, value in given.items():
         if isinstance(value, dict) and "/" not in name:
             yield f"{path}{name}"
-            yield from tables(value, f"{path}{name}.")
+            if name not in ("resources", "affinity", "context"):  # Templates pass these on as they are.
+                yield from tables(value, f"{path}{name}.")
 
 
 ON = {
