@@ -363,3 +363,13 @@ def test_versions_are_the_package_s(chart: str) -> None:
 def read(chart: str, name: str) -> str:
     """A file of a chart."""
     return Path(CHARTS / chart / name).read_text()
+
+
+@pytest.mark.parametrize("namespace", ["", "shop"])
+def test_the_lease_is_where_the_operator_looks_for_it(namespace: str) -> None:
+    """In the watched namespace, as Flagger's, else in that of the release. The rights to it are there, too."""
+    objects = templated("flagger", {"namespace": namespace, "leaderElection": {"enabled": True}})
+    where = namespace or "flagger-system"
+    assert f"-leader-election-namespace={where}" in container(objects)["args"]
+    names = [obj["metadata"] for obj in objects if obj["metadata"]["name"].endswith("-election")]
+    assert [meta["namespace"] for meta in names] == [where, where]
