@@ -192,6 +192,17 @@ async def test_replicas_on_one_host_differ() -> None:
     assert identity(clock) != identity(clock)
 
 
+async def test_whether_it_acts_is_a_metric(process: Process) -> None:
+    """From its start to its end: alerting rules tell from it that no replica acts."""
+    operator = Operator(Options(), InProcess(process.server, "flagger"), Script(healthy), process.clock)
+    seen = [b"flagger_leader 1.0" in operator.metrics()]
+    await operator.start()
+    seen.append(b"flagger_leader 1.0" in operator.metrics())
+    await operator.stop()
+    seen.append(b"flagger_leader 1.0" in operator.metrics())
+    assert seen == [False, True, False]
+
+
 async def test_readiness_needs_the_canaries(process: Process) -> None:
     """A cluster without the Canary's definition is named until it is there; a filled cache has no reason."""
     empty, clock = ApiServer(process.clock), process.clock

@@ -92,6 +92,7 @@ class Operator:
 
     async def start(self) -> None:
         """Start to fill the caches and to reconcile."""
+        self.telemetry.leads(True)
         self._events.start()
         await self._alerts.start()
         for resource in (CANARIES, METRIC_TEMPLATES, ALERT_PROVIDERS):
@@ -102,6 +103,7 @@ class Operator:
 
     async def stop(self) -> None:
         """Stop reconciling, send the queued events, and close all connections."""
+        self.telemetry.leads(False)
         await self.controller.stop()
         await self._alerts.close()
         await self.configs.stop()
