@@ -1,4 +1,4 @@
-"""`make site` asks this of the site that it built: nothing of a page is loaded from another host.
+"""`make site` asks this of the site that it built: no page loads from another host, and the one script is npm's.
 
 Strict MkDocs has checked links and anchors by then. What a page loads is `src`, stylesheets, icons, and `url()` or
 `@import` in styles; links that a reader may click are not loaded.
@@ -6,17 +6,23 @@ Strict MkDocs has checked links and anchors by then. What a page loads is `src`,
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
+from docs.website import DIAGRAMS
+
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "build" / "site"
 ELSEWHERE = re.compile(r"^(https?:)?//")
 IN_STYLES = re.compile(r"(?:url\(\s*['\"]?|@import\s+['\"])((?:https?:)?//[^'\")\s]+)")
 LOADED = {"stylesheet", "icon", "preload", "preconnect", "modulepreload", "dns-prefetch", "manifest"}
+
+MERMAID = "74d7c46dabca328c2294733910a8aa1ed0c37451776e8d5295da38a2b758fb9b"
+"""SHA-256 of dist/mermaid.min.js in npm's mermaid 11.16.0, which the wheel of `website.py` carries."""
 
 
 class Page(HTMLParser):
@@ -50,6 +56,9 @@ def faults(site: Path) -> Iterator[str]:
     files = [path for path in site.rglob("*") if path.suffix in (".html", ".css", ".svg")]
     if not files:
         yield f"{site} is empty: run mkdocs build"
+    script = site / DIAGRAMS
+    if script.exists() and hashlib.sha256(script.read_bytes()).hexdigest() != MERMAID:
+        yield f"{DIAGRAMS} is not the script of npm: compare the new one with npm's, then change its digest here"
     for path in files:
         yield from (f"{path.relative_to(site)} loads {address}" for address in loads(path.read_text(), path.suffix))
 

@@ -115,7 +115,7 @@ def test_a_mistake_is_found(text: str, said: str) -> None:
 
 
 def test_every_command_of_a_guide_is_played_or_says_why() -> None:
-    """A page starts a sandbox and is played on it (`tests/walkthrough/test_pages.py`), or its blocks have reasons."""
+    """A page starts a sandbox and is played on it (`tests/walkthrough/guided.py`), or its blocks have reasons."""
     found = []
     for page in guides():
         shells = [block for block in blocks(page) if block.language == "sh" and not block.why]

@@ -157,3 +157,12 @@ def test_what_a_page_loads_from_elsewhere(text: str, suffix: str, found: list[st
 def test_a_site_without_pages_is_a_fault(tmp_path: Path) -> None:
     """A build that wrote nothing must not pass."""
     assert list(built.faults(tmp_path)) == [f"{tmp_path} is empty: run mkdocs build"]
+
+
+def test_another_script_is_a_fault(tmp_path: Path) -> None:
+    """The wheel that carries Mermaid is not its authors'."""
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("")
+    (tmp_path / "assets" / "mermaid.min.js").write_text("alert(1)")
+    (found,) = built.faults(tmp_path)
+    assert "mermaid.min.js is not the script of npm" in found

@@ -74,3 +74,14 @@ def pattern(shown: str) -> str:
     """The lines of an output as one expression."""
     lines = (re.escape(line.strip()).replace("…", ".*") for line in shown.splitlines() if line.strip())
     return r"(?:.|\n)*?".join(re.sub(r"(\\ )+", r"\\s+", line) for line in lines)
+
+
+def plays(page: Path) -> bool:
+    """Whether the page starts a sandbox."""
+    return any("flagger sandbox" in block.text for block in blocks(page) if block.language == "sh" and not block.why)
+
+
+def follow(page: str, folder: Path) -> None:
+    """Follow a page of docs/ in a folder of its own."""
+    with ExitStack() as apart:
+        Reader(folder, apart).follow(ROOT / "docs" / page)
