@@ -31,7 +31,7 @@ class LoadTesterProcess:
         (deployment,) = [obj for obj in manifests("tester-auth") if obj["kind"] == "Deployment"]
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         port = free_port()
-        flags = [*container["args"], "-host=127.0.0.1", f"-port={port}"]
+        flags = ["loadtester", *container["command"][1:], "-host=127.0.0.1", f"-port={port}"]
         kubeconfig = env.stage.install("tester-auth", env.namespace, "flagger-loadtester")
         argv = [sys.executable, "-m", "pyflagger.cli.main", *flags]
         environ = {"KUBECONFIG": str(kubeconfig), "NO_PROXY": "127.0.0.1"}
