@@ -57,6 +57,26 @@ def test_each_warning(analysis: dict[str, Any], provider: str, capabilities: Cap
     assert found(analysis, provider, capabilities) == [path]
 
 
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("https://hooks.slack.com/services/T0/B0/x", True),
+        ("https://acme.webhook.office.com/webhookb2/x", True),
+        ("https://discord.com/api/webhooks/1/x", True),
+        ("https://chat.googleapis.com/v1/spaces/A/messages?key=x", True),
+        ("http://nothooks.slack.com.shop.svc/x", False),
+        ("http://discord.shop:8080/slack", False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["rollout", "confirm-rollout", "rollback", "event"])
+def test_hooks_that_call_a_chat(kind: str, url: str, warned: bool) -> None:
+    """A chat answers 400: a rollout hook fails each check, and a gate never opens. No text contains the address."""
+    analysis = {**GOOD, "webhooks": [hook(kind, url=url, timeout="1s")]}
+    assert found(analysis) == (["spec.analysis.webhooks[0].url"] if warned else [])
+    problems = lint(canary(analysis), provider="nginx", capabilities=EVERYTHING, interval=10)
+    assert all("/" not in problem.text for problem in problems)
+
+
 def test_mirrored_iterations_need_only_plain_mirroring() -> None:
     """Gateway API can do that."""
     assert found({"iterations": 1, "mirror": True}, "gatewayapi:v1", Capabilities(mirror=True)) == []

@@ -5,13 +5,22 @@ Called by the command line. `api.parse.validate` refuses settings that cannot wo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 from pyflagger.api.canary import Analysis, Canary, HookType
 from pyflagger.api.facts import Capabilities, Fault, Problem
 from pyflagger.core import reasons
 from pyflagger.core.verdict import BUILTIN
 from pyflagger.core.view import KUBERNETES
+
+CHATS: Mapping[str, str] = {
+    "hooks.slack.com": "Slack",
+    "webhook.office.com": "Microsoft Teams",
+    "discord.com": "Discord",
+    "chat.googleapis.com": "Google Chat",
+}
+"""Domains whose webhooks read messages of their own form only."""
 
 UNSCALED = ("DaemonSet", "Service")
 
@@ -80,6 +89,17 @@ def _hooks(analysis: Analysis, interval: float) -> Iterator[Problem]:
         yield Problem(
             Fault.MANIFEST, text, "Shorten their timeouts, or lengthen the interval.", "spec.analysis.webhooks"
         )
+    for at, hook in enumerate(analysis.webhooks):
+        if chat := _chat(hook.url):
+            text = f"Hook {hook.name} calls {chat}, which rejects the body that flagger sends to hooks"
+            todo = "Remove the hook. Alert with an AlertProvider and spec.analysis.alerts."
+            yield Problem(Fault.MANIFEST, text, todo, f"spec.analysis.webhooks[{at}].url")
+
+
+def _chat(url: str) -> str:
+    """The chat that a URL leads to, or empty."""
+    host = urlsplit(url).hostname or ""
+    return next((chat for domain, chat in CHATS.items() if f".{host}".endswith(f".{domain}")), "")
 
 
 def _weights(analysis: Analysis) -> Iterator[Problem]:
