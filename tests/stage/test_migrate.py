@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from pyflagger.api.canary import CanaryStatus
 from pyflagger.cli.migrate import checked, prepared
 from pyflagger.cli.migrate.cluster import client_of
-from pyflagger.cli.migrate.findings import Fate, Finding
+from pyflagger.cli.migrate.findings import STOPS, Fate, Finding
+from pyflagger.kube.protocol import ApiAnswer, ApiRequest
 from pyflagger.objects import Obj
+from pyflagger_sandbox.apiserver.transport import InProcess
 from stage.manifests import canary, deployment, image, ingress, settings
 from stage.stage import MERGE, Stage, path_of
 
@@ -133,6 +136,29 @@ async def test_what_is_refused() -> None:
     assert about(told, "EVENT_WEBHOOK_URL") == [(Fate.SAME, "has the same effect")]
     assert "2 Deployments" in about(told, "operator")[0][1]
     assert "secret" not in str(told)
+
+
+class Denying(InProcess):
+    """A way to the server on which some collections are denied."""
+
+    denied: tuple[str, ...] = ()
+
+    async def call(self, request: ApiRequest) -> ApiAnswer:
+        """Carry out a call, or deny it."""
+        if any(f"/{plural}" in request.path for plural in self.denied):
+            status = {"kind": "Status", "status": "Failure", "reason": "Forbidden", "message": "denied", "code": 403}
+            return ApiAnswer(403, {}, json.dumps(status).encode())
+        return await super().call(request)
+
+
+@pytest.mark.parametrize("plural", ["deployments", "configmaps", "canaries", "ingresses"])
+async def test_a_right_that_is_missing_is_said(plural: str) -> None:
+    """Nothing is taken for equal that could not be read, and nothing is prepared."""
+    stage = await stage_with(operator(*ARGS))
+    way = Denying(stage.server, "test")
+    way.denied = (plural,)
+    told = await checked(client_of(way, stage.clock, writes=False), stage.clock, {})
+    assert any(one.fate in STOPS and "denied" in one.text for one in told), told
 
 
 async def test_a_variable_from_a_secret_is_not_read() -> None:

@@ -19,7 +19,7 @@ from pyflagger.cli.migrate.findings import STOPS, Fate, Finding, as_json, text
 from pyflagger.cli.people import SETTINGS, Words, call
 from pyflagger.clock import Clock, SystemClock
 from pyflagger.kube.client import Client
-from pyflagger.kube.errors import ApiError
+from pyflagger.kube.errors import ApiError, Forbidden
 from pyflagger.kube.http import AiohttpTransport, find
 from pyflagger.kube.kubeconfig import NoCluster
 from pyflagger.kube.resources import CANARIES
@@ -72,15 +72,23 @@ def back(kubeconfig: str, write: bool, form: str) -> int:
 
 async def checked(client: Client, clock: Clock, values: Mapping[str, Any]) -> list[Finding]:
     """All findings for the way to this operator. Raises ApiError."""
-    found = await operators(client)
+    found, rights = await _found(client)
     told, options = _settings(found)
-    told += settings.helm(values)
+    told += [*rights, *settings.helm(values)]
     read = await canaries(client, clock, options)
     told += [Finding(Fate.UNKNOWN, "rights", why) for why in read.unread]
     told += verdicts.over(read.seen)
     refused = {one.about for one in told if one.fate is Fate.REFUSED}
     linted = verdicts.linted(read.manifests, options.mesh_provider)
     return [*told, *(one for one in linted if one.fate is not Fate.REFUSED or one.about not in refused)]
+
+
+async def _found(client: Client) -> tuple[tuple[Obj, ...], list[Finding]]:
+    """The operators' Deployments, and a finding if they may not be listed. Raises ApiError."""
+    try:
+        return await operators(client), []
+    except Forbidden as error:
+        return (), [Finding(Fate.UNKNOWN, "rights", str(error))]
 
 
 def _settings(found: Sequence[Obj]) -> tuple[list[Finding], Options]:
@@ -95,15 +103,15 @@ def _settings(found: Sequence[Obj]) -> tuple[list[Finding], Options]:
 
 async def prepared(client: Client, clock: Clock, write: bool) -> list[Finding]:
     """All findings for the way back. Prepares the Canaries if `write` is given. Raises ApiError."""
-    found = await operators(client)
+    found, rights = await _found(client)
     awake = [_named(one) for one in found if one["spec"].get("replicas", 1)]
-    told = [Finding(Fate.REFUSED, name, RUNS) for name in awake]
+    told = [*rights, *(Finding(Fate.REFUSED, name, RUNS) for name in awake)]
     _, options = _settings(found)
     read = await canaries(client, clock, options)
     told += [Finding(Fate.UNKNOWN, "rights", why) for why in read.unread]
     for finding, key in verdicts.back(read.seen):
         told.append(finding)
-        if key is not None and write and not awake:
+        if key is not None and write and not awake and not rights:
             await client.patch(_prepare(key))
     return told
 
