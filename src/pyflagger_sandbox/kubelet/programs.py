@@ -173,7 +173,8 @@ def loadtester(environ: Callable[[Launch], Mapping[str, str]]) -> Program:
         asked = _port(launch.argv)
         real = _free_port(launch.address) if launch.remap else asked
         own = [f"-host={launch.address}", f"-port={real}"]
-        argv = [sys.executable, "-m", "pyflagger.cli.main", "loadtester", *launch.argv[1:], *own]
+        flags = launch.argv[0 if launch.argv and launch.argv[0].startswith("-") else 1 :]
+        argv = [sys.executable, "-m", "pyflagger.cli.main", "loadtester", *flags, *own]
         return await spawn(launch, argv, dict(environ(launch)) | dict(launch.env), {asked: real})
 
     return start
@@ -209,7 +210,8 @@ def _free_port(host: str) -> int:
 
 
 def builtin_images(environ: Callable[[Launch], Mapping[str, str]], more: Mapping[str, Entry] | None = None) -> Images:
-    """podinfo, the load tester under both names, and the entries that the caller adds or replaces."""
+    """podinfo, the load tester under its names, and the entries that the caller adds or replaces."""
     tester = loadtester(environ)
-    own = {"podinfo": Entry(podinfo), "flagger-loadtester": Entry(tester), "pyflagger": Entry(ours(tester))}
+    testers = {name: Entry(tester) for name in ("flagger-loadtester", "pyflagger-loadtester")}
+    own = {"podinfo": Entry(podinfo), "pyflagger": Entry(ours(tester))} | testers
     return Images(own | dict(more or {}))

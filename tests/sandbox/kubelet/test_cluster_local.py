@@ -240,8 +240,10 @@ FLAGS = ["-port=8080", "-log-level=info", "-timeout=1h"]
         {"image": "ghcr.io/fluxcd/flagger-loadtester:0.36.0", "command": ["./loadtester", *FLAGS]},
         {"image": "pyflagger:0.1.0", "command": None, "args": ["loadtester", *FLAGS]},
         {"image": "pyflagger:0.1.0", "command": ["./loadtester", *FLAGS]},
+        {"image": "pyflagger-loadtester:0.1.0", "command": None, "args": FLAGS},
+        {"image": "pyflagger-loadtester:0.1.0", "command": None, "args": ["loadtester", *FLAGS]},
     ],
-    ids=["reference", "arguments", "command"],
+    ids=["reference", "arguments", "command", "load tester", "load tester by its name"],
 )
 async def test_load_tester_as_a_pod(started: Mapping[str, Any]) -> None:
     """The load tester of the walkthrough runs as a child process on its pod's address and becomes ready."""
