@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
+from unittest.mock import patch
 
-from pyflagger.cli.main import COMMANDS
+from pyflagger.cli.main import COMMANDS, main
 
 COLUMNS = "100"
 INTRO = """\
@@ -19,15 +19,13 @@ Written by `make docs`: what `flagger help COMMAND` prints. [Commands and flags]
 
 def helped(*command: str) -> str:
     """The help text of a command, or of `flagger` itself, as a terminal of 100 columns shows it."""
-    words = [sys.executable, "-m", "pyflagger.cli.main", "help", *command]
-    environ = {**os.environ, "COLUMNS": COLUMNS, "NO_COLOR": "1"}
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ, timeout=60)
-    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+    told = io.StringIO()
+    with patch.dict(os.environ, COLUMNS=COLUMNS, NO_COLOR="1"), redirect_stdout(told), redirect_stderr(told):
+        main(["help", *command])
+    return "\n".join(line.rstrip() for line in told.getvalue().strip().splitlines())
 
 
 def page() -> str:
     """All of it."""
-    with ThreadPoolExecutor(2) as workers:
-        texts = list(workers.map(helped, COMMANDS))
-    parts = [("flagger", helped()), *((f"flagger {name}", text) for name, text in zip(COMMANDS, texts, strict=True))]
+    parts = [("flagger", helped()), *((f"flagger {name}", helped(name)) for name in COMMANDS)]
     return INTRO + "".join(f"\n## `{name}`\n\n```text\n{text}\n```\n" for name, text in parts)
