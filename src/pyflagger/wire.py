@@ -58,6 +58,36 @@ class HttpRequest:
     cluster: bool = False
 
 
+Tls = Literal["implicit", "starttls", "none"]
+"""TLS from the first byte, by the command STARTTLS, or not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpRequest:
+    """One message for a mail server. `message` is in the Internet Message Format. `timeout` in seconds for all of it.
+
+    Without `login`, flagger does not log in.
+    """
+
+    host: str
+    port: int
+    tls: Tls
+    sender: str
+    recipients: tuple[str, ...]
+    message: bytes
+    login: str = ""
+    password: str = field(default="", repr=False)
+    timeout: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpReply:
+    """The last reply of a mail server: 250 if it took the message for every recipient."""
+
+    code: int
+    text: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
     """The answer to a request. Header names are lower-case."""

@@ -234,7 +234,7 @@ def notifier(which: str) -> Any:
 
 def test_every_notifier_is_in_the_tables() -> None:
     """No type is left out of the tests of this file."""
-    assert {kind for kind, _ in SETTINGS.values()} == set(known_types())
+    assert {kind for kind, _ in SETTINGS.values()} == set(known_types()) - {"email"}, "see test_email.py"
     assert SETTINGS.keys() == GOOD.keys() == WANTED.keys()
 
 

@@ -133,7 +133,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a receiver of alerts that is not built": (
         {**RECEIVER, "spec": {"type": "pigeon", "address": "http://p"}},
-        "spec.type: unknown alert provider pigeon. Use one of: discord, gchat, grafana, ",
+        "spec.type: unknown alert provider pigeon. Use one of: discord, email, gchat, grafana, ",
     ),
     "the address of one": (
         {**RECEIVER, "spec": {"type": "slack", "address": "hooks"}},

@@ -11,10 +11,10 @@ import json
 import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 from urllib.parse import SplitResult, urlsplit
 
-from pyflagger.wire import FailureKind, HttpAnswer, HttpFailure, HttpRequest
+from pyflagger.wire import FailureKind, HttpAnswer, HttpFailure, HttpRequest, SmtpReply, SmtpRequest
 
 T = TypeVar("T")
 Exchange: TypeAlias = Generator[HttpRequest, HttpAnswer, T]
@@ -91,6 +91,17 @@ class Notifier(Protocol):
         """Send an alert. Returns when the receiver has accepted it. Raises AlertError."""
 
 
+@runtime_checkable
+class Mailer(Protocol):
+    """One receiver of alerts that has a mail server."""
+
+    def mail(self, alert: Alert) -> SmtpRequest:
+        """The message of an alert."""
+
+    def check(self, reply: SmtpReply) -> None:
+        """Raises AlertError if the mail server has not taken the message."""
+
+
 Factory: TypeAlias = Callable[[Settings], Notifier]
 """Makes a notifier; raises AlertError when the settings cannot work."""
 
@@ -134,8 +145,7 @@ def post(
     try:
         answer = yield HttpRequest("POST", url, about, message, max_bytes=ANSWER_BYTES_MAX, redirects=0)
     except HttpFailure as failure:
-        outcome, todo = _FAILURES[failure.kind]
-        raise AlertError(outcome, f"request failed: {failure}", todo) from failure
+        raise unanswered(failure) from failure
     if not 200 <= answer.status < 300:
         raise refused(answer)
     if _PAGE.match(answer.text(EXCERPT_MAX).strip()):
@@ -152,8 +162,14 @@ _FAILURES: Mapping[FailureKind, tuple[Outcome, str]] = {
     "tls": ("misconfigured", "Check the certificate of the receiver."),
     "redirects": ("rejected", "Use the final address."),
     "too-large": ("unreadable", "Check that the address is the receiver's webhook."),
-    "malformed": ("unreadable", "The server at this address does not speak HTTP. Check the address."),
+    "malformed": ("unreadable", "The server at this address does not speak the protocol. Check the address."),
 }
+
+
+def unanswered(failure: HttpFailure) -> AlertError:
+    """The error of a request without an answer."""
+    outcome, todo = _FAILURES[failure.kind]
+    return AlertError(outcome, f"request failed: {failure}", todo)
 
 
 def refused(answer: HttpAnswer) -> AlertError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyflagger.alerts.base import AlertError, parsed
-from pyflagger.alerts.registry import notifier_for
+from pyflagger.alerts.base import AlertError
+from pyflagger.alerts.registry import check_address, check_proxy, notifier_for
 from pyflagger.api.canary import AlertProvider
 from pyflagger.api.facts import Fault, Problem
 
@@ -15,10 +15,14 @@ def provider_problems(provider: AlertProvider) -> Iterator[Problem]:
     factory = notifier_for(provider.spec.type)
     if isinstance(factory, Problem):
         yield factory
-    address = provider.spec.address.strip()
-    if address:
-        try:
-            parsed(address)
-        except AlertError as error:
-            todo = "Set it to the URL of the receiver."
-            yield Problem(Fault.MANIFEST, error.text, todo, "spec.address")
+    kind, address = provider.spec.type, provider.spec.address.strip()
+    try:
+        check_proxy(kind, provider.spec.proxy)
+    except AlertError as error:
+        yield Problem(Fault.MANIFEST, error.text, error.todo, "spec.proxy")
+    try:
+        if address:
+            check_address(kind, address)
+    except AlertError as error:
+        todo = error.todo if kind == "email" else "Set it to the URL of the receiver."
+        yield Problem(Fault.MANIFEST, error.text, todo, "spec.address")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from pyflagger import plugins
-from pyflagger.alerts.base import Factory
+from pyflagger.alerts.base import AlertError, Factory, Mailer, Notifier, Settings, parsed
 from pyflagger.alerts.discord import Discord
+from pyflagger.alerts.email import Email, address_of
 from pyflagger.alerts.gchat import GoogleChat
 from pyflagger.alerts.grafana import Grafana
 from pyflagger.alerts.msteams import MsTeams
@@ -22,8 +24,12 @@ from pyflagger.api.facts import Fault, Problem
 GROUP = "pyflagger.alerts"
 """Entry points of this group are factories: settings to notifier."""
 
-_OURS: dict[str, Factory] = {
+MakesAny: TypeAlias = Callable[[Settings], Notifier | Mailer]
+"""Makes a notifier of a built-in type, or of a plugin."""
+
+_OURS: dict[str, MakesAny] = {
     "discord": Discord,
+    "email": Email,
     "gchat": GoogleChat,
     "grafana": Grafana,
     "msteams": MsTeams,
@@ -35,7 +41,7 @@ _OURS: dict[str, Factory] = {
 }
 
 
-def notifier_for(kind: str) -> Factory | Problem:
+def notifier_for(kind: str) -> MakesAny | Problem:
     """The factory for a type, or a Problem: the type is unknown, or its plugin fails to load.
 
     A plugin's code runs beside the event loop. Its calls raise PluginFailed. Make them in `plugins.retried`.
@@ -48,6 +54,20 @@ def notifier_for(kind: str) -> Factory | Problem:
         return Problem(Fault.MANIFEST, f"unknown alert provider {kind}", f"Use one of: {known}.", "spec.type")
     factory: Factory | Problem = plugins.load(plugin, "alert provider", _factory)
     return factory if isinstance(factory, Problem) else PluggedFactory(factory, _caller(kind))
+
+
+def check_address(kind: str, address: str) -> None:
+    """Raises AlertError if a receiver of this type cannot have the address."""
+    if kind == "email":
+        address_of(address)
+    else:
+        parsed(address)
+
+
+def check_proxy(kind: str, proxy: str) -> None:
+    """Raises AlertError if a receiver of this type cannot have the proxy."""
+    if kind == "email" and proxy:
+        raise AlertError("misconfigured", "a mail server has no HTTP proxy", "Remove spec.proxy.")
 
 
 def load_plugins() -> None:

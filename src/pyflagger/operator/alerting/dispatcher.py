@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from pyflagger.alerts.base import Alert, AlertError, Exchange
+from pyflagger.alerts.base import Alert, AlertError, Exchange, Mailer, unanswered
 from pyflagger.clock import Clock
 from pyflagger.kube.errors import NotLeader
 from pyflagger.operator.alerting.receivers import Reached, Receiver, Receivers
+from pyflagger.operator.alerting.smtp import deliver_mail
 from pyflagger.operator.evidence.webhooks import seconds_to_wait
 from pyflagger.plugins import PluginFailed, answered
 from pyflagger.wire import Http, HttpAnswer, HttpFailure, HttpRequest, hidden, secrets_of, shown_url
@@ -163,13 +164,15 @@ async def deliver(
 async def _attempt(http: Http, reached: Reached, alert: Alert) -> None:
     """Run one exchange to its end. Raises AlertError, with a text without secrets."""
     secrets = reached.secrets
+    if isinstance(reached.notifier, Mailer):
+        return await _mailed(reached.notifier, alert, secrets)
     exchange: Exchange[None] = reached.notifier.send(alert)
     try:
         step = partial(next, exchange)
         for _ in range(REQUESTS_MAX):
             request = await answered(partial(_next, step))
             if request is None:
-                return
+                return None
             secrets |= secrets_of(request, query=True) | {shown_url(request.url).partition("://")[2].partition("/")[2]}
             step = await _answer(http, replace(request, proxy=reached.proxy), exchange)
     except AlertError as error:
@@ -179,6 +182,15 @@ async def _attempt(http: Http, reached: Reached, alert: Alert) -> None:
     finally:
         exchange.close()
     raise AlertError("rejected", f"more than {REQUESTS_MAX} requests for one alert", "Fix the plugin of this type.")
+
+
+async def _mailed(mailer: Mailer, alert: Alert, secrets: frozenset[str]) -> None:
+    """Send one message. Raises AlertError, with a text without secrets."""
+    try:
+        mailer.check(await deliver_mail(mailer.mail(alert)))
+    except (HttpFailure, AlertError) as error:
+        known = error if isinstance(error, AlertError) else unanswered(error)
+        raise AlertError(known.outcome, _safe(known.text, secrets), known.todo) from None
 
 
 async def _answer(http: Http, request: HttpRequest, exchange: Exchange[None]) -> partial[Any]:

@@ -11,8 +11,8 @@ from functools import partial
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from pyflagger.alerts.base import SEVERITIES, AlertError, Notifier, Settings, Severity
-from pyflagger.alerts.registry import notifier_for
+from pyflagger.alerts.base import SEVERITIES, AlertError, Mailer, Notifier, Settings, Severity
+from pyflagger.alerts.registry import check_proxy, notifier_for
 from pyflagger.api.canary import AlertProvider, Canary
 from pyflagger.api.facts import Problem
 from pyflagger.api.parse import Invalid, parse_alert_provider
@@ -46,7 +46,7 @@ class Receiver:
 class Reached:
     """A receiver that can be sent to. No text may contain one of the `secrets`."""
 
-    notifier: Notifier
+    notifier: Notifier | Mailer
     proxy: str
     secrets: frozenset[str]
 
@@ -150,6 +150,7 @@ async def _reached(kind: str, settings: Settings, proxy: str) -> Reached:
     factory = notifier_for(kind)
     if isinstance(factory, Problem):
         raise _misconfigured(factory)
+    check_proxy(kind, proxy)
     try:
         notifier = await answered(partial(factory, settings))
     except PluginFailed as failed:
