@@ -357,7 +357,8 @@ def test_versions_are_the_package_s(chart: str) -> None:
     said = yaml.safe_load(read(chart, "Chart.yaml"))
     assert (said["version"], said["appVersion"]) == (__version__, __version__)
     if chart in NAMES:
-        assert container(templated(chart))["image"] == f"pyflagger:{__version__}"
+        image = {"flagger": "pyflagger", "loadtester": "pyflagger-loadtester"}[chart]
+        assert container(templated(chart))["image"] == f"{image}:{__version__}"
     assert container(kustomized("cluster"))["image"] == f"pyflagger:{__version__}"
 
 

@@ -18,6 +18,7 @@ from pyflagger.operator.options import parse
 from shipping.rendering import CHARTS, container, helm, one, templated, tool
 
 THEIRS = Path(__file__).parent / "theirs"
+IMAGES = {"flagger": "pyflagger", "loadtester": "pyflagger-loadtester"}
 CHARTS_OF_THEIRS = tuple(sorted(path.stem for path in THEIRS.glob("*.yaml")))
 
 
@@ -149,7 +150,7 @@ def test_numbers_and_booleans(chart: str) -> None:
     """Where Kubernetes wants strings; large numbers stay as they were written."""
     objects = templated(chart, NUMBERS)
     template = one(objects, "Deployment")["spec"]["template"]
-    assert container(objects)["image"] == "pyflagger:20261130"
+    assert container(objects)["image"] == f"{IMAGES[chart]}:20261130"
     labels = template["metadata"]["labels"]
     assert (labels["generation"], labels["beta"], labels["ratio"]) == ("7", "true", "1.5") and "gone" not in labels
     assert template["metadata"]["annotations"]["prometheus.io/port"] == "8080"
@@ -195,7 +196,7 @@ def test_under_another_name(tmp_path: Path) -> None:
         ("flagger", "ghcr.io/fluxcd/flagger", f"pyflagger:{__version__}"),
         ("flagger", "weaveworks/flagger", f"pyflagger:{__version__}"),
         ("flagger", "registry.example/fluxcd/flagger", "registry.example/fluxcd/flagger:1.44.0"),
-        ("loadtester", "ghcr.io/fluxcd/flagger-loadtester", f"pyflagger:{__version__}"),
+        ("loadtester", "ghcr.io/fluxcd/flagger-loadtester", f"pyflagger-loadtester:{__version__}"),
         ("loadtester", "ghcr.io/me/flagger-loadtester", "ghcr.io/me/flagger-loadtester:1.44.0"),
     ],
 )

@@ -138,7 +138,7 @@ def test_one_version_everywhere() -> None:
     for chart in (ROOT / "charts").glob("*/Chart.yaml"):
         assert yaml.safe_load(chart.read_text())["appVersion"] == __version__
     for manifest in (ROOT / "kustomize").rglob("*.yaml"):
-        assert set(re.findall(r"image: pyflagger:(\S+)", manifest.read_text())) <= {__version__}
+        assert set(re.findall(r"image: pyflagger(?:-loadtester)?:(\S+)", manifest.read_text())) <= {__version__}
     for page in [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("charts/*/README.md")]:
         assert set(re.findall(r"registry\.example/pyflagger:(\d[\d.]*)", page.read_text())) <= {__version__}, page
     lock = tomllib.loads((ROOT / "uv.lock").read_text())

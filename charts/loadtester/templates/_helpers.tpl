@@ -65,11 +65,11 @@ helm.sh/chart: {{ include "loadtester.chart" . }}
 
 {{- define "loadtester.image" -}}
 {{- if include "loadtester.replaced" . -}}
-pyflagger:{{ .Chart.AppVersion }}
+pyflagger-loadtester:{{ .Chart.AppVersion }}
 {{- else if (.Values.image).digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
 {{- else -}}
-{{ default "pyflagger" (.Values.image).repository }}:{{ include "loadtester.text" (default .Chart.AppVersion (.Values.image).tag) }}
+{{ default "pyflagger-loadtester" (.Values.image).repository }}:{{ include "loadtester.text" (default .Chart.AppVersion (.Values.image).tag) }}
 {{- end }}
 {{- end }}
 
