@@ -279,7 +279,7 @@ async def test_a_cause_that_cannot_be_found() -> None:
     """Errors while guessing are not shown, and guessing ends with the first."""
     bench = Bench(NOTHING, DOWN)
     assert await bench.metric("builtin", SUCCESS) == NoData("running query failed: no values found", "")
-    assert len(bench.network.requests) == 3  # The query, a clue, and the retry of the clue.
+    assert len(bench.network.requests) == 2  # The query and a clue.
 
 
 async def test_guessing_is_short() -> None:
@@ -336,7 +336,7 @@ ERROR = "error response: Status 500 Internal Server Error: scripted failure"
     ],
 )
 async def test_provider_errors(source: str, metric: dict[str, Any], text: str) -> None:
-    """The other side's answer, whose fault it is, and what to do; retried once."""
+    """The other side's answer, whose fault it is, and what to do; a 500 is asked for once."""
     bench = Bench(DOWN)
     bench.cluster.add()
     result = await bench.metric(source, metric)
@@ -344,7 +344,7 @@ async def test_provider_errors(source: str, metric: dict[str, Any], text: str) -
     assert isinstance(result, QueryFailed)
     assert result.problem.fault is Fault.PROVIDER
     assert result.problem.todo
-    assert len(bench.network.requests) == 2
+    assert len(bench.network.requests) == 1
     assert bench.gauge == []
 
 

@@ -15,7 +15,7 @@ from pyflagger.metrics.template import render
 from pyflagger.objects import Obj
 from pyflagger.routing.registry import PROVIDERS
 from pyflagger.testing import Scene
-from pyflagger.testing.scene import Road
+from pyflagger.testing.scene import RouterRun
 
 
 def route(apex: str) -> Obj:
@@ -74,7 +74,7 @@ def test_the_canary_is_measured_and_nothing_else(provider: str, name: str) -> No
     service = {"port": 80, **({"name": name} if name else {})}
     whole = {"analysis": {"metrics": METRICS}, "service": service, "provider": provider, **spec}
     scene = Scene(whole, (route(apex),) if provider == "apisix" else ())
-    road = Road(PROVIDERS[provider], scene, scene.canary())
+    road = RouterRun(PROVIDERS[provider], scene, scene.canary())
     road.reconcile()
     road.set(30)
     found = {value for obj in road.ours.values() for value in labels(obj)}

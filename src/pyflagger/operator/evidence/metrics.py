@@ -44,10 +44,10 @@ __all__ = ["Checks", "Lookups"]
 T = TypeVar("T")
 
 RETRY_PAUSE = 0.5
-"""Seconds before a request is retried once, after a failed connection or an error of the server."""
+"""Seconds before a request is retried once, after a failed connection or a status of `PASSING`."""
 
-SERVER_ERROR = 500
-"""The lowest status of an error of the server."""
+PASSING = frozenset({502, 503, 504})
+"""Statuses of a server or proxy that is about to recover. 500 is an answer, and a failed check as in the reference."""
 
 REQUESTS_MAX = 64
 """The maximum number of requests for one query. A provider that needs more is broken."""
@@ -246,7 +246,7 @@ class Checks:
         created = request.cluster and request.method != "GET"
         try:
             answer = await self._http.send(request)
-            if created or answer.status < SERVER_ERROR:
+            if created or answer.status not in PASSING:
                 return answer
         except HttpFailure as failure:
             if created or failure.kind != "connect":
