@@ -37,7 +37,7 @@ test: $(READY) ## everything that runs on virtual time or in seconds (at most 5 
 test-long: $(READY) ## the stories on virtual time that take long: two hundred at once, killed at every write of every kind
 	$(BIN)/python -m pytest -n 2 -m long tests
 
-test-real: $(READY) ## the tests that need real child processes: Traefik, kubectl, the demo
+test-real: $(READY) ## the tests that need real child processes: Traefik, kubectl, helm, the demo
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m real tests
 
 image-test: $(READY) ## build the image without a daemon (buildah) and start it (root; BASE=python:… pulls a base instead of making one)

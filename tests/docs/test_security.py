@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from docs.named import absent
 from pyflagger.objects import Obj
 from shipping.rendering import kustomized, one, templated
@@ -39,6 +41,7 @@ def everything() -> list[tuple[str, list[Obj]]]:
     return [*((overlay, kustomized(overlay)) for overlay in OVERLAYS), *charts]
 
 
+@pytest.mark.real
 def test_containers_have_no_privileges() -> None:
     """Not root, nothing gained, a root file system that nobody writes, the runtime's seccomp profile, limits."""
     pods = [

@@ -20,6 +20,8 @@ from pyflagger.objects import Obj
 from pyflagger.operator.options import FLAGS, parse
 from shipping.rendering import CHARTS, ROOT, Cluster, container, helm, kustomized, one, templated, tool
 
+pytestmark = pytest.mark.real
+
 NAMES = ("flagger", "loadtester")
 """Charts of a program of ours, which takes flags."""
 

@@ -14,6 +14,8 @@ from pyflagger.operator.options import parse
 from pyflagger.routing.registry import PROVIDERS
 from shipping.rendering import ROOT, Cluster, container, kustomized, one, templated, tool
 
+pytestmark = pytest.mark.real
+
 OPERATORS = ("cluster", "namespaced", "ha")
 TESTERS = ("tester", "tester-auth")
 OWN = "flagger-prometheus"

@@ -16,6 +16,8 @@ from pyflagger.api.crds import crds
 from shipping.rendering import CHARTS, ROOT, templated, tool
 from shipping.test_charts import ALL
 
+pytestmark = pytest.mark.real
+
 EVERYTHING_ON = {"flagger": {"prometheus": {"install": True}}}
 
 

@@ -17,6 +17,8 @@ from pyflagger.objects import Obj
 from pyflagger.operator.options import parse
 from shipping.rendering import CHARTS, container, helm, one, templated, tool
 
+pytestmark = pytest.mark.real
+
 THEIRS = Path(__file__).parent / "theirs"
 IMAGES = {"flagger": "pyflagger", "loadtester": "pyflagger-loadtester"}
 CHARTS_OF_THEIRS = tuple(sorted(path.stem for path in THEIRS.glob("*.yaml")))

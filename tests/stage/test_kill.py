@@ -214,6 +214,11 @@ def was_judged(witness: Witness, weight: Seen, before: int) -> bool:
     return any(seen.what == weight.what and weight.revision <= seen.revision < before for seen in witness.judged)
 
 
+def marks(story: Story) -> tuple[pytest.MarkDecorator, ...]:
+    """Two stories have so many writes that they are left to the long tests."""
+    return (pytest.mark.long,) if story in (stuck, restarted) else ()
+
+
 async def played(story: Story, fatal: int | None, heard: bool) -> tuple[Play, Obj]:
     """Play a story; what is left of it."""
     play = Play(fatal, heard, **STORIES[story])
@@ -223,7 +228,7 @@ async def played(story: Story, fatal: int | None, heard: bool) -> tuple[Play, Ob
 
 @pytest.mark.looptime
 @pytest.mark.parametrize("heard", [False, True], ids=["unheard", "heard"])
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+@pytest.mark.parametrize("story", [pytest.param(each, marks=marks(each), id=each.__name__) for each in STORIES])
 async def test_killed_after_every_write(story: Story, heard: bool) -> None:
     """The end is the same, weights never jump, nothing unproved gets everything, nothing is left over."""
     calm, wanted = await played(story, None, heard)

@@ -72,6 +72,7 @@ async def test_at_rest_nothing_is_asked() -> None:
     assert asked.total() <= kinds * 3600 / 240, asked
 
 
+@pytest.mark.long
 async def test_a_bad_version_of_all_of_them() -> None:
     """Two hundred rollbacks cost no more than two hundred releases."""
 
