@@ -7,7 +7,20 @@ import pytest
 from pyflagger.api import durations
 from pyflagger.api.canary import CanaryStatus, Condition, Phase
 from pyflagger.api.facts import Fault
-from pyflagger.core.conditions import BLOCKED, CONDITIONS, HALTED, WHOSE, enter, stand
+from pyflagger.core.conditions import (
+    BLOCKED,
+    CONDITIONS,
+    HALTED,
+    WAITING,
+    WHOSE,
+    Cause,
+    Rollback,
+    Waits,
+    enter,
+    explain,
+    roll_back,
+    stand,
+)
 from pyflagger.core.decision import Reason
 from pyflagger.core.transitions import ALLOWED
 
@@ -172,3 +185,38 @@ def test_a_standing_condition_says_whose_and_what_to_do(fault: Fault | None) -> 
     assert said.message == "It failed. Look at it."
     assert said.reason == WHOSE[fault] and said.reason.isalpha()
     assert len(set(WHOSE.values())) == len(Fault) + 1
+
+
+def told(status: CanaryStatus) -> str:
+    """The message of the Promoted condition."""
+    return next(c.message for c in status.conditions if c.type == "Promoted")
+
+
+@pytest.mark.parametrize("other", ["Alerted", "RollingBack"])
+def test_a_gate_is_in_the_message_while_it_is_closed(other: str) -> None:
+    """Whichever condition comes first. The usual message is back once the gate is open."""
+    before = enter(CanaryStatus(), Phase.PROGRESSING, now=1.0, kind="Deployment")
+    mixed = before.but(conditions=(Condition(type=other, status="True", reason="x"), *before.conditions))
+    usual = CONDITIONS[Phase.PROGRESSING][1]
+    closed = explain(mixed, Waits("Gate go is closed", "Open it."), 5.0)
+    assert told(closed) == f"{usual} Gate go is closed since 1970-01-01T00:00:05Z. Open it."
+    assert [c.type for c in closed.conditions] == [other, "Promoted"]
+    assert told(explain(closed, Waits("Gate go is closed", "Open it."), 9.0)) == told(closed)
+    assert told(explain(closed, Waits("Gate a is closed", "Open it."), 9.0)).startswith(
+        f"{usual} Gate a is closed since"
+    )
+    assert told(explain(closed, None, 9.0)) == usual
+
+
+def test_a_rollback_leaves_other_conditions() -> None:
+    """Whether it begins or is over."""
+    others = tuple(Condition(type=each, status="True", reason="x") for each in ("Alerted", "Waiting"))
+    begun = roll_back(CanaryStatus(conditions=others), Rollback(Cause.CHECKS, Reason("x", "why")), 1.0)
+    assert [c.type for c in begun.conditions] == ["Alerted", "Waiting", "RollingBack"]
+    assert roll_back(begun, None, 2.0).conditions == others
+
+
+def test_a_waiting_condition_names_the_first_of_several() -> None:
+    """Its reason is what the release waits for first."""
+    several = (Reason("primary-not-ready", "a"), Reason("route-not-ready", "b"))
+    assert stand(CanaryStatus(), WAITING, several, 1.0).conditions[0].reason == "PrimaryNotReady"

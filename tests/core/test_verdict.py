@@ -167,3 +167,13 @@ def test_the_order_of_checks() -> None:
         None,
         CheckMetric(3, "template"),
     ]
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_only_a_provider_without_advice_gets_the_usual_one(fault: Fault) -> None:
+    """The advice to look at the metrics server would mislead for any other fault."""
+    result = QueryFailed(Problem(fault, "no"))
+    reason = judge(canary(), "nginx", Metric.model_validate({"name": RATE}), "builtin", result)
+    assert reason is not None
+    assert reason.fault is fault
+    assert bool(reason.todo) is (fault is Fault.PROVIDER)
