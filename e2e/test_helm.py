@@ -1,7 +1,8 @@
 """What users install by, on the real API server: Helm from the first install to the uninstall, and over Flagger's own.
 
 Flagger's installations are played by objects of the same names and selectors. The operator is a child process under the
-account that was installed, with the flags of the Deployment.
+account that was installed, with the flags of the Deployment. These tests delete the CRDs, so `make e2e` gives them a
+control plane of their own.
 """
 
 from __future__ import annotations
