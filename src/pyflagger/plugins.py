@@ -70,6 +70,13 @@ def load(point: EntryPoint, what: str, make: Callable[[Any], Any]) -> Any:
         return failed.problem
 
 
+def factory(found: Any) -> Any:
+    """The object of an entry point whose group has factories. Raises TypeError if it is not callable."""
+    if not callable(found):
+        raise TypeError("it is not a factory: it is not callable")
+    return found
+
+
 def bounded(about: str, call: Callable[[], Any]) -> Any:
     """The result of a call. Raises PluginFailed, with a text that begins with `about`, on an error or timeout."""
     return _Call(about, call).result(PATIENCE_SECONDS)

@@ -1,4 +1,4 @@
-"""`flagger alerts test`: a sample is sent once, and the answer is told in one line."""
+"""`flagger alerts test` sends a sample once, and prints the answer in one line."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def texts() -> set[str]:
 
 
 def test_each_text_is_in_the_documentation() -> None:
-    """A user who looks a text up finds when it is sent."""
+    """The page says when each text is sent."""
     said = DOCS.read_text()
     assert len(texts()) >= 13
     assert not [text for text in sorted(texts()) if text not in said]

@@ -97,7 +97,7 @@ async def test_answers_that_fail(script: list[Said], text: str, key: Path) -> No
 
 
 async def test_nobody_listens(key: Path) -> None:
-    """A server that is not there is told with its address."""
+    """The text about a server that does not answer has its address."""
     async with service(clock=Polling()) as caller:
         status, text = await ask(caller, metadata("http://127.0.0.1:9", key))
         assert (status, text.startswith("concord: POST http://127.0.0.1:9/api/v1/process: ")) == (500, True)

@@ -1,4 +1,4 @@
-"""Asking Kubernetes for external metrics: who is asked with which identity, and which outcome every answer is."""
+"""External metrics of Kubernetes: which server gets the query, with which identity, and the outcome of each answer."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ GATE = {"name": "gate", "type": "confirm-rollout", "url": "http://gate"}
 @pytest.mark.looptime
 @pytest.mark.parametrize("muted", [False, True])
 async def test_a_gate_and_its_mute(muted: bool) -> None:
-    """A closed gate is told once, unless its alert is muted."""
+    """A closed gate causes one alert, unless its alert is muted."""
     post = Post()
     closed = {**GATE, "muteAlert": muted}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pyflagger import plugins
 from pyflagger.alerts.base import AlertError, Factory, Mailer, Notifier, Settings, parsed
@@ -52,7 +52,7 @@ def notifier_for(kind: str) -> MakesAny | Problem:
     if plugin is None:
         known = ", ".join(known_types())
         return Problem(Fault.MANIFEST, f"unknown alert provider {kind}", f"Use one of: {known}.", "spec.type")
-    factory: Factory | Problem = plugins.load(plugin, "alert provider", _factory)
+    factory: Factory | Problem = plugins.load(plugin, "alert provider", plugins.factory)
     return factory if isinstance(factory, Problem) else PluggedFactory(factory, _caller(kind))
 
 
@@ -84,9 +84,3 @@ def _caller(kind: str) -> plugins.Caller:
 def known_types() -> tuple[str, ...]:
     """Every type that an AlertProvider may have."""
     return tuple(sorted({*_OURS, *plugins.installed(GROUP)}))
-
-
-def _factory(found: Any) -> Any:
-    if not callable(found):
-        raise TypeError("it is not a factory: it is not callable")
-    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from pyflagger import plugins
 from pyflagger.api.facts import Fault, Problem
@@ -49,7 +48,7 @@ def provider_for(kind: str) -> Factory | Problem:
     if plugin is None:
         known = ", ".join(known_types())
         return Problem(Fault.MANIFEST, f"unknown metric provider {kind}", f"Use one of: {known}.", "spec.provider.type")
-    factory: Factory | Problem = plugins.load(plugin, "metric provider", _factory)
+    factory: Factory | Problem = plugins.load(plugin, "metric provider", plugins.factory)
     return factory
 
 
@@ -75,9 +74,3 @@ def _caller(kind: str) -> plugins.Caller:
 def known_types() -> tuple[str, ...]:
     """Every provider type that a MetricTemplate may have."""
     return tuple(sorted({*_OURS, *plugins.installed(GROUP)}))
-
-
-def _factory(found: Any) -> Any:
-    if not callable(found):
-        raise TypeError("it is not a factory: it is not callable")
-    return found
