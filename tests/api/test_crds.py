@@ -72,7 +72,8 @@ def test_columns_of_a_canary() -> None:
 def test_schemas_are_structural(kind: str) -> None:
     """As the API server demands: every node has a type or says that anything goes; no references, no nulls."""
     for path, node in nodes(schema(kind)):
-        assert "$ref" not in node and "anyOf" not in node and "allOf" not in node, path
+        assert "$ref" not in node and "allOf" not in node, path
+        assert all(set(choice) == {"required"} for choice in node.get("anyOf", ())), path
         free = node.get("x-kubernetes-preserve-unknown-fields") or node.get("x-kubernetes-int-or-string")
         assert node.get("type") in ("object", "array", "string", "number", "boolean") or free, (path, node)
         assert not ("properties" in node and "additionalProperties" in node), path
@@ -158,6 +159,21 @@ def test_refused(case: str) -> None:
     obj, path = REFUSED[case]
     found = refusals({key: value for key, value in obj.items() if value is not None})
     assert any(text.startswith(path) for text in found), found
+
+
+@pytest.mark.parametrize(
+    ("spec", "accepted"),
+    [
+        ({"type": "slack", "address": "https://h"}, True),
+        ({"type": "slack", "secretRef": {"name": "s"}}, True),
+        ({"type": "slack", "address": "https://h", "secretRef": {"name": "s"}}, True),
+        ({"type": "slack"}, False),
+        ({"address": "https://h"}, False),
+    ],
+)
+def test_where_an_alert_provider_has_its_address(spec: dict[str, Any], accepted: bool) -> None:
+    """In the manifest, in a Secret, or in both, as the reference's documentation has it."""
+    assert (not refusals({"metadata": {"name": "p"}, "spec": spec}, "AlertProvider")) is accepted
 
 
 @pytest.mark.parametrize("case", ACCEPTED)

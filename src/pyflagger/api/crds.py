@@ -44,7 +44,7 @@ _CANARY: Mapping[str, Schema] = {
 _DEMANDS: Mapping[str, Mapping[str, Schema]] = {
     "Canary": _CANARY,
     "MetricTemplate": {},
-    "AlertProvider": {"spec": {"oneOf": [{"required": ["type", place]} for place in ("address", "secretRef")]}},
+    "AlertProvider": {"spec": {"anyOf": [{"required": ["type", place]} for place in ("address", "secretRef")]}},
 }
 
 _COLUMNS: Mapping[str, tuple[tuple[str, str, str, int], ...]] = {
