@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -11,7 +11,7 @@ from alerts.receiver import TOKEN, Answer, alert, body_of, delivered
 from pyflagger.alerts.base import AlertError, Settings
 from pyflagger.alerts.registry import known_types, notifier_for
 from pyflagger.api.facts import Problem
-from pyflagger.wire import HttpAnswer, HttpFailure
+from pyflagger.wire import FailureKind, HttpAnswer, HttpFailure
 
 SLACK_API = "https://slack.com/api/chat.postMessage"
 CONNECTOR = "https://acme.webhook.office.com/webhookb2/secret-part"
@@ -266,6 +266,8 @@ ANSWERS: dict[str, tuple[Answer, str]] = {
     "a bad certificate": (HttpFailure("tls", "certificate: expired"), "misconfigured"),
     "a body without end": (HttpFailure("too-large", "the answer is larger than 65536 bytes"), "unreadable"),
     "something that is no HTTP": (HttpFailure("malformed", "the answer is not HTTP"), "unreadable"),
+    "no credentials": (HttpFailure("credentials", "AWS gave no credentials"), "unauthorized"),
+    "redirects without end": (HttpFailure("redirects", "more than 10 redirects"), "rejected"),
 }
 
 
@@ -280,6 +282,12 @@ def test_what_every_notifier_reads(which: str, case: str) -> None:
     assert (error.outcome, error.retriable) == (outcome, outcome in ("limited", "failed", "unreachable", "timeout"))
     assert error.text and error.todo and TOKEN not in error.text
     assert error.retry_after == (answer.headers.get("retry-after", "") if isinstance(answer, HttpAnswer) else "")
+
+
+def test_every_kind_of_failure_is_in_the_table() -> None:
+    """A kind without an outcome would be reported as a bug of flagger."""
+    kinds = {answer.kind for answer, _ in ANSWERS.values() if isinstance(answer, HttpFailure)}
+    assert kinds == set(get_args(FailureKind))
 
 
 def test_the_texts_of_the_answers_differ() -> None:

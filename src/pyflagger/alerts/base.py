@@ -163,6 +163,7 @@ _FAILURES: Mapping[FailureKind, tuple[Outcome, str]] = {
     "redirects": ("rejected", "Use the final address."),
     "too-large": ("unreadable", "Check that the address is the receiver's webhook."),
     "malformed": ("unreadable", "The server at this address does not speak the protocol. Check the address."),
+    "credentials": ("unauthorized", "Check the identity of the operator's pod in this cloud, and the Secret."),
 }
 
 
