@@ -164,6 +164,14 @@ def secrets_of(request: HttpRequest, *, query: bool = False) -> frozenset[str]:
     return frozenset(text for text in found if len(text) >= SECRET_MIN)
 
 
+def mail_secrets(request: SmtpRequest) -> frozenset[str]:
+    """The login and the password of a message, plain and as the commands AUTH PLAIN and AUTH LOGIN have them."""
+    plain = (request.login, request.password)
+    sent = (*plain, f"\0{request.login}\0{request.password}") if request.login else ()
+    found = {*plain, *(b64encode(text.encode("utf-8", "replace")).decode() for text in sent)}
+    return frozenset(text for text in found if len(text) >= SECRET_MIN)
+
+
 def is_secret(name: str, value: str, request: HttpRequest) -> bool:
     """Whether a header of the request is a credential."""
     return bool(_SECRET_HEADER.search(name)) or value in request.secrets

@@ -161,6 +161,7 @@ def test_what_no_text_may_contain() -> None:
         *("sig=signature&a=b", "signature", "you:word", "word"),
     }
     assert secrets_in(Settings("https://[broken")) == {"https://[broken"}
+    assert secrets_in(Settings("smtp://mail.example:25?tls=none")) == frozenset()
 
 
 @pytest.mark.parametrize(

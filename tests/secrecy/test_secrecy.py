@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,8 @@ import structlog
 from e2e.planted import PASSWORD, QUERY, SECRETS, TOKEN, forms, leaks, secret
 
 from pyflagger import logs
-from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest, hidden, secrets_of
+from pyflagger.operator.alerting import dispatcher
+from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest, SmtpReply, SmtpRequest, hidden, secrets_of
 from stage.manifests import analysis, canary, deployment, image, ingress, settings
 from stage.stage import Stage
 
@@ -145,17 +147,57 @@ async def test_alerts(log: io.StringIO, answer: object, kind: str) -> None:
         asked.append(request)
         return await answer(request)  # type: ignore[operator,no-any-return]
 
-    stage = Stage(told)
+    texts = await alerting(log, Stage(told), {"type": kind}, RECEIVERS[kind])
+    assert asked and "alert dropped" in texts["log"] and "dropped after" in texts["events"]
+    assert leaks(texts) == []
+
+
+PLAIN = b64encode(f"\0{QUERY}\0{TOKEN}".encode()).decode()
+LOGIN = [b64encode(text.encode()).decode() for text in (QUERY, TOKEN)]
+
+
+async def mail_echo(request: SmtpRequest) -> SmtpReply:
+    """A mail server in debug mode. It also shows the login as the client sends it."""
+    return SmtpReply(554, f"{request.login} {request.password} AUTH PLAIN {PLAIN} AUTH LOGIN {' '.join(LOGIN)}")
+
+
+async def mail_broken(request: SmtpRequest) -> SmtpReply:
+    """A way out that names the login in its failures."""
+    raise HttpFailure("malformed", f"{request.login}:{request.password}@{request.host}")
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("answer", [mail_echo, mail_broken], ids=["echo", "broken"])
+async def test_alerts_by_mail(log: io.StringIO, answer: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mail server echoes login and password; the alert is dropped, and the texts hide them."""
+    asked: list[SmtpRequest] = []
+
+    async def told(request: SmtpRequest) -> SmtpReply:
+        asked.append(request)
+        return await answer(request)  # type: ignore[operator,no-any-return]
+
+    async def accepts(request: HttpRequest) -> HttpAnswer:
+        return HttpAnswer(200, b"ok")
+
+    monkeypatch.setattr(dispatcher, "deliver_mail", told)
+    spec = {"type": "email", "channel": "on-call@example.com", "username": "flagger@example.com"}
+    texts = await alerting(log, Stage(accepts), spec, f"smtp://{QUERY}@mail.example:587")
+    assert asked[0].password == TOKEN and "alert dropped" in texts["log"] and "dropped after" in texts["events"]
+    assert leaks(texts, (*SECRETS, PLAIN)) == []
+
+
+async def alerting(log: io.StringIO, stage: Stage, spec: dict[str, str], address: str) -> dict[str, str]:
+    """Every text of a canary's first alert, which goes to an AlertProvider with its address in a Secret."""
     await stage.start()
     await stage.namespace("test")
     receiver = {
         "apiVersion": "flagger.app/v1beta1",
         "kind": "AlertProvider",
         "metadata": {"name": "p"},
-        "spec": {"type": kind, "secretRef": {"name": "login"}},
+        "spec": spec | {"secretRef": {"name": "login"}},
     }
     plan = analysis(metrics=[], alerts=[{"name": "p", "providerRef": {"name": "p"}}])
-    login = secret("login", address=RECEIVERS[kind], token=TOKEN)
+    login = secret("login", address=address, token=TOKEN)
     for obj in (login, receiver, settings("app"), deployment("app"), ingress("app"), canary("app", analysis=plan)):
         await stage.create(obj)
     await stage.clock.sleep(60)
@@ -168,5 +210,4 @@ async def test_alerts(log: io.StringIO, answer: object, kind: str) -> None:
         "metrics": stage.operator.metrics().decode(),
     }
     await stage.stop()
-    assert asked and "alert dropped" in texts["log"] and "dropped after" in texts["events"]
-    assert leaks(texts) == []
+    return texts

@@ -15,10 +15,13 @@ from pyflagger.wire import SmtpReply, SmtpRequest, Tls
 
 PORTS: Mapping[Tls, int] = {"implicit": 465, "starttls": 587, "none": 25}
 TAKEN = 250
+WITHOUT_TLS = "tls=none"
+"""The query of an address without TLS."""
+
 _MODES: Mapping[tuple[str, str], Tls] = {
     ("smtps", ""): "implicit",
     ("smtp", ""): "starttls",
-    ("smtp", "tls=none"): "none",
+    ("smtp", WITHOUT_TLS): "none",
 }
 _MAILBOX = re.compile(r"[^@\s,<>\"()]+@[^@\s,<>\"()]+")
 _SUBJECT_MAX = 200

@@ -19,7 +19,7 @@ from pyflagger.operator.alerting.receivers import Reached, Receiver, Receivers
 from pyflagger.operator.alerting.smtp import deliver_mail
 from pyflagger.operator.evidence.webhooks import seconds_to_wait
 from pyflagger.plugins import PluginFailed, answered
-from pyflagger.wire import Http, HttpAnswer, HttpFailure, HttpRequest, hidden, secrets_of, shown_url
+from pyflagger.wire import Http, HttpAnswer, HttpFailure, HttpRequest, hidden, mail_secrets, secrets_of, shown_url
 
 ATTEMPTS_MAX = 3
 BACKOFF_FIRST = 1.0
@@ -186,8 +186,10 @@ async def _attempt(http: Http, reached: Reached, alert: Alert) -> None:
 
 async def _mailed(mailer: Mailer, alert: Alert, secrets: frozenset[str]) -> None:
     """Send one message. Raises AlertError, with a text without secrets."""
+    request = mailer.mail(alert)
+    secrets |= mail_secrets(request)
     try:
-        mailer.check(await deliver_mail(mailer.mail(alert)))
+        mailer.check(await deliver_mail(request))
     except (HttpFailure, AlertError) as error:
         known = error if isinstance(error, AlertError) else unanswered(error)
         raise AlertError(known.outcome, _safe(known.text, secrets), known.todo) from None

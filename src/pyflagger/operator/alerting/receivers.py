@@ -12,6 +12,7 @@ from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from pyflagger.alerts.base import SEVERITIES, AlertError, Mailer, Notifier, Settings, Severity
+from pyflagger.alerts.email import WITHOUT_TLS
 from pyflagger.alerts.registry import check_proxy, notifier_for
 from pyflagger.api.canary import AlertProvider, Canary
 from pyflagger.api.facts import Problem
@@ -172,9 +173,10 @@ def secrets_in(settings: Settings, proxy: str = "") -> frozenset[str]:
         except ValueError:
             found.add(url)
             continue
-        found |= {parts.netloc.rpartition("@")[0], parts.password or "", parts.path, parts.query, unquote(parts.path)}
+        found |= {parts.netloc.rpartition("@")[0], parts.password or "", parts.path, unquote(parts.path)}
         found |= {part for part in parts.path.split("/") if len(part) >= SEGMENT_MIN}
-        found |= {pair.partition("=")[2] for pair in parts.query.split("&")}
+        if parts.query != WITHOUT_TLS:
+            found |= {parts.query, *(pair.partition("=")[2] for pair in parts.query.split("&"))}
     return frozenset(text for text in found if len(text) >= SECRET_MIN)
 
 
