@@ -32,7 +32,7 @@ OUTSIDE = {
 DIAGRAMS = "assets/mermaid.min.js"
 LINK = re.compile(r"(?<!\!)(\]\()([^)#\s]+)([^)\s]*\))")
 CODE = re.compile(r"(^ *```.*?^ *```|`[^`\n]*`)", re.DOTALL | re.MULTILINE)
-DIAGRAM = re.compile(r'(<pre class="mermaid">.*?</pre>)', re.DOTALL)
+DIAGRAM = re.compile(r'(<pre class="mermaid"><code>(stateDiagram)?.*?</pre>)', re.DOTALL)
 SCRIPT = re.compile(rf'\s*<script src="[^"]*{re.escape(DIAGRAMS)}"></script>')
 LOG = logging.getLogger("mkdocs.hooks.website")
 
@@ -86,8 +86,12 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
-    """Let large diagrams scroll, and leave their script, which has 3 MB, out of pages without one."""
-    return DIAGRAM.sub(r'<div class="diagram">\1</div>', output) if DIAGRAM.search(output) else SCRIPT.sub("", output)
+    """Let large diagrams scroll, and keep their script (3 MB) out of pages without one."""
+    return DIAGRAM.sub(_scrolling, output) if DIAGRAM.search(output) else SCRIPT.sub("", output)
+
+
+def _scrolling(found: re.Match[str]) -> str:
+    return f'<div class="diagram{" small" if found[2] else ""}">{found[1]}</div>'
 
 
 def moved(target: str, source: str, place: str) -> str:

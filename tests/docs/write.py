@@ -43,7 +43,8 @@ def main() -> None:
     tables = iter([table(*which) + "\n" for which in TABLES])
     page.write_text(TABLE.sub(lambda _: next(tables), page.read_text()))
     page = ROOT / "docs" / "behaviour.md"
-    page.write_text(phases.BLOCK.sub(lambda _: phases.diagram(), page.read_text()))
+    drawn = iter(phases.diagrams())
+    page.write_text(phases.BLOCK.sub(lambda _: next(drawn), page.read_text()))
     (ROOT / "docs" / "providers.md").write_text(providers.page())
     (ROOT / "docs" / "scenarios.md").write_text(scenarios.page())
     (ROOT / "docs" / "reference" / "help.md").write_text(helps.page())
