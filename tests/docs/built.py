@@ -33,9 +33,11 @@ class Page(HTMLParser):
         self.loads: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note what an element loads."""
+        """Note what an element loads, or has the theme's script load."""
         given = {name: value or "" for name, value in attrs}
         loaded = [given.get("src", ""), given.get("srcset", "")]
+        if given.get("data-md-component") == "source":
+            loaded.append("https://api.github.com")
         if tag == "link" and LOADED & set(given.get("rel", "").split()):
             loaded.append(given.get("href", ""))
         self.loads += [address for address in loaded if ELSEWHERE.match(address)]

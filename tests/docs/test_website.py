@@ -147,6 +147,7 @@ def test_the_recording_is_whole() -> None:
         ('<a href="https://a.example">a</a><link rel="canonical" href="https://a.example">', ".html", []),
         ("@font-face{src:url('https://a.example/f.woff2')}", ".css", ["https://a.example/f.woff2"]),
         ('<img src="assets/demo.svg">', ".html", []),
+        ('<div class="md-source" data-md-component="source">', ".html", ["https://api.github.com"]),
     ],
 )
 def test_what_a_page_loads_from_elsewhere(text: str, suffix: str, found: list[str]) -> None:

@@ -33,6 +33,9 @@ DIAGRAMS = "assets/mermaid.min.js"
 LINK = re.compile(r"(?<!\!)(\]\()([^)#\s]+)([^)\s]*\))")
 CODE = re.compile(r"(^ *```.*?^ *```|`[^`\n]*`)", re.DOTALL | re.MULTILINE)
 DIAGRAM = re.compile(r'(<pre class="mermaid"><code>(stateDiagram)?.*?</pre>)', re.DOTALL)
+STARS = ' data-md-component="source"'
+"""By this mark the theme's script asks api.github.com for the stars of the repository at each visit."""
+
 SCRIPT = re.compile(rf'\s*<script src="[^"]*{re.escape(DIAGRAMS)}"></script>')
 LOG = logging.getLogger("mkdocs.hooks.website")
 
@@ -86,8 +89,14 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
-    """Let large diagrams scroll, and keep their script (3 MB) out of pages without one."""
+    """Ask GitHub for nothing, let large diagrams scroll, and keep their script (3 MB) out of pages without one."""
+    output = output.replace(STARS, "")
     return DIAGRAM.sub(_scrolling, output) if DIAGRAM.search(output) else SCRIPT.sub("", output)
+
+
+def on_post_template(output: str, **_: Any) -> str:
+    """The page for addresses that do not exist is a template, not a page."""
+    return output.replace(STARS, "")
 
 
 def _scrolling(found: re.Match[str]) -> str:
