@@ -123,7 +123,7 @@ async def test_a_url_means_load_on_it() -> None:
 async def test_the_url_of_the_ingress_is_no_target() -> None:
     """It may be the last word; hosts are visited all the same."""
     async with server() as one:
-        words = (HOST, "--duration", "1ms", "--ingress", one.url)
+        words = (HOST, "--duration", "300ms", "--ingress", one.url)
         status, out, _ = await command(sys.executable, "-m", "pyflagger", "load", *words)
         assert (status, out.partition(" ")[0]) == (0, f"{HOST}:")
         assert one.seen[0].headers["Host"] == HOST

@@ -63,6 +63,8 @@ def test_every_option_is_explained(name: str) -> None:
     """The same for the commands that people type."""
     command = importlib.import_module(COMMANDS[name][0]).command
     section = page("commands.md").partition(f"## `flagger {name}`")[2].partition("\n## ")[0]
+    if any(param.name == "impersonated" for param in command.params):
+        section += page("commands.md").partition("## Reaching a cluster")[2].partition("\n## ")[0]
     options = [param for param in command.params if isinstance(param, click.Option)]
     rows = [f"| `{option.opts[-1]}` | {shown_default(option)} | {option.help} |" for option in options]
     assert [row for row in rows if row not in section] == []

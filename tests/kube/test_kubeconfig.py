@@ -16,8 +16,8 @@ import pytest
 from aiohttp import web
 
 from pyflagger.clock import LoopClock, SystemClock
-from pyflagger.kube.http import AiohttpTransport, Endpoint, find
-from pyflagger.kube.kubeconfig import RENEWED_SECONDS_MIN, Access, Login, NoCluster, access
+from pyflagger.kube.http import AiohttpTransport, Endpoint, Person, find, reach
+from pyflagger.kube.kubeconfig import RENEWED_SECONDS_MIN, Access, Choice, Login, NoCluster, access, read
 from pyflagger.kube.protocol import ApiRequest, TransportError
 
 FIRST = Access("https://api.example", True, "", "", "", "Bearer first")
@@ -158,7 +158,7 @@ async def test_files_beside_it_are_read_with_it(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, cluster={"certificate-authority": "cert.pem"}, user=user)
     found = await access(path)
     pem, key = (tmp_path / "cert.pem").read_text(), (tmp_path / "key.pem").read_text()
-    assert found == Access("https://api.example:6443", True, pem, pem, key, "")
+    assert found == Access("https://api.example:6443", True, pem, pem, key, "", context="here")
     endpoint = await find(path, "", SystemClock())
     assert endpoint.tls is not None and endpoint.tls.verify_mode is ssl.CERT_REQUIRED
     assert [each["subject"] for each in endpoint.tls.get_ca_certs()] == [((("commonName", "me"),),)]
@@ -173,7 +173,7 @@ async def test_files_beside_it_are_read_with_it(tmp_path: Path) -> None:
 async def test_who_one_is(user: dict[str, str], header: str, tmp_path: Path) -> None:
     """A token, a name and a password, or nobody; a server whose certificate nobody is to look at."""
     found = await access(kubeconfig(tmp_path, cluster={"insecure-skip-tls-verify": True}, user=user))
-    assert found == Access("https://api.example:6443", False, "", "", "", header)
+    assert found == Access("https://api.example:6443", False, "", "", "", header, context="here")
 
 
 @pytest.mark.real
@@ -259,3 +259,77 @@ async def test_a_plugin_is_asked_again_when_its_token_is_refused(tmp_path: Path)
         async with transport.stream(ApiRequest("GET", "/")) as stream:
             assert stream.status == 200
         await transport.close()
+
+
+def several(at: Path, **more: Any) -> str:
+    """A file with two clusters, users and contexts; the current context is `here`."""
+    made = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "contexts": [
+            {"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "shop"}},
+            {"name": "there", "context": {"cluster": "d", "user": "v"}},
+        ],
+        "clusters": [{"name": name, "cluster": {"server": f"https://{name}.example"}} for name in "cd"],
+        "users": [{"name": name, "user": {"token": name}} for name in "uv"],
+        "current-context": "here",
+        **more,
+    }
+    (at / "config").write_text(json.dumps(made))
+    return str(at / "config")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "choice, url, user, context, namespace",
+    [
+        (Choice(), "c", "u", "here", "shop"),
+        (Choice(context="there"), "d", "v", "there", ""),
+        (Choice(cluster="d"), "d", "u", "here", "shop"),
+        (Choice(user="v"), "c", "v", "here", "shop"),
+        (Choice("there", "c", "u"), "c", "u", "there", ""),
+    ],
+)
+async def test_another_context_cluster_or_user(
+    choice: Choice, url: str, user: str, context: str, namespace: str, tmp_path: Path
+) -> None:
+    """As kubectl's flags choose them."""
+    found = await read(several(tmp_path), choice)
+    assert (found.url, found.authorization) == (f"https://{url}.example", f"Bearer {user}")
+    assert (found.context, found.namespace) == (context, namespace)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("choice", [Choice(context="nope"), Choice(cluster="nope")])
+async def test_a_choice_that_the_file_does_not_have(choice: Choice, tmp_path: Path) -> None:
+    """The text names the file and the missing name. No context is needed to choose a cluster and a user."""
+    with pytest.raises(NoCluster, match=r"kubeconfig .*nope"):
+        await read(several(tmp_path), choice)
+    path = several(tmp_path, **{"current-context": ""})
+    assert (await read(path, Choice(cluster="d", user="u"))).url == "https://d.example"
+    with pytest.raises(NoCluster, match="no current-context"):
+        await read(path)
+
+
+@pytest.mark.real
+async def test_a_person_acts_as_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without flags the file is that of the variable or of the home directory; groups are one header each."""
+    seen: list[list[tuple[str, str]]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append([(name, value) for name, value in request.headers.items() if name.startswith("Impersonate")])
+        return web.json_response({})
+
+    async with served(answer) as port:
+        (tmp_path / ".kube").mkdir()
+        kubeconfig(tmp_path / ".kube", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.delenv("KUBECONFIG", raising=False)
+        reached = await reach(Person(impersonated="ann", groups=("a", "b")), SystemClock())
+        assert (reached.context, reached.namespace) == ("here", "default")
+        transport = AiohttpTransport(reached.endpoint)
+        try:
+            await transport.call(ApiRequest("GET", "/api"))
+        finally:
+            await transport.close()
+    assert seen == [[("Impersonate-User", "ann"), ("Impersonate-Group", "a"), ("Impersonate-Group", "b")]]

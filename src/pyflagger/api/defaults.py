@@ -1,11 +1,16 @@
-"""The defaults that the operator uses for a missing or unusable field."""
+"""The defaults that the operator uses for a missing or unusable field.
+
+It imports the models for type checkers only: `flagger list` uses the constants and has no time to import the models.
+"""
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pyflagger.api import durations
-from pyflagger.api.canary import Analysis, Canary
+
+if TYPE_CHECKING:
+    from pyflagger.api.canary import Analysis, Canary
 
 INTERVAL_SECONDS = 60.0
 INTERVAL_SECONDS_MIN = 10.0

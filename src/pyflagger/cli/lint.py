@@ -23,7 +23,8 @@ from pyflagger.api.validate import validate
 from pyflagger.api.verbatim import misshapen
 from pyflagger.cli.admission import refused
 from pyflagger.cli.manifests import Found, Unreadable, read
-from pyflagger.cli.people import Provider, Words, call
+from pyflagger.cli.people import Words, call
+from pyflagger.cli.providers import Provider
 from pyflagger.core.lint import lint
 from pyflagger.metrics.manifest import metric_problems, template_problems
 from pyflagger.objects import Key, Obj, Ref, ref_of

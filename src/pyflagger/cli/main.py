@@ -17,6 +17,7 @@ from pyflagger import __revision__, __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("pyflagger.cli.run", "the operator (Go-style flags; also what `flagger -flag…` means)"),
     "loadtester": ("pyflagger.cli.loadtester", "the load-tester service (Go-style flags)"),
+    "list": ("pyflagger.cli.listing", "list canaries: what each does, and what it waits for"),
     "crds": ("pyflagger.cli.crds", "print the CustomResourceDefinitions as YAML"),
     "alerts": ("pyflagger.cli.alerts", "send a sample to the receiver of an AlertProvider"),
     "lint": ("pyflagger.cli.lint", "check manifests before they reach a cluster"),

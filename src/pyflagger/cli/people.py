@@ -15,9 +15,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from pyflagger.api import durations
-from pyflagger.api.facts import Problem
-from pyflagger.api.names import resolve_provider
-from pyflagger.routing.registry import known_providers, router_for
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
 SANDBOX = "pyflagger_sandbox"
@@ -93,23 +90,6 @@ class Duration(click.ParamType[float]):
             return value if isinstance(value, float) else durations.parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
-
-
-class Provider(click.ParamType[str]):
-    """The name of a traffic provider."""
-
-    name = "provider"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Reject an unknown provider with a list of the known ones."""
-        found = router_for(resolve_provider(value))
-        if isinstance(found, Problem):
-            self.fail(f"{found.text}. {found.todo}", param, ctx)
-        return str(value)
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The known names."""
-        return [CompletionItem(name) for name in known_providers() if name.startswith(incomplete)]
 
 
 def call(command: click.Command, argv: Sequence[str], name: str) -> int:

@@ -17,7 +17,8 @@ from typing import Any
 import click
 
 from pyflagger import logs
-from pyflagger.cli.people import LEVELS, Duration, Provider, Words, call
+from pyflagger.cli.people import LEVELS, Duration, Words, call
+from pyflagger.cli.providers import Provider
 from pyflagger.cli.signals import Interrupted, interruptible
 from pyflagger.cli.stage import Broken, Staged, meshed, routed, staged, while_whole
 from pyflagger.clock import SystemClock

@@ -9,17 +9,18 @@ import asyncio
 import os
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import aiohttp
 
 from pyflagger import __version__
 from pyflagger.clock import Clock
-from pyflagger.kube.kubeconfig import Access, Login, NoCluster, access
+from pyflagger.kube.kubeconfig import CURRENT, Access, Choice, Login, NoCluster, access, read
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream, TransportError
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -47,7 +48,7 @@ class Endpoint:
     """An API server: base URL, TLS settings (None: plain http or the system's), headers computed for each call.
 
     `server_name` is the name that its certificate must have (None: that of the URL). `proxy` is the URL of an HTTP
-    proxy. The transport calls `refused` after an answer of 401.
+    proxy. The transport calls `refused` after an answer of 401. `impersonated`: headers that every call has besides.
     """
 
     url: str
@@ -56,6 +57,7 @@ class Endpoint:
     refused: Callable[[], None] = field(default=_nothing)
     server_name: str | None = None
     proxy: str | None = None
+    impersonated: Sequence[tuple[str, str]] = ()
 
     def heed(self, status: int) -> None:
         """Note the status of an answer."""
@@ -64,11 +66,15 @@ class Endpoint:
 
 
 class AiohttpTransport:
-    """Calls share a bounded number of connections. Each watch has its own."""
+    """Calls share a bounded number of connections. Each watch has its own.
 
-    def __init__(self, endpoint: Endpoint, user_agent: str = f"flagger/{__version__}") -> None:
-        self._endpoint = endpoint
-        self._agent = user_agent
+    `limit`: the seconds that each call may take, instead of its own limit.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, user_agent: str = f"flagger/{__version__}", limit: float | None = None
+    ) -> None:
+        self._endpoint, self._agent, self._limit = endpoint, user_agent, limit
         self._slots = asyncio.Semaphore(CALLS_MAX)
         self._session: aiohttp.ClientSession | None = None
 
@@ -90,14 +96,14 @@ class AiohttpTransport:
         if self._session is not None:
             await self._session.close()
 
-    async def _headers(self, request: ApiRequest) -> dict[str, str]:
+    async def _headers(self, request: ApiRequest) -> list[tuple[str, str]]:
         """The request's headers. Outside the call's timeout, as an auth plug-in may fetch a token first."""
         headers = {"Accept": request.accept, **await self._endpoint.headers()}
         if request.body is not None:
             headers["Content-Type"] = request.content_type
-        return headers
+        return [*headers.items(), *self._endpoint.impersonated]
 
-    async def _ask(self, request: ApiRequest, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _ask(self, request: ApiRequest, headers: Sequence[tuple[str, str]]) -> aiohttp.ClientResponse:
         """Send a request. The caller reads the body and releases the answer."""
         answer = await self._open().request(
             request.method,
@@ -113,17 +119,21 @@ class AiohttpTransport:
 
     async def call(self, request: ApiRequest) -> ApiAnswer:
         """Make a call. Raises TransportError when there is no answer."""
-        with _named(request):
+        with _named(self._limit or request.timeout):
             headers = await self._headers(request)
-            async with self._slots, asyncio.timeout(request.timeout), await self._ask(request, headers) as answer:
+            async with (
+                self._slots,
+                asyncio.timeout(self._limit or request.timeout),
+                await self._ask(request, headers) as answer,
+            ):
                 return ApiAnswer(answer.status, _lower(answer.headers), await _whole(answer))
 
     @asynccontextmanager
     async def stream(self, request: ApiRequest) -> AsyncIterator[ApiStream]:
         """Open a watch. Raises TransportError when there is no answer."""
-        with _named(request):
+        with _named(self._limit or request.timeout):
             headers = await self._headers(request)
-            async with asyncio.timeout(request.timeout):
+            async with asyncio.timeout(self._limit or request.timeout):
                 answer = await self._ask(request, headers)
                 body = await _whole(answer) if answer.status >= 300 else b""
         try:
@@ -133,12 +143,12 @@ class AiohttpTransport:
 
 
 @contextmanager
-def _named(request: ApiRequest) -> Iterator[None]:
+def _named(seconds: float) -> Iterator[None]:
     """Turn timeouts and connection errors into TransportError."""
     try:
         yield
     except TimeoutError:
-        raise TransportError(f"no answer within {request.timeout:g} s") from None
+        raise TransportError(f"no answer within {seconds:g} s") from None
     except (aiohttp.ClientError, OSError) as error:
         raise TransportError(str(error) or type(error).__name__) from error
 
@@ -191,6 +201,50 @@ async def find(kubeconfig: str, master: str, clock: Clock) -> Endpoint:
     if master:
         return Endpoint(master.rstrip("/"))
     return _in_cluster(clock)
+
+
+class Person(NamedTuple):
+    """How a person reaches a cluster: the flags that kubectl has too. Empty texts mean that the flag is not set.
+
+    `impersonated` is the user to act as, and `groups` are its groups.
+    """
+
+    kubeconfig: str = ""
+    choice: Choice = CURRENT
+    impersonated: str = ""
+    groups: tuple[str, ...] = ()
+
+
+class Reached(NamedTuple):
+    """The API server of a person, the name of the context, and the namespace of commands that name none."""
+
+    endpoint: Endpoint
+    context: str
+    namespace: str
+
+
+async def reach(person: Person, clock: Clock) -> Reached:
+    """The API server that kubectl would use: by the flags, KUBECONFIG, `~/.kube/config`, or the pod's own.
+
+    Raises NoCluster.
+    """
+    usual = Path.home() / ".kube" / "config"
+    path = person.kubeconfig or os.environ.get("KUBECONFIG", "") or (str(usual) if usual.exists() else "")
+    if not path:
+        return Reached(_as(person, _in_cluster(clock)), "", (ACCOUNT / "namespace").read_text().strip())
+    if not _some_exist(path):
+        raise NoCluster(f"kubeconfig {path} does not exist: correct --kubeconfig or the variable KUBECONFIG")
+    found = await read(path, person.choice)
+    login = Login(path, found, clock, partial(read, choice=person.choice))
+    name, proxy = found.server_name or None, found.proxy or None
+    endpoint = Endpoint(found.url, _tls(found), login.headers, login.refused, name, proxy)
+    return Reached(_as(person, endpoint), found.context, found.namespace or "default")
+
+
+def _as(person: Person, endpoint: Endpoint) -> Endpoint:
+    """The endpoint with the headers of impersonation."""
+    users = [("Impersonate-User", person.impersonated)] if person.impersonated else []
+    return replace(endpoint, impersonated=(*users, *(("Impersonate-Group", group) for group in person.groups)))
 
 
 def _some_exist(paths: str) -> bool:

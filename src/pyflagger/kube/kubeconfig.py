@@ -1,19 +1,22 @@
-"""Reads a kubeconfig in a child process, because the library that parses it takes 70 MiB of memory.
+"""Reads a kubeconfig with kubernetes_asyncio, which also runs its auth plug-ins. Makes no API request.
 
-Called by `kube.http`. The child process is `python -m pyflagger.kube.kubeconfig FILE`. It uses kubernetes_asyncio,
-runs auth plug-ins as its own children, and prints an Access as JSON. It makes no API request itself.
+Called by `kube.http`. The operator reads in a child process, `python -m pyflagger.kube.kubeconfig FILE`, which prints
+an Access as JSON: the library would stay in the operator's memory. Commands that end soon read in their own process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
 import json
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from types import ModuleType
+from typing import Any, NamedTuple, TypeAlias
 
 from pyflagger.clock import Clock
 from pyflagger.kube.protocol import TransportError
@@ -34,7 +37,7 @@ class Access:
     """An API server's address and the user's credentials. Texts, PEM included, are empty when they are not set.
 
     `server_name` is the name that its certificate must have, if not that of the URL. `proxy` is the URL of an HTTP
-    proxy.
+    proxy. `context` is the name of the context, and `namespace` the default namespace that it sets.
     """
 
     url: str
@@ -45,6 +48,19 @@ class Access:
     authorization: str
     server_name: str = ""
     proxy: str = ""
+    context: str = ""
+    namespace: str = ""
+
+
+class Choice(NamedTuple):
+    """What to use of a kubeconfig instead of its current context: names of a context, a cluster and a user."""
+
+    context: str = ""
+    cluster: str = ""
+    user: str = ""
+
+
+CURRENT = Choice()
 
 
 Read: TypeAlias = Callable[[str], Awaitable[Access]]
@@ -95,15 +111,33 @@ class Login:
             raise TransportError(str(error)) from error
 
 
-# The program ----------------------------------------------------------------------------------------------------------
+# Reading --------------------------------------------------------------------------------------------------------------
 
 
-async def _read(path: str) -> Access:
-    from kubernetes_asyncio.client import Configuration
-    from kubernetes_asyncio.config import load_kube_config
+async def read(path: str, choice: Choice = CURRENT) -> Access:
+    """The access that a kubeconfig describes. Raises NoCluster."""
+    try:
+        return await _read(path, choice)
+    except Exception as error:  # Plug-ins raise exceptions of any type.
+        text = str(error).strip().replace("\n", " ") or type(error).__name__
+        raise NoCluster(f"kubeconfig {path}: {text}") from error
 
-    found: Any = Configuration()
-    await load_kube_config(config_file=path, client_configuration=found)
+
+async def _read(path: str, choice: Choice) -> Access:
+    library = _library()
+    merged = library.KubeConfigMerger(path)
+    config = merged.config
+    if config is None:
+        raise NoCluster("it is missing or empty, so it has no current-context")
+    context = choice.context or config.value.get("current-context")
+    if choice.cluster or choice.user:
+        config.value["contexts"] = [_chosen(library, config, context, choice, path)]
+    elif not context:
+        raise NoCluster("it has no current-context: set it, or choose a context with --context")
+    save = merged.save_changes
+    loader = library.KubeConfigLoader(config, context, config_base_path=None, config_persister=save)
+    found: Any = library.Configuration()
+    await loader.load_and_set(found)
     return Access(
         url=found.host.rstrip("/"),
         verify=bool(found.verify_ssl),
@@ -113,7 +147,39 @@ async def _read(path: str) -> Access:
         authorization=found.api_key.get("BearerToken", ""),
         server_name=found.tls_server_name or "",
         proxy=found.proxy or "",
+        context=context or "",
+        namespace=loader.current_context["context"].get("namespace") or "",
     )
+
+
+def _chosen(library: Any, config: Any, name: str | None, choice: Choice, path: str) -> Any:
+    """The context of that name with another cluster or user."""
+    known = config["contexts"].get_with_name(name, safe=True) if name else None
+    chosen = {"cluster": choice.cluster, "user": choice.user}
+    context = (known.value["context"] if known else {}) | {key: value for key, value in chosen.items() if value}
+    return library.ConfigNode(path, {"name": name, "context": context}, path)
+
+
+def _library() -> Any:
+    """The module of kubernetes_asyncio that reads kubeconfigs, without the 700 modules of its API client.
+
+    The module needs only the class Configuration of that client. The import takes a third of the time.
+    """
+    name = "kubernetes_asyncio"
+    if name not in sys.modules:
+        _without_client(name)
+    return importlib.import_module(f"{name}.config.kube_config")
+
+
+def _without_client(name: str) -> None:
+    spec = importlib.util.find_spec(name)
+    root = (spec.submodule_search_locations if spec else None) or []
+    package, client = ModuleType(name), ModuleType(f"{name}.client")
+    vars(package).update(__path__=list(root))
+    vars(client).update(__path__=[f"{each}/client" for each in root], ApiClient=object)
+    sys.modules |= {name: package, f"{name}.client": client}
+    configuration = importlib.import_module(f"{name}.client.configuration")
+    vars(client).update(Configuration=configuration.Configuration)
 
 
 def _text(path: str | None) -> str:
@@ -123,7 +189,7 @@ def _text(path: str | None) -> str:
 def main(argv: Sequence[str]) -> int:
     """Print the Access as JSON. Exit status 1: the file cannot be read, and the last line of stderr says why."""
     try:
-        found = asyncio.run(_read(argv[0]))
+        found = asyncio.run(_read(argv[0], CURRENT))
     except Exception as error:  # Plug-ins raise exceptions of any type.
         sys.stderr.write(str(error).replace("\n", " ") or type(error).__name__)
         return 1

@@ -1,0 +1,133 @@
+"""How people's commands reach a cluster: kubectl's flags, the connection, and errors in one line.
+
+Used by every command that reads or acts on canaries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from pyflagger.api.durations import parse
+from pyflagger.cli.people import Words
+from pyflagger.clock import Clock, SystemClock
+from pyflagger.kube.client import ApiError, Client
+from pyflagger.kube.http import AiohttpTransport, Person, reach
+from pyflagger.kube.kubeconfig import Choice, NoCluster
+from pyflagger.kube.protocol import TransportError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Cluster(NamedTuple):
+    """A cluster that a command talks to. `namespace`: that of the flag, else of the context."""
+
+    client: Client
+    clock: Clock
+    namespace: str
+    context: str
+
+
+class Wrong(Exception):
+    """A command cannot do what it was asked for. The text is one line; `status` is the exit status."""
+
+    def __init__(self, text: str, status: int = 1) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+OPTIONS = (
+    click.option(
+        "-n",
+        "--namespace",
+        default="",
+        show_default=False,
+        help="namespace; default: that of the context",
+        metavar="NAME",
+    ),
+    click.option("--context", default="", show_default=False, help="context of the kubeconfig", metavar="NAME"),
+    click.option("--cluster", default="", show_default=False, help="cluster of the kubeconfig", metavar="NAME"),
+    click.option("--user", default="", show_default=False, help="user of the kubeconfig", metavar="NAME"),
+    click.option(
+        "--kubeconfig",
+        default="",
+        show_default=False,
+        help="path to a kubeconfig; default: KUBECONFIG, then ~/.kube/config",
+    ),
+    click.option("--as", "impersonated", default="", show_default=False, help="user to act as", metavar="USER"),
+    click.option("--as-group", "groups", multiple=True, help="group to act as; repeatable", metavar="GROUP"),
+    click.option(
+        "--request-timeout", default="0", show_default=False, help="limit of one request, such as 30s; 0: the default"
+    ),
+)
+
+
+def on_cluster(work: Callable[..., Awaitable[int]]) -> Callable[..., int]:
+    """A command's callback from an async function that gets a Cluster first. Adds kubectl's flags."""
+
+    @wraps(work)
+    def run(
+        namespace: str,
+        context: str,
+        cluster: str,
+        user: str,
+        kubeconfig: str,
+        impersonated: str,
+        groups: tuple[str, ...],
+        request_timeout: str,
+        **more: Any,
+    ) -> int:
+        person = Person(kubeconfig, Choice(context, cluster, user), impersonated, groups)
+        return finished(_connected(person, namespace, _limit(request_timeout), lambda found: work(found, **more)))
+
+    for option in reversed(OPTIONS):
+        run = option(run)
+    return run
+
+
+def _limit(text: str) -> float | None:
+    try:
+        return parse(text if text[-1:].isalpha() or text == "0" else f"{text}s") or None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--request-timeout'") from error
+
+
+async def _connected(
+    person: Person, namespace: str, limit: float | None, work: Callable[[Cluster], Awaitable[int]]
+) -> int:
+    """Run a command with a connection. Raises NoCluster and ApiError."""
+    clock = SystemClock()
+    found = await reach(person, clock)
+    transport = AiohttpTransport(found.endpoint, limit=limit)
+    try:
+        return await work(Cluster(Client(transport, clock), clock, namespace or found.namespace, found.context))
+    finally:
+        await transport.close()
+
+
+def finished(work: Awaitable[int]) -> int:
+    """Run a command to its end. An error is one line on stderr, with what to do."""
+
+    async def main() -> int:
+        return await work
+
+    try:
+        return asyncio.run(main())
+    except Wrong as wrong:
+        text, status = str(wrong), wrong.status
+    except ApiError as error:
+        text, status = f"{error.problem.text.rstrip('. ')}. {error.problem.todo}".rstrip(), 1
+    except (NoCluster, TransportError, OSError) as error:
+        text, status = str(error), 1
+    except KeyboardInterrupt:
+        return 130
+    print(f"{click.get_current_context().command_path}: {text}", file=sys.stderr)
+    return status
+
+
+__all__ = ["Cluster", "Words", "Wrong", "finished", "on_cluster"]

@@ -1,0 +1,66 @@
+"""Reads objects from an API server for one look, with the rights of the person who asks. It never writes.
+
+Called by the command line and the dashboard. `now` is the server's clock, so that a laptop with a wrong clock does not
+see a late operator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from pyflagger.clock import Clock
+from pyflagger.kube.client import Client, object_of
+from pyflagger.kube.errors import error_of
+from pyflagger.kube.protocol import ApiAnswer, ApiRequest
+from pyflagger.kube.resources import CANARIES
+from pyflagger.objects import Obj, Resource
+
+PAGE = 500
+"""Objects in one page of a list, as kubectl asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The objects of a list, and the server's time in seconds since the epoch."""
+
+    objects: tuple[Obj, ...]
+    now: float
+
+
+class Reader:
+    """Reads for one person."""
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._client, self._clock = client, clock
+
+    async def canaries(self, namespace: str = "", selector: str = "") -> Listed:
+        """The Canaries of a namespace, or of all. Raises ApiError."""
+        return await self.list(CANARIES, namespace, selector)
+
+    async def list(self, resource: Resource, namespace: str = "", selector: str = "") -> Listed:
+        """All objects of a kind, page by page. Raises ApiError."""
+        found: list[Obj] = []
+        query: dict[str, str] = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
+        while True:
+            answer = await self._client.once(ApiRequest("GET", resource.path(namespace), query))
+            page = _object(answer, resource.path(namespace))
+            found += page.get("items") or ()
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                return Listed(tuple(found), self._now(answer))
+            query["continue"] = token
+
+    def _now(self, answer: ApiAnswer) -> float:
+        """The time of an answer by the server's clock, or by ours if it does not say so."""
+        try:
+            return parsedate_to_datetime(answer.headers["date"]).timestamp()
+        except (KeyError, ValueError):
+            return self._clock.now()
+
+
+def _object(answer: ApiAnswer, path: str) -> dict[str, Any]:
+    if answer.status >= 400:
+        raise error_of("get", path, answer.status, answer.body)
+    return object_of(answer, "GET", path)
