@@ -5,10 +5,8 @@ A receiver that is slow or broken delays only its own alerts, never a canary or 
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +16,7 @@ from pyflagger.kube.errors import NotLeader
 from pyflagger.operator.alerting.receivers import Reached, Receiver, Receivers
 from pyflagger.operator.alerting.smtp import deliver_mail
 from pyflagger.operator.evidence.webhooks import seconds_to_wait
+from pyflagger.operator.process.queues import Queues
 from pyflagger.plugins import PluginFailed, answered
 from pyflagger.wire import Http, HttpAnswer, HttpFailure, HttpRequest, hidden, mail_secrets, secrets_of, shown_url
 
@@ -60,14 +59,6 @@ class Delivery:
 FULL = Delivered("queue-full", 0, f"more than {QUEUE_MAX} alerts wait for this receiver", "Check its other alerts.")
 
 
-@dataclass(slots=True)
-class _Queue:
-    """The queued alerts of one receiver."""
-
-    waiting: deque[Delivery] = field(default_factory=deque)
-    task: asyncio.Task[None] | None = None
-
-
 class Dispatcher:
     """Delivers alerts while this replica leads. `report` gets each result. `fence` raises NotLeader."""
 
@@ -82,39 +73,21 @@ class Dispatcher:
     ) -> None:
         self._http, self._clock, self._receivers, self._report, self._log = http, clock, receivers, report, log
         self._fence = fence
-        self._queues: dict[str, _Queue] = {}
+        self._queues = Queues(self._handle, lambda title, delivery: self._end(delivery, FULL), QUEUE_MAX)
 
     def enqueue(self, delivery: Delivery) -> None:
         """Queue one alert and return immediately. A full queue drops its oldest alert."""
-        queue = self._queues.setdefault(delivery.receiver.title, _Queue())
-        queue.waiting.append(delivery)
-        while len(queue.waiting) > QUEUE_MAX:
-            self._end(queue.waiting.popleft(), FULL)
-        if queue.task is None:
-            queue.task = asyncio.get_running_loop().create_task(self._drain(delivery.receiver.title, queue))
+        self._queues.put(delivery.receiver.title, delivery)
 
     async def close(self, seconds: float = DRAIN_SECONDS_MAX) -> None:
         """Wait up to `seconds` for all queued alerts. The rest stays in the statuses, for the next leader."""
-        tasks = [queue.task for queue in self._queues.values() if queue.task is not None]
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=seconds)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        self._queues.clear()
+        await self._queues.close(seconds)
 
-    async def _drain(self, title: str, queue: _Queue) -> None:
+    async def _handle(self, title: str, delivery: Delivery) -> None:
         try:
-            while queue.waiting:
-                delivery = queue.waiting.popleft()
-                self._end(delivery, await self._deliver(delivery))
+            self._end(delivery, await self._deliver(delivery))
         except NotLeader:
-            queue.waiting.clear()
-        finally:
-            queue.task = None
-            if self._queues.get(title) is queue:
-                del self._queues[title]
+            self._queues.clear(title)
 
     def _end(self, delivery: Delivery, result: Delivered) -> None:
         self._report(delivery, result)

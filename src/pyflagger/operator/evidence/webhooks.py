@@ -6,9 +6,8 @@ short queue per canary.
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections import deque
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -19,6 +18,7 @@ from pyflagger.clock import Clock
 from pyflagger.core.situation import Passed, Refused
 from pyflagger.objects import Key
 from pyflagger.operator.evidence.hook_token import Identity, NoToken
+from pyflagger.operator.process.queues import Queues
 from pyflagger.wire import Http, HttpAnswer, HttpFailure, HttpRequest, hidden, secrets_of, shown_url
 
 BACKOFF_FIRST, BACKOFF_MAX = 1.0, 30.0
@@ -27,8 +27,9 @@ RETRY_AFTER_MAX = 60.0
 
 EXCERPT_MAX = 1024
 QUEUE_MAX = 64
-HEARD_SECONDS_MAX = 1.0
 """The maximum number of queued events per canary. The oldest are dropped first."""
+
+HEARD_SECONDS_MAX = 1.0
 
 _NO_REFUSALS = frozenset({404, 405, 407, 408})
 """Client errors which mean that the URL is wrong, not that the webhook refuses."""
@@ -144,15 +145,6 @@ def seconds_to_wait(header: str, now: float) -> float | None:
 # Events -------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Queue:
-    """The queued events of one canary."""
-
-    waiting: deque[tuple[Webhook, HookRequest]] = field(default_factory=deque)
-    task: asyncio.Task[None] | None = None
-    dropped: int = 0
-
-
 class EventHooks:
     """Sends events to receivers. `fallback` is the URL for canaries without an event webhook, or empty."""
 
@@ -170,8 +162,8 @@ class EventHooks:
         self._fallback: Sequence[Webhook] = (
             (Webhook(type=HookType.EVENT, name="events", url=fallback),) if fallback else ()
         )
-        self._queue_max = queue_max
-        self._queues: dict[Key, _Queue] = {}
+        self._queues = Queues(self._deliver, lambda key, event: self._dropped.update([key]), queue_max)
+        self._dropped: Counter[Key] = Counter()
 
     def tell(self, canary: Canary, *, phase: str, checksum: str, text: str, kind: str) -> None:
         """Queue one event (`kind`: Normal or Warning) for every receiver, and return immediately."""
@@ -180,50 +172,25 @@ class EventHooks:
             return
         told = {"eventMessage": text, "eventType": kind, "timestamp": str(int(self._clock.now() * 1000))}
         key = Key(canary.metadata.namespace, canary.metadata.name)
-        queue = self._queues.setdefault(key, _Queue())
         for hook in hooks:
             metadata = {**hook.metadata, **told}
-            queue.waiting.append((hook, HookRequest(key.name, key.namespace, phase, checksum, metadata)))
-        while len(queue.waiting) > self._queue_max:
-            queue.waiting.popleft()
-            queue.dropped += 1
-        if queue.task is None:
-            queue.task = asyncio.get_running_loop().create_task(self._drain(key, queue))
+            self._queues.put(key, (hook, HookRequest(key.name, key.namespace, phase, checksum, metadata)))
 
     async def heard(self, key: Key, seconds: float = HEARD_SECONDS_MAX) -> None:
         """Wait up to `seconds` for the queued events of a canary to be delivered."""
-        queue = self._queues.get(key)
-        if queue is not None and queue.task is not None:
-            await asyncio.wait([queue.task], timeout=seconds)
+        await self._queues.idle(key, seconds)
 
     async def close(self, seconds: float = 5.0) -> None:
         """Wait up to `seconds` for all queued events, then drop the rest."""
-        tasks = [queue.task for queue in self._queues.values() if queue.task is not None]
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=seconds)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        self._queues.clear()
+        await self._queues.close(seconds)
 
-    async def _drain(self, key: Key, queue: _Queue) -> None:
-        try:
-            while queue.waiting:
-                hook, request = queue.waiting.popleft()
-                await self._deliver(key, hook, request)
-                if queue.dropped:
-                    self._log.warning("event hook is slow, events were dropped", canary=str(key), dropped=queue.dropped)
-                    queue.dropped = 0
-        finally:
-            queue.task = None
-            if self._queues.get(key) is queue:
-                del self._queues[key]
-
-    async def _deliver(self, key: Key, hook: Webhook, request: HookRequest) -> None:
+    async def _deliver(self, key: Key, event: tuple[Webhook, HookRequest]) -> None:
+        hook, request = event
         result = await call(self._http, self._clock, hook, request, self._identity)
         if isinstance(result, Refused):
             self._log.warning("event hook failed", canary=str(key), hook=hook.name, error=result.text)
+        if count := self._dropped.pop(key, 0):
+            self._log.warning("event hook is slow, events were dropped", canary=str(key), dropped=count)
 
 
 def _receivers(canary: Canary) -> Iterable[Webhook]:
