@@ -139,15 +139,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {**RECEIVER, "spec": {"type": "slack", "address": "hooks"}},
         "spec.address: the address is not a URL. Set it to the URL of the receiver.",
     ),
-    "two places of an alert": (
-        {
-            "apiVersion": "flagger.app/v1beta1",
-            "kind": "AlertProvider",
-            "metadata": {"name": "slack"},
-            "spec": {"type": "slack", "address": "http://slack", "secretRef": {"name": "slack"}},
-        },
-        "spec must have either address or secretRef, not both. Keep one of them.",
-    ),
+    "an alert of no type": ({**RECEIVER, "spec": {"address": "http://slack"}}, "spec.type is required. "),
     "no place of an alert": (
         {**RECEIVER, "spec": {"type": "slack", "channel": "releases"}},
         "spec has neither address nor secretRef. Set one of them.",
@@ -169,6 +161,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "spec.analysis.webhooks[0].url is not a URL that starts with http:// or https://.",
     ),
 }
+
+
+def test_an_alert_provider_may_have_its_address_in_two_places(tmp_path: Path) -> None:
+    """As an API server accepts it."""
+    both = {"type": "slack", "address": "http://slack", "secretRef": {"name": "slack"}}
+    assert told(tmp_path, {**RECEIVER, "spec": both})[0] == 0
 
 
 @pytest.mark.parametrize("name", REFUSED)

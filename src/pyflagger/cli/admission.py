@@ -141,18 +141,13 @@ def _causes(resource: Resource, obj: Obj) -> Iterator[Problem]:
 def _spoken(obj: Obj, path: str, text: str) -> Problem:
     if "(oneOf)" in text and path == "spec.analysis":
         return _ways(obj["spec"]["analysis"])
-    if "(oneOf)" in text and path == "spec":
-        return _receiver(obj["spec"])
+    if "(anyOf)" in text and "type" not in obj["spec"]:
+        path, text = "spec.type", "Required value"
+    elif "(anyOf)" in text and path == "spec":
+        return _problem("spec", "has neither address nor secretRef", "Set one of them.")
     if text.startswith("Required value"):
         return _problem(path, "is required", f"Set {path}.")
     return _problem(path, text[:1].lower() + text[1:])
-
-
-def _receiver(spec: Obj) -> Problem:
-    """An AlertProvider needs its receiver's address, in exactly one place."""
-    if "address" in spec and "secretRef" in spec:
-        return _problem("spec", "must have either address or secretRef, not both", "Keep one of them.")
-    return _problem("spec", "has neither address nor secretRef", "Set one of them.")
 
 
 def _ways(analysis: Obj) -> Problem:
