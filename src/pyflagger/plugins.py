@@ -15,7 +15,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.wire import HttpAnswer, HttpRequest
@@ -68,13 +68,6 @@ def load(point: EntryPoint, what: str, make: Callable[[Any], Any]) -> Any:
         return bounded(f"{name} failed to load", lambda: make(point.load()))
     except PluginFailed as failed:
         return failed.problem
-
-
-def factory(found: Any) -> Any:
-    """The object of an entry point whose group has factories. Raises TypeError if it is not callable."""
-    if not callable(found):
-        raise TypeError("it is not a factory: it is not callable")
-    return found
 
 
 def bounded(about: str, call: Callable[[], Any]) -> Any:
@@ -135,6 +128,58 @@ class Caller:
         if in_loop and not call.wait(GRACE_SECONDS):
             raise PluginBusy(call)
         return call.result(PATIENCE_SECONDS, self._passed)  # type: ignore[no-any-return]
+
+
+class Registry(Generic[T]):
+    """The factories of one group by type: built-in ones, and those of plugins.
+
+    `what` names them in texts, and `field` is the field that has the type. `contain` makes a plugin's factory call its
+    code through a Caller, so that it runs beside the event loop. Its calls raise PluginFailed
+    and the errors in `passed`: make them in `retried`.
+    """
+
+    def __init__(
+        self,
+        group: str,
+        what: str,
+        field: str,
+        ours: Mapping[str, T],
+        contain: Callable[[Any, Caller], T],
+        passed: tuple[type[BaseException], ...],
+    ) -> None:
+        self._group, self._what, self._field = group, what, field
+        self._ours, self._contain, self._passed = ours, contain, passed
+        self._callers: dict[str, Caller] = {}
+
+    def find(self, kind: str) -> T | Problem:
+        """The factory for a type, or a Problem: the type is unknown, or its plugin fails to load."""
+        if kind in self._ours:
+            return self._ours[kind]
+        plugin = installed(self._group).get(kind)
+        if plugin is None:
+            known = ", ".join(self.known_types())
+            return Problem(Fault.MANIFEST, f"unknown {self._what} {kind}", f"Use one of: {known}.", self._field)
+        found = load(plugin, self._what, _factory)
+        return found if isinstance(found, Problem) else self._contain(found, self.caller(kind))
+
+    def caller(self, kind: str) -> Caller:
+        """The caller of a plugin. It is the same for every use, so that a plugin that hangs is not called again."""
+        return self._callers.setdefault(kind, Caller(f"{self._what} {kind}", self._passed))
+
+    def load_plugins(self) -> None:
+        """Load all plugins of this group, so that no import blocks the event loop later."""
+        for kind in installed(self._group):
+            self.find(kind)
+
+    def known_types(self) -> tuple[str, ...]:
+        """Every type that a manifest may have."""
+        return tuple(sorted({*self._ours, *installed(self._group)}))
+
+
+def _factory(found: Any) -> Any:
+    if not callable(found):
+        raise TypeError("it is not a factory: it is not callable")
+    return found
 
 
 class Contained:

@@ -12,6 +12,7 @@ import pytest
 from pyflagger import plugins as plugged
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.metrics import registry
+from pyflagger.metrics.plugged import PluggedFactory
 from pyflagger.metrics.prometheus import Prometheus
 
 
@@ -46,7 +47,8 @@ def test_unknown_types_are_refused() -> None:
 @pytest.mark.usefixtures("plugins")
 def test_plugins() -> None:
     """A plugin is found by its name, cannot replace ours, and a broken one is a problem that names it."""
-    assert registry.provider_for("mine") is Prometheus
+    mine = registry.provider_for("mine")
+    assert isinstance(mine, PluggedFactory) and mine.factory is Prometheus
     assert registry.provider_for("prometheus") is Prometheus
     broken = registry.provider_for("broken")
     assert isinstance(broken, Problem)

@@ -58,13 +58,15 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """`mine` is a plugin."""
     point = EntryPoint("mine", f"{__name__}:Mine", registry.GROUP)
     monkeypatch.setattr(plugins, "entry_points", lambda group: [point] if group == registry.GROUP else [])
-    for cached in (plugins.installed, plugins.load, registry._caller):
+    for cached in (plugins.installed, plugins.load):
         cached.cache_clear()
+    registry.REGISTRY._callers.clear()
     GATE.clear()
     yield
     GATE.set()
-    for cached in (plugins.installed, plugins.load, registry._caller):
+    for cached in (plugins.installed, plugins.load):
         cached.cache_clear()
+    registry.REGISTRY._callers.clear()
 
 
 class Network:
@@ -153,7 +155,7 @@ async def test_code_that_hangs_fails_its_check_and_is_not_called_again(monkeypat
     outcome = await checked("hanging", ProbeProviders())
     assert isinstance(outcome, Refused) and "metric provider mine" in outcome.text
     assert threading.active_count() == before + 1
-    last = registry._caller("mine")._last
+    last = registry.REGISTRY.caller("mine")._last
     GATE.set()
     assert last is not None and last.wait(5)
     assert await checked("well") == Value(7.0)

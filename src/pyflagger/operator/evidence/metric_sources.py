@@ -21,7 +21,7 @@ from pyflagger.kube.resources import METRIC_TEMPLATES, SECRETS
 from pyflagger.metrics import manifest
 from pyflagger.metrics.base import MetricError, Provider, ProviderError, Settings
 from pyflagger.metrics.prometheus import Prometheus
-from pyflagger.metrics.registry import beside, provider_for
+from pyflagger.metrics.registry import provider_for
 from pyflagger.objects import part
 from pyflagger.operator.observe.store import Store
 from pyflagger.operator.options import Options
@@ -139,7 +139,7 @@ class Sources:
         own = template.metadata.namespace if self._options.no_cross_namespace_refs else ""
         settings = Settings(spec.address, spec.headers, spec.region, not spec.insecure_skip_verify, secret, own)
         try:
-            return await answered(partial(beside(spec.type, factory), settings))
+            return await answered(partial(factory, settings))
         except MetricError as error:
             raise Failed(prefixed(about, error.problem)) from error
 
