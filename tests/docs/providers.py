@@ -1,4 +1,4 @@
-"""The page of traffic providers: what each can do, as its router declares, and what it was held to, as a file says."""
+"""The page of traffic providers: what each can do, as its router declares, and how that was tested, as files say."""
 
 from __future__ import annotations
 
@@ -38,50 +38,53 @@ CELLS = {TRAFFIC: "**traffic**", SCHEMA: "schema", OBJECTS: "objects"}
 INTRO = """\
 # Traffic providers
 
-Written by `make docs` from what the routers declare, from what the tests on a real control plane have shown
-(`tests/docs/shown.json`, which `make e2e` and `make e2e-istio` write) and from `tests/docs/providers.yaml`.
+`make docs` writes this page from three sources: what the routers declare, what the tests on a real control plane have
+shown (`tests/docs/shown.json`, which `make e2e` and `make e2e-istio` write), and `tests/docs/providers.yaml`.
 
-What `spec.provider` can name, and what a Canary can ask for there; what asks for a `-` is told so in the reasons of the
-Canary. A word says what the ability was held to:
+The table lists the values of `spec.provider` and what a Canary can ask for with each. A Canary that asks for an
+unsupported ability (`-`) is rejected with a reason. A word says how the ability was tested:
 
-- **traffic**: a real proxy served it, on a real control plane, and requests were counted.
-- schema: the project's own types in a real API server, which accepted each object.
-- objects: rendered objects, and whole releases on them in virtual time (`tests/routing`, `tests/stage`).
+- **traffic**: a real proxy served it on a real control plane, and the test counted requests.
+- schema: a real API server with the project's own types accepted each object.
+- objects: tests render the objects and play whole releases on them in virtual time (`tests/routing`, `tests/stage`).
 
 The abilities:
 
 - *weights*: `stepWeight`, `stepWeights`, `maxWeight`.
-- *A/B*: `iterations` with `match`. *testers*: `analysis.testers`, pinned to the canary while the weight ramps.
-- *mirror*: `analysis.mirror` of blue/green releases; *mirror beside weights*: of weighted ones.
-  On an HTTPRoute the Gateway has to know the filter `RequestMirror`: Traefik 3.7 does not (`HTTPRouteRequestMirror` is
-  not in its GatewayClass's `status.supportedFeatures`), accepts the route all the same, and answers everybody
-  with 500. Who serves a route is in its status; where that is Traefik, it is told and gone on without the mirror.
+- *A/B*: `iterations` with `match`. *testers*: `analysis.testers`, who always get the canary while its weight increases.
+- *mirror*: `analysis.mirror` in blue/green releases. *mirror beside weights*: the same in weighted releases. The
+  Gateway of an HTTPRoute must support the filter `RequestMirror`. Traefik 3.7 does not: the
+  `status.supportedFeatures` of its GatewayClass lacks `HTTPRouteRequestMirror`. It accepts the route and then answers
+  every request with 500. The status of a route names the controller that serves it. If that is Traefik, flagger
+  reports it and goes on without the mirror.
 - *session affinity*: `analysis.sessionAffinity`. *further ports*: `service.ports`.
-- *adopt*: `routeRef` names a route of your own, of which only the weights are set, and given back on deletion with
-  `revertOnDeletion`. Of a list in a TraefikService the canary's entry is taken out while it gets nothing: without
-  endpoints it would spoil the list.
-- *blue/green*: with `iterations` and no `match`, users meet a version when it is promoted.
-- *given back*: with `revertOnDeletion` what was there before serves again.
+- *adopt*: `routeRef` names a route of yours. flagger sets only its weights, and restores them on deletion with
+  `revertOnDeletion`. flagger removes the canary's entry from the list of a TraefikService while the canary gets no
+  traffic: an entry without endpoints breaks the whole list.
+- *blue/green*: with `iterations` and without `match`, users get a version only after its promotion.
+- *given back*: with `revertOnDeletion` the objects that served before serve again.
 
-A name may go on after `gloo:`, `smi:v1alpha1:`, `smi:v1alpha2:` and `smi:v1alpha3:`.
+The names `gloo:`, `smi:v1alpha1:`, `smi:v1alpha2:` and `smi:v1alpha3:` may have a suffix.
 """
 BETWEEN = """
-## What was not had, and what is not possible
+## Limits
 
-*Deleted*: what becomes of the routing when the Canary is deleted.
+The second column says why the tests of a provider go no further than objects. *Deleted* says what happens to the
+routing objects when you delete the Canary. The last column says why a provider cannot do what the table above marks
+with `-`.
 """
 TESTS = """
-## What was counted on real traffic
+## Tests on real traffic
 
-Each is a test that says so, and that passed in the run that wrote the record. At each weight at least 500 visits were
-counted and their share was within 3 points of the weight; where the proxy draws lots, so many were counted that this is
-four standard deviations.
+Each of these tests declares what it shows, and passed in the run that wrote the record. At each weight it counts at
+least 500 visits, and their share must be within 3 points of the weight. Where the proxy chooses at random, it counts
+enough visits for 3 points to be four standard deviations.
 """
 SIZES = """
 ## The size of a provider
 
-A module is what one provider needs beyond what they share (`split.py`, `adopted.py`, `generated.py`, `matching.py`,
-`ingresses.py`).
+A module holds what one provider needs in addition to the shared modules (`split.py`, `adopted.py`, `generated.py`,
+`matching.py`, `ingresses.py`).
 """
 
 
@@ -133,7 +136,7 @@ def _held() -> str:
     rows = [
         [f"`{name}`", said.get("why", ""), said["gone"], said.get("not", "")] for name, said in sorted(held().items())
     ]
-    return table(["provider", "why no more than objects", "deleted", "why `-`"], rows)
+    return table(["provider", "why only objects", "deleted", "why `-`"], rows)
 
 
 def _tests() -> str:

@@ -148,7 +148,7 @@ def _failing(facts: Facts) -> bool:
 def _stale(meta: Mapping[str, Any], facts: Facts, now: float) -> float:
     """How many seconds ago an operator should have acted; 0 if none had to, or if it is at work.
 
-    Only flagger stores the time of its last round. Of a Canary that another operator runs, nothing is known.
+    Only flagger stores the time of its last round: nothing is known of a Canary that another operator runs.
     """
     if facts.spec.get("suspend") is True or "Blocked" in facts.true or "Waiting" in facts.true:
         return 0.0

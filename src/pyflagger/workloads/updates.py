@@ -23,7 +23,7 @@ def kept_by_deployment(strategy: Obj, pods: int) -> int:
 
 
 def kept_by_daemonset(strategy: Obj, pods: int) -> int:
-    """Of a pod on each of `pods` nodes. Rounds both up. Only one of them may be set."""
+    """Of one pod per node, `pods` in all. Rounds both up. Only one of them may be set."""
     bounds = part(strategy, "rollingUpdate")
     if _scaled(bounds.get("maxSurge"), 0, pods, up=True):
         return pods

@@ -1,6 +1,6 @@
 """Visitors: steady requests through the ingress, with counts of the versions that answer.
 
-Started by `play`. Of the cluster it knows only the ingress's address and the canary's weight.
+Started by `play`. It knows only two things of the cluster: the ingress's address and the canary's weight.
 """
 
 from __future__ import annotations
