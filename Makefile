@@ -40,9 +40,10 @@ test-long: $(READY) ## the stories on virtual time that take long: two hundred a
 test-real: $(READY) ## the tests that need real child processes: Traefik, kubectl, helm, the demo
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m real tests
 
-image-test: $(READY) ## build the image without a daemon (buildah) and start it (root; BASE=python:… pulls a base instead of making one)
+image-test: $(VENV)/.e2e ## build both images without a daemon (buildah) and start them (root; BASE=python:… pulls a base instead of making one)
 	PYTHONPATH=tests $(BIN)/python -m shipping.building
 	$(BIN)/python -m pytest -n 0 -m image -s tests/shipping
+	$(BIN)/python -m e2e --as-root -m image e2e/images
 
 $(VENV)/.e2e: $(READY)
 	$(INSTALL) --extra e2e
@@ -52,7 +53,7 @@ e2e-parts: $(VENV)/.e2e ## build what `make e2e` needs, where it is not yet (the
 	$(BIN)/python -m e2e --run true
 
 e2e: $(VENV)/.e2e ## the operator on a real control plane, ingress and Prometheus (the first time builds as e2e-parts does)
-	SHOWN=tests/docs/shown.json $(BIN)/python -m e2e -m 'not long' e2e --ignore e2e/test_helm.py
+	SHOWN=tests/docs/shown.json $(BIN)/python -m e2e -m 'not long and not image' e2e --ignore e2e/test_helm.py
 	$(BIN)/python -m e2e e2e/test_helm.py
 
 e2e-istio: $(VENV)/.e2e ## the same behind Istio's own control plane and an Envoy as its gateway (the first time builds: 15 minutes)

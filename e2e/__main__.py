@@ -1,7 +1,8 @@
-"""`python -m e2e [pytest's words]`: get the parts, enter a network of our own, and run the tests on a real cluster.
+"""`python -m e2e [--as-root] [pytest's words]`: get the parts, enter a network of our own, and run the tests there.
 
-The network is a namespace of this user's: no root. The pod range lies on its `lo`, so every pod address can be
-listened on; nothing outside is reached from it, which is why the parts are fetched before.
+The network is a namespace of this user's: no root. With `--as-root` it is root's, so that containers can have users.
+The pod range lies on its `lo`, so every pod address can be listened on; nothing outside is reached from it, which is
+why the parts are fetched before.
 """
 
 from __future__ import annotations
@@ -16,22 +17,35 @@ from e2e.dataplane import API_HOST
 from e2e.definitions import SOURCES, folder
 from e2e.parts import NoPart, client_go, contour, envoy, parts
 
+AS_ROOT = "--as-root"
 SETUP = f'ip link set lo up && ip addr add {API_HOST}/16 dev lo && exec "$@"'
 
 
-def inside(command: Sequence[str]) -> list[str]:
-    """The command, to be run in a network of its own."""
-    return ["unshare", "-rn", "sh", "-c", SETUP, "sh", *command]
+def inside(command: Sequence[str], *, as_root: bool = False) -> list[str]:
+    """The command, to be run in a network of its own, and unless `as_root` with no user but this one."""
+    return ["unshare", "-n" if as_root else "-rn", "sh", "-c", SETUP, "sh", *command]
 
 
 def main(words: Sequence[str]) -> int:
     """Does not return when the parts are there: the tests, or what follows `--run`, take the place of this process."""
+    if not prepared():
+        return 1
+    as_root = list(words[:1]) == [AS_ROOT]
+    rest = list(words[as_root:])
+    os.environ["PATH"] += os.pathsep + "/usr/sbin"
+    tests = [sys.executable, "-m", "pytest", *(rest or [str(Path(__file__).parent)])]
+    command = inside(rest[1:] if rest[:1] == ["--run"] else tests, as_root=as_root)
+    return os.execvp(command[0], command)
+
+
+def prepared() -> bool:
+    """Have the parts there, as far as they are to be had; whether the tests can run."""
     began = time.monotonic()
     try:
         parts()
     except NoPart as error:
         print(f"e2e: {error}", file=sys.stderr)
-        return 1
+        return False
     for source in SOURCES:
         try:
             folder(source.module)
@@ -47,10 +61,7 @@ def main(words: Sequence[str]) -> int:
         except NoPart as error:
             print(f"e2e: the tests of proxies will fail: {error}", file=sys.stderr)
     print(f"e2e: the parts are there after {time.monotonic() - began:.0f} s", flush=True)
-    os.environ["PATH"] += os.pathsep + "/usr/sbin"
-    tests = [sys.executable, "-m", "pytest", *(words or [str(Path(__file__).parent)])]
-    command = inside(words[1:] if words[:1] == ["--run"] else tests)
-    return os.execvp(command[0], command)
+    return True
 
 
 if __name__ == "__main__":
