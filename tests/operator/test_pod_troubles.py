@@ -10,7 +10,8 @@ from pyflagger.clock import SystemClock
 from pyflagger.kube.client import Client
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest
 from pyflagger.objects import Obj
-from pyflagger.operator.evidence.pod_troubles import find_trouble, trouble_of
+from pyflagger.operator.evidence.pod_troubles import find_trouble
+from pyflagger.workloads.pods import trouble_of
 
 
 def pod(state: Obj, *, init: bool = False, last: Obj | None = None, **meta: Any) -> Obj:

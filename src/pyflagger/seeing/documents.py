@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from pyflagger.api.durations import precise_stamp, stamp
-from pyflagger.seeing.model import FleetRow, Time
+from pyflagger.seeing.model import CanaryView, Explanation, FleetRow, Time
 
 VERSION = "view.flagger.app/v1"
 
@@ -20,6 +20,21 @@ VERSION = "view.flagger.app/v1"
 def fleet(rows: Sequence[FleetRow]) -> dict[str, Any]:
     """The document of a list."""
     return document("Fleet", {"items": rows})
+
+
+def canary(view: CanaryView) -> dict[str, Any]:
+    """The document of one canary."""
+    return document("CanaryView", _fields(view))
+
+
+def explanation(found: Explanation) -> dict[str, Any]:
+    """The document of an explanation."""
+    return document("Explanation", _fields(found))
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass by their names in JSON."""
+    return {written: getattr(value, name) for name, written in _names(value.__class__)}
 
 
 def document(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from pyflagger.seeing import raw
 from pyflagger.seeing.model import Failed, FleetRow, Hold, Image, Next, Step, Time, Verdict, Wait, Weight
 from pyflagger.seeing.plan import Plan, plan_of
 
-PROVIDER = "kubernetes"
-"""The operator's own default provider."""
+PROVIDER = "istio"
+"""The default of the flag -mesh-provider."""
 
 OVERDUE_SECONDS_MIN = 30.0
 """A round that is late by less, or by less than an interval, is no sign that no operator works."""

@@ -126,3 +126,226 @@ class FleetRow:
     def order(self) -> tuple[int, str, str]:
         """The sort key of a fleet: the worst verdict first, then namespace and name."""
         return RANK[self.verdict], self.namespace, self.name
+
+
+# One canary ---------------------------------------------------------------------------------------------------------
+
+
+class Missing(NamedTuple):
+    """A part that could not be read: what, and the right that lacks. `text`: the API server's words."""
+
+    what: str
+    verb: str
+    resource: str
+    namespace: str
+    text: str
+
+
+class Target(NamedTuple):
+    """The workload that users change. Hashes of its revision now, of the last run, and of the last promotion."""
+
+    api_version: str
+    kind: str
+    name: str
+    revision: str | None
+    applied: str | None
+    promoted: str | None
+
+
+class Running(NamedTuple):
+    """The images of a container in the primary and the canary; None if unknown."""
+
+    container: str
+    primary: str | None
+    canary: str | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the versions differ."""
+        return self.primary is not None and self.canary is not None and self.primary != self.canary
+
+
+class RouteObject(NamedTuple):
+    """An object that routes traffic, and the host names in it."""
+
+    kind: str
+    name: str
+    hosts: tuple[str, ...]
+
+
+class Traffic(NamedTuple):
+    """The split of traffic. `source` says whose word it is: the live route, or the status of the Canary."""
+
+    primary: int
+    canary: int
+    mirrored: bool
+    source: str
+    route: RouteObject | None
+    rules: tuple[str, ...]
+
+
+class Pod(NamedTuple):
+    """A pod. `ready`: ready containers of all. `state`: ready, starting, failing or ending. `message`: why."""
+
+    name: str
+    ready: str
+    restarts: int
+    state: str
+    message: str
+    node: str | None
+    since: Time | None
+
+
+class PodSet(NamedTuple):
+    """The pods of one revision of a workload. `current`: that of its pod template now."""
+
+    name: str
+    revision: str
+    current: bool
+    pods: tuple[Pod, ...]
+
+
+class Workload(NamedTuple):
+    """The target or the primary with its pods. Counts are None if its kind has none."""
+
+    role: str
+    kind: str
+    name: str
+    desired: int | None
+    ready: int | None
+    updated: int | None
+    autoscaler: str | None
+    exists: bool
+    since: Time | None
+    sets: tuple[PodSet, ...]
+
+
+class ServiceView(NamedTuple):
+    """A Service of the canary: its role (apex, primary, canary) and ports."""
+
+    role: str
+    name: str
+    exists: bool
+    ports: tuple[int, ...]
+
+
+class StepView(NamedTuple):
+    """A step of the plan. `state`: done, now or next."""
+
+    what: str
+    state: str
+
+
+class Check(NamedTuple):
+    """A metric check with its limits, and its result in the last round. `verdict` is None before the first round.
+
+    `primary`: the value of the primary in the same window.
+    """
+
+    name: str
+    source: str
+    query: str | None
+    window: str
+    min: float | None
+    max: float | None
+    unit: str
+    value: float | None
+    primary: float | None
+    verdict: str | None
+    text: str
+
+
+class Hook(NamedTuple):
+    """A webhook and its result in the last round."""
+
+    name: str
+    type: str
+    url: str
+    verdict: str | None
+    text: str
+
+
+class Because(NamedTuple):
+    """What a canary waits for, with the advice and whose fault it is."""
+
+    code: str
+    text: str
+    todo: str
+    fault: str | None
+    since: Time | None
+
+
+class EventView(NamedTuple):
+    """An Event of one of the canary's objects."""
+
+    at: Time | None
+    type: str
+    object: str
+    reason: str
+    text: str
+    times: int
+
+
+class OperatorView(NamedTuple):
+    """The operator that runs the canary. `settings`: known or assumed. `foreign`: it is Flagger, not flagger."""
+
+    version: str | None
+    identity: str | None
+    settings: str
+    foreign: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryView:
+    """Everything that people see of one canary."""
+
+    canary: FleetRow
+    target: Target
+    images: tuple[Running, ...]
+    traffic: Traffic | None
+    workloads: tuple[Workload, ...]
+    services: tuple[ServiceView, ...]
+    steps: tuple[StepView, ...]
+    checks: tuple[Check, ...]
+    hooks: tuple[Hook, ...]
+    wait: Because | None
+    next: Next | None
+    hold: Hold | None
+    events: tuple[EventView, ...]
+    operator: OperatorView
+    missing: tuple[Missing, ...]
+
+
+# Why ----------------------------------------------------------------------------------------------------------------
+
+
+class Cause(NamedTuple):
+    """One cause why a canary stands. `evidence`: what was seen. `todo` and `commands`: what ends it.
+
+    `fault`: whose it is, None for normal progress.
+    """
+
+    code: str
+    text: str
+    fault: str | None = None
+    evidence: tuple[str, ...] = ()
+    todo: str = ""
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a canary stands where it stands. The first cause is the one to remove first; a healthy canary has none.
+
+    `agreement`: same (the operator's word and the live objects say the same), operator-behind, partly-seen or foreign.
+    """
+
+    name: str
+    namespace: str
+    verdict: Verdict
+    healthy: bool
+    headline: str
+    causes: tuple[Cause, ...]
+    since: Time | None
+    next: str
+    agreement: str

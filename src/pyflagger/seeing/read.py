@@ -6,16 +6,17 @@ see a late operator.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
 
+from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
 from pyflagger.kube.client import Client, object_of
-from pyflagger.kube.errors import error_of
-from pyflagger.kube.protocol import ApiAnswer, ApiRequest
+from pyflagger.kube.errors import Unreachable, error_of
+from pyflagger.kube.protocol import ApiAnswer, ApiRequest, TransportError
 from pyflagger.kube.resources import CANARIES
-from pyflagger.objects import Obj, Resource
+from pyflagger.objects import Obj, Ref, Resource
 
 PAGE = 500
 """Objects in one page of a list, as kubectl asks for."""
@@ -39,18 +40,37 @@ class Reader:
         """The Canaries of a namespace, or of all. Raises ApiError."""
         return await self.list(CANARIES, namespace, selector)
 
-    async def list(self, resource: Resource, namespace: str = "", selector: str = "") -> Listed:
-        """All objects of a kind, page by page. Raises ApiError."""
+    async def list(
+        self, resource: Resource, namespace: str = "", selector: str = "", fields: str = "", most: int = 0
+    ) -> Listed:
+        """All objects of a kind, page by page, or about the first `most`. Raises ApiError."""
         found: list[Obj] = []
-        query: dict[str, str] = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
+        chosen = {"labelSelector": selector, "fieldSelector": fields, "limit": str(most or PAGE)}
+        query = {name: value for name, value in chosen.items() if value}
         while True:
-            answer = await self._client.once(ApiRequest("GET", resource.path(namespace), query))
-            page = _object(answer, resource.path(namespace))
+            answer = await self._call(resource.path(namespace), query)
+            page = object_of(answer, "GET", resource.path(namespace))
             found += page.get("items") or ()
             token = (page.get("metadata") or {}).get("continue")
-            if not token:
+            if not token or (most and len(found) >= most):
                 return Listed(tuple(found), self._now(answer))
             query["continue"] = token
+
+    async def get(self, ref: Ref, resource: Resource) -> tuple[Obj, float]:
+        """An object, and the server's time. Raises ApiError."""
+        path = resource.path(ref.namespace, ref.name)
+        answer = await self._call(path, {})
+        return object_of(answer, "GET", path), self._now(answer)
+
+    async def _call(self, path: str, query: Mapping[str, str]) -> ApiAnswer:
+        """One call. Raises ApiError."""
+        try:
+            answer = await self._client.once(ApiRequest("GET", path, query))
+        except TransportError as error:
+            raise Unreachable(Problem(Fault.CLUSTER, f"the API server does not answer: {error}")) from error
+        if answer.status >= 400:
+            raise error_of("get", path, answer.status, answer.body)
+        return answer
 
     def _now(self, answer: ApiAnswer) -> float:
         """The time of an answer by the server's clock, or by ours if it does not say so."""
@@ -58,9 +78,3 @@ class Reader:
             return parsedate_to_datetime(answer.headers["date"]).timestamp()
         except (KeyError, ValueError):
             return self._clock.now()
-
-
-def _object(answer: ApiAnswer, path: str) -> dict[str, Any]:
-    if answer.status >= 400:
-        raise error_of("get", path, answer.status, answer.body)
-    return object_of(answer, "GET", path)

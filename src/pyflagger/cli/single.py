@@ -1,0 +1,53 @@
+"""What the commands of one canary share: its name on the command line, the look at it, and the settings to assume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import click
+
+from pyflagger.cli.cluster import Cluster, Wrong
+from pyflagger.kube.client import NotFound
+from pyflagger.objects import Key
+from pyflagger.operator.options import Options
+from pyflagger.seeing.look import Look
+from pyflagger.seeing.model import CanaryView
+from pyflagger.seeing.picture import picture
+from pyflagger.seeing.single import look
+
+
+class Seen(NamedTuple):
+    """A canary that was read: the raw look, and the view."""
+
+    look: Look
+    view: CanaryView
+
+
+def key_of(name: str, namespace: str) -> Key:
+    """The canary that a command names: `podinfo`, `canary/podinfo` or `podinfo.test`."""
+    kind, slash, rest = name.rpartition("/")
+    if slash and kind not in ("canary", "canaries", "canary.flagger.app"):
+        raise Wrong(f"{name} is no canary: write NAME, canary/NAME or NAME.NAMESPACE", 2)
+    short, dot, where = rest.partition(".")
+    return Key(where, short) if dot else Key(namespace, rest)
+
+
+async def seen(cluster: Cluster, name: str, mesh_provider: str = "") -> Seen:
+    """Read a canary. Raises Wrong and ApiErrors."""
+    key = key_of(name, cluster.namespace)
+    options = Options(mesh_provider=mesh_provider) if mesh_provider else Options()
+    try:
+        found = await look(cluster.client, cluster.clock, key, options)
+    except NotFound as error:
+        raise Wrong(f"canary {key} does not exist, or this cluster has no Canary definition: {error}") from error
+    return Seen(found, picture(found))
+
+
+def about_one(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument NAME and the options that every command of one canary has."""
+    assumed = click.option(
+        "--mesh-provider", default="", show_default=False, help="traffic provider of the operator, if it is not known"
+    )
+    colours = click.option("--color", type=click.Choice(("never", "auto", "always")), default="auto", help="colours")
+    return click.argument("name")(assumed(colours(function)))

@@ -1,0 +1,269 @@
+"""Why a workload is not ready, from its pods, ReplicaSets, autoscalers and Events. Called by `explain`.
+
+A table of small functions. None of them guesses: a clue is an object's own words, or a count. The first clue is the
+cause to remove first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pyflagger.api.facts import Fault
+from pyflagger.objects import Obj, Ref, controller_of, part
+from pyflagger.seeing import raw
+from pyflagger.seeing.look import Look
+from pyflagger.seeing.model import Cause
+
+PULLING = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
+CONFIG = "CreateContainerConfigError"
+TEXT_MAX = 300
+
+
+class Scene(NamedTuple):
+    """A workload with its pods of the current revision, its ReplicaSets and the Events of all of them."""
+
+    obj: Obj
+    autoscaler: Obj | None
+    sets: tuple[Obj, ...]
+    pods: tuple[Obj, ...]
+    events: tuple[Obj, ...]
+
+    @property
+    def name(self) -> str:
+        """Kind and name, as people write them."""
+        return f"{self.obj['kind'].lower()}/{self.obj['metadata']['name']}"
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+        return str(self.obj["metadata"]["namespace"])
+
+
+def scene(look: Look, ref: Ref, autoscaler: Ref | None) -> Scene | None:
+    """The scene of a workload, None if it does not exist."""
+    obj = look.get(ref)
+    if obj is None:
+        return None
+    sets = tuple(each for each in look.sets if _owned(each, obj))
+    owners = {each["metadata"]["uid"] for each in sets if _current(each, obj)} | {obj["metadata"]["uid"]}
+    pods = tuple(each for each in look.pods if (controller_of(each) or {}).get("uid") in owners)
+    uids = owners | {each["metadata"]["uid"] for each in pods}
+    events = tuple(each for each in look.events if part(each, "involvedObject").get("uid") in uids)
+    return Scene(obj, look.get(autoscaler), sets, pods, events)
+
+
+def _owned(obj: Obj, by: Obj) -> bool:
+    return bool((controller_of(obj) or {}).get("uid") == by["metadata"]["uid"])
+
+
+def _current(replica_set: Obj, workload: Obj) -> bool:
+    revision = "deployment.kubernetes.io/revision"
+    of_both = (raw.texts(each["metadata"], "annotations").get(revision) for each in (replica_set, workload))
+    return len(set(of_both)) == 1
+
+
+def causes_of(where: Scene) -> Iterator[Cause]:
+    """Every cause why the workload is not ready, the first to remove first."""
+    for clue in CLUES:
+        yield from clue(where)
+
+
+# The workload -------------------------------------------------------------------------------------------------------
+
+
+def _paused(where: Scene) -> Iterator[Cause]:
+    if part(where.obj, "spec").get("paused") is True:
+        yield Cause(
+            "target-paused",
+            f"{where.name} is paused: its controller does not roll out the new pod template",
+            Fault.CLUSTER,
+            ("spec.paused is true",),
+            "Resume it.",
+            (f"kubectl rollout resume {where.name} -n {where.namespace}",),
+        )
+
+
+def _refused(where: Scene) -> Iterator[Cause]:
+    """The API server refuses to create pods: a quota, or an admission policy. The ReplicaSet has its words."""
+    for each in (where.obj, *where.sets):
+        for kind, condition in raw.conditions(part(each, "status")):
+            if kind == "ReplicaFailure" and raw.text(condition, "status") == "True":
+                words = raw.text(condition, "message")[:TEXT_MAX]
+                todo = (
+                    "Raise the quota, or ask for less."
+                    if "quota" in words
+                    else "Change the pod template or the policy."
+                )
+                yield Cause(
+                    "pods-refused",
+                    f"the API server refuses pods of {where.name}: {words}",
+                    Fault.CLUSTER,
+                    (f"{each['kind']} {each['metadata']['name']}: ReplicaFailure",),
+                    todo,
+                )
+                return
+
+
+def _held_by_autoscaler(where: Scene) -> Iterator[Cause]:
+    scaler = where.autoscaler
+    if scaler is None:
+        return
+    meta, spec = scaler["metadata"], part(scaler, "spec")
+    notes = raw.texts(meta, "annotations")
+    name = f"{scaler['kind'].lower()}/{meta['name']}"
+    key = next((each for each in notes if each.startswith("autoscaling.keda.sh/paused")), "")
+    if key and notes[key] != "false":
+        yield Cause(
+            "autoscaler-paused",
+            f"{name} is paused by its annotation {key}={notes[key]}",
+            Fault.CLUSTER,
+            (),
+            "Remove the annotation.",
+            (f"kubectl annotate {name} -n {where.namespace} {key}-",),
+        )
+    most, wanted = spec.get("maxReplicas", spec.get("maxReplicaCount")), part(where.obj, "spec").get("replicas")
+    limited = raw.holding(part(scaler, "status")).get("ScalingLimited", {})
+    if isinstance(most, int) and wanted == most and raw.text(limited, "reason") == "TooManyReplicas":
+        yield Cause(
+            "autoscaler-max",
+            f"{name} holds {where.name} at its maximum of {most}",
+            Fault.CLUSTER,
+            (raw.text(limited, "message"),),
+            "Raise its maximum.",
+        )
+
+
+# Pods ---------------------------------------------------------------------------------------------------------------
+
+
+def _unscheduled(where: Scene) -> Iterator[Cause]:
+    for pod in where.pods:
+        for kind, condition in raw.conditions(part(pod, "status")):
+            if kind == "PodScheduled" and raw.text(condition, "status") == "False":
+                words = raw.text(condition, "message")[:TEXT_MAX] or raw.text(condition, "reason")
+                code = "config-missing" if "persistentvolumeclaim" in words else "unschedulable"
+                yield Cause(
+                    code,
+                    f"pod {_name(pod)} cannot be scheduled: {words}",
+                    Fault.CLUSTER,
+                    (),
+                    "Correct the pod's labels, requests or claims, or add nodes.",
+                    (f"kubectl describe pod {_name(pod)} -n {where.namespace}",),
+                )
+                return
+
+
+def _containers(where: Scene, key: str = "containerStatuses") -> Iterator[tuple[Obj, Mapping[str, Any]]]:
+    for pod in where.pods:
+        for container in raw.items(part(pod, "status"), key):
+            yield pod, container
+
+
+def _unpulled(where: Scene) -> Iterator[Cause]:
+    for pod, container in (*_containers(where, "initContainerStatuses"), *_containers(where)):
+        waiting = part(part(container, "state"), "waiting")
+        if raw.text(waiting, "reason") in PULLING:
+            words = raw.text(waiting, "message")[:TEXT_MAX]
+            image, name = raw.text(container, "image"), raw.text(container, "name")
+            yield Cause(
+                "image-pull",
+                f"pod {_name(pod)} cannot pull {image}",
+                Fault.MANIFEST,
+                tuple(filter(None, (words,))),
+                "Correct the image, or the credentials of its registry.",
+                (f"kubectl set image {where.name} {name}=IMAGE -n {where.namespace}",),
+            )
+            return
+
+
+def _unconfigured(where: Scene) -> Iterator[Cause]:
+    for pod, container in (*_containers(where, "initContainerStatuses"), *_containers(where)):
+        waiting = part(part(container, "state"), "waiting")
+        if raw.text(waiting, "reason") == CONFIG:
+            words = raw.text(waiting, "message")[:TEXT_MAX]
+            yield Cause(
+                "config-missing",
+                f"pod {_name(pod)} lacks a configuration: {words}",
+                Fault.MANIFEST,
+                (),
+                "Create the ConfigMap or Secret, or correct the reference.",
+            )
+            return
+
+
+def _crashing(where: Scene) -> Iterator[Cause]:
+    for pod, container in (*_containers(where, "initContainerStatuses"), *_containers(where)):
+        state, restarts = part(container, "state"), raw.number(container, "restartCount")
+        ended = part(state, "terminated") or part(part(container, "lastState"), "terminated")
+        looping = raw.text(part(state, "waiting"), "reason") == "CrashLoopBackOff"
+        if not ended.get("exitCode") or not (looping or part(state, "terminated") or restarts):
+            continue
+        why = raw.text(ended, "reason")
+        code = ended["exitCode"]
+        what = "ran out of memory (OOMKilled)" if why == "OOMKilled" else f"exits with {code}"
+        words = raw.text(ended, "message")[:TEXT_MAX]
+        name = raw.text(container, "name")
+        yield Cause(
+            "crash-loop",
+            f"container {name} of pod {_name(pod)} {what}, {restarts} restarts",
+            Fault.MANIFEST,
+            (*filter(None, (words,)), *_probes(where, pod)),
+            "Release a corrected revision.",
+            (f"kubectl logs {_name(pod)} -c {name} --previous -n {where.namespace}",),
+        )
+        return
+
+
+def _initializing(where: Scene) -> Iterator[Cause]:
+    for pod, container in _containers(where, "initContainerStatuses"):
+        if part(part(container, "state"), "running"):
+            name = raw.text(container, "name")
+            yield Cause(
+                "init-waiting",
+                f"init container {name} of pod {_name(pod)} is still running",
+                Fault.MANIFEST,
+                (),
+                "Look at its log.",
+                (f"kubectl logs {_name(pod)} -c {name} -n {where.namespace}",),
+            )
+            return
+
+
+def _unready(where: Scene) -> Iterator[Cause]:
+    for pod, container in _containers(where):
+        if part(part(container, "state"), "running") and container.get("ready") is False:
+            name = raw.text(container, "name")
+            yield Cause(
+                "unready",
+                f"container {name} of pod {_name(pod)} runs, but is not ready",
+                Fault.MANIFEST,
+                _probes(where, pod),
+                "Check its readiness probe and its log.",
+                (f"kubectl logs {_name(pod)} -c {name} -n {where.namespace}",),
+            )
+            return
+
+
+def _probes(where: Scene, pod: Obj) -> tuple[str, ...]:
+    """What the kubelet said about failed probes of a pod."""
+    uid = pod["metadata"].get("uid")
+    told = (each for each in where.events if part(each, "involvedObject").get("uid") == uid)
+    return tuple(raw.text(each, "message")[:TEXT_MAX] for each in told if raw.text(each, "reason") == "Unhealthy")[-1:]
+
+
+def _name(pod: Obj) -> str:
+    return str(pod["metadata"]["name"])
+
+
+CLUES: tuple[Callable[[Scene], Iterator[Cause]], ...] = (
+    _paused,
+    _refused,
+    _held_by_autoscaler,
+    _unscheduled,
+    _unpulled,
+    _unconfigured,
+    _crashing,
+    _initializing,
+    _unready,
+)

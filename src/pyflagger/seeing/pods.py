@@ -1,0 +1,70 @@
+"""Pods and the revisions that they belong to, as people see them. Used by `picture` and `causes`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pyflagger.objects import Obj, controller_of, part
+from pyflagger.seeing import raw
+from pyflagger.seeing.model import Pod, PodSet
+from pyflagger.workloads.pods import trouble_of_pod
+
+REVISION = "deployment.kubernetes.io/revision"
+
+
+def pod(obj: Obj) -> Pod:
+    """A pod."""
+    status = part(obj, "status")
+    containers = raw.items(status, "containerStatuses")
+    wanted = len(containers) or len(raw.items(part(obj, "spec"), "containers"))
+    ready = sum(each.get("ready") is True for each in containers)
+    message = trouble_of_pod(obj)
+    return Pod(
+        name=obj["metadata"]["name"],
+        ready=f"{ready}/{wanted}",
+        restarts=sum(raw.number(each, "restartCount") for each in containers),
+        state=_state(obj, ready == wanted and wanted > 0, message),
+        message=message or raw.text(status, "message"),
+        node=raw.text(part(obj, "spec"), "nodeName") or None,
+        since=raw.time(obj["metadata"], "creationTimestamp"),
+    )
+
+
+def _state(obj: Obj, ready: bool, message: str) -> str:
+    if "deletionTimestamp" in obj["metadata"]:
+        return "ending"
+    return "ready" if ready else "failing" if message else "starting"
+
+
+def pod_sets(workload: Obj, sets: Sequence[Obj], pods: Sequence[Obj]) -> tuple[PodSet, ...]:
+    """The pods of a workload, by the ReplicaSet that owns them; the current one first. Empty ReplicaSets are left out.
+
+    Pods that the workload owns itself, as those of a DaemonSet, are in one set without a name.
+    """
+    uid = workload["metadata"].get("uid")
+    owned = [each for each in sets if _owner(each).get("uid") == uid]
+    found = [_pod_set(each, workload, pods) for each in owned]
+    direct = tuple(pod(each) for each in pods if _owner(each).get("uid") == uid)
+    if direct:
+        found.append(PodSet("", "", True, direct))
+    return tuple(sorted((each for each in found if each.pods), key=lambda each: (not each.current, each.name)))
+
+
+def _pod_set(replica_set: Obj, workload: Obj, pods: Sequence[Obj]) -> PodSet:
+    meta = replica_set["metadata"]
+    revision = raw.texts(meta, "annotations").get(REVISION, "")
+    current = revision == raw.texts(workload["metadata"], "annotations").get(REVISION)
+    own = (pod(each) for each in pods if _owner(each).get("uid") == meta.get("uid"))
+    return PodSet(meta["name"], revision, current, tuple(sorted(own, key=lambda each: each.name)))
+
+
+def _owner(obj: Obj) -> Mapping[str, Any]:
+    return controller_of(obj) or {}
+
+
+def images(workload: Obj | None) -> Iterator[tuple[str, str]]:
+    """Containers of a workload's template and their images."""
+    spec = part(part(part(workload or {}, "spec"), "template"), "spec")
+    for each in (*raw.items(spec, "initContainers"), *raw.items(spec, "containers")):
+        yield raw.text(each, "name"), raw.text(each, "image")
