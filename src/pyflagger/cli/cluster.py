@@ -15,6 +15,7 @@ import click
 
 from pyflagger.api.durations import parse
 from pyflagger.cli.people import Words
+from pyflagger.cli.text import clean
 from pyflagger.clock import Clock, SystemClock
 from pyflagger.kube.client import ApiError, Client
 from pyflagger.kube.http import AiohttpTransport, Person, reach
@@ -126,7 +127,7 @@ def finished(work: Awaitable[int]) -> int:
         text, status = str(error), 1
     except KeyboardInterrupt:
         return 130
-    print(f"{click.get_current_context().command_path}: {text}", file=sys.stderr)
+    print(f"{click.get_current_context().command_path}: {clean(text)}", file=sys.stderr)
     return status
 
 

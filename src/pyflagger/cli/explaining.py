@@ -12,7 +12,7 @@ from pyflagger.cli.cluster import Cluster, on_cluster
 from pyflagger.cli.listing import rendered
 from pyflagger.cli.people import SETTINGS
 from pyflagger.cli.single import about_one, seen
-from pyflagger.cli.text import Screen, age, painted, screen
+from pyflagger.cli.text import Screen, age, clean, painted, say, screen
 from pyflagger.seeing import documents
 from pyflagger.seeing.explain import explain
 from pyflagger.seeing.model import Cause, Explanation
@@ -75,5 +75,6 @@ async def command(
     if output:
         print(rendered(documents.explanation(found), output))
     else:
-        print("\n".join(text(found, read.look.now, screen(color), verbose=verbose)))
+        on = screen(color)
+        say("\n".join(text(clean(found), read.look.now, on, verbose=verbose)), on)
     return 1 if exit_code and not found.healthy else 0

@@ -11,7 +11,7 @@ from pyflagger.cli.cluster import Cluster, on_cluster
 from pyflagger.cli.listing import rendered, waits_for
 from pyflagger.cli.people import SETTINGS
 from pyflagger.cli.single import about_one, seen
-from pyflagger.cli.text import Column, Screen, age, painted, screen, state, table
+from pyflagger.cli.text import Column, Screen, age, clean, painted, say, screen, state, table
 from pyflagger.seeing import documents
 from pyflagger.seeing.model import CanaryView, Check, Pod, Time, Workload
 from pyflagger.seeing.picture import next_text, summary
@@ -220,5 +220,6 @@ async def command(cluster: Cluster, name: str, mesh_provider: str, color: str, p
     elif output:
         print(rendered(documents.canary(found.view), output))
     else:
-        print("\n".join(text(found.view, found.look.now, screen(color), pods)))
+        on = screen(color)
+        say("\n".join(text(clean(found.view), found.look.now, on, pods)), on)
     return 0

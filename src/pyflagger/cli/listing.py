@@ -10,7 +10,7 @@ import click
 
 from pyflagger.cli.cluster import Cluster, on_cluster
 from pyflagger.cli.people import SETTINGS
-from pyflagger.cli.text import Column, Screen, age, painted, screen, state, table
+from pyflagger.cli.text import Column, Screen, age, clean, painted, say, screen, state, table
 from pyflagger.seeing import documents
 from pyflagger.seeing.fleet import row
 from pyflagger.seeing.model import FleetRow, Image, Verdict
@@ -79,7 +79,7 @@ WIDE: tuple[tuple[Column, Cell], ...] = (
 def lines(rows: Sequence[FleetRow], now: float, on: Screen, *, namespaces: bool, wide: bool) -> list[str]:
     """The table of a fleet."""
     columns = (*((NAMESPACE,) if namespaces else ()), *COLUMNS, *(WIDE if wide else ()))
-    cells = [[cell(each, now, on) for _, cell in columns] for each in rows]
+    cells = [[str(clean(cell(each, now, on))) for _, cell in columns] for each in rows]
     at = next(index for index, (column, _) in enumerate(columns) if column.title == "STATE")
     head, *body = table([column for column, _ in columns], cells, on)
     for line, each in zip(body, rows, strict=True):
@@ -127,5 +127,6 @@ async def command(
     elif not rows:
         print(f"No canaries found in {namespace or 'any'} namespace.", file=sys.stderr)
     else:
-        print("\n".join(lines(rows, found.now, screen(color), namespaces=everywhere, wide=output == "wide")))
+        on = screen(color)
+        say("\n".join(lines(rows, found.now, on, namespaces=everywhere, wide=output == "wide")), on)
     return 0

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("pyflagger.cli.listing", "list canaries: what each does, and what it waits for"),
     "get": ("pyflagger.cli.getting", "show a canary: its traffic, its checks and its pods"),
     "explain": ("pyflagger.cli.explaining", "say why a canary stands where it stands, and what to do"),
+    "wait": ("pyflagger.cli.waiting", "wait until a release has ended; for CI"),
     "crds": ("pyflagger.cli.crds", "print the CustomResourceDefinitions as YAML"),
     "alerts": ("pyflagger.cli.alerts", "send a sample to the receiver of an AlertProvider"),
     "lint": ("pyflagger.cli.lint", "check manifests before they reach a cluster"),

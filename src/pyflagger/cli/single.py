@@ -36,12 +36,21 @@ def key_of(name: str, namespace: str) -> Key:
 async def seen(cluster: Cluster, name: str, mesh_provider: str = "") -> Seen:
     """Read a canary. Raises Wrong and ApiErrors."""
     key = key_of(name, cluster.namespace)
-    options = Options(mesh_provider=mesh_provider) if mesh_provider else Options()
     try:
-        found = await look(cluster.client, cluster.clock, key, options)
+        found = await look(cluster.client, cluster.clock, key, options_of(mesh_provider))
     except NotFound as error:
-        raise Wrong(f"canary {key} does not exist, or this cluster has no Canary definition: {error}") from error
+        raise missing(key, error) from error
     return Seen(found, picture(found))
+
+
+def missing(key: Key, error: NotFound) -> Wrong:
+    """The error of a command whose canary does not exist."""
+    return Wrong(f"canary {key} does not exist, or this cluster has no Canary definition: {error}")
+
+
+def options_of(mesh_provider: str) -> Options:
+    """The operator's options, as far as they are known. `mesh_provider` is empty if it is not."""
+    return Options(mesh_provider=mesh_provider) if mesh_provider else Options()
 
 
 def about_one(function: Callable[..., Any]) -> Callable[..., Any]:

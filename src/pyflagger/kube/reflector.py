@@ -11,7 +11,7 @@ lists again with the same backoff until it succeeds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -53,8 +53,9 @@ OnChange = Callable[[tuple[str, str], Obj | None, Obj | None], None]
 class Reflector:
     """One collection.
 
-    `on_change` is called for each change. `synced` is set after the first list. `refusal` is set while the server does
-    not serve the kind (NotFound) or denies it (Forbidden). `on_sync` is called when either changes.
+    `selection` narrows the collection: labelSelector and fieldSelector. `on_change` is called for each change. `synced`
+    is set after the first list. `refusal` is set while the server does not serve the kind (NotFound) or denies it
+    (Forbidden). `on_sync` is called when either changes.
     """
 
     def __init__(
@@ -67,10 +68,12 @@ class Reflector:
         *,
         on_sync: Callable[[], None] = lambda: None,
         metadata_only: bool = False,
+        selection: Mapping[str, str] | None = None,
     ) -> None:
         self._client, self._clock, self._on_change, self._on_sync = client, clock, on_change, on_sync
         self.resource = resource
         self._path = resource.path(namespace)
+        self._selection = selection or {}
         self._accept = METADATA if metadata_only else OBJECTS
         self.store: Store = {}
         self._pool = Pool()
@@ -119,7 +122,7 @@ class Reflector:
 
     async def _list(self) -> None:
         found: Store = {}
-        query = {"limit": str(PAGE)}
+        query = {"limit": str(PAGE), **self._selection}
         while True:
             page = await self._client.call("GET", self._path, query=query, accept=self._accept.format(list="List"))
             items, meta = page.get("items") or [], page.get("metadata") or {}
@@ -132,7 +135,7 @@ class Reflector:
             token = meta.get("continue")
             if not token:
                 break
-            query = {"limit": str(PAGE), "continue": str(token)}
+            query = {**query, "continue": str(token)}
         self._version = str(meta.get("resourceVersion") or "")
         self._last_message = self._clock.monotonic()
         self._replace(found)
@@ -183,6 +186,7 @@ class Reflector:
             "resourceVersion": self._version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(int(WATCH_SECONDS)),
+            **self._selection,
         }
         request = ApiRequest("GET", self._path, query, accept=self._accept.format(list=""))
         async with self._client.transport.stream(request) as stream:

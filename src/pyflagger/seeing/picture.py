@@ -286,15 +286,13 @@ def _event(obj: Obj) -> EventView:
 
 
 def _operator(status: Mapping[str, Any], *, known: bool) -> OperatorView:
-    """The operator, by what it publishes. Flagger's hashes have no version."""
+    """The operator, by what it publishes."""
     told = part(status, "operator")
-    applied = raw.text(status, "lastAppliedSpec")
-    foreign = bool(applied) and ":" not in applied and "SameRevision" not in raw.holding(status)
     return OperatorView(
         raw.text(told, "version") or None,
         raw.text(told, "identity") or None,
         "known" if known else "assumed",
-        foreign,
+        raw.foreign(status),
     )
 
 

@@ -65,3 +65,9 @@ def conditions(status: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 def holding(status: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The conditions of a status that are True, by type."""
     return {kind: each for kind, each in conditions(status) if text(each, "status") == "True"}
+
+
+def foreign(status: Mapping[str, Any]) -> bool:
+    """Whether Flagger wrote a status: its hashes have no version."""
+    applied = text(status, "lastAppliedSpec")
+    return bool(applied) and ":" not in applied and "SameRevision" not in holding(status)

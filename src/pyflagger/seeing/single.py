@@ -34,15 +34,15 @@ REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 
 
 @dataclass(frozen=True, slots=True)
-class At:
-    """The clock of one look: it stands at the server's time."""
+class Shifted:
+    """A clock that tells the server's time. `ahead`: how many seconds the server's clock is ahead of our own."""
 
-    time: float
+    ahead: float
     own: Clock
 
     def now(self) -> float:
         """The server's time."""
-        return self.time
+        return self.own.now() + self.ahead
 
     def monotonic(self) -> float:
         """Our own."""
@@ -65,7 +65,7 @@ async def look(client: Client, clock: Clock, key: Key, options: Options) -> Look
     """One look at a canary. Raises NotFound and other ApiErrors if the Canary itself cannot be read."""
     reader = Reader(client, clock)
     canary, now = await reader.get(CANARIES.ref(*key), CANARIES)
-    eyes = Eyes(key, client, At(now, clock), settings_of(replace(options, enable_config_tracking=False)))
+    eyes = eyes_of(client, Shifted(now - clock.now(), clock), key, options)
     eyes.cache.put(CANARIES, CANARIES.ref(*key), canary)
     missing: list[Missing] = []
     for _ in range(ROUNDS_MAX):
@@ -78,6 +78,11 @@ async def look(client: Client, clock: Clock, key: Key, options: Options) -> Look
     if found is None:
         raise NotFound(Problem(Fault.MANIFEST, f"canary {key} was deleted a moment ago"))
     return await _around(reader, found, missing)
+
+
+def eyes_of(client: Client, clock: Clock, key: Key, options: Options) -> Eyes:
+    """Eyes for a canary that have read nothing yet."""
+    return Eyes(key, client, clock, settings_of(replace(options, enable_config_tracking=False)))
 
 
 async def _fetch(reader: Reader, eyes: Eyes, ref: Ref, missing: list[Missing]) -> None:

@@ -1,0 +1,131 @@
+"""`flagger wait`: waits until a release has ended. Its exit status tells CI how."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import click
+
+from pyflagger.api.durations import show, stamp
+from pyflagger.cli.cluster import Cluster, Wrong, on_cluster
+from pyflagger.cli.listing import waits_for
+from pyflagger.cli.people import SETTINGS, Duration
+from pyflagger.cli.single import key_of, missing, options_of, seen
+from pyflagger.cli.text import clean, say, screen
+from pyflagger.kube.client import NotFound
+from pyflagger.objects import Key
+from pyflagger.operator.options import Options
+from pyflagger.seeing.explain import explain
+from pyflagger.seeing.fleet import row
+from pyflagger.seeing.follow import Watched
+from pyflagger.seeing.model import FleetRow, Verdict
+from pyflagger.seeing.waiting import Asked, Ending, Goal, Status, Waiting, sight
+
+TICK_SECONDS = 5.0
+"""How long a look lasts without a change: an operator that stops writing is noticed by time alone."""
+
+Tell = Callable[[float, str], None]
+"""Called with the server's time and a line for each change."""
+
+
+def progress(row: FleetRow) -> str:
+    """The state of a canary in a line, without anything that changes by time alone."""
+    words = [f"{row.verdict}: {row.phase or 'new'}"]
+    if row.step:
+        words.append(f"step {row.step.at}/{row.step.of}")
+    if row.weight:
+        words.append(f"weight {row.weight.canary}")
+    if row.failed and row.failed.checks:
+        words.append(f"failed {row.failed.checks}/{row.failed.threshold}")
+    why = "no operator is at work" if row.verdict is Verdict.SILENT else waits_for(row) if row.wait or row.hold else ""
+    return ", ".join(words) + (f"; {why}" if why else "")
+
+
+async def ended(cluster: Cluster, key: Key, asked: Asked, options: Options, tell: Tell) -> Ending:
+    """Wait for the end. Raises ApiError if the canary cannot be read, but not while the API server is away."""
+    watched = Watched(cluster.client, cluster.clock, key, options)
+    state, said, trouble = Waiting(asked), "", ""
+    await watched.begin()
+    try:
+        while True:
+            found = await watched.look()
+            if found is None:
+                return Ending(Status.ERROR, f"canary {key} was deleted")
+            state, ending = state.step(sight(found), watched.now)
+            line = progress(clean(row(found.canary, watched.now)))
+            line = f"the target does not have the image {state.late} yet; {line}" if state.late else line
+            if line != said:
+                tell(watched.now, line)
+                said = line
+            if ending:
+                return ending
+            await watched.change(TICK_SECONDS)
+            if watched.trouble != trouble:
+                trouble = watched.trouble
+                tell(watched.now, f"{trouble}; trying again" if trouble else "the API server answers again")
+    finally:
+        await watched.stop()
+
+
+async def in_time(cluster: Cluster, key: Key, asked: Asked, options: Options, tell: Tell, limit: float) -> Ending:
+    """The end, or that the time is over. `limit` in seconds; 0: none. Raises ApiError."""
+    try:
+        async with asyncio.timeout(limit or None):
+            return await ended(cluster, key, asked, options, tell)
+    except TimeoutError:
+        return Ending(Status.TIMEOUT, f"the release has not ended within {show(limit)}")
+
+
+async def why(cluster: Cluster, name: str, mesh_provider: str) -> str:
+    """Why the canary stands, in a line. Raises ApiError."""
+    read = await seen(cluster, name, mesh_provider)
+    found = explain(read.look, read.view)
+    words = [found.headline, *(f"{each.text.rstrip('. ')}. {each.todo}".rstrip() for each in found.causes[:1])]
+    return " ".join(words)
+
+
+@click.command("wait", context_settings=SETTINGS)
+@click.argument("name")
+@click.option("--for", "goal", type=click.Choice(list(map(str, Goal))), default="promoted", help="what to wait for")
+@click.option("--for-image", "image", default="", show_default=False, help="first wait until the target has this image")
+@click.option("--for-revision", "revision", default="current", help="hash of a revision; current: that of the target")
+@click.option("--timeout", type=Duration(), default="0", help="limit, such as 10m; 0: none")
+@click.option("--quiet", is_flag=True, help="print no progress")
+@click.option("--explain", "explained", is_flag=True, help="print last why the release stands")
+@click.option(
+    "--mesh-provider", default="", show_default=False, help="traffic provider of the operator, if it is not known"
+)
+@on_cluster
+async def command(
+    cluster: Cluster,
+    name: str,
+    goal: str,
+    image: str,
+    revision: str,
+    timeout: float,
+    quiet: bool,
+    explained: bool,
+    mesh_provider: str,
+) -> int:
+    """Wait until the release of the canary NAME has ended.
+
+    Exit status: 0 promoted; 3 rolled back; 4 not in time; 6 another revision took its place, or it was cancelled.
+    """
+    key, on = key_of(name, cluster.namespace), screen()
+    asked = Asked(Goal(goal), image, "" if revision == "current" else revision)
+
+    def tell(now: float, line: str) -> None:
+        if not quiet:
+            say(f"{stamp(now)}  {key}  {line}", on)
+
+    try:
+        ending = await in_time(cluster, key, asked, options_of(mesh_provider), tell, timeout)
+    except NotFound as error:
+        raise missing(key, error) from error
+    if ending.status is Status.ERROR:
+        raise Wrong(ending.text)
+    tell(cluster.clock.now(), ending.text)
+    if explained:
+        say(clean(await why(cluster, name, mesh_provider)), on)
+    return ending.status

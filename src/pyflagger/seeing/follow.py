@@ -1,0 +1,212 @@
+"""Follows objects with the rights of one person, for views that stay open: `wait`, and everything with `--watch`.
+
+It watches. Where the person may only read an object, it reads that again every two seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pyflagger.clock import Clock
+from pyflagger.kube.client import Client
+from pyflagger.kube.errors import ApiError, Forbidden, NotFound
+from pyflagger.kube.reflector import Reflector
+from pyflagger.kube.resources import CANARIES, UnknownKind, resource_of
+from pyflagger.objects import Key, Obj, Ref, Resource
+from pyflagger.operator.options import Options
+from pyflagger.seeing.look import Eyes, Look, looked
+from pyflagger.seeing.read import Reader
+from pyflagger.seeing.single import Shifted, eyes_of
+
+POLL_SECONDS = 2.0
+
+
+class Selected(NamedTuple):
+    """Objects to follow: a kind in a namespace (empty: all), one name of it, or those with labels."""
+
+    resource: Resource
+    namespace: str
+    name: str = ""
+    labels: str = ""
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The selectors of a list or a watch."""
+        fields = {"fieldSelector": f"metadata.name={self.name}"} if self.name else {}
+        return fields | ({"labelSelector": self.labels} if self.labels else {})
+
+
+class Follower:
+    """Follows any number of selections. `changed` is set after each change."""
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._client, self._clock = client, clock
+        self.changed = asyncio.Event()
+        self._known: dict[Selected, _Following] = {}
+
+    async def follow(self, what: Selected) -> None:
+        """Follow a selection from now on, and wait until it has been read or refused."""
+        if what not in self._known:
+            self._known[what] = _Following(self._client, self._clock, what, self.changed.set)
+        await self._known[what].ready.wait()
+
+    def objects(self, what: Selected) -> list[Obj]:
+        """The objects of a selection that is followed, as they are now."""
+        return self._known[what].objects
+
+    def refusal(self, what: Selected) -> ApiError | None:
+        """Why a selection cannot be read."""
+        return self._known[what].refusal
+
+    def trouble(self, what: Selected) -> str:
+        """What is wrong with the connection; empty if nothing is."""
+        return self._known[what].trouble
+
+    async def change(self, seconds: float) -> bool:
+        """Wait for a change, but no longer than some seconds. Returns whether there was one."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.changed.wait()
+        except TimeoutError:
+            return False
+        self.changed.clear()
+        return True
+
+    async def stop(self) -> None:
+        """Follow nothing from now on."""
+        for each in self._known.values():
+            await each.stop()
+
+
+class _Following:
+    """One selection: watched, or read again and again if it is one object that the person may not watch."""
+
+    def __init__(self, client: Client, clock: Clock, what: Selected, changed: Callable[[], None]) -> None:
+        self._reader, self._clock, self._what, self._changed = Reader(client, clock), clock, what, changed
+        self.ready, self._denied = asyncio.Event(), asyncio.Event()
+        self.refusal: ApiError | None = None
+        self._read: Obj | None = None
+        self._read_trouble = ""
+        self._reflector = Reflector(
+            client,
+            clock,
+            what.resource,
+            what.namespace,
+            lambda key, old, new: changed(),
+            on_sync=self._synced,
+            selection=what.query,
+        )
+        self._task = asyncio.create_task(self._run(), name=f"follow {what.resource.plural}")
+
+    @property
+    def objects(self) -> list[Obj]:
+        """The objects as they are now."""
+        if self._denied.is_set():
+            return [self._read] if self._read else []
+        return [*self._reflector.store.values()]
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the connection."""
+        return self._read_trouble if self._denied.is_set() else self._reflector.trouble
+
+    async def stop(self) -> None:
+        """Follow it no more."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    def _synced(self) -> None:
+        self.refusal = self._reflector.refusal
+        if isinstance(self.refusal, Forbidden) and self._what.name:
+            self._denied.set()
+            return
+        self.ready.set()
+        self._changed()
+
+    async def _run(self) -> None:
+        watching = asyncio.create_task(self._reflector.run())
+        try:
+            await self._denied.wait()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        while True:
+            await self._poll()
+            self.ready.set()
+            await self._clock.sleep(POLL_SECONDS)
+
+    async def _poll(self) -> None:
+        """Read the object once. What was read before stays while the server does not answer."""
+        what, found = self._what, self._read
+        try:
+            found, _ = await self._reader.get(what.resource.ref(what.namespace, what.name), what.resource)
+            self.refusal, self._read_trouble = None, ""
+        except (NotFound, Forbidden) as error:
+            found, self.refusal, self._read_trouble = None, error, ""
+        except ApiError as error:
+            self._read_trouble = str(error)
+        if found != self._read:
+            self._read = found
+            self._changed()
+
+
+class Watched:
+    """One canary with its target and its primary, followed. `begin` first."""
+
+    def __init__(self, client: Client, clock: Clock, key: Key, options: Options) -> None:
+        self._client, self._own, self._key, self._options = client, clock, key, options
+        self._canary = Selected(CANARIES, *key)
+        self._clock = Shifted(0.0, clock)
+        self._follower = Follower(client, clock)
+
+    @property
+    def now(self) -> float:
+        """The server's time, in seconds since the epoch."""
+        return self._clock.now()
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the connection; empty if nothing is."""
+        return self._follower.trouble(self._canary)
+
+    async def begin(self) -> None:
+        """Read the Canary and follow it. Raises ApiError."""
+        _, now = await Reader(self._client, self._own).get(CANARIES.ref(*self._key), CANARIES)
+        self._clock = Shifted(now - self._own.now(), self._own)
+        await self._follower.follow(self._canary)
+
+    async def look(self) -> Look | None:
+        """The canary as it is now, with its target and primary; None if it was deleted. Raises ApiError."""
+        refusal = self._follower.refusal(self._canary)
+        if isinstance(refusal, Forbidden):
+            raise refusal
+        canary = next(iter(self._follower.objects(self._canary)), None)
+        if canary is None:
+            return None
+        eyes = eyes_of(self._client, self._clock, self._key, self._options)
+        eyes.cache.put(CANARIES, CANARIES.ref(*self._key), canary)
+        found = looked(eyes, self.now)
+        for ref in {found.compiled.target, found.compiled.primary} if found else ():
+            await self._take(eyes, ref)
+        return looked(eyes, self.now)
+
+    async def _take(self, eyes: Eyes, ref: Ref) -> None:
+        try:
+            what = Selected(resource_of(ref), ref.namespace, ref.name)
+        except UnknownKind:
+            return
+        await self._follower.follow(what)
+        refusal = self._follower.refusal(what)
+        eyes.cache.put(what.resource, ref, next(iter(self._follower.objects(what)), None))
+        if isinstance(refusal, NotFound | Forbidden):
+            eyes.cache.refuse(what.resource, refusal)
+
+    async def change(self, seconds: float) -> bool:
+        """Wait for a change, but no longer than some seconds. Returns whether there was one."""
+        return await self._follower.change(seconds)
+
+    async def stop(self) -> None:
+        """Follow it no more."""
+        await self._follower.stop()
