@@ -1,7 +1,8 @@
 """The fenced blocks of a page, with what the page says of them.
 
 A comment right before a block gives the reason why a test leaves it out: `<!-- not run: REASON -->` for commands,
-`<!-- not linted: REASON -->` for YAML. Readers of the page do not see it.
+`<!-- not linted: REASON -->` for YAML. `<!-- run by: TEST -->` names the test that runs the commands on a real control
+plane. Readers of the page do not see it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCED = re.compile(
-    r"(?:<!-- (?P<mark>not run|not linted): (?P<why>[^>]+?) -->\n+)?"
+    r"(?:<!-- (?P<mark>not run|not linted|run by): (?P<why>[^>]+?) -->\n+)?"
     r"^(?P<indent> *)```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^ *```$",
     re.DOTALL | re.MULTILINE,
 )
@@ -21,7 +22,10 @@ FENCED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One fenced block. `title` is the name of its file, if it has one; `why` is the reason to leave it out."""
+    """One fenced block. `title` is the name of its file, if it has one; `why` is the reason to leave it out.
+
+    `by` is the file of the test of `e2e/` that runs it, if one does.
+    """
 
     page: str
     line: int
@@ -29,6 +33,7 @@ class Block:
     title: str
     text: str
     why: str
+    by: str = ""
 
     @property
     def place(self) -> str:
@@ -43,7 +48,8 @@ def blocks(page: Path) -> Iterator[Block]:
     for found in FENCED.finditer(text):
         line = text.count("\n", 0, found.start("text")) + 1
         lines = (line.removeprefix(found["indent"]) for line in found["text"].splitlines(keepends=True))
-        yield Block(name, line, found["language"], found["title"] or "", "".join(lines), found["why"] or "")
+        said = {"by" if found["mark"] == "run by" else "why": found["why"] or ""}
+        yield Block(name, line, found["language"], found["title"] or "", "".join(lines), **{"why": "", **said})
 
 
 def pages() -> list[Path]:

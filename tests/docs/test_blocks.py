@@ -25,6 +25,11 @@ flagger sandbox
     kubectl get pods
     ```
 
+<!-- run by: e2e/test_a.py -->
+```sh
+kubectl get nodes
+```
+
 ```yaml title="a.yaml"
 kind: A
 ```
@@ -39,9 +44,10 @@ def test_the_blocks_of_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """With their places, titles and reasons, and without the indentation of a list."""
     monkeypatch.setattr(reading, "ROOT", tmp_path)
     (tmp_path / "page.md").write_text(PAGE)
-    first, second, third = blocks(tmp_path / "page.md")
+    first, second, played, third = blocks(tmp_path / "page.md")
     assert first == Block("page.md", 4, "sh", "", "flagger sandbox\n", "")
     assert (second.place, second.text, second.why) == ("page.md:11", "kubectl get pods\n", "needs a cluster")
+    assert (played.text, played.why, played.by) == ("kubectl get nodes\n", "", "e2e/test_a.py")
     assert (third.language, third.title, third.text, third.why) == ("yaml", "a.yaml", "kind: A\n", "")
 
 

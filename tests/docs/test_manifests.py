@@ -9,12 +9,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from docs.blocks import Block, blocks, guides, pages
+from docs.blocks import ROOT, Block, blocks, guides, pages
 from pyflagger.cli.lint import ERROR, findings
 from pyflagger.cli.manifests import Found
 from pyflagger.objects import Obj
@@ -115,13 +116,20 @@ def test_a_mistake_is_found(text: str, said: str) -> None:
 
 
 def test_every_command_of_a_guide_is_played_or_says_why() -> None:
-    """A page starts a sandbox and is played on it (`tests/walkthrough/guided.py`), or its blocks have reasons."""
+    """A page starts a sandbox and is played on it (`tests/walkthrough/guided.py`), or its blocks have marks."""
     found = []
     for page in guides():
         shells = [block for block in blocks(page) if block.language == "sh" and not block.why]
         if not any("flagger sandbox" in block.text for block in shells):
-            found += [block.place for block in shells]
+            found += [block.place for block in shells if not block.by]
     assert found == []
+
+
+def test_what_a_block_is_run_by_follows_its_page() -> None:
+    """The file of the test names the page."""
+    marked = [block for page in guides() for block in blocks(page) if block.by]
+    assert len(marked) > 5
+    assert [block.place for block in marked if f'"{Path(block.page).stem}"' not in (ROOT / block.by).read_text()] == []
 
 
 README = {

@@ -39,7 +39,7 @@ class Reader:
         for block in blocks(page):
             if block.title:
                 (self._folder / block.title).write_text(block.text)
-            if block.why:
+            if block.why or block.by:
                 continue
             if block.language == "sh":
                 self._told = "".join(self._type(command, block) for command in commands(block))
