@@ -17,7 +17,7 @@ from pyflagger.api.durations import parse
 from pyflagger.cli.people import Words
 from pyflagger.cli.text import clean
 from pyflagger.clock import Clock, SystemClock
-from pyflagger.kube.client import ApiError, Client
+from pyflagger.kube.client import ApiError, Client, Forbidden
 from pyflagger.kube.http import AiohttpTransport, Person, reach
 from pyflagger.kube.kubeconfig import Choice, NoCluster
 from pyflagger.kube.protocol import TransportError
@@ -121,8 +121,10 @@ def finished(work: Awaitable[int]) -> int:
         return asyncio.run(main())
     except Wrong as wrong:
         text, status = str(wrong), wrong.status
+    except Forbidden as error:
+        text, status = f"{error.problem.text.rstrip('. ')}. Ask for the right, or choose a namespace with -n.", 1
     except ApiError as error:
-        text, status = f"{error.problem.text.rstrip('. ')}. {error.problem.todo}".rstrip(), 1
+        text, status = error.problem.text, 1
     except (NoCluster, TransportError, OSError) as error:
         text, status = str(error), 1
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from pyflagger.cli.cluster import Cluster, on_cluster
+from pyflagger.cli.cluster import Cluster, Wrong, on_cluster
 from pyflagger.cli.listing import rendered, waits_for
 from pyflagger.cli.people import SETTINGS
 from pyflagger.cli.single import about_one, seen
@@ -210,10 +210,27 @@ def unseen(view: CanaryView) -> Iterator[str]:
 @click.command("get", context_settings=SETTINGS)
 @about_one
 @click.option("--pods", type=click.Choice(("auto", "all", "bad", "none")), default="auto", help="pods in the tree")
+@click.option("-w", "--watch", is_flag=True, help="go on, and show each change")
+@click.option("--until-done", is_flag=True, help="watch until the release has ended, with the exit status of wait")
 @click.option("-o", "--output", type=click.Choice(("json", "yaml", "name")), help="another form")
 @on_cluster
-async def command(cluster: Cluster, name: str, mesh_provider: str, color: str, pods: str, output: str | None) -> int:
+async def command(
+    cluster: Cluster,
+    name: str,
+    mesh_provider: str,
+    color: str,
+    pods: str,
+    watch: bool,
+    until_done: bool,
+    output: str | None,
+) -> int:
     """Show the canary NAME: what it does, its traffic, its checks and its pods."""
+    if watch or until_done:
+        from pyflagger.cli.watching import watched
+
+        if output:
+            raise Wrong(f"--watch prints text: leave --output={output} out", 2)
+        return await watched(cluster, name, mesh_provider, screen(color), pods, until_done=until_done)
     found = await seen(cluster, name, mesh_provider)
     if output == "name":
         print(f"canary.flagger.app/{found.view.canary.name}")

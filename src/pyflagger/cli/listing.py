@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import click
 
-from pyflagger.cli.cluster import Cluster, on_cluster
+from pyflagger.cli.cluster import Cluster, Wrong, on_cluster
 from pyflagger.cli.people import SETTINGS
 from pyflagger.cli.text import Column, Screen, age, clean, painted, say, screen, state, table
+from pyflagger.objects import Obj
 from pyflagger.seeing import documents
 from pyflagger.seeing.fleet import row
 from pyflagger.seeing.model import FleetRow, Image, Verdict
-from pyflagger.seeing.read import Reader
+from pyflagger.seeing.read import Listed, Reader
 
 Cell = Callable[[FleetRow, float, Screen], str]
 NONE = "-"
@@ -41,9 +42,27 @@ def waits_for(row: FleetRow) -> str:
     return row.wait.text if row.wait else NONE
 
 
+def progress(row: FleetRow) -> str:
+    """The state of a canary in a line, without anything that changes by time alone."""
+    words = [f"{row.verdict}: {row.phase or 'new'}"]
+    if row.step:
+        words.append(f"step {row.step.at}/{row.step.of}")
+    if row.weight:
+        words.append(f"weight {row.weight.canary}")
+    if row.failed and row.failed.checks:
+        words.append(f"failed {row.failed.checks}/{row.failed.threshold}")
+    why = "no operator is at work" if row.verdict is Verdict.SILENT else waits_for(row) if row.wait or row.hold else ""
+    return ", ".join(words) + (f"; {why}" if why else "")
+
+
+def since(row: FleetRow) -> float | None:
+    """When the canary began to wait, or its phase last changed."""
+    return row.wait.since if row.wait and row.wait.since is not None else row.last_transition
+
+
 def _since(row: FleetRow, now: float, on: Screen) -> str:
-    since = row.wait.since if row.wait and row.wait.since is not None else row.last_transition
-    return NONE if since is None else age(now - since)
+    begun = since(row)
+    return NONE if begun is None else age(now - begun)
 
 
 def changed(images: Sequence[Image]) -> str:
@@ -105,28 +124,91 @@ def rendered(document: Any, output: str) -> str:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
 
 
+SORTS: dict[str, Callable[[FleetRow], Any]] = {
+    "verdict": lambda row: row.order,
+    "name": lambda row: (row.name, row.namespace),
+    "weight": lambda row: (-row.weight.canary if row.weight else 1, row.order),
+    "since": lambda row: (-(since(row) or 0.0), row.order),
+}
+
+
+class Choice(NamedTuple):
+    """What to list. `namespace` is empty for all."""
+
+    namespace: str
+    selector: str
+    verdicts: tuple[str, ...]
+    sort: str = "verdict"
+
+    def rows(self, objects: Iterable[Obj], now: float) -> list[FleetRow]:
+        """The rows of canaries, chosen and in order."""
+        found = sorted((row(each, now) for each in objects), key=SORTS[self.sort])
+        return [each for each in found if not self.verdicts or each.verdict in self.verdicts]
+
+
+def fleet_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command about many canaries."""
+    for option in (
+        click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="the canaries of all namespaces"),
+        click.option(
+            "-l", "--selector", default="", show_default=False, help="only canaries with these labels", metavar="LABELS"
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+async def read(cluster: Cluster, chosen: Choice) -> Listed:
+    """The canaries. Says so if the person may list some namespaces only. Raises ApiError."""
+    reader = Reader(cluster.client, cluster.clock)
+    if chosen.namespace:
+        return await reader.canaries(chosen.namespace, chosen.selector)
+    found, hidden = await reader.everywhere(chosen.selector)
+    if hidden:
+        print(f"You may not list the canaries of {hidden} more namespaces.", file=sys.stderr)
+    return found
+
+
+def shown(rows: Sequence[FleetRow], now: float, on: Screen, chosen: Choice, *, wide: bool) -> str:
+    """The table, or that there is nothing to show."""
+    if not rows:
+        return f"No canaries found in {chosen.namespace or 'any'} namespace."
+    return "\n".join(lines(rows, now, on, namespaces=not chosen.namespace, wide=wide))
+
+
 @click.command("list", context_settings=SETTINGS)
-@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="the canaries of all namespaces")
-@click.option(
-    "-l", "--selector", default="", show_default=False, help="only canaries with these labels", metavar="LABELS"
-)
+@fleet_options
 @click.option("--verdict", multiple=True, type=click.Choice(list(map(str, Verdict))), help="only these states")
+@click.option("--sort", type=click.Choice(list(SORTS)), default="verdict", help="the order")
+@click.option("-w", "--watch", is_flag=True, help="go on, and show each change")
 @click.option("-o", "--output", type=click.Choice(("wide", "json", "yaml", "name")), help="another form")
 @click.option("--color", type=click.Choice(("never", "auto", "always")), default="auto", help="colours")
 @on_cluster
 async def command(
-    cluster: Cluster, everywhere: bool, selector: str, verdict: tuple[str, ...], output: str | None, color: str
+    cluster: Cluster,
+    everywhere: bool,
+    selector: str,
+    verdict: tuple[str, ...],
+    sort: str,
+    watch: bool,
+    output: str | None,
+    color: str,
 ) -> int:
     """List canaries: what each does, and what it waits for. The one that needs you most is first."""
-    namespace = "" if everywhere else cluster.namespace
-    found = await Reader(cluster.client, cluster.clock).canaries(namespace, selector)
-    rows = sorted((row(each, found.now) for each in found.objects), key=lambda each: each.order)
-    rows = [each for each in rows if not verdict or each.verdict in verdict]
-    if output in ("json", "yaml", "name"):
+    chosen, on = Choice("" if everywhere else cluster.namespace, selector, verdict, sort), screen(color)
+    wide = output == "wide"
+    if watch:
+        from pyflagger.cli.listing_live import watched
+
+        if output and not wide:
+            raise Wrong(f"--watch prints text: leave --output={output} out", 2)
+        return await watched(cluster, chosen, on, wide=wide)
+    found = await read(cluster, chosen)
+    rows = chosen.rows(found.objects, found.now)
+    if output and not wide:
         print(printed(rows, output))
-    elif not rows:
-        print(f"No canaries found in {namespace or 'any'} namespace.", file=sys.stderr)
+    elif rows:
+        say(shown(rows, found.now, on, chosen, wide=wide), on)
     else:
-        on = screen(color)
-        say("\n".join(lines(rows, found.now, on, namespaces=everywhere, wide=output == "wide")), on)
+        print(shown(rows, found.now, on, chosen, wide=wide), file=sys.stderr)
     return 0

@@ -55,8 +55,19 @@ def options_of(mesh_provider: str) -> Options:
 
 def about_one(function: Callable[..., Any]) -> Callable[..., Any]:
     """The argument NAME and the options that every command of one canary has."""
-    assumed = click.option(
-        "--mesh-provider", default="", show_default=False, help="traffic provider of the operator, if it is not known"
-    )
+    return click.argument("name")(_options(function))
+
+
+def optional_name(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a command that also works without NAME, which is empty then."""
+    return click.argument("name", default="", required=False)(_options(function))
+
+
+def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     colours = click.option("--color", type=click.Choice(("never", "auto", "always")), default="auto", help="colours")
-    return click.argument("name")(assumed(colours(function)))
+    return provider_option(colours(function))
+
+
+provider_option = click.option(
+    "--mesh-provider", default="", show_default=False, help="traffic provider of the operator, if it is not known"
+)

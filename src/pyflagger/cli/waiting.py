@@ -9,9 +9,9 @@ import click
 
 from pyflagger.api.durations import show, stamp
 from pyflagger.cli.cluster import Cluster, Wrong, on_cluster
-from pyflagger.cli.listing import waits_for
+from pyflagger.cli.listing import progress
 from pyflagger.cli.people import SETTINGS, Duration
-from pyflagger.cli.single import key_of, missing, options_of, seen
+from pyflagger.cli.single import key_of, missing, options_of, provider_option, seen
 from pyflagger.cli.text import clean, say, screen
 from pyflagger.kube.client import NotFound
 from pyflagger.objects import Key
@@ -19,7 +19,6 @@ from pyflagger.operator.options import Options
 from pyflagger.seeing.explain import explain
 from pyflagger.seeing.fleet import row
 from pyflagger.seeing.follow import Watched
-from pyflagger.seeing.model import FleetRow, Verdict
 from pyflagger.seeing.waiting import Asked, Ending, Goal, Status, Waiting, sight
 
 TICK_SECONDS = 5.0
@@ -29,21 +28,13 @@ Tell = Callable[[float, str], None]
 """Called with the server's time and a line for each change."""
 
 
-def progress(row: FleetRow) -> str:
-    """The state of a canary in a line, without anything that changes by time alone."""
-    words = [f"{row.verdict}: {row.phase or 'new'}"]
-    if row.step:
-        words.append(f"step {row.step.at}/{row.step.of}")
-    if row.weight:
-        words.append(f"weight {row.weight.canary}")
-    if row.failed and row.failed.checks:
-        words.append(f"failed {row.failed.checks}/{row.failed.threshold}")
-    why = "no operator is at work" if row.verdict is Verdict.SILENT else waits_for(row) if row.wait or row.hold else ""
-    return ", ".join(words) + (f"; {why}" if why else "")
+async def ended(
+    cluster: Cluster, key: Key, asked: Asked, options: Options, tell: Tell, *, stays: bool = False
+) -> Ending:
+    """Wait for the end. With `stays`, only the end of the canary ends it.
 
-
-async def ended(cluster: Cluster, key: Key, asked: Asked, options: Options, tell: Tell) -> Ending:
-    """Wait for the end. Raises ApiError if the canary cannot be read, but not while the API server is away."""
+    Raises ApiError if the canary cannot be read, but not while the API server is away.
+    """
     watched = Watched(cluster.client, cluster.clock, key, options)
     state, said, trouble = Waiting(asked), "", ""
     await watched.begin()
@@ -58,7 +49,7 @@ async def ended(cluster: Cluster, key: Key, asked: Asked, options: Options, tell
             if line != said:
                 tell(watched.now, line)
                 said = line
-            if ending:
+            if ending and not stays:
                 return ending
             await watched.change(TICK_SECONDS)
             if watched.trouble != trouble:
@@ -93,9 +84,7 @@ async def why(cluster: Cluster, name: str, mesh_provider: str) -> str:
 @click.option("--timeout", type=Duration(), default="0", help="limit, such as 10m; 0: none")
 @click.option("--quiet", is_flag=True, help="print no progress")
 @click.option("--explain", "explained", is_flag=True, help="print last why the release stands")
-@click.option(
-    "--mesh-provider", default="", show_default=False, help="traffic provider of the operator, if it is not known"
-)
+@provider_option
 @on_cluster
 async def command(
     cluster: Cluster,

@@ -13,12 +13,13 @@ from pyflagger.clock import Clock
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import ApiError, Forbidden, NotFound
 from pyflagger.kube.reflector import Reflector
-from pyflagger.kube.resources import CANARIES, UnknownKind, resource_of
+from pyflagger.kube.resources import CANARIES, PODS, UnknownKind, resource_of
 from pyflagger.objects import Key, Obj, Ref, Resource
 from pyflagger.operator.options import Options
 from pyflagger.seeing.look import Eyes, Look, looked
 from pyflagger.seeing.read import Reader
 from pyflagger.seeing.single import Shifted, eyes_of
+from pyflagger.workloads.pods import label_selector
 
 POLL_SECONDS = 2.0
 
@@ -203,9 +204,20 @@ class Watched:
         if isinstance(refusal, NotFound | Forbidden):
             eyes.cache.refuse(what.resource, refusal)
 
+    async def pods(self, found: Look) -> None:
+        """Follow the pods of target and primary too."""
+        compiled = found.compiled
+        workloads = [obj for ref in {compiled.target, compiled.primary} if (obj := found.get(ref)) is not None]
+        for selector in {label_selector(obj) for obj in workloads} - {""}:
+            await self._follower.follow(Selected(PODS, compiled.target.namespace, labels=selector))
+
     async def change(self, seconds: float) -> bool:
         """Wait for a change, but no longer than some seconds. Returns whether there was one."""
         return await self._follower.change(seconds)
+
+    def wake(self) -> None:
+        """End the wait for a change."""
+        self._follower.changed.set()
 
     async def stop(self) -> None:
         """Follow it no more."""

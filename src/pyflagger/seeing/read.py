@@ -6,18 +6,20 @@ see a late operator.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
 from pyflagger.kube.client import Client, object_of
-from pyflagger.kube.errors import Unreachable, error_of
+from pyflagger.kube.errors import Forbidden, Unreachable, error_of
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, TransportError
 from pyflagger.kube.resources import CANARIES
 from pyflagger.objects import Obj, Ref, Resource
 
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 PAGE = 500
 """Objects in one page of a list, as kubectl asks for."""
 
@@ -39,6 +41,36 @@ class Reader:
     async def canaries(self, namespace: str = "", selector: str = "") -> Listed:
         """The Canaries of a namespace, or of all. Raises ApiError."""
         return await self.list(CANARIES, namespace, selector)
+
+    async def everywhere(self, selector: str = "") -> tuple[Listed, int]:
+        """The Canaries of all namespaces, and the number of namespaces whose Canaries the person may not list.
+
+        Where one list of all is forbidden, each namespace is listed. Raises ApiError.
+        """
+        try:
+            return await self.canaries("", selector), 0
+        except Forbidden as error:
+            refusal = error
+        names = await self._namespaces(refusal)
+        lists = await asyncio.gather(*(self._allowed(name, selector) for name in names))
+        seen = [each for each in lists if each is not None]
+        if not seen:
+            raise refusal
+        return Listed(tuple(obj for each in seen for obj in each.objects), seen[-1].now), len(names) - len(seen)
+
+    async def _namespaces(self, refusal: Forbidden) -> Sequence[str]:
+        """The names of all namespaces. Raises the first refusal if they cannot be listed either."""
+        try:
+            return [each["metadata"]["name"] for each in (await self.list(NAMESPACES)).objects]
+        except Forbidden:
+            raise refusal from None
+
+    async def _allowed(self, namespace: str, selector: str) -> Listed | None:
+        """The Canaries of a namespace, None if the person may not list them."""
+        try:
+            return await self.canaries(namespace, selector)
+        except Forbidden:
+            return None
 
     async def list(
         self, resource: Resource, namespace: str = "", selector: str = "", fields: str = "", most: int = 0
