@@ -16,13 +16,13 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote_plus
 
+from pyflagger.gotemplate.errors import OUTPUT_MAX
 from pyflagger.kube.client import Client
 from pyflagger.kube.http import LINE_MAX, lines_of
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, ApiStream
 from pyflagger.kube.reflector import Reflector
 from pyflagger.kube.resources import CONFIG_MAPS
 from pyflagger.metrics.base import TEXT_MAX, MetricError, Question, Settings
-from pyflagger.metrics.gotemplate.errors import OUTPUT_MAX
 from pyflagger.metrics.registry import known_types, provider_for
 from pyflagger.metrics.template import TemplateError, Variables, render
 from pyflagger.objects import Obj

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fuzz.targets import TARGETS, VARIABLES, shut
-from pyflagger.metrics.gotemplate.errors import OUTPUT_MAX
+from pyflagger.gotemplate.errors import OUTPUT_MAX
 from pyflagger.metrics.template import TemplateError, render
 
 CORPUS = Path(__file__).resolve().parent / "corpus"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyflagger.metrics.gotemplate.errors import OUTPUT_MAX, SOURCE_MAX
+from pyflagger.gotemplate.errors import OUTPUT_MAX, SOURCE_MAX
 from pyflagger.metrics.template import TemplateError, Variables, check, render
 
 V = Variables(

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 
-from pyflagger.metrics.gotemplate.errors import TemplateError
-from pyflagger.metrics.gotemplate.evaluate import evaluate
-from pyflagger.metrics.gotemplate.functions import EARLY, FUNCTIONS
-from pyflagger.metrics.gotemplate.parser import parse
-from pyflagger.metrics.gotemplate.tree import Tree
+from pyflagger.gotemplate.errors import TemplateError
+from pyflagger.gotemplate.evaluate import evaluate
+from pyflagger.gotemplate.functions import EARLY, FUNCTIONS
+from pyflagger.gotemplate.parser import parse
+from pyflagger.gotemplate.tree import Tree
 
 __all__ = ["TemplateError", "Variables", "check", "render"]
 

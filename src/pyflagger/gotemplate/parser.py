@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
-from pyflagger.metrics.gotemplate import literals
-from pyflagger.metrics.gotemplate.errors import DEPTH_MAX, TemplateError, Wrong
-from pyflagger.metrics.gotemplate.lexer import Token, tokens
-from pyflagger.metrics.gotemplate.tree import (
+from pyflagger.gotemplate import literals
+from pyflagger.gotemplate.errors import DEPTH_MAX, TemplateError, Wrong
+from pyflagger.gotemplate.lexer import Token, tokens
+from pyflagger.gotemplate.tree import (
     Branch,
     Chain,
     Command,

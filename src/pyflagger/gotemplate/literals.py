@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pyflagger.metrics.gotemplate.errors import INTEGER_MAX, Wrong
+from pyflagger.gotemplate.errors import INTEGER_MAX, Wrong
 
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))", re.DOTALL)
 _SIMPLE = {

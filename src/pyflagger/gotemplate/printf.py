@@ -10,8 +10,8 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from pyflagger.metrics.gotemplate.errors import Wrong
-from pyflagger.metrics.gotemplate.values import Value, kind, shown
+from pyflagger.gotemplate.errors import Wrong
+from pyflagger.gotemplate.values import Value, kind, shown
 
 _VERB = re.compile(r"%([-+# 0]*)(\d*)(?:\.(\d*))?(.?)", re.DOTALL)
 _WIDTH_MAX = 1000

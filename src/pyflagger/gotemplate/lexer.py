@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pyflagger.metrics.gotemplate.errors import SOURCE_MAX, TemplateError
+from pyflagger.gotemplate.errors import SOURCE_MAX, TemplateError
 
 _SPACE = " \t\r\n"
 _LEFT, _RIGHT = "{{", "}}"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 from urllib.parse import quote_plus
 
-from pyflagger.metrics.gotemplate.errors import Wrong
-from pyflagger.metrics.gotemplate.printf import printf
-from pyflagger.metrics.gotemplate.values import Value, kind, shown
+from pyflagger.gotemplate.errors import Wrong
+from pyflagger.gotemplate.printf import printf
+from pyflagger.gotemplate.values import Value, kind, shown
 
 Implementation: TypeAlias = Callable[[Sequence[Value]], Value]
 

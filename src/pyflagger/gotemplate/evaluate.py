@@ -6,9 +6,9 @@ from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn, TypeAlias
 
-from pyflagger.metrics.gotemplate.errors import DEPTH_MAX, OUTPUT_MAX, STEPS_MAX, WORK_MAX, TemplateError, Wrong
-from pyflagger.metrics.gotemplate.functions import EARLY, FUNCTIONS
-from pyflagger.metrics.gotemplate.tree import (
+from pyflagger.gotemplate.errors import DEPTH_MAX, OUTPUT_MAX, STEPS_MAX, WORK_MAX, TemplateError, Wrong
+from pyflagger.gotemplate.functions import EARLY, FUNCTIONS
+from pyflagger.gotemplate.tree import (
     Branch,
     Chain,
     Command,
@@ -25,7 +25,7 @@ from pyflagger.metrics.gotemplate.tree import (
     Tree,
     Variable,
 )
-from pyflagger.metrics.gotemplate.values import Value, kind, shown
+from pyflagger.gotemplate.values import Value, kind, shown
 
 _Scope: TypeAlias = ChainMap[str, Value]
 """Variables by name, the innermost block first."""
