@@ -62,6 +62,26 @@ async def test_a_sample_is_rejected() -> None:
 
 
 @pytest.mark.looptime
+@pytest.mark.parametrize(
+    ("template", "text", "said"),
+    [
+        (
+            "{{ oldImage }} {{ newImage }}",
+            "registry.example/app:1.0.0 registry.example/app:1.1.0",
+            "accepted the sample",
+        ),
+        ("{{ texd }}", alerts.TEXT, "accepted the sample with the standard text: spec.template cannot be rendered: "),
+    ],
+)
+async def test_a_sample_in_the_words_of_a_template(template: str, text: str, said: str) -> None:
+    """A template can be tried without a release."""
+    spec = {"type": "webhook", "address": "https://w.example/", "template": template}
+    result, (request,) = await tried(HttpAnswer(204), spec)
+    assert json.loads(request.body or b"")["data"]["message"] == text
+    assert said in alerts.shown("test", "p", result)
+
+
+@pytest.mark.looptime
 async def test_a_provider_that_does_not_exist() -> None:
     """The text names it."""
     stage = Stage()

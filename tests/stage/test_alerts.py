@@ -120,6 +120,42 @@ async def test_a_release_is_told_to_a_provider() -> None:
     assert told["message"].endswith(" error: Failed checks threshold reached 2")
 
 
+WORDS = """\
+{{ severity }}: {{ text }}
+{{ oldImage }} → {{ newImage }} ({{ index annotations "example.com/commit" }})
+{{ reason }}
+"""
+
+
+@pytest.mark.looptime
+async def test_the_words_of_a_template() -> None:
+    """Old and new image, the annotation of the commit, the reason and what to do."""
+    post = Post()
+    await post.begin(provider(template=WORDS), alerts=[rule(severity="error")])
+    note = {"metadata": {"annotations": {"example.com/commit": "4f1c9a"}}}
+    await post.stage.patch("Deployment", "shop", note)
+    post.success = "50"
+    await post.release("2", "Failed")
+    ((_, text),) = post.texts
+    first, images, reason = text.splitlines()
+    assert first == "error: Failed checks threshold reached 2"
+    assert images == f"{image('shop', '1')} → {image('shop', '2')} (4f1c9a)"
+    assert reason.startswith("Halt shop.test advancement success rate 50.00% < 99%") and reason.endswith(".")
+
+
+@pytest.mark.looptime
+async def test_a_bad_template_costs_no_alert() -> None:
+    """The standard text is sent; an Event of the AlertProvider names the field."""
+    post = Post()
+    await post.begin(provider(template="{{ texd }}"), alerts=[rule()])
+    await post.release("2", "Succeeded")
+    assert post.texts == [("good", STARTED), ("good", NEW), ("good", DONE)]
+    events = await post.stage.client.call("GET", "/api/v1/namespaces/test/events")
+    said = [one["message"] for one in events["items"] if one["involvedObject"]["kind"] == "AlertProvider"]
+    assert said and all("sent with its standard text: spec.template cannot be rendered: 1:4: " in text for text in said)
+    assert (await post.alerted())["reason"] == "Sent"
+
+
 @pytest.mark.looptime
 async def test_the_receiver_of_the_flags() -> None:
     """It gets the alerts of a canary without receivers of its own, and those of all severities."""

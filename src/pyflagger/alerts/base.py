@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 from urllib.parse import SplitResult, urlsplit
 
@@ -39,6 +39,20 @@ EXCERPT_MAX = 300
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What a template may say besides. Images of several containers are joined by commas.
+
+    `old_image` is the primary's, `new_image` the target's. `reason` says why the release is in its state, with advice.
+    """
+
+    target: str = ""
+    old_image: str = ""
+    new_image: str = ""
+    reason: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """One alert about the Canary `name` in `namespace`.
 
@@ -54,6 +68,12 @@ class Alert:
     time: float
     fields: tuple[tuple[str, str], ...] = ()
     cluster: str = ""
+    about: About = About()
+
+    @property
+    def line(self) -> str:
+        """The text as one line, for titles."""
+        return " ".join(self.text.split())
 
     @property
     def author(self) -> str:

@@ -20,13 +20,17 @@ class GoogleChat:
     def send(self, alert: Alert) -> Exchange[None]:
         """Post a card. Google Chat answers with the message in JSON."""
         header = {"title": "Flagger", "subtitle": alert.author, "imageUrl": _IMAGE}
-        sections = [_section(f"<font color=#848484><strong>{escape(alert.text, quote=False)}</strong></font>")]
+        sections = [_section(f"<font color=#848484><strong>{_html(alert.text)}</strong></font>")]
         for name, value in alert.fields:
-            shown = f"<font color=#848484><strong>{escape(value, quote=False)}</strong></font>"
-            sections.append(_section(f"{escape(name, quote=False)}<br>{shown}"))
+            shown = f"<font color=#848484><strong>{_html(value)}</strong></font>"
+            sections.append(_section(f"{_html(name)}<br>{shown}"))
         answer = yield from post(self._url, {"cards": [{"header": header, "sections": sections}]})
         json_object(answer)
 
 
 def _section(text: str) -> dict[str, Any]:
     return {"widgets": [{"textParagraph": {"text": text}}]}
+
+
+def _html(text: str) -> str:
+    return escape(text, quote=False).replace("\n", "<br>")

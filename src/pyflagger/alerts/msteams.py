@@ -39,7 +39,7 @@ def message_card(alert: Alert) -> dict[str, Any]:
         "summary": alert.author,
         "sections": [
             {
-                "activityTitle": alert.text,
+                "activityTitle": _paragraphs(alert.text),
                 "activitySubtitle": alert.author,
                 "facts": [{"name": name, "value": value} for name, value in alert.fields],
             }
@@ -51,7 +51,7 @@ def adaptive_card(alert: Alert) -> dict[str, Any]:
     """A message with one Adaptive Card, for Workflows."""
     facts = [{"title": name, "value": value} for name, value in alert.fields]
     title = {"type": "TextBlock", "text": alert.author, "weight": "bolder", "size": "medium", "wrap": True}
-    text = {"type": "TextBlock", "text": alert.text, "wrap": True, "color": _STYLES[alert.severity]}
+    text = {"type": "TextBlock", "text": _paragraphs(alert.text), "wrap": True, "color": _STYLES[alert.severity]}
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -61,3 +61,8 @@ def adaptive_card(alert: Alert) -> dict[str, Any]:
     }
     kind = "application/vnd.microsoft.card.adaptive"
     return {"type": "message", "attachments": [{"contentType": kind, "content": card}]}
+
+
+def _paragraphs(text: str) -> str:
+    """The text with each line as a paragraph, since a card joins lines."""
+    return text.replace("\n", "\n\n")

@@ -20,7 +20,7 @@ class Opsgenie:
     def send(self, alert: Alert) -> Exchange[None]:
         """Create an alert. Opsgenie merges two alerts with the same `alias`."""
         body = {
-            "message": cut(f"{alert.author}: {alert.text}", _MESSAGE_MAX),
+            "message": cut(f"{alert.author}: {alert.line}", _MESSAGE_MAX),
             "alias": alert.id,
             "description": cut(alert.text, _DESCRIPTION_MAX),
             "source": "flagger",

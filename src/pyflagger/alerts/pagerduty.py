@@ -35,7 +35,7 @@ class PagerDuty:
             "event_action": "trigger",
             "dedup_key": alert.id,
             "payload": {
-                "summary": cut(f"{alert.author}: {alert.text}", _SUMMARY_MAX),
+                "summary": cut(f"{alert.author}: {alert.line}", _SUMMARY_MAX),
                 "source": alert.cluster or alert.author,
                 "severity": _SEVERITIES[alert.severity],
                 "timestamp": precise_stamp(alert.time),

@@ -227,6 +227,7 @@ ALERT_PROVIDER: Mapping[str, str] = {
     "spec.channel": "channel of the messages",
     "spec.username": "user name of the messages",
     "spec.proxy": "URL of an HTTP proxy",
+    "spec.template": "text of the messages, a template (docs/alerts.md); default: flagger's own text",
     "status": "not used",
 }
 

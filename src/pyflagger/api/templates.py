@@ -46,6 +46,7 @@ class AlertProviderSpec(Model):
     channel: str = "general"
     username: str = "flagger"
     proxy: str = ""
+    template: str = ""
 
 
 class AlertProvider(Model):

@@ -8,7 +8,7 @@ from functools import partial
 
 import click
 
-from pyflagger.alerts.base import SEVERITIES, Alert, Severity
+from pyflagger.alerts.base import SEVERITIES, About, Alert, Severity
 from pyflagger.cli.people import SETTINGS, Words
 from pyflagger.clock import Clock, SystemClock
 from pyflagger.kube.client import ApiError, Client, NotFound
@@ -23,6 +23,10 @@ from pyflagger.operator.process.http import AiohttpHttp
 from pyflagger.wire import Http
 
 TEXT = "This is a test of flagger. No release has changed."
+ABOUT = About(
+    "Deployment/test", "registry.example/app:1.0.0", "registry.example/app:1.1.0", "This is the reason of a test."
+)
+"""What a template gets for the sample. There are no annotations."""
 
 
 async def sample(
@@ -35,7 +39,7 @@ async def sample(
         found = None
     receivers = Receivers(Options(), lambda ref: found, partial(read_secret, client))
     fields = (("Cluster", cluster),) if cluster else ()
-    alert = Alert(severity, TEXT, "test", namespace, clock.unique(), clock.now(), fields, cluster)
+    alert = Alert(severity, TEXT, "test", namespace, clock.unique(), clock.now(), fields, cluster, ABOUT)
     return await deliver(http, clock, receivers, provided(namespace, provider), alert, attempts_max=1)
 
 
@@ -53,8 +57,10 @@ async def on_cluster(kubeconfig: str, namespace: str, provider: str, severity: S
 def shown(namespace: str, provider: str, result: Delivered) -> str:
     """The result in one line."""
     about = f"AlertProvider {provider}.{namespace}"
-    if result.outcome == "sent":
+    if result.outcome == "sent" and not result.text:
         return f"{about}: the receiver accepted the sample"
+    if result.outcome == "sent":
+        return f"{about}: the receiver accepted the sample with the standard text: {result.text}. {result.todo}"
     return f"{about}: {result.outcome}: {result.text.rstrip('. ')}. {result.todo}".rstrip()
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from pyflagger.alerts.base import Alert, AlertError, Exchange, Mailer, unanswered
+from pyflagger.alerts.wording import ADVICE, worded
 from pyflagger.clock import Clock
 from pyflagger.kube.errors import NotLeader
 from pyflagger.operator.alerting.receivers import Reached, Receiver, Receivers
@@ -39,7 +40,10 @@ TEXT_MAX = 500
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The end of a delivery. `outcome`: `sent`, or why the alert was dropped. The text contains no secret."""
+    """The end of a delivery. `outcome`: `sent`, or why the alert was dropped. The text contains no secret.
+
+    The text of `sent` is the problem of a template, if any: the receiver got the standard text.
+    """
 
     outcome: str
     attempts: int
@@ -124,8 +128,10 @@ async def deliver(
         fence()
         attempts += 1
         try:
-            await _attempt(http, await receivers.reach(receiver), alert)
-            return Delivered("sent", attempts)
+            reached = await receivers.reach(receiver)
+            words, problem = worded(alert, reached.template)
+            await _attempt(http, reached, words)
+            return Delivered("sent", attempts, problem[:TEXT_MAX], ADVICE if problem else "")
         except AlertError as error:
             if not error.retriable or attempts >= attempts_max:
                 return Delivered(error.outcome, attempts, error.text[:TEXT_MAX], error.todo)

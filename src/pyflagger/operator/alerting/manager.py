@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pyflagger.alerts.base import AlertError
+from pyflagger.alerts.base import About, AlertError
+from pyflagger.alerts.compose import about
+from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.clock import Clock
 from pyflagger.core import decision
@@ -57,7 +59,9 @@ class AlertManager:
         self._reports, self._options = reports, options
         self._receivers = Receivers(options, self._provider, secret)
         self._dispatcher = Dispatcher(http, clock, self._receivers, self._report, reports.log, fence)
-        self.outbox = Outbox(self._receivers, self._dispatcher.enqueue, self._delivered, clock, options.cluster_name)
+        self.outbox = Outbox(
+            self._receivers, self._dispatcher.enqueue, self._delivered, clock, options.cluster_name, self._about
+        )
         self._marks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -76,23 +80,33 @@ class AlertManager:
             raise AlertError("failed", "the AlertProviders are not listed yet", todo)
         return self._store.get(ref)
 
+    def _about(self, canary: Canary) -> About:
+        ref, namespace = canary.spec.target_ref, canary.metadata.namespace
+        target, primary = (
+            self._store.get(Ref(ref.api_version, ref.kind, namespace, name))
+            for name in (ref.name, names.primary(canary))
+        )
+        live: Obj | None = self._store.get(CANARIES.ref(namespace, canary.metadata.name))
+        return about(live or {}, target, primary)
+
     async def close(self) -> None:
         """Wait a few seconds for queued alerts. The rest stays in the statuses, for the next leader."""
         await self._dispatcher.close()
         await asyncio.gather(*self._marks, return_exceptions=True)
 
     def _report(self, delivery: Delivery, result: Delivered) -> None:
-        """Count and log the end of a delivery. A dropped alert is also an Event on its AlertProvider."""
+        """Count and log the end of a delivery. What went wrong is also an Event on its AlertProvider."""
         receiver, alert = delivery.receiver, delivery.alert
         self._reports.telemetry.alerted(self._receivers.kind(receiver), result.outcome)
-        about = {"canary": alert.author, "receiver": receiver.title, "attempts": result.attempts}
-        if result.outcome == "sent":
-            self._reports.log.info("alert sent", **about)
+        facts = {"canary": alert.author, "receiver": receiver.title, "attempts": result.attempts}
+        if result.outcome == "sent" and not result.text:
+            self._reports.log.info("alert sent", **facts)
             return
-        self._reports.log.warning("alert dropped", **about, outcome=result.outcome, error=result.text, todo=result.todo)
+        what = "alert sent with its standard text" if result.outcome == "sent" else "alert dropped"
+        self._reports.log.warning(what, **facts, outcome=result.outcome, error=result.text, todo=result.todo)
         raw = self._store.get(receiver.provider) if receiver.provider else None
         if raw is not None:
-            self._reports.events.record(raw, "Warning", dropped(delivery, result))
+            self._reports.events.record(raw, "Warning", wrong(delivery, result))
 
     def _delivered(self, key: Key) -> None:
         task = asyncio.get_running_loop().create_task(self._mark(key))
@@ -127,7 +141,8 @@ class AlertManager:
         return Patch(CANARIES.ref(*key), {"status": {"conditions": after}}, version, "status")
 
 
-def dropped(delivery: Delivery, result: Delivered) -> str:
-    """The text of a dropped alert."""
+def wrong(delivery: Delivery, result: Delivered) -> str:
+    """The text of an alert that flagger dropped, or sent with its standard text because of its template."""
     count = f"{result.attempts} attempt{'' if result.attempts == 1 else 's'}"
-    return f"Alert of {delivery.alert.author} dropped after {count}: {result.text}. {result.todo}".strip()
+    what = "sent with its standard text" if result.outcome == "sent" else f"dropped after {count}"
+    return f"Alert of {delivery.alert.author} {what}: {result.text}. {result.todo}".strip()

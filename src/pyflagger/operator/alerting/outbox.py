@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pyflagger.alerts.base import Alert
+from pyflagger.alerts.base import About, Alert
 from pyflagger.alerts.compose import fields_of
 from pyflagger.alerts.record import AlertRecord, read, record, written
 from pyflagger.api.canary import Canary, Condition
@@ -52,7 +52,10 @@ class _Pending:
 
 
 class Outbox:
-    """Keeps alerts and passes them to `enqueue`. `delivered` is called when all alerts of a canary have ended."""
+    """Keeps alerts and passes them to `enqueue`. `delivered` is called when all alerts of a canary have ended.
+
+    `about` returns what templates may say about a canary at the time of the call.
+    """
 
     def __init__(
         self,
@@ -61,9 +64,10 @@ class Outbox:
         delivered: Callable[[Key], None],
         clock: Clock,
         cluster: str,
+        about: Callable[[Canary], About] = lambda canary: About(),
     ) -> None:
         self._receivers, self._enqueue, self._delivered = receivers, enqueue, delivered
-        self._clock, self._cluster = clock, cluster
+        self._clock, self._cluster, self._about = clock, cluster, about
         self._pending: dict[Key, _Pending] = {}
         self._known: set[Key] = set()
         self._stored: dict[Key, AlertRecord] = {}
@@ -132,6 +136,7 @@ class Outbox:
             time=each.time,
             fields=fields_of(canary, self._cluster, details=each.details),
             cluster=self._cluster,
+            about=self._about(canary),
         )
 
     def _ended(self, key: Key, pending: _Pending, each: AlertRecord, result: Delivered) -> None:

@@ -6,7 +6,7 @@ Every attempt reads the AlertProvider and its Secret again, so that a rotated Se
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -45,11 +45,12 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A receiver that can be sent to. No text may contain one of the `secrets`."""
+    """A receiver that can be sent to. No text may contain one of the `secrets`. `template`: of its texts, or empty."""
 
     notifier: Notifier | Mailer
     proxy: str
     secrets: frozenset[str]
+    template: str = ""
 
 
 class Receivers:
@@ -87,7 +88,7 @@ class Receivers:
             return await _reached(kind, settings, proxy)
         found = self._read(receiver.provider)
         settings = await self._settings(found)
-        return await _reached(found.spec.type, settings, found.spec.proxy)
+        return replace(await _reached(found.spec.type, settings, found.spec.proxy), template=found.spec.template)
 
     def _read(self, ref: Ref) -> AlertProvider:
         raw = self._provider(ref)
