@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from pyflagger import __version__
 from pyflagger.api.canary import CanaryStatus
 from pyflagger.cli.migrate import checked, prepared
 from pyflagger.cli.migrate.cluster import client_of
@@ -221,3 +223,83 @@ async def test_no_canary_is_prepared_while_an_operator_runs() -> None:
     await stage.patch("Deployment", "flagger", {"spec": {"replicas": 0}})
     await back(stage, write=True)
     assert (await stage.status("shop"))["phase"] == "Initializing"
+
+
+class WithGitOps(InProcess):
+    """A cluster that serves kinds of Flux and Argo CD, of which these objects are there."""
+
+    served: Mapping[str, list[Obj] | None] = {}
+    """Objects by the path of their list; None: the caller may not list them."""
+
+    async def call(self, request: ApiRequest) -> ApiAnswer:
+        """Answer for these kinds, and for the groups; the server answers the rest."""
+        paths = [path.split("/") for path in self.served]
+        if request.path == "/apis":
+            groups: dict[str, list[Obj]] = {}
+            for _, _, group, version, _ in paths:
+                groups.setdefault(group, []).append({"groupVersion": f"{group}/{version}"})
+            listed = [{"name": name, "versions": versions} for name, versions in groups.items()]
+            return ApiAnswer(200, {}, json.dumps({"groups": listed}).encode())
+        if self.served.get(request.path, ()) is None:
+            return ApiAnswer(403, {}, b'{"kind": "Status", "reason": "Forbidden", "message": "denied", "code": 403}')
+        if request.path in self.served:
+            return ApiAnswer(200, {}, json.dumps({"items": self.served[request.path]}).encode())
+        return await super().call(request)
+
+
+def named(name: str, **spec: Any) -> Obj:
+    """An object of a GitOps controller."""
+    return {"metadata": {"name": name, "namespace": "flux"}, "spec": spec}
+
+
+def chart(name: str, version: str | None) -> Obj:
+    """What a HelmRelease says of its chart."""
+    return {"spec": {"chart": name, "version": version}}
+
+
+async def test_versions_of_charts_that_gitops_controllers_ask_for() -> None:
+    """Each object that asks for one of Flagger's is named with ours; other charts and the newest version are not."""
+    stage = await stage_with(operator(*ARGS))
+    way = WithGitOps(stage.server, "test")
+    way.served = {
+        "/apis/helm.toolkit.fluxcd.io/v2/helmreleases": [
+            named("flagger", chart=chart("flagger", "1.x")),
+            named("tester", chart=chart("loadtester", "0.36.x")),
+            named("newest", chart=chart("flagger", None)),
+            named("other", chart=chart("podinfo", "6.x")),
+            named("by-reference", chartRef={"kind": "OCIRepository", "name": "flagger"}),
+        ],
+        "/apis/source.toolkit.fluxcd.io/v1/gitrepositories": [],
+        "/apis/source.toolkit.fluxcd.io/v1beta2/ocirepositories": [
+            named("flagger", url="oci://ghcr.io/fluxcd/charts/flagger", ref={"semver": ">=1.40.0"}),
+            named("app", url="oci://ghcr.io/acme/app", ref={"tag": "1.0.0"}),
+        ],
+        "/apis/argoproj.io/v1alpha1/applications": [
+            named("one", source={"chart": "flagger", "targetRevision": "1.44.0"}),
+            named("many", sources=[{"path": "."}, {"chart": "flagger", "targetRevision": "*"}]),
+        ],
+    }
+    told = await checked(client_of(way, stage.clock, writes=False), stage.clock, {})
+    found = {one.about: one.text for one in told if "chart" in one.text}
+    assert set(found) == {
+        "HelmRelease flux/flagger",
+        "HelmRelease flux/tester",
+        "OCIRepository flux/flagger",
+        "Application flux/one",
+    }
+    assert (
+        f"version 1.x of the chart flagger, by Flagger's numbers. The chart of pyflagger has version {__version__}"
+        in (found["HelmRelease flux/flagger"])
+    )
+    assert "version >=1.40.0" in found["OCIRepository flux/flagger"]
+    assert {one.fate for one in told if one.about in found} == {Fate.CHANGED}
+
+
+async def test_charts_that_may_not_be_listed() -> None:
+    """The line names the kind; without the kind in the cluster nothing is asked."""
+    stage = await stage_with(operator(*ARGS))
+    way = WithGitOps(stage.server, "test")
+    way.served = {"/apis/argoproj.io/v1alpha1/applications": None}
+    told = await checked(client_of(way, stage.clock, writes=False), stage.clock, {})
+    assert [one.fate for one in told if "applications" in one.text] == [Fate.UNKNOWN]
+    assert not any("helmreleases" in one.text for one in told)

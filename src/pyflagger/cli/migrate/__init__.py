@@ -13,7 +13,7 @@ from typing import Any
 import click
 import yaml
 
-from pyflagger.cli.migrate import settings, verdicts
+from pyflagger.cli.migrate import charts, settings, verdicts
 from pyflagger.cli.migrate.cluster import canaries, client_of, container, operators
 from pyflagger.cli.migrate.findings import STOPS, Fate, Finding, as_json, text
 from pyflagger.cli.people import SETTINGS, Words, call
@@ -74,7 +74,7 @@ async def checked(client: Client, clock: Clock, values: Mapping[str, Any]) -> li
     """All findings for the way to this operator. Raises ApiError."""
     found, rights = await _found(client)
     told, options = _settings(found)
-    told += [*rights, *settings.helm(values)]
+    told += [*rights, *settings.helm(values), *await charts.versions(client)]
     read = await canaries(client, clock, options)
     told += [Finding(Fate.UNKNOWN, "rights", why) for why in read.unread]
     told += verdicts.over(read.seen)

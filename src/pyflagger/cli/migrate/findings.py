@@ -18,7 +18,7 @@ class Fate(StrEnum):
     UNKNOWN = "unknown"
     """It could not be read, so nothing can be said."""
     CHANGED = "changed"
-    """It has another effect, or flagger writes objects that Flagger did not write."""
+    """It has another effect, flagger writes objects that Flagger did not write, or it goes with a change of yours."""
     IGNORED = "ignored"
     """flagger accepts it, and it has no effect."""
     SAME = "same"
