@@ -60,7 +60,7 @@ e2e-istio: $(VENV)/.e2e ## the same behind Istio's own control plane and an Envo
 	$(BIN)/python -m e2e.istio.parts
 	SHOWN=tests/docs/shown.json $(BIN)/python -m e2e e2e/istio
 
-e2e-swap: $(VENV)/.e2e ## Flagger's own binary and ours take turns over the same canaries (10 minutes; the first time builds)
+e2e-swap: $(VENV)/.e2e ## Flagger's own binary and ours take turns over the same canaries (6 minutes; the first time builds, 5 more)
 	$(BIN)/python -m e2e.swap.parts
 	$(BIN)/python -m e2e e2e/swap
 

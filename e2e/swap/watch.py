@@ -38,6 +38,14 @@ class Watch:
                 name, told = one["metadata"]["name"], one["metadata"].get("annotations", {})
                 if name.endswith("-canary"):
                     note(self.weights[name.removesuffix("-canary")], int(told.get(WEIGHT, 0)))
+            for one in self._all("gateway.networking.k8s.io/v1", "httproutes"):
+                name = one["metadata"]["name"]
+                backends = [ref for rule in one["spec"]["rules"] for ref in rule.get("backendRefs", ())]
+                note(self.weights[name], {ref["name"]: ref["weight"] for ref in backends}.get(f"{name}-canary", 0))
+            for one in self._all("traefik.io/v1alpha1", "traefikservices"):
+                name = one["metadata"]["name"]
+                weights = {each["name"]: each["weight"] for each in one["spec"]["weighted"]["services"]}
+                note(self.weights[name], weights.get(f"{name}-canary", 0))
 
     def _all(self, version: str, plural: str) -> list[Any]:
         path = f"/apis/{version}/namespaces/{self._env.namespace}/{plural}"
