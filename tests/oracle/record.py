@@ -34,7 +34,7 @@ from pyflagger.wire import HttpRequest
 from pyflagger_sandbox.kubelet.cluster import Workers
 from pyflagger_sandbox.kubelet.runtime import InstantRuntime
 from pyflagger_sandbox.network.ingress import free_port
-from stage.stage import Hands, broken, vector
+from stage.stage import Executor, broken, vector
 
 PATIENCE = 3600.0
 """The seconds that a scripted answer may take: who asked gives up long before."""
@@ -56,7 +56,7 @@ class Gauges:
             await clock.sleep(0.5)
 
 
-class Ground(Hands):
+class Ground(Executor):
     """What a story needs of its stage, on a real API server."""
 
     def __init__(self, client: Client, clock: Clock, gauges: Gauges) -> None:
