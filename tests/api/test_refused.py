@@ -30,6 +30,8 @@ def hooked(url: str) -> dict[str, Any]:
     return analysed(webhooks=[{"name": "gate", "type": "confirm-rollout", "url": url}])
 
 
+RATE = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
+
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a target with a dot": (good(targetRef={"name": "web.v2"}), "spec.targetRef.name", "name 'web.v2-primary'"),
     "a target that begins with a digit": (
@@ -191,6 +193,36 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         analysed(metrics=[{"name": "errors", "thresholdRange": {"max": 1}}]),
         "spec.analysis.metrics[0]",
         "(errors) has no query",
+    ),
+    "a silence that is no time": (
+        analysed(metrics=[{**RATE, "noData": "wait", "noDataAfter": "soon"}]),
+        "spec.analysis.metrics[0].noDataAfter",
+        "is 'soon', which is not a duration",
+    ),
+    "a delay that is no time": (
+        analysed(metrics=[{**RATE, "initialDelay": "1"}]),
+        "spec.analysis.metrics[0].initialDelay",
+        "is '1', which is not a duration",
+    ),
+    "a silence that fails at once": (
+        analysed(metrics=[{**RATE, "noDataAfter": "1m"}]),
+        "spec.analysis.metrics[0].noDataAfter",
+        "has no effect",
+    ),
+    "samples that nobody counts": (
+        analysed(metrics=[{"name": "lag", "query": "q", "thresholdRange": {"max": 1}, "minSamples": 5}]),
+        "spec.analysis.metrics[0].minSamples",
+        "needs samplesQuery",
+    ),
+    "samples that nobody needs": (
+        analysed(metrics=[{"name": "lag", "query": "q", "thresholdRange": {"max": 1}, "samplesQuery": "n"}]),
+        "spec.analysis.metrics[0].samplesQuery",
+        "without minSamples",
+    ),
+    "requests counted twice": (
+        analysed(metrics=[{**RATE, "minSamples": 5, "samplesQuery": "n"}]),
+        "spec.analysis.metrics[0].samplesQuery",
+        "on a built-in metric",
     ),
 }
 

@@ -47,6 +47,19 @@ def test_a_good_manifest_earns_none() -> None:
             "spec.analysis.metrics[0]",
         ),
         ({"metrics": [{"name": "x", "query": "q"}]}, "nginx", EVERYTHING, "spec.analysis.metrics[0].thresholdRange"),
+        *(
+            (
+                {**steps, "metrics": [{"name": "request-success-rate", "initialDelay": delay}]},
+                "nginx",
+                EVERYTHING,
+                "spec.analysis.metrics[0].initialDelay",
+            )
+            for steps, delay in (
+                ({"iterations": 3}, "40s"),
+                ({"stepWeight": 30, "maxWeight": 50}, "30s"),
+                ({"stepWeights": [1, 2]}, "30s"),
+            )
+        ),
         ({"webhooks": [hook("rollout", timeout="10s")]}, "nginx", EVERYTHING, "spec.analysis.webhooks"),
         ({"stepWeights": [10, 5]}, "nginx", EVERYTHING, "spec.analysis.stepWeights"),
         ({"stepWeight": 5, "stepWeights": [5, 10]}, "nginx", EVERYTHING, "spec.analysis.stepWeights"),
@@ -75,6 +88,12 @@ def test_hooks_that_call_a_chat(kind: str, url: str, warned: bool) -> None:
     assert found(analysis) == (["spec.analysis.webhooks[0].url"] if warned else [])
     problems = lint(canary(analysis), provider="nginx", capabilities=EVERYTHING, interval=10)
     assert all("/" not in problem.text for problem in problems)
+
+
+@pytest.mark.parametrize("steps", [{"iterations": 3}, {"stepWeight": 30}, {"stepWeights": [1, 2]}, {}])
+def test_a_delay_that_a_release_outlasts_earns_none(steps: dict[str, Any]) -> None:
+    """The metric is judged in its last rounds."""
+    assert found({**steps, "metrics": [{"name": "request-success-rate", "initialDelay": "29s"}]}) == []
 
 
 def test_mirrored_iterations_need_only_plain_mirroring() -> None:

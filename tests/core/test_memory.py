@@ -17,6 +17,7 @@ from pyflagger.core.memory import (
     DUE,
     Available,
     Conflict,
+    Lapse,
     Memory,
     Round,
     Subject,
@@ -56,6 +57,7 @@ def full(time: Time) -> Memory:
         target_reverted=True,
         grown="r1",
         pre_rollout="r1",
+        lapses={(0, "query"): Lapse(time, 2)},
         opened=Round("r1", time),
         already=(SAY,),
     )
@@ -76,7 +78,7 @@ def test_a_full_memory_has_all_there_is() -> None:
     assert [each.name for each in fields(Memory) if getattr(some, each.name) == getattr(usual, each.name)] == []
     hints = get_type_hints(Memory)
     timed = [name for name, hint in hints.items() if Time in get_args(hint)]
-    assert len(timed) == 7 and len(times(some)) == len(timed) + 6
+    assert len(timed) == 7 and len(times(some)) == len(timed) + 7
 
 
 @pytest.mark.parametrize("step", [3600.0, -3600.0])

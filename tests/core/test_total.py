@@ -17,7 +17,7 @@ from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, READY, Capabilities, Fa
 from pyflagger.core.conditions import PROMOTED
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import Decision, WriteStatus
-from pyflagger.core.memory import DUE, Conflict, Memory, Time, Wait
+from pyflagger.core.memory import DUE, Conflict, Lapse, Memory, Time, Wait
 from pyflagger.core.revision import checksum
 from pyflagger.core.situation import (
     FindManager,
@@ -200,6 +200,7 @@ MEMORIES = st.builds(
         ),
     ),
     troubles=st.dictionaries(st.sampled_from(["canary", "primary"]), st.just("2 pods crash")),
+    lapses=st.dictionaries(st.just((0, "builtin")), st.builds(Lapse, MOMENTS, st.integers(0, 2))),
     left=MOMENTS,
     taken=MOMENTS,
     handed_back=MOMENTS,
@@ -221,13 +222,18 @@ HOOKS = (
     *("confirm-rollout", "pre-rollout", "rollout", "confirm-traffic-increase", "confirm-promotion", "post-rollout"),
     "rollback",
 )
+PATIENT = {"name": "request-success-rate", "threshold": 99, "noData": "wait", "errorLimit": 1, "minSamples": 5}
+DRY = {"name": "request-duration", "threshold": 1, "dryRun": True, "initialDelay": "30s"}
 EXTRAS = st.fixed_dictionaries(
     {
         "threshold": st.integers(0, 3),
         "mirror": st.booleans(),
         "stepWeightPromotion": st.sampled_from([0, 30]),
         "webhooks": st.lists(st.sampled_from(HOOKS), max_size=3, unique=True).map(lambda ks: [hook(k) for k in ks]),
-        "metrics": st.sampled_from([[], [{"name": "request-success-rate", "threshold": 99}], [{"name": "odd"}]]),
+        "counting": st.sampled_from(["cumulative", "consecutive"]),
+        "metrics": st.sampled_from(
+            [[], [{"name": "request-success-rate", "threshold": 99}], [{"name": "odd"}], [PATIENT], [DRY]]
+        ),
     }
 )
 SPECS = st.fixed_dictionaries(
@@ -293,6 +299,7 @@ ANSWERS = st.sampled_from(
         Refused("no answer", erred=True),
         Value(100.0),
         Value(1.0),
+        Value(100.0, 3),
         Value(float("nan")),
         NoData(),
         QueryFailed(PROBLEM),

@@ -303,8 +303,7 @@ class World:
         for _ in range(STEPS_MAX):
             decision = self.decision = self.decide()
             if decision.needs:
-                need = decision.needs[0]
-                self.evidence[need] = self._answer(need)
+                self.evidence |= {need: self._answer(need) for need in decision.together}
             elif decision.changes:
                 self._carry_out(decision)
             else:

@@ -441,6 +441,41 @@ async def test_several_series_are_an_error() -> None:
     assert "multiple values" in text_of(await Bench(value("1", "2")).metric("query", INLINE))
 
 
+async def test_built_in_metrics_count_their_requests() -> None:
+    """The rate of all requests over the interval: 2.5 a second for 30 s. Without a minimum nobody counts."""
+    bench = Bench(lambda query: value("200") if "_sum" in query else value("2.5"))
+    assert await bench.metric("builtin", {**DURATION, "minSamples": 100}) == Value(200, 75)
+    assert "status" not in bench.network.queries[1] and "[30s]" in bench.network.queries[1]
+    assert bench.counted == [("prometheus", "value")] * 2
+    assert await bench.metric("builtin", DURATION) == Value(200)
+    assert len(bench.network.requests) == 3
+
+
+@pytest.mark.parametrize(("source", "metric"), [("query", INLINE), ("template", TEMPLATE)])
+async def test_samples_of_other_metrics_have_a_query(source: str, metric: dict[str, Any]) -> None:
+    """It is asked at the same provider, with the same names."""
+    bench = Bench(lambda query: value("12") if query == "count(shop)" else value("3"))
+    bench.cluster.add()
+    counted = {**metric, "minSamples": 100, "samplesQuery": "count({{ namespace }})"}
+    assert await bench.metric(source, counted) == Value(3, 12)
+    assert len({request.url.partition("?")[0] for request in bench.network.requests}) == 1
+
+
+async def test_no_series_are_no_samples() -> None:
+    """A count of nothing is an empty answer."""
+    bench = Bench(lambda query: NOTHING if query == "n" else value("3"))
+    assert await bench.metric("query", {**INLINE, "minSamples": 1, "samplesQuery": "n"}) == Value(3, 0)
+
+
+async def test_a_broken_samples_query() -> None:
+    """It is an error of its own."""
+    bench = Bench(value("3"))
+    text = text_of(await bench.metric("query", {**INLINE, "minSamples": 1, "samplesQuery": "{{ foo }}"}))
+    assert text.startswith("samplesQuery render error: ")
+    bench = Bench(lambda query: DOWN if query == "n" else value("3"))
+    assert text_of(await bench.metric("query", {**INLINE, "minSamples": 1, "samplesQuery": "n"})) == ERROR
+
+
 async def test_a_lost_connection_is_tried_once_more() -> None:
     """Within the check, after a moment."""
     bench = Bench(HttpFailure("connect", "refused"), value("3"))

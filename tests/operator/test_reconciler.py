@@ -267,6 +267,23 @@ async def test_a_poke_in_the_middle_asks_nothing_twice() -> None:
     assert place.asked.count("one") == place.asked.count("two")
 
 
+async def test_metrics_are_asked_together() -> None:
+    """Three slow answers take as long as one, and one that breaks does not leave the others running."""
+    names = ("errors", "lag", "depth")
+    place = Place(answers=dict.fromkeys(names, 4))
+    analysis = place.situation.canary.spec.analysis
+    assert analysis is not None
+    metrics = tuple(analysis.metrics[0].model_copy(update={"name": name}) for name in names)
+    place.spec(analysis=analysis.model_copy(update={"metrics": metrics}))
+    await place.run(13)
+    assert place.asked == ["one", "two", *names] and place.weights == []
+    await place.run(2)
+    assert place.weights == [20] and place.asked == ["one", "two", *names]
+    place.answers["lag"] = OURS
+    await place.run(10)
+    assert place.told[0].text == "ZeroDivisionError: a bug"
+
+
 async def test_what_fails_is_asked_no_further() -> None:
     """A hook that refuses ends the round: one failed check, the weight stays."""
     place = await Place(answers={"one": Refused("no")}).run(11)

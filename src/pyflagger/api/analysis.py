@@ -41,6 +41,14 @@ def _hook_type(value: Any) -> Any:
     return value or HookType.ROLLOUT
 
 
+def _no_data(value: Any) -> Any:
+    return value or "fail"
+
+
+def _counting(value: Any) -> Any:
+    return value or "cumulative"
+
+
 def _severity(value: Any) -> Any:
     return value or "info"
 
@@ -74,7 +82,10 @@ class ThresholdRange(Model):
 
 
 class Metric(Model):
-    """One metric check: a built-in metric, an inline query, a MetricTemplate, or several of these."""
+    """One metric check: a built-in metric, an inline query, a MetricTemplate, or several of these.
+
+    The fields from `no_data` on are its policy. Their defaults behave as Flagger, which does not have them.
+    """
 
     name: str = Field(min_length=1)
     interval: str = "1m"
@@ -83,6 +94,13 @@ class Metric(Model):
     query: str = ""
     template_ref: Named | None = None
     template_variables: Strings = Field(default_factory=dict)
+    no_data: Annotated[Literal["fail", "wait", "pass"], BeforeValidator(_no_data)] = "fail"
+    no_data_after: str = ""
+    min_samples: int = Field(default=0, ge=0)
+    samples_query: str = ""
+    error_limit: int = Field(default=0, ge=0)
+    dry_run: bool = False
+    initial_delay: str = ""
 
 
 class AlertRule(Model):
@@ -130,6 +148,7 @@ class Analysis(Model):
 
     interval: str = ""
     threshold: int = 0
+    counting: Annotated[Literal["cumulative", "consecutive"], BeforeValidator(_counting)] = "cumulative"
     iterations: int = 0
     max_weight: int = 0
     step_weight: int = 0

@@ -94,10 +94,29 @@ def _metrics(context: Context) -> Iterator[Problem]:
             yield Problem(Fault.MANIFEST, text, todo, f"spec.analysis.metrics[{at}]")
 
 
+def _policies(context: Context) -> Iterator[Problem]:
+    """Reject policies of metrics that have no effect, or that lack what they need."""
+    for at, metric in enumerate(_analysis(context).metrics):
+        path, asks = f"spec.analysis.metrics[{at}]", bool(metric.query) or metric.template_ref is not None
+        for field, text in (("noDataAfter", metric.no_data_after), ("initialDelay", metric.initial_delay)):
+            if text and not _is_time(text):
+                yield wrong(f"{path}.{field}", f"is {text!r}, which is not a duration such as 30s or 5m")
+        if metric.no_data_after and metric.no_data == "fail":
+            text = "has no effect, because an answer without values fails the check at once"
+            yield wrong(f"{path}.noDataAfter", text, "Set noData to wait or pass, or remove noDataAfter.")
+        if metric.min_samples and asks and not metric.samples_query:
+            text = "needs samplesQuery: flagger counts only the requests of built-in metrics itself"
+            yield wrong(f"{path}.minSamples", text, "Add a samplesQuery that returns the number of samples.")
+        if metric.samples_query and not (metric.min_samples and asks):
+            text = "has no effect without minSamples" if asks else "has no effect on a built-in metric"
+            yield wrong(f"{path}.samplesQuery", text, "Remove it.")
+
+
 RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     _addresses,
     _matches,
     _cookies,
     _times,
     _metrics,
+    _policies,
 )

@@ -29,7 +29,11 @@ _CANARY: Mapping[str, Schema] = {
         "oneOf": [{"required": ["interval", "threshold", way]} for way in ("iterations", "stepWeight", "stepWeights")]
     },
     "spec.analysis.interval": {"pattern": _DURATION},
+    "spec.analysis.counting": {"enum": ["", "cumulative", "consecutive"]},
     "spec.analysis.metrics[].interval": {"pattern": _DURATION},
+    "spec.analysis.metrics[].noData": {"enum": ["", "fail", "wait", "pass"]},
+    "spec.analysis.metrics[].noDataAfter": {"pattern": _DURATION},
+    "spec.analysis.metrics[].initialDelay": {"pattern": _DURATION},
     "spec.analysis.webhooks[].timeout": {"pattern": _DURATION},
     "spec.analysis.webhooks[].url": {"format": "url"},
     "spec.analysis.webhooks[].type": {"enum": ["", *(kind.value for kind in HookType)]},

@@ -104,6 +104,10 @@ CANARY: Mapping[str, str] = {
     "spec.analysis": "the steps and checks of a release",
     "spec.analysis.interval": "how long flagger holds each step before it judges it, such as 30s or 1m; at least 10s",
     "spec.analysis.threshold": "number of failed checks that causes a rollback",
+    "spec.analysis.counting": (
+        "cumulative (the default): the threshold counts all failed checks of a run; consecutive: it counts those in a "
+        "row, and a passed round sets the count to 0"
+    ),
     "spec.analysis.iterations": "number of rounds of an A/B or blue/green release (default: a release by weights)",
     "spec.analysis.maxWeight": "the canary's highest weight in percent (default: 100)",
     "spec.analysis.stepWeight": "percentage that each step adds to the weight",
@@ -141,6 +145,23 @@ CANARY: Mapping[str, str] = {
     "spec.analysis.metrics[].templateRef.name": "name of the MetricTemplate",
     "spec.analysis.metrics[].templateRef.namespace": "its namespace (default: the Canary's)",
     "spec.analysis.metrics[].templateVariables": "values for the template's variables",
+    "spec.analysis.metrics[].noData": (
+        "what an answer without values does: fail (the default) is a failed check, wait holds the step until "
+        "noDataAfter and then fails, pass holds it until noDataAfter and then passes"
+    ),
+    "spec.analysis.metrics[].noDataAfter": (
+        "how long noData holds the step, from the first round without values "
+        "(default: ten intervals of the analysis for wait, 0 for pass)"
+    ),
+    "spec.analysis.metrics[].minSamples": "number of samples below which a value counts as no data (default: 0)",
+    "spec.analysis.metrics[].samplesQuery": (
+        "query for the number of samples, at the same provider; built-in metrics count their requests themselves"
+    ),
+    "spec.analysis.metrics[].errorLimit": (
+        "number of provider errors in a row that hold the step without a failed check (default: 0)"
+    ),
+    "spec.analysis.metrics[].dryRun": "ask for, judge and show the metric, but let the release continue in any case",
+    "spec.analysis.metrics[].initialDelay": "do not ask for the metric before a run has lasted this long",
     "spec.analysis.alerts": "receivers of alerts; they replace the one of the flags (docs/alerts.md)",
     "spec.analysis.alerts[].name": "name of the alert",
     "spec.analysis.alerts[].severity": "lowest severity to send: info, warn or error (default: info)",
@@ -184,7 +205,7 @@ CANARY: Mapping[str, str] = {
     "status.conditions": (
         "Promoted: whether the last revision was promoted; Blocked: a problem that you must fix first; "
         "Degraded: something of the primary is missing; Halted: the reason why the run does not advance; "
-        "RollingBack: a rollback is in progress; Judged: the time at which the last round ended; "
+        "RollingBack: a rollback is in progress; Judged: the time at which the last round ended, and its results; "
         "Waiting: the reason why a revision waits; ScalingDown: the canary's pods still run after a release; "
         "Alerted: whether the last alert is sent; "
         "SameRevision: the hashes of Flagger and of this operator for one revision"

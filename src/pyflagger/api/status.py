@@ -23,6 +23,8 @@ ROLLING_BACK = "RollingBack"
 """The condition that is True during a rollback. Its reason is the cause of the rollback."""
 
 ROUND_ENDED = "The last round of checks ended. During a release, the next round starts one interval later."
+RESULTS = f"{ROUND_ENDED} Results: "
+"""The message of the condition before the results of the round's metrics."""
 
 
 class Condition(Model):
@@ -51,8 +53,9 @@ class CanaryStatus(Model):
     """`status` of a Canary. Times are in seconds since the epoch, or None if unknown.
 
     Its JSON has only fields of the reference's CRD, because that CRD drops unknown fields. flagger stores everything
-    else in conditions: `last_tick_time` (the end of the last round, in RFC 3339 with a fraction) in `Judged`, and a
+    else in conditions: `last_tick_time` (the end of the last round, in RFC 3339 with a fraction) in `Judged`, a
     rollback that has begun in `RollingBack`, and `same_revision` (two hashes of a revision) in `SameRevision`.
+    `results` has the result of each metric of that round, in words; the message of `Judged` ends with it.
 
     `unread` names the stored values that cannot be read. They count as absent. An unreadable phase is Phase.UNKNOWN.
     """
@@ -69,6 +72,7 @@ class CanaryStatus(Model):
     previous_session_affinity_cookie: str = ""
     primary_session_affinity_cookie: str = ""
     last_tick_time: SkipJsonSchema[float | None] = None
+    results: SkipJsonSchema[str] = ""
     same_revision: SkipJsonSchema[SameRevision | None] = None
     conditions: tuple[Condition, ...] = ()
     unread: SkipJsonSchema[tuple[Unread, ...]] = Field(default=(), exclude=True)
@@ -86,6 +90,7 @@ class CanaryStatus(Model):
         if judged:
             found["conditions"] = tuple(each for each in conditions if not _judged(each))
             found["last_tick_time"] = judged[-1].get("last_update_time")
+            found["results"] = _results(judged[-1].get("message", "")) if found["last_tick_time"] is not None else ""
         hashes = same_revision(conditions) or value.get("same_revision")
         if isinstance(hashes, SameRevision):
             found = {**hashes.read(found), "same_revision": hashes}
@@ -134,12 +139,18 @@ class CanaryStatus(Model):
         if self.last_tick_time is None:
             return ()
         time = precise_stamp(self.last_tick_time)
-        told = {"status": "True", "reason": "RoundEnded", "message": ROUND_ENDED}
+        message = f"{RESULTS}{self.results}" if self.results else ROUND_ENDED
+        told = {"status": "True", "reason": "RoundEnded", "message": message}
         return ({"type": JUDGED, **told, "lastUpdateTime": time, "lastTransitionTime": time},)
 
 
 def _judged(condition: Any) -> bool:
     return isinstance(condition, Mapping) and condition["type"] == JUDGED
+
+
+def _results(message: str) -> str:
+    """The results in the message of a `Judged` condition; empty in any other text."""
+    return message.removeprefix(RESULTS) if message.startswith(RESULTS) else ""
 
 
 def _known(unread: Any) -> tuple[Unread, ...]:

@@ -136,5 +136,6 @@ STATUS: Readers = {
     ("previous_session_affinity_cookie", "previousSessionAffinityCookie"): Reader.text,
     ("primary_session_affinity_cookie", "primarySessionAffinityCookie"): Reader.text,
     ("last_tick_time", "lastTickTime"): Reader.time,
+    ("results", "results"): Reader.text,
     ("conditions", "conditions"): Reader.conditions,
 }

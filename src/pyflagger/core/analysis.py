@@ -1,28 +1,28 @@
 """The judging phases: the rules that run on every change, and the judging round of every interval.
 
 Phases Progressing and WaitingPromotion. A round calls rollback hooks first. Then it calls pre-rollout hooks if the
-canary had no traffic yet, or otherwise rollout hooks and metrics. Then `strategy` takes the step, behind its gates. The
-first failure ends the round with one failed check. flagger acts immediately on everything else: pods, a new revision, a
-deadline.
+canary had no traffic yet, or otherwise rollout hooks, and all metrics at the same time (`policy`). Then `strategy`
+takes the step, behind its gates. A failure ends the round with one failed check. flagger acts immediately on everything
+else: pods, a new revision, a deadline.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from pyflagger.api.canary import HookType, Phase
+from pyflagger.api.canary import CanaryStatus, HookType, Phase
 from pyflagger.api.defaults import SEEN_SETTLE_SECONDS, threshold
 from pyflagger.api.durations import second
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.core import absent, handover, promotion, reasons, rollback, strategy
 from pyflagger.core.actions import act, once, route_to, say, sleep, wake_up
 from pyflagger.core.clocks import due, last_tick, ticked, until_settled
-from pyflagger.core.decision import Action, Alert, Decision, Reason
+from pyflagger.core.decision import Action, Alert, Decision, Reason, WriteStatus
 from pyflagger.core.evidence import agrees, call
 from pyflagger.core.memory import AT_WRITE, DUE, Available, Round, Time
+from pyflagger.core.policy import Results, measure
 from pyflagger.core.remember import clean_slate
 from pyflagger.core.revision import RevisionChange, copied, running_change
-from pyflagger.core.verdict import checks, judge, unusable
 from pyflagger.core.view import View
 from pyflagger.core.waiting import hold_for_canary, hold_for_primary, hold_for_route
 from pyflagger.core.writing import adopt_revision, no_progress, take_revision, write
@@ -217,33 +217,46 @@ def _again(view: View, said: tuple[Action, ...]) -> Decision:
     if hooks.stopped:
         hook, error = hooks.stopped
         return _fail(view, said, reasons.check_failed(view.canary, "external", hook.name, error))
-    verdict = _metrics(view)
-    if isinstance(verdict, Decision):
-        return verdict
-    return _fail(view, said, verdict) if verdict else strategy.advance(view, said)
+    found = measure(view)
+    if isinstance(found, Decision):
+        return found
+    view = view.remembering(replace(view.memory, lapses=found.lapses))
+    said += found.told(view)
+    if reason := found.first("failed"):
+        return _fail(view, said, reason, found)
+    if reason := found.first("waiting"):
+        return _wait(view, said, reason, found)
+    return _recorded(view, strategy.advance(view, said), found)
 
 
-def _metrics(view: View) -> Decision | Reason | None:
-    """The decision for the next metric or for the first one that fails; None if all pass."""
-    every = tuple(checks(view.analysis))
-    for at, check in enumerate(every):
-        if check.need is None:
-            return unusable()
-        result = view.situation.evidence.get(check.need)
-        if result is None:
-            rest = tuple(later.need for later in every[at:] if later.need is not None)
-            return Decision(needs=rest, reasons=(reasons.ASKING,))
-        reason = judge(view.canary, view.situation.provider, check.metric, check.need.source, result)
-        if reason:
-            return reason
-    return None
+def _wait(view: View, said: tuple[Action, ...], reason: Reason, found: Results) -> Decision:
+    """Hold the step for an interval without a failed check."""
+    written = write(view, halted=reason, **ticked(view, results=found.text))
+    return act(reason, *said, written, memory=view.memory.round_ended())
 
 
-def _fail(view: View, said: tuple[Action, ...], reason: Reason) -> Decision:
+def _recorded(view: View, decision: Decision, found: Results) -> Decision:
+    """The decision after a passed round, whose status also has the results, and with `consecutive` no failed checks."""
+    if decision.needs:
+        return decision
+    cleared = view.analysis.counting == "consecutive" and view.status.failed_checks > 0
+
+    def passed(status: CanaryStatus) -> WriteStatus:
+        shown = "" if status.last_tick_time is None else found.text
+        return WriteStatus(status.but(results=shown, failed_checks=0 if cleared else status.failed_checks))
+
+    writes = any(isinstance(action, WriteStatus) for action in decision.actions)
+    actions = decision.actions if writes or not cleared else (*decision.actions, WriteStatus(view.status))
+    done = (passed(action.status) if isinstance(action, WriteStatus) else action for action in actions)
+    return replace(decision, actions=tuple(done))
+
+
+def _fail(view: View, said: tuple[Action, ...], reason: Reason, found: Results | None = None) -> Decision:
+    failed, results = view.status.failed_checks + 1, found.text if found else ""
     return act(
         reason,
         *said,
         say(view, reason, warn=True),
-        write(view, halted=reason, **ticked(view, failed_checks=view.status.failed_checks + 1)),
+        write(view, halted=reason, **ticked(view, failed_checks=failed, results=results)),
         memory=view.memory.round_ended(),
     )

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from pyflagger.api.canary import CanaryStatus
 from pyflagger.api.facts import Fault, Route
 from pyflagger.core.memory import Memory, Subject, Told
-from pyflagger.core.situation import Need
+from pyflagger.core.situation import CheckMetric, Need
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +161,8 @@ Action: TypeAlias = (
 class Decision:
     """Either `needs` or `actions`, never both.
 
-    `needs`: the checks of one stage without a result, in order. Run the first, add its result to the evidence, and
-    decide again. Only the decision knows whether a value passes, so it asks for no more than it needs. `actions`: the
+    `needs`: the checks of one stage without a result, in order. Run `together`, add the results to the evidence, and
+    decide again. Only the decision knows whether a hook passes, so it asks for no more than it needs. `actions`: the
     operator carries them out in order. If one fails, it drops the rest, and the next decision continues from there.
 
     `memory`: the next memory; None if it does not change. The operator applies it once only the status write is left.
@@ -178,6 +178,12 @@ class Decision:
     reasons: tuple[Reason, ...] = ()
     wake: float | None = None
     memory: Memory | None = None
+
+    @property
+    def together(self) -> tuple[Need, ...]:
+        """The needs to run at the same time: all metrics of a round, or one need of another kind."""
+        metrics = tuple(need for need in self.needs if isinstance(need, CheckMetric))
+        return metrics if metrics == self.needs else self.needs[:1]
 
     @property
     def changes(self) -> bool:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
+from pyflagger.api import durations
 from pyflagger.api.canary import Analysis, Canary, HookType
+from pyflagger.api.defaults import max_weight
 from pyflagger.api.facts import Capabilities, Fault, Problem
 from pyflagger.core import reasons
 from pyflagger.core.verdict import BUILTIN
@@ -34,7 +36,7 @@ def lint(canary: Canary, *, provider: str, capabilities: Capabilities, interval:
     return (
         *scaling,
         *_provider(analysis, provider, capabilities),
-        *_metrics(analysis),
+        *_metrics(analysis, interval),
         *_hooks(analysis, interval),
         *_weights(analysis),
     )
@@ -70,7 +72,7 @@ def _provider(analysis: Analysis, provider: str, capabilities: Capabilities) -> 
         yield Problem(Fault.MANIFEST, text, "Set spec.analysis.iterations.", "spec.analysis.iterations")
 
 
-def _metrics(analysis: Analysis) -> Iterator[Problem]:
+def _metrics(analysis: Analysis, interval: float) -> Iterator[Problem]:
     for at, metric in enumerate(analysis.metrics):
         path = f"spec.analysis.metrics[{at}]"
         both = [metric.name in BUILTIN, bool(metric.query), metric.template_ref is not None]
@@ -80,6 +82,19 @@ def _metrics(analysis: Analysis) -> Iterator[Problem]:
         if metric.threshold_range is None and not metric.threshold and metric.name != "request-success-rate":
             text = f"Metric {metric.name} has no threshold: every value over 0 fails"
             yield Problem(Fault.MANIFEST, text, "Set thresholdRange.", f"{path}.thresholdRange")
+        rounds = _rounds(analysis)
+        if metric.initial_delay and rounds and durations.parse(metric.initial_delay) >= rounds * interval:
+            text = f"Metric {metric.name} is due after {metric.initial_delay}, and a release ends before that"
+            yield Problem(Fault.MANIFEST, text, "Shorten initialDelay.", f"{path}.initialDelay")
+
+
+def _rounds(analysis: Analysis) -> int:
+    """The number of rounds of a release without failed checks; 0 if unknown."""
+    if analysis.iterations > 0:
+        return analysis.iterations + 1
+    if analysis.step_weight > 0:
+        return -(-max_weight(analysis) // analysis.step_weight) + 1
+    return len(analysis.step_weights) and len(analysis.step_weights) + 1
 
 
 def _hooks(analysis: Analysis, interval: float) -> Iterator[Problem]:

@@ -85,6 +85,14 @@ class Available:
 
 
 @dataclass(frozen=True, slots=True)
+class Lapse:
+    """What a metric has lacked in a row. `silent_since`: the first round without data. `errors`: errors so far."""
+
+    silent_since: Time | None = None
+    errors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Conflict:
     """How often flagger repeated a write, the time of the last one, and the field manager that undid it.
 
@@ -147,6 +155,9 @@ class Memory:
 
     pre_rollout: str = ""
     """The revision that passed its pre-rollout hooks."""
+
+    lapses: Mapping[tuple[int, str], Lapse] = field(default_factory=dict)
+    """By index and source of the check."""
 
     opened: Round | None = None
     """The first reported round. Its rollback hooks were called before."""

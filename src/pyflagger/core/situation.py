@@ -182,9 +182,13 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A finite number: percent for success rate, milliseconds for duration, unchanged for other metrics."""
+    """A finite number: percent for success rate, milliseconds for duration, unchanged for other metrics.
+
+    `samples`: how many samples it is about; None if the metric has no minimum.
+    """
 
     value: float
+    samples: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ BUILTIN = frozenset({SUCCESS_RATE, DURATION})
 
 Source: TypeAlias = Literal["builtin", "query", "template"]
 
+NO_DATA, FEW_SAMPLES = "no-data", "few-samples"
+FEW_TODO = "Send more traffic to the canary, lengthen the metric's interval, or lower minSamples."
 BAD_TODO = "Fix the new version, or correct the metric's thresholds."
 UNUSABLE = "Metric query failed for no usable metrics template and query were configured"
 
@@ -38,6 +40,11 @@ class Check:
 
     metric: Metric
     need: CheckMetric | None
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Index and source: the key of the check in the memory."""
+        return (-1, "") if self.need is None else (self.need.index, self.need.source)
 
 
 def checks(analysis: Analysis) -> Iterator[Check]:
@@ -65,13 +72,36 @@ def judge(canary: Canary, provider: str, metric: Metric, source: Source, result:
         problem = result.problem
         todo = problem.todo or (reasons.PROVIDER_TODO if problem.fault is Fault.PROVIDER else "")
         return Reason("metric-error", _failure(metric, source, problem.text), todo, problem.fault)
+    if isinstance(result, Value) and result.samples is not None and result.samples < metric.min_samples:
+        return _few(canary, metric, result.samples)
     if isinstance(result, Value) and math.isfinite(result.value):
         return _bounds(canary, metric, source, result.value)
     if isinstance(result, Value):
         result = NoData(f"value is not finite: {result.value}")
     if not isinstance(result, NoData):
         return Reason("metric-error", _failure(metric, source, "no value"), "", Fault.US)
-    return Reason("no-data", _silence(canary, provider, metric, source, result.text), result.cause, Fault.PROVIDER)
+    return Reason(NO_DATA, _silence(canary, provider, metric, source, result.text), result.cause, Fault.PROVIDER)
+
+
+def lacks_data(reason: Reason) -> bool:
+    """Whether a check fails for lack of data, rather than for its value or an error."""
+    return reason.code in (NO_DATA, FEW_SAMPLES)
+
+
+def measured(metric: Metric, source: Source, result: Result) -> str:
+    """A result in words: its value in its unit, `no values`, or `query failed`."""
+    if isinstance(result, NoData):
+        return "no values"
+    if not isinstance(result, Value):
+        return "query failed"
+    if not math.isfinite(result.value) or source != "builtin":
+        return f"{result.value:.2f}"
+    return f"{result.value:.2f}%" if metric.name == SUCCESS_RATE else show(result.value / 1000)
+
+
+def _few(canary: Canary, metric: Metric, samples: float) -> Reason:
+    text = f"{metric.name} has {shortest(round(samples, 1))} samples, minSamples is {metric.min_samples}"
+    return Reason(FEW_SAMPLES, f"Halt {reasons.whose(canary)} advancement {text}", FEW_TODO, Fault.PROVIDER)
 
 
 def _failure(metric: Metric, source: Source, text: str) -> str:

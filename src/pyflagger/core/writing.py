@@ -50,6 +50,8 @@ def write(
     changes["unread"] = ()
     if "canary_weight" in changes:
         changes |= cookies.changes(view.canary, changes["canary_weight"])
+    if changes.get("last_tick_time", view.status.last_tick_time) is None:
+        changes["results"] = ""
     status = view.status.but(**changes)
     if to is not None:
         status = enter(view.status, to, now=view.now, kind=view.kind, message=message, **changes)

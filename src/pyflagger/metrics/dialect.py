@@ -17,15 +17,17 @@ class Clue:
 class Dialect:
     """The built-in queries for one traffic provider.
 
-    `success` returns percent. `duration` returns a time; `milliseconds` is the length of its unit. `total` is the rate
-    of all requests: if it is above zero while `success` finds nothing, every request failed. It is empty if `success`
-    covers this case. `clues` explain missing data: they run in order, and the first that finds nothing names the cause.
+    `success` returns percent. `duration` returns a time; `milliseconds` is the length of its unit. `requests` is the
+    rate of all requests per second. `total` is the same: if it is above zero while `success` finds nothing, every
+    request failed. It is empty if `success` covers this case. `clues` explain missing data: they run in order, and the
+    first that finds nothing names the cause.
     `ascii_names`: replace the characters that the provider replaces by underscores in names.
     """
 
     name: str
     success: str
     duration: str
+    requests: str
     total: str = ""
     milliseconds: float = 1.0
     clues: tuple[Clue, ...] = ()
@@ -93,10 +95,12 @@ def row(
 ) -> Dialect:
     """A dialect of the common shape. `extra` are matchers for the counter only."""
     counted = f"{labels}, {extra}" if extra else labels
+    requests = rate(f"{counter}{{{counted}}}")
     return Dialect(
         name=name,
         success=share(counter, counted, good),
         duration=duration,
-        total=rate(f"{counter}{{{counted}}}"),
+        requests=requests,
+        total=requests,
         clues=(scraped(what, counter), *more, _own(counter, counted)),
     )

@@ -22,7 +22,7 @@ QUERIES_MAX = 1024
 """Maximum number of cached rendered queries of built-in checks: each round repeats them."""
 
 
-__all__ = ["BUILTIN", "DURATION", "SUCCESS_RATE", "builtin", "cause_of_silence", "seconds", "variables_for"]
+__all__ = ["BUILTIN", "DURATION", "SUCCESS_RATE", "builtin", "cause_of_silence", "requests", "seconds", "variables_for"]
 
 
 def variables_for(canary: Canary, metric: Metric, revision: str = "") -> Variables:
@@ -70,6 +70,13 @@ def builtin(provider: Provider, dialect: Dialect, check: str, named: Variables, 
             raise
         value = 0.0
     return value
+
+
+def requests(provider: Provider, dialect: Dialect, named: Variables, now: float) -> Exchange[float]:
+    """How many requests the canary answered within the interval. Raises the errors of a query."""
+    length = durations.parse(named.interval)
+    rate = yield from provider.query(Question(_query(dialect.requests, named), length, now))
+    return rate * length
 
 
 @lru_cache(maxsize=QUERIES_MAX)

@@ -40,6 +40,7 @@ _GOOD = _both(_REQUESTS, _REQUESTS_T, (', status!~"5.*"', ', code!~"5.."'))
 NGINX = Dialect(
     name="nginx",
     success=f"({_GOOD} or {_ALL} * 0) / {_ALL} * 100",
+    requests=_ALL,
     duration=(
         f"{_both(f'{_SECONDS}_sum', f'{_SECONDS_T}_sum')} / {_both(f'{_SECONDS}_count', f'{_SECONDS_T}_count')} * 1000"
     ),

@@ -31,7 +31,7 @@ class State:
     """When the current round was due."""
     began: float | None = None
     failures: int = 0
-    asking: Need | None = None
+    asking: tuple[Need, ...] = ()
     gathering: asyncio.Task[None] | None = None
     refused: tuple[object, Problem] | None = None
     stuck: Problem | None = None
@@ -80,7 +80,7 @@ class State:
         """Cancel the evidence that is being gathered."""
         if self.gathering is not None:
             self.gathering.cancel()
-        self.gathering = self.asking = None
+        self.gathering, self.asking = None, ()
 
 
 def _sort(action: Action) -> object:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -30,7 +30,7 @@ from pyflagger.core.situation import (
 from pyflagger.metrics.base import Exchange, MetricError, NoValues, Provider, ProviderError, Question
 from pyflagger.metrics.builtin import BUILTIN, DURATION, dialect_for, named_for
 from pyflagger.metrics.dialect import Dialect
-from pyflagger.metrics.evaluate import builtin, cause_of_silence, seconds, variables_for
+from pyflagger.metrics.evaluate import builtin, cause_of_silence, requests, seconds, variables_for
 from pyflagger.metrics.template import TemplateError, Variables, render
 from pyflagger.operator.evidence.hook_token import Identity
 from pyflagger.operator.evidence.metric_sources import Failed, Lookups, Sources, prefixed, title
@@ -67,6 +67,16 @@ class Ended(Exception):
     def __init__(self, value: Any) -> None:
         super().__init__()
         self.value = value
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A rendered query, and whom to ask. `kind`: the type of a template's provider, else empty."""
+
+    provider: Provider
+    text: str
+    address: str
+    kind: str = ""
 
 
 class Checks:
@@ -144,7 +154,8 @@ class Checks:
             return await self._builtin(canary, metric, provider)
         named = await self._variables(canary, metric)
         text = _rendered(metric.query, named, "query render error")
-        return await self._ask(canary, metric, provider, text, self._sources.address(canary))
+        asked = Asked(provider, text, self._sources.address(canary))
+        return await self._ask(canary, metric, asked, named)
 
     async def _template(self, canary: Canary, metric: Metric) -> Result:
         template = await self._sources.template(canary, metric)
@@ -152,21 +163,31 @@ class Checks:
         named = await self._variables(canary, metric)
         text = _rendered(template.spec.query, named, f"{title(template)} query render error")
         spec = template.spec.provider
-        return await self._ask(canary, metric, provider, text, spec.address, spec.type)
+        return await self._ask(canary, metric, Asked(provider, text, spec.address, spec.type), named)
 
-    async def _ask(
-        self, canary: Canary, metric: Metric, provider: Provider, text: str, address: str, kind: str = ""
-    ) -> Result:
-        question = Question(text, seconds(metric), self._clock.now())
+    async def _ask(self, canary: Canary, metric: Metric, asked: Asked, named: Variables) -> Result:
+        question = Question(asked.text, seconds(metric), self._clock.now())
         try:
-            value = await self._counted(kind or PROMETHEUS, provider.query(question), kind)
+            value = await self._counted(asked.kind or PROMETHEUS, asked.provider.query(question), asked.kind)
+            samples = await self._samples(metric, asked, named) if metric.min_samples else None
         except NoValues as error:
-            place = f" at {shown_url(address)}" if address else ""
-            return NoData(error.problem.text, f"Try the query{place} by hand: {' '.join(text.split())[:TEXT_MAX]}")
+            place = f" at {shown_url(asked.address)}" if asked.address else ""
+            return NoData(
+                error.problem.text, f"Try the query{place} by hand: {' '.join(asked.text.split())[:TEXT_MAX]}"
+            )
         except MetricError as error:
             return QueryFailed(error.problem)
         self._gauge(canary, metric.name, value)
-        return Value(value)
+        return Value(value, samples)
+
+    async def _samples(self, metric: Metric, asked: Asked, named: Variables) -> float:
+        """The number of samples of a metric with a samplesQuery. No values are no samples."""
+        text = _rendered(metric.samples_query, named, "samplesQuery render error")
+        question = Question(text, seconds(metric), self._clock.now())
+        try:
+            return await self._counted(asked.kind or PROMETHEUS, asked.provider.query(question), asked.kind)
+        except NoValues:
+            return 0.0
 
     async def _builtin(self, canary: Canary, metric: Metric, provider: Provider) -> Result:
         dialect = dialect_for(canary.spec.provider, self._mesh_provider)
@@ -177,12 +198,14 @@ class Checks:
         try:
             exchange = builtin(provider, dialect, metric.name, named, self._clock.now())
             value = await self._counted(PROMETHEUS, exchange)
+            count = requests(provider, dialect, named, self._clock.now())
+            samples = await self._counted(PROMETHEUS, count) if metric.min_samples else None
         except NoValues as error:
             return NoData(f"running query failed: {error.problem.text}", await self._cause(provider, dialect, named))
         except MetricError as error:
             return QueryFailed(prefixed("running query failed: ", error.problem))
         self._gauge(canary, metric.name, value / 1000 if metric.name == DURATION else value)
-        return Value(value)
+        return Value(value, samples)
 
     async def _cause(self, provider: Provider, dialect: Dialect, named: Variables) -> str:
         try:

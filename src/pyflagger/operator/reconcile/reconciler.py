@@ -19,7 +19,7 @@ from pyflagger.core.conditions import BLOCKED
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import Action, Alert, Count, Decision, Ensure, Say, WriteStatus
 from pyflagger.core.memory import Subject
-from pyflagger.core.situation import Need, Situation
+from pyflagger.core.situation import Need, Result, Situation
 from pyflagger.kube.client import ApiError, Conflict, NotLeader
 from pyflagger.kube.errors import Forbidden, Invalid
 from pyflagger.objects import Key
@@ -176,28 +176,38 @@ class Reconciler(Generic[Seen]):
         return writes
 
     def _gather(self, key: Key, state: State, seen: Seen, situation: Situation, decision: Decision) -> None:
-        if state.asking == decision.needs[0]:
+        if state.asking == decision.together:
             return
         state.stop_gathering()
         if state.began is None:
             state.began = self._clock.monotonic()
-        state.gathering = asyncio.get_running_loop().create_task(self._ask(key, state, seen, situation, decision.needs))
+        state.gathering = asyncio.get_running_loop().create_task(self._ask(key, state, seen, situation, decision))
 
-    async def _ask(self, key: Key, state: State, seen: Seen, situation: Situation, needs: Sequence[Need]) -> None:
-        """Gather one need after the other, while the decision on the results so far still has needs."""
-        while needs:
-            state.asking = needs[0]
+    async def _ask(self, key: Key, state: State, seen: Seen, situation: Situation, decision: Decision) -> None:
+        """Gather needs, one after the other or together, while the decision on the results so far still has needs."""
+        while decision.needs:
+            state.asking = decision.together
             try:
-                state.evidence[needs[0]] = await self._ports.gather(seen, needs[0])
+                state.evidence.update(await self._together(seen, decision.together))
             except Exception as error:
                 self._log.exception("a check failed", canary=str(key))
-                state.asking = state.gathering = None
+                state.asking, state.gathering = (), None
                 self._failed(key, state, _ours(error))
                 return
-            # After the last need, the next reconciliation decides.
-            needs = decide(replace(situation, evidence=dict(state.evidence))).needs if needs[1:] else ()
-        state.asking = state.gathering = None
+            if len(decision.needs) == len(decision.together):
+                break  # After the last need, the next reconciliation decides.
+            decision = decide(replace(situation, evidence=dict(state.evidence)))
+        state.asking, state.gathering = (), None
         self.queue.add(key)
+
+    async def _together(self, seen: Seen, needs: Sequence[Need]) -> dict[Need, Result]:
+        """The results of needs, gathered at the same time. The first error cancels the others."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {need: group.create_task(self._ports.gather(seen, need)) for need in needs}
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return {need: task.result() for need, task in tasks.items()}
 
     def _set_alarm(self, key: Key, state: State, decision: Decision | None) -> None:
         if decision is None:
