@@ -49,6 +49,7 @@ NEW = "New revision detected, progressing canary analysis."
 DONE = "Canary analysis completed successfully, promotion finished."
 BAD = "Failed checks threshold reached 2"
 WAITS = "Canary is waiting for approval."
+WORDS = "{{ severity }}: {{ text }}\n{{ oldImage }} → {{ newImage }}\n{{ reason }}"
 
 
 @pytest.fixture
@@ -132,10 +133,11 @@ def test_every_receiver_gets_every_alert_once(
 
 
 def test_gates_and_severities(env: Environment, receivers: Twins) -> None:
-    """A muted gate sends nothing; a receiver of errors gets only the rollback; one that refuses is told, and alone."""
+    """A muted gate sends nothing; a receiver of errors gets only the rollback, in its own words; one refuses."""
     env.operator("-min-interval", "1s")
-    for kind, path in (("webhook", "/webhook"), ("slack", "/slack"), ("rocket", "/gone")):
+    for kind, path in (("webhook", "/webhook"), ("rocket", "/gone")):
         env.apply(provider(kind, address=receivers.web + path))
+    env.apply(provider("slack", address=f"{receivers.web}/slack", template=WORDS))
     gates: dict[str, Obj] = {"confirm-rollout": {}, "confirm-promotion": {"muteAlert": True}}
     alerts = (rule("webhook", "warn"), rule("slack", "error"), rule("rocket"))
     receivers.closed |= {"confirm-rollout", "confirm-promotion"}
@@ -153,7 +155,11 @@ def test_gates_and_severities(env: Environment, receivers: Twins) -> None:
     until(lambda: receivers.at("/slack"))
     until(lambda: condition(env) == ("True", "Dropped"), lambda: f"{env.status('shop')}")
     got = texts(receivers)
-    assert got["webhook"] == [WAITS, BAD] and got["slack"] == [BAD]
+    assert got["webhook"] == [WAITS, BAD]
+    (text,) = got["slack"]
+    first, images, reason = text.splitlines()
+    assert (first, images) == (f"error: {BAD}", f"{IMAGE}:6.0.1 → {IMAGE}:6.0.2")
+    assert reason.startswith("Halt") and "checks" in reason
     assert receivers.at("/gone") and "dropped after 1 attempt" in env.kubectl("events", "--for", "alertprovider/rocket")
 
 
