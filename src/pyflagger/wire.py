@@ -178,10 +178,22 @@ def is_secret(name: str, value: str, request: HttpRequest) -> bool:
 
 
 def hidden(text: str, secrets: Iterable[str]) -> str:
-    """The text with each secret replaced by `***`, longest first."""
-    for secret in sorted(secrets, key=len, reverse=True):
+    """The text with each secret replaced by `***`, longest first.
+
+    Excerpts of answers are cut at a length. So this also replaces the beginning of a secret at the end of the text.
+    """
+    ordered = sorted(secrets, key=len, reverse=True)
+    for secret in ordered:
         text = text.replace(secret, "***")
-    return text
+    body = text.removesuffix("…")
+    rest = max((_begun(body, secret) for secret in ordered), default=0)
+    return f"{body[:-rest]}***{text[len(body) :]}" if rest else text
+
+
+def _begun(text: str, secret: str) -> int:
+    """The number of characters at the end of a text that begin a secret; 0 if they are fewer than SECRET_MIN."""
+    longest = min(len(secret) - 1, len(text))
+    return next((size for size in range(longest, SECRET_MIN - 1, -1) if text.endswith(secret[:size])), 0)
 
 
 def _basic(user: str | None, password: str | None) -> Iterator[str]:

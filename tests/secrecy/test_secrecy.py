@@ -123,6 +123,22 @@ def test_what_is_hidden(request_: HttpRequest, text: str, want: str) -> None:
     assert hidden(text, secrets_of(request_)) == want
 
 
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("bad token planted-tok", "bad token ***"),
+        ("bad token planted-tok…", "bad token ***…"),
+        ("bad token plan", "bad token ***"),
+        ("bad token pla", "bad token pla"),
+        ("bad token planted-tok is bad", "bad token planted-tok is bad"),
+        ("", ""),
+    ],
+)
+def test_a_secret_that_is_cut_is_hidden(text: str, want: str) -> None:
+    """An excerpt may end inside of a secret."""
+    assert hidden(text, (TOKEN, "x")) == want
+
+
 RECEIVERS = {
     "slack": f"https://user:{PASSWORD.replace('/', '%2F')}@alerts.example/services/T/{QUERY}?key={QUERY}",
     "webhook": f"https://alerts.example/{QUERY}",
