@@ -12,7 +12,6 @@ from pyflagger.cli.waiting import in_time
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import ApiError
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, TransportError
-from pyflagger.operator.options import Options
 from pyflagger.seeing.waiting import Asked, Ending, Goal, Sight, Status, Waiting
 from seeing.test_single import KEY, Reading, Scene
 from stage import manifests
@@ -142,7 +141,7 @@ class Waits:
         clock = scene.stage.clock
         cluster = Cluster(Client(self.person, clock), clock, "test", "")
         self.lines: list[str] = []
-        work = in_time(cluster, KEY, asked or Asked(), Options(), lambda now, line: self.lines.append(line), limit)
+        work = in_time(cluster, KEY, asked or Asked(), "", lambda now, line: self.lines.append(line), limit)
         self.task = asyncio.create_task(work)
 
     async def __call__(self) -> Ending:

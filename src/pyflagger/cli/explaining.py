@@ -17,8 +17,7 @@ from pyflagger.cli.single import optional_name, seen
 from pyflagger.cli.text import Column, Screen, age, clean, painted, say, screen, state, table
 from pyflagger.kube.errors import NotFound
 from pyflagger.seeing import documents
-from pyflagger.seeing.explain import HEALTHY, explain
-from pyflagger.seeing.model import Cause, Explanation, FleetRow
+from pyflagger.seeing.model import HEALTHY, Cause, Explanation, FleetRow
 
 COLUMNS = 80
 AGREEMENT = {
@@ -71,6 +70,8 @@ LOOKS_MAX = 4
 
 async def all_of(cluster: Cluster, chosen: Choice, mesh_provider: str) -> list[Explanation]:
     """The explanations of all canaries that are neither idle nor moving, the worst first. Raises ApiError."""
+    from pyflagger.seeing.explain import explain
+
     found = await read(cluster, chosen)
     slots = asyncio.Semaphore(LOOKS_MAX)
 
@@ -145,6 +146,8 @@ async def command(
         return await _explain_all(cluster, chosen, mesh_provider, on, output, exit_code=exit_code)
     if everywhere or selector:
         raise Wrong("--all-namespaces and --selector choose among many canaries: leave NAME out", 2)
+    from pyflagger.seeing.explain import explain
+
     one = await seen(cluster, name, mesh_provider)
     found = explain(one.look, one.view)
     if output:

@@ -14,7 +14,7 @@ from pyflagger.cli.single import about_one, seen
 from pyflagger.cli.text import Column, Screen, age, clean, painted, say, screen, state, table
 from pyflagger.seeing import documents
 from pyflagger.seeing.model import CanaryView, Check, Pod, Time, Workload
-from pyflagger.seeing.picture import next_text, summary
+from pyflagger.seeing.words import next_text, summary
 
 BAR_COLUMNS = 25
 MARKS = {"pass": ("✔", "+"), "bad": ("✖", "x"), "no-data": ("○", "o"), "error": ("△", "!")}

@@ -1,20 +1,25 @@
-"""What the commands of one canary share: its name on the command line, the look at it, and the settings to assume."""
+"""What the commands of one canary share: its name on the command line, the look at it, and the settings to assume.
+
+It imports the read model when a command runs: completion has no time for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from pyflagger.cli.cluster import Cluster, Wrong
+from pyflagger.cli.completing import names
 from pyflagger.kube.client import NotFound
 from pyflagger.objects import Key
-from pyflagger.operator.options import Options
-from pyflagger.seeing.look import Look
 from pyflagger.seeing.model import CanaryView
-from pyflagger.seeing.picture import picture
-from pyflagger.seeing.single import look
+
+if TYPE_CHECKING:
+    from pyflagger.operator.options import Options
+    from pyflagger.seeing.follow import Watched
+    from pyflagger.seeing.look import Look
 
 
 class Seen(NamedTuple):
@@ -35,6 +40,9 @@ def key_of(name: str, namespace: str) -> Key:
 
 async def seen(cluster: Cluster, name: str, mesh_provider: str = "") -> Seen:
     """Read a canary. Raises Wrong and ApiErrors."""
+    from pyflagger.seeing.picture import picture
+    from pyflagger.seeing.single import look
+
     key = key_of(name, cluster.namespace)
     try:
         found = await look(cluster.client, cluster.clock, key, options_of(mesh_provider))
@@ -50,17 +58,26 @@ def missing(key: Key, error: NotFound) -> Wrong:
 
 def options_of(mesh_provider: str) -> Options:
     """The operator's options, as far as they are known. `mesh_provider` is empty if it is not."""
+    from pyflagger.operator.options import Options
+
     return Options(mesh_provider=mesh_provider) if mesh_provider else Options()
+
+
+def watched(cluster: Cluster, key: Key, mesh_provider: str) -> Watched:
+    """A canary to follow."""
+    from pyflagger.seeing.follow import Watched
+
+    return Watched(cluster.client, cluster.clock, key, options_of(mesh_provider))
 
 
 def about_one(function: Callable[..., Any]) -> Callable[..., Any]:
     """The argument NAME and the options that every command of one canary has."""
-    return click.argument("name")(_options(function))
+    return click.argument("name", shell_complete=names)(_options(function))
 
 
 def optional_name(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same for a command that also works without NAME, which is empty then."""
-    return click.argument("name", default="", required=False)(_options(function))
+    return click.argument("name", default="", required=False, shell_complete=names)(_options(function))
 
 
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:

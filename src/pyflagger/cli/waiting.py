@@ -9,16 +9,14 @@ import click
 
 from pyflagger.api.durations import show, stamp
 from pyflagger.cli.cluster import Cluster, Wrong, on_cluster
+from pyflagger.cli.completing import names
 from pyflagger.cli.listing import progress
 from pyflagger.cli.people import SETTINGS, Duration
-from pyflagger.cli.single import key_of, missing, options_of, provider_option, seen
+from pyflagger.cli.single import key_of, missing, provider_option, seen, watched
 from pyflagger.cli.text import clean, say, screen
 from pyflagger.kube.client import NotFound
 from pyflagger.objects import Key
-from pyflagger.operator.options import Options
-from pyflagger.seeing.explain import explain
 from pyflagger.seeing.fleet import row
-from pyflagger.seeing.follow import Watched
 from pyflagger.seeing.waiting import Asked, Ending, Goal, Status, Waiting, sight
 
 TICK_SECONDS = 5.0
@@ -29,47 +27,49 @@ Tell = Callable[[float, str], None]
 
 
 async def ended(
-    cluster: Cluster, key: Key, asked: Asked, options: Options, tell: Tell, *, stays: bool = False
+    cluster: Cluster, key: Key, asked: Asked, mesh_provider: str, tell: Tell, *, stays: bool = False
 ) -> Ending:
     """Wait for the end. With `stays`, only the end of the canary ends it.
 
     Raises ApiError if the canary cannot be read, but not while the API server is away.
     """
-    watched = Watched(cluster.client, cluster.clock, key, options)
+    found_by = watched(cluster, key, mesh_provider)
     state, said, trouble = Waiting(asked), "", ""
-    await watched.begin()
+    await found_by.begin()
     try:
         while True:
-            found = await watched.look()
+            found = await found_by.look()
             if found is None:
                 return Ending(Status.ERROR, f"canary {key} was deleted")
-            state, ending = state.step(sight(found), watched.now)
-            line = progress(clean(row(found.canary, watched.now)))
+            state, ending = state.step(sight(found), found_by.now)
+            line = progress(clean(row(found.canary, found_by.now)))
             line = f"the target does not have the image {state.late} yet; {line}" if state.late else line
             if line != said:
-                tell(watched.now, line)
+                tell(found_by.now, line)
                 said = line
             if ending and not stays:
                 return ending
-            await watched.change(TICK_SECONDS)
-            if watched.trouble != trouble:
-                trouble = watched.trouble
-                tell(watched.now, f"{trouble}; trying again" if trouble else "the API server answers again")
+            await found_by.change(TICK_SECONDS)
+            if found_by.trouble != trouble:
+                trouble = found_by.trouble
+                tell(found_by.now, f"{trouble}; trying again" if trouble else "the API server answers again")
     finally:
-        await watched.stop()
+        await found_by.stop()
 
 
-async def in_time(cluster: Cluster, key: Key, asked: Asked, options: Options, tell: Tell, limit: float) -> Ending:
+async def in_time(cluster: Cluster, key: Key, asked: Asked, mesh_provider: str, tell: Tell, limit: float) -> Ending:
     """The end, or that the time is over. `limit` in seconds; 0: none. Raises ApiError."""
     try:
         async with asyncio.timeout(limit or None):
-            return await ended(cluster, key, asked, options, tell)
+            return await ended(cluster, key, asked, mesh_provider, tell)
     except TimeoutError:
         return Ending(Status.TIMEOUT, f"the release has not ended within {show(limit)}")
 
 
 async def why(cluster: Cluster, name: str, mesh_provider: str) -> str:
     """Why the canary stands, in a line. Raises ApiError."""
+    from pyflagger.seeing.explain import explain
+
     read = await seen(cluster, name, mesh_provider)
     found = explain(read.look, read.view)
     words = [found.headline, *(f"{each.text.rstrip('. ')}. {each.todo}".rstrip() for each in found.causes[:1])]
@@ -77,7 +77,7 @@ async def why(cluster: Cluster, name: str, mesh_provider: str) -> str:
 
 
 @click.command("wait", context_settings=SETTINGS)
-@click.argument("name")
+@click.argument("name", shell_complete=names)
 @click.option("--for", "goal", type=click.Choice(list(map(str, Goal))), default="promoted", help="what to wait for")
 @click.option("--for-image", "image", default="", show_default=False, help="first wait until the target has this image")
 @click.option("--for-revision", "revision", default="current", help="hash of a revision; current: that of the target")
@@ -109,7 +109,7 @@ async def command(
             say(f"{stamp(now)}  {key}  {line}", on)
 
     try:
-        ending = await in_time(cluster, key, asked, options_of(mesh_provider), tell, timeout)
+        ending = await in_time(cluster, key, asked, mesh_provider, tell, timeout)
     except NotFound as error:
         raise missing(key, error) from error
     if ending.status is Status.ERROR:

@@ -6,6 +6,7 @@ In a pipe it is a line for each change, as `flagger wait` prints it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from pyflagger.api.durations import stamp
 from pyflagger.cli.cluster import Cluster, Wrong
@@ -15,7 +16,7 @@ from pyflagger.cli.live import Display, terminal
 from pyflagger.cli.single import Seen, key_of, missing, options_of, seen
 from pyflagger.cli.text import Screen, clean, say
 from pyflagger.cli.waiting import ended
-from pyflagger.kube.errors import ApiError, NotFound
+from pyflagger.kube.errors import ApiError, Forbidden, NotFound
 from pyflagger.objects import Key
 from pyflagger.seeing.explain import explain
 from pyflagger.seeing.follow import Watched
@@ -132,7 +133,8 @@ class Watch:
         except ApiError as error:
             self.page.trouble = str(error)
         if self.page.read is not None:
-            await self.watched.pods(self.page.read.look)
+            with suppress(Forbidden):
+                await self.watched.pods(self.page.read.look)
 
 
 async def watched(cluster: Cluster, name: str, mesh_provider: str, on: Screen, pods: str, *, until_done: bool) -> int:
@@ -157,7 +159,7 @@ async def _in_a_pipe(cluster: Cluster, key: Key, mesh_provider: str, on: Screen,
     def tell(now: float, line: str) -> None:
         say(f"{stamp(now)}  {key}  {line}", on)
 
-    return await ended(cluster, key, Asked(), options_of(mesh_provider), tell, stays=not until_done)
+    return await ended(cluster, key, Asked(), mesh_provider, tell, stays=not until_done)
 
 
 async def _on_a_terminal(

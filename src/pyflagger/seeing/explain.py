@@ -15,8 +15,8 @@ from pyflagger.kube.errors import NotFound
 from pyflagger.seeing import raw
 from pyflagger.seeing.causes import causes_of, scene
 from pyflagger.seeing.look import Look
-from pyflagger.seeing.model import CanaryView, Cause, Check, Explanation, Verdict
-from pyflagger.seeing.picture import next_text, summary
+from pyflagger.seeing.model import HEALTHY, CanaryView, Cause, Check, Explanation, Verdict
+from pyflagger.seeing.words import next_text, summary
 
 WAITS = {"CanaryNotReady": "canary", "PrimaryNotReady": "primary", "RollbackHolds": "primary"}
 """The reasons of the condition Waiting that a workload causes, and its role."""
@@ -31,7 +31,6 @@ CODES = {
 """The same for the codes of decisions."""
 
 RESUMED = '{"spec":{"suspend":false}}'
-HEALTHY = (Verdict.IDLE, Verdict.MOVING)
 
 
 def explain(look: Look, view: CanaryView) -> Explanation:

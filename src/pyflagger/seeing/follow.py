@@ -204,12 +204,26 @@ class Watched:
         if isinstance(refusal, NotFound | Forbidden):
             eyes.cache.refuse(what.resource, refusal)
 
-    async def pods(self, found: Look) -> None:
-        """Follow the pods of target and primary too."""
+    async def pods(self, found: Look) -> dict[str, list[Obj]]:
+        """Follow the pods of target and primary too. Returns them by role."""
         compiled = found.compiled
-        workloads = [obj for ref in {compiled.target, compiled.primary} if (obj := found.get(ref)) is not None]
-        for selector in {label_selector(obj) for obj in workloads} - {""}:
-            await self._follower.follow(Selected(PODS, compiled.target.namespace, labels=selector))
+        roles = {"primary": compiled.primary} | (
+            {} if compiled.target == compiled.primary else {"canary": compiled.target}
+        )
+        pods = dict[str, list[Obj]]()
+        for role, ref in roles.items():
+            workload = found.get(ref)
+            if workload is not None and (selector := label_selector(workload)):
+                pods[role] = await self.more(Selected(PODS, ref.namespace, labels=selector))
+        return pods
+
+    async def more(self, what: Selected) -> list[Obj]:
+        """Follow other objects too. Returns them. Raises ApiError if they cannot be read."""
+        await self._follower.follow(what)
+        refusal = self._follower.refusal(what)
+        if refusal is not None:
+            raise refusal
+        return self._follower.objects(what)
 
     async def change(self, seconds: float) -> bool:
         """Wait for a change, but no longer than some seconds. Returns whether there was one."""

@@ -41,6 +41,7 @@ ICONS: Mapping[Verdict, str] = {
 }
 """The icon of each verdict. It never stands without the word."""
 
+HEALTHY = (Verdict.IDLE, Verdict.MOVING)
 RANK: Mapping[Verdict, int] = {verdict: rank for rank, verdict in enumerate(Verdict)}
 
 

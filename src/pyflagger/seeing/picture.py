@@ -8,17 +8,16 @@ from urllib.parse import urlsplit
 
 from pyflagger.api import names
 from pyflagger.api.canary import Analysis, Match, Metric
-from pyflagger.api.durations import show
 from pyflagger.api.facts import Problem, Route
 from pyflagger.objects import Obj, Ref, part
 from pyflagger.seeing import raw
 from pyflagger.seeing.fleet import Assumed, row
+from pyflagger.seeing.happened import event_of, in_order
 from pyflagger.seeing.look import Look
 from pyflagger.seeing.model import (
     Because,
     CanaryView,
     Check,
-    EventView,
     FleetRow,
     Hook,
     OperatorView,
@@ -57,7 +56,7 @@ def picture(look: Look, assumed: Assumed | None = None) -> CanaryView:
         wait=_because(look, head),
         next=head.next,
         hold=head.hold,
-        events=tuple(sorted(map(_event, look.events), key=lambda each: each.at or 0.0)),
+        events=tuple(in_order(map(event_of, look.events))),
         operator=_operator(status, known=assumed is not None),
         missing=look.missing,
     )
@@ -272,19 +271,6 @@ def _fault(reason: Any) -> str | None:
     return None if reason.fault is None else str(reason.fault)
 
 
-def _event(obj: Obj) -> EventView:
-    about = part(obj, "involvedObject")
-    at = raw.time(obj, "lastTimestamp") or raw.time(obj, "eventTime") or raw.time(obj["metadata"], "creationTimestamp")
-    return EventView(
-        at=at,
-        type=raw.text(obj, "type"),
-        object=f"{raw.text(about, 'kind')} {raw.text(about, 'name')}",
-        reason=raw.text(obj, "reason"),
-        text=raw.text(obj, "message"),
-        times=raw.number(obj, "count") or 1,
-    )
-
-
 def _operator(status: Mapping[str, Any], *, known: bool) -> OperatorView:
     """The operator, by what it publishes."""
     told = part(status, "operator")
@@ -294,23 +280,3 @@ def _operator(status: Mapping[str, Any], *, known: bool) -> OperatorView:
         "known" if known else "assumed",
         raw.foreign(status),
     )
-
-
-def summary(view: CanaryView) -> str:
-    """The release in words: `release 42 (2.0.9 → 2.1.0)`, as far as it is known."""
-    changed = [each for each in view.images if each.changed]
-    tags = ", ".join(f"{_tag(each.primary)} → {_tag(each.canary)}" for each in changed)
-    number = f"release {view.canary.release}" if view.canary.release else "the release"
-    return f"{number} ({tags})" if tags else number
-
-
-def _tag(image: str | None) -> str:
-    return (image or "").rpartition("/")[2]
-
-
-def next_text(view: CanaryView, now: float) -> str:
-    """When the operator judges next, in words."""
-    if view.next is None:
-        return ""
-    left = view.next.at - now
-    return f"judged again in {show(float(round(left)))}" if left > 0 else "judged again now"

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyflagger.api.facts import Problem
 from pyflagger.objects import part
 from pyflagger.seeing import raw
-from pyflagger.seeing.look import Look
 from pyflagger.seeing.pods import images
+
+if TYPE_CHECKING:
+    from pyflagger.seeing.look import Look
 
 FAILED = "Failed"
 MOVING = (*raw.RUNNING, "", "Initializing", "Terminating")
