@@ -24,7 +24,8 @@ from e2e.stage import manifests
 from bench.process import Watched, python
 from pyflagger.clock import SystemClock
 from pyflagger.kube.client import Client
-from pyflagger.kube.http import AiohttpTransport, find
+from pyflagger.kube.http import AiohttpTransport
+from pyflagger.kube.reach import find
 from pyflagger.objects import Obj
 from pyflagger_sandbox.network.ingress import free_port
 

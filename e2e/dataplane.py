@@ -23,7 +23,8 @@ from e2e.nodes import SCHEDULER
 from e2e.parts import prometheus
 from pyflagger.cli.stage import Commands
 from pyflagger.clock import SystemClock
-from pyflagger.kube.http import AiohttpTransport, find
+from pyflagger.kube.http import AiohttpTransport
+from pyflagger.kube.reach import find
 from pyflagger.operator.process.http import AiohttpHttp
 from pyflagger_sandbox.cluster import kept_environment
 from pyflagger_sandbox.kubelet.cluster import Workers

@@ -53,7 +53,7 @@ def test_without_a_word_the_operator_runs() -> None:
 
 
 @pytest.mark.parametrize("argv, words", [(["help"], ["--help"]), (["help", "lint"], ["lint", "--help"]),
-                                         (["-h"], ["--help"]), (["--version"], ["version"]),
+                                         (["-h"], ["--help"]), (["--version"], ["--version"]),
                                          (["-version"], ["run", "-version"]), (["lint", "a"], ["lint", "a"]),
                                          (["-port", "1"], ["run", "-port", "1"])])  # fmt: skip
 def test_what_the_first_words_mean(argv: list[str], words: list[str]) -> None:

@@ -15,8 +15,9 @@ from itertools import count
 from typing import Any, TypeVar
 
 from pyflagger.clock import SystemClock
-from pyflagger.kube.http import AiohttpTransport, find
+from pyflagger.kube.http import AiohttpTransport
 from pyflagger.kube.protocol import ApiRequest, Transport
+from pyflagger.kube.reach import find
 from pyflagger_sandbox.apiserver.server import ApiServer
 from pyflagger_sandbox.apiserver.transport import InProcess
 from pyflagger_sandbox.kubelet.cluster import start

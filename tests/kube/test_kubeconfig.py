@@ -16,9 +16,10 @@ import pytest
 from aiohttp import web
 
 from pyflagger.clock import LoopClock, SystemClock
-from pyflagger.kube.http import AiohttpTransport, Endpoint, Person, find, reach
+from pyflagger.kube.http import AiohttpTransport
 from pyflagger.kube.kubeconfig import RENEWED_SECONDS_MIN, Access, Choice, Login, NoCluster, access, read
 from pyflagger.kube.protocol import ApiRequest, TransportError
+from pyflagger.kube.reach import Endpoint, Person, find, reach
 
 FIRST = Access("https://api.example", True, "", "", "", "Bearer first")
 

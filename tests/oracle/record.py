@@ -29,7 +29,8 @@ from oracle.replay import FLAGS, HERE, PODS_TAKE, UNASKED, WATCHED, Story
 from pyflagger.clock import Clock, SystemClock
 from pyflagger.kube.cache import Cache
 from pyflagger.kube.client import Client
-from pyflagger.kube.http import AiohttpTransport, find
+from pyflagger.kube.http import AiohttpTransport
+from pyflagger.kube.reach import find
 from pyflagger.wire import HttpRequest
 from pyflagger_sandbox.kubelet.cluster import Workers
 from pyflagger_sandbox.kubelet.runtime import InstantRuntime

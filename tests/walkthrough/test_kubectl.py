@@ -21,7 +21,8 @@ import yaml
 from pyflagger.clock import SystemClock
 from pyflagger.kube.client import Client
 from pyflagger.kube.events import Events
-from pyflagger.kube.http import AiohttpTransport, find
+from pyflagger.kube.http import AiohttpTransport
+from pyflagger.kube.reach import find
 from pyflagger.kube.resources import CONFIG_MAPS
 from pyflagger.logs import logger
 from walkthrough.sandboxed import BIN, COMMAND, Sandbox, first_line, shop

@@ -12,8 +12,9 @@ from pyflagger.alerts.base import SEVERITIES, About, Alert, Severity
 from pyflagger.cli.people import SETTINGS, Words
 from pyflagger.clock import Clock, SystemClock
 from pyflagger.kube.client import ApiError, Client, NotFound
-from pyflagger.kube.http import AiohttpTransport, find
+from pyflagger.kube.http import AiohttpTransport
 from pyflagger.kube.kubeconfig import NoCluster
+from pyflagger.kube.reach import find
 from pyflagger.kube.resources import ALERT_PROVIDERS
 from pyflagger.operator.alerting.dispatcher import Delivered, deliver
 from pyflagger.operator.alerting.receivers import Receivers, provided

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar
 
 import click
 
 from pyflagger.api.durations import parse
+from pyflagger.cli.completing import contexts, namespaces
 from pyflagger.cli.people import Words
 from pyflagger.cli.text import clean
 from pyflagger.clock import Clock, SystemClock
 from pyflagger.kube.client import ApiError, Client, Forbidden
-from pyflagger.kube.http import AiohttpTransport, Person, reach
 from pyflagger.kube.kubeconfig import Choice, NoCluster
-from pyflagger.kube.protocol import TransportError
+from pyflagger.kube.protocol import Transport, TransportError
+from pyflagger.kube.reach import Endpoint, Person, reach
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -50,8 +52,16 @@ OPTIONS = (
         show_default=False,
         help="namespace; default: that of the context",
         metavar="NAME",
+        shell_complete=namespaces,
     ),
-    click.option("--context", default="", show_default=False, help="context of the kubeconfig", metavar="NAME"),
+    click.option(
+        "--context",
+        default="",
+        show_default=False,
+        help="context of the kubeconfig",
+        metavar="NAME",
+        shell_complete=contexts,
+    ),
     click.option("--cluster", default="", show_default=False, help="cluster of the kubeconfig", metavar="NAME"),
     click.option("--user", default="", show_default=False, help="user of the kubeconfig", metavar="NAME"),
     click.option(
@@ -70,7 +80,15 @@ OPTIONS = (
 
 def on_cluster(work: Callable[..., Awaitable[int]]) -> Callable[..., int]:
     """A command's callback from an async function that gets a Cluster first. Adds kubectl's flags."""
+    return _on_cluster(work, lambda more: True)
 
+
+def on_cluster_briefly(work: Callable[..., Awaitable[int]]) -> Callable[..., int]:
+    """The same for a command that makes few calls, unless it watches: its connection is the one that starts fastest."""
+    return _on_cluster(work, lambda more: bool(more["watch"]))
+
+
+def _on_cluster(work: Callable[..., Awaitable[int]], watches: Callable[[dict[str, Any]], bool]) -> Callable[..., int]:
     @wraps(work)
     def run(
         namespace: str,
@@ -83,12 +101,32 @@ def on_cluster(work: Callable[..., Awaitable[int]]) -> Callable[..., int]:
         request_timeout: str,
         **more: Any,
     ) -> int:
-        person = Person(kubeconfig, Choice(context, cluster, user), impersonated, groups)
-        return finished(_connected(person, namespace, _limit(request_timeout), lambda found: work(found, **more)))
+        person = person_of(kubeconfig, context, cluster, user, impersonated, groups)
+        transport = _lasting if watches(more) else _brief
+        limit = _limit(request_timeout)
+
+        async def main() -> int:
+            async with connected(person, namespace, limit, transport) as found:
+                return await work(found, **more)
+
+        return finished(main())
 
     for option in reversed(OPTIONS):
         run = option(run)
     return run
+
+
+def person_of(
+    kubeconfig: str = "",
+    context: str = "",
+    cluster: str = "",
+    user: str = "",
+    impersonated: str = "",
+    groups: tuple[str, ...] = (),
+    **more: Any,
+) -> Person:
+    """How the flags reach a cluster. Completion has only those that were typed so far."""
+    return Person(kubeconfig or "", Choice(context or "", cluster or "", user or ""), impersonated or "", groups or ())
 
 
 def _limit(text: str) -> float | None:
@@ -98,17 +136,33 @@ def _limit(text: str) -> float | None:
         raise click.BadParameter(str(error), param_hint="'--request-timeout'") from error
 
 
-async def _connected(
-    person: Person, namespace: str, limit: float | None, work: Callable[[Cluster], Awaitable[int]]
-) -> int:
-    """Run a command with a connection. Raises NoCluster and ApiError."""
+def _lasting(endpoint: Endpoint, limit: float | None) -> Transport:
+    from pyflagger.kube.http import AiohttpTransport
+
+    return AiohttpTransport(endpoint, limit=limit)
+
+
+def _brief(endpoint: Endpoint, limit: float | None) -> Transport:
+    from pyflagger.kube.brief import BriefTransport
+
+    return BriefTransport(endpoint, limit)
+
+
+@asynccontextmanager
+async def connected(
+    person: Person,
+    namespace: str,
+    limit: float | None = None,
+    transport: Callable[[Endpoint, float | None], Transport] = _brief,
+) -> AsyncIterator[Cluster]:
+    """A connection to a person's cluster. `limit` in seconds for each call. Raises NoCluster."""
     clock = SystemClock()
     found = await reach(person, clock)
-    transport = AiohttpTransport(found.endpoint, limit=limit)
+    way = transport(found.endpoint, limit)
     try:
-        return await work(Cluster(Client(transport, clock), clock, namespace or found.namespace, found.context))
+        yield Cluster(Client(way, clock), clock, namespace or found.namespace, found.context)
     finally:
-        await transport.close()
+        await way.close()
 
 
 def finished(work: Awaitable[int]) -> int:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from pyflagger.cli.cluster import Cluster, Wrong, on_cluster
+from pyflagger.cli.cluster import Cluster, Wrong, on_cluster_briefly
 from pyflagger.cli.people import SETTINGS
 from pyflagger.cli.text import Column, Screen, age, clean, painted, say, screen, state, table
 from pyflagger.objects import Obj
@@ -183,7 +183,7 @@ def shown(rows: Sequence[FleetRow], now: float, on: Screen, chosen: Choice, *, w
 @click.option("-w", "--watch", is_flag=True, help="go on, and show each change")
 @click.option("-o", "--output", type=click.Choice(("wide", "json", "yaml", "name")), help="another form")
 @click.option("--color", type=click.Choice(("never", "auto", "always")), default="auto", help="colours")
-@on_cluster
+@on_cluster_briefly
 async def command(
     cluster: Cluster,
     everywhere: bool,

@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "get": ("pyflagger.cli.getting", "show a canary: its traffic, its checks and its pods"),
     "explain": ("pyflagger.cli.explaining", "say why a canary stands where it stands, and what to do"),
     "wait": ("pyflagger.cli.waiting", "wait until a release has ended; for CI"),
+    "events": ("pyflagger.cli.happening", "the Events of a canary and of its objects, in one order"),
+    "logs": ("pyflagger.cli.podlogs", "the logs of both versions, with role and pod before each line"),
     "crds": ("pyflagger.cli.crds", "print the CustomResourceDefinitions as YAML"),
     "alerts": ("pyflagger.cli.alerts", "send a sample to the receiver of an AlertProvider"),
     "lint": ("pyflagger.cli.lint", "check manifests before they reach a cluster"),
@@ -31,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "load": ("pyflagger.cli.load", "send traffic to hosts of the ingress, or generate load on a URL"),
     "demo": ("pyflagger.cli.demo", "play a release on the sandbox and watch it"),
+    "version": ("pyflagger.cli.versions", "the version of this program, of the operator and of the cluster"),
     "completion": ("pyflagger.cli.completion", "print the completion script of a shell"),
 }
 SERVICES = ("run", "loadtester")
@@ -41,8 +44,17 @@ HELP = ("-h", "-help", "--help")
 VERSION = f"Flagger version {__version__} revision  {__revision__}"
 
 
+PLUGIN = "kubectl flagger"
+"""What people type for the entry point `kubectl-flagger`."""
+
+
+def called() -> str:
+    """The name that this program was called by."""
+    return PLUGIN if os.path.basename(sys.argv[0]) == "kubectl-flagger" else "flagger"
+
+
 def command_line(argv: Sequence[str], environ: Mapping[str, str], *, terminal: bool = False) -> list[str]:
-    """The arguments with the command's name first; `--help` and `version` need none.
+    """The arguments with the command's name first; `--help` and `--version` need none.
 
     `terminal`: a person reads the output. Without arguments, it gets the help instead of an operator.
     """
@@ -54,21 +66,30 @@ def command_line(argv: Sequence[str], environ: Mapping[str, str], *, terminal: b
     if words[0] in HELP:
         return ["--help"]
     if words[0] == "--version":
-        return ["version"]
+        return words
     return ["run", *words] if words[0].startswith("-") else words
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit status (2: the command line is invalid)."""
-    words = command_line(sys.argv[1:] if argv is None else argv, os.environ, terminal=sys.stdout.isatty())
-    if words[0] == "version":
+    name = called()
+    person = sys.stdout.isatty() or name == PLUGIN
+    typed = list(sys.argv[1:] if argv is None else argv)
+    words = command_line(typed, os.environ, terminal=person)
+    if name == PLUGIN and words == ["run", *typed]:
+        words = typed  # kubectl's plugin starts no operator by a flag.
+    if words[0] == "--version":
         print(VERSION)
         return 0
     if words[0] in SERVICES and COMPLETING not in os.environ:
         return int(importlib.import_module(COMMANDS[words[0]][0]).main(words[1:]))
     from pyflagger.cli.people import Commands, call
 
-    return call(Commands(COMMANDS), words, "flagger")
+    if COMPLETING in os.environ:
+        from pyflagger.cli.completing import limit
+
+        limit()
+    return call(Commands(COMMANDS, name), words, name)
 
 
 if __name__ == "__main__":

@@ -36,10 +36,12 @@ class Words(click.Command):
 class Commands(click.Group):
     """All commands of `flagger`, from a table of module and short help by name. Imports the selected module only."""
 
-    def __init__(self, table: Mapping[str, tuple[str, str]]) -> None:
-        super().__init__("flagger", context_settings=SETTINGS, help="Progressive delivery for Kubernetes.")
+    def __init__(self, table: Mapping[str, tuple[str, str]], name: str = "flagger") -> None:
+        super().__init__(name, context_settings=SETTINGS, help="Progressive delivery for Kubernetes.")
         self.table = table
-        self.epilog = "`flagger help COMMAND` explains a command. `flagger -FLAG…` means `flagger run -FLAG…`."
+        self.epilog = f"`{name} help COMMAND` explains a command."
+        if name == "flagger":
+            self.epilog += " `flagger -FLAG…` means `flagger run -FLAG…`."
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The order of the table."""

@@ -19,8 +19,9 @@ from pyflagger import __revision__, __version__, logs
 from pyflagger.alerts import registry as alerts
 from pyflagger.clock import SystemClock
 from pyflagger.goflags import BadFlag, asks_for_help
-from pyflagger.kube.http import AiohttpTransport, find
+from pyflagger.kube.http import AiohttpTransport
 from pyflagger.kube.kubeconfig import NoCluster
+from pyflagger.kube.reach import find
 from pyflagger.metrics import registry as metrics
 from pyflagger.operator.options import Options, parse, usage, without_effect
 from pyflagger.operator.otel import Traces

@@ -1,6 +1,6 @@
 """Reads a kubeconfig with kubernetes_asyncio, which also runs its auth plug-ins. Makes no API request.
 
-Called by `kube.http`. The operator reads in a child process, `python -m pyflagger.kube.kubeconfig FILE`, which prints
+Called by `kube.reach`. The operator reads in a child process, `python -m pyflagger.kube.kubeconfig FILE`, which prints
 an Access as JSON: the library would stay in the operator's memory. Commands that end soon read in their own process.
 """
 
@@ -163,11 +163,13 @@ def _chosen(library: Any, config: Any, name: str | None, choice: Choice, path: s
 def _library() -> Any:
     """The module of kubernetes_asyncio that reads kubeconfigs, without the 700 modules of its API client.
 
-    The module needs only the class Configuration of that client. The import takes a third of the time.
+    The module needs only the class Configuration of that client. The import takes a third of the time. Only users with
+    the auth provider `oidc` need aiohttp, half of the rest.
     """
     name = "kubernetes_asyncio"
     if name not in sys.modules:
         _without_client(name)
+        _deferred_oidc(f"{name}.config.openid")
     return importlib.import_module(f"{name}.config.kube_config")
 
 
@@ -180,6 +182,18 @@ def _without_client(name: str) -> None:
     sys.modules |= {name: package, f"{name}.client": client}
     configuration = importlib.import_module(f"{name}.client.configuration")
     vars(client).update(Configuration=configuration.Configuration)
+
+
+def _deferred_oidc(name: str) -> None:
+    """A stand-in for the module that asks an OIDC provider. It imports that module when it is used."""
+
+    def requestor(*args: Any, **more: Any) -> Any:
+        sys.modules.pop(name)
+        return importlib.import_module(name).OpenIDRequestor(*args, **more)
+
+    module = ModuleType(name)
+    vars(module).update(OpenIDRequestor=requestor)
+    sys.modules[name] = module
 
 
 def _text(path: str | None) -> str:

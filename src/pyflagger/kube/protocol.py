@@ -1,7 +1,7 @@
 """The Transport protocol: the only interface between the client and an API server.
 
-`kube.http` implements it over aiohttp for real servers; the sandbox's embedded server implements it in process. Client,
-cache, Lease and Events are the same code on both.
+`kube.http` implements it over aiohttp for real servers, and `kube.brief` for commands that end after a few calls. The
+sandbox's embedded server implements it in process. Client, cache, Lease and Events are the same code on all of them.
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pyflagger import goflags, logs
 from pyflagger.clock import Clock, SystemClock
 from pyflagger.kube.client import Client
-from pyflagger.kube.http import AiohttpTransport, find
+from pyflagger.kube.http import AiohttpTransport
 from pyflagger.kube.kubeconfig import NoCluster
+from pyflagger.kube.reach import find
 from pyflagger.listening import listen
 from pyflagger.wire import Http
 

@@ -16,10 +16,9 @@ from pyflagger.clock import Clock
 from pyflagger.kube.client import Client, object_of
 from pyflagger.kube.errors import Forbidden, Unreachable, error_of
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, TransportError
-from pyflagger.kube.resources import CANARIES
+from pyflagger.kube.resources import CANARIES, NAMESPACES
 from pyflagger.objects import Obj, Ref, Resource
 
-NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 PAGE = 500
 """Objects in one page of a list, as kubectl asks for."""
 

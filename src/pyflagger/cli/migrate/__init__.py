@@ -20,8 +20,9 @@ from pyflagger.cli.people import SETTINGS, Words, call
 from pyflagger.clock import Clock, SystemClock
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import ApiError, Forbidden
-from pyflagger.kube.http import AiohttpTransport, find
+from pyflagger.kube.http import AiohttpTransport
 from pyflagger.kube.kubeconfig import NoCluster
+from pyflagger.kube.reach import find
 from pyflagger.kube.resources import CANARIES
 from pyflagger.objects import Key, Obj, Patch
 from pyflagger.operator.options import Options
