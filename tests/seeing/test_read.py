@@ -53,6 +53,13 @@ async def test_a_list_has_all_pages() -> None:
     assert {request.query["labelSelector"] for request in server.asked} == {"team=x"}
 
 
+async def test_a_list_for_the_eye() -> None:
+    """The server answers from its memory. It ignores the size of a page then."""
+    server, clock = Server(page("a", "b")), LoopClock()
+    await Reader(Client(server, clock), clock, exact=False).canaries("shop")
+    assert [dict(request.query) for request in server.asked] == [{"resourceVersion": "0"}]
+
+
 async def test_a_server_without_a_clock() -> None:
     """Then the time is ours."""
     clock = LoopClock()

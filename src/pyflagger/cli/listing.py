@@ -158,9 +158,9 @@ def fleet_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-async def read(cluster: Cluster, chosen: Choice) -> Listed:
+async def read(cluster: Cluster, chosen: Choice, *, exact: bool = True) -> Listed:
     """The canaries. Says so if the person may list some namespaces only. Raises ApiError."""
-    reader = Reader(cluster.client, cluster.clock)
+    reader = Reader(cluster.client, cluster.clock, exact=exact)
     if chosen.namespace:
         return await reader.canaries(chosen.namespace, chosen.selector)
     found, hidden = await reader.everywhere(chosen.selector)
@@ -203,7 +203,7 @@ async def command(
         if output and not wide:
             raise Wrong(f"--watch prints text: leave --output={output} out", 2)
         return await watched(cluster, chosen, on, wide=wide)
-    found = await read(cluster, chosen)
+    found = await read(cluster, chosen, exact=bool(output) and not wide)
     rows = chosen.rows(found.objects, found.now)
     if output and not wide:
         print(printed(rows, output))

@@ -32,10 +32,14 @@ class Listed:
 
 
 class Reader:
-    """Reads for one person."""
+    """Reads for one person.
 
-    def __init__(self, client: Client, clock: Clock) -> None:
-        self._client, self._clock = client, clock
+    `exact`: lists hold every write that was answered before. Otherwise the API server may answer from its watch cache:
+    several times faster for a thousand canaries, and usually less than a second old.
+    """
+
+    def __init__(self, client: Client, clock: Clock, *, exact: bool = True) -> None:
+        self._client, self._clock, self._exact = client, clock, exact
 
     async def canaries(self, namespace: str = "", selector: str = "") -> Listed:
         """The Canaries of a namespace, or of all. Raises ApiError."""
@@ -77,6 +81,8 @@ class Reader:
         """All objects of a kind, page by page, or about the first `most`. Raises ApiError."""
         found: list[Obj] = []
         chosen = {"labelSelector": selector, "fieldSelector": fields, "limit": str(most or PAGE)}
+        if not self._exact:
+            chosen = {"labelSelector": selector, "fieldSelector": fields, "resourceVersion": "0"}
         query = {name: value for name, value in chosen.items() if value}
         while True:
             answer = await self._call(resource.path(namespace), query)
