@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cli.test_watching import cluster_of, playing, within
+from pyflagger import __version__
 from pyflagger.cli.cluster import Cluster
 from pyflagger.cli.happening import Happening, lines
 from pyflagger.cli.podlogs import Asked, Reading, follow_all, found_logs
@@ -189,7 +190,7 @@ async def test_what_a_cluster_says() -> None:
     scene = await playing()
     cluster, _ = cluster_of(scene)
     operator, kubernetes, kinds = await served(cluster, "test")
-    assert operator == "Operator     flagger, which does not say its version"
+    assert operator == f"Operator     flagger {__version__}"
     assert kubernetes.startswith("Kubernetes   v1.")
     assert kinds == "Definitions  alertproviders v1beta1, canaries v1beta1, metrictemplates v1beta1"
     cluster, _ = cluster_of(scene, lambda request: "/canaries" in request.path)

@@ -75,7 +75,8 @@ class Cluster:
             setattr(renderer, name, lambda seen, *_, **__: self.rendered)
         configs: Any = SimpleNamespace(learn=self.config_learned, unlearn=self.config_unlearned)
         client: Any = SimpleNamespace(apply=self.write)
-        self.executor = Executor(client, self.store, configs, renderer, here, here, here)
+        publisher: Any = SimpleNamespace(fill=lambda wanted, live: wanted, answered=lambda sent, obj: None)
+        self.executor = Executor(client, self.store, configs, renderer, here, here, here, publisher)
         self.outbox = self
 
     def get(self, ref: Ref) -> Obj | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pyflagger import __version__
 from pyflagger.cli.explaining import text as explained
 from pyflagger.cli.getting import text as shown
 from pyflagger.cli.text import Screen
@@ -100,7 +101,8 @@ async def test_an_idle_canary() -> None:
     assert [(step.what, step.state) for step in view.steps] == [
         ("25 %", "next"), ("50 %", "next"), ("promotion", "next")
     ]  # fmt: skip
-    assert why.agreement == "same"
+    assert why.agreement == "same" and view.canary.release == 1
+    assert view.operator.version == __version__ and not view.operator.foreign
 
 
 async def test_a_release_under_way() -> None:
@@ -113,6 +115,7 @@ async def test_a_release_under_way() -> None:
         await scene.stage.clock.sleep(1)
     found, view, why = await scene.look()
     assert view.canary.verdict is Verdict.MOVING and why.healthy
+    assert view.canary.release == 2 and [each.new for each in view.canary.images] == [manifests.image("shop", "2")]
     assert view.images == (("shop", manifests.image("shop", "1"), manifests.image("shop", "2")),)
     assert [step.state for step in view.steps] == ["now", "next", "next"]
     canary = next(each for each in view.workloads if each.role == "canary")
@@ -136,7 +139,8 @@ async def test_failing_checks() -> None:
     assert view.canary.verdict is Verdict.FAILING and not why.healthy and view.canary.failed == (1, 2)
     assert why.causes[0].code == "metric-bad" and "50" in why.causes[0].text
     said = "\n".join(explained(why, found.now, Screen(), verbose=True))
-    assert said.startswith("shop.test is failing: the release (shop:1 → shop:2) is under way.") and "WHY    " in said
+    assert said.startswith("shop.test is failing: release 2 (shop:1 → shop:2) is under way.") and "WHY    " in said
+    assert [(each.name, each.value, each.verdict) for each in view.checks] == [("request-success-rate", 50.0, "bad")]
     await scene.until("Failed")
     _, view, why = await scene.look()
     assert view.canary.verdict is Verdict.FAILED and why.causes[0].code == "rolled-back"

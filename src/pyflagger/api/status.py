@@ -12,6 +12,7 @@ from pyflagger.api.base import Model
 from pyflagger.api.durations import precise_stamp, stamp
 from pyflagger.api.hashes import SameRevision, is_same_revision, same_revision
 from pyflagger.api.phase import STORED, Phase
+from pyflagger.api.published import OperatorStatus, Published, ReleaseStatus, RoundStatus, written
 from pyflagger.api.stored import STATUS, Reader, Unread
 
 __all__ = ["JUDGED", "ROLLING_BACK", "STORED", "CanaryStatus", "Condition", "Phase", "Unread"]
@@ -21,6 +22,9 @@ JUDGED = "Judged"
 
 ROLLING_BACK = "RollingBack"
 """The condition that is True during a rollback. Its reason is the cause of the rollback."""
+
+PUBLISHED = ("release", "round", "operator")
+"""The fields that the reference's CRD does not have."""
 
 ROUND_ENDED = "The last round of checks ended. During a release, the next round starts one interval later."
 RESULTS = f"{ROUND_ENDED} Results: "
@@ -52,9 +56,11 @@ class Condition(Model):
 class CanaryStatus(Model):
     """`status` of a Canary. Times are in seconds since the epoch, or None if unknown.
 
-    Its JSON has only fields of the reference's CRD, because that CRD drops unknown fields. flagger stores everything
-    else in conditions: `last_tick_time` (the end of the last round, in RFC 3339 with a fraction) in `Judged`, a
-    rollback that has begun in `RollingBack`, and `same_revision` (two hashes of a revision) in `SameRevision`.
+    flagger decides only by fields of the reference's CRD, because that CRD drops unknown fields. It stores everything
+    else that it needs in conditions: `last_tick_time` (the end of the last round, in RFC 3339 with a fraction) in
+    `Judged`, a rollback that has begun in `RollingBack`, and `same_revision` (two hashes of a revision) in
+    `SameRevision`. `release`, `round` and `operator` are for people. Only `operator.act` knows the last one, and it is
+    never read.
     `results` has the result of each metric of that round, in words; the message of `Judged` ends with it.
 
     `unread` names the stored values that cannot be read. They count as absent. An unreadable phase is Phase.UNKNOWN.
@@ -75,6 +81,9 @@ class CanaryStatus(Model):
     results: SkipJsonSchema[str] = ""
     same_revision: SkipJsonSchema[SameRevision | None] = None
     conditions: tuple[Condition, ...] = ()
+    release: ReleaseStatus | None = None
+    round: RoundStatus | None = None
+    operator: OperatorStatus | None = None
     unread: SkipJsonSchema[tuple[Unread, ...]] = Field(default=(), exclude=True)
 
     @model_validator(mode="before")
@@ -127,6 +136,8 @@ class CanaryStatus(Model):
             "previousSessionAffinityCookie": self.previous_session_affinity_cookie or None,
             "primarySessionAffinityCookie": self.primary_session_affinity_cookie or None,
             "conditions": [*conditions, *self._judging(), *shared] or None,
+            "release": _published(self.release),
+            "round": _published(self.round),
         }
         return {key: value for key, value in (wire | optional).items() if value is not None}
 
@@ -156,3 +167,8 @@ def _results(message: str) -> str:
 def _known(unread: Any) -> tuple[Unread, ...]:
     """The unread values of another CanaryStatus. This field is never stored."""
     return tuple(each for each in unread if isinstance(each, Unread)) if isinstance(unread, tuple) else ()
+
+
+def _published(value: Published | None) -> dict[str, Any] | None:
+    """A field for people as JSON, without parts that are not set."""
+    return None if value is None else written(value)

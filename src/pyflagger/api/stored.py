@@ -11,9 +11,13 @@ from collections.abc import Callable, Mapping
 from reprlib import Repr
 from typing import Any, NamedTuple, TypeVar
 
+from pydantic import ValidationError
+
+from pyflagger.api import published
 from pyflagger.api.base import Model
 from pyflagger.api.durations import epoch_or_none
 from pyflagger.api.phase import STORED, Phase
+from pyflagger.api.published import ReleaseStatus, RoundStatus
 
 COUNT_MAX = 2**31
 WEIGHT_MAX = 100
@@ -82,6 +86,22 @@ class Reader:
         known = seconds is not None and 0.0 <= seconds < TIME_MAX
         return seconds if known else self._not(path, value, None)
 
+    def release(self, path: str, value: Any) -> ReleaseStatus | None:
+        """The last release."""
+        found: ReleaseStatus | None = self._published(path, value, ReleaseStatus)
+        return found
+
+    def round(self, path: str, value: Any) -> RoundStatus | None:
+        """The last round."""
+        found: RoundStatus | None = self._published(path, value, RoundStatus)
+        return found
+
+    def _published(self, path: str, value: Any, kind: type[Any]) -> Any:
+        try:
+            return published.read(kind, value)
+        except ValidationError:
+            return self._not(path, value, None)
+
     def conditions(self, path: str, value: Any) -> tuple[Any, ...]:
         """Conditions, each with a type, a status and a reason."""
         if not isinstance(value, list | tuple):
@@ -138,4 +158,6 @@ STATUS: Readers = {
     ("last_tick_time", "lastTickTime"): Reader.time,
     ("results", "results"): Reader.text,
     ("conditions", "conditions"): Reader.conditions,
+    ("release", "release"): Reader.release,
+    ("round", "round"): Reader.round,
 }

@@ -57,10 +57,10 @@ def missing(key: Key, error: NotFound) -> Wrong:
 
 
 def options_of(mesh_provider: str) -> Options:
-    """The operator's options, as far as they are known. `mesh_provider` is empty if it is not."""
+    """The operator's options, as far as they are known. An empty `mesh_provider` is that of the Canary's status."""
     from pyflagger.operator.options import Options
 
-    return Options(mesh_provider=mesh_provider) if mesh_provider else Options()
+    return Options(mesh_provider=mesh_provider)
 
 
 def watched(cluster: Cluster, key: Key, mesh_provider: str) -> Watched:

@@ -9,11 +9,13 @@ else: pods, a new revision, a deadline.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from pyflagger.api.canary import CanaryStatus, HookType, Phase
 from pyflagger.api.defaults import SEEN_SETTLE_SECONDS, threshold
 from pyflagger.api.durations import second
 from pyflagger.api.facts import ALL_PRIMARY
+from pyflagger.api.published import HookResult, RoundStatus
 from pyflagger.core import absent, handover, promotion, reasons, rollback, strategy
 from pyflagger.core.actions import act, once, route_to, say, sleep, wake_up
 from pyflagger.core.clocks import due, last_tick, ticked, until_settled
@@ -205,7 +207,8 @@ def _first(view: View, said: tuple[Action, ...]) -> Decision:
     said += hooks.passed(view, "Pre-rollout")
     if hooks.stopped:
         hook, error = hooks.stopped
-        return _fail(view, said, reasons.check_failed(view.canary, "pre-rollout", hook.name, error))
+        reason = reasons.check_failed(view.canary, "pre-rollout", hook.name, error)
+        return _fail(view, said, reason, hooks=hooks.published)
     return strategy.advance(view.remembering(replace(view.memory, pre_rollout=view.running)), said)
 
 
@@ -216,34 +219,44 @@ def _again(view: View, said: tuple[Action, ...]) -> Decision:
         return hooks.ask
     if hooks.stopped:
         hook, error = hooks.stopped
-        return _fail(view, said, reasons.check_failed(view.canary, "external", hook.name, error))
+        refused = reasons.check_failed(view.canary, "external", hook.name, error)
+        return _fail(view, said, refused, hooks=hooks.published)
     found = measure(view)
     if isinstance(found, Decision):
         return found
     view = view.remembering(replace(view.memory, lapses=found.lapses))
     said += found.told(view)
     if reason := found.first("failed"):
-        return _fail(view, said, reason, found)
+        return _fail(view, said, reason, found, hooks.published)
     if reason := found.first("waiting"):
-        return _wait(view, said, reason, found)
-    return _recorded(view, strategy.advance(view, said), found)
+        return _wait(view, said, reason, found, hooks.published)
+    return _recorded(view, strategy.advance(view, said), found, hooks.published)
 
 
-def _wait(view: View, said: tuple[Action, ...], reason: Reason, found: Results) -> Decision:
+def _wait(
+    view: View, said: tuple[Action, ...], reason: Reason, found: Results, hooks: tuple[HookResult, ...]
+) -> Decision:
     """Hold the step for an interval without a failed check."""
-    written = write(view, halted=reason, **ticked(view, results=found.text))
+    written = write(view, halted=reason, **ticked(view, **_judged(view, found, hooks)))
     return act(reason, *said, written, memory=view.memory.round_ended())
 
 
-def _recorded(view: View, decision: Decision, found: Results) -> Decision:
+def _judged(view: View, found: Results, hooks: tuple[HookResult, ...] = ()) -> dict[str, Any]:
+    """The results of a round, as a status has them."""
+    weight, iteration = view.route.canary, max(view.status.iterations, 0)
+    told = RoundStatus(weight=weight, iteration=iteration, checks=found.published, hooks=hooks)
+    return {"results": found.text, "round": told}
+
+
+def _recorded(view: View, decision: Decision, found: Results, hooks: tuple[HookResult, ...]) -> Decision:
     """The decision after a passed round, whose status also has the results, and with `consecutive` no failed checks."""
     if decision.needs:
         return decision
     cleared = view.analysis.counting == "consecutive" and view.status.failed_checks > 0
 
     def passed(status: CanaryStatus) -> WriteStatus:
-        shown = "" if status.last_tick_time is None else found.text
-        return WriteStatus(status.but(results=shown, failed_checks=0 if cleared else status.failed_checks))
+        shown = {} if status.last_tick_time is None else _judged(view, found, hooks)
+        return WriteStatus(status.but(**shown, failed_checks=0 if cleared else status.failed_checks))
 
     writes = any(isinstance(action, WriteStatus) for action in decision.actions)
     actions = decision.actions if writes or not cleared else (*decision.actions, WriteStatus(view.status))
@@ -251,12 +264,18 @@ def _recorded(view: View, decision: Decision, found: Results) -> Decision:
     return replace(decision, actions=tuple(done))
 
 
-def _fail(view: View, said: tuple[Action, ...], reason: Reason, found: Results | None = None) -> Decision:
-    failed, results = view.status.failed_checks + 1, found.text if found else ""
+def _fail(
+    view: View,
+    said: tuple[Action, ...],
+    reason: Reason,
+    found: Results | None = None,
+    hooks: tuple[HookResult, ...] = (),
+) -> Decision:
+    failed = view.status.failed_checks + 1
     return act(
         reason,
         *said,
         say(view, reason, warn=True),
-        write(view, halted=reason, **ticked(view, failed_checks=failed, results=results)),
+        write(view, halted=reason, **ticked(view, failed_checks=failed, **_judged(view, found or Results(), hooks))),
         memory=view.memory.round_ended(),
     )

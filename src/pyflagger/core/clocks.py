@@ -36,7 +36,7 @@ def due(view: View) -> float:
 
 def ticked(view: View, **changes: Any) -> dict[str, Any]:
     """The changes of the status after a judging round. It has no results unless `changes` have them."""
-    return {"results": "", **changes, "last_tick_time": microsecond(view.now)}
+    return {"results": "", "round": None, **changes, "last_tick_time": microsecond(view.now)}
 
 
 def until_heard(view: View, since: float, reason: Reason) -> Decision | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pyflagger.api.canary import HookType, Phase, Webhook
+from pyflagger.api.published import TEXT_MAX, HookResult
 from pyflagger.core import reasons
 from pyflagger.core.actions import say
 from pyflagger.core.decision import Decision, Say
@@ -53,6 +54,15 @@ class Hooks:
     stopped: tuple[Webhook, str] | None = None
     asked: tuple[Webhook, ...] = ()
     erred: bool = False
+
+    @property
+    def published(self) -> tuple[HookResult, ...]:
+        """The results for the status, in order."""
+        good = tuple(HookResult(name=hook.name, verdict="pass") for hook in self.asked)
+        if self.stopped is None:
+            return good
+        hook, error = self.stopped
+        return (*good, HookResult(name=hook.name, verdict="refused", text=error[:TEXT_MAX]))
 
     def passed(self, view: View, kind: str, *, phase: Phase | None = None, checksum: str = "") -> tuple[Say, ...]:
         """The events of the hooks that did not stop it."""

@@ -5,6 +5,7 @@ Without a policy, whatever does not pass is a failed check, as in Flagger. Calle
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
@@ -13,10 +14,12 @@ from pyflagger.api import durations
 from pyflagger.api.canary import Metric, Phase
 from pyflagger.api.durations import stamp
 from pyflagger.api.facts import Fault
+from pyflagger.api.published import CHECKS_MAX, TEXT_MAX, CheckResult
 from pyflagger.core import reasons
 from pyflagger.core.actions import once
 from pyflagger.core.decision import Action, Decision, Reason
 from pyflagger.core.memory import Lapse, Time
+from pyflagger.core.situation import Value
 from pyflagger.core.verdict import Check, checks, judge, lacks_data, measured, unusable
 from pyflagger.core.view import View
 
@@ -40,6 +43,24 @@ class Outcome:
     shown: str = ""
     reason: Reason | None = None
     lapse: Lapse = _NONE
+    value: float | None = None
+
+    @property
+    def published(self) -> CheckResult:
+        """The outcome for the status."""
+        name, text = self.check.metric.name, self.reason.text[:TEXT_MAX] if self.reason else ""
+        return CheckResult(name=name, value=self.value, verdict=self._verdict, text=text)
+
+    @property
+    def _verdict(self) -> str:
+        """What the result means, whatever the policy makes of it."""
+        if self.state == "not due":
+            return "unknown"
+        if self.reason is None:
+            return "pass"
+        if lacks_data(self.reason):
+            return "no-data"
+        return "error" if self.reason.fault is not None else "bad"
 
     @property
     def text(self) -> str:
@@ -68,6 +89,11 @@ class Results:
         return "; ".join(outcome.text for outcome in self.outcomes)[:RESULTS_MAX]
 
     @property
+    def published(self) -> tuple[CheckResult, ...]:
+        """The results for the status, in order."""
+        return tuple(outcome.published for outcome in self.outcomes[:CHECKS_MAX])
+
+    @property
     def lapses(self) -> Mapping[tuple[int, str], Lapse]:
         """What to remember of the checks."""
         return {outcome.check.key: outcome.lapse for outcome in self.outcomes if outcome.lapse != _NONE}
@@ -91,7 +117,14 @@ def measure(view: View) -> Decision | Results:
     missing = tuple(need for need in due if need not in view.situation.evidence)
     if missing:
         return Decision(needs=missing, reasons=(reasons.ASKING,))
-    return Results(tuple(_outcome(view, check) for check in every))
+    return Results(tuple(replace(_outcome(view, check), value=_value(view, check)) for check in every))
+
+
+def _value(view: View, check: Check) -> float | None:
+    """The number that the provider returned, with six digits."""
+    result = view.situation.evidence.get(check.need) if check.need else None
+    found = result.value if isinstance(result, Value) and math.isfinite(result.value) else None
+    return None if found is None else float(f"{found:.6g}")
 
 
 def delayed(view: View, metric: Metric) -> bool:

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Managed, Problem, Readiness, Route
+from pyflagger.api.published import ReleaseImage
 from pyflagger.core.memory import Memory, Role
 
 Sync: TypeAlias = Literal["ok", "untidy", "drift", "announced", "missing"] | Problem
@@ -241,6 +242,7 @@ class Situation:
 
     `reassert_zero`: scale a target that was scaled up while idle back to zero. `left`: generated objects that the spec
     no longer names, by kind and name. `handed`: the effect of a deletion on the objects that visitors use.
+    `images`: those in which target and primary differ, a few at most.
     """
 
     canary: Canary
@@ -265,3 +267,4 @@ class Situation:
     route_waiting: str = ""
     left: tuple[str, ...] = ()
     handed: Handed = field(default_factory=Handed)
+    images: tuple[ReleaseImage, ...] = ()

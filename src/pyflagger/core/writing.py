@@ -26,6 +26,7 @@ from pyflagger.core.conditions import (
     stand,
 )
 from pyflagger.core.decision import Reason, WriteStatus
+from pyflagger.core.releases import BEGINS, numbered
 from pyflagger.core.revision import ours
 from pyflagger.core.view import View
 
@@ -52,9 +53,12 @@ def write(
         changes |= cookies.changes(view.canary, changes["canary_weight"])
     if changes.get("last_tick_time", view.status.last_tick_time) is None:
         changes["results"] = ""
+        if to in BEGINS:
+            changes["round"] = None
     status = view.status.but(**changes)
     if to is not None:
         status = enter(view.status, to, now=view.now, kind=view.kind, message=message, **changes)
+        status = status.but(release=numbered(view, status, to))
     if rollback != "as it is":
         status = roll_back(status, None if rollback == "over" else rollback, view.now)
     failing = to is Phase.FAILED or status.rollback is not None

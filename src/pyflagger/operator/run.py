@@ -24,6 +24,7 @@ from pyflagger.kube.resources import ALERT_PROVIDERS, CANARIES, METRIC_TEMPLATES
 from pyflagger.objects import Key
 from pyflagger.operator.act.announcer import Announcer
 from pyflagger.operator.act.executor import Executor
+from pyflagger.operator.act.publisher import Publisher
 from pyflagger.operator.act.render import Renderer
 from pyflagger.operator.alerting.manager import AlertManager, Reports
 from pyflagger.operator.evidence.clouds import Clouds
@@ -71,8 +72,8 @@ class Operator:
         self.cache = cache = Cache(client, clock, options.namespace)
         self.configs: Configs[Key] = Configs(cache, client, clock)
         self._events = Events(client, clock, log, socket.gethostname())
-        identity = Identity(options.hook_token_file, options.hook_token_urls, clock)
-        self._hooks = EventHooks(http, clock, log, options.event_webhook, identity=identity)
+        token = Identity(options.hook_token_file, options.hook_token_urls, clock)
+        self._hooks = EventHooks(http, clock, log, options.event_webhook, identity=token)
         store, watchers, rivals = Store(cache, clock), Watchers(), Rivals(settings)
         observer = Observer(store, self.configs, watchers, rivals, settings, clock, cache.follow)
         announcer = Announcer(self._events, self._hooks, log)
@@ -80,9 +81,11 @@ class Operator:
         lookups, telemetry = cluster_lookups(client, store), self.telemetry
         reports = Reports(self._events, telemetry, log)
         self._alerts = alerts = AlertManager(options, client, store, http, clock, lookups.secret, reports, *fence)
-        executor = Executor(client, store, self.configs, render, announcer, telemetry, alerts)
+        me = elector.identity if elector else identity(clock)
+        publisher = Publisher(__version__, me, options, log)
+        executor = Executor(client, store, self.configs, render, announcer, telemetry, alerts, publisher)
         sender = Sender(http, client, clock, Clouds(http))
-        checks = Checks(sender, clock, lookups, options, telemetry.analysis, identity, telemetry.queried)
+        checks = Checks(sender, clock, lookups, options, telemetry.analysis, token, telemetry.queried)
         gatherer = Gatherer(client, store, checks, spectator, settings.routing)
         ports = ClusterPorts(observer, gatherer, executor, store, announcer, self.telemetry, alerts.outbox, spectator)
         reconciler: Reconciler[Seen] = Reconciler(ports, clock, log)

@@ -162,12 +162,13 @@ def _halted(view: CanaryView) -> Iterator[Cause]:
     wait = view.canary.wait
     if wait is None or wait.code in WAITS or view.canary.verdict in (Verdict.BLOCKED, Verdict.IDLE):
         return
-    bad = [check for check in view.checks if check.verdict in CHECK_CODES]
+    bad = [check for check in view.checks if check.verdict in CHECK_CODES and not check.dry_run]
+    if view.canary.verdict is Verdict.FAILED:
+        yield Cause("rolled-back", wait.text, HALTED_FAULTS.get(wait.code))
     for check in bad:
         yield _of_check(check, wait.text)
-    if not bad and wait.code != "GateClosed":
-        code = "rolled-back" if view.canary.verdict is Verdict.FAILED else HALTED_CODES.get(wait.code, "halted")
-        yield Cause(code, wait.text, HALTED_FAULTS.get(wait.code), (), "")
+    if not bad and wait.code != "GateClosed" and view.canary.verdict is not Verdict.FAILED:
+        yield Cause(HALTED_CODES.get(wait.code, "halted"), wait.text, HALTED_FAULTS.get(wait.code))
 
 
 CHECK_CODES: Mapping[str, str] = {"bad": "metric-bad", "no-data": "no-data", "error": "provider-error"}

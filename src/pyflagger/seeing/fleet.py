@@ -43,6 +43,7 @@ class Facts(NamedTuple):
     spec: Mapping[str, Any]
     status: Mapping[str, Any]
     phase: str
+    provider: str
     true: Mapping[str, Mapping[str, Any]]
     plan: Plan
     threshold: int
@@ -60,7 +61,7 @@ def row(canary: Obj, now: float, assumed: Assumed = ASSUMED) -> FleetRow:
         name=meta["name"],
         uid=raw.text(meta, "uid"),
         labels=raw.texts(meta, "labels"),
-        provider=_provider(facts, assumed),
+        provider=facts.provider,
         strategy=facts.plan.strategy,
         phase=facts.phase,
         verdict=_verdict(facts, stale, hold),
@@ -80,21 +81,20 @@ def row(canary: Obj, now: float, assumed: Assumed = ASSUMED) -> FleetRow:
 def _facts(canary: Obj, assumed: Assumed) -> Facts:
     spec, status = part(canary, "spec"), part(canary, "status")
     analysis = part(spec, "analysis")
-    provider = raw.text(spec, "provider") or assumed.provider
+    told = part(status, "operator")
+    provider = raw.text(spec, "provider") or raw.text(told, "provider") or assumed.provider
     return Facts(
         spec=spec,
         status=status,
         phase=raw.text(status, "phase"),
+        provider=provider,
         true=raw.holding(status),
         plan=plan_of(analysis, provider),
         threshold=max(raw.number(analysis, "threshold"), 1),
-        interval=max(raw.seconds(analysis, "interval", INTERVAL_SECONDS), assumed.interval_min),
+        interval=max(
+            raw.seconds(analysis, "interval", INTERVAL_SECONDS), raw.seconds(told, "interval", assumed.interval_min)
+        ),
     )
-
-
-def _provider(facts: Facts, assumed: Assumed) -> str:
-    told = raw.text(part(facts.status, "operator"), "provider")
-    return raw.text(facts.spec, "provider") or told or assumed.provider
 
 
 # Progress -------------------------------------------------------------------------------------------------------------

@@ -186,8 +186,7 @@ class Watched:
         canary = next(iter(self._follower.objects(self._canary)), None)
         if canary is None:
             return None
-        eyes = eyes_of(self._client, self._clock, self._key, self._options)
-        eyes.cache.put(CANARIES, CANARIES.ref(*self._key), canary)
+        eyes = eyes_of(self._client, self._clock, canary, self._options)
         found = looked(eyes, self.now)
         for ref in {found.compiled.target, found.compiled.primary} if found else ():
             await self._take(eyes, ref)

@@ -253,6 +253,7 @@ class Check(NamedTuple):
     value: float | None
     primary: float | None
     verdict: str | None
+    dry_run: bool
     text: str
 
 

@@ -30,7 +30,8 @@ from pyflagger.seeing.model import (
     Workload,
 )
 from pyflagger.seeing.plan import Plan, plan_of
-from pyflagger.seeing.pods import images, pod_sets
+from pyflagger.seeing.pods import pod_sets
+from pyflagger.workloads.pods import images, pod_of
 
 PERCENT = "request-success-rate"
 UNITS: Mapping[str, str] = {PERCENT: "%", "request-duration": "ms"}
@@ -71,7 +72,7 @@ def _target(look: Look, status: Mapping[str, Any]) -> Target:
 
 def _running(look: Look) -> tuple[Running, ...]:
     """The images of both versions, by container of the target."""
-    primary, canary = (dict(images(look.get(ref))) for ref in (look.compiled.primary, look.compiled.target))
+    primary, canary = (images(pod_of(look.get(ref))) for ref in (look.compiled.primary, look.compiled.target))
     if look.compiled.primary == look.compiled.target:
         primary = {}
     return tuple(Running(name, primary.get(name), canary.get(name)) for name in {**primary, **canary})
@@ -213,6 +214,7 @@ def _check(metric: Metric, round_: Mapping[str, Any]) -> Check:
         value=_value(found, "value"),
         primary=_value(found, "primary"),
         verdict=raw.text(found, "verdict") or None,
+        dry_run=metric.dry_run,
         text=raw.text(found, "text"),
     )
 

@@ -61,4 +61,4 @@ def _weights(analysis: Mapping[str, Any]) -> tuple[int, ...]:
 def _until(most: int, weights: Sequence[int]) -> tuple[int, ...]:
     """The weights up to the first that reaches `most`."""
     below = sum(weight < most for weight in weights)
-    return tuple(weights[: below + 1])
+    return tuple(weights[: below + 1]) if most > 0 else ()

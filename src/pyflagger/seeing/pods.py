@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyflagger.objects import Obj, controller_of, part
@@ -61,10 +61,3 @@ def _pod_set(replica_set: Obj, workload: Obj, pods: Sequence[Obj]) -> PodSet:
 
 def _owner(obj: Obj) -> Mapping[str, Any]:
     return controller_of(obj) or {}
-
-
-def images(workload: Obj | None) -> Iterator[tuple[str, str]]:
-    """Containers of a workload's template and their images."""
-    spec = part(part(part(workload or {}, "spec"), "template"), "spec")
-    for each in (*raw.items(spec, "initContainers"), *raw.items(spec, "containers")):
-        yield raw.text(each, "name"), raw.text(each, "image")

@@ -15,9 +15,11 @@ from pyflagger.clock import Clock
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import ApiError, Forbidden, NotFound, not_served
 from pyflagger.kube.resources import CANARIES, EVENTS, PODS, UnknownKind, resource_of
-from pyflagger.objects import Key, Obj, Ref, Resource
+from pyflagger.objects import Key, Obj, Ref, Resource, part, ref_of
 from pyflagger.operator.observe.compiled import settings_of
 from pyflagger.operator.options import Options
+from pyflagger.seeing import raw
+from pyflagger.seeing.fleet import ASSUMED
 from pyflagger.seeing.look import Eyes, Look, looked
 from pyflagger.seeing.model import Missing
 from pyflagger.seeing.read import Reader
@@ -62,11 +64,13 @@ class Shifted:
 
 
 async def look(client: Client, clock: Clock, key: Key, options: Options) -> Look:
-    """One look at a canary. Raises NotFound and other ApiErrors if the Canary itself cannot be read."""
+    """One look at a canary. An empty `mesh_provider` means the one that the operator published.
+
+    Raises NotFound and other ApiErrors if the Canary itself cannot be read.
+    """
     reader = Reader(client, clock)
     canary, now = await reader.get(CANARIES.ref(*key), CANARIES)
-    eyes = eyes_of(client, Shifted(now - clock.now(), clock), key, options)
-    eyes.cache.put(CANARIES, CANARIES.ref(*key), canary)
+    eyes = eyes_of(client, Shifted(now - clock.now(), clock), canary, options)
     missing: list[Missing] = []
     for _ in range(ROUNDS_MAX):
         eyes.observe()
@@ -80,9 +84,23 @@ async def look(client: Client, clock: Clock, key: Key, options: Options) -> Look
     return await _around(reader, found, missing)
 
 
-def eyes_of(client: Client, clock: Clock, key: Key, options: Options) -> Eyes:
-    """Eyes for a canary that have read nothing yet."""
-    return Eyes(key, client, clock, settings_of(replace(options, enable_config_tracking=False)))
+def eyes_of(client: Client, clock: Clock, canary: Obj, options: Options) -> Eyes:
+    """Eyes that have read only the Canary."""
+    ref = ref_of(canary)
+    settings = settings_of(replace(_told(canary, options), enable_config_tracking=False))
+    eyes = Eyes(Key(ref.namespace, ref.name), client, clock, settings)
+    eyes.cache.put(CANARIES, CANARIES.ref(ref.namespace, ref.name), canary)
+    return eyes
+
+
+def _told(canary: Obj, options: Options) -> Options:
+    """The options with what the operator says about itself in the status."""
+    told = part(part(canary, "status"), "operator")
+    return replace(
+        options,
+        mesh_provider=options.mesh_provider or raw.text(told, "provider") or ASSUMED.provider,
+        min_interval=raw.seconds(told, "interval", options.min_interval),
+    )
 
 
 async def _fetch(reader: Reader, eyes: Eyes, ref: Ref, missing: list[Missing]) -> None:

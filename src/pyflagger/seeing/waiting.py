@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pyflagger.api.facts import Problem
 from pyflagger.objects import part
 from pyflagger.seeing import raw
-from pyflagger.seeing.pods import images
+from pyflagger.workloads.pods import images, pod_of
 
 if TYPE_CHECKING:
     from pyflagger.seeing.look import Look
@@ -81,8 +81,8 @@ def sight(look: Look) -> Sight:
         applied=(raw.text(status, "lastAppliedSpec"), own.last_applied_spec),
         promoted=(raw.text(status, "lastPromotedSpec"), own.last_promoted_spec),
         foreign=raw.foreign(status),
-        images=tuple(image for _, image in images(look.get(compiled.target))),
-        primary=tuple(image for _, image in images(look.get(compiled.primary))),
+        images=tuple(images(pod_of(look.get(compiled.target))).values()),
+        primary=tuple(images(pod_of(look.get(compiled.primary))).values()),
         interval=compiled.interval,
     )
 

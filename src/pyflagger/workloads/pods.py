@@ -1,6 +1,6 @@
-"""The reasons why pods are not ready, from their status: not scheduled, image not pulled, crashing containers.
+"""Pods: the reasons why they are not ready, by their status, and the images of their templates.
 
-Used by `operator.evidence` and by `seeing`.
+Used by `operator.evidence`, `operator.observe` and `seeing`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from pyflagger.api.published import IMAGES_MAX, ReleaseImage
 from pyflagger.objects import Obj, part
 
 TEXT_MAX = 200
@@ -22,6 +23,24 @@ def trouble_of(pods: Iterable[Obj]) -> str:
         return ""
     text, count = found.most_common(1)[0]
     return f"{count} {'pod' if count == 1 else 'pods'}: {text}"
+
+
+def pod_of(workload: Obj | None) -> Obj:
+    """The pod spec of the template, or empty for kinds without one."""
+    return part(part(part(workload or {}, "spec"), "template"), "spec")
+
+
+def images(spec: Obj) -> dict[str, str]:
+    """The images of a pod spec by container, init containers first."""
+    containers = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
+    return {each.get("name") or "": each.get("image") or "" for each in containers}
+
+
+def changed_images(old: Obj, new: Obj) -> tuple[ReleaseImage, ...]:
+    """The images in which two pod specs differ, a few at most; none without an old one."""
+    before, after = images(old), images(new)
+    found = (ReleaseImage(name, before.get(name, ""), image) for name, image in after.items())
+    return tuple(each for each in found if each.old != each.new)[:IMAGES_MAX] if before else ()
 
 
 def label_selector(workload: Obj) -> str:

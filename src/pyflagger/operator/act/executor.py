@@ -31,6 +31,7 @@ from pyflagger.kube.client import ApiError, Client, NotFound
 from pyflagger.kube.configs import Configs
 from pyflagger.objects import Create, Delete, Key, Obj, Patch, Write, merge_diff, ref_of
 from pyflagger.operator.act.announcer import Announcer
+from pyflagger.operator.act.publisher import Publisher
 from pyflagger.operator.act.render import Moved, Renderer
 from pyflagger.operator.alerting.manager import AlertManager
 from pyflagger.operator.observe.foreign import CONFIGS, refusal
@@ -55,8 +56,9 @@ class Executor:
         announcer: Announcer,
         telemetry: Telemetry,
         alerts: AlertManager,
+        publisher: Publisher,
     ) -> None:
-        self._alerts = alerts
+        self._alerts, self._publisher = alerts, publisher
         self._client, self._store, self._configs = client, store, configs
         self._render, self._announcer, self._telemetry = render, announcer, telemetry
         self._table: Mapping[type[Any], Callable[[Seen, Any], Awaitable[int | None]]] = {
@@ -152,16 +154,19 @@ class Executor:
     async def _write_status(self, seen: Seen, action: WriteStatus) -> int:
         canary = seen.compiled.canary
         self._telemetry.phase(canary, action.status.phase)
-        live, wanted = self._live(seen), action.status.to_wire()
+        live = self._live(seen)
+        wanted = self._publisher.fill(action.status.to_wire(), live)
         alerted = self._alerts.outbox.conditions(_key(canary), wanted.get("conditions", ()))
         wanted |= {"conditions": alerted} if alerted else {}
         missing = {key: value for key, value in wanted.items() if key not in (live.get("status") or {})}
         replaced = {unread.field: wanted.get(unread.field) for unread in canary.status.unread}
         body = {**missing, **replaced, **merge_diff(canary.status.to_wire(), wanted)}
-        if body:
-            version = live["metadata"].get("resourceVersion", "")
-            return await self._write(seen, (Patch(ref_of(live), {"status": body}, version, "status"),))
-        return 0
+        if not body:
+            return 0
+        version = live["metadata"].get("resourceVersion", "")
+        done = await self._write(seen, (Patch(ref_of(live), {"status": body}, version, "status"),))
+        self._publisher.answered(body, self._live(seen))
+        return done
 
     def _live(self, seen: Seen) -> Obj:
         live = self._store.get(ref_of(seen.raw))

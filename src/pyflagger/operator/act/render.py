@@ -21,7 +21,6 @@ from pyflagger.operator.observe.derived import (
     apex_back,
     discovered,
     live_routes,
-    pod_of,
     primary_of,
     routes_back,
     scalers,
@@ -34,6 +33,7 @@ from pyflagger.routing.services import Role
 from pyflagger.workloads.autoscalers import pause
 from pyflagger.workloads.configs import Tracked, as_used
 from pyflagger.workloads.copies import Copied, copies, left, restored
+from pyflagger.workloads.pods import pod_of
 
 
 class Moved(Exception):

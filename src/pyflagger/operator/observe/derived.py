@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeAlias
 from pyflagger.api import names
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Fault, Problem, Route
+from pyflagger.api.published import ReleaseImage
 from pyflagger.api.selectors import Selector
 from pyflagger.core.decision import Part
 from pyflagger.core.situation import Generated, Handed, Sync
@@ -32,6 +33,7 @@ from pyflagger.routing.services import Role
 from pyflagger.workloads import autoscalers, copies
 from pyflagger.workloads.configs import NOTHING, Tracked, references
 from pyflagger.workloads.listening import release, takeover
+from pyflagger.workloads.pods import changed_images, pod_of
 
 KUBERNETES = "kubernetes"
 
@@ -68,6 +70,7 @@ class Derived:
     foreign: tuple[Problem, ...] = ()
     """Refusals for objects of other owners that have derived names."""
     handed: Handed = field(default_factory=Handed)
+    images: tuple[ReleaseImage, ...] = ()
 
 
 class Surroundings(NamedTuple):
@@ -155,6 +158,7 @@ def _work_out(around: Surroundings, memo: Memo, selector: Selector | Problem | N
         unsayable=_unsayable(around, memo),
         foreign=foreigners(compiled, around.get, partial(_rendered, around, selector)) if kind and target else (),
         handed=_handed(around, selector),
+        images=changed_images(pod_of(primary), pod_of(target)),
     )
 
 
@@ -193,11 +197,6 @@ def _copies(around: Surroundings, tracked: Tracked, primary: Obj | None, promote
     if primary is not None:
         used = frozenset(ref.ref(namespace) for ref in references(pod_of(primary)))
     return copies.state(around.compiled.canary, tracked, used, around.owned, around.held, promoted)
-
-
-def pod_of(workload: Obj | None) -> Obj:
-    """The pod spec of the template, or empty for kinds without one."""
-    return part(part(part(workload or {}, "spec"), "template"), "spec")
 
 
 def _promoted(compiled: CompiledCanary, primary: Obj | None) -> Mapping[str, str]:

@@ -191,6 +191,7 @@ class Observer:
             route_waiting=_route_waiting(compiled, live, self._settings),
             left=look.left,
             handed=derived.handed,
+            images=derived.images,
         )
 
     def _mixed(self, key: Key, compiled: CompiledCanary, derived: Derived) -> tuple[Problem, ...]:
