@@ -77,6 +77,7 @@ def _pool(endpoint: Endpoint) -> urllib3.PoolManager:
     if endpoint.tls is not None and not endpoint.tls.check_hostname:
         tls["assert_hostname"] = False
         tls["cert_reqs"] = "CERT_NONE"
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # The kubeconfig asks for it.
     if endpoint.server_name:
         tls["server_hostname"] = endpoint.server_name
         tls["assert_hostname"] = endpoint.server_name

@@ -134,7 +134,11 @@ async def _read(path: str, choice: Choice) -> Access:
         config.value["contexts"] = [_chosen(library, config, context, choice, path)]
     elif not context:
         raise NoCluster("it has no current-context: set it, or choose a context with --context")
-    save = merged.save_changes
+
+    def save(_: Any) -> None:
+        """Store the tokens of an OIDC provider, as kubectl does. The library passes the config and ignores it."""
+        merged.save_changes()
+
     loader = library.KubeConfigLoader(config, context, config_base_path=None, config_persister=save)
     found: Any = library.Configuration()
     await loader.load_and_set(found)
