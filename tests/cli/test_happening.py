@@ -55,7 +55,7 @@ async def test_events_of_everything_that_belongs_to_a_canary() -> None:
     ours = [("Pod", "shop-54bd7-x2vwz"), ("Pod", "shop-primary-54bd7-x2vwz"), ("ReplicaSet", "shop-54bd7"),
             ("Deployment", "shop-primary"), ("Ingress", "shop")]  # fmt: skip
     others = [("Pod", "shop-other-54bd7-x2vwz"), ("Pod", "shop-other-x2vwz"), ("Canary", "shop-other"),
-              ("ReplicaSet", "shop-other-54bd7"), ("Service", "web")]  # fmt: skip
+              ("ReplicaSet", "shop-other-54bd7"), ("Service", "web"), ("Pod", "shop-54bd7-x2vwz-0")]  # fmt: skip
     for kind, name in (*ours, *others):
         await scene.stage.create(event(kind, name, f"about {kind} {name}"))
     cluster, _ = cluster_of(scene)
