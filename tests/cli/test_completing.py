@@ -139,6 +139,24 @@ def test_version_asks_no_cluster_for_itself(
     assert out.startswith("Flagger version ") and err.startswith("flagger version: kubeconfig /no/such/file")
 
 
+def test_a_reader_that_goes_away() -> None:
+    """`flagger list | head`: the end is silent, with the status of SIGPIPE."""
+    code = """if True:
+        import click, sys
+        from pyflagger.cli.cluster import finished
+        async def work():
+            while True:
+                print("a line", flush=True)
+        with click.Context(click.Command("list")):
+            sys.exit(finished(work()))
+    """
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline() == b"a line\n"
+    process.stdout.close()
+    assert process.stderr is not None and process.stderr.read() == b"" and process.wait() == 141
+    process.stderr.close()
+
+
 def test_a_list_over_the_brief_connection(kubeconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A refusal is one line, without advice that is meant for the operator."""
     assert main(["list", "-n", "nowhere"]) == 1

@@ -6,6 +6,8 @@ Used by every command that reads or acts on canaries.
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -179,6 +181,9 @@ def finished(work: Awaitable[int]) -> int:
         text, status = f"{error.problem.text.rstrip('. ')}. Ask for the right, or choose a namespace with -n.", 1
     except ApiError as error:
         text, status = error.problem.text, 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest when it ends.
+        return 128 + signal.SIGPIPE
     except (NoCluster, TransportError, OSError) as error:
         text, status = str(error), 1
     except KeyboardInterrupt:
