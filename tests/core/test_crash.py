@@ -78,10 +78,10 @@ STORIES: dict[str, Callable[[], World]] = {
 
 
 def end(world: World) -> tuple[Any, ...]:
-    """Where a world ended, times left out."""
+    """Where a world ended, without times and the results of the last round: a crash after its step loses those."""
     status, primary = world.status, world.primary
     conditions = [(c.type, c.status, c.reason, c.message) for c in status.conditions]
-    shown = status.but(last_tick_time=None, last_transition_time=None, conditions=())
+    shown = status.but(last_tick_time=None, last_transition_time=None, conditions=(), round=None)
     return shown, conditions, world.route, world.target.replicas, primary and primary.revision, world.paused, world.gone
 
 
