@@ -42,7 +42,7 @@ def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Answers)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     path = tmp_path / "config"
     path.write_text(CONFIG.replace("PORT", str(server.server_port)))
     monkeypatch.setenv("KUBECONFIG", str(path))
