@@ -140,7 +140,7 @@ async def test_the_words_of_a_template() -> None:
     first, images, reason = text.splitlines()
     assert first == "error: Failed checks threshold reached 2"
     assert images == f"{image('shop', '1')} → {image('shop', '2')} (4f1c9a)"
-    assert reason.startswith("Halt shop.test advancement success rate 50.00% < 99%") and reason.endswith(".")
+    assert reason.startswith("Halt shop.test advancement success rate 50.00% &lt; 99%") and reason.endswith(".")
 
 
 @pytest.mark.looptime

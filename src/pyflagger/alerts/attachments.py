@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyflagger.alerts.base import Alert, Settings, Severity
+from pyflagger.alerts.markup import Escape
 
 
-def message(settings: Settings, alert: Alert, colors: Mapping[Severity, str]) -> dict[str, Any]:
+def message(settings: Settings, alert: Alert, colors: Mapping[Severity, str], escape: Escape) -> dict[str, Any]:
     """The body, with the keys in the reference's order. An empty channel or username is left out."""
     place = {"channel": settings.channel, "username": settings.username}
     return {
@@ -19,9 +20,9 @@ def message(settings: Settings, alert: Alert, colors: Mapping[Severity, str]) ->
             {
                 "color": colors[alert.severity],
                 "author_name": alert.author,
-                "text": alert.text,
+                "text": alert.marked(escape),
                 "mrkdwn_in": ["text"],
-                "fields": [{"title": name, "value": value, "short": False} for name, value in alert.fields],
+                "fields": [{"title": name, "value": escape(value), "short": False} for name, value in alert.fields],
             }
         ],
     }

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 from urllib.parse import SplitResult, urlsplit
 
 from pyflagger.wire import FailureKind, HttpAnswer, HttpFailure, HttpRequest, SmtpReply, SmtpRequest
@@ -52,12 +52,20 @@ class About:
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
+class Words(NamedTuple):
+    """A part of a text. `trusted`: the author of the AlertProvider wrote it, and its markup acts."""
+
+    text: str
+    trusted: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Alert:
     """One alert about the Canary `name` in `namespace`.
 
     `id` is the same when the alert is sent again, so that a receiver can merge the two. `time` is in seconds since the
-    epoch. `fields` are names and values in order; the first one is the cluster if it has a name.
+    epoch. `fields` are names and values in order; the first one is the cluster if it has a name. `words` are the parts
+    of a text that a template wrote.
     """
 
     severity: Severity
@@ -69,11 +77,17 @@ class Alert:
     fields: tuple[tuple[str, str], ...] = ()
     cluster: str = ""
     about: About = About()
+    words: tuple[Words, ...] = field(default=(), compare=False)
 
     @property
     def line(self) -> str:
         """The text as one line, for titles."""
         return " ".join(self.text.split())
+
+    def marked(self, escape: Callable[[str], str]) -> str:
+        """The text in the markup of a receiver. `escape` takes the parts that others may have written."""
+        parts = self.words or (Words(self.text, trusted=False),)
+        return "".join(each.text if each.trusted else escape(each.text) for each in parts)
 
     @property
     def author(self) -> str:

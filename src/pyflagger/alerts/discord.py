@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlunsplit
 
+from pyflagger.alerts import markup
 from pyflagger.alerts.attachments import message
 from pyflagger.alerts.base import Alert, Exchange, Settings, Severity, parsed, post
 
@@ -20,4 +21,4 @@ class Discord:
 
     def send(self, alert: Alert) -> Exchange[None]:
         """Post a message."""
-        yield from post(self._url, message(self._settings, alert, COLORS))
+        yield from post(self._url, message(self._settings, alert, COLORS, markup.discord))

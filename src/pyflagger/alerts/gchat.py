@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
+from pyflagger.alerts import markup
 from pyflagger.alerts.base import Alert, Exchange, Settings, json_object, parsed, post
 
 _IMAGE = "https://flagger.app/favicon.png"
@@ -20,7 +20,7 @@ class GoogleChat:
     def send(self, alert: Alert) -> Exchange[None]:
         """Post a card. Google Chat answers with the message in JSON."""
         header = {"title": "Flagger", "subtitle": alert.author, "imageUrl": _IMAGE}
-        sections = [_section(f"<font color=#848484><strong>{_html(alert.text)}</strong></font>")]
+        sections = [_section(f"<font color=#848484><strong>{_lines(alert.marked(markup.entities))}</strong></font>")]
         for name, value in alert.fields:
             shown = f"<font color=#848484><strong>{_html(value)}</strong></font>"
             sections.append(_section(f"{_html(name)}<br>{shown}"))
@@ -33,4 +33,8 @@ def _section(text: str) -> dict[str, Any]:
 
 
 def _html(text: str) -> str:
-    return escape(text, quote=False).replace("\n", "<br>")
+    return _lines(markup.entities(text))
+
+
+def _lines(html: str) -> str:
+    return html.replace("\n", "<br>")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlunsplit
 
+from pyflagger.alerts import markup
 from pyflagger.alerts.base import Alert, Exchange, Settings, bearer, json_object, needed, parsed, post
 
 _PATH = "/api/annotations"
@@ -19,8 +20,9 @@ class Grafana:
         self._headers = bearer(needed(settings, "Grafana", "the token of a service account"))
 
     def send(self, alert: Alert) -> Exchange[None]:
-        """Add an annotation at the time of the alert, in milliseconds."""
+        """Add an annotation at the time of the alert, in milliseconds. Dashboards show its text as HTML."""
         tags = ["flagger", f"canary:{alert.author}", f"severity:{alert.severity}"]
-        lines = (f"{alert.author}: {alert.text}", *(f"{name}: {value}" for name, value in alert.fields))
+        fields = (f"{name}: {markup.untagged(value)}" for name, value in alert.fields)
+        lines = (f"{alert.author}: {alert.marked(markup.untagged)}", *fields)
         body = {"time": int(alert.time * 1000), "tags": tags, "text": "\n".join(lines)}
         json_object((yield from post(self._url, body, self._headers)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pyflagger.alerts import markup
 from pyflagger.alerts.base import EXCERPT_MAX, Alert, AlertError, Exchange, Settings, Severity, parsed, post
 
 COLORS: dict[Severity, str] = {"info": "0076D7", "warn": "0076D7", "error": "FF0000"}
@@ -32,6 +33,7 @@ class MsTeams:
 
 def message_card(alert: Alert) -> dict[str, Any]:
     """The card of the reference, with its keys in order."""
+    escape = markup.markdown_or_html
     return {
         "@type": "MessageCard",
         "@context": "http://schema.org/extensions",
@@ -39,9 +41,9 @@ def message_card(alert: Alert) -> dict[str, Any]:
         "summary": alert.author,
         "sections": [
             {
-                "activityTitle": _paragraphs(alert.text),
+                "activityTitle": _paragraphs(alert.marked(escape)),
                 "activitySubtitle": alert.author,
-                "facts": [{"name": name, "value": value} for name, value in alert.fields],
+                "facts": [{"name": name, "value": escape(value)} for name, value in alert.fields],
             }
         ],
     }
@@ -49,9 +51,10 @@ def message_card(alert: Alert) -> dict[str, Any]:
 
 def adaptive_card(alert: Alert) -> dict[str, Any]:
     """A message with one Adaptive Card, for Workflows."""
-    facts = [{"title": name, "value": value} for name, value in alert.fields]
+    facts = [{"title": name, "value": markup.markdown(value)} for name, value in alert.fields]
     title = {"type": "TextBlock", "text": alert.author, "weight": "bolder", "size": "medium", "wrap": True}
-    text = {"type": "TextBlock", "text": _paragraphs(alert.text), "wrap": True, "color": _STYLES[alert.severity]}
+    shown = _paragraphs(alert.marked(markup.markdown))
+    text = {"type": "TextBlock", "text": shown, "wrap": True, "color": _STYLES[alert.severity]}
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",

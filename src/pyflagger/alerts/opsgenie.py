@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pyflagger.alerts.base import Alert, Exchange, Settings, Severity, cut, json_object, needed, parsed, post
+from pyflagger.alerts import markup
+from pyflagger.alerts.base import Alert, Exchange, Settings, Severity, json_object, needed, parsed, post
 
 ADDRESS = "https://api.opsgenie.com/v2/alerts"
 _PRIORITIES: dict[Severity, str] = {"info": "P5", "warn": "P3", "error": "P2"}
@@ -18,11 +19,12 @@ class Opsgenie:
         parsed(self._url)
 
     def send(self, alert: Alert) -> Exchange[None]:
-        """Create an alert. Opsgenie merges two alerts with the same `alias`."""
+        """Create an alert. Opsgenie merges two alerts with the same `alias`, and shows HTML."""
+        text = alert.marked(markup.untagged)
         body = {
-            "message": cut(f"{alert.author}: {alert.line}", _MESSAGE_MAX),
+            "message": markup.cut_entities(f"{alert.author}: {' '.join(text.split())}", _MESSAGE_MAX),
             "alias": alert.id,
-            "description": cut(alert.text, _DESCRIPTION_MAX),
+            "description": markup.cut_entities(text, _DESCRIPTION_MAX),
             "source": "flagger",
             "entity": alert.author,
             "priority": _PRIORITIES[alert.severity],

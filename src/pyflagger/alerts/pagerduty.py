@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyflagger.alerts import markup
 from pyflagger.alerts.base import (
     Alert,
     AlertError,
@@ -35,7 +36,7 @@ class PagerDuty:
             "event_action": "trigger",
             "dedup_key": alert.id,
             "payload": {
-                "summary": cut(f"{alert.author}: {alert.line}", _SUMMARY_MAX),
+                "summary": cut(f"{alert.author}: {markup.plain(alert.line)}", _SUMMARY_MAX),
                 "source": alert.cluster or alert.author,
                 "severity": _SEVERITIES[alert.severity],
                 "timestamp": precise_stamp(alert.time),

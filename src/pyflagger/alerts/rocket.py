@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyflagger.alerts import markup
 from pyflagger.alerts.attachments import message
 from pyflagger.alerts.base import Alert, AlertError, Exchange, Settings, Severity, maybe_json, parsed, post
 
@@ -17,7 +18,7 @@ class Rocket:
 
     def send(self, alert: Alert) -> Exchange[None]:
         """Post a message. An answer with `success: false` is an error, although its status is 200."""
-        answer = yield from post(self._settings.address, message(self._settings, alert, COLORS))
+        answer = yield from post(self._settings.address, message(self._settings, alert, COLORS, markup.rocket))
         body = maybe_json(answer) or {}
         if body.get("success") is False:
             todo = "Check the script of the integration, and spec.channel of the AlertProvider."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyflagger.alerts import markup
 from pyflagger.alerts.attachments import message
 from pyflagger.alerts.base import (
     Alert,
@@ -48,7 +49,7 @@ class Slack:
 
     def send(self, alert: Alert) -> Exchange[None]:
         """Post a message. An answer with `ok: false` is an error, although its status is 200."""
-        body = message(self._settings, alert, COLORS)
+        body = message(self._settings, alert, COLORS, markup.entities)
         answer = yield from post(self._settings.address, body, bearer(self._settings.token))
         _check(json_object(answer) if self._api else maybe_json(answer) or {"ok": True})
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
-from pyflagger.alerts.base import Alert, cut
+from pyflagger.alerts.base import Alert, Words
 from pyflagger.gotemplate.errors import TemplateError
-from pyflagger.gotemplate.evaluate import evaluate
+from pyflagger.gotemplate.evaluate import Piece, pieces
 from pyflagger.gotemplate.functions import EARLY, FUNCTIONS
 from pyflagger.gotemplate.parser import parse
 from pyflagger.gotemplate.tree import Tree
@@ -35,10 +35,30 @@ def worded(alert: Alert, template: str) -> tuple[Alert, str]:
     if not template:
         return alert, ""
     try:
-        text = evaluate(_compile(template), values(alert)).strip()
+        words = _trimmed(pieces(_compile(template), values(alert)))
     except TemplateError as error:
         return alert, f"{FIELD} cannot be rendered: {error}"
-    return (replace(alert, text=cut(text, TEXT_MAX)), "") if text else (alert, f"{FIELD} renders to an empty text")
+    text = "".join(each.text for each in words)
+    return (replace(alert, text=text, words=words), "") if text else (alert, f"{FIELD} renders to an empty text")
+
+
+def _trimmed(rendered: Iterable[Piece]) -> tuple[Words, ...]:
+    """The parts without blanks around the whole, cut at the maximum length."""
+    text = "".join(piece.text for piece in rendered)
+    start, end = len(text) - len(text.lstrip()), len(text.rstrip())
+    cut = end - start > TEXT_MAX
+    return (
+        *_between(rendered, start, start + TEXT_MAX - 1 if cut else end),
+        *([Words("…", trusted=True)] if cut else []),
+    )
+
+
+def _between(rendered: Iterable[Piece], start: int, end: int) -> Iterator[Words]:
+    at = 0
+    for text, literal in rendered:
+        if part := text[max(0, start - at) : max(0, end - at)]:
+            yield Words(part, trusted=literal)
+        at += len(text)
 
 
 def values(alert: Alert) -> Mapping[str, Value]:

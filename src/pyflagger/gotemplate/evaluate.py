@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NoReturn, TypeAlias
+from typing import NamedTuple, NoReturn, TypeAlias
 
 from pyflagger.gotemplate.errors import DEPTH_MAX, OUTPUT_MAX, STEPS_MAX, WORK_MAX, TemplateError, Wrong
 from pyflagger.gotemplate.functions import EARLY, FUNCTIONS
@@ -39,17 +39,29 @@ class _Left(Exception):
         self.kind = kind
 
 
+class Piece(NamedTuple):
+    """A part of a rendered text. `literal`: the template has it outside of its actions."""
+
+    text: str
+    literal: bool
+
+
 def evaluate(tree: Tree, names: Mapping[str, Value]) -> str:
     """The rendered text; `names` are the functions without arguments. Raises TemplateError."""
+    return "".join(piece.text for piece in pieces(tree, names))
+
+
+def pieces(tree: Tree, names: Mapping[str, Value]) -> list[Piece]:
+    """The rendered text in parts. Raises TemplateError."""
     run = _Run(tree, names)
     run.body(tree.body, None, ChainMap({"$": None}))
-    return "".join(run.output)
+    return run.output
 
 
 class _Run:
     def __init__(self, tree: Tree, names: Mapping[str, Value]) -> None:
         self._tree, self._names = tree, names
-        self.output: list[str] = []
+        self.output: list[Piece] = []
         self._size = self._steps = self._depth = self._work = 0
 
     def _wrong(self, at: int, text: str) -> NoReturn:
@@ -66,11 +78,11 @@ class _Run:
         if self._work > WORK_MAX or max(texts, default=0) > OUTPUT_MAX:
             self._wrong(at, f"texts of more than {OUTPUT_MAX} characters, or {WORK_MAX} in total")
 
-    def _write(self, at: int, text: str) -> None:
+    def _write(self, at: int, text: str, *, literal: bool) -> None:
         self._size += len(text)
         if self._size > OUTPUT_MAX:
             self._wrong(at, f"the query is longer than {OUTPUT_MAX} characters")
-        self.output.append(text)
+        self.output.append(Piece(text, literal))
 
     # Nodes -----------------------------------------------------------------------------------------------------------
 
@@ -83,11 +95,11 @@ class _Run:
     def _node(self, node: Node, dot: Value, scope: _Scope) -> None:
         match node:
             case Text():
-                self._write(node.at, node.text)
+                self._write(node.at, node.text, literal=True)
             case Print():
                 value = self._pipe(node.pipe, dot, scope)
                 if not node.pipe.names:
-                    self._write(node.at, shown(value))
+                    self._write(node.at, shown(value), literal=False)
             case Branch(kind="range"):
                 self._range(node, dot, scope)
             case Branch():
