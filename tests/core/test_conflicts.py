@@ -162,6 +162,7 @@ def test_one_fight_does_not_put_off_the_mending_of_another_part() -> None:
     assert world.parts[Part.CANARY_SERVICE] == "ok" and world.parts[Part.APEX_SERVICE] == "drift"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("phase", "least", "most"), [(Phase.PROGRESSING, 20, 31), (Phase.FAILED, 100, 301)])
 def test_how_long_a_bad_version_keeps_visitors(phase: Phase, least: float, most: float) -> None:
     """However long somebody has sent them there again, half a minute while it runs; longer where nothing runs."""

@@ -215,8 +215,8 @@ def was_judged(witness: Witness, weight: Seen, before: int) -> bool:
 
 
 def marks(story: Story) -> tuple[pytest.MarkDecorator, ...]:
-    """Two stories have so many writes that they are left to the long tests."""
-    return (pytest.mark.long,) if story in (stuck, restarted) else ()
+    """Three stories have so many writes that they are left to the long tests."""
+    return (pytest.mark.long,) if story in (stuck, restarted, bad) else ()
 
 
 async def played(story: Story, fatal: int | None, heard: bool) -> tuple[Play, Obj]:

@@ -9,6 +9,7 @@ from stage.soak import Size, grown, soak
 CANARIES, ROUNDS = 3, 12
 
 
+@pytest.mark.long
 @pytest.mark.looptime
 async def test_nothing_grows_from_release_to_release() -> None:
     """As many series and objects after the last release as once everything had settled."""
