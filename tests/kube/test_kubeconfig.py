@@ -19,7 +19,7 @@ from pyflagger.clock import LoopClock, SystemClock
 from pyflagger.kube.http import AiohttpTransport
 from pyflagger.kube.kubeconfig import RENEWED_SECONDS_MIN, Access, Choice, Login, NoCluster, access, read
 from pyflagger.kube.protocol import ApiRequest, TransportError
-from pyflagger.kube.reach import Endpoint, Person, find, reach
+from pyflagger.kube.reach import Endpoint, Person, configured, find, reach
 
 FIRST = Access("https://api.example", True, "", "", "", "Bearer first")
 
@@ -310,6 +310,32 @@ async def test_a_choice_that_the_file_does_not_have(choice: Choice, tmp_path: Pa
     assert (await read(path, Choice(cluster="d", user="u"))).url == "https://d.example"
     with pytest.raises(NoCluster, match="no current-context"):
         await read(path)
+
+
+def test_whether_anything_names_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flag, the variable, the file of the home directory, or a pod with an account."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    assert not configured("") and configured("a-file")
+    monkeypatch.setattr("pyflagger.kube.reach.ACCOUNT", tmp_path)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert not configured("")
+    (tmp_path / "token").touch()
+    assert configured("")
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
+    (tmp_path / ".kube").mkdir()
+    (tmp_path / ".kube" / "config").touch()
+    assert configured("")
+
+
+async def test_a_person_without_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to set is said in kubectl's words."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(NoCluster, match="set --kubeconfig or the variable KUBECONFIG"):
+        await reach(Person(), SystemClock())
 
 
 @pytest.mark.real

@@ -12,6 +12,7 @@ from pyflagger.cli.main import VERSION
 from pyflagger.cli.people import SETTINGS
 from pyflagger.cli.text import clean, say, screen
 from pyflagger.kube.client import ApiError, Client
+from pyflagger.kube.reach import configured
 from pyflagger.objects import Obj, part
 from pyflagger.seeing import raw
 from pyflagger.seeing.read import Reader
@@ -73,7 +74,7 @@ async def server(cluster: Cluster) -> int:
 def _version(client: bool, **where: Any) -> int:
     """Print the version of this program, and what the cluster says about its operator."""
     click.echo(VERSION)
-    return 0 if client else server(**where)
+    return 0 if client or not configured(where["kubeconfig"]) else server(**where)
 
 
 command = click.Command(

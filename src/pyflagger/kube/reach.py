@@ -91,13 +91,25 @@ class Reached(NamedTuple):
     namespace: str
 
 
+def configured(kubeconfig: str) -> bool:
+    """Whether anything names a cluster: the flag, KUBECONFIG, `~/.kube/config`, or the pod."""
+    return bool(_chosen(kubeconfig)) or _in_pod()
+
+
+def _chosen(kubeconfig: str) -> str:
+    """The kubeconfig that kubectl would read, empty if there is none."""
+    usual = Path.home() / ".kube" / "config"
+    return kubeconfig or os.environ.get("KUBECONFIG", "") or (str(usual) if usual.exists() else "")
+
+
 async def reach(person: Person, clock: Clock) -> Reached:
     """The API server that kubectl would use: by the flags, KUBECONFIG, `~/.kube/config`, or the pod's own.
 
     Raises NoCluster.
     """
-    usual = Path.home() / ".kube" / "config"
-    path = person.kubeconfig or os.environ.get("KUBECONFIG", "") or (str(usual) if usual.exists() else "")
+    path = _chosen(person.kubeconfig)
+    if not path and not _in_pod():
+        raise NoCluster("no cluster: set --kubeconfig or the variable KUBECONFIG, or create ~/.kube/config")
     if not path:
         return Reached(_as(person, _in_cluster(clock)), "", (ACCOUNT / "namespace").read_text().strip())
     if not _some_exist(path):
@@ -134,9 +146,14 @@ def _tls(found: Access) -> ssl.SSLContext | None:
     return context
 
 
+def _in_pod() -> bool:
+    """Whether this is a pod with a service account."""
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and (ACCOUNT / "token").exists()
+
+
 def _in_cluster(clock: Clock) -> Endpoint:
-    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
-    if not host or not (ACCOUNT / "token").exists():
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if not _in_pod():
         raise NoCluster("no cluster: set -kubeconfig or -master, or run in a pod with a service account")
     address = f"[{host}]" if ":" in host else host
     tls = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
