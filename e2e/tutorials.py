@@ -1,8 +1,8 @@
 """A tutorial followed on the real control plane: its files are saved, its commands run in order, and none may fail.
 
 It differs from the page in few ways. The namespace is the test's own, so several pages are followed at once. The
-namespace exists, so `kubectl create namespace` is a dry run. An interval of the analysis takes a second, and a
-release two minutes at most.
+namespace exists, so `kubectl create namespace` is a dry run. An interval of the analysis takes a second, unless the
+test says otherwise, and a release two minutes at most.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ CHANGES = {
     r"\bnamespace: test\b": "namespace: {}",
     r"-n test\b": "-n {}",
     r"create namespace test\b": "create namespace {} --dry-run=client",
-    r"^    interval: 30s$": "    interval: 1s",
     r"--timeout=15m$": "--timeout=2m",
 }
 
@@ -47,9 +46,9 @@ def operated(stage: Stage, provider: str, *flags: str) -> Iterator[Environment]:
         env.close()
 
 
-def follow(page: str, env: Environment, folder: Path) -> None:
+def follow(page: str, env: Environment, folder: Path, interval: str = "1s") -> None:
     """Follow a tutorial to its end, which is a promotion. Raises AssertionError."""
-    text = (TUTORIALS / f"{page}.md").read_text()
+    text = (TUTORIALS / f"{page}.md").read_text().replace("\n    interval: 30s\n", f"\n    interval: {interval}\n")
     for before, after in CHANGES.items():
         text = re.sub(before, after.format(env.namespace), text, flags=re.MULTILINE)
     (folder / "examples").symlink_to(ROOT / "examples")
