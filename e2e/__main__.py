@@ -39,7 +39,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def prepared() -> bool:
-    """Have the parts there, as far as they are to be had; whether the tests can run."""
+    """Get the parts that can be had. Returns whether the tests can run."""
     began = time.monotonic()
     try:
         parts()

@@ -80,7 +80,7 @@ async def test_events_since() -> None:
 
 
 async def test_events_go_on() -> None:
-    """Each is told once, until the canary is deleted."""
+    """It prints each Event once, until the canary is deleted."""
     scene = await playing()
     watched, told = await watching(cluster_of(scene)[0]), list[EventView]()
     task = asyncio.create_task(Happening(watched).go_on(0.0, told.append))
@@ -152,7 +152,7 @@ async def test_logs_of_both_versions() -> None:
 
 
 async def test_logs_of_new_pods_are_followed() -> None:
-    """A release adds pods. A broken connection is told, and reading goes on."""
+    """A release adds pods. After a broken connection the command says so, and reads on."""
     scene = await playing()
     kubelet = Kubelet(scene)
     watched, reads, told, warned = await reading(scene, Asked(follow=True))
