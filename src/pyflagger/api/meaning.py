@@ -248,7 +248,6 @@ CANARY: Mapping[str, str] = {
     "status.operator.identity": "its identity in the Lease",
     "status.operator.provider": "its default traffic provider",
     "status.operator.interval": "the shortest interval between rounds that it allows",
-    "status.operator.settings": "the namespace of its ConfigMap flagger-operator",
 }
 
 METRIC_TEMPLATE: Mapping[str, str] = {

@@ -73,13 +73,12 @@ class RoundStatus:
 
 @dataclass(frozen=True, slots=True)
 class OperatorStatus:
-    """The operator that wrote the status. `settings`: the namespace of the ConfigMap `flagger-operator`."""
+    """The operator that wrote the status."""
 
     version: str = ""
     identity: str = ""
     provider: str = ""
     interval: str = ""
-    settings: str = ""
 
 
 Published = ReleaseStatus | RoundStatus | OperatorStatus
