@@ -9,24 +9,21 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import wraps
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import click
 
 from pyflagger.api.durations import parse
 from pyflagger.cli.completing import contexts, namespaces
-from pyflagger.cli.people import Words
 from pyflagger.cli.text import clean
 from pyflagger.clock import Clock, SystemClock
 from pyflagger.kube.client import ApiError, Client, Forbidden
 from pyflagger.kube.kubeconfig import Choice, NoCluster
 from pyflagger.kube.protocol import Transport, TransportError
 from pyflagger.kube.reach import Endpoint, Person, reach
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Cluster(NamedTuple):
@@ -167,14 +164,10 @@ async def connected(
         await way.close()
 
 
-def finished(work: Awaitable[int]) -> int:
+def finished(work: Coroutine[Any, Any, int]) -> int:
     """Run a command to its end. An error is one line on stderr, with what to do."""
-
-    async def main() -> int:
-        return await work
-
     try:
-        return asyncio.run(main())
+        return asyncio.run(work)
     except Wrong as wrong:
         text, status = str(wrong), wrong.status
     except Forbidden as error:
@@ -190,6 +183,3 @@ def finished(work: Awaitable[int]) -> int:
         return 130
     print(f"{click.get_current_context().command_path}: {clean(text)}", file=sys.stderr)
     return status
-
-
-__all__ = ["Cluster", "Words", "Wrong", "finished", "on_cluster"]

@@ -234,7 +234,6 @@ def _agreement(look: Look, view: CanaryView) -> str:
         return "foreign"
     if view.missing:
         return "partly-seen"
-    told, live = view.canary.wait, look.decision.reasons[0]
-    standing = raw.text(raw.holding(look.canary.get("status") or {}).get("Blocked", {}), "message")
-    behind = (live.code == "blocked") != bool(standing) or (told is not None and live.code == "idle" and standing)
+    said = raw.text(raw.holding(look.canary.get("status") or {}).get("Blocked", {}), "message")
+    behind = (look.decision.reasons[0].code == "blocked") != bool(said)
     return "operator-behind" if behind else "same"

@@ -187,8 +187,8 @@ class Watched:
         if canary is None:
             return None
         eyes = eyes_of(self._client, self._clock, canary, self._options)
-        found = looked(eyes, self.now)
-        for ref in {found.compiled.target, found.compiled.primary} if found else ():
+        first = eyes.observe()
+        for ref in {first.compiled.target, first.compiled.primary} if first else ():
             await self._take(eyes, ref)
         return looked(eyes, self.now)
 
