@@ -75,6 +75,13 @@ class Scene:
             await self.stage.clock.sleep(1)
         raise AssertionError(await self.stage.status("shop"))
 
+    async def release_until(self, field: str, value: int) -> None:
+        """Begin a release, and wait until a field of the status has a value."""
+        await self.stage.set_image("shop", "shop", manifests.image("shop", "2"))
+        await self.until("Progressing")
+        while (await self.stage.status("shop")).get(field) != value:
+            await self.stage.clock.sleep(1)
+
     async def look(self, denies: Denies = lambda request: False) -> tuple[Look, CanaryView, Explanation]:
         """What a person sees."""
         client = Client(Reading(self.stage, denies), self.stage.clock)
@@ -109,10 +116,7 @@ async def test_a_release_under_way() -> None:
     """Its images, its step, its pods by revision; between rounds it is healthy."""
     scene = Scene()
     await scene.begin()
-    await scene.stage.set_image("shop", "shop", manifests.image("shop", "2"))
-    await scene.until("Progressing")
-    while (await scene.stage.status("shop")).get("canaryWeight") != 25:
-        await scene.stage.clock.sleep(1)
+    await scene.release_until("canaryWeight", 25)
     found, view, why = await scene.look()
     assert view.canary.verdict is Verdict.MOVING and why.healthy
     assert view.canary.release == 2 and [each.new for each in view.canary.images] == [manifests.image("shop", "2")]
@@ -131,10 +135,7 @@ async def test_failing_checks() -> None:
     scene = Scene()
     await scene.begin()
     scene.bad = True
-    await scene.stage.set_image("shop", "shop", manifests.image("shop", "2"))
-    await scene.until("Progressing")
-    while (await scene.stage.status("shop")).get("failedChecks") != 1:
-        await scene.stage.clock.sleep(1)
+    await scene.release_until("failedChecks", 1)
     found, view, why = await scene.look()
     assert view.canary.verdict is Verdict.FAILING and not why.healthy and view.canary.failed == (1, 2)
     assert why.causes[0].code == "metric-bad" and "50" in why.causes[0].text
@@ -173,10 +174,7 @@ async def test_no_operator() -> None:
     """Nobody judges: that is the first cause, and no other one is invented."""
     scene = Scene()
     await scene.begin()
-    await scene.stage.set_image("shop", "shop", manifests.image("shop", "2"))
-    await scene.until("Progressing")
-    while (await scene.stage.status("shop")).get("canaryWeight") != 25:
-        await scene.stage.clock.sleep(1)
+    await scene.release_until("canaryWeight", 25)
     await scene.stage.stop_operator()
     await scene.stage.clock.sleep(60)
     _, view, why = await scene.look()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -21,6 +21,8 @@ from pyflagger.core.situation import CheckMetric, NoData, QueryFailed, Result, V
 
 SUCCESS_RATE = "request-success-rate"
 DURATION = "request-duration"
+UNITS: Mapping[str, str] = {SUCCESS_RATE: "%", DURATION: "ms"}
+"""The units of the built-in metrics."""
 BUILTIN = frozenset({SUCCESS_RATE, DURATION})
 
 Source: TypeAlias = Literal["builtin", "query", "template"]

@@ -14,6 +14,7 @@ from pyflagger.objects import Obj, Ref, controller_of, part
 from pyflagger.seeing import raw
 from pyflagger.seeing.look import Look
 from pyflagger.seeing.model import Cause
+from pyflagger.seeing.pods import is_current, is_owned
 
 PULLING = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 CONFIG = "CreateContainerConfigError"
@@ -45,22 +46,12 @@ def scene(look: Look, ref: Ref, autoscaler: Ref | None) -> Scene | None:
     obj = look.get(ref)
     if obj is None:
         return None
-    sets = tuple(each for each in look.sets if _owned(each, obj))
-    owners = {each["metadata"]["uid"] for each in sets if _current(each, obj)} | {obj["metadata"]["uid"]}
+    sets = tuple(each for each in look.sets if is_owned(each, obj))
+    owners = {each["metadata"]["uid"] for each in sets if is_current(each, obj)} | {obj["metadata"]["uid"]}
     pods = tuple(each for each in look.pods if (controller_of(each) or {}).get("uid") in owners)
     uids = owners | {each["metadata"]["uid"] for each in pods}
     events = tuple(each for each in look.events if part(each, "involvedObject").get("uid") in uids)
     return Scene(obj, look.get(autoscaler), sets, pods, events)
-
-
-def _owned(obj: Obj, by: Obj) -> bool:
-    return bool((controller_of(obj) or {}).get("uid") == by["metadata"]["uid"])
-
-
-def _current(replica_set: Obj, workload: Obj) -> bool:
-    revision = "deployment.kubernetes.io/revision"
-    of_both = (raw.texts(each["metadata"], "annotations").get(revision) for each in (replica_set, workload))
-    return len(set(of_both)) == 1
 
 
 def causes_of(where: Scene) -> Iterator[Cause]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from pyflagger.api import names
 from pyflagger.api.canary import Analysis, Match, Metric
 from pyflagger.api.facts import Problem, Route
+from pyflagger.core.verdict import UNITS, accepted
 from pyflagger.objects import Obj, Ref, part
 from pyflagger.seeing import raw
 from pyflagger.seeing.fleet import Assumed, row
@@ -31,11 +31,8 @@ from pyflagger.seeing.model import (
 )
 from pyflagger.seeing.plan import Plan, plan_of
 from pyflagger.seeing.pods import pod_sets
+from pyflagger.wire import shown_url
 from pyflagger.workloads.pods import images, pod_of
-
-PERCENT = "request-success-rate"
-UNITS: Mapping[str, str] = {PERCENT: "%", "request-duration": "ms"}
-"""The units of the built-in metrics."""
 
 
 def picture(look: Look, assumed: Assumed | None = None) -> CanaryView:
@@ -201,7 +198,7 @@ def _labels(plan: Plan) -> Iterator[str]:
 
 
 def _check(metric: Metric, round_: Mapping[str, Any]) -> Check:
-    least, most = _limits(metric)
+    least, most = accepted(metric, "builtin")
     found = _named(round_, "checks", metric.name)
     return Check(
         name=metric.name,
@@ -217,12 +214,6 @@ def _check(metric: Metric, round_: Mapping[str, Any]) -> Check:
         dry_run=metric.dry_run,
         text=raw.text(found, "text"),
     )
-
-
-def _limits(metric: Metric) -> tuple[float | None, float | None]:
-    if metric.threshold_range is not None:
-        return metric.threshold_range.min, metric.threshold_range.max
-    return (metric.threshold, None) if metric.name == PERCENT else (None, metric.threshold)
 
 
 def _source(metric: Metric) -> str:
@@ -246,12 +237,6 @@ def _hooks(analysis: Analysis, round_: Mapping[str, Any]) -> Iterator[Hook]:
         found = _named(round_, "hooks", each.name)
         verdict = raw.text(found, "verdict") or None
         yield Hook(each.name, each.type.value, shown_url(each.url), verdict, raw.text(found, "text"))
-
-
-def shown_url(url: str) -> str:
-    """A URL without login and query, which may hold secrets."""
-    found = urlsplit(url)
-    return f"{found.scheme}://{found.netloc.rpartition('@')[2]}{found.path}"
 
 
 # Why ----------------------------------------------------------------------------------------------------------------

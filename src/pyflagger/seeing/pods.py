@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from pyflagger.objects import Obj, controller_of, part
+from pyflagger.operator.observe.snapshot import ROLLOUTS
 from pyflagger.seeing import raw
 from pyflagger.seeing.model import Pod, PodSet
 from pyflagger.workloads.pods import trouble_of_pod
-
-REVISION = "deployment.kubernetes.io/revision"
 
 
 def pod(obj: Obj) -> Pod:
@@ -42,10 +40,8 @@ def pod_sets(workload: Obj, sets: Sequence[Obj], pods: Sequence[Obj]) -> tuple[P
 
     Pods that the workload owns itself, as those of a DaemonSet, are in one set without a name.
     """
-    uid = workload["metadata"].get("uid")
-    owned = [each for each in sets if _owner(each).get("uid") == uid]
-    found = [_pod_set(each, workload, pods) for each in owned]
-    direct = tuple(pod(each) for each in pods if _owner(each).get("uid") == uid)
+    found = [_pod_set(each, workload, pods) for each in sets if is_owned(each, workload)]
+    direct = tuple(pod(each) for each in pods if is_owned(each, workload))
     if direct:
         found.append(PodSet("", "", True, direct))
     return tuple(sorted((each for each in found if each.pods), key=lambda each: (not each.current, each.name)))
@@ -53,11 +49,18 @@ def pod_sets(workload: Obj, sets: Sequence[Obj], pods: Sequence[Obj]) -> tuple[P
 
 def _pod_set(replica_set: Obj, workload: Obj, pods: Sequence[Obj]) -> PodSet:
     meta = replica_set["metadata"]
-    revision = raw.texts(meta, "annotations").get(REVISION, "")
-    current = revision == raw.texts(workload["metadata"], "annotations").get(REVISION)
-    own = (pod(each) for each in pods if _owner(each).get("uid") == meta.get("uid"))
+    revision = raw.texts(meta, "annotations").get(ROLLOUTS, "")
+    own = (pod(each) for each in pods if is_owned(each, replica_set))
+    current = is_current(replica_set, workload)
     return PodSet(meta["name"], revision, current, tuple(sorted(own, key=lambda each: each.name)))
 
 
-def _owner(obj: Obj) -> Mapping[str, Any]:
-    return controller_of(obj) or {}
+def is_owned(obj: Obj, by: Obj) -> bool:
+    """Whether `by` controls an object."""
+    return bool((controller_of(obj) or {}).get("uid") == by["metadata"].get("uid"))
+
+
+def is_current(replica_set: Obj, workload: Obj) -> bool:
+    """Whether a ReplicaSet has the pods of the workload's template as it is now."""
+    of_both = (raw.texts(each["metadata"], "annotations").get(ROLLOUTS) for each in (replica_set, workload))
+    return len(set(of_both)) == 1

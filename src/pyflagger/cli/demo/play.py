@@ -21,7 +21,7 @@ from pyflagger.cli.stage import Staged
 from pyflagger.clock import Clock
 from pyflagger.core.decision import Decision
 from pyflagger.core.situation import CallHook, CheckMetric, Need, NoData, QueryFailed, Refused, Result, Value
-from pyflagger.core.verdict import DURATION, SUCCESS_RATE, accepted
+from pyflagger.core.verdict import UNITS, accepted
 from pyflagger.kube.cache import Cache, ObjectChange
 from pyflagger.kube.client import Client, NotFound
 from pyflagger.kube.resources import CANARIES, DEPLOYMENTS, EVENTS, learn
@@ -38,7 +38,6 @@ FAILED_ONE_IN = 100
 """A good release may fail one in this many requests, which a loaded machine can cause. More are a bug."""
 LOOK_SECONDS = 0.05
 REASON_SECONDS = 0.4
-UNITS = {SUCCESS_RATE: "%", DURATION: "ms"}
 RELEASE = "Release"
 """Reason code of the event about a new revision; the event has a `revision`."""
 
