@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from opentelemetry.exporter.otlp.common import http as exporting
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from pyflagger.clock import SystemClock
@@ -20,6 +22,10 @@ from pyflagger.operator import otel
 from pyflagger.operator.otel import NOT_INSTALLED, Traces, endpoint
 from pyflagger.operator.spectator import Spectator
 from pyflagger.operator.tracing import Span, Tracing
+
+# A thread of the exporter may outlive its test by some seconds. Hypothesis refuses a test during which Python's own
+# generator is used, so the exporter gets another one.
+vars(exporting).update(random=random.Random(0))
 
 CLOCK = SystemClock()
 RELEASE = Span("release test/web", 7 << 100, 5, 0, 100.0, 130.5, {"k8s.namespace.name": "test", "flagger.checks": 2})
