@@ -45,17 +45,28 @@ def nodes(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str,
 
 
 def test_the_three_kinds() -> None:
-    """By the reference's names, so that an upgrade is `kubectl apply`."""
-    assert {definition["metadata"]["name"] for definition in crds()} == {
+    """By the reference's names, so that an upgrade is `kubectl apply`. Our own is beside them."""
+    assert [definition["metadata"]["name"] for definition in crds()] == [
         "canaries.flagger.app",
         "metrictemplates.flagger.app",
         "alertproviders.flagger.app",
-    }
-    for definition in crds():
+        "canaryreleases.flagger.app",
+    ]
+    for definition in crds()[:3]:
         (version,) = definition["spec"]["versions"]
         assert (version["name"], version["served"], version["storage"]) == ("v1beta1", True, True)
         assert version["subresources"] == {"status": {}}
         assert definition["spec"]["scope"] == "Namespaced"
+
+
+def test_the_kind_of_records() -> None:
+    """Alpha, with a short name, not in `kubectl get all`, and written as a whole: a status that closes a record goes
+    with its labels."""
+    names, (version,) = CRDS["CanaryRelease"]["spec"]["names"], CRDS["CanaryRelease"]["spec"]["versions"]
+    assert (names["shortNames"], names["categories"], version["name"]) == (["crel"], ["flagger"], "v1alpha1")
+    assert "subresources" not in version
+    columns = [each["name"] for each in version["additionalPrinterColumns"] if not each.get("priority")]
+    assert columns == ["Canary", "Number", "Outcome", "Image", "Weight", "Took", "Age"]
 
 
 def test_columns_of_a_canary() -> None:

@@ -19,8 +19,9 @@ from pyflagger.api.crds import crds
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = (("Canary", "spec"), ("Canary", "status"), ("MetricTemplate", "spec"), ("AlertProvider", "spec"))
+HISTORY = (("CanaryRelease", "spec"), ("CanaryRelease", "status"))
 TABLE = re.compile(r"\| field \| type \| meaning \|\n(\|.*\n?)+")
-"""The tables of fields on the page of the kinds, in the order of `TABLES`."""
+"""The tables of fields on the pages of the kinds, in the order of `TABLES` and `HISTORY`."""
 
 VALUES = ROOT / "src" / "pyflagger" / "cli" / "migrate" / "values.txt"
 """The values of the operator's chart, which `flagger migrate check --values` knows."""
@@ -28,6 +29,7 @@ VALUES = ROOT / "src" / "pyflagger" / "cli" / "migrate" / "values.txt"
 COPIES = {
     "crds/crds.yaml": "flagger/crds/crds.yaml",
     "base/rules.yaml": "flagger/files/rules.yaml",
+    "operator/view.yaml": "flagger/files/view.yaml",
     "base/election.yaml": "flagger/files/election.yaml",
     "components/network/policy.yaml": "flagger/files/policy.yaml",
     "prometheus/prometheus.yml": "flagger/files/prometheus.yml",
@@ -39,9 +41,10 @@ COPIES = {
 
 def main() -> None:
     """Write all of it."""
-    page = ROOT / "docs" / "canary.md"
-    tables = iter([table(*which) + "\n" for which in TABLES])
-    page.write_text(TABLE.sub(lambda _: next(tables), page.read_text()))
+    for name, parts in {"canary.md": TABLES, "history.md": HISTORY}.items():
+        page = ROOT / "docs" / name
+        tables = iter([table(*which) + "\n" for which in parts])
+        page.write_text(TABLE.sub(lambda _, tables=tables: next(tables), page.read_text()))
     page = ROOT / "docs" / "behaviour.md"
     drawn = iter(phases.diagrams())
     page.write_text(phases.BLOCK.sub(lambda _: next(drawn), page.read_text()))

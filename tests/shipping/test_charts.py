@@ -119,6 +119,8 @@ FLAG_OF: Mapping[str, tuple[tuple[str, Any, str], ...]] = {
         ("kubeconfigBurst", "250", "-kubeconfig-burst=250"),
         ("minInterval", "1s", "-min-interval=1s"),
         ("idleAtZero", True, "-idle-at-zero=true"),
+        ("releaseHistory", 0, "-release-history=0"),
+        ("releaseHistory", 50, "-release-history=50"),
         ("leaderElection.enabled", True, "-leader-election-namespace=flagger-system"),
         ("leaderElection.enabled", True, "-enable-leader-election=true"),
         ("clusterName", "east", "-cluster-name=east"),
@@ -270,6 +272,20 @@ def test_the_rights_are_those_of_kustomize(overlay: str, namespace: str) -> None
     chart = templated("flagger", {"namespace": namespace, "leaderElection": {"enabled": True}})
     assert rights(chart) == rights(kustomized(overlay)) != {}
     assert bool(namespace) == (not [obj for obj in chart if obj["kind"].startswith("Cluster")])
+
+
+def test_who_may_view_may_view_releases() -> None:
+    """Kubernetes adds the role to its own `view`, unless the operator has one namespace, or it is declined."""
+    (ours,) = (obj for obj in kustomized("cluster") if obj["metadata"]["name"] == "flagger-view")
+    theirs = one(templated("flagger", {}), "ClusterRole", "flagger-view")
+    assert theirs["rules"] == ours["rules"] and {rule for each in ours["rules"] for rule in each["verbs"]} == {
+        "get", "list", "watch"
+    }  # fmt: skip
+    for role in (ours, theirs):
+        assert role["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-view"] == "true"
+    for given in ({"namespace": "test"}, {"rbac": {"aggregate": False}}):
+        assert "flagger-view" not in [obj["metadata"]["name"] for obj in templated("flagger", given)]
+    assert "flagger-view" not in [obj["metadata"]["name"] for obj in kustomized("namespaced")]
 
 
 def test_the_operator_is_that_of_kustomize() -> None:

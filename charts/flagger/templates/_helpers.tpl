@@ -137,6 +137,9 @@ http://{{ include "flagger.prometheus" . }}:9090
 - {{ printf "-%s=%s" $flag (include "flagger.text" $value) | quote }}
 {{- end }}
 {{- end }}
+{{- if not (has (toString .Values.releaseHistory) (list "" "<nil>" "10")) }}
+- {{ printf "-release-history=%s" (toString .Values.releaseHistory) | quote }}
+{{- end }}
 {{- if (.Values.leaderElection).enabled }}
 - -enable-leader-election=true
 - -leader-election-namespace={{ include "flagger.leaseNamespace" . }}

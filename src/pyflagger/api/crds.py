@@ -8,13 +8,15 @@ one bad object never hides the others. `flagger crds`, the sandbox and the chart
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from pyflagger.api import records
 from pyflagger.api.base import Model
 from pyflagger.api.canary import AlertProvider, Canary, HookType, MetricTemplate
 from pyflagger.api.meaning import MEANING
 from pyflagger.api.names import GROUP, VERSION
 from pyflagger.api.phase import STORED
+from pyflagger.api.records import FIRST_ROUNDS, LAST_ROUNDS, WAITS_MAX, CanaryRelease, Outcome
 
 Schema = dict[str, Any]
 
@@ -45,10 +47,19 @@ _CANARY: Mapping[str, Schema] = {
     "status.conditions[].lastTransitionTime": _TIME,
 }
 
+_RECORD: Mapping[str, Schema] = {
+    "spec.startedAt": _TIME,
+    "status.finishedAt": _TIME,
+    "status.outcome": {"enum": [outcome.value for outcome in Outcome]},
+    "status.rounds": {"maxItems": FIRST_ROUNDS + LAST_ROUNDS},
+    "status.waits": {"maxItems": WAITS_MAX},
+}
+
 _DEMANDS: Mapping[str, Mapping[str, Schema]] = {
     "Canary": _CANARY,
     "MetricTemplate": {},
     "AlertProvider": {"spec": {"anyOf": [{"required": ["type", place]} for place in ("address", "secretRef")]}},
+    "CanaryRelease": _RECORD,
 }
 
 _COLUMNS: Mapping[str, tuple[tuple[str, str, str, int], ...]] = {
@@ -66,38 +77,70 @@ _COLUMNS: Mapping[str, tuple[tuple[str, str, str, int], ...]] = {
     ),
     "MetricTemplate": (("Provider", "string", ".spec.provider.type", 0),),
     "AlertProvider": (("Type", "string", ".spec.type", 0),),
+    "CanaryRelease": (
+        ("Canary", "string", ".spec.canary", 0),
+        ("Number", "integer", ".spec.number", 0),
+        ("Outcome", "string", ".status.outcome", 0),
+        ("Image", "string", ".spec.images[0].new", 0),
+        ("Weight", "integer", ".status.weight", 0),
+        ("Took", "string", ".status.took", 0),
+        ("Reason", "string", ".status.reason.text", 1),
+        ("Revision", "string", ".spec.revision", 1),
+        ("Cause", "string", ".spec.cause", 1),
+        ("Age", "date", ".metadata.creationTimestamp", 0),
+    ),
 }
 
-_KINDS: Mapping[str, tuple[str, type[Model]]] = {
-    "Canary": ("canaries", Canary),
-    "MetricTemplate": ("metrictemplates", MetricTemplate),
-    "AlertProvider": ("alertproviders", AlertProvider),
+
+class Kind(NamedTuple):
+    """One definition. `written`: only the operator writes it, so that its status has no subresource."""
+
+    plural: str
+    model: type[Model]
+    version: str = VERSION
+    category: str = "all"
+    short: str = ""
+    written: bool = False
+
+
+_KINDS: Mapping[str, Kind] = {
+    "Canary": Kind("canaries", Canary),
+    "MetricTemplate": Kind("metrictemplates", MetricTemplate),
+    "AlertProvider": Kind("alertproviders", AlertProvider),
+    "CanaryRelease": Kind("canaryreleases", CanaryRelease, records.VERSION, "flagger", "crel", written=True),
 }
 
 
 def crds() -> list[Schema]:
-    """The three definitions, ready to be serialized as YAML."""
-    return [_definition(kind, plural, model) for kind, (plural, model) in _KINDS.items()]
+    """The definitions, ready to be serialized as YAML."""
+    return [_definition(kind, found) for kind, found in _KINDS.items()]
 
 
-def _definition(kind: str, plural: str, model: type[Model]) -> Schema:
+def _definition(kind: str, found: Kind) -> Schema:
     columns = [
         {"name": name, "type": type_, "jsonPath": path, **({"priority": priority} if priority else {})}
         for name, type_, path, priority in _COLUMNS[kind]
     ]
     version = {
-        "name": VERSION,
+        "name": found.version,
         "served": True,
         "storage": True,
-        "subresources": {"status": {}},
+        **({} if found.written else {"subresources": {"status": {}}}),
         "additionalPrinterColumns": columns,
-        "schema": {"openAPIV3Schema": _root(kind, model)},
+        "schema": {"openAPIV3Schema": _root(kind, found.model)},
     }
-    names = {"plural": plural, "singular": kind.lower(), "kind": kind, "listKind": f"{kind}List", "categories": ["all"]}
+    names = {
+        "plural": found.plural,
+        "singular": kind.lower(),
+        "kind": kind,
+        "listKind": f"{kind}List",
+        **({"shortNames": [found.short]} if found.short else {}),
+        "categories": [found.category],
+    }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{GROUP}"},
+        "metadata": {"name": f"{found.plural}.{GROUP}"},
         "spec": {"group": GROUP, "names": names, "scope": "Namespaced", "versions": [version]},
     }
 

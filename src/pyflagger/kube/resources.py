@@ -13,6 +13,7 @@ from pyflagger.objects import Ref, Resource
 CANARIES = Resource("flagger.app", "v1beta1", "canaries", "Canary")
 METRIC_TEMPLATES = Resource("flagger.app", "v1beta1", "metrictemplates", "MetricTemplate")
 ALERT_PROVIDERS = Resource("flagger.app", "v1beta1", "alertproviders", "AlertProvider")
+RELEASES = Resource("flagger.app", "v1alpha1", "canaryreleases", "CanaryRelease")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
 SERVICES = Resource("", "v1", "services", "Service")
@@ -29,6 +30,7 @@ _TABLE = {
         CANARIES,
         METRIC_TEMPLATES,
         ALERT_PROVIDERS,
+        RELEASES,
         DEPLOYMENTS,
         SERVICES,
         CONFIG_MAPS,
