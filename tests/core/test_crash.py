@@ -112,6 +112,7 @@ def test_killed_after_every_action(story: str) -> None:
         assert list(dict.fromkeys(world.weights)) == list(dict.fromkeys(steps)), f"killed after {cut}"
         for text in calm.texts:
             assert text in world.texts, f"killed after {cut}: {text!r} was lost"
+        assert world.outcomes == calm.outcomes, f"killed after {cut}"
         assert {a for a in world.actions if isinstance(a, Count)} == {a for a in calm.actions if isinstance(a, Count)}
 
 

@@ -19,6 +19,7 @@ from pyflagger.core.memory import (
     Conflict,
     Lapse,
     Memory,
+    Notes,
     Round,
     Subject,
     Time,
@@ -59,6 +60,7 @@ def full(time: Time) -> Memory:
         pre_rollout="r1",
         lapses={(0, "query"): Lapse(time, 2)},
         opened=Round("r1", time),
+        notes=Notes(revision="r1", at=time),
         already=(SAY,),
     )
 
@@ -78,7 +80,7 @@ def test_a_full_memory_has_all_there_is() -> None:
     assert [each.name for each in fields(Memory) if getattr(some, each.name) == getattr(usual, each.name)] == []
     hints = get_type_hints(Memory)
     timed = [name for name, hint in hints.items() if Time in get_args(hint)]
-    assert len(timed) == 7 and len(times(some)) == len(timed) + 7
+    assert len(timed) == 7 and len(times(some)) == len(timed) + 8
 
 
 @pytest.mark.parametrize("step", [3600.0, -3600.0])
@@ -133,10 +135,10 @@ def test_what_a_decision_told_before_it_failed_the_next_one_leaves_out() -> None
     world = ready_world().change("v1:r2")
     first = world.decide()
     told = tuple(action for action in first.actions if isinstance(action, Say | Alert))
-    assert len(told) == 2 and first.actions[:2] == told
-    world.memory = carried_out(world.memory, first, 2, world.now)
+    assert len(told) == 2 and first.actions[1:3] == told
+    world.memory = carried_out(world.memory, first, 3, world.now)
     second = world.decide()
-    assert second.actions == first.actions[2:] and second.memory is not None
+    assert second.actions == (first.actions[0], *first.actions[3:]) and second.memory is not None
     world.memory = carried_out(world.memory, second, len(second.actions), world.now)
     assert world.memory.already == () and world.decide().actions == first.actions
 

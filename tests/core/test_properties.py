@@ -19,6 +19,9 @@ MATCH = [{"headers": {"a": {"exact": "b"}}}]
 KINDS = ("confirm-rollout", "pre-rollout", "rollout", "confirm-traffic-increase", "confirm-promotion", "post-rollout")
 ENDS = (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
 
+CLOSED = {Phase.SUCCEEDED: ("Promoted", "Initialized"), Phase.FAILED: ("RolledBack", "Cancelled", "Initialized")}
+"""How the record of the last release may have ended, by the phase of the canary."""
+
 strategies = st.one_of(
     st.fixed_dictionaries({"stepWeight": st.integers(1, 100), "maxWeight": st.integers(0, 100)}),
     st.fixed_dictionaries({"stepWeights": st.lists(st.integers(1, 120), min_size=1, max_size=4)}),
@@ -100,6 +103,10 @@ def obeys(world: World) -> None:
     assert all(after == before or after in ALLOWED[before] for before, after in pairwise(phases))
     for status in world.statuses:
         assert 0 <= status.canary_weight <= 100
+    if world.status.phase in (Phase.SUCCEEDED, Phase.FAILED) and world.status.release:
+        assert world.records[world.status.release.number]["status"]["outcome"] in CLOSED[world.status.phase]
+    opened = [number for number, each in world.records.items() if each["status"]["outcome"] == "Running"]
+    assert all(world.status.release and number >= world.status.release.number for number in opened)
     if world.status.phase not in ENDS and not world.canary.spec.suspend:
         held = not world.target.readiness("", world.now).ready or bool(world.primary and world.primary.failing)
         assert world.decision.wake is not None or held, f"{world.status.phase}: {world.decision.reasons}"

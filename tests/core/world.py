@@ -8,20 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from pyflagger.api.canary import Canary, CanaryStatus, Phase
 from pyflagger.api.defaults import HEARD_SECONDS, SETTLE_SECONDS
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Managed, Problem, Readiness, Route
 from pyflagger.api.published import ReleaseImage
+from pyflagger.api.records import Outcome, ReleaseRecord, fitted, grown, may_end, written
 from pyflagger.api.status import PUBLISHED
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import (
     Action,
     Alert,
+    CloseRecord,
     Count,
     Decision,
+    DropRecords,
     Ensure,
+    NoteRounds,
+    OpenRecord,
     Part,
     PauseAutoscaler,
     Promote,
@@ -42,6 +48,7 @@ from pyflagger.core.situation import (
     FindTrouble,
     Generated,
     Handed,
+    History,
     Need,
     NoData,
     Passed,
@@ -66,6 +73,9 @@ EVERYTHING = Capabilities(weights=True, ab=True, mirror=True, mirror_steps=True,
 MESH = {"provider": "istio", "capabilities": EVERYTHING}
 PLAIN = {"provider": "nginx", "capabilities": Capabilities(ab=True)}
 KUBERNETES = {"provider": "kubernetes", "capabilities": Capabilities(weights=False)}
+
+
+RUNNING = ReleaseRecord(outcome=Outcome.RUNNING)
 
 
 class Killed(Exception):
@@ -192,6 +202,12 @@ class World:
     """What the target's autoscaler allows."""
     pruned: bool = False
     """Whether the API server has the reference's CRD, which drops the fields for people."""
+    keep: int = 10
+    """How many records of releases there may be; 0: none are written."""
+    records: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """The records of releases by number, as stored."""
+    last_record: int = 0
+    """The highest number of a record that the operator knows."""
     takes_back: bool = False
     """Whether that autoscaler undoes what others scale."""
     memory: Memory = field(default_factory=Memory)
@@ -294,6 +310,7 @@ class World:
             left=self.leftovers,
             handed=self.handed,
             images=self._images(),
+            history=History(self.keep, self.last_record),
         )
 
     def _images(self) -> tuple[ReleaseImage, ...]:
@@ -350,7 +367,7 @@ class World:
 
     def restart(self) -> None:
         """A new operator process: memory and evidence are gone."""
-        self.memory = Memory()
+        self.memory, self.last_record = Memory(), 0
         self.evidence.clear()
 
     def run(self, seconds: float) -> World:
@@ -432,6 +449,15 @@ class World:
                 self._ensure(action.part)
             case Promote():
                 return self._promote(action.revision)
+            case OpenRecord():
+                return self._open_record(action)
+            case NoteRounds():
+                self._note_rounds(action)
+            case CloseRecord():
+                self._close_record(action)
+            case DropRecords():
+                for number in action.numbers:
+                    self.records.pop(number, None)
             case ScaleTarget():
                 self._scale(action.replicas or 0)
             case PauseAutoscaler():
@@ -453,8 +479,46 @@ class World:
         plain = status.but(**dict.fromkeys(PUBLISHED))
         assert read == plain, "a status that says less to flagger once it went through the reference's CRD"
         stored = plain if self.pruned else status
+        self.keep = 0 if self.pruned else self.keep
         self.statuses.append(stored)
         self.canary = self.canary.model_copy(update={"status": stored})
+
+    def _open_record(self, action: OpenRecord) -> bool:
+        number, found = action.spec.number, self.records.get(action.spec.number)
+        self.last_record = max(number, self.last_record)
+        if found is not None:
+            same = found["spec"]["revision"] == action.spec.revision
+            if same and found["status"]["outcome"] == (action.ended or RUNNING).outcome:
+                return True
+            if found["status"]["outcome"] == Outcome.RUNNING:
+                found["status"]["outcome"] = str(Outcome.LOST)
+            self.last_record = max(self.records)
+            return False
+        status = written(action.ended or RUNNING) | ({"template": action.template} if action.template else {})
+        self.records[number] = {"spec": written(action.spec), "status": fitted({}, status)}
+        return True
+
+    def _note_rounds(self, action: NoteRounds, ended: Mapping[str, Any] = MappingProxyType({})) -> None:
+        record = self.records.get(action.number)
+        if record is None or (record["status"]["outcome"] != Outcome.RUNNING and not ended):
+            return
+        assert action.rounds or action.waits or action.spec or ended, "a write that adds nothing"
+        if action.spec:
+            record["spec"] = written(action.spec)
+        status = {**grown(record, action.rounds, action.waits, action.pause), **ended}
+        record["status"] = fitted(record["spec"], status)
+
+    def _close_record(self, action: CloseRecord) -> None:
+        record = self.records.get(action.rounds.number)
+        if record is None or not may_end(record["status"]["outcome"], action.ended):
+            return
+        template = {"template": action.template} if action.template else {}
+        self._note_rounds(action.rounds, {**written(action.ended), **template})
+
+    @property
+    def outcomes(self) -> list[str]:
+        """How each release ended, in order."""
+        return [str(self.records[number]["status"]["outcome"]) for number in sorted(self.records)]
 
     @property
     def everybody_on_canary(self) -> bool:

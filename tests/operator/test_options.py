@@ -26,6 +26,8 @@ from pyflagger.operator.options import FLAGS, WITHOUT_EFFECT, Options, parse, us
         (["-selector-labels", " app , name"], "selector_labels", ("app", "name")),
         (["-include-label-prefix="], "include_label_prefix", ()),
         (["-min-interval", "1m30s"], "min_interval", 90.0),
+        (["-release-history=0"], "release_history", 0),
+        (["-release-history", "50"], "release_history", 50),
         (["-port=1", "-port=2"], "port", 2),
     ],
 )
@@ -55,6 +57,9 @@ def test_values_are_read_as_go_does(argv: list[str], attribute: str, value: obje
         (["-port=-1"], "not a port"),
         (["-metrics-server=prometheus:9090"], "-metrics-server: is not a URL such as http://prometheus:9090"),
         (["-selector-labels", " , "], "at least one label"),
+        (["-release-history=51"], "'51' for -release-history: must be from 0 to 50"),
+        (["-release-history=-1"], "must be from 0 to 50"),
+        (["-release-history=all"], "not a whole number"),
         (["-kubeconfig-service-mesh=/x"], "does not support a second cluster yet"),
     ],
 )

@@ -68,7 +68,7 @@ class Waits(Calls):
 
 def ports(calls: Any, waits: Any = None, alerts: Any = None) -> ClusterPorts:
     """Ports with these collaborators."""
-    return ClusterPorts(calls, waits, waits, calls, calls, calls, alerts or Calls(), calls)
+    return ClusterPorts(calls, waits, waits or Calls(), calls, calls, calls, alerts or Calls(), calls)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,9 @@ def test_weights_of_a_run_are_exposed(phase: str, route: Any, exposed: bool) -> 
 def test_a_canary_that_is_gone_has_no_weights() -> None:
     """Nothing is exposed that would stay in /metrics."""
     calls = Calls()
-    assert ports(calls).observe(KEY, State()) is None
+    records = Calls()
+    assert ports(calls, records).observe(KEY, State()) is None
+    assert records.made == [("forget", KEY)]
     assert [name for name, *_ in calls.made] == ["observe"]
 
 

@@ -37,8 +37,8 @@ BEFORE_PROMOTED_SPECS = frozenset(name for name in STATUS if name != "lastPromot
 
 
 def reference(fields: frozenset[str] = STATUS) -> list[Obj]:
-    """Our definitions with no other status fields than these."""
-    definitions = deepcopy(crds())
+    """Our definitions of the reference's kinds, with no other status fields than these."""
+    definitions = [each for each in deepcopy(crds()) if each["spec"]["names"]["kind"] != "CanaryRelease"]
     (canaries,) = (each for each in definitions if each["spec"]["names"]["kind"] == "Canary")
     (version,) = canaries["spec"]["versions"]
     status = version["schema"]["openAPIV3Schema"]["properties"]["status"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pyflagger.kube.resources import CANARIES, CONFIG_MAPS, DEPLOYMENTS, SERVICES
+from pyflagger.kube.resources import CANARIES, CONFIG_MAPS, DEPLOYMENTS, RELEASES, SERVICES
 from pyflagger.objects import Obj, Resource
 from pyflagger.wire import HttpAnswer, HttpRequest
 from stage.killable import INGRESSES, Killable, Seen, Witness, awake, image_of
@@ -92,7 +92,8 @@ class Play:
     async def end(self) -> Obj:
         """What is left when all is quiet; everything is taken down."""
         await self.stage.clock.sleep(3 * INTERVAL)
-        found = {str(resource.kind): await self._all(resource) for resource in KINDS}
+        kinds = KINDS if self.stage.crds is not OURS else (*KINDS, RELEASES)
+        found = {str(resource.kind): await self._all(resource) for resource in kinds}
         self._successor.cancel()
         await self.witness.cache.stop()
         await self.stage.stop()
@@ -111,6 +112,8 @@ def facts(resource: Resource, obj: Obj) -> Any:
             told = {key: status.get(key) for key in ("phase", "canaryWeight", "iterations", "failedChecks")}
             same = status.get("lastAppliedSpec") == status.get("lastPromotedSpec")
             return told | {"promoted is applied": same, "finalizers": obj["metadata"].get("finalizers", [])}
+        case "CanaryRelease":
+            return status["outcome"], spec.get("images"), "template" in status
         case "Deployment":
             return spec["replicas"], image_of(obj), sorted((obj["metadata"].get("ownerReferences") or [{}])[0])
         case "Service":

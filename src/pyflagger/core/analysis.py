@@ -237,8 +237,9 @@ def _wait(
     view: View, said: tuple[Action, ...], reason: Reason, found: Results, hooks: tuple[HookResult, ...]
 ) -> Decision:
     """Hold the step for an interval without a failed check."""
-    written = write(view, halted=reason, **ticked(view, **_judged(view, found, hooks)))
-    return act(reason, *said, written, memory=view.memory.round_ended())
+    results = _judged(view, found, hooks)
+    written = write(view, halted=reason, **ticked(view, **results))
+    return replace(act(reason, *said, written, memory=view.memory.round_ended()), judged=results["round"])
 
 
 def _judged(view: View, found: Results, hooks: tuple[HookResult, ...] = ()) -> dict[str, Any]:
@@ -261,7 +262,7 @@ def _recorded(view: View, decision: Decision, found: Results, hooks: tuple[HookR
     writes = any(isinstance(action, WriteStatus) for action in decision.actions)
     actions = decision.actions if writes or not cleared else (*decision.actions, WriteStatus(view.status))
     done = (passed(action.status) if isinstance(action, WriteStatus) else action for action in actions)
-    return replace(decision, actions=tuple(done))
+    return replace(decision, actions=tuple(done), judged=_judged(view, found, hooks)["round"])
 
 
 def _fail(
@@ -271,11 +272,7 @@ def _fail(
     found: Results | None = None,
     hooks: tuple[HookResult, ...] = (),
 ) -> Decision:
-    failed = view.status.failed_checks + 1
-    return act(
-        reason,
-        *said,
-        say(view, reason, warn=True),
-        write(view, halted=reason, **ticked(view, failed_checks=failed, **_judged(view, found or Results(), hooks))),
-        memory=view.memory.round_ended(),
-    )
+    failed, results = view.status.failed_checks + 1, _judged(view, found or Results(), hooks)
+    written = write(view, halted=reason, **ticked(view, failed_checks=failed, **results))
+    said += (say(view, reason, warn=True), written)
+    return replace(act(reason, *said, memory=view.memory.round_ended()), judged=results["round"])

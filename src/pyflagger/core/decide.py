@@ -8,7 +8,7 @@ is left to do. Writes that another controller keeps undoing wait (`conflicts`). 
 
 from __future__ import annotations
 
-from pyflagger.core import conflicts, remember, takeover, waiting
+from pyflagger.core import conflicts, record, remember, takeover, waiting
 from pyflagger.core.decision import Decision
 from pyflagger.core.situation import Situation
 from pyflagger.core.transitions import DELETION, RELEASE
@@ -24,5 +24,5 @@ def decide(situation: Situation) -> Decision:
 
 
 def _told(view: View, decision: Decision) -> Decision:
-    """Add events that must precede it, or replace it by a wait."""
-    return takeover.told(view, conflicts.damped(view, waiting.ended(view, decision)))
+    """Add events that must precede it and the record of its release, or replace it by a wait."""
+    return record.recorded(view, takeover.told(view, conflicts.damped(view, waiting.ended(view, decision))))

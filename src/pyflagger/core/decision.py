@@ -12,6 +12,8 @@ from typing import Literal, TypeAlias
 
 from pyflagger.api.canary import CanaryStatus
 from pyflagger.api.facts import Fault, Route
+from pyflagger.api.published import RoundStatus
+from pyflagger.api.records import Judged, ReleaseRecord, ReleaseSpec, Waited
 from pyflagger.core.memory import Memory, Subject, Told
 from pyflagger.core.situation import CheckMetric, Need
 
@@ -133,6 +135,51 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenRecord:
+    """Create the record of a release, before the status write that begins it.
+
+    `ended`: how it ended, for a release that ends with the same status write. `template`: as in CloseRecord.
+    """
+
+    spec: ReleaseSpec
+    ended: ReleaseRecord | None = None
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRounds:
+    """Add rounds and waits to the record of a release under way. `spec`: what it is about now, if that changed.
+
+    `pause`: the seconds between two rounds after which some must be missing.
+    """
+
+    number: int
+    rounds: tuple[Judged, ...]
+    waits: tuple[Waited, ...]
+    pause: float
+    spec: ReleaseSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRecord:
+    """Add the last rounds and the end to the record of a release, before the status write that ends it.
+
+    `template`: the revision whose pod template the record keeps; empty for none.
+    """
+
+    rounds: NoteRounds
+    ended: ReleaseRecord
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DropRecords:
+    """Delete the records of releases that are no longer kept."""
+
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WriteStatus:
     """Write this status, with its conditions. Always the last write of a decision.
 
@@ -153,6 +200,10 @@ Action: TypeAlias = (
     | Say
     | Alert
     | Count
+    | OpenRecord
+    | NoteRounds
+    | CloseRecord
+    | DropRecords
     | WriteStatus
 )
 
@@ -170,7 +221,7 @@ class Decision:
 
     `reasons`: why the release waits, or what was done. `wake`: when to reconcile again (seconds since the epoch); None
     if only a watched change can have an effect. A second decision on an unchanged situation has no action and no other
-    memory.
+    memory. `judged`: the round that it judged, for the record of the release.
     """
 
     needs: tuple[Need, ...] = ()
@@ -178,6 +229,7 @@ class Decision:
     reasons: tuple[Reason, ...] = ()
     wake: float | None = None
     memory: Memory | None = None
+    judged: RoundStatus | None = None
 
     @property
     def together(self) -> tuple[Need, ...]:

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, cast, get_args, get_type_hints
 
 from pyflagger.api.facts import Managed, Route
+from pyflagger.api.records import Judged, Waited
 
 T = TypeVar("T")
 
@@ -107,6 +108,19 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
+class Notes:
+    """Rounds and waits of the release under way that its record lacks.
+
+    `revision`: the one that the record names, empty if unknown. `at`: the last write to the record.
+    """
+
+    rounds: tuple[Judged, ...] = ()
+    waits: tuple[Waited, ...] = ()
+    revision: str = ""
+    at: Time | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """The whole memory. A time is None, and a revision is empty, until the event occurs.
 
@@ -162,6 +176,9 @@ class Memory:
     opened: Round | None = None
     """The first reported round. Its rollback hooks were called before."""
 
+    notes: Notes = field(default_factory=Notes)
+    """What the record of the release still lacks."""
+
     already: tuple[object, ...] = ()
     """The Events, alerts and counts of a decision that failed after them. The next decision omits equal ones."""
 
@@ -170,9 +187,9 @@ class Memory:
         return replace(self, tick=AT_WRITE)
 
     def new_run(self, tick: Time, lasting: Container[str]) -> Memory:
-        """The memory at the start or end of a run. Keeps conflicts, and the reports on `lasting` subjects (codes)."""
+        """The memory at the start or end of a run. Keeps conflicts, notes, and `lasting` reports (codes)."""
         kept = {subject: told for subject, told in self.told.items() if subject.code in lasting}
-        return Memory(tick=tick, conflicts=self.conflicts, told=kept)
+        return Memory(tick=tick, conflicts=self.conflicts, told=kept, notes=self.notes)
 
     def without(self, code: str, *but: str) -> Memory:
         """Forget the reports on a subject, `but` some of its items, so that flagger reports it if it returns."""

@@ -46,6 +46,7 @@ REBASED = Reason("rebased", "Another version of flagger wrote the status. flagge
 REFRESHED = Reason("refreshed", "The target is back at the promoted revision.")
 PREPARING = Reason("preparing", "Creating the generated objects.")
 REPAIRING = Reason("repairing", "Restoring the generated objects.")
+ADOPTED = Reason("adopted", "Recording the release that the primary runs.")
 MENDED = Reason("mended", "The canary is no longer blocked.")
 WHOLE = Reason("whole", "The primary is complete again.")
 RECORDED = Reason("recorded", "The route was ahead of the status. Updating the status and holding the weight.")
@@ -292,6 +293,7 @@ def route_gone(canary: Canary, weight: int) -> Reason:
     return Reason("route-gone", text, "Find the client that removed it.", Fault.CLUSTER)
 
 
+GATE_CLOSED = "gate-closed"
 MOVED = "route-moved"
 
 
@@ -376,7 +378,7 @@ def hook_passed(kind: str, hook: str) -> Reason:
 
 def waiting(canary: Canary, what: str, hook: str) -> Reason:
     """A gate is closed. `what`: empty, `traffic increase ` or `promotion `."""
-    return Reason("gate-closed", f"Halt {whose(canary)} advancement waiting for {what}approval {hook}")
+    return Reason(GATE_CLOSED, f"Halt {whose(canary)} advancement waiting for {what}approval {hook}")
 
 
 def gate_erred(canary: Canary, hook: str, error: str) -> Reason:

@@ -28,8 +28,14 @@ def _numbered(view: View, written: CanaryStatus, to: Phase, known: ReleaseStatus
     if to is Phase.SUCCEEDED:
         return _promoted(known)
     if to is Phase.INITIALIZED and view.status.phase is Phase.INITIALIZING:
-        return known if known.number else ReleaseStatus(number=1, promoted=1)
+        return known if known.number else first(view)
     return known
+
+
+def first(view: View) -> ReleaseStatus:
+    """The release that the primary of a canary without a number runs. Records of an earlier Canary have theirs."""
+    number = view.situation.history.last + 1
+    return ReleaseStatus(number=number, promoted=number)
 
 
 def _begun(view: View, written: CanaryStatus, known: ReleaseStatus) -> ReleaseStatus:
@@ -38,7 +44,8 @@ def _begun(view: View, written: CanaryStatus, known: ReleaseStatus) -> ReleaseSt
     if before.phase is Phase.WAITING:
         return replace(known, images=view.situation.images)
     if before.phase in IDLE or _revision(before) != _revision(written):
-        return replace(known, number=known.number + 1, images=view.situation.images)
+        number = max(known.number, view.situation.history.last) + 1
+        return replace(known, number=number, images=view.situation.images)
     return known
 
 

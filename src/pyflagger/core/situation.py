@@ -125,6 +125,15 @@ class Handed:
     announced: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """`keep`: how many records of releases a canary keeps; 0: flagger writes none. `last`: the highest number of a
+    record that is known to exist."""
+
+    keep: int = 0
+    last: int = 0
+
+
 # Checks and their results -------------------------------------------------------------------------------------------
 
 
@@ -268,3 +277,4 @@ class Situation:
     left: tuple[str, ...] = ()
     handed: Handed = field(default_factory=Handed)
     images: tuple[ReleaseImage, ...] = ()
+    history: History = field(default_factory=History)

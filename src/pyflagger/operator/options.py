@@ -52,6 +52,16 @@ def _provider(text: str) -> str:
     return text
 
 
+HISTORY_MAX = 50
+
+
+def _history(text: str) -> int:
+    number = integer(text)
+    if not 0 <= number <= HISTORY_MAX:
+        raise ValueError(f"must be from 0 to {HISTORY_MAX}")
+    return number
+
+
 FLAGS: tuple[Flag, ...] = (
     Flag("kubeconfig", "", "path to a kubeconfig (default: in-cluster credentials, unless -master is set)"),
     Flag("master", "", "address of the API server; overrides the kubeconfig's"),
@@ -104,6 +114,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("hook-token-urls", (), "URL prefixes of the webhooks that get the token, comma separated", _urls),
     Flag("version", False, "print the version and exit", boolean),
     Flag("idle-at-zero", False, "scale a target back to zero if it is scaled up while there is no release", boolean),
+    Flag("release-history", 10, "records of releases to keep for each canary, 50 at most; 0 writes none", _history),
     Flag("min-interval", 10.0, "minimum analysis interval; shorter intervals are raised to it", duration),
 )
 
@@ -166,6 +177,7 @@ class Options:
     version: bool = False
     idle_at_zero: bool = False
     min_interval: float = 10.0
+    release_history: int = 10
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:

@@ -45,6 +45,7 @@ class ClusterPorts:
         seen = self.observer.observe(key, state)
         if seen is None:
             self.alerts.forget(key)
+            self.executor.forget(key)
         else:
             self.alerts.restore(seen.compiled.canary)
         if seen and isinstance(seen.situation.route, Route) and seen.compiled.canary.status.phase not in NEVER_RUN:

@@ -25,6 +25,7 @@ from pyflagger.objects import Key
 from pyflagger.operator.act.announcer import Announcer
 from pyflagger.operator.act.executor import Executor
 from pyflagger.operator.act.publisher import Publisher
+from pyflagger.operator.act.records import Archivist
 from pyflagger.operator.act.render import Renderer
 from pyflagger.operator.alerting.manager import AlertManager, Reports
 from pyflagger.operator.evidence.clouds import Clouds
@@ -75,7 +76,6 @@ class Operator:
         token = Identity(options.hook_token_file, options.hook_token_urls, clock)
         self._hooks = EventHooks(http, clock, log, options.event_webhook, identity=token)
         store, watchers, rivals = Store(cache, clock), Watchers(), Rivals(settings)
-        observer = Observer(store, self.configs, watchers, rivals, settings, clock, cache.follow)
         announcer = Announcer(self._events, self._hooks, log)
         render = Renderer(store, self.configs, settings, clock)
         lookups, telemetry = cluster_lookups(client, store), self.telemetry
@@ -83,7 +83,10 @@ class Operator:
         self._alerts = alerts = AlertManager(options, client, store, http, clock, lookups.secret, reports, *fence)
         me = elector.identity if elector else identity(clock)
         publisher = Publisher(__version__, me, options, log)
-        executor = Executor(client, store, self.configs, render, announcer, telemetry, alerts, publisher)
+        records = Archivist(client, publisher, options.release_history, clock, log)
+        follow = cache.follow
+        observer = Observer(store, self.configs, watchers, rivals, settings, clock, follow, records.history)
+        executor = Executor(client, store, self.configs, render, announcer, telemetry, alerts, publisher, records)
         sender = Sender(http, client, clock, Clouds(http))
         checks = Checks(sender, clock, lookups, options, telemetry.analysis, token, telemetry.queried)
         gatherer = Gatherer(client, store, checks, spectator, settings.routing)

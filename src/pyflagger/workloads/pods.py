@@ -36,11 +36,11 @@ def images(spec: Obj) -> dict[str, str]:
     return {each.get("name") or "": each.get("image") or "" for each in containers}
 
 
-def changed_images(old: Obj, new: Obj) -> tuple[ReleaseImage, ...]:
-    """The images in which two pod specs differ, a few at most; none without an old one."""
+def changed_images(old: Obj, new: Obj, most: int = IMAGES_MAX) -> tuple[ReleaseImage, ...]:
+    """The images in which two pod specs differ, `most` of them; none without an old one."""
     before, after = images(old), images(new)
     found = (ReleaseImage(name, before.get(name, ""), image) for name, image in after.items())
-    return tuple(each for each in found if each.old != each.new)[:IMAGES_MAX] if before else ()
+    return tuple(each for each in found if each.old != each.new)[:most] if before else ()
 
 
 def label_selector(workload: Obj) -> str:

@@ -12,11 +12,16 @@ from typing import Any
 from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem
+from pyflagger.api.records import Outcome
 from pyflagger.core.decision import (
     Action,
     Alert,
+    CloseRecord,
     Count,
+    DropRecords,
     Ensure,
+    NoteRounds,
+    OpenRecord,
     Part,
     PauseAutoscaler,
     Promote,
@@ -32,6 +37,7 @@ from pyflagger.kube.configs import Configs
 from pyflagger.objects import Create, Delete, Key, Obj, Patch, Write, merge_diff, ref_of
 from pyflagger.operator.act.announcer import Announcer
 from pyflagger.operator.act.publisher import Publisher
+from pyflagger.operator.act.records import Archivist
 from pyflagger.operator.act.render import Moved, Renderer
 from pyflagger.operator.alerting.manager import AlertManager
 from pyflagger.operator.observe.foreign import CONFIGS, refusal
@@ -57,8 +63,9 @@ class Executor:
         telemetry: Telemetry,
         alerts: AlertManager,
         publisher: Publisher,
+        records: Archivist,
     ) -> None:
-        self._alerts, self._publisher = alerts, publisher
+        self._alerts, self._publisher, self._records = alerts, publisher, records
         self._client, self._store, self._configs = client, store, configs
         self._render, self._announcer, self._telemetry = render, announcer, telemetry
         self._table: Mapping[type[Any], Callable[[Seen, Any], Awaitable[int | None]]] = {
@@ -72,6 +79,10 @@ class Executor:
             Say: self._say,
             Alert: self._alert,
             Count: self._count,
+            OpenRecord: self._open_record,
+            NoteRounds: self._note_rounds,
+            CloseRecord: self._close_record,
+            DropRecords: self._drop_records,
             WriteStatus: self._write_status,
         }
 
@@ -81,6 +92,10 @@ class Executor:
         Raises kube.client.ApiError, or Conflict or Moved if an object has changed since the observation.
         """
         return await self._table[type(action)](seen, action) or 0
+
+    def forget(self, key: Key) -> None:
+        """Forget a deleted canary."""
+        self._records.forget(key)
 
     async def _write(self, seen: Seen, writes: tuple[Write, ...] | Problem) -> int:
         """Send writes and count them. Each needs permission for its object and this Canary. Raises Blocked."""
@@ -150,6 +165,22 @@ class Executor:
 
     async def _count(self, seen: Seen, action: Count) -> None:
         self._telemetry.finished(seen.compiled.canary, action.outcome, action.analysis)
+
+    async def _open_record(self, seen: Seen, action: OpenRecord) -> int:
+        template = self._render.template(seen, action.template) if action.ended else {}
+        spec = self._render.release(seen, action.spec)
+        return await self._records.open(seen.compiled.canary, action, spec, template)
+
+    async def _note_rounds(self, seen: Seen, action: NoteRounds) -> int:
+        spec = self._render.release(seen, action.spec) if action.spec else None
+        return await self._records.note(seen.compiled.canary, action, spec)
+
+    async def _close_record(self, seen: Seen, action: CloseRecord) -> int:
+        template = self._render.template(seen, action.template) if action.ended.outcome == Outcome.PROMOTED else {}
+        return await self._records.close(seen.compiled.canary, action, template)
+
+    async def _drop_records(self, seen: Seen, action: DropRecords) -> int:
+        return await self._records.drop(seen.compiled.canary, action)
 
     async def _write_status(self, seen: Seen, action: WriteStatus) -> int:
         canary = seen.compiled.canary

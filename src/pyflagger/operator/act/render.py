@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from pyflagger.api.facts import ALL_CANARY, Problem
+from pyflagger.api.records import CAUSE_MAX, CHANGES_MAX, IMAGES_MAX, ReleaseSpec
 from pyflagger.api.selectors import Selector
 from pyflagger.clock import Clock
 from pyflagger.core.decision import Part, SetRoute
 from pyflagger.kube.configs import Configs
-from pyflagger.objects import Create, Key, Obj, Unread, Write
+from pyflagger.objects import Create, Key, Obj, Patch, Unread, Write, merge_apply, part
 from pyflagger.operator.observe.compiled import CompiledCanary, Settings
 from pyflagger.operator.observe.derived import (
     KUBERNETES,
@@ -31,9 +32,14 @@ from pyflagger.operator.observe.store import Store
 from pyflagger.routing import services
 from pyflagger.routing.services import Role
 from pyflagger.workloads.autoscalers import pause
+from pyflagger.workloads.changes import changed_paths
 from pyflagger.workloads.configs import Tracked, as_used
 from pyflagger.workloads.copies import Copied, copies, left, restored
-from pyflagger.workloads.pods import pod_of
+from pyflagger.workloads.pods import changed_images, pod_of
+from pyflagger.workloads.templated import Templated
+
+CHANGE_CAUSE = "kubernetes.io/change-cause"
+"""The annotation of a workload in which users say why they changed it."""
 
 
 class Moved(Exception):
@@ -92,6 +98,38 @@ class Renderer:
             return ()
         seen_now, options = live_routes(compiled, self._store.get), self._settings.routing
         return compiled.router.set(compiled.canary, seen_now, route, options, everyone=action.everyone)
+
+    def release(self, seen: Seen, spec: ReleaseSpec) -> ReleaseSpec:
+        """The spec of a record, with what only the objects tell: all images and the other changes of the template."""
+        target, found = self._store.get(seen.compiled.target), primary_of(seen.compiled, self._store.get)
+        primary = None if isinstance(found, Problem) else found
+        said = part(part(target or {}, "metadata"), "annotations").get(CHANGE_CAUSE)
+        cause = f"{spec.cause}: {said}" if isinstance(said, str) and said else spec.cause
+        images = changed_images(pod_of(primary), pod_of(target), IMAGES_MAX)
+        changes = self._changes(seen, target, primary)[:CHANGES_MAX]
+        more = {"images": images, "changes": changes} if spec.revision == seen.derived.revision else {}
+        return spec.model_copy(update={**more, "cause": cause[:CAUSE_MAX]})
+
+    def _changes(self, seen: Seen, target: Obj | None, primary: Obj | None) -> tuple[str, ...]:
+        """The paths of the primary's template that a promotion changes."""
+        kind, tracked = seen.compiled.workload, seen.derived.tracked
+        if not isinstance(kind, Templated) or target is None or primary is None or isinstance(tracked, Problem):
+            return ()
+        canary, options = seen.compiled.canary, self._settings.workloads
+        used = as_used(tracked, pod_of(primary), canary.metadata.name)
+        writes = kind.promote(canary, target, primary, used, options, "")
+        patches = () if isinstance(writes, Problem) else writes
+        after = [merge_apply(primary, write.body) for write in patches if isinstance(write, Patch)]
+        return changed_paths(kind.template(primary), kind.template(after[0])) if after else ()
+
+    def template(self, seen: Seen, revision: str) -> Obj:
+        """The pod template of the target for a record, if it still has this revision, or why there is none."""
+        target, kind = self._store.get(seen.compiled.target), seen.compiled.workload
+        if not isinstance(kind, Templated):
+            return {"templateOmitted": f"targets of kind {seen.compiled.target.kind} have no pod template"}
+        if target is None or not revision or kind.revision(target) != revision:
+            return {"templateOmitted": "the target has had another pod template since it was promoted"}
+        return {"template": kind.template(target)}
 
     def scale(self, seen: Seen, replicas: int | None) -> Writes:
         """Scale the target."""

@@ -18,7 +18,7 @@ from pyflagger.api.parse import Invalid, parse_metric_template
 from pyflagger.api.selectors import Selector
 from pyflagger.clock import Clock
 from pyflagger.core.preconditions import RESTING
-from pyflagger.core.situation import Primary, Situation, Target
+from pyflagger.core.situation import History, Primary, Situation, Target
 from pyflagger.kube.cache import ObjectChange
 from pyflagger.kube.configs import Configs
 from pyflagger.kube.errors import Forbidden, NotFound
@@ -106,7 +106,10 @@ class Known:
 
 
 class Observer:
-    """Observes canaries. `follow` starts to watch a kind and returns whether the cache has it, or why it cannot."""
+    """Observes canaries. `follow` starts to watch a kind and returns whether the cache has it, or why it cannot.
+
+    `history`: what is known about the records of a canary's releases. By default none are written.
+    """
 
     def __init__(
         self,
@@ -117,10 +120,11 @@ class Observer:
         settings: Settings,
         clock: Clock,
         follow: Callable[[Resource], NotFound | Forbidden | bool],
+        history: Callable[[Key], History] = lambda _: History(),
     ) -> None:
         self._store, self._configs, self._watchers, self._rivals = store, configs, watchers, rivals
         self._owned = Owned(store.cache)
-        self._settings, self._clock, self._follow = settings, clock, follow
+        self._settings, self._clock, self._follow, self._history = settings, clock, follow, history
         self._known: dict[Key, Known] = {}
         self._kinds: dict[frozenset[Resource], frozenset[Resource]] = {}
         """Each set of kinds is stored once, because most canaries need the same kinds."""
@@ -192,6 +196,7 @@ class Observer:
             left=look.left,
             handed=derived.handed,
             images=derived.images,
+            history=self._history(key),
         )
 
     def _mixed(self, key: Key, compiled: CompiledCanary, derived: Derived) -> tuple[Problem, ...]:
