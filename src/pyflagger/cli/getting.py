@@ -231,7 +231,7 @@ async def command(
         if output:
             raise Wrong(f"--watch prints text: leave --output={output} out", 2)
         return await watched(cluster, name, mesh_provider, screen(color), pods, until_done=until_done)
-    found = await seen(cluster, name, mesh_provider)
+    found = await seen(cluster, name, mesh_provider, history=output in ("json", "yaml"))
     if output == "name":
         print(f"canary.flagger.app/{found.view.canary.name}")
     elif output:

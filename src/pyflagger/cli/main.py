@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("pyflagger.cli.listing", "list canaries: what each does, and what it waits for"),
     "get": ("pyflagger.cli.getting", "show a canary: its traffic, its checks and its pods"),
     "explain": ("pyflagger.cli.explaining", "say why a canary stands where it stands, and what to do"),
+    "history": ("pyflagger.cli.history", "the releases of a canary: how each ended, and what it changed"),
     "wait": ("pyflagger.cli.waiting", "wait until a release has ended; for CI"),
     "events": ("pyflagger.cli.happening", "the Events of a canary and of its objects, in one order"),
     "logs": ("pyflagger.cli.podlogs", "the logs of both versions, with role and pod before each line"),

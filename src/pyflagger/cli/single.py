@@ -38,14 +38,14 @@ def key_of(name: str, namespace: str) -> Key:
     return Key(where, short) if dot else Key(namespace, rest)
 
 
-async def seen(cluster: Cluster, name: str, mesh_provider: str = "") -> Seen:
-    """Read a canary. Raises Wrong and ApiErrors."""
+async def seen(cluster: Cluster, name: str, mesh_provider: str = "", *, history: bool = False) -> Seen:
+    """Read a canary, with the records of its releases if `history`. Raises Wrong and ApiErrors."""
     from pyflagger.seeing.picture import picture
     from pyflagger.seeing.single import look
 
     key = key_of(name, cluster.namespace)
     try:
-        found = await look(cluster.client, cluster.clock, key, options_of(mesh_provider))
+        found = await look(cluster.client, cluster.clock, key, options_of(mesh_provider), history=history)
     except NotFound as error:
         raise missing(key, error) from error
     return Seen(found, picture(found))

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from pyflagger.api.durations import precise_stamp, stamp
-from pyflagger.seeing.model import CanaryView, Explanation, FleetRow, Time
+from pyflagger.seeing.model import CanaryView, Explanation, FleetRow, RecordView, Time
 
 VERSION = "view.flagger.app/v1"
 
@@ -30,6 +30,11 @@ def canary(view: CanaryView) -> dict[str, Any]:
 def explanation(found: Explanation) -> dict[str, Any]:
     """The document of an explanation."""
     return document("Explanation", _fields(found))
+
+
+def record(found: RecordView) -> dict[str, Any]:
+    """The document of a release."""
+    return document("ReleaseRecord", _fields(found))
 
 
 def _fields(value: Any) -> dict[str, Any]:

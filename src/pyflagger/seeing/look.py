@@ -100,8 +100,8 @@ class Eyes:
 class Look:
     """One look at a canary: `now` by the server's clock, what the operator would observe and decide.
 
-    `sets` are ReplicaSets, `pods` and `sets` those of target and primary, `events` those of all of them. `foreign`:
-    another operator wrote the status.
+    `sets` are ReplicaSets, `pods` and `sets` those of target and primary, `events` those of all of them.
+    `records`: those of the releases, if they were asked for.
     """
 
     canary: Obj
@@ -112,6 +112,7 @@ class Look:
     sets: tuple[Obj, ...] = ()
     pods: tuple[Obj, ...] = ()
     events: tuple[Obj, ...] = ()
+    records: tuple[Obj, ...] = ()
     missing: tuple[Missing, ...] = field(default=())
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Time(float):
@@ -288,6 +288,42 @@ class EventView(NamedTuple):
     times: int
 
 
+class ReleaseView(NamedTuple):
+    """A past release, or the one under way, as its record says. `threshold`: failed checks that end it."""
+
+    number: int
+    outcome: str
+    revision: str
+    cause: str
+    images: tuple[Image, ...]
+    changes: tuple[str, ...]
+    weight: int
+    failed: int
+    threshold: int
+    started: Time | None
+    finished: Time | None
+    took: str
+    code: str
+    text: str
+    todo: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordView:
+    """The whole record of a release. The parts are as they are stored."""
+
+    release: ReleaseView
+    origin: int
+    plan: Mapping[str, Any]
+    checks: tuple[Mapping[str, Any], ...]
+    hooks: tuple[Mapping[str, Any], ...]
+    rounds: tuple[Mapping[str, Any], ...]
+    skipped: int
+    waits: tuple[Mapping[str, Any], ...]
+    template: Mapping[str, Any] | None
+    template_omitted: str
+
+
 class OperatorView(NamedTuple):
     """The operator that runs the canary. `settings`: known or assumed. `foreign`: it is Flagger, not flagger."""
 
@@ -314,6 +350,7 @@ class CanaryView:
     next: Next | None
     hold: Hold | None
     events: tuple[EventView, ...]
+    releases: tuple[ReleaseView, ...]
     operator: OperatorView
     missing: tuple[Missing, ...]
 

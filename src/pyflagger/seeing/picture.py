@@ -13,6 +13,7 @@ from pyflagger.objects import Obj, Ref, part
 from pyflagger.seeing import raw
 from pyflagger.seeing.fleet import Assumed, row
 from pyflagger.seeing.happened import event_of, in_order
+from pyflagger.seeing.history import releases
 from pyflagger.seeing.look import Look
 from pyflagger.seeing.model import (
     Because,
@@ -55,6 +56,7 @@ def picture(look: Look, assumed: Assumed | None = None) -> CanaryView:
         next=head.next,
         hold=head.hold,
         events=tuple(in_order(map(event_of, look.events))),
+        releases=releases(look.records),
         operator=_operator(status, known=assumed is not None),
         missing=look.missing,
     )

@@ -16,8 +16,11 @@ from pyflagger.clock import Clock
 from pyflagger.kube.client import Client, object_of
 from pyflagger.kube.errors import Forbidden, Unreachable, error_of
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, TransportError
-from pyflagger.kube.resources import CANARIES, NAMESPACES
-from pyflagger.objects import Obj, Ref, Resource
+from pyflagger.kube.resources import CANARIES, NAMESPACES, RELEASES
+from pyflagger.objects import Key, Obj, Ref, Resource
+
+CANARY_UID = "flagger.app/canary-uid"
+"""The label of records, as `api.records` names it: its import would take longer than the list of canaries may."""
 
 PAGE = 500
 """Objects in one page of a list, as kubectl asks for."""
@@ -92,6 +95,15 @@ class Reader:
             if not token or (most and len(found) >= most):
                 return Listed(tuple(found), self._now(answer))
             query["continue"] = token
+
+    async def uid(self, key: Key) -> str:
+        """The uid of a Canary. Raises ApiError."""
+        found, _ = await self.get(CANARIES.ref(*key), CANARIES)
+        return str(found["metadata"]["uid"])
+
+    async def releases(self, key: Key, uid: str) -> Listed:
+        """The records of a Canary's releases. Raises ApiError."""
+        return await self.list(RELEASES, key.namespace, f"{CANARY_UID}={uid}")
 
     async def get(self, ref: Ref, resource: Resource) -> tuple[Obj, float]:
         """An object, and the server's time. Raises ApiError."""

@@ -14,7 +14,7 @@ from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import ApiError, Forbidden, NotFound, not_served
-from pyflagger.kube.resources import CANARIES, EVENTS, PODS, UnknownKind, resource_of
+from pyflagger.kube.resources import CANARIES, EVENTS, PODS, RELEASES, UnknownKind, resource_of
 from pyflagger.objects import Key, Obj, Ref, Resource, part, ref_of
 from pyflagger.operator.observe.compiled import settings_of
 from pyflagger.operator.options import Options
@@ -63,8 +63,10 @@ class Shifted:
         return self.own.unique()
 
 
-async def look(client: Client, clock: Clock, key: Key, options: Options) -> Look:
+async def look(client: Client, clock: Clock, key: Key, options: Options, *, history: bool = False) -> Look:
     """One look at a canary. An empty `mesh_provider` means the one that the operator published.
+
+    `history`: read the records of its releases, too.
 
     Raises NotFound and other ApiErrors if the Canary itself cannot be read.
     """
@@ -81,7 +83,19 @@ async def look(client: Client, clock: Clock, key: Key, options: Options) -> Look
     found = looked(eyes, now)
     if found is None:
         raise NotFound(Problem(Fault.MANIFEST, f"canary {key} was deleted a moment ago"))
-    return await _around(reader, found, missing)
+    records = await _records(reader, key, canary["metadata"]["uid"], missing) if history else ()
+    return replace(await _around(reader, found, missing), records=records)
+
+
+async def _records(reader: Reader, key: Key, uid: str, missing: list[Missing]) -> tuple[Obj, ...]:
+    """The records of the releases. A cluster without their definition has none."""
+    try:
+        return (await reader.releases(key, uid)).objects
+    except Forbidden as error:
+        missing.append(_missing("list", RELEASES, key.namespace, error))
+    except NotFound:
+        pass
+    return ()
 
 
 def eyes_of(client: Client, clock: Clock, canary: Obj, options: Options) -> Eyes:
