@@ -48,6 +48,12 @@ def test_the_tables_of_fields_are_those_of_the_kinds(kind: str, part: str) -> No
     assert table(kind, part) in page("canary.md")
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_the_tables_of_fields_are_those_of_records(part: str) -> None:
+    """The same for the page of the history."""
+    assert table("CanaryRelease", part) in page("history.md")
+
+
 @pytest.mark.parametrize(
     "command, flags",
     [("run", OPERATOR), ("loadtester", LOADTESTER)],
