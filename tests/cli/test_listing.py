@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from pyflagger.cli.listing import changed, lines, printed
-from pyflagger.cli.text import Screen, age
+from pyflagger.cli.listing import lines, printed
+from pyflagger.cli.text import Screen
 from pyflagger.objects import Obj
 from pyflagger.seeing.fleet import row
 from pyflagger.seeing.model import FleetRow, Image
+from pyflagger.seeing.words import age, changed
 from seeing.test_fleet import NOW, canary, condition, judged
 
 

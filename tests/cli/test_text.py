@@ -6,7 +6,8 @@ import pytest
 
 from pyflagger.cli.explaining import text as explained
 from pyflagger.cli.listing import lines
-from pyflagger.cli.text import Screen, clean, say
+from pyflagger.cli.text import Screen, say
+from pyflagger.seeing.cleaning import clean
 from pyflagger.seeing.fleet import row
 from pyflagger.seeing.model import Cause, Explanation, Image, Verdict
 from seeing.test_fleet import NOW, canary, condition

@@ -18,12 +18,12 @@ import click
 
 from pyflagger.api.durations import parse
 from pyflagger.cli.completing import contexts, namespaces
-from pyflagger.cli.text import clean
 from pyflagger.clock import Clock, SystemClock
 from pyflagger.kube.client import ApiError, Client, Forbidden
 from pyflagger.kube.kubeconfig import Choice, NoCluster
 from pyflagger.kube.protocol import Transport, TransportError
 from pyflagger.kube.reach import Endpoint, Person, reach
+from pyflagger.seeing.cleaning import clean
 
 
 class Cluster(NamedTuple):

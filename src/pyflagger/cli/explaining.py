@@ -14,10 +14,12 @@ from pyflagger.cli.cluster import Cluster, Wrong, on_cluster
 from pyflagger.cli.listing import Choice, fleet_options, read, rendered
 from pyflagger.cli.people import SETTINGS
 from pyflagger.cli.single import optional_name, seen
-from pyflagger.cli.text import Column, Screen, age, clean, painted, say, screen, state, table
+from pyflagger.cli.text import Column, Screen, painted, say, screen, state, table
 from pyflagger.kube.errors import NotFound
 from pyflagger.seeing import documents
+from pyflagger.seeing.cleaning import clean
 from pyflagger.seeing.model import HEALTHY, Cause, Explanation, FleetRow
+from pyflagger.seeing.words import age
 
 COLUMNS = 80
 AGREEMENT = {

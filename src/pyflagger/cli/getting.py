@@ -8,13 +8,14 @@ from collections.abc import Iterator
 import click
 
 from pyflagger.cli.cluster import Cluster, Wrong, on_cluster
-from pyflagger.cli.listing import rendered, waits_for
+from pyflagger.cli.listing import rendered
 from pyflagger.cli.people import SETTINGS
 from pyflagger.cli.single import about_one, seen
-from pyflagger.cli.text import Column, Screen, age, clean, painted, say, screen, state, table
+from pyflagger.cli.text import Column, Screen, painted, say, screen, state, table
 from pyflagger.seeing import documents
+from pyflagger.seeing.cleaning import clean
 from pyflagger.seeing.model import CanaryView, Check, Pod, Time, Workload
-from pyflagger.seeing.words import next_text, summary
+from pyflagger.seeing.words import age, next_text, summary, waits_for
 
 BAR_COLUMNS = 25
 MARKS = {"pass": ("✔", "+"), "bad": ("✖", "x"), "no-data": ("○", "o"), "error": ("△", "!")}

@@ -13,11 +13,12 @@ from pyflagger.cli.cluster import Cluster, Wrong, on_cluster
 from pyflagger.cli.listing import rendered
 from pyflagger.cli.people import SETTINGS, Duration
 from pyflagger.cli.single import about_one, key_of, missing, watched
-from pyflagger.cli.text import Column, Screen, clean, say, screen, table
+from pyflagger.cli.text import Column, Screen, say, screen, table
 from pyflagger.kube.client import NotFound
 from pyflagger.kube.resources import EVENTS
 from pyflagger.objects import Obj
 from pyflagger.seeing import documents
+from pyflagger.seeing.cleaning import clean
 from pyflagger.seeing.model import EventView
 
 if TYPE_CHECKING:

@@ -10,15 +10,16 @@ import click
 
 from pyflagger.cli.cluster import Cluster, Wrong, on_cluster_briefly
 from pyflagger.cli.people import SETTINGS
-from pyflagger.cli.text import Column, Screen, age, clean, painted, say, screen, state, table
+from pyflagger.cli.text import Column, Screen, painted, say, screen, state, table
 from pyflagger.objects import Obj
 from pyflagger.seeing import documents
-from pyflagger.seeing.fleet import row
-from pyflagger.seeing.model import FleetRow, Image, Verdict
+from pyflagger.seeing.cleaning import clean
+from pyflagger.seeing.fleet import SORTS, row
+from pyflagger.seeing.model import FleetRow, Verdict
 from pyflagger.seeing.read import Listed, Reader
+from pyflagger.seeing.words import NONE, age, changed, since, waits_for
 
 Cell = Callable[[FleetRow, float, Screen], str]
-NONE = "-"
 
 
 def _weight(row: FleetRow, now: float, on: Screen) -> str:
@@ -31,15 +32,6 @@ def _step(row: FleetRow, now: float, on: Screen) -> str:
 
 def _failed(row: FleetRow, now: float, on: Screen) -> str:
     return f"{row.failed.checks}/{row.failed.threshold}" if row.failed else NONE
-
-
-def waits_for(row: FleetRow) -> str:
-    """What a canary waits for, in a line."""
-    if row.verdict is Verdict.SILENT:
-        return f"an operator: a round is {age(row.stale)} late"
-    if row.hold:
-        return ": ".join(filter(None, (row.hold.by, row.hold.reason)))
-    return row.wait.text if row.wait else NONE
 
 
 def progress(row: FleetRow) -> str:
@@ -55,27 +47,9 @@ def progress(row: FleetRow) -> str:
     return ", ".join(words) + (f"; {why}" if why else "")
 
 
-def since(row: FleetRow) -> float | None:
-    """When the canary began to wait, or its phase last changed."""
-    return row.wait.since if row.wait and row.wait.since is not None else row.last_transition
-
-
 def _since(row: FleetRow, now: float, on: Screen) -> str:
     begun = since(row)
     return NONE if begun is None else age(now - begun)
-
-
-def changed(images: Sequence[Image]) -> str:
-    """The tags of the images that a release changes."""
-    return ", ".join(f"{_tag(each.old)} → {_tag(each.new)}" for each in images) or NONE
-
-
-def _tag(image: str) -> str:
-    """The tag or the start of the digest of an image."""
-    name = image.rpartition("/")[2]
-    if "@" in name:
-        return name.partition("@")[2][:19]
-    return name.partition(":")[2] or name or "?"
 
 
 NAMESPACE: tuple[Column, Cell] = (Column("NAMESPACE"), lambda row, now, on: row.namespace)
@@ -122,14 +96,6 @@ def rendered(document: Any, output: str) -> str:
     import orjson
 
     return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
-
-
-SORTS: dict[str, Callable[[FleetRow], Any]] = {
-    "verdict": lambda row: row.order,
-    "name": lambda row: (row.name, row.namespace),
-    "weight": lambda row: (-row.weight.canary if row.weight else 1, row.order),
-    "since": lambda row: (-(since(row) or 0.0), row.order),
-}
 
 
 class Choice(NamedTuple):

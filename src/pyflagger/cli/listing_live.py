@@ -10,9 +10,10 @@ from pyflagger.api.durations import stamp
 from pyflagger.cli.cluster import Cluster
 from pyflagger.cli.listing import Choice, progress, shown
 from pyflagger.cli.live import Display, terminal
-from pyflagger.cli.text import Screen, clean, say
+from pyflagger.cli.text import Screen, say
 from pyflagger.kube.resources import CANARIES
 from pyflagger.objects import Key
+from pyflagger.seeing.cleaning import clean
 from pyflagger.seeing.follow import Follower, Selected
 from pyflagger.seeing.model import FleetRow
 from pyflagger.seeing.read import Reader

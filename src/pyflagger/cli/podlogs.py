@@ -13,13 +13,14 @@ import click
 from pyflagger.cli.cluster import Cluster, Wrong, on_cluster
 from pyflagger.cli.people import SETTINGS, Duration
 from pyflagger.cli.single import about_one, key_of, missing, watched
-from pyflagger.cli.text import clean, say, screen
+from pyflagger.cli.text import say, screen
 from pyflagger.kube.client import ApiError, NotFound
 from pyflagger.kube.errors import error_of
 from pyflagger.kube.protocol import ApiRequest, TransportError
 from pyflagger.kube.resources import PODS
 from pyflagger.objects import Obj, part
 from pyflagger.seeing import raw
+from pyflagger.seeing.cleaning import clean
 
 if TYPE_CHECKING:
     from pyflagger.seeing.follow import Watched

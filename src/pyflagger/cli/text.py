@@ -10,9 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
-from enum import Enum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 
@@ -38,7 +36,6 @@ COLOURS: Mapping[Verdict, str] = {
     Verdict.FAILED: "red",
     Verdict.IDLE: "green",
 }
-UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 class Screen(NamedTuple):
@@ -68,36 +65,7 @@ def painted(text: str, verdict: Verdict, on: Screen) -> str:
     return click.style(text, fg=COLOURS[verdict]) if on.colour else text
 
 
-def age(seconds: float) -> str:
-    """How long, in the largest unit that fits, and two units below ten minutes: `40s`, `1m20s`, `12m`, `2h`, `3d`."""
-    whole = max(0, int(seconds))
-    if 60 <= whole < 600 and whole % 60:
-        return f"{whole // 60}m{whole % 60}s"
-    return next((f"{whole // size}{unit}" for unit, size in UNITS if whole >= size), "0s")
-
-
-BIDIRECTIONAL = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
-CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), *BIDIRECTIONAL), "?")
-CONTROLS |= dict.fromkeys(map(ord, "\t\n\r"), " ")
 ASCII_OF = str.maketrans({"→": "->", "…": "...", "·": "-", "≥": ">=", "≤": "<="})
-
-
-def clean(value: Any) -> Any:
-    """A view without what texts of others could do to a terminal.
-
-    Newlines and tabs become spaces. Other control characters, the introducers of escape sequences among them, and marks
-    that reverse the direction of writing become `?`. Views are walked whole, so that no text is forgotten.
-    """
-    if isinstance(value, str):
-        return value if value.isprintable() or isinstance(value, Enum) else value.translate(CONTROLS)
-    if isinstance(value, Mapping):
-        return {clean(key): clean(each) for key, each in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{each.name: clean(getattr(value, each.name)) for each in fields(value)})
-    if isinstance(value, tuple):
-        parts = [clean(each) for each in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    return value
 
 
 def say(text: str, on: Screen) -> None:

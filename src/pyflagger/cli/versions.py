@@ -10,11 +10,12 @@ import click
 from pyflagger.cli.cluster import Cluster, on_cluster
 from pyflagger.cli.main import VERSION
 from pyflagger.cli.people import SETTINGS
-from pyflagger.cli.text import clean, say, screen
+from pyflagger.cli.text import say, screen
 from pyflagger.kube.client import ApiError, Client
 from pyflagger.kube.reach import configured
 from pyflagger.objects import Obj, part
 from pyflagger.seeing import raw
+from pyflagger.seeing.cleaning import clean
 from pyflagger.seeing.read import Reader
 
 GROUP = "flagger.app"

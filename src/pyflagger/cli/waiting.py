@@ -13,9 +13,10 @@ from pyflagger.cli.completing import names
 from pyflagger.cli.listing import progress
 from pyflagger.cli.people import SETTINGS, Duration
 from pyflagger.cli.single import key_of, missing, provider_option, seen, watched
-from pyflagger.cli.text import clean, say, screen
+from pyflagger.cli.text import say, screen
 from pyflagger.kube.client import NotFound
 from pyflagger.objects import Key
+from pyflagger.seeing.cleaning import clean
 from pyflagger.seeing.fleet import row
 from pyflagger.seeing.waiting import Asked, Ending, Goal, Status, Waiting, sight
 

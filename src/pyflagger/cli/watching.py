@@ -14,10 +14,11 @@ from pyflagger.cli.explaining import text as explained
 from pyflagger.cli.getting import text as whole
 from pyflagger.cli.live import Display, terminal
 from pyflagger.cli.single import Seen, key_of, missing, options_of, seen
-from pyflagger.cli.text import Screen, clean, say
+from pyflagger.cli.text import Screen, say
 from pyflagger.cli.waiting import ended
 from pyflagger.kube.errors import ApiError, Forbidden, NotFound
 from pyflagger.objects import Key
+from pyflagger.seeing.cleaning import clean
 from pyflagger.seeing.explain import explain
 from pyflagger.seeing.follow import Watched
 from pyflagger.seeing.model import CanaryView, StepView

@@ -5,7 +5,7 @@ Called by the commands `list` and `explain`, by the dashboard, and by `picture`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from pyflagger.api.defaults import INTERVAL_SECONDS, INTERVAL_SECONDS_MIN
@@ -14,6 +14,7 @@ from pyflagger.objects import Obj, part
 from pyflagger.seeing import raw
 from pyflagger.seeing.model import Failed, FleetRow, Hold, Image, Next, Step, Time, Verdict, Wait, Weight
 from pyflagger.seeing.plan import Plan, plan_of
+from pyflagger.seeing.words import since
 
 PROVIDER = "istio"
 """The default of the flag -mesh-provider."""
@@ -25,6 +26,14 @@ MOVING = ("Initializing", "Progressing", "Promoting", "Finalising", "Terminating
 GATED = ("Waiting", "WaitingPromotion")
 PROGRESS_FIELDS = (*raw.RUNNING, "Failed")
 NEW = ""
+
+SORTS: dict[str, Callable[[FleetRow], Any]] = {
+    "verdict": lambda row: row.order,
+    "name": lambda row: (row.name, row.namespace),
+    "weight": lambda row: (-row.weight.canary if row.weight else 1, row.order),
+    "since": lambda row: (-(since(row) or 0.0), row.order),
+}
+"""The orders of a list, by name."""
 
 
 class Assumed(NamedTuple):
