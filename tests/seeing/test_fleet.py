@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyflagger.api.canary import Analysis, CanaryStatus
@@ -113,6 +113,7 @@ def test_what_it_waits_for() -> None:
     assert row(canary("Succeeded", halted), NOW).wait is None
 
 
+@example(step=0, most=0, listed=[1, 0])
 @given(
     step=st.integers(-5, 120),
     most=st.integers(-5, 120),

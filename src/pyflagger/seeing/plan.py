@@ -59,6 +59,8 @@ def _weights(analysis: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _until(most: int, weights: Sequence[int]) -> tuple[int, ...]:
-    """The weights up to the first that reaches `most`."""
+    """The weights up to the first that reaches `most`; none if no weight is below it."""
+    if most <= 0:
+        return ()
     below = sum(weight < most for weight in weights)
     return tuple(weights[: below + 1]) if most > 0 else ()
