@@ -1,4 +1,4 @@
-"""Follows objects with the rights of one person, for views that stay open: `wait`, and everything with `--watch`.
+"""Follows objects with the rights of one person, for views that stay open: the dashboard, `wait`, and `--watch`.
 
 It watches. Where the person may only read an object, it reads that again every two seconds.
 """
@@ -6,7 +6,8 @@ It watches. Where the person may only read an object, it reads that again every 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from pyflagger.clock import Clock
@@ -16,9 +17,11 @@ from pyflagger.kube.reflector import Reflector
 from pyflagger.kube.resources import CANARIES, PODS, UnknownKind, resource_of
 from pyflagger.objects import Key, Obj, Ref, Resource
 from pyflagger.operator.options import Options
+from pyflagger.seeing.happened import Owns, event_of
 from pyflagger.seeing.look import Eyes, Look, looked
+from pyflagger.seeing.model import Missing
 from pyflagger.seeing.read import Reader
-from pyflagger.seeing.single import Shifted, eyes_of
+from pyflagger.seeing.single import EVENTS_MAX, REPLICA_SETS, ROUNDS_MAX, Shifted, eyes_of, missing_of
 from pyflagger.workloads.pods import label_selector
 
 POLL_SECONDS = 2.0
@@ -187,21 +190,27 @@ class Watched:
         if canary is None:
             return None
         eyes = eyes_of(self._client, self._clock, canary, self._options)
+        return await self._completed(eyes)
+
+    async def _completed(self, eyes: Eyes) -> Look | None:
+        """The look with target and primary."""
         first = eyes.observe()
         for ref in {first.compiled.target, first.compiled.primary} if first else ():
             await self._take(eyes, ref)
         return looked(eyes, self.now)
 
-    async def _take(self, eyes: Eyes, ref: Ref) -> None:
+    async def _take(self, eyes: Eyes, ref: Ref) -> Missing | None:
+        """Give an object to the eyes. Returns it as missing if the person may not read it."""
         try:
             what = Selected(resource_of(ref), ref.namespace, ref.name)
         except UnknownKind:
-            return
+            return None
         await self._follower.follow(what)
         refusal = self._follower.refusal(what)
         eyes.cache.put(what.resource, ref, next(iter(self._follower.objects(what)), None))
         if isinstance(refusal, NotFound | Forbidden):
             eyes.cache.refuse(what.resource, refusal)
+        return missing_of("get", what.resource, ref.namespace, refusal) if isinstance(refusal, Forbidden) else None
 
     async def pods(self, found: Look) -> dict[str, list[Obj]]:
         """Follow the pods of target and primary too. Returns them by role."""
@@ -235,3 +244,45 @@ class Watched:
     async def stop(self) -> None:
         """Follow it no more."""
         await self._follower.stop()
+
+
+class Whole(Watched):
+    """One canary with all that `single.look` reads, followed, for pages that stay open."""
+
+    async def _completed(self, eyes: Eyes) -> Look | None:
+        missing: list[Missing | None] = []
+        for _ in range(ROUNDS_MAX):
+            eyes.observe()
+            wanted = [*eyes.wanted()]
+            if not wanted:
+                break
+            missing += await asyncio.gather(*(self._take(eyes, ref) for ref in wanted))
+        found = looked(eyes, self.now)
+        return await self._around(found, [each for each in missing if each]) if found else None
+
+    async def _around(self, found: Look, missing: list[Missing]) -> Look:
+        """The look with ReplicaSets, pods and Events."""
+        compiled = found.compiled
+        workloads = [obj for ref in sorted({compiled.target, compiled.primary}) if (obj := found.get(ref)) is not None]
+        selectors = sorted({selector for obj in workloads if (selector := label_selector(obj))})
+        kinds = (REPLICA_SETS, PODS)
+        asked = [Selected(kind, compiled.target.namespace, labels=labels) for kind in kinds for labels in selectors]
+        events = Selected(EVENTS, compiled.target.namespace)
+        lists = await asyncio.gather(*(self._visible(what, missing) for what in (*asked, events)))
+        objects = {what: listed for what, listed in zip((*asked, events), lists, strict=True)}
+        sets, pods = (_each(objects[what] for what in asked if what.resource is kind) for kind in kinds)
+        newest = sorted(filter(Owns(found), objects[events]), key=lambda each: event_of(each).at or 0.0)[-EVENTS_MAX:]
+        return replace(found, sets=sets, pods=pods, events=tuple(newest), missing=tuple(dict.fromkeys(missing)))
+
+    async def _visible(self, what: Selected, missing: list[Missing]) -> list[Obj]:
+        """The objects of a selection; none, and one missing part more, if the person may not list them."""
+        await self._follower.follow(what)
+        refusal = self._follower.refusal(what)
+        if refusal is not None:
+            missing.append(missing_of("list", what.resource, what.namespace, refusal))
+        return self._follower.objects(what)
+
+
+def _each(lists: Iterable[list[Obj]]) -> tuple[Obj, ...]:
+    """The objects of several lists, each once."""
+    return tuple({obj["metadata"]["uid"]: obj for listed in lists for obj in listed}.values())

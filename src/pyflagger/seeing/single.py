@@ -132,7 +132,7 @@ async def _fetch(reader: Reader, eyes: Eyes, ref: Ref, missing: list[Missing]) -
     except Forbidden as error:
         eyes.cache.put(resource, ref, None)
         eyes.cache.refuse(resource, error)
-        missing.append(_missing("get", resource, ref.namespace, error))
+        missing.append(missing_of("get", resource, ref.namespace, error))
 
 
 def _no_kind(error: NotFound) -> bool:
@@ -140,7 +140,8 @@ def _no_kind(error: NotFound) -> bool:
     return "could not find the requested resource" in error.problem.text or "404 page not found" in error.problem.text
 
 
-def _missing(verb: str, resource: Resource, namespace: str, error: ApiError) -> Missing:
+def missing_of(verb: str, resource: Resource, namespace: str, error: ApiError) -> Missing:
+    """A part that a refusal hides."""
     return Missing(resource.kind, verb, resource.full_name, namespace, error.problem.text)
 
 
@@ -155,7 +156,7 @@ async def _around(reader: Reader, found: Look, missing: list[Missing]) -> Look:
         try:
             return (await reader.list(resource, namespace, selector, fields, most)).objects
         except (Forbidden, NotFound) as error:
-            missing.append(_missing("list", resource, namespace, error))
+            missing.append(missing_of("list", resource, namespace, error))
             return ()
 
     sets, pods = await asyncio.gather(
