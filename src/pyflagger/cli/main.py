@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "wait": ("pyflagger.cli.waiting", "wait until a release has ended; for CI"),
     "events": ("pyflagger.cli.happening", "the Events of a canary and of its objects, in one order"),
     "logs": ("pyflagger.cli.podlogs", "the logs of both versions, with role and pod before each line"),
+    "dashboard": ("pyflagger.cli.dashboard", "show canaries in a browser on this machine, with your own rights"),
     "crds": ("pyflagger.cli.crds", "print the CustomResourceDefinitions as YAML"),
     "alerts": ("pyflagger.cli.alerts", "send a sample to the receiver of an AlertProvider"),
     "lint": ("pyflagger.cli.lint", "check manifests before they reach a cluster"),

@@ -14,7 +14,7 @@ from pyflagger.clock import Clock
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import ApiError, Forbidden, NotFound
 from pyflagger.kube.reflector import Reflector
-from pyflagger.kube.resources import CANARIES, PODS, UnknownKind, resource_of
+from pyflagger.kube.resources import CANARIES, EVENTS, PODS, UnknownKind, resource_of
 from pyflagger.objects import Key, Obj, Ref, Resource
 from pyflagger.operator.options import Options
 from pyflagger.seeing.happened import Owns, event_of
@@ -269,7 +269,7 @@ class Whole(Watched):
         asked = [Selected(kind, compiled.target.namespace, labels=labels) for kind in kinds for labels in selectors]
         events = Selected(EVENTS, compiled.target.namespace)
         lists = await asyncio.gather(*(self._visible(what, missing) for what in (*asked, events)))
-        objects = {what: listed for what, listed in zip((*asked, events), lists, strict=True)}
+        objects = dict(zip((*asked, events), lists, strict=True))
         sets, pods = (_each(objects[what] for what in asked if what.resource is kind) for kind in kinds)
         newest = sorted(filter(Owns(found), objects[events]), key=lambda each: event_of(each).at or 0.0)[-EVENTS_MAX:]
         return replace(found, sets=sets, pods=pods, events=tuple(newest), missing=tuple(dict.fromkeys(missing)))

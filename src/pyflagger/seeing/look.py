@@ -52,6 +52,10 @@ class Taken(Cache):
         """The object, None if it does not exist or was not read."""
         return self._found.get(ref)
 
+    def all(self) -> Iterator[Obj]:
+        """All objects that were read and exist."""
+        yield from (obj for obj in self._found.values() if obj is not None)
+
     def list(self, resource: Resource) -> Iterator[Obj]:
         """The objects of a kind that were read."""
         kind = (resource.api_version, resource.kind)

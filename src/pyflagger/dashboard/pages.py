@@ -1,0 +1,84 @@
+"""The contexts of pages and of their regions. A region is a part of a page that a stream replaces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pyflagger.dashboard.chosen import Chosen, Shown, shown
+from pyflagger.dashboard.rendering import region_id, rendered
+from pyflagger.dashboard.watching import Fleet, Opened, Sight
+from pyflagger.objects import Key
+
+
+class Site(NamedTuple):
+    """What every page says: the context of the kubeconfig, the user, and the version of this program."""
+
+    context: str
+    user: str
+    version: str
+
+
+Regions = Mapping[str, str]
+"""Markup by the id of the element that it replaces."""
+
+CANARY_REGIONS = ("trouble", "head", "traffic", "progress", "why", "timeline", "objects")
+
+
+def fleet_page(site: Site, fleet: Fleet, chosen: Chosen) -> str:
+    """The page of the fleet."""
+    found = shown(fleet.rows, chosen)
+    return rendered(
+        "fleet.html", site=site, stream=f"/api/v1/stream/fleet{chosen.query}", **_fleet(fleet, chosen, found)
+    )
+
+
+def _fleet(fleet: Fleet, chosen: Chosen, found: Shown) -> dict[str, Any]:
+    return {"chosen": chosen, "shown": found, "now": fleet.now, "trouble": fleet.trouble, "hidden": fleet.hidden}
+
+
+class FleetRegions:
+    """The regions of one fleet page over time. A row is rendered again only when it changed."""
+
+    def __init__(self, fleet: Fleet, chosen: Chosen) -> None:
+        self._fleet, self._chosen = fleet, chosen
+        self._rows: dict[Key, tuple[Any, str]] = {}
+        self._order: tuple[Key, ...] | None = None
+
+    def __call__(self) -> Regions:
+        """The regions as they are now. The whole table only if other rows are in it than before."""
+        found = shown(self._fleet.rows, self._chosen)
+        context = _fleet(self._fleet, self._chosen, found) | {"live": True}
+        order = tuple(Key(each.namespace, each.name) for each in found.rows)
+        regions = {name: rendered(f"regions/{name}.html", **context) for name in ("trouble", "counts", "pages")}
+        rows = {key: self._row(key, each, context) for key, each in zip(order, found.rows, strict=True)}
+        if order != self._order:
+            regions["rows"] = rendered("regions/rows.html", **context)
+        else:
+            regions |= {region_id("row", *key): text for key, text in rows.items()}
+        self._rows = {key: (each, rows[key]) for key, each in zip(order, found.rows, strict=True)}
+        self._order = order
+        return regions
+
+    def _row(self, key: Key, each: Any, context: Mapping[str, Any]) -> str:
+        known = self._rows.get(key)
+        return known[1] if known and known[0] == each else rendered("regions/row.html", **context, row=each)
+
+
+def canary_page(site: Site, opened: Opened, sight: Sight) -> str:
+    """The page of a canary."""
+    row = sight.view.canary
+    stream = f"/api/v1/stream/canaries/{row.namespace}/{row.name}"
+    return rendered("canary.html", site=site, stream=stream, **_canary(opened, sight))
+
+
+def _canary(opened: Opened, sight: Sight) -> dict[str, Any]:
+    return {"view": sight.view, "why": sight.why, "now": opened.now, "trouble": opened.trouble}
+
+
+def canary_regions(opened: Opened) -> Regions:
+    """The regions of a canary as they are now."""
+    if opened.sight is None:
+        return {"head": rendered("regions/gone.html", refusal=opened.refusal)}
+    context = _canary(opened, opened.sight) | {"live": True}
+    return {name: rendered(f"regions/{name}.html", **context) for name in CANARY_REGIONS}

@@ -1,0 +1,196 @@
+"""The HTTP server of the dashboard: routes, their handlers, and what every answer has in common."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+import yaml
+from aiohttp import web
+
+from pyflagger import __version__
+from pyflagger.api.facts import Fault, Problem
+from pyflagger.clock import Clock
+from pyflagger.dashboard.chosen import chosen_of, shown
+from pyflagger.dashboard.guard import Guard, protected
+from pyflagger.dashboard.objects import found_object
+from pyflagger.dashboard.pages import FleetRegions, Site, canary_page, canary_regions, fleet_page
+from pyflagger.dashboard.problems import Refused, document, refused, title
+from pyflagger.dashboard.rendering import TYPES, asset, rendered
+from pyflagger.dashboard.streams import STREAMS_MAX, messages, stream
+from pyflagger.dashboard.watching import Canaries, Fleet, Opened
+from pyflagger.dashboard.who import Who
+from pyflagger.kube.client import ApiError
+from pyflagger.objects import Key
+from pyflagger.seeing import documents
+from pyflagger.seeing.model import CanaryView
+
+ANSWER_SECONDS = 20.0
+"""The longest that a page waits for the API server."""
+
+YEAR = "public, max-age=31536000, immutable"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Server:
+    """The handlers. `context` is that of the kubeconfig."""
+
+    def __init__(self, fleet: Fleet, canaries: Canaries, clock: Clock, who: Who, context: str) -> None:
+        self._fleet, self._canaries, self._clock, self._who = fleet, canaries, clock, who
+        self._site = Site(context, who.user or "", __version__)
+        self._streams = 0
+        self.guard = Guard()
+
+    def application(self) -> web.Application:
+        """The application."""
+        app = web.Application(middlewares=[self._answered], client_max_size=64 * 1024)
+        canary, one = "/c/{ns}/{name}", "/api/v1/namespaces/{ns}/canaries/{name}"
+        app.add_routes(
+            [
+                web.get("/", self._fleet_page),
+                web.get(canary, self._canary_page),
+                web.get(canary + "/objects/{kind}/{object}", self._object),
+                web.get("/static/{digest}/{file}", self._static),
+                web.get("/api/v1/whoami", self._whoami),
+                web.get("/api/v1/canaries", self._canaries_document),
+                web.get(one, self._one(lambda opened: documents.canary(opened.view))),
+                web.get(one + "/explain", self._one(lambda opened: documents.explanation(opened.why))),
+                web.get(one + "/events", self._one(lambda opened: _events(opened.view))),
+                web.get("/api/v1/stream/fleet", self._fleet_stream),
+                web.get("/api/v1/stream/canaries/{ns}/{name}", self._canary_stream),
+            ]
+        )
+        return app
+
+    # What every answer has in common ------------------------------------------------------------------------------
+
+    @web.middleware
+    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Check the request and answer it. An error is a page, or a problem document below /api/."""
+        try:
+            begun = self.guard.admit(request)
+            answer = await self._handled(request, handler) if begun is None else begun
+        except Refused as error:
+            answer = self._problem(request, error)
+        if not answer.prepared:
+            protected(answer)
+        return answer
+
+    async def _handled(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except ApiError as error:
+            raise refused(error) from error
+        except TimeoutError as error:
+            text = f"the API server did not answer in {ANSWER_SECONDS:.0f} s"
+            raise Refused(503, Problem(Fault.CLUSTER, text, "Check that it is reachable, then reload.")) from error
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            raise Refused(
+                error.status, Problem(Fault.MANIFEST, "this address leads nowhere", "Go to the fleet.")
+            ) from error
+
+    def _problem(self, request: web.Request, error: Refused) -> web.Response:
+        if request.path.startswith("/api/"):
+            body = orjson.dumps(document(error))
+            return web.Response(status=error.status, body=body, content_type="application/problem+json")
+        page = rendered("problem.html", site=self._site, problem=document(error), title=title(error.status), stream="")
+        return web.Response(status=error.status, text=page, content_type="text/html")
+
+    # Pages ----------------------------------------------------------------------------------------------------------
+
+    async def _fleet_page(self, request: web.Request) -> web.Response:
+        return _page(fleet_page(self._site, self._fleet, chosen_of(request.query)))
+
+    async def _canary_page(self, request: web.Request) -> web.Response:
+        opened = await self._opened(request)
+        assert opened.sight is not None
+        return _page(canary_page(self._site, opened, opened.sight))
+
+    async def _object(self, request: web.Request) -> web.Response:
+        """An object of the canary as YAML."""
+        opened, names = await self._opened(request), request.match_info
+        assert opened.sight is not None
+        found = found_object(opened.sight, names["kind"], names["object"])
+        if found is None:
+            text = f"the canary has no {names['kind']} {names['object']} that you may see"
+            raise Refused(404, Problem(Fault.MANIFEST, text, "Go back to the canary."))
+        text = yaml.safe_dump(found, sort_keys=False, allow_unicode=True)
+        row = opened.sight.view.canary
+        return _page(rendered("object.html", site=self._site, stream="", row=row, object=found, text=text))
+
+    async def _static(self, request: web.Request) -> web.Response:
+        name = request.match_info["file"]
+        try:
+            body, digest = asset(name)
+        except KeyError:
+            raise web.HTTPNotFound from None
+        kept = YEAR if digest == request.match_info["digest"] else "no-store"
+        kind = TYPES[name.rpartition(".")[2]]
+        return web.Response(body=body, content_type=kind, charset="utf-8", headers={"Cache-Control": kept})
+
+    async def _opened(self, request: web.Request) -> Opened:
+        """The canary of a path. Raises ApiError, and TimeoutError if the API server does not answer."""
+        key = Key(request.match_info["ns"], request.match_info["name"])
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await self._canaries.open(key)
+
+    # Documents ------------------------------------------------------------------------------------------------------
+
+    async def _whoami(self, _: web.Request) -> web.Response:
+        return _json(documents.document("Who", {**self._who._asdict(), "mode": "local", "context": self._site.context}))
+
+    async def _canaries_document(self, request: web.Request) -> web.Response:
+        """All canaries that the filters choose. It has no pages."""
+        found = shown(self._fleet.rows, chosen_of(request.query), most=len(self._fleet.rows) or 1)
+        return _json(documents.fleet(found.rows))
+
+    def _one(self, part: Callable[[Any], Any]) -> Handler:
+        async def handle(request: web.Request) -> web.Response:
+            return _json(part((await self._opened(request)).sight))
+
+        return handle
+
+    # Streams --------------------------------------------------------------------------------------------------------
+
+    async def _fleet_stream(self, request: web.Request) -> web.StreamResponse:
+        regions = FleetRegions(self._fleet, chosen_of(request.query))
+        with self._counted():
+            return await stream(request, messages(regions, self._fleet.bell, self._clock))
+
+    async def _canary_stream(self, request: web.Request) -> web.StreamResponse:
+        opened = await self._opened(request)
+        opened.viewers += 1
+        try:
+            with self._counted():
+                return await stream(request, messages(lambda: canary_regions(opened), opened.bell, self._clock))
+        finally:
+            opened.viewers -= 1
+            opened.used = self._clock.monotonic()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """One of at most STREAMS_MAX streams."""
+        if self._streams >= STREAMS_MAX:
+            raise Refused(503, Problem(Fault.MANIFEST, f"{STREAMS_MAX} pages are open", "Close some of them."))
+        self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
+
+
+def _page(text: str) -> web.Response:
+    return web.Response(text=text, content_type="text/html")
+
+
+def _json(value: Any) -> web.Response:
+    return web.Response(body=orjson.dumps(value), content_type="application/json")
+
+
+def _events(view: CanaryView) -> dict[str, Any]:
+    return documents.document("EventList", {"items": view.events})

@@ -1,0 +1,61 @@
+"""`flagger dashboard`: where it listens, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from click.testing import CliRunner
+
+from pyflagger.cli.cluster import Cluster, Wrong
+from pyflagger.cli.dashboard import ADDRESS, command, serve
+from pyflagger.clock import SystemClock
+from pyflagger.dashboard.local import Running
+from pyflagger.kube.client import Client
+from pyflagger_sandbox.apiserver.server import ApiServer
+from pyflagger_sandbox.apiserver.transport import InProcess
+from stage.stage import OURS, path_of
+
+
+async def cluster() -> Cluster:
+    """A cluster with our kinds and no canary."""
+    clock = SystemClock()
+    client = Client(InProcess(ApiServer(clock), "ann"), clock)
+    for definition in OURS:
+        await client.call("POST", path_of("CustomResourceDefinition"), definition)
+    return Cluster(client, clock, "default", "prod")
+
+
+async def test_it_listens_on_loopback_and_answers() -> None:
+    """The address that it prints opens the fleet; without its key there is nothing."""
+    ready = asyncio.Queue[Running]()
+    task = asyncio.create_task(serve(await cluster(), "", 0, "", ready.put_nowait))
+    found = await ready.get()
+    assert urlsplit(found.url).hostname == "127.0.0.1" == ADDRESS
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        assert (await browser.get(found.url.partition("?")[0])).status == 401
+        answer = await browser.get(found.url)
+        assert (answer.status, answer.url.query_string) == (200, "")
+        assert "This cluster has no canaries yet." in await answer.text()
+        stream = await browser.get(found.url.partition("?")[0] + "api/v1/stream/fleet")
+        assert stream.content_type == "text/event-stream" and (await stream.content.readline()).startswith(b"id: 1")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_port_that_is_taken() -> None:
+    """One line, with what to do."""
+    with socket.socket() as taken:
+        taken.bind((ADDRESS, 0))
+        taken.listen()
+        with pytest.raises(Wrong, match=r"port \d+ of 127.0.0.1 is not free: .* Choose another with --port"):
+            await serve(await cluster(), "", taken.getsockname()[1], "", print)
+
+
+@pytest.mark.parametrize("given", [["--address", "0.0.0.0"], ["--port", "99999"], ["--port", "-1"]])
+def test_what_it_refuses(given: list[str]) -> None:
+    """There is no way to another address."""
+    assert CliRunner().invoke(command, given).exit_code == 2

@@ -1,0 +1,92 @@
+"""A browser without a window: it asks the handlers of a dashboard, on virtual time and without sockets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+from unittest.mock import Mock
+
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from pyflagger.dashboard.guard import cookie
+from pyflagger.dashboard.server import Server
+from pyflagger.dashboard.watching import Canaries, Fleet
+from pyflagger.dashboard.who import Who
+from pyflagger.kube.client import Client
+from pyflagger.operator.options import Options
+from seeing.test_single import Denies, Scene
+from seeing.test_waiting import Person
+
+PORT = 8490
+HOST = f"127.0.0.1:{PORT}"
+
+
+class Answer(NamedTuple):
+    """An answer. `text` is its body."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.text)
+
+
+class Browser:
+    """Asks one server. It has the session's cookie once it opened the address with the key."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._app = server.application()
+        self._app.freeze()
+        self.cookies = dict[str, str]()
+
+    async def get(self, path: str, method: str = "GET", **headers: str) -> Answer:
+        """The answer to a request. Underscores in names of headers are dashes."""
+        given = {"Host": HOST} | {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.cookies and "Cookie" not in given:
+            given["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        transport = Mock()
+        transport.get_extra_info = lambda name, default=None: ("127.0.0.1", PORT) if name == "sockname" else default
+        request = make_mocked_request(method, path, headers=given, transport=transport, app=self._app)
+        answer = await self._app._handle(request)
+        assert isinstance(answer, web.Response) and not isinstance(answer, web.HTTPException)
+        self.cookies |= {name: morsel.value for name, morsel in answer.cookies.items()}
+        body = answer.body if isinstance(answer.body, bytes) else b""
+        return Answer(answer.status, answer.headers, body.decode())
+
+    async def login(self) -> None:
+        """Open the address with the key."""
+        answer = await self.get(f"/?key={self.server.guard.key}")
+        assert answer.status == 303 and cookie(PORT) in self.cookies
+
+
+class Shown(NamedTuple):
+    """A dashboard over a scene."""
+
+    browser: Browser
+    fleet: Fleet
+    canaries: Canaries
+    person: Person
+
+
+@asynccontextmanager
+async def dashboard(scene: Scene, denies: Denies = lambda request: False, namespace: str = "") -> AsyncIterator[Shown]:
+    """A dashboard with the rights of a person, and a browser with a session."""
+    person, clock = Person(scene.stage, denies), scene.stage.clock
+    client = Client(person, clock)
+    fleet, canaries = Fleet(client, clock, namespace), Canaries(client, clock, Options(mesh_provider=""))
+    await fleet.begin()
+    canaries.begin()
+    browser = Browser(Server(fleet, canaries, clock, Who("ann", ("dev",)), "prod"))
+    await browser.login()
+    try:
+        yield Shown(browser, fleet, canaries, person)
+    finally:
+        await canaries.stop()
+        await fleet.stop()

@@ -1,0 +1,251 @@
+"""The pages and documents of a dashboard over a cluster on virtual time."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from dashboard.browsing import dashboard
+from pyflagger.dashboard.objects import found_object
+from pyflagger.kube.protocol import ApiRequest
+from pyflagger.kube.resources import CONFIG_MAPS, SECRETS
+from pyflagger.objects import Key
+from seeing.test_single import Scene
+from seeing.test_waiting import release
+from stage import manifests
+
+pytestmark = pytest.mark.looptime
+
+
+async def moving(scene: Scene) -> None:
+    """A release at its first step."""
+    await scene.begin()
+    await release(scene, "2")
+    while (await scene.stage.status("shop")).get("canaryWeight") != 25:
+        await scene.stage.clock.sleep(1)
+
+
+def words(page: str) -> str:
+    """The text of a page."""
+    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
+
+
+async def test_the_fleet() -> None:
+    """A row, the counts, the context and the user."""
+    scene = Scene()
+    await moving(scene)
+    async with dashboard(scene) as shown:
+        page = await shown.browser.get("/")
+        told = words(page.text)
+        assert page.status == 200 and page.headers["Content-Type"].startswith("text/html")
+        assert "context prod user ann" in told and "1 ▶ moving" in told and "0 ⊘ blocked" in told
+        assert 'href="/c/test/shop"' in page.text and "25 % 1/2 0/2" in told
+        assert "1 → 2" in told
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("?q=sho", True), ("?q=nothing", False), ("?ns=test", True), ("?ns=other", False), ("?verdict=moving", True),
+     ("?verdict=idle", False), ("?verdict=nonsense", True), ("?page=999", True), ("?page=-1", True), ("?sort=x", True)],
+)  # fmt: skip
+async def test_filters(query: str, found: bool) -> None:
+    """In the address; values that make no sense are the default."""
+    scene = Scene()
+    await moving(scene)
+    async with dashboard(scene) as shown:
+        page = await shown.browser.get(f"/{query}")
+        assert ('href="/c/test/shop"' in page.text, page.status) == (found, 200)
+        assert ("No canary matches." in page.text) != found
+
+
+async def test_a_release_under_way() -> None:
+    """The split of traffic, the steps, the checks, the pods, the events and the objects."""
+    scene = Scene()
+    await moving(scene)
+    async with dashboard(scene) as shown:
+        told = words((await shown.browser.get("/c/test/shop")).text)
+        assert "Ingress shop-canary sends 75 % to the primary and 25 % to the canary." in told
+        assert "To the canary 25 %" in told and "Step 1 of 2" in told and "Judged again at" in told
+        assert "now: 25 % to come: 50 % to come: promotion" in told
+        assert "· request-success-rate – % not judged yet at least 99 %" in told
+        assert "All is well" in told and "Advance shop.test canary weight 25" in told
+        assert "primary , 75 %: Deployment shop-primary, 2 of 2 ready" in told
+        assert "Inside the cluster: Service shop , port 80" in told
+        while (await scene.stage.status("shop")).get("canaryWeight") != 50:
+            await scene.stage.clock.sleep(1)
+        await scene.stage.clock.sleep(2)
+        told = words((await shown.browser.get("/c/test/shop")).text)
+        assert "✔ request-success-rate 100 % at least 99 %" in told and "done: 25 % now: 50 %" in told
+
+
+async def test_a_failing_release() -> None:
+    """The cause is on the page, and the check that failed is marked."""
+    scene = Scene()
+    await scene.begin()
+    scene.bad = True
+    await release(scene, "2")
+    while (await scene.stage.status("shop")).get("failedChecks") != 1:
+        await scene.stage.clock.sleep(1)
+    async with dashboard(scene) as shown:
+        page = await shown.browser.get("/c/test/shop")
+        told = words(page.text)
+        assert "▼ failing" in told and "Why it stands" in told and "✖ request-success-rate : bad 50 %" in told
+        assert "check c-bad" in page.text
+
+
+async def test_objects_as_yaml() -> None:
+    """Those of the canary, and no Secret or ConfigMap; another canary's are not there."""
+    scene = Scene()
+    await moving(scene)
+    async with dashboard(scene) as shown:
+        for kind, name in (("Canary", "shop"), ("Deployment", "shop-primary"), ("Ingress", "shop-canary")):
+            page = await shown.browser.get(f"/c/test/shop/objects/{kind}/{name}")
+            assert page.status == 200 and f"kind: {kind}" in page.text and "managedFields" not in page.text
+        for kind, name in (("ConfigMap", "shop-env"), ("Secret", "x"), ("Deployment", "other")):
+            assert (await shown.browser.get(f"/c/test/shop/objects/{kind}/{name}")).status == 404
+
+
+async def test_secrets_are_no_objects() -> None:
+    """Not even if a later read model reads one."""
+    scene = Scene()
+    await scene.begin()
+    async with dashboard(scene) as shown:
+        sight = (await shown.canaries.open(Key("test", "shop"))).sight
+        assert sight is not None
+        for resource in (SECRETS, CONFIG_MAPS):
+            obj = {"apiVersion": "v1", "kind": resource.kind, "metadata": {"name": "x", "namespace": "test"}}
+            sight.look.cache.put(resource, resource.ref("test", "x"), obj)
+            assert found_object(sight, resource.kind, "x") is None
+        assert found_object(sight, "Canary", "shop") is not None
+
+
+async def test_documents() -> None:
+    """The same as `-o json` of the commands."""
+    scene = Scene()
+    await moving(scene)
+    async with dashboard(scene) as shown:
+        one = "/api/v1/namespaces/test/canaries/shop"
+        found = {path: await shown.browser.get(path) for path in ("/api/v1/whoami", "/api/v1/canaries", one,
+                                                                   f"{one}/explain", f"{one}/events")}  # fmt: skip
+        assert {answer.status for answer in found.values()} == {200}
+        assert [answer.json["kind"] for answer in found.values()] == [
+            "Who", "Fleet", "CanaryView", "Explanation", "EventList"
+        ]  # fmt: skip
+        assert found["/api/v1/whoami"].json["user"] == "ann"
+        assert found["/api/v1/canaries"].json["items"][0]["name"] == "shop"
+        assert found[one].json["traffic"]["canary"] == 25
+        assert (await shown.browser.get("/api/v1/canaries?verdict=idle")).json["items"] == []
+
+
+async def test_nothing_there() -> None:
+    """A page and a problem document, with what to do."""
+    scene = Scene()
+    await scene.begin()
+    async with dashboard(scene) as shown:
+        page = await shown.browser.get("/c/test/other")
+        assert page.status == 404 and "flagger" in page.text
+        problem = await shown.browser.get("/api/v1/namespaces/test/canaries/other")
+        assert problem.status == 404 and problem.headers["Content-Type"].startswith("application/problem+json")
+        assert problem.json["title"] == "Not Found" and problem.json["fault"]
+        assert (await shown.browser.get("/nowhere")).status == 404
+
+
+async def test_parts_that_the_user_may_not_see() -> None:
+    """They are named, and the rest is shown."""
+
+    def pods(request: ApiRequest) -> bool:
+        return request.path.endswith("/pods")
+
+    scene = Scene()
+    await moving(scene)
+    async with dashboard(scene, pods) as shown:
+        told = words((await shown.browser.get("/c/test/shop")).text)
+        assert "Not visible to you: pods" in told and "25 % to the canary" in told
+
+
+async def test_one_namespace_at_a_time() -> None:
+    """Where one list of all is forbidden, the namespaces that may be listed are shown, and the others are counted."""
+
+    def all_or_hidden(request: ApiRequest) -> bool:
+        return request.path in (
+            "/apis/flagger.app/v1beta1/canaries",
+            "/apis/flagger.app/v1beta1/namespaces/hidden/canaries",
+        )
+
+    scene = Scene()
+    await moving(scene)
+    await scene.stage.namespace("hidden")
+    async with dashboard(scene, all_or_hidden) as shown:
+        told = words((await shown.browser.get("/")).text)
+        assert "shop" in told and shown.fleet.hidden == 1
+        assert "You may not list the canaries of 1 more namespaces." in told
+
+
+async def test_the_api_server_goes_away() -> None:
+    """The pages stay and say since when they are stale; they say nothing of it afterwards."""
+    scene = Scene()
+    await moving(scene)
+    async with dashboard(scene) as shown:
+        await shown.browser.get("/c/test/shop")
+        shown.person.away = True
+        scene.stage.server.break_watches()
+        await scene.stage.clock.sleep(20)
+        for path in ("/", "/c/test/shop"):
+            page = await shown.browser.get(path)
+            assert page.status == 200 and "Stale since" in page.text and "connection refused" in page.text
+        assert (await shown.browser.get("/c/test/other")).status == 503
+        shown.person.away = False
+        await scene.stage.clock.sleep(60)
+        assert "Stale since" not in (await shown.browser.get("/")).text
+
+
+async def test_a_canary_that_no_page_shows_is_followed_no_more() -> None:
+    """Its watches end after a while."""
+    scene = Scene()
+    await moving(scene)
+    async with dashboard(scene) as shown:
+        await shown.browser.get("/c/test/shop")
+        opened = await shown.canaries.open(Key("test", "shop"))
+        await scene.stage.clock.sleep(100)
+        assert await shown.canaries.open(Key("test", "shop")) is not opened
+
+
+async def test_a_canary_that_is_deleted() -> None:
+    """The row goes, the page is not found."""
+    scene = Scene()
+    await scene.begin()
+    async with dashboard(scene) as shown:
+        await shown.browser.get("/c/test/shop")
+        await scene.stage.delete("Canary", "shop")
+        await scene.stage.clock.sleep(30)
+        assert "has no canaries yet" in (await shown.browser.get("/")).text
+        assert (await shown.browser.get("/c/test/shop")).status == 404
+
+
+EVIL = "</title><script>alert(1)</script><img src=x onerror=alert(1)>\"'><hx-partial hx-target='body'>"
+
+
+async def test_markup_in_every_text_of_others() -> None:
+    """Names of metrics and hooks, messages of conditions and Events, images, labels: all are text."""
+    scene = Scene()
+    metric = {"name": EVIL, "query": EVIL, "interval": "1m", "thresholdRange": {"min": 1}}
+    hook = {"name": EVIL, "type": "rollout", "url": "http://hook.example/"}
+    await scene.begin(analysis=manifests.analysis(metrics=[metric], webhooks=[hook]))
+    await release(scene, "2")
+    await scene.stage.clock.sleep(30)
+    status = {"conditions": [{"type": "Waiting", "status": "True", "reason": EVIL, "message": EVIL}]}
+    await scene.stage.client.call(
+        "PATCH", "/apis/flagger.app/v1beta1/namespaces/test/canaries/shop/status", {"status": status},
+        "application/merge-patch+json",
+    )  # fmt: skip
+    event = {
+        "metadata": {"name": "evil", "namespace": "test"}, "reason": EVIL, "message": EVIL, "type": "Warning",
+        "involvedObject": {"kind": "Canary", "name": "shop", "namespace": "test"},
+    }  # fmt: skip
+    await scene.stage.client.call("POST", "/api/v1/namespaces/test/events", event)
+    async with dashboard(scene) as shown:
+        for path in ("/", f"/?q={EVIL.replace(' ', '+')}", "/c/test/shop", "/c/test/shop/objects/Canary/shop"):
+            page = (await shown.browser.get(path)).text
+            assert "<script>alert" not in page and "<img" not in page and "<hx-" not in page
+        assert "&lt;script&gt;alert(1)" in (await shown.browser.get("/c/test/shop")).text
