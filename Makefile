@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 INSTALL := $(BIN)/uv sync --inexact --compile-bytecode --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox test test-long test-real image-test e2e e2e-parts e2e-faults e2e-istio e2e-oracle e2e-swap lint bench mutate fuzz docs charts schemas hooks clean soak site recording
+.PHONY: help install demo sandbox test test-long test-real test-ui image-test e2e e2e-parts e2e-faults e2e-istio e2e-oracle e2e-swap lint bench mutate fuzz docs charts schemas hooks clean soak site recording
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,13 +32,21 @@ sandbox: $(READY) ## a small cluster on loopback, until Ctrl-C
 
 test: $(READY) ## everything that runs on virtual time or in seconds (at most 5 minutes)
 	$(BIN)/python -m pytest tests/core -n 2 -m 'not long' --cov=pyflagger.core --cov-branch --cov-report= --cov-fail-under=100
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not real and not long and not image' tests --ignore=tests/core
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not real and not long and not image and not ui' tests --ignore=tests/core
 
 test-long: $(READY) ## the stories on virtual time that take long: two hundred at once, killed at every write of every kind
 	$(BIN)/python -m pytest -n 2 -m long tests
 
 test-real: $(READY) ## the tests that need real child processes: Traefik, kubectl, helm, the demo
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m real tests
+
+$(VENV)/.ui: $(READY)
+	$(INSTALL) --extra ui
+	-npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(VENV)/npm axe-core@4.14.1
+	@touch $@
+
+test-ui: $(VENV)/.ui ## the dashboard in a Chromium (apt-get install chromium; skipped without one), with axe-core where there is npm
+	$(BIN)/python -m pytest -n 0 -m ui tests/dashboard
 
 image-test: $(VENV)/.e2e ## build both images without a daemon (buildah) and start them (root; BASE=python:… pulls a base instead of making one)
 	PYTHONPATH=tests $(BIN)/python -m shipping.building
