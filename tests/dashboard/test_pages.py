@@ -44,6 +44,20 @@ async def test_the_fleet() -> None:
         assert "1 → 2" in told
 
 
+async def test_a_fleet_that_changes() -> None:
+    """A row that is at rest is computed once, and again when its canary changes."""
+    scene = Scene()
+    await scene.begin()
+    async with dashboard(scene) as shown:
+        (first,) = shown.fleet.rows
+        await scene.stage.clock.sleep(60)
+        assert shown.fleet.rows[0] is first
+        await release(scene, "2")
+        await scene.until("Progressing")
+        await scene.stage.clock.sleep(2)
+        assert "1 ▶ moving" in words((await shown.browser.get("/")).text)
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [("?q=sho", True), ("?q=nothing", False), ("?ns=test", True), ("?ns=other", False), ("?verdict=moving", True),

@@ -16,7 +16,7 @@ from pyflagger.dashboard.bell import Bell
 from pyflagger.kube.client import ApiError, Client
 from pyflagger.kube.errors import Forbidden, NotFound
 from pyflagger.kube.resources import CANARIES, NAMESPACES
-from pyflagger.objects import Key
+from pyflagger.objects import Key, Obj
 from pyflagger.operator.options import Options
 from pyflagger.seeing.cleaning import clean
 from pyflagger.seeing.explain import explain
@@ -29,6 +29,9 @@ from pyflagger.seeing.read import Reader
 
 TICK_SECONDS = 5.0
 """How often views are computed again without a change: a canary becomes silent by time alone."""
+
+SETTLE_SECONDS = 0.25
+"""The least time between two computations, so that a storm of changes costs little."""
 
 KEPT_SECONDS = 30.0
 """How long a canary is followed after its last page has gone."""
@@ -49,6 +52,7 @@ class Fleet:
         self._follower = Follower(client, clock)
         self._selected: tuple[Selected, ...] = ()
         self._ahead = 0.0
+        self._known: dict[int, tuple[Obj, FleetRow]] = {}
         self._task: asyncio.Task[None] | None = None
         self.bell, self.hidden = Bell(), 0
         self.rows: Sequence[FleetRow] = ()
@@ -109,13 +113,23 @@ class Fleet:
             await self._follower.change(TICK_SECONDS)
             self._take()
             self.bell.ring()
+            await self._clock.sleep(SETTLE_SECONDS)
 
     def _take(self) -> None:
-        """The rows as they are now. One whose object is as before stays the same value."""
-        objects = (obj for what in self._selected for obj in self._follower.objects(what))
-        self.rows = sorted((clean(row(obj, self.now)) for obj in objects), key=lambda each: each.order)
+        """The rows as they are now."""
+        objects = [obj for what in self._selected for obj in self._follower.objects(what)]
+        self._known = {id(obj): (obj, self._row(obj)) for obj in objects}
+        self.rows = sorted((each for _, each in self._known.values()), key=lambda each: each.order)
         text = next(filter(None, map(self._follower.trouble, self._selected)), "")
         self.trouble = troubled(self.trouble, text, self.now)
+
+    def _row(self, obj: Obj) -> FleetRow:
+        """The row of a Canary: the one before if neither the object nor time changes it."""
+        known = self._known.get(id(obj))
+        if known and known[0] is obj and known[1].next is None and known[1].phase:
+            return known[1]
+        found: FleetRow = clean(row(obj, self.now))
+        return found
 
 
 def troubled(before: Trouble | None, text: str, now: float) -> Trouble | None:
@@ -165,6 +179,7 @@ class Opened:
             await self._whole.change(TICK_SECONDS)
             await self._take()
             self.bell.ring()
+            await self._clock.sleep(SETTLE_SECONDS)
 
     async def _take(self) -> None:
         try:
