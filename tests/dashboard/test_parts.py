@@ -153,7 +153,7 @@ def view_of(traffic: Traffic | None, *workloads: Workload) -> CanaryView:
     target = Target("apps/v1", "Deployment", "shop", None, None, None)
     operator = OperatorView(None, None, "assumed", False)
     return CanaryView(
-        ROW, target, (), traffic, workloads, services, (), (), (), None, None, None, (), operator, ()
+        ROW, target, (), traffic, workloads, services, (), (), (), None, None, None, (), (), operator, ()
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from seeing.test_waiting import release
 from stage import manifests
 
 api = pytest.importorskip("playwright.async_api", reason="make test-ui installs playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 AXE = Path(__file__).resolve().parents[2] / ".venv" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 
 pytestmark = [

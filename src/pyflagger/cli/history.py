@@ -14,10 +14,12 @@ from pyflagger.cli.completing import names
 from pyflagger.cli.listing import rendered
 from pyflagger.cli.people import SETTINGS
 from pyflagger.cli.single import key_of, missing
-from pyflagger.cli.text import Column, Screen, age, clean, say, screen, table
+from pyflagger.cli.text import Column, Screen, say, screen, table
 from pyflagger.kube.client import NotFound
 from pyflagger.seeing import documents
+from pyflagger.seeing.cleaning import clean
 from pyflagger.seeing.model import Image, RecordView, ReleaseView
+from pyflagger.seeing.words import age
 
 COLUMNS = (
     Column("NUMBER", right=True),

@@ -92,7 +92,7 @@ async def _records(reader: Reader, key: Key, uid: str, missing: list[Missing]) -
     try:
         return (await reader.releases(key, uid)).objects
     except Forbidden as error:
-        missing.append(_missing("list", RELEASES, key.namespace, error))
+        missing.append(missing_of("list", RELEASES, key.namespace, error))
     except NotFound:
         pass
     return ()
