@@ -143,7 +143,7 @@ def test_pods_that_are_seen_before_the_api_counts_them(strategy: str, harm: Call
 
 def test_what_is_said() -> None:
     """Once each: before the new version, on the run, and with an alert; nothing of it is left at the end."""
-    world = ready_world(JUDGED)
+    world = ready_world(JUDGED, keep=0)
     failed(world)
     delete(world)
     world.fresh_record().run(60)
@@ -171,7 +171,7 @@ def test_what_is_said() -> None:
 
 def test_what_was_refused_is_not_served() -> None:
     """Deleting the primary is no judgement in favour of the version that failed."""
-    world = ready_world({**JUDGED, "threshold": 1}, metrics={RATE["name"]: 1})
+    world = ready_world({**JUDGED, "threshold": 1}, metrics={RATE["name"]: 1}, keep=0)
     world.change("v1:bad").until(Phase.FAILED)
     delete(world)
     world.fresh_record().run(300)
@@ -252,3 +252,56 @@ def test_gone_and_back_again() -> None:
     world.primary.replicas = 2
     world.until(Phase.SUCCEEDED)
     assert world.route == ALL_PRIMARY and world.routes[-2:] != [Route(80, 20), ALL_PRIMARY]
+
+
+@pytest.mark.parametrize("kill", [None, 0, 1, 2])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_made_again_from_its_record(strategy: str, kill: int | None) -> None:
+    """The target runs a revision that failed, so the promoted one comes from the record of its release."""
+    analysis, facts, spec = STRATEGIES[strategy]
+    world = ready_world(analysis, spec=spec, **facts)
+    failed(world)
+    delete(world)
+    world.kill_after = kill
+    world.fresh_record().run(60)
+    assert world.primary is not None and world.primary.revision == world.status.last_promoted_spec == "v1:r1"
+    assert world.status.phase is Phase.FAILED and world.routes == [] and world.target.replicas == 0
+    rebuilt = "web-primary.test does not exist: flagger creates it again from the record of release 1"
+    assert rebuilt in world.texts and [each for each in world.actions if isinstance(each, Promote)][-1].release == 1
+    assert not [c for c in world.status.conditions if c.type == "Blocked"]
+    world.change("v1:good").until(Phase.SUCCEEDED)
+
+
+def damaged(world: World) -> None:
+    """A record with the template of another revision."""
+    world.records[1]["status"]["template"] = "v1:forged"
+
+
+def deleted(world: World) -> None:
+    """A record that somebody deleted."""
+    del world.records[1]
+
+
+@pytest.mark.parametrize("harm", [damaged, deleted])
+def test_a_record_that_is_of_no_use(harm: Callable[[World], None]) -> None:
+    """The canary is blocked, as it is without records, and the next version ends that."""
+    world = ready_world(JUDGED)
+    failed(world)
+    harm(world)
+    delete(world)
+    world.fresh_record().run(60)
+    (blocked,) = (c for c in world.status.conditions if c.type == "Blocked")
+    assert world.primary is None and "is not the promoted revision" in blocked.message
+    assert ("there is no record of release 1" in blocked.message) == (harm is deleted)
+    world.change("v1:good").until(Phase.SUCCEEDED)
+    assert world.route == ALL_PRIMARY
+
+
+def test_the_record_of_a_primary_with_another_target() -> None:
+    """No primary of another target while that of the target before serves, whatever the records say."""
+    world = ready_world(JUDGED)
+    failed(world)
+    delete(world)
+    world.leftovers = ("Deployment old-primary",)
+    world.fresh_record().run(60)
+    assert world.primary is None and any(c.type == "Blocked" for c in world.status.conditions)

@@ -55,6 +55,8 @@ from pyflagger.core.situation import (
     Primary,
     ProbeProviders,
     QueryFailed,
+    ReadRecord,
+    Recorded,
     Refused,
     Result,
     Situation,
@@ -409,6 +411,8 @@ class World:
         if isinstance(need, FindTrouble):
             self.asked_pods.append(need.role)
             return Trouble(self.troubles.get(need.role, ""))
+        if isinstance(need, ReadRecord):
+            return self._recorded(need.number)
         if isinstance(need, ProbeProviders):
             return Refused(self.probe) if self.probe else Passed()
         analysis = self.canary.spec.analysis
@@ -422,6 +426,14 @@ class World:
         self.calls.append((name, need.source, ""))
         answer = self._next(self.metrics, name, 100.0 if name == "request-success-rate" else 0.0)
         return answer if isinstance(answer, Value | NoData | QueryFailed | Passed) else Value(float(answer))
+
+    def _recorded(self, number: int) -> Recorded:
+        """The template in a record. Templates of this world are revisions."""
+        template = self.records.get(number, {}).get("status", {}).get("template", "")
+        if not template:
+            return Recorded(code="no-record", text=f"there is no record of release {number}")
+        old = self.primary.revision if self.primary else ""
+        return Recorded(template, (ReleaseImage("app", old, template),) if old != template else ())
 
     @staticmethod
     def _next(script: dict[str, Any], name: str, usual: Any) -> Any:
@@ -448,7 +460,7 @@ class World:
             case Ensure():
                 self._ensure(action.part)
             case Promote():
-                return self._promote(action.revision)
+                return self._promote(action)
             case OpenRecord():
                 return self._open_record(action)
             case NoteRounds():
@@ -564,8 +576,10 @@ class World:
         self.takes = tuple(one for one in self.takes if not one.startswith(kinds.get(part, "none")))
         self.parts[part] = self.writes.pop(0) if part is Part.ROUTING and self.writes else "ok"
 
-    def _promote(self, revision: str) -> bool:
-        if revision != self.target.revision:
+    def _promote(self, action: Promote) -> bool:
+        revision = action.revision
+        source = self._recorded(action.release).revision if action.release else self.target.revision
+        if revision != source:
             return False
         if self.primary is not None and self.keeps == 0:
             assert self.everybody_on_canary, "visitors of the primary find no pod"

@@ -58,6 +58,9 @@ SERVICE, CONFIG, THEIRS = (
 )
 
 
+SETTINGS = settings_of(Options())
+
+
 class Cluster:
     """What an executor uses, with a log of it in order: the cache, the API server, the announcer, the telemetry."""
 
@@ -76,7 +79,7 @@ class Cluster:
         configs: Any = SimpleNamespace(learn=self.config_learned, unlearn=self.config_unlearned)
         client: Any = SimpleNamespace(apply=self.write)
         publisher: Any = SimpleNamespace(fill=lambda wanted, live: wanted, answered=lambda sent, obj: None)
-        self.executor = Executor(client, self.store, configs, renderer, here, here, here, publisher, here)
+        self.executor = Executor(client, self.store, configs, renderer, here, here, here, publisher, here, SETTINGS)
         self.outbox = self
 
     def get(self, ref: Ref) -> Obj | None:
@@ -152,7 +155,7 @@ def seen(live: Obj | None = None, taken: tuple[str, ...] = ()) -> Seen:
     """An observation of that Canary. `taken`: objects of the user that flagger is about to change."""
     situation: Any = SimpleNamespace(generated=SimpleNamespace(taken=taken))
     derived: Any = None
-    compiled = compile_canary(live or raw(), None, settings_of(Options()))
+    compiled = compile_canary(live or raw(), None, SETTINGS)
     return Seen(compiled=compiled, situation=situation, raw=live or raw(), derived=derived)
 
 

@@ -58,7 +58,7 @@ class Place:
         self.notes, self._result, self._served = Notes(), result or Passed(), served
         clock = SystemClock()
         client, store = Client(self, clock), Store(Shelf(*cached), clock)  # type: ignore[arg-type]
-        self._gatherer = Gatherer(client, store, self, self.notes, SETTINGS.routing)  # type: ignore[arg-type]
+        self._gatherer = Gatherer(client, store, self, self.notes, SETTINGS)  # type: ignore[arg-type]
 
     async def run(self, need: Need, canary: Canary) -> Result:
         """Run a check."""

@@ -8,6 +8,7 @@ import pytest
 
 from pyflagger.admission.errors import ApiError
 from pyflagger.api.crds import crds
+from pyflagger.kube.errors import NotFound
 from pyflagger.kube.resources import RELEASES
 from pyflagger.objects import Obj
 from pyflagger.wire import HttpAnswer, HttpRequest
@@ -220,3 +221,72 @@ async def test_a_canary_that_another_operator_left() -> None:
     assert first["spec"]["cause"] == "adopted" and "template" in first["status"]
     await play.release(2)
     assert await play.outcomes() == {1: "Initialized", 2: "Promoted"}
+
+
+async def failed_without_primary(play: Play) -> Obj:
+    """A release fails, and somebody deletes the primary. Returns the primary as it was."""
+    await play.begin()
+    play.success = "50"
+    await play.change(2)
+    await play.until("Progressing")
+    await play.until("Failed")
+    found = await play.stage.get("Deployment", "shop-primary")
+    await play.stage.delete("Deployment", "shop-primary")
+    return found
+
+
+async def test_a_deleted_primary_is_made_again_from_its_record() -> None:
+    """With the template and the configs that it had, although the target has another template."""
+    play = Play()
+    before = await failed_without_primary(play)
+    await play.stage.clock.sleep(5)
+    again = await play.stage.get("Deployment", "shop-primary")
+    images = [each["spec"]["template"]["spec"]["containers"][0]["image"] for each in (before, again)]
+    assert images == [image("shop", "1")] * 2
+    sources = [each["spec"]["template"]["spec"]["containers"][0]["envFrom"] for each in (before, again)]
+    assert sources == [[{"configMapRef": {"name": "shop-env-primary"}}]] * 2
+    assert again["spec"]["replicas"] == 2 and again["status"]["availableReplicas"] == 2
+    assert again["metadata"]["annotations"] == before["metadata"]["annotations"]
+    play.success = "100"
+    await play.release(3)
+    assert await play.outcomes() == {1: "Initialized", 2: "RolledBack", 3: "Promoted"}
+
+
+async def test_a_record_that_somebody_changed() -> None:
+    """No pod runs a template that flagger did not judge: the canary stays blocked, and says why."""
+    play = Play()
+    await play.begin()
+    template = (await play.records())[1]["status"]["template"]
+    template["spec"]["containers"][0]["image"] = "evil"
+    await play.stage.client.call(
+        "PATCH", f"{RELEASES.path('test')}/shop-1", {"status": {"template": template}}, "application/merge-patch+json"
+    )
+    play.success = "50"
+    await play.change(2)
+    await play.until("Progressing")
+    await play.until("Failed")
+    await play.stage.delete("Deployment", "shop-primary")
+    await play.stage.clock.sleep(30)
+    (blocked,) = [c for c in (await play.stage.status("shop"))["conditions"] if c["type"] == "Blocked"]
+    assert "the template of release 1 is not that of its revision" in blocked["message"]
+    asked = len(play.asked())
+    await play.stage.clock.sleep(600)
+    assert len(play.asked()) == asked, "a blocked canary asks again and again"
+    with pytest.raises(NotFound):
+        await play.stage.get("Deployment", "shop-primary")
+
+
+async def test_a_config_of_the_recorded_template_is_gone() -> None:
+    """The condition names it, and once it is back, the primary is."""
+    play = Play()
+    await play.begin()
+    play.success = "50"
+    container = {"name": "shop", "image": image("shop", "2"), "ports": [{"name": "http", "containerPort": 8080}]}
+    await play.stage.patch("Deployment", "shop", {"spec": {"template": {"spec": {"containers": [container]}}}})
+    await play.until("Progressing")
+    await play.until("Failed")
+    for kind, name in (("ConfigMap", "shop-env"), ("Deployment", "shop-primary")):
+        await play.stage.delete(kind, name)
+    await play.stage.clock.sleep(30)
+    (blocked,) = [c for c in (await play.stage.status("shop"))["conditions"] if c["type"] == "Blocked"]
+    assert "configmap shop-env.test" in blocked["message"]

@@ -343,6 +343,7 @@ CANARY_RELEASE: Mapping[str, str] = {
     "status.waits[].text": "the wait in words",
     "status.waits[].from": "its start",
     "status.waits[].to": "its end",
+    "status.replicas": "the number of pods that the primary had when the release ended",
     "status.template": "the target's pod template as promoted, if it is at most 128 KiB",
     "status.templateOmitted": "why there is no template",
 }

@@ -145,6 +145,7 @@ class ReleaseRecord(Model):
     rounds: tuple[Judged, ...] = ()
     skipped: int = 0
     waits: tuple[Waited, ...] = ()
+    replicas: int = 0
     template: dict[str, Any] | None = None
     template_omitted: str = ""
 

@@ -34,13 +34,19 @@ def _unpromoted(canary: Canary) -> str:
     return f"{primary(canary)} does not exist and {target(canary)} is not the promoted revision"
 
 
-def not_restorable(canary: Canary) -> Problem:
-    """The primary was deleted, and the target runs a refused revision."""
+def not_restorable(canary: Canary, why: str = "") -> Problem:
+    """The primary was deleted, and the target runs a refused revision. `why`: the trouble with the record, if any."""
     todo = (
         f"Change the pod template of {names.target(canary)}: flagger judges the new revision on its own pods. "
         "Or restore the promoted revision."
     )
-    return Problem(Fault.CLUSTER, _unpromoted(canary), todo)
+    return Problem(Fault.CLUSTER, f"{_unpromoted(canary)}: {why}" if why else _unpromoted(canary), todo)
+
+
+def rebuilt(canary: Canary, number: int) -> Reason:
+    """The primary was deleted, and the record of the promoted release has its template."""
+    text = f"{primary(canary)} does not exist: flagger creates it again from the record of release {number}"
+    return Reason("repairing", text, "Find the client that deleted it.", Fault.CLUSTER)
 
 
 def other_target(canary: Canary) -> Problem:

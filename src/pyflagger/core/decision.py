@@ -61,12 +61,14 @@ class Ensure:
 
 @dataclass(frozen=True, slots=True)
 class Promote:
-    """Copy the target's configs and template to the primary.
+    """Copy the target's configs and template to the primary, or create a missing primary from them.
 
     `revision` must still be the target's. Otherwise the operator drops this action and the rest of the decision.
+    `release`: the number of the release whose record has the template; 0 for the template of the target.
     """
 
     revision: str
+    release: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,19 +10,13 @@ from dataclasses import replace
 
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import Problem, Route
-from pyflagger.core import absent, bootstrap, conflicts, reasons, rollback, start
+from pyflagger.core import bootstrap, conflicts, reasons, rebuild
 from pyflagger.core.actions import act, announce, hold, once, say
 from pyflagger.core.conditions import BLOCKED, DEGRADED, stand
 from pyflagger.core.decision import Action, Decision, Ensure, Part, Reason, WriteStatus
-from pyflagger.core.revision import RevisionChange, configs_changed
 from pyflagger.core.situation import Generated, Sync
 from pyflagger.core.view import View
 from pyflagger.core.waiting import hold_for_backends
-
-COPIED = (Phase.PROMOTING, Phase.FINALISING)
-"""Phases after the copy of the judged revision."""
-
-WORKLOADS = ("Deployment ", "DaemonSet ")
 
 RESTING = frozenset({Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED, Phase.WAITING})
 
@@ -107,7 +101,7 @@ def _problems(view: View) -> Iterator[Problem]:
     if situation.unread:
         return
     yield from situation.foreign
-    lost = _lost(view)
+    lost = rebuild.problem(view)
     if lost is not None:
         yield lost
     route = None if _mendable(view) else situation.route
@@ -142,9 +136,9 @@ def repair(view: View) -> Decision | None:
     if bootstrap.under_way(view):
         return None
     made = view.situation.generated
-    lost = _restore(view)
-    if lost is not None:
-        return lost
+    restored = rebuild.restore(view)
+    if restored is not None:
+        return restored
     if made.autoscaler_unpaused:
         reason = reasons.autoscaler_unpaused(view.canary)
         return act(reason, Ensure(Part.PRIMARY_AUTOSCALER), say(view, reason, warn=True))
@@ -191,39 +185,6 @@ def _mend(view: View, ensure: tuple[Ensure, ...]) -> Decision:
     else:
         return act(reasons.REPAIRING, *ensure)
     return act(reason, *ensure, say(view, reason, warn=True))
-
-
-def _restore(view: View) -> Decision | None:
-    """Restore a deleted primary, but never from a template that was not judged. Until then a judged canary serves."""
-    if view.situation.generated.primary_workload == "ok":
-        return None
-    if view.primary is None and not _restorable(view):
-        return None
-    covered = rollback.cover_copied(view) if view.status.phase in COPIED else None
-    return covered or act(reasons.REPAIRING, Ensure(Part.PRIMARY_WORKLOAD))
-
-
-def _restorable(view: View) -> bool:
-    """Whether the target runs the primary's revision, and flagger can copy it."""
-    if view.status.phase in COPIED and view.target.revision == view.status.last_applied_spec:
-        return not configs_changed(view.status, view.target)
-    return view.target.revision == view.status.last_promoted_spec
-
-
-def _lost(view: View) -> Problem | None:
-    """A missing primary that flagger cannot restore: the target runs neither the promoted revision nor a new one.
-
-    flagger creates no primary of another target while the primary of the previous target serves.
-    """
-    gone = view.primary is None and view.primary_gone
-    if not gone or bootstrap.under_way(view) or _restorable(view):
-        return None
-    if any(left.startswith(WORKLOADS) for left in view.situation.left):
-        return absent.other_target(view.canary)
-    idle = view.status.phase in (Phase.INITIALIZED, Phase.SUCCEEDED, Phase.FAILED)
-    if not idle or view.rescued or start.change(view) is RevisionChange.NEW:
-        return None
-    return absent.not_restorable(view.canary)
 
 
 def left_behind(view: View) -> Decision | None:

@@ -171,7 +171,14 @@ class FindTrouble:
     role: Role
 
 
-Need: TypeAlias = ProbeProviders | CallHook | CheckMetric | FindManager | FindTrouble
+@dataclass(frozen=True, slots=True)
+class ReadRecord:
+    """Read the record of a release, to run its template again."""
+
+    number: int
+
+
+Need: TypeAlias = ProbeProviders | CallHook | CheckMetric | FindManager | FindTrouble | ReadRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +233,20 @@ class Trouble:
     text: str = ""
 
 
-Result: TypeAlias = Passed | Refused | Value | NoData | QueryFailed | Managed | Trouble
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a record has: the revision of its template, and the images in which the primary differs from it.
+
+    `code` and `text`: why flagger cannot run the template again. Empty if it can.
+    """
+
+    revision: str = ""
+    images: tuple[ReleaseImage, ...] = ()
+    code: str = ""
+    text: str = ""
+
+
+Result: TypeAlias = Passed | Refused | Value | NoData | QueryFailed | Managed | Trouble | Recorded
 
 
 # The whole ----------------------------------------------------------------------------------------------------------

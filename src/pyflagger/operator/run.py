@@ -86,10 +86,12 @@ class Operator:
         records = Archivist(client, publisher, options.release_history, clock, log)
         follow = cache.follow
         observer = Observer(store, self.configs, watchers, rivals, settings, clock, follow, records.history)
-        executor = Executor(client, store, self.configs, render, announcer, telemetry, alerts, publisher, records)
+        executor = Executor(
+            client, store, self.configs, render, announcer, telemetry, alerts, publisher, records, settings
+        )
         sender = Sender(http, client, clock, Clouds(http))
         checks = Checks(sender, clock, lookups, options, telemetry.analysis, token, telemetry.queried)
-        gatherer = Gatherer(client, store, checks, spectator, settings.routing)
+        gatherer = Gatherer(client, store, checks, spectator, settings)
         ports = ClusterPorts(observer, gatherer, executor, store, announcer, self.telemetry, alerts.outbox, spectator)
         reconciler: Reconciler[Seen] = Reconciler(ports, clock, log)
         self.controller = Controller(

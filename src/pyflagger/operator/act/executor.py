@@ -32,6 +32,7 @@ from pyflagger.core.decision import (
     SetRoute,
     WriteStatus,
 )
+from pyflagger.core.situation import Recorded
 from pyflagger.kube.client import ApiError, Client, NotFound
 from pyflagger.kube.configs import Configs
 from pyflagger.objects import Create, Delete, Key, Obj, Patch, Write, merge_diff, ref_of
@@ -40,6 +41,8 @@ from pyflagger.operator.act.publisher import Publisher
 from pyflagger.operator.act.records import Archivist
 from pyflagger.operator.act.render import Moved, Renderer
 from pyflagger.operator.alerting.manager import AlertManager
+from pyflagger.operator.evidence.recorded import Source, load
+from pyflagger.operator.observe.compiled import Settings
 from pyflagger.operator.observe.foreign import CONFIGS, refusal
 from pyflagger.operator.observe.situation import Seen
 from pyflagger.operator.observe.store import Store
@@ -64,8 +67,10 @@ class Executor:
         alerts: AlertManager,
         publisher: Publisher,
         records: Archivist,
+        settings: Settings,
     ) -> None:
         self._alerts, self._publisher, self._records = alerts, publisher, records
+        self._settings = settings
         self._client, self._store, self._configs = client, store, configs
         self._render, self._announcer, self._telemetry = render, announcer, telemetry
         self._table: Mapping[type[Any], Callable[[Seen, Any], Awaitable[int | None]]] = {
@@ -135,7 +140,18 @@ class Executor:
     async def _promote(self, seen: Seen, action: Promote) -> int:
         # Receivers of events get the event of the promotion before the primary changes.
         await self._announcer.heard(seen.compiled.canary)
-        return await self._write(seen, self._render.promotion(seen, action.revision))
+        return await self._write(
+            seen, self._render.promotion(seen, action.revision, await self._recorded(seen, action))
+        )
+
+    async def _recorded(self, seen: Seen, action: Promote) -> Source | None:
+        """The template in the record of a release. Raises Moved if it is gone."""
+        if not action.release:
+            return None
+        found = await load(self._client, self._store, seen.compiled, self._settings, action.release)
+        if isinstance(found, Recorded):
+            raise Moved
+        return found
 
     async def _set_route(self, seen: Seen, action: SetRoute) -> int:
         await self._announced(seen)

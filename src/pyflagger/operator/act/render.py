@@ -15,6 +15,7 @@ from pyflagger.clock import Clock
 from pyflagger.core.decision import Part, SetRoute
 from pyflagger.kube.configs import Configs
 from pyflagger.objects import Create, Key, Obj, Patch, Unread, Write, merge_apply, part
+from pyflagger.operator.evidence.recorded import Source
 from pyflagger.operator.observe.compiled import CompiledCanary, Settings
 from pyflagger.operator.observe.derived import (
     KUBERNETES,
@@ -33,7 +34,7 @@ from pyflagger.routing import services
 from pyflagger.routing.services import Role
 from pyflagger.workloads.autoscalers import pause
 from pyflagger.workloads.changes import changed_paths
-from pyflagger.workloads.configs import Tracked, as_used
+from pyflagger.workloads.configs import Finder, Tracked, as_used
 from pyflagger.workloads.copies import Copied, copies, left, restored
 from pyflagger.workloads.pods import changed_images, pod_of
 from pyflagger.workloads.templated import Templated
@@ -63,24 +64,25 @@ class Renderer:
         """Create or correct one generated part: the pending writes that the decision saw, or rendered now."""
         return seen.derived.made[part] if part in seen.derived.made else self._parts[part](seen)
 
-    def promotion(self, seen: Seen, revision: str) -> Writes:
+    def promotion(self, seen: Seen, revision: str, recorded: Source | None = None) -> Writes:
         """Copy the configs, then the template. A missing primary is created.
 
-        Raises Moved if the target has another revision now.
+        `recorded`: the template of a release, instead of that of the target. Raises Moved if it has another revision.
         """
-        target, primary, tracked = self._target(seen), primary_of(seen.compiled, self._store.get), self._tracked(seen)
+        source, primary = recorded or self._own(seen), primary_of(seen.compiled, self._store.get)
         kind = seen.compiled.workload
-        if kind is None or kind.revision(target) != revision:
+        if kind is None or kind.revision(source.target) != revision:
             raise Moved
         if primary is None:
-            return self._create_primary(seen)
+            return self._created(seen, source)
         if isinstance(primary, Problem):
             return primary
-        made = self._copies(seen, as_used(tracked, pod_of(primary), seen.compiled.canary.metadata.name))
+        used = as_used(source.tracked, pod_of(primary), seen.compiled.canary.metadata.name)
+        made = self._copies(seen, used, source.find)
         if isinstance(made, Problem):
             return made
         options, unique = self._settings.workloads, self._clock.unique()
-        written = kind.promote(seen.compiled.canary, target, primary, made.tracked, options, unique)
+        written = kind.promote(seen.compiled.canary, source.target, primary, made.tracked, options, unique)
         return written if isinstance(written, Problem) else (*made.writes, *written)
 
     def route(self, seen: Seen, action: SetRoute) -> Writes:
@@ -129,7 +131,9 @@ class Renderer:
             return {"templateOmitted": f"targets of kind {seen.compiled.target.kind} have no pod template"}
         if target is None or not revision or kind.revision(target) != revision:
             return {"templateOmitted": "the target has had another pod template since it was promoted"}
-        return {"template": kind.template(target)}
+        primary = primary_of(seen.compiled, self._store.get)
+        pods = None if primary is None or isinstance(primary, Problem) else part(primary, "spec").get("replicas")
+        return {"template": kind.template(target), **({"replicas": pods} if pods else {})}
 
     def scale(self, seen: Seen, replicas: int | None) -> Writes:
         """Scale the target."""
@@ -167,15 +171,21 @@ class Renderer:
         live = (self._store.get(ref) for ref in unbound(seen.compiled, self._store.get))
         return tuple(bind(seen.compiled, obj) for obj in live if obj is not None)
 
+    def _own(self, seen: Seen) -> Source:
+        return Source(self._target(seen), self._tracked(seen), self._configs.find)
+
     def _create_primary(self, seen: Seen) -> Writes:
-        kind, tracked, there = seen.compiled.workload, self._tracked(seen), primary_of(seen.compiled, self._store.get)
+        return self._created(seen, self._own(seen))
+
+    def _created(self, seen: Seen, source: Source) -> Writes:
+        kind, there = seen.compiled.workload, primary_of(seen.compiled, self._store.get)
         if kind is None or there is not None:
             return there if isinstance(there, Problem) else ()
-        made = self._copies(seen, tracked)
+        made = self._copies(seen, source.tracked, source.find)
         if isinstance(made, Problem):
             return made
         options, unique = self._settings.workloads, self._clock.unique()
-        created = kind.create_primary(seen.compiled.canary, self._target(seen), made.tracked, options, unique)
+        created = kind.create_primary(seen.compiled.canary, source.target, made.tracked, options, unique)
         return created if isinstance(created, Problem) else (*made.writes, *created)
 
     def _restore_copies(self, seen: Seen) -> Writes:
@@ -190,11 +200,11 @@ class Renderer:
         live = {ref: self._configs.meta(ref) for ref in sorted(seen.derived.copies.stale, key=str)}
         return tuple(left(seen.compiled.canary, ref, obj) for ref, obj in live.items() if obj is not None)
 
-    def _copies(self, seen: Seen, tracked: Tracked) -> Copied | Problem:
+    def _copies(self, seen: Seen, tracked: Tracked, find: Finder) -> Copied | Problem:
         """Render the copies of configs. Raises Moved until the live copies are read, which this call starts."""
         meta, canary = seen.compiled.canary.metadata, seen.compiled.canary
         refs = [copy for ref in tracked.refs.values() for copy in ref.copy_refs(meta.namespace, meta.name)]
-        live = {ref: self._configs.find(ref) for ref in refs}
+        live = {ref: find(ref) for ref in refs}
         made = copies(canary, tracked, live.__getitem__, self._settings.workloads)
         if not isinstance(made, Unread):
             return made
