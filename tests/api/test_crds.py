@@ -45,12 +45,13 @@ def nodes(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str,
 
 
 def test_the_three_kinds() -> None:
-    """By the reference's names, so that an upgrade is `kubectl apply`. Our own is beside them."""
+    """By the reference's names, so that an upgrade is `kubectl apply`. Our own are beside them."""
     assert [definition["metadata"]["name"] for definition in crds()] == [
         "canaries.flagger.app",
         "metrictemplates.flagger.app",
         "alertproviders.flagger.app",
         "canaryreleases.flagger.app",
+        "canaryactions.flagger.app",
     ]
     for definition in crds()[:3]:
         (version,) = definition["spec"]["versions"]
@@ -67,6 +68,17 @@ def test_the_kind_of_records() -> None:
     assert "subresources" not in version
     columns = [each["name"] for each in version["additionalPrinterColumns"] if not each.get("priority")]
     assert columns == ["Canary", "Number", "Outcome", "Image", "Weight", "Took", "Age"]
+
+
+def test_the_kind_of_actions() -> None:
+    """Alpha, with a short name, not in `kubectl get all`, and with a status that its creator cannot bring along."""
+    names, (version,) = CRDS["CanaryAction"]["spec"]["names"], CRDS["CanaryAction"]["spec"]["versions"]
+    assert (names["shortNames"], names["categories"], version["name"]) == (["cact"], ["flagger"], "v1alpha1")
+    assert version["subresources"] == {"status": {}}
+    columns = [each["name"] for each in version["additionalPrinterColumns"] if not each.get("priority")]
+    assert columns == ["Canary", "Action", "By", "State", "Age"]
+    spec = schema("CanaryAction")["properties"]["spec"]
+    assert spec["x-kubernetes-validations"][0]["rule"] == "self == oldSelf"
 
 
 def test_columns_of_a_canary() -> None:
@@ -86,7 +98,7 @@ def test_schemas_are_structural(kind: str) -> None:
         assert "$ref" not in node and "allOf" not in node, path
         assert all(set(choice) == {"required"} for choice in node.get("anyOf", ())), path
         free = node.get("x-kubernetes-preserve-unknown-fields") or node.get("x-kubernetes-int-or-string")
-        assert node.get("type") in ("object", "array", "string", "number", "boolean") or free, (path, node)
+        assert node.get("type") in ("object", "array", "string", "number", "integer", "boolean") or free, (path, node)
         assert not ("properties" in node and "additionalProperties" in node), path
         assert node.get("type") != "array" or "items" in node, path
 

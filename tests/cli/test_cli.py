@@ -183,10 +183,10 @@ def test_the_first_line_says_what_runs() -> None:
 
 
 def test_the_definitions_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    """Four documents of YAML."""
+    """Five documents of YAML."""
     assert main(["crds"]) == 0
     kinds = [doc["spec"]["names"]["kind"] for doc in yaml.safe_load_all(capsys.readouterr().out)]
-    assert kinds == ["Canary", "MetricTemplate", "AlertProvider", "CanaryRelease"]
+    assert kinds == ["Canary", "MetricTemplate", "AlertProvider", "CanaryRelease", "CanaryAction"]
     assert main(["crds", "more"]) == 2
 
 

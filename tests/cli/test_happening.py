@@ -192,8 +192,8 @@ async def test_what_a_cluster_says() -> None:
     operator, kubernetes, kinds = await served(cluster, "test")
     assert operator == f"Operator     flagger {__version__}"
     assert kubernetes.startswith("Kubernetes   v1.")
-    ours = ("alertproviders v1beta1", "canaries v1beta1", "canaryreleases v1alpha1", "metrictemplates v1beta1")
-    assert kinds == f"Definitions  {', '.join(ours)}"
+    ours = "alertproviders v1beta1, canaries v1beta1, canaryactions v1alpha1, canaryreleases v1alpha1"
+    assert kinds == f"Definitions  {ours}, metrictemplates v1beta1"
     cluster, _ = cluster_of(scene, lambda request: "/canaries" in request.path)
     assert "unknown: not allowed to get" in (await served(cluster, "test"))[0]
 

@@ -54,6 +54,12 @@ def test_the_tables_of_fields_are_those_of_records(part: str) -> None:
     assert table("CanaryRelease", part) in page("history.md")
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_the_tables_of_fields_are_those_of_actions(part: str) -> None:
+    """The same for the page of the actions."""
+    assert table("CanaryAction", part) in page("actions.md")
+
+
 @pytest.mark.parametrize(
     "command, flags",
     [("run", OPERATOR), ("loadtester", LOADTESTER)],

@@ -20,8 +20,9 @@ from pyflagger.api.crds import crds
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = (("Canary", "spec"), ("Canary", "status"), ("MetricTemplate", "spec"), ("AlertProvider", "spec"))
 HISTORY = (("CanaryRelease", "spec"), ("CanaryRelease", "status"))
+ACTIONS = (("CanaryAction", "spec"), ("CanaryAction", "status"))
 TABLE = re.compile(r"\| field \| type \| meaning \|\n(\|.*\n?)+")
-"""The tables of fields on the pages of the kinds, in the order of `TABLES` and `HISTORY`."""
+"""The tables of fields on the pages of the kinds, in the order of `TABLES`, `HISTORY` and `ACTIONS`."""
 
 VALUES = ROOT / "src" / "pyflagger" / "cli" / "migrate" / "values.txt"
 """The values of the operator's chart, which `flagger migrate check --values` knows."""
@@ -41,7 +42,7 @@ COPIES = {
 
 def main() -> None:
     """Write all of it."""
-    for name, parts in {"canary.md": TABLES, "history.md": HISTORY}.items():
+    for name, parts in {"canary.md": TABLES, "history.md": HISTORY, "actions.md": ACTIONS}.items():
         page = ROOT / "docs" / name
         tables = iter([table(*which) + "\n" for which in parts])
         page.write_text(TABLE.sub(lambda _, tables=tables: next(tables), page.read_text()))

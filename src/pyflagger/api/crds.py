@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pyflagger.api import records
+from pyflagger.api import actions, records
+from pyflagger.api.actions import Action, CanaryAction, OnFailure, State, Then
 from pyflagger.api.base import Model
 from pyflagger.api.canary import AlertProvider, Canary, HookType, MetricTemplate
 from pyflagger.api.meaning import MEANING
@@ -55,11 +56,38 @@ _RECORD: Mapping[str, Schema] = {
     "status.waits": {"maxItems": WAITS_MAX},
 }
 
+
+def _line(most: int, least: int = 0) -> Schema:
+    """A text of at most this many characters."""
+    return {"maxLength": most, **({"minLength": least} if least else {})}
+
+
+_ACTION: Mapping[str, Schema] = {
+    "spec": {"required": ["canary", "action", "by"], "x-kubernetes-validations": actions.rules()},
+    "spec.canary": _line(actions.NAME_MAX, 1),
+    "spec.action": {"enum": [action.value for action in Action]},
+    "spec.by": _line(actions.BY_MAX, 1),
+    "spec.reason": _line(actions.REASON_MAX),
+    "spec.via": _line(actions.VIA_MAX),
+    "spec.revision": _line(actions.NAME_MAX),
+    "spec.expires": _TIME,
+    "spec.weight": {"type": "integer", "minimum": 0, "maximum": 100},
+    "spec.to": {"type": "integer", "minimum": 1},
+    "spec.gate": _line(actions.NAME_MAX, 1),
+    "spec.until": _TIME,
+    "spec.then": {"enum": [then.value for then in Then]},
+    "spec.onFailure": {"enum": [each.value for each in OnFailure]},
+    "status.state": {"enum": [state.value for state in State]},
+    "status.text": _line(actions.TEXT_MAX),
+    "status.at": _TIME,
+}
+
 _DEMANDS: Mapping[str, Mapping[str, Schema]] = {
     "Canary": _CANARY,
     "MetricTemplate": {},
     "AlertProvider": {"spec": {"anyOf": [{"required": ["type", place]} for place in ("address", "secretRef")]}},
     "CanaryRelease": _RECORD,
+    "CanaryAction": _ACTION,
 }
 
 _COLUMNS: Mapping[str, tuple[tuple[str, str, str, int], ...]] = {
@@ -89,6 +117,16 @@ _COLUMNS: Mapping[str, tuple[tuple[str, str, str, int], ...]] = {
         ("Cause", "string", ".spec.cause", 1),
         ("Age", "date", ".metadata.creationTimestamp", 0),
     ),
+    "CanaryAction": (
+        ("Canary", "string", ".spec.canary", 0),
+        ("Action", "string", ".spec.action", 0),
+        ("By", "string", ".spec.by", 0),
+        ("State", "string", ".status.state", 0),
+        ("Text", "string", ".status.text", 1),
+        ("Reason", "string", ".spec.reason", 1),
+        ("Via", "string", ".spec.via", 1),
+        ("Age", "date", ".metadata.creationTimestamp", 0),
+    ),
 }
 
 
@@ -108,6 +146,7 @@ _KINDS: Mapping[str, Kind] = {
     "MetricTemplate": Kind("metrictemplates", MetricTemplate),
     "AlertProvider": Kind("alertproviders", AlertProvider),
     "CanaryRelease": Kind("canaryreleases", CanaryRelease, records.VERSION, "flagger", "crel", written=True),
+    "CanaryAction": Kind("canaryactions", CanaryAction, actions.VERSION, "flagger", "cact"),
 }
 
 

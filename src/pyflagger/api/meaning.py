@@ -348,9 +348,35 @@ CANARY_RELEASE: Mapping[str, str] = {
     "status.templateOmitted": "why there is no template",
 }
 
+CANARY_ACTION: Mapping[str, str] = {
+    "spec": "what is asked for; it is never changed",
+    "spec.canary": "name of the Canary, in the same namespace",
+    "spec.action": "promote, pause, resume, abort, retry, restart, weight, undo, open-gate or close-gate",
+    "spec.by": "the user; the policy of kustomize/components/action-policy allows only the authenticated one",
+    "spec.reason": "why",
+    "spec.via": "what created the request: cli, dashboard, api, or a word of your own",
+    "spec.revision": "the revision that is meant; if the target has another one by then, the request is refused",
+    "spec.expires": "until when the operator may take it; default 10 minutes after its creation, at most 24 hours",
+    "spec.full": "of promote: whatever the checks say",
+    "spec.weight": "of weight: the weight of the canary, in percent",
+    "spec.hold": "of weight: pause at that weight",
+    "spec.to": "of undo: number of the release that the primary runs again; default: the one before",
+    "spec.gate": "of open-gate and close-gate: name of the hook",
+    "spec.until": "of pause: when it ends by itself; default: never",
+    "spec.then": "of pause: what follows when it ends by itself, resume or abort; default resume",
+    "spec.onFailure": "of pause: what failed checks do meanwhile, rollback or hold; default rollback",
+    "status.state": "Done, Refused or Expired; missing until the operator decides. Done: it acts on the request",
+    "status.code": "code of a refusal, which is stable",
+    "status.text": "what the operator does, or why it refuses",
+    "status.at": "when the operator decided",
+    "status.operator": "identity of the operator that decided",
+    "status.release": "number of the release that the request was for",
+}
+
 MEANING: Mapping[str, Mapping[str, str]] = {
     "Canary": CANARY,
     "MetricTemplate": METRIC_TEMPLATE,
     "AlertProvider": ALERT_PROVIDER,
     "CanaryRelease": CANARY_RELEASE,
+    "CanaryAction": CANARY_ACTION,
 }

@@ -14,6 +14,7 @@ CANARIES = Resource("flagger.app", "v1beta1", "canaries", "Canary")
 METRIC_TEMPLATES = Resource("flagger.app", "v1beta1", "metrictemplates", "MetricTemplate")
 ALERT_PROVIDERS = Resource("flagger.app", "v1beta1", "alertproviders", "AlertProvider")
 RELEASES = Resource("flagger.app", "v1alpha1", "canaryreleases", "CanaryRelease")
+ACTIONS = Resource("flagger.app", "v1alpha1", "canaryactions", "CanaryAction")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
 SERVICES = Resource("", "v1", "services", "Service")
@@ -31,6 +32,7 @@ _TABLE = {
         METRIC_TEMPLATES,
         ALERT_PROVIDERS,
         RELEASES,
+        ACTIONS,
         DEPLOYMENTS,
         SERVICES,
         CONFIG_MAPS,
