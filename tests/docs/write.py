@@ -31,6 +31,7 @@ COPIES = {
     "crds/crds.yaml": "flagger/crds/crds.yaml",
     "base/rules.yaml": "flagger/files/rules.yaml",
     "operator/view.yaml": "flagger/files/view.yaml",
+    "operator/act.yaml": "flagger/files/act.yaml",
     "base/election.yaml": "flagger/files/election.yaml",
     "components/network/policy.yaml": "flagger/files/policy.yaml",
     "prometheus/prometheus.yml": "flagger/files/prometheus.yml",

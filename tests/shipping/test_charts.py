@@ -274,18 +274,25 @@ def test_the_rights_are_those_of_kustomize(overlay: str, namespace: str) -> None
     assert bool(namespace) == (not [obj for obj in chart if obj["kind"].startswith("Cluster")])
 
 
-def test_who_may_view_may_view_releases() -> None:
-    """Kubernetes adds the role to its own `view`, unless the operator has one namespace, or it is declined."""
-    (ours,) = (obj for obj in kustomized("cluster") if obj["metadata"]["name"] == "flagger-view")
-    theirs = one(templated("flagger", {}), "ClusterRole", "flagger-view")
-    assert theirs["rules"] == ours["rules"] and {rule for each in ours["rules"] for rule in each["verbs"]} == {
-        "get", "list", "watch"
-    }  # fmt: skip
+AGGREGATED = {
+    "flagger-view": ({"view"}, {"get", "list", "watch"}),
+    "flagger-act": ({"edit", "admin"}, {"create"}),
+}
+"""The roles of Kubernetes that each of ours is added to, and what it allows."""
+
+
+@pytest.mark.parametrize("name", AGGREGATED)
+def test_the_roles_of_people(name: str) -> None:
+    """Kubernetes adds them to its own, unless the operator has one namespace, or it is declined."""
+    added, allowed = AGGREGATED[name]
+    ours, theirs = (one(objects, "ClusterRole", name) for objects in (kustomized("cluster"), templated("flagger", {})))
+    assert theirs["rules"] == ours["rules"] and {verb for rule in ours["rules"] for verb in rule["verbs"]} == allowed
     for role in (ours, theirs):
-        assert role["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-view"] == "true"
+        labels = {key for key, value in role["metadata"]["labels"].items() if value == "true"}
+        assert labels == {f"rbac.authorization.k8s.io/aggregate-to-{each}" for each in added}
     for given in ({"namespace": "test"}, {"rbac": {"aggregate": False}}):
-        assert "flagger-view" not in [obj["metadata"]["name"] for obj in templated("flagger", given)]
-    assert "flagger-view" not in [obj["metadata"]["name"] for obj in kustomized("namespaced")]
+        assert name not in [obj["metadata"]["name"] for obj in templated("flagger", given)]
+    assert name not in [obj["metadata"]["name"] for obj in kustomized("namespaced")]
 
 
 def test_the_operator_is_that_of_kustomize() -> None:
