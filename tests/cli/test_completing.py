@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import orjson
 import pytest
@@ -22,6 +23,23 @@ NAMES = {
     "/apis/flagger.app/v1beta1/namespaces/default/canaries": ("podinfo",),
     "/api/v1/namespaces": ("default", "shop"),
 }
+HOOKS = [{"name": "approve", "type": "confirm-promotion"}, {"name": "load", "type": "rollout"}, {"name": "plain"}]
+
+
+def record(canary: str, number: int) -> dict[str, Any]:
+    """The metadata of a record."""
+    labels = {"flagger.app/number": str(number)}
+    return {"metadata": {"name": f"{canary}-{number}", "labels": labels, "ownerReferences": [{"name": canary}]}}
+
+
+ANSWERS: dict[str, Any] = {
+    **{path: {"items": [{"metadata": {"name": name}} for name in found]} for path, found in NAMES.items()},
+    "/apis/flagger.app/v1alpha1/namespaces/shop/canaryreleases": {
+        "items": [record("cart", 41), record("cart", 42), record("web", 7)]
+    },
+    "/apis/flagger.app/v1beta1/namespaces/shop/canaries/cart": {"spec": {"analysis": {"webhooks": HOOKS}}},
+    "/apis/flagger.app/v1beta1/namespaces/shop/canaries/web": {"spec": {}},
+}
 
 
 @pytest.fixture
@@ -30,9 +48,9 @@ def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            found = NAMES.get(self.path.partition("?")[0])
-            assert self.headers["Accept"] == METADATA or found is None
-            body = orjson.dumps({"items": [{"metadata": {"name": name}} for name in found or ()], "metadata": {}})
+            found = ANSWERS.get(self.path.partition("?")[0])
+            assert self.headers["Accept"] == METADATA or "items" not in (found or {})
+            body = orjson.dumps(found or {})
             self.send_response(200 if found else 403)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -71,6 +89,11 @@ contexts:
         ("explain -n default ", {"podinfo"}),
         ("wait --context staging ", {"podinfo"}),
         ("logs -n nowhere ", set()),
+        ("undo cart ", {"41", "42"}),
+        ("undo cart.shop 4", {"41", "42"}),
+        ("undo web ", {"7"}),
+        ("gate open cart ", {"approve"}),
+        ("gate close web ", set()),
         ("list -n s", {"shop"}),
         ("events --context ", {"prod", "staging"}),
         ("get --kubeconfig /no/such/file --context ", set()),
@@ -114,7 +137,7 @@ def test_the_plugin_uses_its_name(
     assert said in out + err
 
 
-READING = ("list", "get", "explain", "wait", "events", "logs", "version")
+READING = ("list", "get", "explain", "wait", "events", "logs", "version", "promote", "gate", "actions")
 
 
 @pytest.mark.parametrize("name", READING)

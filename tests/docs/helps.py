@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from unittest.mock import patch
 
-from pyflagger.cli.main import COMMANDS, main
+import click
+
+from pyflagger.cli.main import COMMANDS, SERVICES, main
+from pyflagger.cli.people import Commands
 
 COLUMNS = "100"
 INTRO = """\
@@ -25,7 +29,16 @@ def helped(*command: str) -> str:
     return "\n".join(line.rstrip() for line in told.getvalue().strip().splitlines())
 
 
+def commands() -> Iterator[tuple[str, ...]]:
+    """Each command, and those of a group after it."""
+    for name in COMMANDS:
+        yield (name,)
+        if name not in SERVICES:
+            found = Commands(COMMANDS).get_command(click.Context(click.Command("flagger")), name)
+            yield from ((name, inner) for inner in getattr(found, "commands", {}))
+
+
 def page() -> str:
     """All of it."""
-    parts = [("flagger", helped()), *((f"flagger {name}", helped(name)) for name in COMMANDS)]
+    parts = [("flagger", helped()), *((f"flagger {' '.join(words)}", helped(*words)) for words in commands())]
     return INTRO + "".join(f"\n## `{name}`\n\n```text\n{text}\n```\n" for name, text in parts)

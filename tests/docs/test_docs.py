@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from docs.paths import fields, table
 from pyflagger.api.meaning import MEANING
 from pyflagger.api.status import Phase
 from pyflagger.cli.main import COMMANDS, SERVICES
+from pyflagger.cli.people import Commands
 from pyflagger.core import reasons
 from pyflagger.core.decision import Reason
 from pyflagger.core.transitions import ALLOWED
@@ -73,13 +73,26 @@ def test_every_flag_is_explained(command: str, flags: tuple[Flag, ...]) -> None:
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in SERVICES])
 def test_every_option_is_explained(name: str) -> None:
     """The same for the commands that people type."""
-    command = importlib.import_module(COMMANDS[name][0]).command
+    command = Commands(COMMANDS).get_command(click.Context(click.Command("flagger")), name)
+    assert command is not None
+    params = [*command.params, *(param for each in subcommands(command) for param in each.params)]
     section = page("commands.md").partition(f"## `flagger {name}`")[2].partition("\n## ")[0]
-    if any(param.name == "impersonated" for param in command.params):
-        section += page("commands.md").partition("## Reaching a cluster")[2].partition("\n## ")[0]
-    options = [param for param in command.params if isinstance(param, click.Option)]
+    for shared, where in SHARED.items():
+        if any(param.name == shared for param in params):
+            section += page("commands.md").partition(f"## {where}")[2].partition("\n## ")[0]
+    options = [param for param in params if isinstance(param, click.Option)]
     rows = [f"| `{option.opts[-1]}` | {shown_default(option)} | {option.help} |" for option in options]
     assert [row for row in rows if row not in section] == []
+
+
+SHARED = {"impersonated": "Reaching a cluster", "by": "Steering a release"}
+"""Sections of options that several commands have, by one of them."""
+
+
+def subcommands(command: click.Command) -> list[click.Command]:
+    """The commands of a group that reach a cluster by the flags of kubectl."""
+    found: list[click.Command] = [*getattr(command, "commands", {}).values()]
+    return [each for each in found if any(param.name == "impersonated" for param in each.params)]
 
 
 def shown_default(option: click.Option) -> str:

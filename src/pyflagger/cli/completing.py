@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem, ShellComplete
 
-from pyflagger.kube.resources import CANARIES, NAMESPACES
-from pyflagger.objects import Resource
+from pyflagger.kube.resources import CANARIES, NAMESPACES, RELEASES
+from pyflagger.objects import Key, Resource
 
 if TYPE_CHECKING:
     from pyflagger.cli.cluster import Cluster
@@ -28,6 +28,9 @@ SECONDS_MAX = 2.0
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 FROM_MEMORY = {"resourceVersion": "0"}
 """The API server answers from its watch cache: ten times faster for a thousand canaries, and rarely a second old."""
+
+NUMBER = "flagger.app/number"
+"""The label of a record with the number of its release."""
 
 NO_FILES = ":4"
 """What cobra's protocol ends with: the shell adds no names of files."""
@@ -47,6 +50,37 @@ def names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 def namespaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of namespaces."""
     return _items(ctx, lambda cluster: _listed(cluster, NAMESPACES, ""), incomplete)
+
+
+def releases(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Numbers of the releases of the canary before."""
+
+    async def numbers(cluster: Cluster) -> list[str]:
+        key = _canary(ctx, cluster)
+        found = [meta for meta in await _metadata(cluster, RELEASES, key.namespace) if _owner(meta) == key.name]
+        return [meta["labels"][NUMBER] for meta in found]
+
+    return _items(ctx, numbers, incomplete)
+
+
+def gates(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of the gates of the canary before."""
+
+    async def named(cluster: Cluster) -> list[str]:
+        canary = await cluster.client.call("GET", CANARIES.path(*_canary(ctx, cluster)))
+        return [hook["name"] for hook in canary["spec"]["analysis"]["webhooks"] if "confirm" in hook.get("type", "")]
+
+    return _items(ctx, named, incomplete)
+
+
+def _canary(ctx: click.Context, cluster: Cluster) -> Key:
+    from pyflagger.cli.single import key_of
+
+    return key_of(ctx.params["name"], cluster.namespace)
+
+
+def _owner(meta: dict[str, Any]) -> str:
+    return next((str(owner["name"]) for owner in meta["ownerReferences"]), "")
 
 
 def contexts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -87,8 +121,12 @@ def _items(
 
 
 async def _listed(cluster: Cluster, resource: Resource, namespace: str) -> list[str]:
+    return [meta["name"] for meta in await _metadata(cluster, resource, namespace)]
+
+
+async def _metadata(cluster: Cluster, resource: Resource, namespace: str) -> list[dict[str, Any]]:
     page = await cluster.client.call("GET", resource.path(namespace), query=FROM_MEMORY, accept=METADATA)
-    return [each["metadata"]["name"] for each in page.get("items") or ()]
+    return [each["metadata"] for each in page.get("items") or ()]
 
 
 def _fitting(found: Iterable[str], incomplete: str) -> list[CompletionItem]:

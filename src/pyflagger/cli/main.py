@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from pyflagger import __revision__, __version__
 
+STEERING = "pyflagger.cli.steering"
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("pyflagger.cli.run", "the operator (Go-style flags; also what `flagger -flag…` means)"),
     "loadtester": ("pyflagger.cli.loadtester", "the load-tester service (Go-style flags)"),
@@ -22,6 +23,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("pyflagger.cli.explaining", "say why a canary stands where it stands, and what to do"),
     "history": ("pyflagger.cli.history", "the releases of a canary: how each ended, and what it changed"),
     "wait": ("pyflagger.cli.waiting", "wait until a release has ended; for CI"),
+    "promote": (STEERING, "promote a release now, if its checks pass"),
+    "pause": (STEERING, "hold a release where it is"),
+    "resume": (STEERING, "let a paused release go on"),
+    "abort": (STEERING, "roll a release back"),
+    "retry": (STEERING, "run a revision that failed again"),
+    "restart": (STEERING, "begin the analysis of a release again"),
+    "weight": (STEERING, "set the weight of the canary"),
+    "undo": (STEERING, "give the primary the pod template of an earlier release"),
+    "gate": ("pyflagger.cli.gates", "open, close or list the gates of a release"),
+    "actions": ("pyflagger.cli.requests", "the requests about a canary, and what became of each"),
     "events": ("pyflagger.cli.happening", "the Events of a canary and of its objects, in one order"),
     "logs": ("pyflagger.cli.podlogs", "the logs of both versions, with role and pod before each line"),
     "dashboard": ("pyflagger.cli.dashboard", "show canaries in a browser on this machine, with your own rights"),
@@ -64,7 +75,7 @@ def command_line(argv: Sequence[str], environ: Mapping[str, str], *, terminal: b
     if not words:
         return ["--help" if terminal and not environ.get("KUBERNETES_SERVICE_HOST") else "run"]
     if words[0] == "help":
-        return [*words[1:2], "--help"]
+        return [*words[1:], "--help"]
     if words[0] in HELP:
         return ["--help"]
     if words[0] == "--version":

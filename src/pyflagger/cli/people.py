@@ -1,7 +1,8 @@
 """Commands for interactive use, based on click: help, completion, suggestions, one-line errors.
 
-A command's module holds `command`, a click.Command whose callback returns the exit status. `flagger run` and `flagger
-loadtester` never import this: they take Go-style flags, and the operator's memory is measured.
+A command's module holds `command`, a click.Command whose callback returns the exit status, or several in `commands`.
+`flagger run` and `flagger loadtester` never import this: they take Go-style flags, and the operator's memory is
+measured.
 """
 
 from __future__ import annotations
@@ -52,11 +53,13 @@ class Commands(click.Group):
         if name not in self.table:
             return None
         try:
-            return getattr(importlib.import_module(self.table[name][0]), "command", None)
+            module = importlib.import_module(self.table[name][0])
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != SANDBOX:
                 raise
             return _uninstalled(name)
+        found: click.Command | None = getattr(module, "commands", {}).get(name) or getattr(module, "command", None)
+        return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The short helps, without an import."""

@@ -267,6 +267,39 @@ class Hook(NamedTuple):
     text: str
 
 
+class GateView(NamedTuple):
+    """A webhook that holds a release. `state`: open or closed by a request, and `by` whom; None if its URL decides.
+
+    `verdict` and `text`: its answer in the last round.
+    """
+
+    name: str
+    type: str
+    state: str | None
+    by: str
+    verdict: str | None
+    text: str
+
+
+class ActionView(NamedTuple):
+    """A request to steer a release. `state`: Pending, Done, Refused or Expired; `text`: the answer of the operator.
+
+    `expires` is None once the operator has decided.
+    """
+
+    name: str
+    action: str
+    by: str
+    reason: str
+    via: str
+    at: Time | None
+    state: str
+    code: str
+    text: str
+    decided: Time | None
+    expires: Time | None
+
+
 class Because(NamedTuple):
     """What a canary waits for, with the advice and whose fault it is."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 
 from pyflagger.api.facts import Fault, Problem
@@ -16,8 +16,8 @@ from pyflagger.clock import Clock
 from pyflagger.kube.client import Client, object_of
 from pyflagger.kube.errors import Forbidden, Unreachable, error_of
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, TransportError
-from pyflagger.kube.resources import CANARIES, NAMESPACES, RELEASES
-from pyflagger.objects import Key, Obj, Ref, Resource
+from pyflagger.kube.resources import ACTIONS, CANARIES, NAMESPACES, RELEASES
+from pyflagger.objects import Key, Obj, Ref, Resource, part
 
 CANARY_UID = "flagger.app/canary-uid"
 """The label of records, as `api.records` names it: its import would take longer than the list of canaries may."""
@@ -105,6 +105,11 @@ class Reader:
         """The records of a Canary's releases. Raises ApiError."""
         return await self.list(RELEASES, key.namespace, f"{CANARY_UID}={uid}")
 
+    async def actions(self, key: Key, uid: str) -> Listed:
+        """The requests about a Canary. Raises ApiError."""
+        found = await self.list(ACTIONS, key.namespace, f"{CANARY_UID}={uid}")
+        return replace(found, objects=tuple(each for each in found.objects if _about(each) == key.name))
+
     async def get(self, ref: Ref, resource: Resource) -> tuple[Obj, float]:
         """An object, and the server's time. Raises ApiError."""
         path = resource.path(ref.namespace, ref.name)
@@ -127,3 +132,8 @@ class Reader:
             return parsedate_to_datetime(answer.headers["date"]).timestamp()
         except (KeyError, ValueError):
             return self._clock.now()
+
+
+def _about(action: Obj) -> str:
+    """The Canary that a request is about. Its label proves nothing."""
+    return str(part(action, "spec").get("canary", ""))
