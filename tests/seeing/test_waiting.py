@@ -12,7 +12,7 @@ from pyflagger.cli.waiting import in_time
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import ApiError
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, TransportError
-from pyflagger.seeing.waiting import Asked, Ending, Goal, Sight, Status, Waiting
+from pyflagger.seeing.waiting import Asked, Ending, Goal, Sight, Status, Waiting, asks
 from seeing.test_single import KEY, Reading, Scene
 from stage import manifests
 
@@ -66,6 +66,41 @@ def test_releases_of_flagger(name: str) -> None:
     """The last look ends it, and none before."""
     sights, status = RELEASES[name]
     assert played(Asked(), *sights) == [None] * (len(sights) - 1) + [status]
+
+
+APPROVALS = {
+    "before the analysis": ([sees("Succeeded", B), sees("Waiting", B, asks=True)], Status.DONE),
+    "before the promotion": ([sees("Progressing", B, B), sees("WaitingPromotion", B, B, asks=True)], Status.DONE),
+    "paused at a weight": ([sees("Progressing", B, B), sees("Progressing", B, B, asks=True)], Status.DONE),
+    "of another revision": ([sees("Progressing", B, B), sees("Waiting", C, B, asks=True)], Status.SUPERSEDED),
+    "never asked for": ([sees("Progressing", B, B), sees("Succeeded", B, B, B)], Status.DONE),
+    "failed before": ([sees("Progressing", B, B), sees("Failed", B, B)], Status.FAILED),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", APPROVALS)
+def test_releases_that_a_person_approves(name: str) -> None:
+    """A pipeline goes on as soon as a person has to decide."""
+    sights, status = APPROVALS[name]
+    assert played(Asked(Goal.APPROVAL), *sights) == [None] * (len(sights) - 1) + [status]
+
+
+STANDS: dict[str, tuple[dict[str, Any], bool]] = {
+    "a gate before the analysis": ({"phase": "Waiting"}, True),
+    "a gate before the promotion": ({"phase": "WaitingPromotion"}, True),
+    "a pause": ({"phase": "Progressing", "conditions": [{"type": "Waiting", "reason": "Paused"}]}, True),
+    "a gate at a weight": ({"phase": "Progressing", "conditions": [{"type": "Waiting", "reason": "GateClosed"}]}, True),
+    "pods": ({"phase": "Progressing", "conditions": [{"type": "Waiting", "reason": "CanaryNotReady"}]}, False),
+    "nothing": ({"phase": "Progressing"}, False),
+}
+
+
+@pytest.mark.parametrize("name", STANDS)
+def test_what_a_release_waits_for(name: str) -> None:
+    """By the status of its canary."""
+    status, expected = STANDS[name]
+    conditions = [{"status": "True", **each} for each in status.get("conditions", ())]
+    assert asks({**status, "conditions": conditions}) is expected
 
 
 FOREIGN = {

@@ -11,7 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from pyflagger.api.facts import Problem
-from pyflagger.objects import part
+from pyflagger.objects import Obj, part
 from pyflagger.seeing import raw
 from pyflagger.workloads.pods import images, pod_of
 
@@ -20,14 +20,19 @@ if TYPE_CHECKING:
 
 FAILED = "Failed"
 MOVING = (*raw.RUNNING, "", "Initializing", "Terminating")
+GATES = ("Waiting", "WaitingPromotion")
+PEOPLE = ("GateClosed", "Paused")
+"""Reasons of a condition `Waiting` that only a person ends."""
+
 SETTLE_SECONDS = 30.0
 """Flagger notices a new revision within an interval. It may take so much longer."""
 
 
 class Goal(StrEnum):
-    """What to wait for."""
+    """What to wait for. `approval`: also a release that stands until a person decides."""
 
     PROMOTED = "promoted"
+    APPROVAL = "approval"
     ENDED = "ended"
     IDLE = "idle"
 
@@ -53,7 +58,8 @@ class Sight(NamedTuple):
     """What is seen at one moment.
 
     `revision` is the hash of the target's pod template, None if the target is missing. `applied` and `promoted` are the
-    hashes in the status: as they are stored, and in flagger's own form. `images` are those of the target.
+    hashes in the status: as they are stored, and in flagger's own form. `images` are those of the target. `asks`: a
+    gate is closed, or the release is paused.
     """
 
     phase: str
@@ -64,6 +70,7 @@ class Sight(NamedTuple):
     images: tuple[str, ...]
     primary: tuple[str, ...]
     interval: float
+    asks: bool = False
 
     @property
     def moving(self) -> bool:
@@ -84,7 +91,13 @@ def sight(look: Look) -> Sight:
         images=tuple(images(pod_of(look.get(compiled.target))).values()),
         primary=tuple(images(pod_of(look.get(compiled.primary))).values()),
         interval=compiled.interval,
+        asks=asks(status),
     )
+
+
+def asks(status: Obj) -> bool:
+    """Whether a release stands until a person decides."""
+    return raw.text(status, "phase") in GATES or raw.holding(status).get("Waiting", {}).get("reason") in PEOPLE
 
 
 class Asked(NamedTuple):
@@ -139,6 +152,8 @@ class Waiting:
     def _ending(self, seen: Sight, now: float) -> Ending | None:
         if self.asked.goal is Goal.IDLE:
             return self._idle(seen)
+        if self.asked.goal is Goal.APPROVAL and seen.asks and seen.revision == self.revision:
+            return _ASKS
         by_images = seen.foreign and not self.asked.revision
         found = self._by_images(seen, now) if by_images else self._by_hash(seen)
         ended = found and self.asked.goal is Goal.ENDED and found.status is Status.FAILED
@@ -174,6 +189,7 @@ class Waiting:
 
 
 _PROMOTED = Ending(Status.DONE, "the release was promoted")
+_ASKS = Ending(Status.DONE, "the release waits for a person: a gate is closed, or it is paused")
 _FAILED = Ending(Status.FAILED, "the release was rolled back")
 _SUPERSEDED = Ending(Status.SUPERSEDED, "another revision took the place of the release")
 _CANCELLED = Ending(Status.SUPERSEDED, "the release was cancelled: the target has the promoted revision again")
