@@ -72,7 +72,8 @@ APPROVALS = {
     "before the analysis": ([sees("Succeeded", B), sees("Waiting", B, asks=True)], Status.DONE),
     "before the promotion": ([sees("Progressing", B, B), sees("WaitingPromotion", B, B, asks=True)], Status.DONE),
     "paused at a weight": ([sees("Progressing", B, B), sees("Progressing", B, B, asks=True)], Status.DONE),
-    "of another revision": ([sees("Progressing", B, B), sees("Waiting", C, B, asks=True)], Status.SUPERSEDED),
+    "of another revision": ([sees("Progressing", B, B), sees("Waiting", C, B, asks=True),
+                             sees("Progressing", C, C)], Status.SUPERSEDED),
     "never asked for": ([sees("Progressing", B, B), sees("Succeeded", B, B, B)], Status.DONE),
     "failed before": ([sees("Progressing", B, B), sees("Failed", B, B)], Status.FAILED),
 }  # fmt: skip
