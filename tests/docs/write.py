@@ -32,6 +32,7 @@ COPIES = {
     "base/rules.yaml": "flagger/files/rules.yaml",
     "operator/view.yaml": "flagger/files/view.yaml",
     "operator/act.yaml": "flagger/files/act.yaml",
+    "components/action-policy/policy.yaml": "flagger/files/action-policy.yaml",
     "base/election.yaml": "flagger/files/election.yaml",
     "components/network/policy.yaml": "flagger/files/policy.yaml",
     "prometheus/prometheus.yml": "flagger/files/prometheus.yml",

@@ -26,6 +26,9 @@ CHARTS = ROOT / "charts"
 OTHERS = ("monitoring.coreos.com", "kuma.io", "policy.linkerd.io", "networking.istio.io", "appmesh.k8s.aws")
 """Groups of kinds that neither Kubernetes nor we define."""
 
+UNSERVED = "admissionregistration.k8s.io"
+"""A group of Kubernetes that the embedded API server does not serve."""
+
 
 def tool(name: str, *words: str, said: str = "") -> subprocess.CompletedProcess[str]:
     """Run a tool of the environment; both its outputs are kept."""
@@ -46,16 +49,18 @@ def _kustomized(overlay: str) -> str:
     return done.stdout
 
 
-def templated(chart: str, values: Mapping[str, Any] | None = None, name: str = "flagger") -> list[Obj]:
-    """What `helm install NAME charts/CHART -n flagger-system` applies, but for crds/."""
-    done = helm(chart, values or {}, name)
+def templated(
+    chart: str, values: Mapping[str, Any] | None = None, name: str = "flagger", *, served: str = ""
+) -> list[Obj]:
+    """What `helm install NAME charts/CHART -n flagger-system` applies, but for crds/. `served`: a further kind."""
+    done = helm(chart, values or {}, name, *(("--api-versions", served) if served else ()))
     assert done.returncode == 0, done.stderr
     return [obj for obj in yaml.safe_load_all(done.stdout) if obj]
 
 
-def helm(chart: str, values: Mapping[str, Any], name: str = "flagger") -> subprocess.CompletedProcess[str]:
+def helm(chart: str, values: Mapping[str, Any], name: str = "flagger", *more: str) -> subprocess.CompletedProcess[str]:
     """`helm template` with values."""
-    words = ("template", name, f"charts/{chart}", "-n", "flagger-system", "-f", "-")
+    words = ("template", name, f"charts/{chart}", "-n", "flagger-system", "-f", "-", *more)
     return tool("helm", *words, said=json.dumps(values))
 
 
@@ -101,6 +106,7 @@ class Cluster:
         if KUBECONFIG:
             taken(objects, *namespaces)
             return
+        objects = [obj for obj in objects if not obj["apiVersion"].startswith(UNSERVED)]
         there = {obj["metadata"]["name"] for obj in objects if obj["kind"] == "Namespace"}
         for name in {*namespaces} - there:
             await self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})

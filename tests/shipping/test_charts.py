@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from docs.write import COPIES
+from pyflagger.api.actions import FULL, Action
 from pyflagger.goflags import Flag
 from pyflagger.loadtester.options import FLAGS as LOADTESTER
 from pyflagger.loadtester.options import read_options
@@ -276,7 +277,7 @@ def test_the_rights_are_those_of_kustomize(overlay: str, namespace: str) -> None
 
 AGGREGATED = {
     "flagger-view": ({"view"}, {"get", "list", "watch"}),
-    "flagger-act": ({"edit", "admin"}, {"create"}),
+    "flagger-act": ({"edit", "admin"}, {"create", FULL, *Action}),
 }
 """The roles of Kubernetes that each of ours is added to, and what it allows."""
 
@@ -293,6 +294,32 @@ def test_the_roles_of_people(name: str) -> None:
     for given in ({"namespace": "test"}, {"rbac": {"aggregate": False}}):
         assert name not in [obj["metadata"]["name"] for obj in templated("flagger", given)]
     assert name not in [obj["metadata"]["name"] for obj in kustomized("namespaced")]
+
+
+POLICY = "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"
+
+
+def policies(values: Mapping[str, Any], served: str = POLICY) -> list[Obj]:
+    """The admission policies and bindings of the chart."""
+    return [obj for obj in templated("flagger", values, served=served) if obj["kind"].startswith("ValidatingAdm")]
+
+
+def test_the_policy_of_actions() -> None:
+    """That of kustomize, where the cluster serves its kind, unless it is declined or the operator has one namespace."""
+    ours = [obj for obj in kustomized("ha") if obj["kind"].startswith("ValidatingAdm")]
+    theirs = policies({})
+    assert [(obj["kind"], obj["metadata"]["name"], obj["spec"]) for obj in theirs] == [
+        (obj["kind"], obj["metadata"]["name"], obj["spec"]) for obj in ours
+    ]
+    assert len(theirs) == 2 and theirs[1]["spec"]["policyName"] == theirs[0]["metadata"]["name"]
+    assert policies({}, served="") == policies({"actions": {"policy": False}}) == policies({"namespace": "test"}) == []
+    assert len(policies({"actions": None})) == 2
+
+
+def test_the_verbs_of_actions() -> None:
+    """The role has one for each action: the policy refuses an action whose verb nobody can be given."""
+    (rule,) = one(kustomized("cluster"), "ClusterRole", "flagger-act")["rules"]
+    assert rule["verbs"] == ["create", Action.PROMOTE, FULL, *[action for action in Action if action != Action.PROMOTE]]
 
 
 def test_the_operator_is_that_of_kustomize() -> None:
