@@ -263,3 +263,106 @@ async def test_markup_in_every_text_of_others() -> None:
             page = (await shown.browser.get(path)).text
             assert "<script>alert" not in page and "<img" not in page and "<hx-" not in page
         assert "&lt;script&gt;alert(1)" in (await shown.browser.get("/c/test/shop")).text
+
+
+# Releases -------------------------------------------------------------------------------------------------------------
+
+
+async def two_releases(scene: Scene) -> None:
+    """A good release, and one that is rolled back."""
+    await scene.begin()
+    await release(scene, "2")
+    await scene.until("Succeeded")
+    scene.bad = True
+    await release(scene, "3")
+    await scene.until("Failed")
+
+
+async def test_releases_of_a_canary() -> None:
+    """A row each on the page of the canary, with its end, and the charts of the newest."""
+    scene = Scene()
+    await two_releases(scene)
+    async with dashboard(scene) as shown:
+        page = (await shown.browser.get("/c/test/shop")).text
+        told = words(page)
+        assert re.search(r"Release 3 ✖ rolled back 2 → 3 25 % 2/2", told)
+        assert "Release 2 ✔ promoted 1 → 2 50 % 0/2" in told and "Release 1 ● initialized" in told
+        assert "Checks release 3" in told and 'class="chart"' in page and 'href="/c/test/shop/releases/3"' in page
+
+
+async def test_a_release() -> None:
+    """Its end, its reason, what it changed, and each round as a point and as a row."""
+    scene = Scene()
+    await two_releases(scene)
+    async with dashboard(scene) as shown:
+        page = (await shown.browser.get("/c/test/shop/releases/3")).text
+        told = words(page)
+        for part in ("✖ rolled back", "Failed checks 2 of 2", "Instead of release 2", "containers[shop].image",
+                     "canary by nginx", "25 ✖ 50 bad", "halted", "weight 25: 50 bad", "not kept"):  # fmt: skip
+            assert part in told, part
+        good = (await shown.browser.get("/c/test/shop/releases/2")).text
+        assert "As promoted" in good and "image: registry.example/shop:2" in good and "✔ 100" in words(good)
+        assert page.count('class="point m-bad"') == 2 and 'class="point m-bad"' not in good
+
+
+async def test_a_release_under_way_has_rounds_that_are_not_written_yet() -> None:
+    """The record is written once a minute; the last round is in the status."""
+    scene = Scene()
+    await moving(scene)
+    while (await scene.stage.status("shop")).get("canaryWeight") != 50:
+        await scene.stage.clock.sleep(1)
+    async with dashboard(scene) as shown:
+        page = (await shown.browser.get("/c/test/shop")).text
+        assert "▶ under way 1 → 2 50 %" in words(page) and page.count('class="point m-pass"') == 1
+        assert "It is under way" in (await shown.browser.get("/c/test/shop/releases/2")).text
+
+
+async def test_two_releases_beside_each_other() -> None:
+    """The smaller number first, whatever the order of the query: ends, charts of both, and the diff."""
+    scene = Scene()
+    await two_releases(scene)
+    async with dashboard(scene) as shown:
+        pages = [
+            (await shown.browser.get(f"/c/test/shop/compare?{query}")).text for query in ("from=3&to=2", "from=2&to=3")
+        ]
+        assert pages[0] == pages[1]
+        told = words(pages[0])
+        assert "Release 2 Release 3" in told and "✔ promoted ✖ rolled back" in told
+        assert "release 3, after" in told and "release 2, after" in told
+        assert "-template.spec.containers[shop].image: registry.example/shop:2" in told
+        assert (await shown.browser.get("/c/test/shop/compare?from=2&to=2")).text.count(
+            "Nothing that the records keep differs."
+        )
+
+
+@pytest.mark.parametrize("path", ["releases/9", "releases/x", "releases/-1", "compare", "compare?from=1&to=9",
+                                  "compare?from=²&to=1", "releases/99999999999999999999"])  # fmt: skip
+async def test_releases_that_are_not_there(path: str) -> None:
+    """404, with the numbers that there are."""
+    scene = Scene()
+    await scene.begin()
+    async with dashboard(scene) as shown:
+        page = await shown.browser.get(f"/c/test/shop/{path}")
+        assert page.status == 404 and "there are: 1" in page.text
+        document = await shown.browser.get("/api/v1/namespaces/test/canaries/shop/releases/9")
+        assert document.status == 404 and "there are: 1" in document.json["detail"]
+
+
+async def test_documents_of_releases() -> None:
+    """The same as `flagger history -o json`."""
+    scene = Scene()
+    await two_releases(scene)
+    async with dashboard(scene) as shown:
+        one = "/api/v1/namespaces/test/canaries/shop/releases"
+        listed, found = await shown.browser.get(one), await shown.browser.get(f"{one}/2")
+        assert listed.json["kind"] == "ReleaseList" and [each["number"] for each in listed.json["items"]] == [3, 2, 1]
+        assert found.json["kind"] == "ReleaseRecord" and found.json["release"]["outcome"] == "Promoted"
+
+
+async def test_records_that_the_user_may_not_see() -> None:
+    """Said so, and nothing else is missing. Without their definition there are none."""
+    scene = Scene()
+    await scene.begin()
+    async with dashboard(scene, lambda request: "canaryreleases" in request.path) as shown:
+        told = words((await shown.browser.get("/c/test/shop")).text)
+        assert "Not visible to you: canaryreleases.flagger.app." in told and "100 % to the primary" in told

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from pyflagger.api.records import Outcome
+from pyflagger.dashboard.chart import BOTTOM, LEFT, RIGHT, TOP, Chart, Point, Series, chart
 from pyflagger.dashboard.chosen import PAGE_ROWS, Chosen, chosen_of, shown
 from pyflagger.dashboard.gauge import WIDTH, gauge
 from pyflagger.dashboard.rendering import STATIC, asset, number, rendered
 from pyflagger.dashboard.topology import BAND, BAND_MIN, HEIGHT, SQUARES_MAX, fitted, said, topology
 from pyflagger.dashboard.topology import WIDTH as WIDTH_ALL
+from pyflagger.dashboard.words import end_of
 from pyflagger.seeing.fleet import row
 from pyflagger.seeing.model import (
     CanaryView,
@@ -235,3 +238,59 @@ def test_our_texts_name_every_state() -> None:
     page = rendered("regions/counts.html", shown=shown([], Chosen()), chosen=Chosen())
     for verdict in Verdict:
         assert f".v-{verdict}" in style and f" {verdict}</span>" in page
+
+
+# Charts ---------------------------------------------------------------------------------------------------------------
+
+
+def drawn_of(points: list[tuple[float | None, str]], least: float | None, most: float | None, unit: str = "") -> Chart:
+    """The chart of one series with a round each ten seconds, at weights 10, 20, …"""
+    made = tuple(Point(10.0 * at, value, verdict, "", 10 * at + 10) for at, (value, verdict) in enumerate(points))
+    found = chart([Series("release 1", made)], least, most, unit, lambda series, point: series.name)
+    assert found is not None
+    return found
+
+
+def test_a_chart_holds_its_limits_and_all_points() -> None:
+    """Whatever the values, and the axis of a percentage ends at 100."""
+    drawn = drawn_of([(99.9, "pass"), (20.0, "bad")], 99.0, None, "%")
+    (limit,) = drawn.limits
+    assert drawn.least <= 20.0 and drawn.most == 100.0 and TOP < limit.y < BOTTOM
+    assert (limit.top, limit.top + limit.height) == (limit.y, BOTTOM)
+    assert all(TOP <= mark.y <= BOTTOM and LEFT <= mark.x <= RIGHT for mark in drawn.lines[0].marks)
+    over = drawn_of([(3.0, "pass")], None, 500.0).limits[0]
+    assert (over.top, over.top + over.height) == (TOP, over.y)
+
+
+def test_a_line_breaks_where_there_is_no_value() -> None:
+    """And the point stands at the bottom."""
+    line = drawn_of([(1.0, "pass"), (None, "no-data"), (1.0, "pass"), (2.0, "pass")], None, None).lines[0]
+    assert line.path.count("M") == 2 and line.path.count("L") == 1
+    assert line.marks[1].y == BOTTOM and line.marks[1].verdict == "no-data"
+
+
+def test_charts_of_hardly_anything() -> None:
+    """No round, one round, rounds without a value, values that are all the same."""
+    assert chart([Series("x", ())], 1.0, None, "", lambda *_: "") is None
+    assert drawn_of([(5.0, "pass")], None, None).lines[0].marks[0].x == (LEFT + RIGHT) / 2
+    assert drawn_of([(None, "error")], None, None).lines[0].path == ""
+    same = drawn_of([(0.0, "pass"), (0.0, "pass")], None, None)
+    assert same.most > same.least
+
+
+def test_weights_share_the_axis_of_time() -> None:
+    """They stay until the next round."""
+    assert drawn_of([(1.0, "pass"), (1.0, "pass")], None, None).lines[0].weights == "M40 119H312V106H312"
+
+
+def test_many_rounds_are_small_points() -> None:
+    """So that they do not hide one another."""
+    assert drawn_of([(1.0, "pass")] * 2, None, None).radius > drawn_of([(1.0, "pass")] * 200, None, None).radius
+
+
+@pytest.mark.parametrize("outcome", [*Outcome, "Undone", "Later", ""])
+def test_ends_of_releases(outcome: str) -> None:
+    """Each has an icon beside its word, and the colour of a state. A newer operator's outcome is its own word."""
+    end = end_of(outcome)
+    assert end.icon and end.word and end.like in set(Verdict)
+    assert end_of("Later").word == "Later"

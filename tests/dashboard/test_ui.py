@@ -10,17 +10,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import web
 
-from pyflagger.clock import Clock, LoopClock, SystemClock
-from pyflagger.dashboard import local
+from dashboard.fast import hastened
 from pyflagger.dashboard.local import Running, running
 from pyflagger.kube.client import Client
-from pyflagger.listening import listen
 from pyflagger.operator.options import Options
 from pyflagger_sandbox.apiserver.transport import InProcess
 from seeing.test_single import Scene
@@ -35,19 +31,8 @@ pytestmark = [
     pytest.mark.ui,
     pytest.mark.skipif(not CHROMIUM, reason="this machine has no Chromium: apt-get install chromium"),
 ]
-SCALE = 10.0
 LONG = 30_000
 """Milliseconds for a release to end."""
-
-
-class Fast(LoopClock):
-    """A clock that runs ten times as fast as the loop's."""
-
-    def monotonic(self) -> float:
-        return super().monotonic() * SCALE
-
-    async def sleep(self, seconds: float) -> None:
-        await super().sleep(seconds / SCALE)
 
 
 class Ui(NamedTuple):
@@ -90,23 +75,18 @@ async def ui() -> AsyncIterator[Ui]:
         assert found.complaints == []
 
 
-async def patiently(app: web.Application, _: Clock, *rest: Any, **more: Any) -> web.AppRunner:
-    """A server that closes silent connections by the machine's clock: a browser does not run faster."""
-    return await listen(app, SystemClock(), *rest, **more)
-
-
 @asynccontextmanager
 async def opened() -> AsyncIterator[Ui]:
     """The parts of the fixture."""
-    scene = Scene(clock=Fast())
+    scene = Scene()
     async with AsyncExitStack() as stack:
+        stack.enter_context(hastened())
         await scene.begin(analysis=manifests.analysis(threshold=3))
         stack.push_async_callback(scene.stage.stop)
         client = Client(InProcess(scene.stage.server, "ann"), scene.stage.clock)
         options = Options(mesh_provider="")
         served = running(client, scene.stage.clock, "", options, "prod", "127.0.0.1", 0)
-        with patch.object(local, "listen", patiently):
-            dashboard = await stack.enter_async_context(served)
+        dashboard = await stack.enter_async_context(served)
         driver = await stack.enter_async_context(api.async_playwright())
         browser = await driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         stack.push_async_callback(browser.close)
@@ -191,7 +171,15 @@ async def test_on_a_phone(ui: Ui, scheme: str) -> None:
     ui.complaints[:] = [each for each in ui.complaints if "404" not in each]
 
 
-PATHS = ("/", "/?q=nothing", "/c/test/shop", "/c/test/shop/objects/Canary/shop", "/c/test/none")
+PATHS = (
+    "/",
+    "/?q=nothing",
+    "/c/test/shop",
+    "/c/test/shop/releases/2",
+    "/c/test/shop/compare?from=1&to=2",
+    "/c/test/shop/objects/Canary/shop",
+    "/c/test/none",
+)
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not there: make test-ui installs it where there is npm")

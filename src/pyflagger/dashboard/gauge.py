@@ -30,7 +30,7 @@ def gauge(check: Check) -> Gauge | None:
     known = [each for each in (check.value, check.primary, check.min, check.max) if each is not None]
     if not known:
         return None
-    low, high = _domain(known, percent=check.unit == "%")
+    low, high = domain(known, percent=check.unit == "%")
 
     def at(number: float | None) -> float | None:
         return None if number is None else round((number - low) / (high - low) * WIDTH, 1)
@@ -38,8 +38,8 @@ def gauge(check: Check) -> Gauge | None:
     return Gauge(at(check.min), at(check.max), at(check.value), at(check.primary), low, high)
 
 
-def _domain(known: list[float], *, percent: bool) -> tuple[float, float]:
-    """The ends of the axis: all numbers with a margin, no negative ones that nothing asks for, at most 100 %."""
+def domain(known: list[float], *, percent: bool) -> tuple[float, float]:
+    """The ends of an axis: all numbers with a margin, no negative ones that nothing asks for, at most 100 %."""
     least, most = min(known), max(known)
     span = (most - least) or abs(most) or 1.0
     low = least - MARGIN * span

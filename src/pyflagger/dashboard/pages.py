@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pyflagger.dashboard.chosen import Chosen, Shown, shown
 from pyflagger.dashboard.rendering import region_id, rendered
+from pyflagger.dashboard.rounds import drawn, last_round, overlaid, table
 from pyflagger.dashboard.watching import Fleet, Opened, Sight
 from pyflagger.objects import Key
+from pyflagger.seeing.history import difference
+from pyflagger.seeing.model import RecordView
 
 
 class Site(NamedTuple):
@@ -22,7 +26,7 @@ class Site(NamedTuple):
 Regions = Mapping[str, str]
 """Markup by the id of the element that it replaces."""
 
-CANARY_REGIONS = ("trouble", "head", "traffic", "progress", "why", "timeline", "objects")
+CANARY_REGIONS = ("trouble", "head", "traffic", "progress", "releases", "why", "timeline", "objects")
 
 
 def fleet_page(site: Site, fleet: Fleet, chosen: Chosen) -> str:
@@ -73,7 +77,30 @@ def canary_page(site: Site, opened: Opened, sight: Sight) -> str:
 
 
 def _canary(opened: Opened, sight: Sight) -> dict[str, Any]:
-    return {"view": sight.view, "why": sight.why, "now": opened.now, "trouble": opened.trouble}
+    context = {"view": sight.view, "why": sight.why, "now": opened.now, "trouble": opened.trouble}
+    newest = max(sight.records, default=None)
+    if newest is None:
+        return context | {"charts": {}, "charted": None}
+    record = sight.records[newest]
+    record = replace(record, rounds=(*record.rounds, *last_round(sight.look.canary, record)))
+    charts = {each.name: each.chart for each in drawn(record) if each.chart}
+    return context | {"charts": charts, "charted": newest if charts else None}
+
+
+def release_page(site: Site, opened: Opened, sight: Sight, record: RecordView) -> str:
+    """The page of a release."""
+    parts = {"record": record, "checks": drawn(record), "table": table(record)}
+    return rendered("release.html", site=site, stream="", **_past(opened, sight), **parts)
+
+
+def compare_page(site: Site, opened: Opened, sight: Sight, old: RecordView, new: RecordView) -> str:
+    """The page of two releases beside each other."""
+    parts = {"old": old, "new": new, "checks": overlaid(old, new), "difference": difference(old, new)}
+    return rendered("compare.html", site=site, stream="", **_past(opened, sight), **parts)
+
+
+def _past(opened: Opened, sight: Sight) -> dict[str, Any]:
+    return {"view": sight.view, "now": opened.now}
 
 
 def canary_regions(opened: Opened) -> Regions:

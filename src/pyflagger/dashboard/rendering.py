@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pyflagger.api.durations import stamp
 from pyflagger.dashboard import topology
 from pyflagger.dashboard.gauge import gauge
+from pyflagger.dashboard.words import clock_text, day_text, end_of, full_text, number
 from pyflagger.seeing.model import ICONS, Verdict
 from pyflagger.seeing.words import age, changed, next_text, since, summary, waits_for
 
@@ -34,19 +35,9 @@ def asset(name: str) -> tuple[bytes, str]:
     return body, hashlib.sha256(body).hexdigest()[:12]
 
 
-def clock_text(at: float) -> str:
-    """A time of day in UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
-
-
-def full_text(at: float) -> str:
-    """A time with its date and zone."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def number(value: float | None) -> str:
-    """A measured value with four digits, or all digits of a larger integer part."""
-    return "–" if value is None else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+def as_yaml(value: Any) -> str:
+    """An object as YAML, in its own order."""
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
 
 
 def region_id(*parts: str) -> str:
@@ -66,6 +57,7 @@ def _environment() -> Environment:
         "age": age,
         "stamp": stamp,
         "clock": clock_text,
+        "day": day_text,
         "full": full_text,
         "number": number,
         "images": changed,
@@ -73,6 +65,8 @@ def _environment() -> Environment:
         "since": since,
         "summary": summary,
         "gauge": gauge,
+        "end": end_of,
+        "yaml": as_yaml,
     }
     made.tests["bad"] = topology.bad
     made.globals |= {

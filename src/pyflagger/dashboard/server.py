@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import orjson
-import yaml
 from aiohttp import web
 
 from pyflagger import __version__
@@ -17,16 +16,24 @@ from pyflagger.clock import Clock
 from pyflagger.dashboard.chosen import chosen_of, shown
 from pyflagger.dashboard.guard import Guard, protected
 from pyflagger.dashboard.objects import found_object
-from pyflagger.dashboard.pages import FleetRegions, Site, canary_page, canary_regions, fleet_page
+from pyflagger.dashboard.pages import (
+    FleetRegions,
+    Site,
+    canary_page,
+    canary_regions,
+    compare_page,
+    fleet_page,
+    release_page,
+)
 from pyflagger.dashboard.problems import Refused, document, refused, title
 from pyflagger.dashboard.rendering import TYPES, asset, rendered
 from pyflagger.dashboard.streams import STREAMS_MAX, messages, stream
-from pyflagger.dashboard.watching import Canaries, Fleet, Opened
+from pyflagger.dashboard.watching import Canaries, Fleet, Opened, Sight
 from pyflagger.dashboard.who import Who
 from pyflagger.kube.client import ApiError
 from pyflagger.objects import Key
 from pyflagger.seeing import documents
-from pyflagger.seeing.model import CanaryView
+from pyflagger.seeing.model import CanaryView, RecordView
 
 ANSWER_SECONDS = 20.0
 """The longest that a page waits for the API server."""
@@ -53,12 +60,16 @@ class Server:
                 web.get("/", self._fleet_page),
                 web.get(canary, self._canary_page),
                 web.get(canary + "/objects/{kind}/{object}", self._object),
+                web.get(canary + "/releases/{number}", self._release_page),
+                web.get(canary + "/compare", self._compare_page),
                 web.get("/static/{digest}/{file}", self._static),
                 web.get("/api/v1/whoami", self._whoami),
                 web.get("/api/v1/canaries", self._canaries_document),
-                web.get(one, self._one(lambda opened: documents.canary(opened.view))),
-                web.get(one + "/explain", self._one(lambda opened: documents.explanation(opened.why))),
-                web.get(one + "/events", self._one(lambda opened: _events(opened.view))),
+                web.get(one, self._one(lambda sight: documents.canary(sight.view))),
+                web.get(one + "/explain", self._one(lambda sight: documents.explanation(sight.why))),
+                web.get(one + "/events", self._one(lambda sight: _events(sight.view))),
+                web.get(one + "/releases", self._one(lambda sight: _releases(sight.view))),
+                web.get(one + "/releases/{number}", self._release),
                 web.get("/api/v1/stream/fleet", self._fleet_stream),
                 web.get("/api/v1/stream/canaries/{ns}/{name}", self._canary_stream),
             ]
@@ -111,6 +122,20 @@ class Server:
         assert opened.sight is not None
         return _page(canary_page(self._site, opened, opened.sight))
 
+    async def _release_page(self, request: web.Request) -> web.Response:
+        opened = await self._opened(request)
+        assert opened.sight is not None
+        record = _chosen(opened.sight, request.match_info["number"])
+        return _page(release_page(self._site, opened, opened.sight, record))
+
+    async def _compare_page(self, request: web.Request) -> web.Response:
+        """Two releases. The smaller number comes first."""
+        opened = await self._opened(request)
+        assert opened.sight is not None
+        both = [_chosen(opened.sight, request.query.get(name, "")) for name in ("from", "to")]
+        old, new = sorted(both, key=lambda each: each.release.number)
+        return _page(compare_page(self._site, opened, opened.sight, old, new))
+
     async def _object(self, request: web.Request) -> web.Response:
         """An object of the canary as YAML."""
         opened, names = await self._opened(request), request.match_info
@@ -119,9 +144,8 @@ class Server:
         if found is None:
             text = f"the canary has no {names['kind']} {names['object']} that you may see"
             raise Refused(404, Problem(Fault.MANIFEST, text, "Go back to the canary."))
-        text = yaml.safe_dump(found, sort_keys=False, allow_unicode=True)
         row = opened.sight.view.canary
-        return _page(rendered("object.html", site=self._site, stream="", row=row, object=found, text=text))
+        return _page(rendered("object.html", site=self._site, stream="", row=row, object=found))
 
     async def _static(self, request: web.Request) -> web.Response:
         name = request.match_info["file"]
@@ -154,6 +178,11 @@ class Server:
             return _json(part((await self._opened(request)).sight))
 
         return handle
+
+    async def _release(self, request: web.Request) -> web.Response:
+        opened = await self._opened(request)
+        assert opened.sight is not None
+        return _json(documents.record(_chosen(opened.sight, request.match_info["number"])))
 
     # Streams --------------------------------------------------------------------------------------------------------
 
@@ -190,6 +219,20 @@ def _page(text: str) -> web.Response:
 
 def _json(value: Any) -> web.Response:
     return web.Response(body=orjson.dumps(value), content_type="application/json")
+
+
+def _releases(view: CanaryView) -> dict[str, Any]:
+    return documents.document("ReleaseList", {"items": view.releases})
+
+
+def _chosen(sight: Sight, number: str) -> RecordView:
+    """A record. Raises Refused if there is none of that number."""
+    found = sight.records.get(int(number)) if number.isascii() and number.isdigit() and len(number) < 10 else None
+    if found is None:
+        known = ", ".join(map(str, sorted(sight.records))) or "none"
+        text = f"there is no record of release {number[:20] or '?'}; there are: {known}"
+        raise Refused(404, Problem(Fault.MANIFEST, text, "Choose one on the page of the canary."))
+    return found
 
 
 def _events(view: CanaryView) -> dict[str, Any]:

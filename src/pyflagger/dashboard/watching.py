@@ -22,8 +22,9 @@ from pyflagger.seeing.cleaning import clean
 from pyflagger.seeing.explain import explain
 from pyflagger.seeing.fleet import row
 from pyflagger.seeing.follow import Follower, Selected, Whole
+from pyflagger.seeing.history import record_of
 from pyflagger.seeing.look import Look
-from pyflagger.seeing.model import CanaryView, Explanation, FleetRow
+from pyflagger.seeing.model import CanaryView, Explanation, FleetRow, RecordView
 from pyflagger.seeing.picture import picture
 from pyflagger.seeing.read import Reader
 
@@ -138,11 +139,12 @@ def troubled(before: Trouble | None, text: str, now: float) -> Trouble | None:
 
 
 class Sight(NamedTuple):
-    """What a page shows of a canary. `view` and `why` hold no control characters."""
+    """What a page shows of a canary. `records`: by number. All but `look` hold no control characters."""
 
     look: Look
     view: CanaryView
     why: Explanation
+    records: Mapping[int, RecordView]
 
 
 class Opened:
@@ -193,7 +195,8 @@ class Opened:
 def seen(look: Look) -> Sight:
     """A look as a page shows it."""
     view = picture(look)
-    return Sight(look, clean(view), clean(explain(look, view)))
+    records: Sequence[RecordView] = [clean(record_of(each)) for each in look.records]
+    return Sight(look, clean(view), clean(explain(look, view)), {each.release.number: each for each in records})
 
 
 class Canaries:

@@ -27,4 +27,4 @@ def clean(value: Any) -> Any:
     if isinstance(value, tuple):
         parts = [clean(each) for each in value]
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    return value
+    return [clean(each) for each in value] if isinstance(value, list) else value

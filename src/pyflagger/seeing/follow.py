@@ -14,13 +14,13 @@ from pyflagger.clock import Clock
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import ApiError, Forbidden, NotFound
 from pyflagger.kube.reflector import Reflector
-from pyflagger.kube.resources import CANARIES, EVENTS, PODS, UnknownKind, resource_of
+from pyflagger.kube.resources import CANARIES, EVENTS, PODS, RELEASES, UnknownKind, resource_of
 from pyflagger.objects import Key, Obj, Ref, Resource
 from pyflagger.operator.options import Options
 from pyflagger.seeing.happened import Owns, event_of
 from pyflagger.seeing.look import Eyes, Look, looked
 from pyflagger.seeing.model import Missing
-from pyflagger.seeing.read import Reader
+from pyflagger.seeing.read import CANARY_UID, Reader
 from pyflagger.seeing.single import EVENTS_MAX, REPLICA_SETS, ROUNDS_MAX, Shifted, eyes_of, missing_of
 from pyflagger.workloads.pods import label_selector
 
@@ -261,24 +261,37 @@ class Whole(Watched):
         return await self._around(found, [each for each in missing if each]) if found else None
 
     async def _around(self, found: Look, missing: list[Missing]) -> Look:
-        """The look with ReplicaSets, pods and Events."""
+        """The look with ReplicaSets, pods, Events and records."""
         compiled = found.compiled
         workloads = [obj for ref in sorted({compiled.target, compiled.primary}) if (obj := found.get(ref)) is not None]
         selectors = sorted({selector for obj in workloads if (selector := label_selector(obj))})
         kinds = (REPLICA_SETS, PODS)
         asked = [Selected(kind, compiled.target.namespace, labels=labels) for kind in kinds for labels in selectors]
         events = Selected(EVENTS, compiled.target.namespace)
-        lists = await asyncio.gather(*(self._visible(what, missing) for what in (*asked, events)))
-        objects = dict(zip((*asked, events), lists, strict=True))
+        uid = found.canary["metadata"]["uid"]
+        records = Selected(RELEASES, compiled.target.namespace, labels=f"{CANARY_UID}={uid}")
+        every = (*asked, events, records)
+        lists = await asyncio.gather(*(self._visible(what, missing) for what in every))
+        objects = dict(zip(every, lists, strict=True))
         sets, pods = (_each(objects[what] for what in asked if what.resource is kind) for kind in kinds)
         newest = sorted(filter(Owns(found), objects[events]), key=lambda each: event_of(each).at or 0.0)[-EVENTS_MAX:]
-        return replace(found, sets=sets, pods=pods, events=tuple(newest), missing=tuple(dict.fromkeys(missing)))
+        return replace(
+            found,
+            sets=sets,
+            pods=pods,
+            events=tuple(newest),
+            records=tuple(objects[records]),
+            missing=tuple(dict.fromkeys(missing)),
+        )
 
     async def _visible(self, what: Selected, missing: list[Missing]) -> list[Obj]:
-        """The objects of a selection; none, and one missing part more, if the person may not list them."""
+        """The objects of a selection; none, and one missing part more, if the person may not list them.
+
+        A cluster without the definition of records has none.
+        """
         await self._follower.follow(what)
         refusal = self._follower.refusal(what)
-        if refusal is not None:
+        if refusal is not None and not (what.resource is RELEASES and isinstance(refusal, NotFound)):
             missing.append(missing_of("list", what.resource, what.namespace, refusal))
         return self._follower.objects(what)
 
