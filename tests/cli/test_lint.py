@@ -68,7 +68,19 @@ RECEIVER = {
     "metadata": {"name": "p", "namespace": "test"},
 }
 
+ACTION = {
+    "apiVersion": "flagger.app/v1alpha1",
+    "kind": "CanaryAction",
+    "metadata": {"generateName": "web-pause-", "namespace": "shop"},
+    "spec": {"canary": "web", "action": "pause", "by": "ann"},
+}
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "an action that does not exist": (changed(ACTION, "spec.action", "stop"), "spec.action"),
+    "the version of another kind": (
+        changed(ACTION, "apiVersion", "flagger.app/v1beta1"),
+        "apiVersion is 'flagger.app/v1beta1'. Write flagger.app/v1alpha1.",
+    ),
     "a field that does not exist": (
         changed(CANARY, f"{ANALYSIS}.stepWeigth", 5),
         "spec.analysis.stepWeigth is not a field of Canary. Did you mean stepWeight?",
@@ -161,6 +173,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "spec.analysis.webhooks[0].url is not a URL that starts with http:// or https://.",
     ),
 }
+
+
+def test_a_name_that_the_server_completes(tmp_path: Path) -> None:
+    """`generateName` instead of a name, in the version of its kind."""
+    assert told(tmp_path, ACTION)[0] == 0
 
 
 def test_an_alert_provider_may_have_its_address_in_two_places(tmp_path: Path) -> None:

@@ -62,19 +62,20 @@ def _all(obj: Obj) -> Iterator[Problem]:
 def _identity(obj: Obj) -> Iterator[Problem]:
     """The version and the kind."""
     version, kind = str(obj.get("apiVersion") or ""), str(obj.get("kind") or "")
-    ours = [name for group, name in _resources() if group == API_VERSION]
+    ours = {name: group for group, name in _resources() if group.partition("/")[0] == GROUP}
+    wanted = ours.get(kind, API_VERSION)
     if version.partition("/")[0] == GROUP and kind not in ours:
         close = get_close_matches(kind, ours, 1, 0.5)
         hint = f"Did you mean {close[0]}?" if close else f"Use one of: {', '.join(ours)}."
         yield _problem("kind", f"is {kind!r}, which is not a kind of {GROUP}", hint)
-    elif kind in ours and version != API_VERSION and (version in ("", "v1") or GROUP in version or _near(version)):
-        yield _problem("apiVersion", f"is {version!r}" if version else "is required", f"Write {API_VERSION}.")
+    elif kind in ours and version != wanted and (version in ("", "v1") or GROUP in version or _near(version, wanted)):
+        yield _problem("apiVersion", f"is {version!r}" if version else "is required", f"Write {wanted}.")
     elif now := GONE.get((version, kind)):
         yield _problem("apiVersion", f"is {version}, which Kubernetes has removed for {kind}", f"Write {now}.")
 
 
-def _near(version: str) -> bool:
-    return bool(get_close_matches(version, [API_VERSION], 1, 0.8))
+def _near(version: str, wanted: str) -> bool:
+    return bool(get_close_matches(version, [wanted], 1, 0.8))
 
 
 @cache
@@ -131,11 +132,17 @@ def _model(type: Type) -> str | None:
 
 def _causes(resource: Resource, obj: Obj) -> Iterator[Problem]:
     try:
-        clean, _ = Rules().clean(resource, obj, None, "Ignore")
+        clean, _ = Rules().clean(resource, _named(obj), None, "Ignore")
         Rules().admit(resource, clean, None)
     except ApiError as error:
         for cause in (error.details or {}).get("causes") or ():
             yield _spoken(obj, cause.get("field", ""), cause.get("message", ""))
+
+
+def _named(obj: Obj) -> Obj:
+    """The object with the kind of name that an API server would generate."""
+    meta = obj["metadata"]
+    return obj if meta.get("name") else {**obj, "metadata": {**meta, "name": f"{meta['generateName']}xxxxx"}}
 
 
 def _spoken(obj: Obj, path: str, text: str) -> Problem:
