@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable
 from typing import Any
 
+import click
 import orjson
 import pytest
 
@@ -400,6 +402,27 @@ async def test_who_may_only_create(capsys: pytest.CaptureFixture[str]) -> None:
     desk.person.answers = lambda asked: denied if asked.method == "GET" and "canaryactions" in asked.path else None
     assert await desk.ran("resume") == 4
     assert "the request shop-resume-" in capsys.readouterr().err
+
+
+def test_ctrl_c_at_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the command at once, although the event loop waits for the answer."""
+
+    def prompt(question: str, **how: Any) -> bool:
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("still asking")
+
+    monkeypatch.setattr(click, "confirm", prompt)
+    before = signal.getsignal(signal.SIGINT)
+
+    async def work() -> None:
+        inside = signal.getsignal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            asking.confirmed("sure?")
+        assert signal.getsignal(signal.SIGINT) is inside
+
+    with asyncio.Runner() as runner:
+        runner.run(work())
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 # Lists ----------------------------------------------------------------------------------------------------------------
