@@ -162,9 +162,9 @@ class HttpFront:
 
     async def _stream(self, request: web.Request, stream: WatchStream) -> web.StreamResponse:
         response = web.StreamResponse(status=stream.status, headers=dict(stream.headers))
-        await response.prepare(request)
         async with aclosing(stream.lines) as lines:
             try:
+                await response.prepare(request)
                 async for line in lines:
                     await response.write(line)
             except ConnectionResetError:

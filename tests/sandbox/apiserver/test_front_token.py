@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from pyflagger.clock import SystemClock
 from pyflagger_sandbox.apiserver import ApiServer, HttpFront
@@ -33,3 +34,16 @@ async def test_the_token(headers: dict[str, str], status: int) -> None:
             assert answer.status == 200
         async with session.get(f"{front.base}/plante/api/v1/namespaces/default") as answer:
             assert answer.status == 401
+
+
+async def test_a_watcher_that_leaves_at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Before the first byte of the answer: that is no error, and no word in the log."""
+
+    async def gone(self: web.StreamResponse, request: web.BaseRequest) -> None:
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    async with HttpFront(ApiServer(SystemClock())) as front, aiohttp.ClientSession() as session:
+        monkeypatch.setattr(web.StreamResponse, "prepare", gone)
+        with pytest.raises(aiohttp.ClientError):
+            await session.get(f"{front.url}/api/v1/namespaces?watch=1")
+    assert not caplog.records
