@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sys
 from http.cookies import SimpleCookie
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from pyflagger.api.canary import Phase
 from pyflagger.cli.demo.play import Outcome, Player
 from pyflagger.cli.demo.scenario import Release, load
+from pyflagger.cli.demo.views import line
 from pyflagger.cli.demo.visitors import Crowd, Person, Tally
 from pyflagger.cli.stage import meshed, routed
 from pyflagger.clock import SystemClock
@@ -116,3 +121,26 @@ def test_a_family_is_read_from_the_same_server_with_the_same_token() -> None:
     assert "--providers.kubernetesGateway.token=/token" in told
     assert [obj["kind"] for obj in GATEWAY_API.objects(80)] == ["GatewayClass", "Gateway"] and not TRAEFIK.objects(80)
     assert GATEWAY_API.objects(8080)[1]["spec"]["listeners"][0]["port"] == 8080
+
+
+def test_the_address_of_a_dashboard() -> None:
+    """It is told at the beginning, and again when the sandbox only waits."""
+    url = "http://127.0.0.1:1/?key=x"
+    assert line({"kind": "dashboard", "address": url}).endswith(f": {url}")
+    assert "until Ctrl-C" in line({"kind": "open", "address": url})
+
+
+@pytest.mark.real
+async def test_a_sandbox_with_its_dashboard() -> None:
+    """One of the places that it prints: it answers there."""
+    command = [sys.executable, "-m", "pyflagger", "sandbox", "--json", "--dashboard", "--no-operator"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout
+        url = json.loads(await process.stdout.readline())["dashboard"]
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+            answer = await browser.get(url)
+            assert answer.status == 200 and "This cluster has no canaries yet." in await answer.text()
+    finally:
+        process.terminate()
+        await process.wait()

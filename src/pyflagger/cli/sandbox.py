@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pyflagger import logs
 from pyflagger.cli.people import LEVELS, Duration, Words, call
 from pyflagger.cli.providers import Provider
 from pyflagger.cli.signals import Interrupted, interruptible
-from pyflagger.cli.stage import Broken, Staged, meshed, routed, staged, while_whole
+from pyflagger.cli.stage import Broken, Staged, meshed, routed, shown, staged, while_whole
 from pyflagger.clock import SystemClock
 from pyflagger.operator.options import Options
 from pyflagger_sandbox.cluster import Setup
@@ -37,6 +38,7 @@ class Asked:
     options: Options | None
     as_json: bool
     log_level: str
+    dashboard: bool = False
 
 
 def asked(
@@ -47,16 +49,17 @@ def asked(
     prometheus: str,
     mesh_provider: str,
     log_level: str,
+    dashboard: bool,
 ) -> Asked:
     """Derive the sandbox's setup from the options."""
     setup = Setup(
         kubeconfig=kubeconfig, prometheus=prometheus, mesh=meshed(mesh_provider), family=routed(mesh_provider)
     )
     options = Options(mesh_provider=mesh_provider, min_interval=min_interval)
-    return Asked(setup, None if no_operator else options, json, log_level)
+    return Asked(setup, None if no_operator else options, json, log_level, dashboard)
 
 
-def places(stage: Staged) -> dict[str, str]:
+def places(stage: Staged, dashboard: str = "") -> dict[str, str]:
     """The addresses of all parts, as JSON."""
     cluster = stage.cluster
     found = {
@@ -66,12 +69,13 @@ def places(stage: Staged) -> dict[str, str]:
         "metrics": cluster.metrics,
         "proxy": cluster.proxy,
     }
-    return found | ({"operator": stage.operator} if stage.operator else {})
+    more = {"operator": stage.operator, "dashboard": dashboard}
+    return found | {name: place for name, place in more.items() if place}
 
 
-def text(stage: Staged) -> str:
+def text(stage: Staged, dashboard: str = "") -> str:
     """The addresses and example commands, as text."""
-    lines = [f"  {name:<12}{place}" for name, place in places(stage).items()]
+    lines = [f"  {name:<12}{place}" for name, place in places(stage, dashboard).items()]
     hints = [
         f"export KUBECONFIG={stage.cluster.kubeconfig} INGRESS={stage.cluster.ingress}",
         f"curl -x {stage.cluster.proxy} http://SERVICE.NAMESPACE:PORT/   # Services by name",
@@ -81,8 +85,11 @@ def text(stage: Staged) -> str:
 
 async def serve(wanted: Asked) -> None:
     """Run until cancelled. Raises Broken, CannotStart, OSError."""
-    async with staged(wanted.setup, wanted.options, SystemClock()) as stage:
-        print(json.dumps(places(stage)) if wanted.as_json else text(stage), flush=True)
+    async with AsyncExitStack() as stack:
+        clock = SystemClock()
+        stage = await stack.enter_async_context(staged(wanted.setup, wanted.options, clock))
+        url = await stack.enter_async_context(shown(stage, clock)) if wanted.dashboard else ""
+        print(json.dumps(places(stage, url)) if wanted.as_json else text(stage, url), flush=True)
         await while_whole(asyncio.Event().wait(), stage.cluster)
 
 
@@ -101,7 +108,9 @@ def run(wanted: Asked) -> int:
 
 @click.command(cls=Words)
 @click.option(
-    "--json", is_flag=True, help="print one JSON line when ready: kubeconfig, api, ingress, metrics, proxy, operator"
+    "--json",
+    is_flag=True,
+    help="print one JSON line when ready: kubeconfig, api, ingress, metrics, proxy, operator, dashboard",
 )
 @click.option("--kubeconfig", type=FILE, help="file to write the kubeconfig to; default: a temporary file")
 @click.option(
@@ -115,6 +124,7 @@ def run(wanted: Asked) -> int:
     "--prometheus", default="embedded", help="embedded, auto (a real one if it is on PATH), or the path of a real one"
 )
 @click.option("--mesh-provider", type=Provider(), default="nginx", help="the operator's default traffic provider")
+@click.option("--dashboard", is_flag=True, help="serve the dashboard of the sandbox on a free port")
 @click.option(
     "--log-level", type=click.Choice(LEVELS), default="warning", help="log level of the operator on standard error"
 )

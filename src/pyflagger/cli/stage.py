@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from pyflagger.api.crds import crds
 from pyflagger.clock import Clock
+from pyflagger.kube.client import Client
 from pyflagger.operator.options import Options
 from pyflagger.operator.process import health
 from pyflagger.operator.process.http import AiohttpHttp
@@ -109,3 +110,13 @@ async def staged(
         stack.push_async_callback(operator.stop)
         host, port, *_ = runner.addresses[0]
         yield Staged(cluster, http, f"http://{host}:{port}")
+
+
+@asynccontextmanager
+async def shown(stage: Staged, clock: Clock) -> AsyncIterator[str]:
+    """Serve a dashboard of a sandbox while the block runs. Yields its address, on a free port of this machine."""
+    from pyflagger.dashboard.local import running
+
+    client = Client(stage.cluster.transport("dashboard"), clock)
+    async with running(client, clock, "", Options(mesh_provider=""), "sandbox", "127.0.0.1", 0) as found:
+        yield found.url

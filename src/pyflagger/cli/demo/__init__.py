@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from pyflagger.cli.demo.scenario import DEFAULT, Scenario, UnknownScenario, load
 from pyflagger.cli.demo.views import JsonLines, Lines, Picture, View
 from pyflagger.cli.people import LEVELS, Words, call
 from pyflagger.cli.signals import Interrupted, interruptible
-from pyflagger.cli.stage import Broken, meshed, routed, staged, while_whole
+from pyflagger.cli.stage import Broken, meshed, routed, shown, staged, while_whole
 from pyflagger.clock import SystemClock
 from pyflagger.operator.options import Options
 from pyflagger_sandbox.cluster import Setup
@@ -40,6 +41,7 @@ class Asked:
     as_json: bool
     prometheus: str
     log_level: str
+    dashboard: bool = False
 
 
 def view_of(asked: Asked) -> View:
@@ -63,32 +65,43 @@ def read_by_somebody(show: Show) -> Show:
     return showing
 
 
-async def play(asked: Asked) -> list[Outcome]:
-    """Play on a new sandbox and show the summary. Raises Stuck, Broken, and the errors of a sandbox's start."""
+async def play(asked: Asked, told: list[Outcome]) -> None:
+    """Play on a new sandbox, show the summary, and add the outcomes to `told`.
+
+    With a dashboard the sandbox runs on until cancelled. Raises Stuck, Broken, and the errors of its start.
+    """
     clock, view, scenario = SystemClock(), view_of(asked), asked.scenario
     options = Options(mesh_provider=scenario.provider, min_interval=MIN_INTERVAL_SECONDS)
-    with view:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(view)
         show = read_by_somebody(view.show)
         player = Player(scenario, clock, show)
         setup = Setup(prometheus=asked.prometheus, mesh=meshed(scenario.provider), family=routed(scenario.provider))
-        async with staged(setup, options, clock, player) as stage:
-            told = await while_whole(player.play(stage), stage.cluster)
+        stage = await stack.enter_async_context(staged(setup, options, clock, player))
+        url = await stack.enter_async_context(shown(stage, clock)) if asked.dashboard else ""
+        if url:
+            show({"kind": "dashboard", "address": url})
+        told += await while_whole(player.play(stage), stage.cluster)
         show({"kind": "summary", "releases": [each.document() for each in told]})
-    return told
+        if url:
+            show({"kind": "open", "address": url})
+            await while_whole(asyncio.Event().wait(), stage.cluster)
 
 
 def run(asked: Asked) -> int:
     """Play a scenario. Exit status 1: it failed to run or did not end as expected."""
     logs.configure(asked.log_level, "console")
+    told = list[Outcome]()
     try:
-        told = asyncio.run(interruptible(play(asked)))
+        asyncio.run(interruptible(play(asked, told)))
     except (Broken, Stuck, CannotStart, OSError) as error:
         print(f"flagger demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return SIGNALLED + signal.SIGINT
     except Interrupted as interrupted:
-        return SIGNALLED + interrupted.number
+        if not told:
+            return SIGNALLED + interrupted.number
     return 0 if all(each.right for each in told) else 1
 
 
@@ -115,22 +128,23 @@ def completed(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 @click.command(cls=Words)
 @click.argument("scenario", default=DEFAULT, callback=found, shell_complete=completed)
 @click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=listed, help="list the scenarios")
-@click.option("--json", is_flag=True, help="print one JSON object per line; the last one is a summary")
+@click.option("--json", is_flag=True, help="print one JSON object per line, a summary at the end")
 @click.option(
     "--prometheus", default="embedded", help="embedded, auto (a real one if it is on PATH), or the path of a real one"
 )
+@click.option("--dashboard", is_flag=True, help="serve the dashboard of the sandbox, and keep both until Ctrl-C")
 @click.option(
     "--log-level",
     type=click.Choice(LEVELS),
     default="fatal",
     help="log level of the operator on standard error; its Events are part of the view",
 )
-def command(scenario: Scenario, json: bool, prometheus: str, log_level: str) -> int:
+def command(scenario: Scenario, json: bool, prometheus: str, dashboard: bool, log_level: str) -> int:
     """Play a release on a sandbox under constant traffic.
 
     The exit status is 0 only if each release ends as its scenario expects.
     """
-    return run(Asked(scenario, json, prometheus, log_level))
+    return run(Asked(scenario, json, prometheus, log_level, dashboard))
 
 
 def main(argv: Sequence[str]) -> int:

@@ -121,6 +121,10 @@ def line(record: Record) -> str:
             return f"status   {', '.join([record['phase'] or 'New', *counts])}"
         case "summary":
             return "\n".join(summary(record["releases"]))
+        case "dashboard":
+            return f"The dashboard of this sandbox: {record['address']}"
+        case "open":
+            return f"The sandbox stays until Ctrl-C, with its dashboard: {record['address']}"
     return ""
 
 
@@ -199,6 +203,9 @@ class Picture:
                 self._live.update(self.render(), refresh=True)
                 self._live.stop()
                 self._live.console.print("\n".join(summary(record["releases"])))
+                return
+            case "dashboard" | "open":
+                self._live.console.print(line(record), soft_wrap=True)
                 return
         self._live.update(self.render())
 
