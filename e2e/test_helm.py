@@ -87,11 +87,14 @@ def test_a_first_install(env: Environment) -> None:
     env.apply(*whole("shop"))
     env.wait("shop", "Initialized")
     uid = env.get("canary", "shop")["metadata"]["uid"]
+    policies = "validatingadmissionpolicy,validatingadmissionpolicybinding"
+    assert env.stage.kubectl("get", policies, "-o", "name").count("/flagger-actions\n") == 2
     released(env, "6.0.1")
     assert env.refused() == []
     operator.stop()
     helm(env, "uninstall", "flagger")
-    assert len(definitions(env.stage)) == 3
+    assert "flagger-actions" not in env.stage.kubectl("get", policies, "-o", "name")
+    assert len(definitions(env.stage)) == len(manifests("crds"))
     kept(env, uid)
 
 
@@ -103,9 +106,9 @@ def test_definitions_of_the_release(env: Environment) -> None:
     assert env.namespace in owned and "keep" in owned
     for create in ("true", "false", "true"):
         helm(env, "upgrade", "flagger", "charts/flagger", "--set", f"crd.create={create}")
-        assert len(definitions(env.stage)) == 3
+        assert len(definitions(env.stage)) == len(manifests("crds"))
     assert "kept due to the resource policy" in helm(env, "uninstall", "flagger")
-    assert len(definitions(env.stage)) == 3
+    assert len(definitions(env.stage)) == len(manifests("crds"))
 
 
 def theirs(folder: Path) -> Path:
