@@ -69,6 +69,8 @@ class Log:
         """One line."""
         self.lines.append(text)
 
+    debug = exception
+
 
 @dataclass
 class Place:
@@ -163,6 +165,7 @@ class Place:
                 evidence=dict(state.evidence),
                 memory=state.memory,
                 refused=state.hindrance,
+                asking=state.asked_at,
             )
         )
 
@@ -282,6 +285,39 @@ async def test_metrics_are_asked_together() -> None:
     place.answers["lag"] = OURS
     await place.run(10)
     assert place.told[0].text == "ZeroDivisionError: a bug"
+
+
+def asking(place: Place) -> list[str]:
+    """What the condition Waiting of the status says."""
+    conditions = place.situation.canary.status.conditions
+    return [each.message for each in conditions if (each.type, each.reason) == ("Waiting", "Asking")]
+
+
+async def test_a_check_without_an_answer_is_told_after_ten_seconds() -> None:
+    """By one write, while the check goes on; nothing is asked twice, and the round's own write takes it back."""
+    place = await Place(answers={"two": 25}).run(19.5)
+    assert asking(place) == [] and place.tried == []
+    await place.run(1, add=False)
+    assert len(place.tried) == 1 and asking(place)[0].startswith("Hook two has not answered since ")
+    for _ in range(10):
+        await place.run(1)
+    assert len(place.tried) == 1 and place.asked == ["one", "two"]
+    await place.run(7, add=False)
+    assert place.asked == ["one", "two", "errors"] and place.weights == [20] and asking(place) == []
+
+
+async def test_two_slow_checks_are_not_one_that_stands() -> None:
+    """The ten seconds are those of one check."""
+    place = await Place(answers={"one": 8, "two": 8}).run(30)
+    assert place.weights == [20] and len([each for each in place.tried if isinstance(each, WriteStatus)]) == 1
+
+
+async def test_a_status_that_cannot_be_written_meanwhile_delays_nothing() -> None:
+    """The check goes on and the release as well."""
+    conflict = Conflict(Problem(Fault.CLUSTER, "it changed"))
+    place = await Place(answers={"two": 15}, trouble=[conflict]).run(26)
+    assert place.log.lines == ["status not written"]
+    assert place.asked == ["one", "two", "errors"] and place.weights == [20]
 
 
 async def test_what_fails_is_asked_no_further() -> None:

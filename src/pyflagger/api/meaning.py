@@ -206,7 +206,7 @@ CANARY: Mapping[str, str] = {
         "Promoted: whether the last revision was promoted; Blocked: a problem that you must fix first; "
         "Degraded: something of the primary is missing; Halted: the reason why the run does not advance; "
         "RollingBack: a rollback is in progress; Judged: the time at which the last round ended, and its results; "
-        "Waiting: the reason why a revision waits; ScalingDown: the canary's pods still run after a release; "
+        "Waiting: what a release stands for; ScalingDown: the canary's pods still run after a release; "
         "Alerted: whether the last alert is sent; "
         "SameRevision: the hashes of Flagger and of this operator for one revision"
     ),

@@ -16,6 +16,9 @@ from pyflagger.api.facts import Fault
 from pyflagger.api.status import ROLLING_BACK
 from pyflagger.core.decision import Reason
 
+GATE_CLOSED = "gate-closed"
+"""The code of the reason for a closed gate."""
+
 PROMOTED = "Promoted"
 BLOCKED = "Blocked"
 """True while a problem stops flagger from reconciling the canary."""
@@ -27,7 +30,13 @@ HALTED = "Halted"
 """True from a failed round until a round passes or a run starts. After a rollback it keeps the cause."""
 
 WAITING = "Waiting"
-"""True while a revision has waited for ten seconds for pods or for a route. The reason names one of them."""
+"""True while a release has stood for ten seconds for something that is not its interval. The reason names it."""
+
+STANDS_SECONDS = 10.0
+"""The time after which a wait gets a condition, and flagger lists the pods."""
+
+WHOLE_SECOND = 1.0
+"""A status keeps times in whole seconds, so a gate that it names may be younger by that."""
 
 SCALING_DOWN = "ScalingDown"
 """True from the end of a release until its target is scaled to zero. It outlives a restart of the operator."""
@@ -127,11 +136,46 @@ def explain(status: CanaryStatus, waits: Waits | None, now: float) -> CanaryStat
     return status.but(conditions=tuple(promoted if c is old else c for c in status.conditions))
 
 
-def stand(status: CanaryStatus, kind: str, told: Sequence[Reason], now: float) -> CanaryStatus:
+def at_gate(status: CanaryStatus, now: float) -> CanaryStatus:
+    """The status with the condition of a gate that it has named for ten seconds; else without any of a wait."""
+    stands, gate = gate_stands(status), _gate(status)
+    if stands is None or gate is None or now < stands:
+        return stand(status, WAITING, (), now)
+    text, since = gate
+    return waits_for(status, Reason(GATE_CLOSED, text), now if since is None else since, now)
+
+
+def gate_stands(status: CanaryStatus) -> float | None:
+    """When the gate that a status names gets a condition, None without one."""
+    gate = _gate(status)
+    return None if gate is None else (gate[1] or 0.0) + STANDS_SECONDS + WHOLE_SECOND
+
+
+def _gate(status: CanaryStatus) -> tuple[str, float | None] | None:
+    """The gate that a status waits for, as `explain` tells it, and since when. None without one."""
+    old = next((c for c in status.conditions if c.type == PROMOTED), None)
+    usual = f"{CONDITIONS[status.phase][1]} " if status.phase in CONDITIONS else ""
+    if old is None or not usual or not old.message.startswith(f"{usual}Gate "):
+        return None
+    return old.message.removeprefix(usual), old.last_update_time
+
+
+def waits_for(status: CanaryStatus, reason: Reason, since: float, now: float) -> CanaryStatus:
+    """The status with the condition Waiting. It became true when the wait began, and again with the next wait."""
+    others = status.but(conditions=tuple(c for c in status.conditions if c.type != WAITING))
+    old = next((c for c in status.conditions if c.type == WAITING), None)
+    if old is not None and old.reason == camel(reason.code):
+        return stand(status, WAITING, (reason,), now)
+    return stand(others, WAITING, (reason,), now, since)
+
+
+def stand(
+    status: CanaryStatus, kind: str, told: Sequence[Reason], now: float, since: float | None = None
+) -> CanaryStatus:
     """The status with a condition of this kind: its reason is the fault, its message the texts with the advice.
 
     Without reasons the condition goes. The reason of a Waiting condition is what it waits for, such as
-    `PrimaryNotReady`. That of ScalingDown is its name.
+    `PrimaryNotReady`. That of ScalingDown is its name. `since`: when a new condition became true, if not `now`.
     """
     text = "; ".join(reason.whole for reason in told).replace(".; ", ". ")
     old = next((c for c in status.conditions if c.type == kind), None)
@@ -141,7 +185,7 @@ def stand(status: CanaryStatus, kind: str, told: Sequence[Reason], now: float) -
     if not text:
         return status.but(conditions=others)
     time = second(now)
-    since = old.last_transition_time if old is not None else time
+    since = old.last_transition_time if old is not None else second(now if since is None else since)
     standing = Condition(
         type=kind,
         status="True",

@@ -19,10 +19,10 @@ def decide(situation: Situation) -> Decision:
     """The next decision for one canary."""
     view = View.of(situation)
     if situation.deleting:
-        return remember.noted(view, DELETION[view.status.phase].decide(view))
+        return remember.noted(view, waiting.stands(view, DELETION[view.status.phase].decide(view)))
     return remember.noted(view, _told(view, RELEASE[view.status.phase].decide(view)))
 
 
 def _told(view: View, decision: Decision) -> Decision:
     """Add events that must precede it and the record of its release, or replace it by a wait."""
-    return record.recorded(view, takeover.told(view, conflicts.damped(view, waiting.ended(view, decision))))
+    return record.recorded(view, takeover.told(view, conflicts.damped(view, waiting.stands(view, decision))))

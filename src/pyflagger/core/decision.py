@@ -223,7 +223,8 @@ class Decision:
 
     `reasons`: why the release waits, or what was done. `wake`: when to reconcile again (seconds since the epoch); None
     if only a watched change can have an effect. A second decision on an unchanged situation has no action and no other
-    memory. `judged`: the round that it judged, for the record of the release.
+    memory. `judged`: the round that it judged, for the record of the release. `meanwhile`: a status write that says
+    which needs have no answer yet. Gathering goes on.
     """
 
     needs: tuple[Need, ...] = ()
@@ -232,6 +233,7 @@ class Decision:
     wake: float | None = None
     memory: Memory | None = None
     judged: RoundStatus | None = None
+    meanwhile: WriteStatus | None = None
 
     @property
     def together(self) -> tuple[Need, ...]:

@@ -31,7 +31,7 @@ from pyflagger.api.records import (
 )
 from pyflagger.core import reasons
 from pyflagger.core.actions import act
-from pyflagger.core.conditions import HALTED, PROMOTED, WAITING
+from pyflagger.core.conditions import GATE_CLOSED, HALTED, WAITING
 from pyflagger.core.decision import (
     Action,
     CloseRecord,
@@ -53,8 +53,6 @@ from pyflagger.wire import shown_url
 UNDER_WAY = (Phase.WAITING, Phase.PROGRESSING, Phase.WAITING_PROMOTION, Phase.PROMOTING, Phase.FINALISING)
 LEFT = (Phase.TERMINATING, Phase.TERMINATED, Phase.UNKNOWN)
 """Phases after which the end of a release is unknown, if the canary is initialized again."""
-
-GATES = (Phase.WAITING, Phase.WAITING_PROMOTION)
 
 WRITES_SECONDS = 60.0
 """The least time between two writes of rounds to a record."""
@@ -214,7 +212,7 @@ def _noted(view: View, decision: Decision, after: CanaryStatus) -> Notes:
     if decision.judged is not None:
         end = _end(view, decision, after)
         notes = replace(notes, rounds=(*notes.rounds, _round(decision.judged, view.now, end)))
-    waits = (*_waited(view, before, after), *_asked(view, before, after))
+    waits = _waited(view, before, after)
     return replace(notes, waits=(*notes.waits, *waits)) if waits else notes
 
 
@@ -242,26 +240,18 @@ def _end(view: View, decision: Decision, after: CanaryStatus) -> str:
         return "promoted"
     if after.failed_checks > view.status.failed_checks:
         return "halted"
-    if after.phase is Phase.WAITING_PROMOTION or decision.reasons[0].code == reasons.GATE_CLOSED:
+    if after.phase is Phase.WAITING_PROMOTION or decision.reasons[0].code == GATE_CLOSED:
         return "gate"
     moved = any(isinstance(action, SetRoute) for action in decision.actions)
     return "advanced" if moved or after.iterations > view.status.iterations else "held"
 
 
 def _waited(view: View, before: CanaryStatus, after: CanaryStatus) -> tuple[Waited, ...]:
-    """A wait for pods or for a route that is over, or now is for something else."""
+    """A wait that is over, or now is for something else."""
     old, new = (next((c for c in status.conditions if c.type == WAITING), None) for status in (before, after))
     if old is None or before.phase not in UNDER_WAY or (new is not None and new.reason == old.reason):
         return ()
     return (_wait(view, old.reason, old.message, old.last_transition_time),)
-
-
-def _asked(view: View, before: CanaryStatus, after: CanaryStatus) -> tuple[Waited, ...]:
-    """A wait for a gate that is over."""
-    if before.phase not in GATES or after.phase is before.phase:
-        return ()
-    told = next((c.message for c in before.conditions if c.type == PROMOTED), "")
-    return (_wait(view, "GateClosed", told, before.last_transition_time),)
 
 
 def _wait(view: View, code: str, text: str, since: float | None) -> Waited:

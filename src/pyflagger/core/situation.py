@@ -271,7 +271,8 @@ class Situation:
 
     `reassert_zero`: scale a target that was scaled up while idle back to zero. `left`: generated objects that the spec
     no longer names, by kind and name. `handed`: the effect of a deletion on the objects that visitors use.
-    `images`: those in which target and primary differ, a few at most.
+    `images`: those in which target and primary differ, a few at most. `asking`: since when flagger waits for the answer
+    to a check; None if it waits for none.
     """
 
     canary: Canary
@@ -298,3 +299,4 @@ class Situation:
     handed: Handed = field(default_factory=Handed)
     images: tuple[ReleaseImage, ...] = ()
     history: History = field(default_factory=History)
+    asking: float | None = None

@@ -1,8 +1,11 @@
-"""Waits for pods or for a route.
+"""Waits: for pods, for a route, and for everything else that is not the interval of the release.
 
 flagger reports the first reason immediately, and changes once an interval, so that a rollout of fifty pods does not
 create fifty events. It also reports an exceeded deadline immediately. After ten seconds it sets a condition and lists
 the pods to find their trouble. An undisturbed release reads and writes nothing here.
+
+`stands` adds the condition to every other decision that waits: at a closed gate, for a check without an answer, and by
+one of the reasons in `HOLDS`.
 """
 
 from __future__ import annotations
@@ -13,17 +16,16 @@ from pyflagger.api.facts import Readiness
 from pyflagger.core import reasons, rollback
 from pyflagger.core.actions import act, say
 from pyflagger.core.clocks import until_heard
-from pyflagger.core.conditions import WAITING, camel, stand
+from pyflagger.core.conditions import STANDS_SECONDS, WAITING, at_gate, camel, gate_stands, waits_for
 from pyflagger.core.decision import Action, Alert, Decision, Reason, WriteStatus
 from pyflagger.core.memory import AT_WRITE, Memory, Role, Time, Wait
-from pyflagger.core.situation import FindTrouble, Trouble
+from pyflagger.core.situation import CallHook, CheckMetric, FindManager, FindTrouble, Need, Trouble
 from pyflagger.core.view import View
-
-STANDS_SECONDS = 10.0
-"""The time after which a wait gets a condition, and flagger lists the pods."""
 
 ROUTE = "route-not-ready"
 WAITS = ("primary-not-ready", "canary-not-ready", ROUTE)
+HOLDS = ("rollback-holds", "handing-back-holds")
+"""Codes of reasons that hold a release, with an event of their own."""
 
 
 def hold_for_primary(view: View) -> Decision:
@@ -77,20 +79,77 @@ def hold_for_backends(view: View, announced: bool) -> Decision | None:
     return act(reasons.ANNOUNCED, memory=replace(view.memory, announced=AT_WRITE))
 
 
-def ended(view: View, decision: Decision) -> Decision:
-    """The decision, with the end of a wait in memory, and without its condition.
+def stands(view: View, decision: Decision) -> Decision:
+    """The decision with the condition of a wait, or without it. Memory learns the beginning and the end of each wait.
 
-    A decision with actions removes the condition in its own write.
+    Actions carry the condition along if they write the status. Otherwise a write of its own sets or removes it.
     """
-    if decision.needs or any(reason.code in WAITS for reason in decision.reasons):
+    if decision.needs:
+        return _asking(view, decision)
+    reason = decision.reasons[0]
+    if reason.code in HOLDS:
+        return _held(view, decision, reason)
+    if any(each.code in WAITS for each in decision.reasons):
         return decision
     memory = decision.memory or view.memory
     waits = {code: replace(wait, since=None) for code, wait in memory.waits.items()}
     decision = replace(decision, memory=replace(memory, waits=waits)) if waits else decision
-    status = stand(view.status, WAITING, (), view.now)
-    if not decision.actions and status != view.status:
+    return _at_gate(view, decision)
+
+
+def _at_gate(view: View, decision: Decision) -> Decision:
+    """Set the condition of a closed gate once it is closed for ten seconds, and remove that of a wait that is over."""
+    if decision.actions:
+        return decision
+    status = at_gate(view.status, view.now)
+    if status != view.status:
         return replace(decision, actions=(WriteStatus(status),))
-    return decision
+    stands = gate_stands(status)
+    return decision if stands is None or stands <= view.now else replace(decision, wake=_earlier(decision.wake, stands))
+
+
+def _held(view: View, decision: Decision, reason: Reason) -> Decision:
+    """Set the condition of a reason that holds the release for ten seconds. Its text changes once an interval."""
+    now, wait = Time(view.now), _wait(view, reason.code)
+    if wait is None or wait.since is None:
+        begun = Wait(*_about(view), now, now, reason.text)
+        wake = _earlier(decision.wake, now + STANDS_SECONDS)
+        return replace(decision, wake=wake, memory=_waiting(view, reason, begun))
+    status = waits_for(view.status, reason, wait.since, view.now)
+    if status == view.status:
+        return decision
+    due = wait.told_at + view.situation.interval if _stands(view, reason) else wait.since + STANDS_SECONDS
+    if view.now < due:
+        return replace(decision, wake=_earlier(decision.wake, due))
+    memory = _waiting(view, reason, replace(wait, told_at=now))
+    return replace(decision, actions=(*decision.actions, WriteStatus(status)), memory=memory)
+
+
+def _earlier(wake: float | None, moment: float) -> float:
+    return moment if wake is None else min(wake, moment)
+
+
+def _asking(view: View, decision: Decision) -> Decision:
+    """Set the condition of checks that have not been answered for ten seconds, unless the release waits already."""
+    since, asked = view.situation.asking, decision.together
+    standing = any(each.type == WAITING for each in view.status.conditions)
+    if (
+        since is None
+        or view.now < since + STANDS_SECONDS
+        or standing
+        or isinstance(asked[0], FindManager | FindTrouble)
+    ):
+        return decision
+    reason = _unanswered(view, asked, since)
+    return replace(decision, meanwhile=WriteStatus(waits_for(view.status, reason, since, view.now)))
+
+
+def _unanswered(view: View, asked: tuple[Need, ...], since: float) -> Reason:
+    hooks = [view.analysis.webhooks[need.index] for need in asked if isinstance(need, CallHook)]
+    if hooks:
+        return reasons.hook_unanswered(hooks[0], since)
+    metrics = (view.analysis.metrics[need.index].name for need in asked if isinstance(need, CheckMetric))
+    return reasons.checks_unanswered(dict.fromkeys(metrics), since)
 
 
 def _hold(
@@ -135,7 +194,7 @@ def _note(view: View, reason: Reason, wait: Wait, readiness: Readiness, role: Ro
     if role and trouble != memory.troubles.get(role, ""):
         memory = replace(memory, troubles={**memory.troubles, role: trouble})
         actions += (say(view, whole, warn=True),) if trouble else ()
-    status = stand(view.status, WAITING, (whole,), view.now)
+    status = waits_for(view.status, whole, view.now if wait.since is None else wait.since, view.now)
     actions += (WriteStatus(status),) if status != view.status else ()
     return Decision(actions=actions, reasons=(whole,), wake=readiness.look_again, memory=memory)
 

@@ -17,9 +17,9 @@ from pyflagger.core.actions import awake
 from pyflagger.core.conditions import (
     HALTED,
     SCALING_DOWN,
-    WAITING,
     Rollback,
     Waits,
+    at_gate,
     enter,
     explain,
     roll_back,
@@ -45,8 +45,8 @@ def write(
 
     `halted`: the reason that stops the run. Without it the condition ends, except in a run that fails. `rollback`:
     starts or ends a rollback. `waits`: the gate that the release waits for. A release that writes here waits for
-    nothing else, so the condition `Waiting` ends. The condition `ScalingDown` lasts from success until the target is at
-    zero, or until the next run.
+    nothing else, so another condition `Waiting` ends. The condition `ScalingDown` lasts from success until the target
+    is at zero, or until the next run.
     """
     changes["unread"] = ()
     if "canary_weight" in changes:
@@ -70,7 +70,7 @@ def write(
         status = stand(status, SCALING_DOWN, (), view.now)
     if waits or status.phase is Phase.PROGRESSING:
         status = explain(status, waits, view.now)
-    return WriteStatus(_remembered(stand(status, WAITING, (), view.now)))
+    return WriteStatus(_remembered(at_gate(status, view.now)))
 
 
 def _remembered(status: CanaryStatus) -> CanaryStatus:

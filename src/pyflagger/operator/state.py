@@ -32,6 +32,8 @@ class State:
     began: float | None = None
     failures: int = 0
     asking: tuple[Need, ...] = ()
+    asked_at: float | None = None
+    """Since when it waits for the answers to what it is `asking`."""
     gathering: asyncio.Task[None] | None = None
     refused: tuple[object, Problem] | None = None
     stuck: Problem | None = None
@@ -46,6 +48,7 @@ class State:
         self.memory = moved(self.memory, step)
         self.due = None if self.due is None else self.due + step
         self.owed = None if self.owed is None else self.owed + step
+        self.asked_at = None if self.asked_at is None else self.asked_at + step
 
     @property
     def hindrance(self) -> Problem | None:
@@ -80,7 +83,15 @@ class State:
         """Cancel the evidence that is being gathered."""
         if self.gathering is not None:
             self.gathering.cancel()
-        self.gathering, self.asking = None, ()
+        self.answered()
+
+    def ask(self, needs: tuple[Need, ...], now: float) -> None:
+        """Some needs are asked now."""
+        self.asking, self.asked_at = needs, now
+
+    def answered(self) -> None:
+        """Nothing is asked any more."""
+        self.gathering, self.asking, self.asked_at = None, (), None
 
 
 def _sort(action: Action) -> object:

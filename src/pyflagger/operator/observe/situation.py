@@ -197,6 +197,7 @@ class Observer:
             handed=derived.handed,
             images=derived.images,
             history=self._history(key),
+            asking=state.asked_at,
         )
 
     def _mixed(self, key: Key, compiled: CompiledCanary, derived: Derived) -> tuple[Problem, ...]:

@@ -15,7 +15,7 @@ from typing import Any, Generic
 
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
-from pyflagger.core.conditions import BLOCKED
+from pyflagger.core.conditions import BLOCKED, STANDS_SECONDS
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import Action, Alert, Count, Decision, Ensure, Say, WriteStatus
 from pyflagger.core.memory import Subject
@@ -125,6 +125,7 @@ class Reconciler(Generic[Seen]):
             self._ports.decided(key, decision)
             if decision.needs:
                 self._gather(key, state, seen, situation, decision)
+                await self._meanwhile(seen, decision)
                 return decision
             state.stop_gathering()
             still = still + 1 if situation == before else 0
@@ -181,24 +182,35 @@ class Reconciler(Generic[Seen]):
         state.stop_gathering()
         if state.began is None:
             state.began = self._clock.monotonic()
+        state.ask(decision.together, self._clock.now())
         state.gathering = asyncio.get_running_loop().create_task(self._ask(key, state, seen, situation, decision))
 
     async def _ask(self, key: Key, state: State, seen: Seen, situation: Situation, decision: Decision) -> None:
         """Gather needs, one after the other or together, while the decision on the results so far still has needs."""
         while decision.needs:
-            state.asking = decision.together
+            state.ask(decision.together, self._clock.now())
             try:
                 state.evidence.update(await self._together(seen, decision.together))
             except Exception as error:
                 self._log.exception("a check failed", canary=str(key))
-                state.asking, state.gathering = (), None
+                state.answered()
                 self._failed(key, state, _ours(error))
                 return
             if len(decision.needs) == len(decision.together):
                 break  # After the last need, the next reconciliation decides.
             decision = decide(replace(situation, evidence=dict(state.evidence)))
-        state.asking, state.gathering = (), None
+        state.answered()
+        self.queue.cancel(key)
         self.queue.add(key)
+
+    async def _meanwhile(self, seen: Seen, decision: Decision) -> None:
+        """Write that a check has no answer yet. If that fails, the release goes on, and a later decision repeats it."""
+        if decision.meanwhile is None:
+            return
+        try:
+            await self._ports.apply(seen, decision.meanwhile)
+        except (ApiError, Moved) as error:
+            self._log.debug("status not written", error=str(error))
 
     async def _together(self, seen: Seen, needs: Sequence[Need]) -> dict[Need, Result]:
         """The results of needs, gathered at the same time. The first error cancels the others."""
@@ -214,10 +226,18 @@ class Reconciler(Generic[Seen]):
             return
         if decision.wake is None or state.gathering:
             state.due = None
-            self.queue.cancel(key)
+            self._await_answer(key, state)
             return
         state.due = decision.wake
         self.queue.add_after(key, decision.wake - self._clock.now())
+
+    def _await_answer(self, key: Key, state: State) -> None:
+        """Reconcile again when a check has had no answer for so long that the status says so."""
+        left = 0.0 if state.asked_at is None else state.asked_at + STANDS_SECONDS - self._clock.now()
+        if left > 0:
+            self.queue.add_after(key, left)
+        else:
+            self.queue.cancel(key)
 
     def _refused(self, key: Key, state: State, problem: Problem, *, is_news: bool) -> None:
         """The next decision reports a new refusal. After that, flagger retries it as any other failure."""
