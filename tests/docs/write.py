@@ -30,6 +30,7 @@ VALUES = ROOT / "src" / "pyflagger" / "cli" / "migrate" / "values.txt"
 COPIES = {
     "crds/crds.yaml": "flagger/crds/crds.yaml",
     "base/rules.yaml": "flagger/files/rules.yaml",
+    "base/settings.yaml": "flagger/files/settings.yaml",
     "operator/view.yaml": "flagger/files/view.yaml",
     "operator/act.yaml": "flagger/files/act.yaml",
     "components/action-policy/policy.yaml": "flagger/files/action-policy.yaml",

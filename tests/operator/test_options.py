@@ -27,6 +27,7 @@ from pyflagger.operator.options import FLAGS, WITHOUT_EFFECT, Options, parse, us
         (["-include-label-prefix="], "include_label_prefix", ()),
         (["-min-interval", "1m30s"], "min_interval", 90.0),
         (["-release-history=0"], "release_history", 0),
+        (["-publish-settings=false"], "publish_settings", False),
         (["-release-history", "50"], "release_history", 50),
         (["-port=1", "-port=2"], "port", 2),
     ],

@@ -8,7 +8,7 @@ from pyflagger.objects import Obj
 from pyflagger.operator.act.publisher import ADVICE, Publisher
 from pyflagger.operator.options import Options
 
-TOLD = {"version": "1.2.3", "identity": "pod_1", "provider": "nginx", "interval": "10s"}
+TOLD = {"version": "1.2.3", "identity": "pod_1", "provider": "nginx", "interval": "10s", "settings": "flagger-system"}
 
 
 class Log:
@@ -21,9 +21,22 @@ class Log:
         self.warned.append((text, fields))
 
 
-def publisher(log: Log | None = None) -> Publisher:
+class Disclosure:
+    """The states of the features."""
+
+    namespace = "flagger-system"
+
+    def __init__(self) -> None:
+        self.features: dict[str, str] = {}
+
+    def feature(self, name: str, state: str) -> None:
+        self.features[name] = state
+
+
+def publisher(log: Log | None = None, disclosure: Any = None) -> Publisher:
     """The publisher of one operator."""
-    return Publisher("1.2.3", "pod_1", Options(mesh_provider="nginx"), log or Log())
+    options = Options(mesh_provider="nginx")
+    return Publisher("1.2.3", "pod_1", options, log or Log(), disclosure or Disclosure())
 
 
 def canary(**status: Any) -> Obj:
@@ -41,12 +54,14 @@ def test_the_operator_is_named_with_the_next_write() -> None:
 
 def test_a_cluster_that_drops_the_fields() -> None:
     """One warning, and from then on none of them is sent."""
-    log = Log()
-    one = publisher(log)
+    log, disclosure = Log(), Disclosure()
+    one = publisher(log, disclosure)
+    assert disclosure.features == {"status": "on"}
     sent = one.fill({"phase": "Failed", "release": {"number": 1}}, canary())
     for _ in range(2):
         one.answered(sent, canary(phase="Failed"))
     assert [fields for _, fields in log.warned] == [{"todo": ADVICE}]
+    assert disclosure.features["status"].startswith("off: the Canary definition is older. Apply the definitions")
     assert one.fill({"phase": "Failed", "release": {"number": 1}, "round": {}}, canary()) == {"phase": "Failed"}
 
 

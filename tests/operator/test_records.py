@@ -59,6 +59,7 @@ class Server:
         self.kept = {each["metadata"]["name"]: each for each in records}
         self.asked: list[str] = []
         self.fails: Exception | None = None
+        self.features: dict[str, str] = {}
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
@@ -106,7 +107,8 @@ def archivist(server: Server, keep: int = 10) -> tuple[Archivist, list[str]]:
     clock: Any = SimpleNamespace(now=lambda: 1_767_225_700.0)
     publisher: Any = SimpleNamespace(on=True)
     client: Any = server
-    return Archivist(client, publisher, keep, clock, log), lines
+    disclosure: Any = SimpleNamespace(feature=server.features.__setitem__)
+    return Archivist(client, publisher, keep, clock, log, disclosure), lines
 
 
 def stored(number: int, outcome: str = "Running", uid: str = "u", revision: str = "v1:r2") -> Obj:
@@ -200,6 +202,7 @@ async def test_refusals_switch_it_off(error: type[Any]) -> None:
     assert await desk.open(CANARY, OPEN, SPEC, {}) == 0
     assert await desk.close(CANARY, CloseRecord(noted(), ENDED), {}) == 0
     assert len(lines) == 1 and desk.history(KEY).keep == 0
+    assert server.features["records"].startswith("off: No more releases are recorded in namespace test")
     assert desk.history(Key("other", "shop")).keep == 10, "a quota of one namespace is not that of all"
 
 

@@ -122,6 +122,7 @@ FLAG_OF: Mapping[str, tuple[tuple[str, Any, str], ...]] = {
         ("idleAtZero", True, "-idle-at-zero=true"),
         ("releaseHistory", 0, "-release-history=0"),
         ("releaseHistory", 50, "-release-history=50"),
+        ("publishSettings", False, "-publish-settings=false"),
         ("leaderElection.enabled", True, "-leader-election-namespace=flagger-system"),
         ("leaderElection.enabled", True, "-enable-leader-election=true"),
         ("clusterName", "east", "-cluster-name=east"),
@@ -320,6 +321,23 @@ def test_the_verbs_of_actions() -> None:
     """The role has one for each action: the policy refuses an action whose verb nobody can be given."""
     (rule,) = one(kustomized("cluster"), "ClusterRole", "flagger-act")["rules"]
     assert rule["verbs"] == ["create", Action.PROMOTE, FULL, *[action for action in Action if action != Action.PROMOTE]]
+
+
+@pytest.mark.parametrize("namespace", ["", "test", "flagger-system"])
+def test_everybody_may_read_the_settings(namespace: str) -> None:
+    """That one ConfigMap and nothing else. An operator of another namespace may write it, too."""
+    objects = templated("flagger", {"namespace": namespace})
+    role, binding = (one(objects, kind, "flagger-settings") for kind in ("Role", "RoleBinding"))
+    assert role["rules"] == one(kustomized("cluster"), "Role", "flagger-settings")["rules"]
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["flagger-operator"], "verbs": ["get"]}
+    ]
+    assert [each["name"] for each in binding["subjects"]] == ["system:authenticated"]
+    names = [obj["metadata"]["name"] for obj in objects]
+    assert ("flagger-publish" in names) == (namespace == "test")
+    for given in ({"publishSettings": False}, {"rbac": {"create": False}}):
+        none = [obj["metadata"]["name"] for obj in templated("flagger", {"namespace": namespace, **given})]
+        assert not {"flagger-settings", "flagger-publish"} & {*none}
 
 
 def test_the_operator_is_that_of_kustomize() -> None:

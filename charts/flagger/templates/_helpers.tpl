@@ -140,6 +140,9 @@ http://{{ include "flagger.prometheus" . }}:9090
 {{- if not (has (toString .Values.releaseHistory) (list "" "<nil>" "10")) }}
 - {{ printf "-release-history=%s" (toString .Values.releaseHistory) | quote }}
 {{- end }}
+{{- if eq (toString .Values.publishSettings) "false" }}
+- -publish-settings=false
+{{- end }}
 {{- if (.Values.leaderElection).enabled }}
 - -enable-leader-election=true
 - -leader-election-namespace={{ include "flagger.leaseNamespace" . }}

@@ -248,6 +248,7 @@ CANARY: Mapping[str, str] = {
     "status.operator.identity": "its identity in the Lease",
     "status.operator.provider": "its default traffic provider",
     "status.operator.interval": "the shortest interval between rounds that it allows",
+    "status.operator.settings": "namespace of the ConfigMap flagger-operator, in which it publishes its settings",
 }
 
 METRIC_TEMPLATE: Mapping[str, str] = {

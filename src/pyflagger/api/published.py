@@ -73,12 +73,13 @@ class RoundStatus:
 
 @dataclass(frozen=True, slots=True)
 class OperatorStatus:
-    """The operator that wrote the status."""
+    """The operator that wrote the status. `settings`: the namespace in which it publishes its settings."""
 
     version: str = ""
     identity: str = ""
     provider: str = ""
     interval: str = ""
+    settings: str = ""
 
 
 Published = ReleaseStatus | RoundStatus | OperatorStatus

@@ -11,6 +11,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from pyflagger import __version__, logs
 from pyflagger.clock import Clock, SystemClock
@@ -22,6 +23,7 @@ from pyflagger.kube.lease import Elector, Timing
 from pyflagger.kube.protocol import Transport
 from pyflagger.kube.resources import ALERT_PROVIDERS, CANARIES, METRIC_TEMPLATES
 from pyflagger.objects import Key
+from pyflagger.operator.act import disclosure
 from pyflagger.operator.act.announcer import Announcer
 from pyflagger.operator.act.executor import Executor
 from pyflagger.operator.act.publisher import Publisher
@@ -52,7 +54,10 @@ from pyflagger.wire import Http
 
 
 class Operator:
-    """One operator for one API server. `start` does not wait for the caches. `stop` does not change traffic."""
+    """One operator for one API server. `start` does not wait for the caches. `stop` does not change traffic.
+
+    `home`: the namespace in which it publishes its settings; empty for none.
+    """
 
     def __init__(
         self,
@@ -62,6 +67,7 @@ class Operator:
         clock: Clock,
         elector: Elector | None = None,
         spectator: Spectator | None = None,
+        home: str = "",
     ) -> None:
         log = logs.logger()
         settings = settings_of(options)
@@ -82,8 +88,10 @@ class Operator:
         reports = Reports(self._events, telemetry, log)
         self._alerts = alerts = AlertManager(options, client, store, http, clock, lookups.secret, reports, *fence)
         me = elector.identity if elector else identity(clock)
-        publisher = Publisher(__version__, me, options, log)
-        records = Archivist(client, publisher, options.release_history, clock, log)
+        told = disclosure.told(options, __version__, me)
+        self.disclosure = disclosure.Disclosure(client, clock, home, told, log)
+        publisher = Publisher(__version__, me, options, log, self.disclosure)
+        records = Archivist(client, publisher, options.release_history, clock, log, self.disclosure)
         follow = cache.follow
         observer = Observer(store, self.configs, watchers, rivals, settings, clock, follow, records.history)
         executor = Executor(
@@ -101,6 +109,7 @@ class Operator:
     async def start(self) -> None:
         """Start to fill the caches and to reconcile."""
         self.telemetry.leads(True)
+        self.disclosure.start()
         self._events.start()
         await self._alerts.start()
         for resource in (CANARIES, METRIC_TEMPLATES, ALERT_PROVIDERS):
@@ -112,6 +121,7 @@ class Operator:
     async def stop(self) -> None:
         """Stop reconciling, send the queued events, and close all connections."""
         self.telemetry.leads(False)
+        await self.disclosure.stop()
         await self.controller.stop()
         await self._alerts.close()
         await self.configs.stop()
@@ -144,6 +154,20 @@ def lease_namespace(options: Options, environ: Mapping[str, str]) -> str:
     return next(filter(None, named), "kube-system")
 
 
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""The file in which a pod finds its own namespace."""
+
+
+def home_of(options: Options, environ: Mapping[str, str], file: Path = SERVICE_ACCOUNT) -> str:
+    """The namespace of the operator's own pod, in which it publishes its settings; empty if it publishes none."""
+    if not options.publish_settings:
+        return ""
+    try:
+        return environ.get("POD_NAMESPACE") or file.read_text().strip()
+    except OSError:
+        return ""
+
+
 async def serve(
     options: Options,
     transport: Transport,
@@ -163,7 +187,7 @@ async def serve(
     if options.enable_leader_election:
         namespace = lease_namespace(options, os.environ)
         elector = Elector(Client(own, clock), clock, namespace, identity(clock), Timing())
-    operator = Operator(options, transport, http, clock, elector, spectator)
+    operator = Operator(options, transport, http, clock, elector, spectator, home_of(options, os.environ))
     async with AsyncExitStack() as stack:
         app = health.application([operator.controller.wedged], [operator.unready], operator.metrics)
         runner = await health.serve(app, clock, "", options.port)

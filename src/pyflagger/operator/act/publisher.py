@@ -13,19 +13,23 @@ from pyflagger.api.durations import show
 from pyflagger.api.published import OperatorStatus, written
 from pyflagger.api.status import PUBLISHED
 from pyflagger.objects import Obj, part
+from pyflagger.operator.act.disclosure import Disclosure
 from pyflagger.operator.options import Options
 
 OLDER = "The Canary definition is older and drops status.release, status.round and status.operator"
+FEATURE = "status"
 ADVICE = "Apply the definitions of this version: kubectl apply -k kustomize/crds"
 
 
 class Publisher:
     """The fields for people in statuses. `on`: the cluster keeps them, as far as is known."""
 
-    def __init__(self, version: str, identity: str, options: Options, log: Any) -> None:
-        self._told = written(OperatorStatus(version, identity, options.mesh_provider, show(options.min_interval)))
-        self._log = log
+    def __init__(self, version: str, identity: str, options: Options, log: Any, disclosure: Disclosure) -> None:
+        provider, interval = options.mesh_provider, show(options.min_interval)
+        self._told = written(OperatorStatus(version, identity, provider, interval, disclosure.namespace))
+        self._log, self._disclosure = log, disclosure
         self.on = True
+        disclosure.feature(FEATURE, "on")
 
     def fill(self, wanted: Mapping[str, Any], live: Obj) -> dict[str, Any]:
         """The status with the operator's own field, or without all fields for people."""
@@ -39,3 +43,4 @@ class Publisher:
         if self.on and any(sent.get(name) and not kept.get(name) for name in PUBLISHED):
             self.on = False
             self._log.warning(OLDER, todo=ADVICE)
+            self._disclosure.feature(FEATURE, f"off: the Canary definition is older. {ADVICE}")

@@ -21,9 +21,11 @@ from pyflagger.kube.client import ApiError, Client, NotFound
 from pyflagger.kube.errors import AlreadyExists, Forbidden, Invalid
 from pyflagger.kube.resources import RELEASES
 from pyflagger.objects import Key, Obj, Patch, part
+from pyflagger.operator.act.disclosure import Disclosure
 from pyflagger.operator.act.publisher import Publisher
 from pyflagger.operator.act.render import Moved
 
+FEATURE = "records"
 OFF = "No more releases are recorded in namespace {} until the next start of flagger"
 ADVICE = {
     Forbidden: "Grant flagger's service account create, get, list, patch and delete on canaryreleases.flagger.app.",
@@ -35,8 +37,12 @@ ADVICE = {
 class Archivist:
     """The records of all canaries. `keep`: how many of them a canary keeps; 0: none are written."""
 
-    def __init__(self, client: Client, publisher: Publisher, keep: int, clock: Clock, log: Any) -> None:
+    def __init__(
+        self, client: Client, publisher: Publisher, keep: int, clock: Clock, log: Any, disclosure: Disclosure
+    ) -> None:
         self._client, self._publisher, self._clock, self._log = client, publisher, clock, log
+        self._disclosure = disclosure
+        disclosure.feature(FEATURE, "on" if keep else "off: -release-history=0")
         self._keep, self._off, self._told = keep, set[str](), set[type[ApiError]]()
         self._open: dict[Key, Obj] = {}
         """The record of each release under way, as last written."""
@@ -80,7 +86,9 @@ class Archivist:
         kind = type(error)
         if kind not in self._told:
             self._told.add(kind)
-            self._log.warning(f"{OFF.format(namespace)}: {error.problem.text}", todo=ADVICE[kind])
+            text = f"{OFF.format(namespace)}: {error.problem.text}"
+            self._log.warning(text, todo=ADVICE[kind])
+            self._disclosure.feature(FEATURE, f"off: {text}. {ADVICE[kind]}")
         self._off.add(namespace)
         self._open = {key: record for key, record in self._open.items() if key.namespace != namespace}
 
