@@ -198,6 +198,20 @@ async def test_what_a_cluster_says() -> None:
     assert "unknown: not allowed to get" in (await served(cluster, "test"))[0]
 
 
+async def test_what_an_operator_publishes() -> None:
+    """Its settings and features, by the namespace that a Canary names, or that the person names."""
+    scene = Scene(ingress_class="x")
+    scene.stage.home = "test"
+    await scene.begin()
+    cluster, _ = cluster_of(scene)
+    for home in ("", "test"):
+        _, settings, records, status, *_ = await served(cluster, "test", home)
+        assert settings.startswith("Settings     enable-config-tracking true, identity ")
+        assert "ingress-class x" in settings and "mesh-provider nginx" in settings and "prometheus" in settings
+        assert (records, status) == ("Feature      records: on", "Feature      status: on")
+    assert "Settings     not visible to you in namespace shop" in await served(cluster, "test", "shop")
+
+
 @pytest.mark.parametrize(
     "status, said",
     [

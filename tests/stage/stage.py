@@ -147,6 +147,8 @@ class Stage(Executor):
         self.crds: Sequence[Obj] = OURS
         """The definitions of our kinds that the cluster has."""
         self.options = Options(**{"mesh_provider": "nginx", "metrics_server": "http://prometheus", **options})
+        self.home = ""
+        """The namespace of the operator, in which it publishes its settings; empty: nowhere."""
         self.pods_take = 0.0
         """Seconds until a pod is ready."""
         self.spectator = Spectator()
@@ -174,7 +176,7 @@ class Stage(Executor):
         way: Transport = InProcess(self.server, "flagger")
         if self._meter is not None:
             way = Unmetered(way, self._meter)
-        self.operator = Operator(self.options, way, self.http, self.clock, spectator=self.spectator)
+        self.operator = Operator(self.options, way, self.http, self.clock, None, self.spectator, self.home)
         begun = self.operator.start()
         await (self._meter.run(begun) if self._meter is not None else begun)
         return self.operator

@@ -13,7 +13,7 @@ from pyflagger.api.durations import stamp
 from pyflagger.cli.cluster import Cluster, Wrong, on_cluster
 from pyflagger.cli.listing import Choice, fleet_options, read, rendered
 from pyflagger.cli.people import SETTINGS
-from pyflagger.cli.single import optional_name, seen
+from pyflagger.cli.single import home_option, optional_name, seen
 from pyflagger.cli.text import Column, Screen, painted, say, screen, state, table
 from pyflagger.kube.errors import NotFound
 from pyflagger.seeing import documents
@@ -70,7 +70,7 @@ LOOKS_MAX = 4
 """Canaries that are read at the same time. Each takes about fifteen requests."""
 
 
-async def all_of(cluster: Cluster, chosen: Choice, mesh_provider: str) -> list[Explanation]:
+async def all_of(cluster: Cluster, chosen: Choice, mesh_provider: str, home: str = "") -> list[Explanation]:
     """The explanations of all canaries that are neither idle nor moving, the worst first. Raises ApiError."""
     from pyflagger.seeing.explain import explain
 
@@ -80,7 +80,7 @@ async def all_of(cluster: Cluster, chosen: Choice, mesh_provider: str) -> list[E
     async def one(row: FleetRow) -> Explanation | None:
         async with slots:
             try:
-                seen_now = await seen(cluster, f"{row.name}.{row.namespace}", mesh_provider)
+                seen_now = await seen(cluster, f"{row.name}.{row.namespace}", mesh_provider, home=home)
             except NotFound:
                 return None
             return explain(seen_now.look, seen_now.view)
@@ -108,9 +108,10 @@ def _first(found: Explanation) -> tuple[str, str]:
 
 
 async def _explain_all(
-    cluster: Cluster, chosen: Choice, mesh_provider: str, on: Screen, output: str | None, *, exit_code: bool
+    cluster: Cluster, chosen: Choice, assumed: tuple[str, str], on: Screen, output: str | None, *, exit_code: bool
 ) -> int:
-    found = await all_of(cluster, chosen, mesh_provider)
+    """`assumed`: the provider and the namespace of the operator, if they are not known."""
+    found = await all_of(cluster, chosen, *assumed)
     if output:
         print(rendered(documents.document("ExplanationList", {"items": found}), output))
     elif found:
@@ -123,6 +124,7 @@ async def _explain_all(
 @click.command("explain", context_settings=SETTINGS)
 @optional_name
 @fleet_options
+@home_option
 @click.option("--verbose", is_flag=True, help="all causes, not only the first")
 @click.option("--exit-code", is_flag=True, help="exit status 1 if the canary stands")
 @click.option("-o", "--output", type=click.Choice(("json", "yaml")), help="another form")
@@ -134,6 +136,7 @@ async def command(
     color: str,
     everywhere: bool,
     selector: str,
+    home: str,
     verbose: bool,
     exit_code: bool,
     output: str | None,
@@ -145,12 +148,12 @@ async def command(
     on = screen(color)
     if not name:
         chosen = Choice("" if everywhere else cluster.namespace, selector, ())
-        return await _explain_all(cluster, chosen, mesh_provider, on, output, exit_code=exit_code)
+        return await _explain_all(cluster, chosen, (mesh_provider, home), on, output, exit_code=exit_code)
     if everywhere or selector:
         raise Wrong("--all-namespaces and --selector choose among many canaries: leave NAME out", 2)
     from pyflagger.seeing.explain import explain
 
-    one = await seen(cluster, name, mesh_provider)
+    one = await seen(cluster, name, mesh_provider, home=home)
     found = explain(one.look, one.view)
     if output:
         print(rendered(documents.explanation(found), output))

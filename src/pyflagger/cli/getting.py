@@ -10,7 +10,7 @@ import click
 from pyflagger.cli.cluster import Cluster, Wrong, on_cluster
 from pyflagger.cli.listing import rendered
 from pyflagger.cli.people import SETTINGS
-from pyflagger.cli.single import about_one, seen
+from pyflagger.cli.single import about_one, home_option, seen
 from pyflagger.cli.text import Column, Screen, painted, say, screen, state, table
 from pyflagger.seeing import documents
 from pyflagger.seeing.cleaning import clean
@@ -210,6 +210,7 @@ def unseen(view: CanaryView) -> Iterator[str]:
 
 @click.command("get", context_settings=SETTINGS)
 @about_one
+@home_option
 @click.option("--pods", type=click.Choice(("auto", "all", "bad", "none")), default="auto", help="pods in the tree")
 @click.option("-w", "--watch", is_flag=True, help="go on, and show each change")
 @click.option("--until-done", is_flag=True, help="watch until the release has ended, with the exit status of wait")
@@ -220,6 +221,7 @@ async def command(
     name: str,
     mesh_provider: str,
     color: str,
+    home: str,
     pods: str,
     watch: bool,
     until_done: bool,
@@ -232,7 +234,7 @@ async def command(
         if output:
             raise Wrong(f"--watch prints text: leave --output={output} out", 2)
         return await watched(cluster, name, mesh_provider, screen(color), pods, until_done=until_done)
-    found = await seen(cluster, name, mesh_provider, history=output in ("json", "yaml"))
+    found = await seen(cluster, name, mesh_provider, history=output in ("json", "yaml"), home=home)
     if output == "name":
         print(f"canary.flagger.app/{found.view.canary.name}")
     elif output:

@@ -38,14 +38,17 @@ def key_of(name: str, namespace: str) -> Key:
     return Key(where, short) if dot else Key(namespace, rest)
 
 
-async def seen(cluster: Cluster, name: str, mesh_provider: str = "", *, history: bool = False) -> Seen:
-    """Read a canary, with the records of its releases if `history`. Raises Wrong and ApiErrors."""
+async def seen(cluster: Cluster, name: str, mesh_provider: str = "", *, history: bool = False, home: str = "") -> Seen:
+    """Read a canary, with the records of its releases if `history`. Raises Wrong and ApiErrors.
+
+    `home`: the operator's namespace, if the status does not name it.
+    """
     from pyflagger.seeing.picture import picture
     from pyflagger.seeing.single import look
 
     key = key_of(name, cluster.namespace)
     try:
-        found = await look(cluster.client, cluster.clock, key, options_of(mesh_provider), history=history)
+        found = await look(cluster.client, cluster.clock, key, options_of(mesh_provider), history=history, home=home)
     except NotFound as error:
         raise missing(key, error) from error
     return Seen(found, picture(found))
@@ -87,4 +90,11 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 provider_option = click.option(
     "--mesh-provider", default="", show_default=False, help="traffic provider of the operator, if it is not known"
+)
+home_option = click.option(
+    "--operator-namespace",
+    "home",
+    default="",
+    show_default=False,
+    help="namespace of the operator, in which it publishes its settings, if no status names it",
 )

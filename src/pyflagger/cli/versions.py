@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from pyflagger.api.settings import features_of
 from pyflagger.cli.cluster import Cluster, on_cluster
 from pyflagger.cli.main import VERSION
 from pyflagger.cli.people import SETTINGS
+from pyflagger.cli.single import home_option
 from pyflagger.cli.text import say, screen
 from pyflagger.kube.client import ApiError, Client
 from pyflagger.kube.reach import configured
@@ -50,25 +52,41 @@ async def definitions(client: Client) -> str:
     return ", ".join(sorted(kinds)) or "not installed: kubectl apply -k kustomize/crds"
 
 
-async def served(cluster: Cluster, namespace: str) -> list[str]:
-    """The lines about a cluster. Raises ApiError."""
+async def served(cluster: Cluster, namespace: str, home: str = "") -> list[str]:
+    """The lines about a cluster. `home`: the operator's namespace, if no Canary names it. Raises ApiError."""
     about = await cluster.client.call("GET", "/version")
+    reader = Reader(cluster.client, cluster.clock)
     try:
-        run_by = operators((await Reader(cluster.client, cluster.clock).canaries(namespace)).objects)
+        canaries = (await reader.canaries(namespace)).objects
+        run_by = operators(canaries)
     except ApiError as error:
-        run_by = f"unknown: {error}"
+        canaries, run_by = (), f"unknown: {error}"
+    homes = {home} if home else {raw.text(part(part(each, "status"), "operator"), "settings") for each in canaries}
     return [
         f"Operator     {run_by}",
+        *[line for each in sorted(homes - {""}) for line in await _settings(reader, each)],
         f"Kubernetes   {raw.text(about, 'gitVersion')}",
         f"Definitions  {await definitions(cluster.client)}",
     ]
 
 
+async def _settings(reader: Reader, namespace: str) -> list[str]:
+    """What the operator of a namespace publishes about itself. Raises ApiError."""
+    from pyflagger.seeing.settings import published
+
+    settings = dict(await published(reader, namespace))
+    features = features_of(settings.pop("features", ""))
+    shown = ", ".join(f"{name} {value}" for name, value in sorted(settings.items()) if value)
+    lines = [f"Settings     {shown or f'not visible to you in namespace {namespace}'}"]
+    return lines + [f"Feature      {name}: {state}" for name, state in sorted(features.items())]
+
+
+@home_option
 @on_cluster
-async def server(cluster: Cluster) -> int:
+async def server(cluster: Cluster, home: str) -> int:
     """The lines about the cluster."""
     on = screen()
-    say("\n".join(map(clean, await served(cluster, cluster.namespace))), on)
+    say("\n".join(map(clean, await served(cluster, cluster.namespace, home))), on)
     return 0
 
 

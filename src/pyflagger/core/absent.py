@@ -1,15 +1,20 @@
-"""All texts about missing pods: a primary without available pods, a canary that lost all pods under traffic.
+"""All texts about missing pods and missing answers: a primary without available pods, a canary that lost all pods under
+traffic, a hook or a metric provider that does not answer.
 
 See `reasons` for the conventions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pyflagger.api import names
-from pyflagger.api.canary import Canary
+from pyflagger.api.canary import Canary, Webhook
+from pyflagger.api.durations import show, stamp
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.core.decision import Reason
-from pyflagger.core.reasons import PODS_TODO, primary, target, whose
+from pyflagger.core.reasons import ASKING, PODS_TODO, primary, target, whose
+from pyflagger.wire import shown_url
 
 CONDITION_COVERING = "Primary is gone, {kind} gets all traffic and is judged with it."
 CONDITION_COVERING_BROKEN = "Primary has no available pods, {kind} gets all traffic and is judged with it."
@@ -71,3 +76,23 @@ def stranded(canary: Canary) -> Reason:
 def alert_covering(text: str) -> str:
     """The primary is missing during a run."""
     return f"The canary gets all traffic, primary not ready: {text}"
+
+
+# Answers ------------------------------------------------------------------------------------------------------------
+
+
+def hook_unanswered(hook: Webhook, since: float) -> Reason:
+    """A hook has not answered for ten seconds."""
+    text = f"Hook {hook.name} has not answered since {stamp(since)}: POST {shown_url(hook.url)}"
+    todo = f"flagger waits {show(hook.timeout_seconds)} for each answer. Check the server at this URL."
+    return Reason(ASKING.code, text, todo, Fault.HOOK)
+
+
+UNANSWERED_TODO = "Check that the metric providers are running and reachable."
+
+
+def checks_unanswered(metrics: Iterable[str], since: float) -> Reason:
+    """Metric checks, or without names the probe of their providers, have not been answered for ten seconds."""
+    named = ", ".join(metrics)
+    what = f"Metric providers have not answered {named}" if named else "Metric providers have not answered the probe"
+    return Reason(ASKING.code, f"{what} since {stamp(since)}", UNANSWERED_TODO, Fault.PROVIDER)

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pyflagger.api import names
-from pyflagger.api.canary import Canary, Phase, Webhook
-from pyflagger.api.durations import show, stamp
+from pyflagger.api.canary import Canary, Phase
 from pyflagger.api.facts import Fault, Managed, Problem
 from pyflagger.api.status import Unread
 from pyflagger.core.conditions import DEGRADED, GATE_CLOSED
 from pyflagger.core.decision import Reason
-from pyflagger.wire import shown_url
 
 
 def whose(canary: Canary) -> str:
@@ -393,23 +391,6 @@ def check_failed(canary: Canary, what: str, hook: str, error: str) -> Reason:
     return Reason(
         "hook-failed", f"Halt {whose(canary)} advancement {what} check {hook} failed {error}", HOOK_TODO, Fault.HOOK
     )
-
-
-def hook_unanswered(hook: Webhook, since: float) -> Reason:
-    """A hook has not answered for ten seconds."""
-    text = f"Hook {hook.name} has not answered since {stamp(since)}: POST {shown_url(hook.url)}"
-    todo = f"flagger waits {show(hook.timeout_seconds)} for each answer. Check the server at this URL."
-    return Reason(ASKING.code, text, todo, Fault.HOOK)
-
-
-UNANSWERED_TODO = "Check that the metric providers are running and reachable."
-
-
-def checks_unanswered(metrics: Iterable[str], since: float) -> Reason:
-    """Metric checks, or without names the probe of their providers, have not been answered for ten seconds."""
-    named = ", ".join(metrics)
-    what = f"Metric providers have not answered {named}" if named else "Metric providers have not answered the probe"
-    return Reason(ASKING.code, f"{what} since {stamp(since)}", UNANSWERED_TODO, Fault.PROVIDER)
 
 
 def no_rollback(hook: str) -> Reason:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pyflagger.api.facts import Readiness
-from pyflagger.core import reasons, rollback
+from pyflagger.core import absent, reasons, rollback
 from pyflagger.core.actions import act, say
 from pyflagger.core.clocks import until_heard
 from pyflagger.core.conditions import STANDS_SECONDS, WAITING, at_gate, camel, gate_stands, waits_for
@@ -147,9 +147,9 @@ def _asking(view: View, decision: Decision) -> Decision:
 def _unanswered(view: View, asked: tuple[Need, ...], since: float) -> Reason:
     hooks = [view.analysis.webhooks[need.index] for need in asked if isinstance(need, CallHook)]
     if hooks:
-        return reasons.hook_unanswered(hooks[0], since)
+        return absent.hook_unanswered(hooks[0], since)
     metrics = (view.analysis.metrics[need.index].name for need in asked if isinstance(need, CheckMetric))
-    return reasons.checks_unanswered(dict.fromkeys(metrics), since)
+    return absent.checks_unanswered(dict.fromkeys(metrics), since)
 
 
 def _hold(

@@ -90,7 +90,7 @@ class State:
         self.asking, self.asked_at = needs, now
 
     def answered(self) -> None:
-        """Nothing is asked any more."""
+        """All answers are there, or nobody needs them."""
         self.gathering, self.asking, self.asked_at = None, (), None
 
 

@@ -61,7 +61,7 @@ def _unique(causes: Iterator[Cause]) -> Iterator[Cause]:
 def _causes(look: Look, view: CanaryView) -> Iterator[Cause]:
     """All causes, the first to remove first."""
     if view.canary.verdict is Verdict.SILENT:
-        yield _silent(view)
+        yield _silent(look, view)
     yield from _blocking(look, view)
     if view.canary.verdict is Verdict.BLOCKED:
         return
@@ -74,11 +74,14 @@ def _causes(look: Look, view: CanaryView) -> Iterator[Cause]:
 # No operator, or it may not act ---------------------------------------------------------------------------------------
 
 
-def _silent(view: CanaryView) -> Cause:
+def _silent(look: Look, view: CanaryView) -> Cause:
     late = int(view.canary.stale)
     text = f"no operator has looked at it: a reconciliation is {late} s late"
     if view.operator.identity:
         text += f" (the last one was {view.operator.identity})"
+    watches = look.settings.get("namespace", "")
+    if watches and watches != view.canary.namespace:
+        text += f", and it watches namespace {watches} only"
     todo = "Check that flagger runs, holds its Lease and watches this namespace."
     return Cause(
         "silent",

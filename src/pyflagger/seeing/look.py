@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pyflagger.clock import Clock
@@ -105,7 +105,8 @@ class Look:
     """One look at a canary: `now` by the server's clock, what the operator would observe and decide.
 
     `sets` are ReplicaSets, `pods` and `sets` those of target and primary, `events` those of all of them.
-    `records`: those of the releases, if they were asked for.
+    `records`: those of the releases, if they were asked for. `settings`: those that the operator publishes, empty if
+    they are not known.
     """
 
     canary: Obj
@@ -118,6 +119,7 @@ class Look:
     events: tuple[Obj, ...] = ()
     records: tuple[Obj, ...] = ()
     missing: tuple[Missing, ...] = field(default=())
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def compiled(self) -> CompiledCanary:

@@ -11,7 +11,7 @@ from pyflagger.api.facts import Problem, Route
 from pyflagger.core.verdict import UNITS, accepted
 from pyflagger.objects import Obj, Ref, part
 from pyflagger.seeing import raw
-from pyflagger.seeing.fleet import Assumed, row
+from pyflagger.seeing.fleet import ASSUMED, Assumed, row
 from pyflagger.seeing.happened import event_of, in_order
 from pyflagger.seeing.history import releases
 from pyflagger.seeing.look import Look
@@ -36,10 +36,9 @@ from pyflagger.wire import shown_url
 from pyflagger.workloads.pods import images, pod_of
 
 
-def picture(look: Look, assumed: Assumed | None = None) -> CanaryView:
-    """The view. `assumed`: the settings of the operator, if they are known."""
-    known = assumed or Assumed()
-    head, status = row(look.canary, look.now, known), part(look.canary, "status")
+def picture(look: Look) -> CanaryView:
+    """The view."""
+    head, status = row(look.canary, look.now, _assumed(look)), part(look.canary, "status")
     analysis = look.compiled.canary.spec.analysis
     round_ = part(status, "round")
     return CanaryView(
@@ -57,9 +56,14 @@ def picture(look: Look, assumed: Assumed | None = None) -> CanaryView:
         hold=head.hold,
         events=tuple(in_order(map(event_of, look.events))),
         releases=releases(look.records),
-        operator=_operator(status, known=assumed is not None),
+        operator=_operator(status, known=bool(look.settings)),
         missing=look.missing,
     )
+
+
+def _assumed(look: Look) -> Assumed:
+    """The settings that a row depends on, if the status does not name them."""
+    return Assumed(look.settings.get("mesh-provider") or ASSUMED.provider)
 
 
 def _target(look: Look, status: Mapping[str, Any]) -> Target:

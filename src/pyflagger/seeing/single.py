@@ -23,6 +23,7 @@ from pyflagger.seeing.fleet import ASSUMED
 from pyflagger.seeing.look import Eyes, Look, looked
 from pyflagger.seeing.model import Missing
 from pyflagger.seeing.read import Reader
+from pyflagger.seeing.settings import home_of, published, told
 from pyflagger.workloads.pods import label_selector
 
 ROUNDS_MAX = 3
@@ -63,16 +64,19 @@ class Shifted:
         return self.own.unique()
 
 
-async def look(client: Client, clock: Clock, key: Key, options: Options, *, history: bool = False) -> Look:
+async def look(
+    client: Client, clock: Clock, key: Key, options: Options, *, history: bool = False, home: str = ""
+) -> Look:
     """One look at a canary. An empty `mesh_provider` means the one that the operator published.
 
-    `history`: read the records of its releases, too.
+    `history`: read the records of its releases, too. `home`: the operator's namespace, if the status does not name it.
 
     Raises NotFound and other ApiErrors if the Canary itself cannot be read.
     """
     reader = Reader(client, clock)
     canary, now = await reader.get(CANARIES.ref(*key), CANARIES)
-    eyes = eyes_of(client, Shifted(now - clock.now(), clock), canary, options)
+    settings = await published(reader, home or home_of(canary))
+    eyes = eyes_of(client, Shifted(now - clock.now(), clock), canary, told(options, settings))
     missing: list[Missing] = []
     for _ in range(ROUNDS_MAX):
         eyes.observe()
@@ -84,7 +88,7 @@ async def look(client: Client, clock: Clock, key: Key, options: Options, *, hist
     if found is None:
         raise NotFound(Problem(Fault.MANIFEST, f"canary {key} was deleted a moment ago"))
     records = await _records(reader, key, canary["metadata"]["uid"], missing) if history else ()
-    return replace(await _around(reader, found, missing), records=records)
+    return replace(await _around(reader, found, missing), records=records, settings=settings)
 
 
 async def _records(reader: Reader, key: Key, uid: str, missing: list[Missing]) -> tuple[Obj, ...]:
