@@ -90,7 +90,7 @@ class State:
         self.asking, self.asked_at = needs, now
 
     def answered(self) -> None:
-        """All answers are there, or nobody needs them."""
+        """It waits for no answer now."""
         self.gathering, self.asking, self.asked_at = None, (), None
 
 
