@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 INSTALL := $(BIN)/uv sync --inexact --compile-bytecode --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox test test-long test-real test-ui image-test e2e e2e-parts e2e-faults e2e-istio e2e-oracle e2e-swap lint bench mutate fuzz docs charts schemas hooks clean soak site recording
+.PHONY: help install demo sandbox test test-long test-real test-ui image-test e2e e2e-cluster e2e-parts e2e-planes e2e-faults e2e-istio e2e-oracle e2e-swap lint bench mutate fuzz docs charts schemas hooks clean soak site recording
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,8 +60,17 @@ $(VENV)/.e2e: $(READY)
 e2e-parts: $(VENV)/.e2e ## build what `make e2e` needs, where it is not yet (the first time: 10 minutes)
 	$(BIN)/python -m e2e --run true
 
-e2e: $(VENV)/.e2e ## the operator on a real control plane, ingress and Prometheus (the first time builds as e2e-parts does)
-	SHOWN=tests/docs/shown.json $(BIN)/python -m e2e -m 'not long and not image' e2e --ignore e2e/test_helm.py
+# Each half collects the whole, because the record of what is shown forgets a test that does not exist.
+E2E = SHOWN=tests/docs/shown.json $(BIN)/python -m e2e -m 'not long and not image' e2e --ignore e2e/test_helm.py
+PLANES = $(wildcard e2e/planes/test_*.py e2e/faults/test_*.py)
+
+e2e: e2e-planes e2e-cluster ## the operator on a real control plane, ingress and Prometheus (the first time builds as e2e-parts does)
+
+e2e-planes: $(VENV)/.e2e ## the half of e2e with proxies and faults
+	$(E2E) $(addprefix --deselect ,$(filter-out $(PLANES),$(wildcard e2e/test_*.py e2e/*/test_*.py)))
+
+e2e-cluster: $(VENV)/.e2e ## the half of e2e without them; needs nothing of the other half, and may run beside it
+	$(E2E) $(addprefix --deselect ,$(PLANES))
 	$(BIN)/python -m e2e e2e/test_helm.py
 
 e2e-istio: $(VENV)/.e2e ## the same behind Istio's own control plane and an Envoy as its gateway (the first time builds: 15 minutes)
