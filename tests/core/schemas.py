@@ -39,6 +39,8 @@ def admitted(schema: Obj, *, text: st.SearchStrategy[str]) -> st.SearchStrategy[
             return TIMES if schema.get("format") == "date-time" else text
         case "number":
             return NUMBERS
+        case "boolean":
+            return st.booleans()
         case "array":
             return st.lists(admitted(schema["items"], text=text), max_size=4)
         case "object" if "properties" in schema:

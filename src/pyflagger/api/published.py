@@ -82,9 +82,6 @@ class OperatorStatus:
     settings: str = ""
 
 
-Published = ReleaseStatus | RoundStatus | OperatorStatus
-
-
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     """Imported when used: completion of the command line has no time for it."""
@@ -98,8 +95,8 @@ def read(kind: Any, value: Any) -> Any:
     return _adapter(kind).validate_python(value)
 
 
-def written(value: Published) -> dict[str, Any]:
+def written(value: object) -> dict[str, Any]:
     """A value as JSON, without parts that are not set."""
     kind: Any = type(value)
-    found: dict[str, Any] = _adapter(kind).dump_python(value, mode="json", exclude_defaults=True)
+    found: dict[str, Any] = _adapter(kind).dump_python(value, mode="json", by_alias=True, exclude_defaults=True)
     return found

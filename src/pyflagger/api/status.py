@@ -12,7 +12,8 @@ from pyflagger.api.base import Model
 from pyflagger.api.durations import precise_stamp, stamp
 from pyflagger.api.hashes import SameRevision, is_same_revision, same_revision
 from pyflagger.api.phase import STORED, Phase
-from pyflagger.api.published import OperatorStatus, Published, ReleaseStatus, RoundStatus, written
+from pyflagger.api.published import OperatorStatus, ReleaseStatus, RoundStatus, written
+from pyflagger.api.steered import Gate, Hold, LastAction, Promotion
 from pyflagger.api.stored import STATUS, Reader, Unread
 
 __all__ = ["JUDGED", "ROLLING_BACK", "STORED", "CanaryStatus", "Condition", "Phase", "Unread"]
@@ -24,7 +25,10 @@ ROLLING_BACK = "RollingBack"
 """The condition that is True during a rollback. Its reason is the cause of the rollback."""
 
 PUBLISHED = ("release", "round", "operator")
-"""The fields that the reference's CRD does not have."""
+"""The fields for people, which the reference's CRD does not have."""
+
+STEERED = {"hold": "hold", "gates": "gates", "again": "again", "promote": "promote", "last_action": "lastAction"}
+"""What people asked for, by attribute and name. The reference's CRD does not have these fields either."""
 
 ROUND_ENDED = "The last round of checks ended. During a release, the next round starts one interval later."
 RESULTS = f"{ROUND_ENDED} Results: "
@@ -60,7 +64,8 @@ class CanaryStatus(Model):
     else that it needs in conditions: `last_tick_time` (the end of the last round, in RFC 3339 with a fraction) in
     `Judged`, a rollback that has begun in `RollingBack`, and `same_revision` (two hashes of a revision) in
     `SameRevision`. `release`, `round` and `operator` are for people. Only `operator.act` knows the last one, and it is
-    never read.
+    never read. `hold`, `gates`, `again`, `promote` and `last_action` are what people asked for (`api.steered`). Without
+    them no action is taken.
     `results` has the result of each metric of that round, in words; the message of `Judged` ends with it.
 
     `unread` names the stored values that cannot be read. They count as absent. An unreadable phase is Phase.UNKNOWN.
@@ -84,6 +89,11 @@ class CanaryStatus(Model):
     release: ReleaseStatus | None = None
     round: RoundStatus | None = None
     operator: OperatorStatus | None = None
+    hold: Hold | None = None
+    gates: dict[str, Gate] | None = None
+    again: str | None = None
+    promote: Promotion | None = None
+    last_action: LastAction | None = None
     unread: SkipJsonSchema[tuple[Unread, ...]] = Field(default=(), exclude=True)
 
     @model_validator(mode="before")
@@ -138,6 +148,11 @@ class CanaryStatus(Model):
             "conditions": [*conditions, *self._judging(), *shared] or None,
             "release": _published(self.release),
             "round": _published(self.round),
+            "hold": _published(self.hold),
+            "gates": {name: written(gate) for name, gate in (self.gates or {}).items()} or None,
+            "again": self.again or None,
+            "promote": _published(self.promote),
+            "lastAction": _published(self.last_action),
         }
         return {key: value for key, value in (wire | optional).items() if value is not None}
 
@@ -169,6 +184,6 @@ def _known(unread: Any) -> tuple[Unread, ...]:
     return tuple(each for each in unread if isinstance(each, Unread)) if isinstance(unread, tuple) else ()
 
 
-def _published(value: Published | None) -> dict[str, Any] | None:
-    """A field for people as JSON, without parts that are not set."""
+def _published(value: object | None) -> dict[str, Any] | None:
+    """A field that is an object as JSON, without parts that are not set."""
     return None if value is None else written(value)

@@ -18,6 +18,7 @@ from pyflagger.api.base import Model
 from pyflagger.api.durations import epoch_or_none
 from pyflagger.api.phase import STORED, Phase
 from pyflagger.api.published import ReleaseStatus, RoundStatus
+from pyflagger.api.steered import Gate, Hold, LastAction, Promotion
 
 COUNT_MAX = 2**31
 WEIGHT_MAX = 100
@@ -96,6 +97,28 @@ class Reader:
         found: RoundStatus | None = self._published(path, value, RoundStatus)
         return found
 
+    def hold(self, path: str, value: Any) -> Hold | None:
+        """A pause."""
+        found: Hold | None = self._published(path, value, Hold)
+        return found
+
+    def gates(self, path: str, value: Any) -> dict[str, Gate] | None:
+        """The gates that people opened or closed, by name."""
+        if not isinstance(value, Mapping):
+            return self._not(path, value, None)
+        found = {str(name): self._published(f"{path}.{name}", each, Gate) for name, each in value.items()}
+        return {name: gate for name, gate in found.items() if gate is not None} or None
+
+    def promotion(self, path: str, value: Any) -> Promotion | None:
+        """A promotion that a person asked for."""
+        found: Promotion | None = self._published(path, value, Promotion)
+        return found
+
+    def last_action(self, path: str, value: Any) -> LastAction | None:
+        """The last action."""
+        found: LastAction | None = self._published(path, value, LastAction)
+        return found
+
     def _published(self, path: str, value: Any, kind: type[Any]) -> Any:
         try:
             return published.read(kind, value)
@@ -160,4 +183,9 @@ STATUS: Readers = {
     ("conditions", "conditions"): Reader.conditions,
     ("release", "release"): Reader.release,
     ("round", "round"): Reader.round,
+    ("hold", "hold"): Reader.hold,
+    ("gates", "gates"): Reader.gates,
+    ("again", "again"): Reader.text,
+    ("promote", "promote"): Reader.promotion,
+    ("last_action", "lastAction"): Reader.last_action,
 }
