@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.schemas import admitted, loosened
-from core.world import EVERYTHING, canary, hook
+from core.world import EVERYTHING, asked, canary, hook
 from pyflagger.api.canary import Canary, CanaryStatus, Phase
 from pyflagger.api.crds import crds
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, READY, Capabilities, Fault, Managed, Problem, Readiness, Route
@@ -57,6 +57,7 @@ WATCHED = {
     "canary-not-ready": "the target",
     "rollback-holds": "the primary",
     "handing-back-holds": "the target",
+    "paused": "the actions",
 }
 """The reasons of a decision that waits for nothing but a change of an object, and that object. Each is watched."""
 
@@ -76,6 +77,7 @@ KINDS = (PROMOTED, "Blocked", "Degraded", "Halted", "Waiting", "RollingBack", "S
 WORDS = st.one_of(st.sampled_from([*REVISIONS, *KINDS, "True", "False", "Unknown", "yesterday"]), st.text(max_size=8))
 STATUSES = admitted(schema(), text=WORDS)
 OLD = admitted(loosened(schema()), text=WORDS)
+PAUSE, TOMORROW = {"by": "ann", "since": "2023-11-13T21:13:20Z"}, "2023-11-15T22:13:20Z"
 PLAUSIBLE = st.fixed_dictionaries(
     {"phase": st.sampled_from([phase.value for phase in Phase])},
     optional={
@@ -85,6 +87,9 @@ PLAUSIBLE = st.fixed_dictionaries(
         "lastAppliedSpec": st.sampled_from(REVISIONS),
         "lastPromotedSpec": st.sampled_from(REVISIONS),
         "trackedConfigs": st.sampled_from([{}, {"configmap/a": "1"}]),
+        "hold": st.sampled_from([PAUSE, {**PAUSE, "onFailure": "hold"}, {**PAUSE, "until": TOMORROW, "then": "abort"}]),
+        "again": st.sampled_from([checksum("v1:r1", None), checksum("v1:r2", None)]),
+        "promote": st.just({"by": "ann", "full": True, "revision": checksum("v1:r2", None)}),
         "conditions": st.lists(
             st.fixed_dictionaries(
                 {"type": st.sampled_from(KINDS), "status": st.just("True"), "reason": WORDS},
@@ -253,6 +258,31 @@ PROVIDERS = st.sampled_from(
 )
 
 
+ASKED: tuple[dict[str, Any], ...] = (
+    {"action": "promote"},
+    {"action": "promote", "full": True},
+    {"action": "pause"},
+    {"action": "pause", "until": "2023-11-14T22:13:10Z", "then": "abort"},
+    {"action": "resume"},
+    {"action": "abort"},
+    {"action": "abort", "expires": "2023-11-14T22:13:10Z"},
+    {"action": "retry"},
+    {"action": "restart"},
+    {"action": "weight", "weight": 30, "hold": True},
+    {"action": "weight"},
+    {"action": "undo"},
+    {"action": "open-gate", "gate": "confirm-promotion"},
+    {"action": "close-gate", "gate": "confirm-rollout", "revision": "v1:r1"},
+    {"action": "dance"},
+)
+REQUESTS = st.one_of(
+    st.just(()),
+    st.lists(st.sampled_from(range(len(ASKED))), max_size=2, unique=True).map(
+        lambda found: tuple(asked(f"{at}", "2023-11-14T22:13:00Z", **ASKED[at]) for at in found)
+    ),
+)
+
+
 @st.composite
 def canaries(draw: st.DrawFn) -> Canary:
     """A valid Canary without a status; of one that is being deleted the finalizer is drawn with the situation."""
@@ -288,6 +318,7 @@ def situations(draw: st.DrawFn) -> Situation:
         route_waiting=draw(st.sampled_from(["", "", "HTTPRoute shop is not ready"])),
         left=draw(st.sampled_from([(), (), ("Deployment old-primary",)])),
         handed=draw(st.sampled_from([Handed(), Handed(("Service shop",), ("HTTPRoute shop",))])),
+        requests=draw(REQUESTS),
     )
 
 

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from pyflagger.api import actions
+from pyflagger.api.actions import CanaryAction
 from pyflagger.api.canary import Canary, CanaryStatus, Phase
 from pyflagger.api.defaults import HEARD_SECONDS, SETTLE_SECONDS
+from pyflagger.api.durations import stamp
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Managed, Problem, Readiness, Route
 from pyflagger.api.published import ReleaseImage
 from pyflagger.api.records import Outcome, ReleaseRecord, fitted, grown, may_end, written
-from pyflagger.api.status import PUBLISHED
+from pyflagger.api.status import PUBLISHED, STEERED
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import (
     Action,
@@ -26,6 +29,7 @@ from pyflagger.core.decision import (
     Decision,
     DropRecords,
     Ensure,
+    MarkAction,
     NoteRounds,
     OpenRecord,
     Part,
@@ -138,6 +142,13 @@ def hook(kind: str, name: str = "", **more: Any) -> dict[str, Any]:
     return {"type": kind, "name": name or kind, "url": f"http://hooks/{name or kind}", **more}
 
 
+def asked(uid: str, at: str = "2023-11-14T22:13:20Z", **spec: Any) -> CanaryAction:
+    """A pending action of ann."""
+    body = {"canary": "shop", "by": "ann", **spec}
+    meta = {"name": f"shop-{body['action']}-{uid}", "namespace": "test", "uid": uid, "creationTimestamp": at}
+    return actions.parsed({"metadata": meta, "spec": body})
+
+
 @dataclass
 class World:
     """Everything about one canary. Times in seconds since `START`."""
@@ -210,6 +221,10 @@ class World:
     """The records of releases by number, as stored."""
     last_record: int = 0
     """The highest number of a record that the operator knows."""
+    requests: list[CanaryAction] = field(default_factory=list)
+    """The pending actions."""
+    marked: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """The actions that have a result: action, state, code and text."""
     takes_back: bool = False
     """Whether that autoscaler undoes what others scale."""
     memory: Memory = field(default_factory=Memory)
@@ -313,6 +328,7 @@ class World:
             handed=self.handed,
             images=self._images(),
             history=History(self.keep, self.last_record),
+            requests=() if self.pruned else tuple(self.requests),
         )
 
     def _images(self) -> tuple[ReleaseImage, ...]:
@@ -467,6 +483,8 @@ class World:
                 self._note_rounds(action)
             case CloseRecord():
                 self._close_record(action)
+            case MarkAction():
+                self._mark(action)
             case DropRecords():
                 for number in action.numbers:
                     self.records.pop(number, None)
@@ -488,12 +506,31 @@ class World:
         same = run == (old.phase, old.last_applied_spec, old.tracked_configs)
         assert same == (status.last_transition_time == old.last_transition_time) or not same
         read = CanaryStatus.model_validate(survivors(status.to_wire()))
-        plain = status.but(**dict.fromkeys(PUBLISHED))
+        plain = status.but(**dict.fromkeys((*PUBLISHED, *STEERED)))
         assert read == plain, "a status that says less to flagger once it went through the reference's CRD"
         stored = plain if self.pruned else status
         self.keep = 0 if self.pruned else self.keep
         self.statuses.append(stored)
         self.canary = self.canary.model_copy(update={"status": stored})
+
+    def _mark(self, action: MarkAction) -> None:
+        """Once for each action, with the result that the status has."""
+        assert action.result == self.status.last_action and action.result.uid == action.action.metadata.uid
+        self.requests.remove(action.action)
+        result = action.result
+        self.marked.append((result.action, result.result, result.code, result.text))
+
+    def ask(self, action: str, **spec: Any) -> World:
+        """A person creates an action, and the operator looks."""
+        uid = f"u{len(self.requests) + len(self.marked)}"
+        self.requests.append(asked(uid, stamp(self.now), action=action, **spec))
+        self.look()
+        return self
+
+    @property
+    def codes(self) -> list[tuple[str, str]]:
+        """The state and the code of each answer."""
+        return [(state, code) for _, state, code, _ in self.marked]
 
     def _open_record(self, action: OpenRecord) -> bool:
         number, found = action.spec.number, self.records.get(action.spec.number)

@@ -79,7 +79,9 @@ class Cluster:
         configs: Any = SimpleNamespace(learn=self.config_learned, unlearn=self.config_unlearned)
         client: Any = SimpleNamespace(apply=self.write)
         publisher: Any = SimpleNamespace(fill=lambda wanted, live: wanted, answered=lambda sent, obj: None)
-        self.executor = Executor(client, self.store, configs, renderer, here, here, here, publisher, here, SETTINGS)
+        self.executor = Executor(
+            client, self.store, configs, renderer, here, here, here, publisher, here, SETTINGS, here
+        )
         self.outbox = self
 
     def get(self, ref: Ref) -> Obj | None:

@@ -123,6 +123,7 @@ FLAG_OF: Mapping[str, tuple[tuple[str, Any, str], ...]] = {
         ("releaseHistory", 0, "-release-history=0"),
         ("releaseHistory", 50, "-release-history=50"),
         ("publishSettings", False, "-publish-settings=false"),
+        ("actions.enabled", False, "-actions=false"),
         ("leaderElection.enabled", True, "-leader-election-namespace=flagger-system"),
         ("leaderElection.enabled", True, "-enable-leader-election=true"),
         ("clusterName", "east", "-cluster-name=east"),

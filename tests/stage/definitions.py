@@ -31,6 +31,9 @@ STATUS = frozenset(
 )
 """What the status of the reference's Canary has in its version 1.44."""
 
+OWN = ("CanaryRelease", "CanaryAction")
+"""The kinds that the reference does not have."""
+
 BEFORE_SETS_OF_COOKIES = STATUS - {"primarySessionAffinityCookie"}
 BEFORE_PROMOTED_SPECS = frozenset(name for name in STATUS if name != "lastPromotedSpec" and "Cookie" not in name)
 """The same in versions before 1.43 and before 1.20."""
@@ -38,7 +41,7 @@ BEFORE_PROMOTED_SPECS = frozenset(name for name in STATUS if name != "lastPromot
 
 def reference(fields: frozenset[str] = STATUS) -> list[Obj]:
     """Our definitions of the reference's kinds, with no other status fields than these."""
-    definitions = [each for each in deepcopy(crds()) if each["spec"]["names"]["kind"] != "CanaryRelease"]
+    definitions = [each for each in deepcopy(crds()) if each["spec"]["names"]["kind"] not in OWN]
     (canaries,) = (each for each in definitions if each["spec"]["names"]["kind"] == "Canary")
     (version,) = canaries["spec"]["versions"]
     status = version["schema"]["openAPIV3Schema"]["properties"]["status"]

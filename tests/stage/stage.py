@@ -41,6 +41,7 @@ GROUPS = {
     "ScaledObject": "/apis/keda.sh/v1alpha1",
     "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1",
     "Canary": "/apis/flagger.app/v1beta1",
+    "CanaryAction": "/apis/flagger.app/v1alpha1",
     "MetricTemplate": "/apis/flagger.app/v1beta1",
     "AlertProvider": "/apis/flagger.app/v1beta1",
 }

@@ -143,6 +143,9 @@ http://{{ include "flagger.prometheus" . }}:9090
 {{- if eq (toString .Values.publishSettings) "false" }}
 - -publish-settings=false
 {{- end }}
+{{- if eq (toString (.Values.actions).enabled) "false" }}
+- "-actions=false"
+{{- end }}
 {{- if (.Values.leaderElection).enabled }}
 - -enable-leader-election=true
 - -leader-election-namespace={{ include "flagger.leaseNamespace" . }}

@@ -16,7 +16,7 @@ from pyflagger.api.defaults import SEEN_SETTLE_SECONDS, threshold
 from pyflagger.api.durations import second
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.api.published import HookResult, RoundStatus
-from pyflagger.core import absent, handover, promotion, reasons, rollback, strategy
+from pyflagger.core import absent, handover, pausing, promotion, reasons, rollback, strategy
 from pyflagger.core.actions import act, once, route_to, say, sleep, wake_up
 from pyflagger.core.clocks import due, last_tick, ticked, until_settled
 from pyflagger.core.decision import Action, Alert, Decision, Reason, WriteStatus
@@ -43,13 +43,19 @@ def changed(view: View) -> Decision | None:
     stranded = view.exposed and not view.primary_readiness.ready
     if stranded and not (view.canary_carries_all and change is RevisionChange.NEW):
         return hold_for_primary(view)
-    return _cancel(view) if change is RevisionChange.REVERTED else _restart(view, stranded)
+    return (
+        _cancel(view) if change is RevisionChange.REVERTED else restart(view, reasons.restarting(view.canary), stranded)
+    )
 
 
-def _restart(view: View, rescued: bool) -> Decision:
-    """Restart the run. While the primary is broken, the canary keeps all traffic during its analysis."""
-    reason = reasons.restarting(view.canary)
-    began = {"last_transition_time": second(view.now), "last_tick_time": None}
+def restart(view: View, reason: Reason, rescued: bool = False) -> Decision:
+    """Restart the run. While the primary is broken, the canary keeps all traffic during its analysis.
+
+    What people asked for ends with the run. A pause goes on.
+    """
+    same = view.running == view.pending
+    since = view.status.last_transition_time if same else second(view.now)
+    began = {"last_transition_time": since, "last_tick_time": None}
     tick = ticked(view) if rescued else began
     return act(
         reason,
@@ -57,7 +63,15 @@ def _restart(view: View, rescued: bool) -> Decision:
         *handover.warnings(view),
         *(() if rescued else route_to(view, ALL_PRIMARY)),
         Alert("info", reasons.ALERT_RESTART, with_fields=True),
-        write(view, Phase.PROGRESSING, **no_progress(100 if rescued else 0), **tick, **take_revision(view)),
+        write(
+            view,
+            Phase.PROGRESSING,
+            gates=None,
+            promote=None,
+            **no_progress(100 if rescued else 0),
+            **tick,
+            **take_revision(view),
+        ),
         memory=clean_slate(view, AT_WRITE if rescued else DUE),
     )
 
@@ -85,7 +99,7 @@ def made_it(view: View) -> Decision | None:
 
 def primary_carries(view: View) -> Decision | None:
     """A primary with traffic must be ready. The run repairs a primary without traffic."""
-    if view.skip or view.canary_carries_all or view.primary_gone or view.primary_readiness.ready:
+    if view.skip or view.full or view.canary_carries_all or view.primary_gone or view.primary_readiness.ready:
         return None
     return hold_for_primary(view)
 
@@ -145,9 +159,13 @@ def _settled(view: View) -> Decision | None:
 
 
 def skipped(view: View) -> Decision | None:
-    """With skipAnalysis, return traffic to the primary, and copy the new template."""
+    """With skipAnalysis, return traffic to the primary, and copy the new template. A full promotion only copies it."""
+    if view.full:
+        return handover.copy(view)
     if not view.skip:
         return None
+    if holds := pausing.stands(view):
+        return holds
     if view.drains:
         return handover.copy(view)
     return promotion.copy(view, *(route_to(view, ALL_PRIMARY) if view.primary_readiness.ready else ()))
@@ -155,7 +173,12 @@ def skipped(view: View) -> Decision | None:
 
 def too_many_failed(view: View) -> Decision | None:
     """Roll back at the threshold."""
-    return rollback.by_checks(view) if view.status.failed_checks >= threshold(view.canary) else None
+    return rollback.by_checks(view) if fails(view) else None
+
+
+def fails(view: View) -> bool:
+    """Whether too many checks failed. A pause may only count them."""
+    return view.status.failed_checks >= threshold(view.canary) and not pausing.shielded(view)
 
 
 def served(view: View) -> Decision | None:
@@ -210,6 +233,25 @@ def _first(view: View, said: tuple[Action, ...]) -> Decision:
         reason = reasons.check_failed(view.canary, "pre-rollout", hook.name, error)
         return _fail(view, said, reason, hooks=hooks.published)
     return strategy.advance(view.remembering(replace(view.memory, pre_rollout=view.running)), said)
+
+
+def judged_now(view: View) -> Decision | Reason | None:
+    """The result of a round out of turn: needs, why it does not pass, or None. It counts no failed check."""
+    hooks = call(view, HookType.ROLLBACK, view.status.phase, stops=agrees)
+    if hooks.ask:
+        return hooks.ask
+    if hooks.stopped:
+        return reasons.hook_passed("Rollback", hooks.stopped[0].name)
+    hooks = call(view, HookType.ROLLOUT, Phase.PROGRESSING)
+    if hooks.ask:
+        return hooks.ask
+    if hooks.stopped:
+        hook, error = hooks.stopped
+        return reasons.check_failed(view.canary, "external", hook.name, error)
+    found = measure(view)
+    if isinstance(found, Decision):
+        return found
+    return found.first("failed") or found.first("waiting")
 
 
 def _again(view: View, said: tuple[Action, ...]) -> Decision:

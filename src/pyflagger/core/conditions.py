@@ -71,6 +71,7 @@ class Cause(StrEnum):
 
     CHECKS = "FailedChecks"
     HOOK = "RollbackHook"
+    ABORT = "Aborted"
     DEADLINE = "DeadlineExceeded"
     PROMOTION = "PromotionFailed"
 

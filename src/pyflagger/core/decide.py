@@ -8,7 +8,7 @@ is left to do. Writes that another controller keeps undoing wait (`conflicts`). 
 
 from __future__ import annotations
 
-from pyflagger.core import conflicts, record, remember, takeover, waiting
+from pyflagger.core import conflicts, pausing, record, remember, steering, takeover, waiting
 from pyflagger.core.decision import Decision
 from pyflagger.core.situation import Situation
 from pyflagger.core.transitions import DELETION, RELEASE
@@ -25,4 +25,5 @@ def decide(situation: Situation) -> Decision:
 
 def _told(view: View, decision: Decision) -> Decision:
     """Add events that must precede it and the record of its release, or replace it by a wait."""
-    return record.recorded(view, takeover.told(view, conflicts.damped(view, waiting.stands(view, decision))))
+    decision = takeover.told(view, conflicts.damped(view, waiting.stands(view, decision)))
+    return pausing.timed(view, steering.timed(view, record.recorded(view, decision)))

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from pyflagger.api.actions import CanaryAction
 from pyflagger.api.canary import CanaryStatus
 from pyflagger.api.facts import Fault, Route
 from pyflagger.api.published import RoundStatus
 from pyflagger.api.records import Judged, ReleaseRecord, ReleaseSpec, Waited
+from pyflagger.api.steered import LastAction
 from pyflagger.core.memory import Memory, Subject, Told
 from pyflagger.core.situation import CheckMetric, Need
 
@@ -182,6 +184,14 @@ class DropRecords:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkAction:
+    """Write the result of an action into its status. The Canary's status has it already."""
+
+    action: CanaryAction
+    result: LastAction
+
+
+@dataclass(frozen=True, slots=True)
 class WriteStatus:
     """Write this status, with its conditions. Always the last write of a decision.
 
@@ -206,6 +216,7 @@ Action: TypeAlias = (
     | NoteRounds
     | CloseRecord
     | DropRecords
+    | MarkAction
     | WriteStatus
 )
 

@@ -5,8 +5,9 @@ A stage is an ordered list of needs and a rule that stops it. Called by every ph
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from pyflagger.api.canary import HookType, Phase, Webhook
 from pyflagger.api.published import TEXT_MAX, HookResult
@@ -15,6 +16,9 @@ from pyflagger.core.actions import say
 from pyflagger.core.decision import Decision, Say
 from pyflagger.core.situation import CallHook, Need, Passed, Refused, Result
 from pyflagger.core.view import View
+
+GATES = (HookType.CONFIRM_ROLLOUT, HookType.CONFIRM_TRAFFIC_INCREASE, HookType.CONFIRM_PROMOTION)
+"""The types of hooks that hold a release until they approve it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,15 @@ class Walk:
         return Decision(needs=self.missing, reasons=(reasons.ASKING,))
 
 
-def walk(view: View, needs: Iterable[Need], stops: Callable[[Result], bool]) -> Walk:
-    """Walk through a stage up to the first need without evidence."""
+def walk(
+    view: View,
+    needs: Iterable[Need],
+    stops: Callable[[Result], bool],
+    known: Mapping[Need, Result] = MappingProxyType({}),
+) -> Walk:
+    """Walk through a stage up to the first need without evidence. `known`: results that need no evidence."""
     every = tuple(needs)
-    evidence = view.situation.evidence
+    evidence = {**view.situation.evidence, **known}
     for at, need in enumerate(every):
         if need not in evidence:
             return Walk(missing=every[at:], asked=every[:at])
@@ -80,6 +89,16 @@ def agrees(result: Result) -> bool:
     return isinstance(result, Passed)
 
 
+def steered(view: View, hook: Webhook) -> Result | None:
+    """The answer of a gate that a person opened or closed; None if its URL is asked."""
+    if hook.type not in GATES:
+        return None
+    gate = (view.status.gates or {}).get(hook.name)
+    if gate is not None and gate.state and gate.revision == view.pending:
+        return Refused(f"closed by {gate.by}") if gate.state == "closed" else Passed()
+    return Passed() if view.full else None
+
+
 def call(
     view: View,
     kind: HookType,
@@ -92,7 +111,8 @@ def call(
     by_need: dict[Need, Webhook] = {
         CallHook(at, phase.value, checksum or view.running): hook for at, hook in view.hooks(kind)
     }
-    found = walk(view, by_need, stops)
+    known = {need: answer for need, hook in by_need.items() if (answer := steered(view, hook)) is not None}
+    found = walk(view, by_need, stops, known)
     if found.missing:
         return Hooks(ask=found.ask)
     asked = tuple(by_need[need] for need in found.asked)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import ALL_CANARY
-from pyflagger.core import promotion, reasons
+from pyflagger.core import pausing, promotion, reasons
 from pyflagger.core.actions import act, once, say
 from pyflagger.core.clocks import ticked, until_heard
 from pyflagger.core.conditions import PROMOTED
@@ -46,6 +46,8 @@ def carry_on(view: View) -> Decision | None:
     """Enough pods, then the route, then the copy once proxies know the route. Requires ready pods of the canary."""
     if not under_way(view):
         return None
+    if holds := pausing.stands(view):
+        return holds
     if not view.canary_carries_all:
         return _grow(view) or _take_over(view)
     if view.situation.route_waiting:

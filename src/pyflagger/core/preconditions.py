@@ -72,6 +72,12 @@ def blocked(view: View) -> Decision | None:
     return replace(news or Decision(), reasons=(*told, *awaited), wake=min(waited, default=None))
 
 
+def hindrance(view: View) -> Problem | None:
+    """The first problem that stops the canary and that no other controller is about to resolve."""
+    found = (each for each in _problems(view) if not (each.passes_by and each.passes_by > view.now))
+    return next(found, None)
+
+
 def degraded(view: View) -> Decision | None:
     """Report missing objects that do not stop a release: once in an event, and in a condition while it lasts."""
     told = tuple(reasons.blocked(problem) for problem in view.situation.generated.degraded)

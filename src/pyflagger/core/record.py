@@ -150,7 +150,9 @@ def _spec(view: View, after: CanaryStatus, cause: str) -> ReleaseSpec:
 
 
 def _cause(view: View) -> str:
-    """`template`, or the ConfigMaps and Secrets that changed."""
+    """`template`, the ConfigMaps and Secrets that changed, or `retry` if a person runs a failed revision again."""
+    if view.status.again == view.pending:
+        return "retry"
     if view.target.revision != view.status.last_applied_spec:
         return "template"
     old, new = view.status.tracked_configs or {}, view.target.configs or {}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from pyflagger.api.actions import CanaryAction
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Managed, Problem, Readiness, Route
 from pyflagger.api.published import ReleaseImage
@@ -272,7 +273,7 @@ class Situation:
     `reassert_zero`: scale a target that was scaled up while idle back to zero. `left`: generated objects that the spec
     no longer names, by kind and name. `handed`: the effect of a deletion on the objects that visitors use.
     `images`: those in which target and primary differ, a few at most. `asking`: since when flagger waits for the answer
-    to a check; None if it waits for none.
+    to a check; None if it waits for none. `requests`: the pending actions, oldest first.
     """
 
     canary: Canary
@@ -300,3 +301,4 @@ class Situation:
     images: tuple[ReleaseImage, ...] = ()
     history: History = field(default_factory=History)
     asking: float | None = None
+    requests: tuple[CanaryAction, ...] = ()

@@ -23,7 +23,9 @@ from pyflagger.core.writing import adopt_revision, no_progress, take_revision, w
 
 
 def change(view: View) -> RevisionChange:
-    """The change of the target, for an idle canary."""
+    """The change of the target, for an idle canary. A failed revision that a person retries is new."""
+    if view.status.again == view.pending:
+        return RevisionChange.NEW
     return idle_change(view.status, view.target, view.matches)
 
 
@@ -138,7 +140,7 @@ def primary_first(view: View) -> Decision | None:
     flagger waits for a primary without available pods until its deadline. Then it judges the new revision on its own
     pods.
     """
-    if view.skip or view.rescued or view.primary_readiness.ready:
+    if view.skip or view.full or view.rescued or view.primary_readiness.ready:
         return None
     empty = view.primary is not None and view.primary.empty
     if view.primary_broken or (empty and overdue(view)):
@@ -148,7 +150,7 @@ def primary_first(view: View) -> Decision | None:
 
 def unserved(view: View) -> Decision | None:
     """Start a revision that cannot serve, so that the run refuses it. Starts no pods and asks no gate."""
-    if view.target.unserved is None:
+    if view.target.unserved is None or view.status.hold is not None:
         return None
     return act(
         reasons.unserved(view.canary, view.target.unserved),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pyflagger.api.canary import Analysis, HookType, Phase
 from pyflagger.api.defaults import max_weight
 from pyflagger.api.facts import ALL_CANARY, Route
-from pyflagger.core import conflicts, gates, handover, reasons
+from pyflagger.core import conflicts, gates, handover, pausing, reasons
 from pyflagger.core.actions import act, once, route_to, say
 from pyflagger.core.clocks import last_tick, ticked
 from pyflagger.core.decision import Action, Alert, Decision, Reason
@@ -28,6 +28,8 @@ Advance = Callable[[View, tuple[Action, ...]], Decision]
 def advance(view: View, said: tuple[Action, ...]) -> Decision:
     """Take the next step, or give the reason to wait."""
     said += _remarks(view)
+    if held := pausing.step(view, said):
+        return held
     if reason := conflicts.holds(view):
         return act(reason, *said, memory=view.memory.round_ended())
     if view.rescued and view.strategy != "canary":

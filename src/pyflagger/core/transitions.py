@@ -32,12 +32,14 @@ from pyflagger.core import (
     bootstrap,
     finalizer,
     handover,
+    pausing,
     preconditions,
     promotion,
     rebuild,
     record,
     rollback,
     start,
+    steering,
     strategy,
 )
 from pyflagger.core.decision import Decision
@@ -81,13 +83,16 @@ GONE = Row("the Canary is being deleted without flagger's finalizer", preconditi
 UNREADABLE = Row("the status has invalid values", preconditions.unreadable)
 FINALIZER = Row("the finalizer does not match the spec", preconditions.finalizer)
 
+ASKED: Conditional = Row("a person asks for an action", steering.asked)
 PRECONDITIONS: tuple[Conditional, ...] = (
     GONE,
     UNREADABLE,
     FINALIZER,
+    ASKED,
     Row("the Canary is suspended", preconditions.suspended),
     Row("a deleted primary may have a record", rebuild.ask),
     Row("a problem blocks the canary", preconditions.blocked),
+    Row("a pause ends, or has lasted for another day", pausing.over),
     Row("objects belong to an earlier Canary", preconditions.bind),
     Row("an object of the primary is missing", preconditions.degraded),
     Row("generated objects have drifted", preconditions.repair),
@@ -138,6 +143,7 @@ IDLE = Rows(
         UNJUDGED,
         UNSERVED,
         PRIMARY_FIRST,
+        Row("a person holds the next release", pausing.stands),
     ),
     Row("there is a new revision", start.start, {Phase.PROGRESSING: "new revision", Phase.WAITING: "gate closed"}),
 )
@@ -157,6 +163,7 @@ WAITING = Rows(
         PRIMARY_FIRST,
         Row("the gate was asked within the interval", start.poll),
         Row("a rollback hook passes", start.called_off),
+        Row("a person holds the release", pausing.start),
     ),
     Row("an interval is over", start.start, {Phase.PROGRESSING: "gate open"}),
 )
@@ -178,6 +185,11 @@ JUDGING = Rows(
         OWED,
         Row("the primary is not ready", analysis.primary_carries),
         Row("the canary's pods are not ready", analysis.canary_pods),
+        Row(
+            "a person asks for a promotion, a weight or a restart",
+            steering.late,
+            {Phase.PROGRESSING: "asked for", Phase.PROMOTING: "copied"},
+        ),
         Row("all traffic goes to the canary first", handover.carry_on, {Phase.PROMOTING: "copied"}),
         Row(
             "the analysis is skipped",
@@ -246,6 +258,7 @@ RELEASE: Mapping[Phase, Rows] = {
 DELETED = Rows((), Row("the Canary is deleted", finalizer.begin, {Phase.TERMINATING: "deleted"}))
 HANDING_BACK = Rows(
     (
+        ASKED,
         Row("an object cannot be read", finalizer.unread),
         Row("the target is not scaled up", finalizer.target),
         Row("the target's pods are not ready", finalizer.pods),

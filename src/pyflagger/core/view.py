@@ -78,6 +78,12 @@ class View:
         return defaults.skip(self.canary)
 
     @property
+    def full(self) -> bool:
+        """Whether a person asked to promote this revision without further analysis."""
+        asked = self.status.promote
+        return asked is not None and asked.full and asked.revision == self.pending
+
+    @property
     def strategy(self) -> str:
         """The strategy of this run: blue/green if the provider does not support the wanted one."""
         wanted = defaults.strategy(self.canary)

@@ -6,6 +6,7 @@ of `core`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pyflagger.api import cookies
@@ -26,9 +27,16 @@ from pyflagger.core.conditions import (
     stand,
 )
 from pyflagger.core.decision import Reason, WriteStatus
-from pyflagger.core.releases import BEGINS, numbered
+from pyflagger.core.releases import BEGINS, IDLE, numbered
 from pyflagger.core.revision import ours
 from pyflagger.core.view import View
+
+_ENDS: Mapping[Phase | None, tuple[str, ...]] = {
+    Phase.PROGRESSING: ("again",),
+    Phase.PROMOTING: ("promote",),
+    **dict.fromkeys(IDLE, ("again", "gates", "promote")),
+}
+"""What people asked for that ends with a phase."""
 
 
 def write(
@@ -49,6 +57,7 @@ def write(
     is at zero, or until the next run.
     """
     changes["unread"] = ()
+    changes |= dict.fromkeys(_ENDS.get(to, ()))
     if "canary_weight" in changes:
         changes |= cookies.changes(view.canary, changes["canary_weight"])
     if changes.get("last_tick_time", view.status.last_tick_time) is None:

@@ -116,6 +116,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("idle-at-zero", False, "scale a target back to zero if it is scaled up while there is no release", boolean),
     Flag("release-history", 10, "records of releases to keep for each canary, 50 at most; 0 writes none", _history),
     Flag("publish-settings", True, "publish settings in ConfigMap flagger-operator of flagger's namespace", boolean),
+    Flag("actions", True, "take actions of people (CanaryAction), such as pause and promote", boolean),
     Flag("min-interval", 10.0, "minimum analysis interval; shorter intervals are raised to it", duration),
 )
 
@@ -180,6 +181,7 @@ class Options:
     min_interval: float = 10.0
     release_history: int = 10
     publish_settings: bool = True
+    actions: bool = True
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:

@@ -25,6 +25,7 @@ from pyflagger.kube.resources import ALERT_PROVIDERS, CANARIES, METRIC_TEMPLATES
 from pyflagger.objects import Key
 from pyflagger.operator.act import disclosure
 from pyflagger.operator.act.announcer import Announcer
+from pyflagger.operator.act.clerk import Clerk
 from pyflagger.operator.act.executor import Executor
 from pyflagger.operator.act.publisher import Publisher
 from pyflagger.operator.act.records import Archivist
@@ -92,10 +93,11 @@ class Operator:
         self.disclosure = disclosure.Disclosure(client, clock, home, told, log)
         publisher = Publisher(__version__, me, options, log, self.disclosure)
         records = Archivist(client, publisher, options.release_history, clock, log, self.disclosure)
-        follow = cache.follow
-        observer = Observer(store, self.configs, watchers, rivals, settings, clock, follow, records.history)
+        self.clerk = clerk = Clerk(client, clock, options.namespace, publisher, telemetry, log, self.disclosure)
+        follow, history, asked = cache.follow, records.history, clerk.pending
+        observer = Observer(store, self.configs, watchers, rivals, settings, clock, follow, history, asked)
         executor = Executor(
-            client, store, self.configs, render, announcer, telemetry, alerts, publisher, records, settings
+            client, store, self.configs, render, announcer, telemetry, alerts, publisher, records, settings, clerk
         )
         sender = Sender(http, client, clock, Clouds(http))
         checks = Checks(sender, clock, lookups, options, telemetry.analysis, token, telemetry.queried)
@@ -105,6 +107,7 @@ class Operator:
         self.controller = Controller(
             store, self.configs, watchers, rivals, observer, reconciler, self.telemetry, announcer
         )
+        clerk.poke = self.controller.poke
 
     async def start(self) -> None:
         """Start to fill the caches and to reconcile."""
@@ -116,6 +119,8 @@ class Operator:
             self.cache.watch(resource)
         if self.options.enable_config_tracking:
             self.configs.start()
+        if self.options.actions:
+            self.clerk.start()
         self.controller.start()
 
     async def stop(self) -> None:
@@ -124,6 +129,7 @@ class Operator:
         await self.disclosure.stop()
         await self.controller.stop()
         await self._alerts.close()
+        await self.clerk.stop()
         await self.configs.stop()
         await self.cache.stop()
         await self._hooks.close()

@@ -20,6 +20,7 @@ from pyflagger.core.decision import (
     Count,
     DropRecords,
     Ensure,
+    MarkAction,
     NoteRounds,
     OpenRecord,
     Part,
@@ -37,6 +38,7 @@ from pyflagger.kube.client import ApiError, Client, NotFound
 from pyflagger.kube.configs import Configs
 from pyflagger.objects import Create, Delete, Key, Obj, Patch, Write, merge_diff, ref_of
 from pyflagger.operator.act.announcer import Announcer
+from pyflagger.operator.act.clerk import Clerk
 from pyflagger.operator.act.publisher import Publisher
 from pyflagger.operator.act.records import Archivist
 from pyflagger.operator.act.render import Moved, Renderer
@@ -68,8 +70,9 @@ class Executor:
         publisher: Publisher,
         records: Archivist,
         settings: Settings,
+        clerk: Clerk,
     ) -> None:
-        self._alerts, self._publisher, self._records = alerts, publisher, records
+        self._alerts, self._publisher, self._records, self._clerk = alerts, publisher, records, clerk
         self._settings = settings
         self._client, self._store, self._configs = client, store, configs
         self._render, self._announcer, self._telemetry = render, announcer, telemetry
@@ -88,6 +91,7 @@ class Executor:
             NoteRounds: self._note_rounds,
             CloseRecord: self._close_record,
             DropRecords: self._drop_records,
+            MarkAction: self._mark_action,
             WriteStatus: self._write_status,
         }
 
@@ -101,6 +105,7 @@ class Executor:
     def forget(self, key: Key) -> None:
         """Forget a deleted canary."""
         self._records.forget(key)
+        self._clerk.forget(key)
 
     async def _write(self, seen: Seen, writes: tuple[Write, ...] | Problem) -> int:
         """Send writes and count them. Each needs permission for its object and this Canary. Raises Blocked."""
@@ -197,6 +202,11 @@ class Executor:
 
     async def _drop_records(self, seen: Seen, action: DropRecords) -> int:
         return await self._records.drop(seen.compiled.canary, action)
+
+    async def _mark_action(self, seen: Seen, action: MarkAction) -> int:
+        canary = seen.compiled.canary
+        number = canary.status.release.number if canary.status.release else 0
+        return await self._clerk.mark(_key(canary), action, number)
 
     async def _write_status(self, seen: Seen, action: WriteStatus) -> int:
         canary = seen.compiled.canary

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 from pyflagger.api import names
+from pyflagger.api.actions import CanaryAction
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import Capabilities, Problem
 from pyflagger.api.meta import Meta
@@ -108,7 +109,8 @@ class Known:
 class Observer:
     """Observes canaries. `follow` starts to watch a kind and returns whether the cache has it, or why it cannot.
 
-    `history`: what is known about the records of a canary's releases. By default none are written.
+    `history`: what is known about the records of a canary's releases. By default none are written. `requests`: the
+    pending actions of a canary.
     """
 
     def __init__(
@@ -121,10 +123,12 @@ class Observer:
         clock: Clock,
         follow: Callable[[Resource], NotFound | Forbidden | bool],
         history: Callable[[Key], History] = lambda _: History(),
+        requests: Callable[[Key], tuple[CanaryAction, ...]] = lambda _: (),
     ) -> None:
         self._store, self._configs, self._watchers, self._rivals = store, configs, watchers, rivals
         self._owned = Owned(store.cache)
         self._settings, self._clock, self._follow, self._history = settings, clock, follow, history
+        self._requests = requests
         self._known: dict[Key, Known] = {}
         self._kinds: dict[frozenset[Resource], frozenset[Resource]] = {}
         """Each set of kinds is stored once, because most canaries need the same kinds."""
@@ -198,6 +202,7 @@ class Observer:
             images=derived.images,
             history=self._history(key),
             asking=state.asked_at,
+            requests=self._requests(key),
         )
 
     def _mixed(self, key: Key, compiled: CompiledCanary, derived: Derived) -> tuple[Problem, ...]:

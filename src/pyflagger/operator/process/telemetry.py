@@ -48,9 +48,10 @@ class Telemetry:
         self._alerts = Counters("flagger_alerts", "Alerts sent and dropped", ("type", "outcome"))
         self._requests = Counters("flagger_api_requests", "Calls to the API server", ("verb",))
         self._queries = Counters("flagger_metric_queries", "Queries of metric providers", ("provider", "outcome"))
+        self._actions = Counters("flagger_actions", "Actions of people, by result", ("action", "result"))
         ends = (self._successes, self._failures, self._errors)
         self._of_canaries = (self._status, self._analysis, self._limit, self._duration, *ends)
-        own = (self._alerts, self._requests, self._queries)
+        own = (self._alerts, self._requests, self._queries, self._actions)
         for family in (self._status, self._weight, self._analysis, self._limit, self._duration, *ends, *own):
             registry.register(family)
         self._lag = Histogram(
@@ -124,6 +125,10 @@ class Telemetry:
     def alerted(self, kind: str, outcome: str) -> None:
         """Count an alert for a receiver of a type: sent, or the reason why it was dropped."""
         self._alerts.count((kind, outcome))
+
+    def acted(self, action: str, result: str) -> None:
+        """Count an action of a person: Done, Refused or Expired."""
+        self._actions.count((action, result))
 
     def forget(self, canary: Canary) -> None:
         """Remove all series of a deleted canary."""

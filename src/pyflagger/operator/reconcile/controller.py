@@ -67,6 +67,11 @@ class Controller:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._reconciler.stop()
 
+    def poke(self, key: Key) -> None:
+        """Reconcile a canary that has a new action."""
+        if key in self._keys:
+            self._add(key)
+
     def wedged(self) -> str | None:
         """For /healthz: an error if the workqueue has ended while it should run."""
         if self._task is not None and self._task.done() and self._acting:
