@@ -11,7 +11,7 @@ import click
 import orjson
 import pytest
 
-from pyflagger.api import actions, durations
+from pyflagger.api import actions, durations, settings
 from pyflagger.cli import asking, gates, requests
 from pyflagger.cli.cluster import Cluster, Wrong
 from pyflagger.cli.main import COMMANDS
@@ -19,7 +19,7 @@ from pyflagger.cli.steering import commands
 from pyflagger.cli.text import Screen
 from pyflagger.kube.client import Client
 from pyflagger.kube.protocol import ApiAnswer, ApiRequest, TransportError
-from pyflagger.kube.resources import ACTIONS, CANARIES
+from pyflagger.kube.resources import ACTIONS, CANARIES, CONFIG_MAPS
 from pyflagger.objects import Obj, Patch
 from pyflagger.seeing.requests import gates as gates_of
 from pyflagger_sandbox.apiserver.transport import InProcess
@@ -360,6 +360,26 @@ async def test_a_canary_of_flagger() -> None:
     with pytest.raises(Wrong, match=r"shop\.test is run by Flagger, which takes no requests\. By hand: ") as refused:
         await desk.ran("promote", WHY, full=True)
     assert refused.value.status == 5 and '{"skipAnalysis": true}' in str(refused.value) and not await desk.stored()
+
+
+async def test_an_operator_that_takes_no_actions() -> None:
+    """As it publishes it: the text says why, and what a person can do."""
+    desk = await Desk().begin()
+    await desk.scene.stage.stop_operator()
+    status: Obj = {"status": {"operator": {"settings": "flagger-system"}}}
+    await desk.scene.stage.client.patch(Patch(CANARIES.ref("test", "shop"), status, subresource="status"))
+    meta = {"name": settings.NAME, "namespace": "flagger-system", "labels": dict(settings.LABELS)}
+    await desk.scene.stage.namespace("flagger-system")
+    for features, off in ((settings.lines({"actions": "off: -actions=false"}), True), ("records: on", False)):
+        obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"features": features}}
+        await desk.scene.stage.client.create(obj)
+        if off:
+            with pytest.raises(Wrong, match=r"takes no requests \(off: -actions=false\)\. By hand: ") as refused:
+                await desk.ran("pause", WHY)
+            assert refused.value.status == 5 and not await desk.stored()
+        else:
+            assert await desk.ran("pause", WHY._replace(wait=0.0)) == 0
+        await desk.scene.stage.client.delete(CONFIG_MAPS.ref("flagger-system", settings.NAME))
 
 
 async def test_who_i_am(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from pyflagger.api.durations import epoch_or_none, show, stamp
+from pyflagger.api.settings import features_of
 from pyflagger.cli.cluster import Cluster, Wrong
 from pyflagger.cli.completing import names
 from pyflagger.cli.listing import rendered as formatted
@@ -45,6 +46,9 @@ WAIT_SECONDS = 10.0
 EXPIRES_SECONDS_MAX = 86400.0
 REFUSED, UNANSWERED, UNSUPPORTED, EXPIRED = 3, 4, 5, 6
 STATES = {"Done": 0, "Refused": REFUSED, "Expired": EXPIRED}
+FEATURE = "actions"
+"""The feature of the operator, as it publishes it."""
+
 REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
@@ -130,8 +134,8 @@ async def ask(cluster: Cluster, name: str, what: Ask, manner: Manner) -> int:
     _check(asked, what, manner)
     found = await seen(cluster, name)
     asked = _timed(asked, what, manner, found)
-    if found.view.operator.foreign:
-        raise Wrong(f"{key} is run by Flagger, which takes no requests. {by_hand(asked, found)}".strip(), UNSUPPORTED)
+    if reason := _untaken(key, found):
+        raise Wrong(f"{reason}. {by_hand(asked, found)}".strip(), UNSUPPORTED)
     if what.grave and not (manner.yes or manner.dry_run):
         _confirm(cluster, key, asked, found.view)
     asked = asked.model_copy(update={"by": manner.by or await whoami(cluster.client)})
@@ -154,6 +158,14 @@ def _asked(key: Key, what: Ask, manner: Manner) -> ActionSpec:
         return ActionSpec.model_validate({name: value for name, value in fields.items() if value != ""})
     except ValueError as error:
         raise Wrong(f"the request is invalid: {error}", 2) from error
+
+
+def _untaken(key: Key, found: Seen) -> str:
+    """Why no operator would take a request, as far as the status and the settings of the operator say it; or empty."""
+    if found.view.operator.foreign:
+        return f"{key} is run by Flagger, which takes no requests"
+    state = features_of(found.look.settings.get("features", "")).get(FEATURE, "on")
+    return "" if state == "on" else f"the operator of {key} takes no requests ({state.rstrip('. ')})"
 
 
 def verb(asked: ActionSpec) -> str:
