@@ -131,7 +131,7 @@ abort        nothing-under-way -          -          -          already-so   cop
 retry        nothing-under-way not-failed not-failed not-failed rolling-back not-failed -              suspended
 restart      nothing-under-way not-begun  -          -          rolling-back copied     failed-already suspended
 weight       nothing-under-way not-begun  -          -          rolling-back copied     failed-already suspended
-undo         kind              kind       kind       kind       kind         kind       kind           kind
+undo         no-record         under-way  under-way  under-way  under-way    promoting  no-record      suspended
 open-gate    nothing-under-way -          -          -          rolling-back copied     failed-already suspended
 close-gate   nothing-under-way -          -          -          rolling-back copied     failed-already suspended
 """
@@ -194,7 +194,8 @@ def test_a_blocked_canary(action: str, place: str) -> None:
     usual = answered(calm, action)
     found = answered(world, action)
     harmless = action in ("pause", "resume", "close-gate") or (action, place) == ("abort", "judging")
-    if usual[0] == "Refused" and action != "undo":
+    unread = action == "undo" and place in ("idle", "failed")
+    if usual[0] == "Refused" and not unread:
         assert found == usual
     elif harmless or (action, place) == ("abort", "failed"):
         assert found[0] == "Done"

@@ -51,7 +51,7 @@ def test_nothing_else_writes_a_phase() -> None:
 def test_events_of_a_diagram() -> None:
     """Of one edge each event stands once, in the order of the table."""
     assert following(Phase.PROMOTING) == {
-        Phase.FAILED: ("primary past its deadline",),
+        Phase.FAILED: ("undone", "primary past its deadline"),
         Phase.FINALISING: ("all traffic to the primary",),
         Phase.SUCCEEDED: ("promoted",),
         Phase.TERMINATING: ("deleted",),

@@ -22,7 +22,8 @@ from pyflagger.core.conditions import (
     stand,
 )
 from pyflagger.core.decision import Reason
-from pyflagger.core.transitions import ALLOWED
+from pyflagger.core.releases import IDLE
+from pyflagger.core.transitions import ALLOWED, following
 
 NOW = 1_700_000_000.0
 LATER = NOW + 60
@@ -40,16 +41,17 @@ A, B = Reason("x", "a"), Reason("x", "b")
 def test_the_table_names_every_phase_and_has_no_dead_ends_but_the_last() -> None:
     """From everywhere else a canary can be deleted, and an end can be followed by another run."""
     assert set(ALLOWED) == set(Phase)
-    for phase, following in ALLOWED.items():
+    for phase, found in ALLOWED.items():
         if phase not in (Phase.TERMINATING, Phase.TERMINATED):
-            assert Phase.TERMINATING in following
+            assert Phase.TERMINATING in found
     assert all(phase in CONDITIONS for following in ALLOWED.values() for phase in following)
 
 
 def test_nothing_is_promoted_that_was_not_judged() -> None:
-    """Only the judging phases lead to promotion, and only promotion leads to success."""
+    """Only the judging phases and an undo lead to promotion, and only promotion leads to success."""
     leads = {phase: {before for before, after in ALLOWED.items() if phase in after} for phase in Phase}
-    assert leads[Phase.PROMOTING] == {Phase.PROGRESSING, Phase.WAITING_PROMOTION}
+    undone = {phase for phase in IDLE if "undo" in following(phase)[Phase.PROMOTING]}
+    assert undone == set(IDLE) and leads[Phase.PROMOTING] - undone == {Phase.PROGRESSING, Phase.WAITING_PROMOTION}
     assert leads[Phase.SUCCEEDED] == {Phase.PROMOTING, Phase.FINALISING}
     assert Phase.FAILED not in ALLOWED[Phase.INITIALIZING]
 

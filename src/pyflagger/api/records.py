@@ -44,6 +44,7 @@ class Outcome(StrEnum):
     ROLLED_BACK = "RolledBack"
     CANCELLED = "Cancelled"
     SUPERSEDED = "Superseded"
+    UNDONE = "Undone"
     LOST = "Lost"
 
 

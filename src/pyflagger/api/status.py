@@ -13,7 +13,7 @@ from pyflagger.api.durations import precise_stamp, stamp
 from pyflagger.api.hashes import SameRevision, is_same_revision, same_revision
 from pyflagger.api.phase import STORED, Phase
 from pyflagger.api.published import OperatorStatus, ReleaseStatus, RoundStatus, written
-from pyflagger.api.steered import Gate, Hold, LastAction, Promotion
+from pyflagger.api.steered import Gate, Hold, LastAction, Promotion, Undo
 from pyflagger.api.stored import STATUS, Reader, Unread
 
 __all__ = ["JUDGED", "ROLLING_BACK", "STORED", "CanaryStatus", "Condition", "Phase", "Unread"]
@@ -27,7 +27,14 @@ ROLLING_BACK = "RollingBack"
 PUBLISHED = ("release", "round", "operator")
 """The fields for people, which the reference's CRD does not have."""
 
-STEERED = {"hold": "hold", "gates": "gates", "again": "again", "promote": "promote", "last_action": "lastAction"}
+STEERED = {
+    "hold": "hold",
+    "gates": "gates",
+    "again": "again",
+    "promote": "promote",
+    "undo": "undo",
+    "last_action": "lastAction",
+}
 """What people asked for, by attribute and name. The reference's CRD does not have these fields either."""
 
 ROUND_ENDED = "The last round of checks ended. During a release, the next round starts one interval later."
@@ -93,6 +100,7 @@ class CanaryStatus(Model):
     gates: dict[str, Gate] | None = None
     again: str | None = None
     promote: Promotion | None = None
+    undo: Undo | None = None
     last_action: LastAction | None = None
     unread: SkipJsonSchema[tuple[Unread, ...]] = Field(default=(), exclude=True)
 
@@ -152,6 +160,7 @@ class CanaryStatus(Model):
             "gates": {name: written(gate) for name, gate in (self.gates or {}).items()} or None,
             "again": self.again or None,
             "promote": _published(self.promote),
+            "undo": _published(self.undo),
             "lastAction": _published(self.last_action),
         }
         return {key: value for key, value in (wire | optional).items() if value is not None}

@@ -58,3 +58,18 @@ class LastAction:
     result: Result = ""
     code: str = ""
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """A release that the primary is taken back to. `to`: the number of its record; `revision`: that of its template.
+
+    `origin`: the release that the primary ran before, `from` in JSON. `failed`: why the primary did not get ready with
+    that template, so that it gets the template of `origin` again.
+    """
+
+    to: int = 0
+    origin: Annotated[int, Field(alias="from")] = 0
+    revision: str = ""
+    by: str = ""
+    failed: str = ""

@@ -18,7 +18,7 @@ from pyflagger.api.base import Model
 from pyflagger.api.durations import epoch_or_none
 from pyflagger.api.phase import STORED, Phase
 from pyflagger.api.published import ReleaseStatus, RoundStatus
-from pyflagger.api.steered import Gate, Hold, LastAction, Promotion
+from pyflagger.api.steered import Gate, Hold, LastAction, Promotion, Undo
 
 COUNT_MAX = 2**31
 WEIGHT_MAX = 100
@@ -114,6 +114,11 @@ class Reader:
         found: Promotion | None = self._published(path, value, Promotion)
         return found
 
+    def undo(self, path: str, value: Any) -> Undo | None:
+        """A release that a person undoes."""
+        found: Undo | None = self._published(path, value, Undo)
+        return found
+
     def last_action(self, path: str, value: Any) -> LastAction | None:
         """The last action."""
         found: LastAction | None = self._published(path, value, LastAction)
@@ -187,5 +192,6 @@ STATUS: Readers = {
     ("gates", "gates"): Reader.gates,
     ("again", "again"): Reader.text,
     ("promote", "promote"): Reader.promotion,
+    ("undo", "undo"): Reader.undo,
     ("last_action", "lastAction"): Reader.last_action,
 }

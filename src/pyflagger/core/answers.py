@@ -11,7 +11,7 @@ from pyflagger.api.actions import Action, CanaryAction
 from pyflagger.api.canary import Canary, Webhook
 from pyflagger.api.durations import stamp
 from pyflagger.api.facts import Fault, Problem
-from pyflagger.api.steered import Hold
+from pyflagger.api.steered import Hold, Undo
 from pyflagger.core.decision import Reason
 from pyflagger.core.reasons import whose
 
@@ -27,6 +27,7 @@ class Refusal(NamedTuple):
 
 
 ALREADY = "already so"
+SO = "already-so"
 TAKEN = Reason("action-taken", "Recording the result of an action.")
 SUSPENDED = "is suspended by its manifest (spec.suspend)"
 UNJUDGED = Refusal(
@@ -39,9 +40,16 @@ TOO_LATE = Refusal(
     "too late to abort: the primary has the new version; undo brings the old one back once this is over",
 )
 ROLLING_BACK = Refusal("rolling-back", "a rollback is under way: retry the revision once it is over")
-NO_UNDO = Refusal("kind", "undo is not available yet")
 NO_SPLIT = "no-weights"
 NOT_CHECKED = Refusal("not-checked", "pre-rollout checks have not passed")
+
+
+def under_way(canary: Canary, promoted: int) -> Refusal:
+    """An undo while a release is under way."""
+    return Refusal("under-way", f"a release is under way: abort leaves the primary at release {promoted}")
+
+
+PROMOTING = Refusal("promoting", "a promotion is under way: undo once it is over")
 
 
 def idle(canary: Canary) -> Refusal:
@@ -205,3 +213,37 @@ def still_held(canary: Canary, hold: Hold, hours: int) -> Reason:
     name, namespace = canary.metadata.name, canary.metadata.namespace
     todo = f"To continue: flagger resume {name} -n {namespace}"
     return Reason("paused-long", f"{whose(canary)} has been paused by {hold.by} for {hours} hours{why}", todo)
+
+
+# Undo ---------------------------------------------------------------------------------------------------------------
+
+
+NO_RECORD = Refusal("no-record", "flagger has no record of an earlier release")
+DRAINS = Refusal(
+    "drains",
+    "the update strategy of the primary may leave it without pods: set one that keeps pods, or release the old version",
+)
+
+
+def undoing(canary: Canary, number: int, by: str, why: str) -> Reason:
+    """The primary gets the template of an earlier release."""
+    because = f": {why}" if why else ""
+    return Reason("undoing", f"Undoing {whose(canary)} to release {number} by {by}{because}")
+
+
+def undo_failed(canary: Canary, number: int, back: int, why: str) -> Reason:
+    """The primary does not get ready with the template of an earlier release."""
+    then = f"The primary gets release {back} back" if back else "The canary keeps its traffic"
+    text = f"Undo of {whose(canary)} failed: {why}. {then}"
+    return Reason("undo-failed", text, f"Check why pods of release {number} do not get ready.", Fault.CLUSTER)
+
+
+def undone(canary: Canary, undo: Undo) -> Reason:
+    """The primary runs an earlier release again."""
+    text = f"Undone by {undo.by}: release {undo.to} of {whose(canary)} runs again"
+    return Reason("undone", text, "flagger does not release the target's revision again until it changes, or a retry.")
+
+
+def not_undone(canary: Canary, why: str) -> Reason:
+    """The primary runs what it ran before."""
+    return Reason("undo-failed", f"Undo of {whose(canary)} failed: {why}", "", Fault.CLUSTER)

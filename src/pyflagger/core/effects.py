@@ -28,6 +28,7 @@ from pyflagger.core import (
     rebuild,
     rollback,
     start,
+    undo,
 )
 from pyflagger.core.actions import act, route_to, say
 from pyflagger.core.answers import Refusal
@@ -57,7 +58,7 @@ class Column(StrEnum):
 
 
 Answer = Decision | Refusal | None
-"""None: later, by the rule of the judging phases."""
+"""None: later, by a rule of the phase."""
 
 NEED_PODS = (Action.PROMOTE, Action.WEIGHT, Action.RESTART)
 
@@ -164,8 +165,13 @@ def _abort(view: View, action: CanaryAction) -> Answer:
     return _done(view, action, rollback.aborted(view, answers.aborts(view.canary, action)))
 
 
-def _undo(_: View, __: CanaryAction) -> Answer:
-    return answers.NO_UNDO
+def undone(view: View, action: CanaryAction) -> Decision | Refusal:
+    """Begin an undo, by the rules of an idle canary."""
+    spec = action.spec
+    answer = undo.begin(view, spec.to or 0, spec.by, spec.reason)
+    if isinstance(answer, Refusal):
+        return _already(view, action) if answer.code == answers.SO else answer
+    return answer if answer.needs else _done(view, action, answer)
 
 
 def _retry(view: View, action: CanaryAction) -> Answer:
@@ -283,7 +289,7 @@ EFFECTS: Mapping[str, Effect] = {
     Action.RETRY: _retry,
     Action.RESTART: _later,
     Action.WEIGHT: _may_weigh,
-    Action.UNDO: _undo,
+    Action.UNDO: _later,
     Action.OPEN_GATE: _gate,
     Action.CLOSE_GATE: _gate,
 }

@@ -23,16 +23,10 @@ COPIED = (Phase.PROMOTING, Phase.FINALISING)
 WORKLOADS = ("Deployment ", "DaemonSet ")
 
 
-def recorded(view: View, number: int) -> Recorded | None:
-    """The record of a release, once flagger has read it."""
-    found = view.situation.evidence.get(ReadRecord(number))
-    return found if isinstance(found, Recorded) else None
-
-
 def ask(view: View) -> Decision | None:
     """Read the record of the promoted release, if the primary can be created from nothing else."""
     number = _promoted(view)
-    if not number or recorded(view, number) or not _lost(view):
+    if not number or view.recorded(number) or not _lost(view):
         return None
     return Decision(needs=(ReadRecord(number),), reasons=(reasons.REPAIRING,))
 
@@ -58,7 +52,7 @@ def problem(view: View) -> Problem | None:
         return absent.other_target(view.canary)
     if not _lost(view):
         return None
-    found = recorded(view, _promoted(view))
+    found = view.recorded(_promoted(view))
     return None if _usable(view, found) else absent.not_restorable(view.canary, found.text if found else "")
 
 
@@ -81,6 +75,8 @@ def _lost(view: View) -> bool:
 
 def _copied(view: View) -> bool:
     """Whether the target runs the primary's revision, and flagger can copy it."""
+    if view.status.undo is not None:
+        return False
     if view.status.phase in COPIED and view.target.revision == view.status.last_applied_spec:
         return not configs_changed(view.status, view.target)
     return view.target.revision == view.status.last_promoted_spec

@@ -29,6 +29,7 @@ from pyflagger.api.records import (
     ReleaseSpec,
     Waited,
 )
+from pyflagger.api.steered import Undo
 from pyflagger.core import reasons
 from pyflagger.core.actions import act
 from pyflagger.core.conditions import GATE_CLOSED, HALTED, WAITING
@@ -120,7 +121,7 @@ def _opened(view: View, decision: Decision, after: CanaryStatus, notes: Notes) -
         superseded = _close(view, after, notes, decision.reasons[0], Outcome.SUPERSEDED)
     done = after.phase not in UNDER_WAY
     cause = "initial" if done else _cause(view)
-    spec = _spec(view, after, cause)
+    spec = _spec(view, after, cause) if after.undo is None else _undoing(view, after, after.undo)
     ended = _ended(view, after, decision.reasons[0], Outcome.INITIALIZED) if done else None
     opened = OpenRecord(spec, ended, view.target.revision if done and view.matches else "")
     fresh = Notes() if done else Notes(revision=spec.revision, at=AT_WRITE)
@@ -147,6 +148,14 @@ def _spec(view: View, after: CanaryStatus, cause: str) -> ReleaseSpec:
             for hook in view.analysis.webhooks[:PARTS_MAX]
         ),
     )
+
+
+def _undoing(view: View, after: CanaryStatus, undo: Undo) -> ReleaseSpec:
+    """The spec of an undo, which judges nothing."""
+    spec = _spec(view, after, f"undo of release {undo.origin}" if undo.origin else "undo of a failed promotion")
+    images = after.release.images if after.release else ()
+    changes = {"revision": undo.revision, "images": images, "plan": None, "checks": (), "hooks": ()}
+    return spec.model_copy(update=changes)
 
 
 def _cause(view: View) -> str:
@@ -299,6 +308,8 @@ def _outcome(view: View, after: CanaryStatus) -> Outcome:
         return Outcome.PROMOTED
     if after.phase is Phase.INITIALIZING:
         return Outcome.LOST
+    if view.status.undo is not None and not view.status.undo.failed:
+        return Outcome.UNDONE
     withdrawn = view.status.phase is Phase.WAITING and view.status.rollback is None
     return Outcome.CANCELLED if after.phase is Phase.INITIALIZED or withdrawn else Outcome.ROLLED_BACK
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from pyflagger.api.canary import CanaryStatus, Phase
 from pyflagger.api.published import ReleaseStatus
+from pyflagger.api.steered import Undo
 from pyflagger.core.view import View
 
 BEGINS = (Phase.WAITING, Phase.PROGRESSING)
@@ -25,6 +26,11 @@ def numbered(view: View, written: CanaryStatus, to: Phase) -> ReleaseStatus | No
 def _numbered(view: View, written: CanaryStatus, to: Phase, known: ReleaseStatus) -> ReleaseStatus:
     if to in BEGINS:
         return _begun(view, written, known)
+    if written.undo is not None and view.status.undo is None:
+        found = view.recorded(written.undo.to)
+        return replace(known, number=_next(view, known), images=found.images if found else ())
+    if view.status.undo is not None:
+        return _undone(known, view.status.undo)
     if to is Phase.SUCCEEDED:
         return _promoted(known)
     if to is Phase.INITIALIZED and view.status.phase is Phase.INITIALIZING:
@@ -44,9 +50,19 @@ def _begun(view: View, written: CanaryStatus, known: ReleaseStatus) -> ReleaseSt
     if before.phase is Phase.WAITING:
         return replace(known, images=view.situation.images)
     if before.phase in IDLE or _revision(before) != _revision(written):
-        number = max(known.number, view.situation.history.last) + 1
-        return replace(known, number=number, images=view.situation.images)
+        return replace(known, number=_next(view, known), images=view.situation.images)
     return known
+
+
+def _next(view: View, known: ReleaseStatus) -> int:
+    return max(known.number, view.situation.history.last) + 1
+
+
+def _undone(known: ReleaseStatus, undo: Undo) -> ReleaseStatus:
+    """The release, now that the primary runs an earlier one again, or still what it ran before."""
+    if undo.failed or undo.to == known.promoted:
+        return known
+    return replace(known, promoted=undo.to, previous=known.promoted)
 
 
 def _revision(status: CanaryStatus) -> tuple[object, ...]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pyflagger.api import actions
 from pyflagger.api.actions import FULL, Action, CanaryAction, State
 from pyflagger.api.canary import HookType
-from pyflagger.core import analysis, answers, preconditions
+from pyflagger.core import analysis, answers, effects, preconditions
 from pyflagger.core.actions import act, say
 from pyflagger.core.answers import Refusal
 from pyflagger.core.decision import Decision, MarkAction, WriteStatus
@@ -56,6 +56,15 @@ def late(view: View) -> Decision | None:
     if effect is None or analysis.fails(view):
         return None
     answer = effect(view, pending[0])
+    return _refused(view, pending[0], answer) if isinstance(answer, Refusal) else answer
+
+
+def undone(view: View) -> Decision | None:
+    """Begin an undo."""
+    pending = view.situation.requests
+    if not pending or pending[0].spec.action != Action.UNDO:
+        return None
+    answer = effects.undone(view, pending[0])
     return _refused(view, pending[0], answer) if isinstance(answer, Refusal) else answer
 
 
@@ -119,6 +128,11 @@ def _not_begun(view: View, _: CanaryAction) -> Refusal:
     return answers.not_begun(", ".join(names))
 
 
+def _under_way(view: View, _: CanaryAction) -> Refusal:
+    known = view.status.release
+    return answers.under_way(view.canary, known.promoted if known else 0)
+
+
 def _not_failed(view: View, _: CanaryAction) -> Refusal:
     return answers.not_failed(view.target.revision)
 
@@ -148,7 +162,11 @@ TABLE: Mapping[str, Mapping[Column, Refuses]] = {
     },
     Action.RESTART: _JUDGED,
     Action.WEIGHT: _JUDGED,
-    Action.UNDO: {},
+    Action.UNDO: {
+        **dict.fromkeys((Column.WAITING, Column.JUDGING, Column.ROLLING_BACK), _under_way),
+        Column.COPIED: _constant(answers.PROMOTING),
+        Column.SUSPENDED: _suspended,
+    },
     Action.OPEN_GATE: _ANYWHERE,
     Action.CLOSE_GATE: _ANYWHERE,
 }

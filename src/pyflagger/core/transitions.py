@@ -3,8 +3,8 @@
 The theory. A release has two facts: the revision of the primary, and the traffic of the canary. The table follows
 from four rules:
 
-1. flagger promotes nothing that it has not judged. Only `Progressing` and `WaitingPromotion` judge, and `Promoting`
-   only follows them. (With skipAnalysis, the user is the judge.)
+1. flagger promotes nothing that it has not judged, or promoted before. Only `Progressing` and `WaitingPromotion` judge,
+   and `Promoting` only follows them, or a person who undoes a release. (With skipAnalysis, the user is the judge.)
 2. There is always a way back. Every phase with traffic on the canary can fail. A failed run ends with all traffic on
    ready pods: those of the primary, or those of the canary while the primary is broken.
 3. The copy is the point of no return. From `Promoting` on only the primary matters, and a new revision waits.
@@ -41,6 +41,7 @@ from pyflagger.core import (
     start,
     steering,
     strategy,
+    undo,
 )
 from pyflagger.core.decision import Decision
 from pyflagger.core.view import View
@@ -134,6 +135,7 @@ PRIMARY_FIRST: Conditional = Row("the primary is not ready", start.primary_first
 IDLE = Rows(
     (
         *PRECONDITIONS,
+        Row("a person undoes a release", steering.undone, {Phase.PROMOTING: "undo"}),
         OWED,
         SCALING_DOWN,
         Row("the status has hashes of another version", start.rebase),
@@ -223,6 +225,7 @@ PROMOTED: Row[Decision] = Row("all traffic is on the primary", promotion.finish,
 PROMOTING = Rows(
     (
         *PRECONDITIONS,
+        Row("an undo is under way", undo.carry_on, {Phase.FAILED: "undone"}),
         GIVEN_UP,
         REBASED,
         OWED,

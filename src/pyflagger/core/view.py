@@ -14,7 +14,7 @@ from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, READY, Problem, Readine
 from pyflagger.core import absent
 from pyflagger.core.memory import Memory
 from pyflagger.core.revision import checksum
-from pyflagger.core.situation import Primary, Situation, Target
+from pyflagger.core.situation import Primary, ReadRecord, Recorded, Situation, Target
 
 NO_TARGET = Target(revision="", configs=None, readiness=READY, at_zero=False, scalable=False)
 """The placeholder for a target that does not exist. Rules leave it alone."""
@@ -199,6 +199,11 @@ class View:
     def pending(self) -> str:
         """The checksum of the current target."""
         return checksum(self.target.revision, self.target.configs)
+
+    def recorded(self, number: int) -> Recorded | None:
+        """The record of a release, once flagger has read it."""
+        found = self.situation.evidence.get(ReadRecord(number))
+        return found if isinstance(found, Recorded) else None
 
     def remembering(self, memory: Memory) -> View:
         """The view with another memory."""

@@ -106,10 +106,11 @@ class Renderer:
         target, found = self._store.get(seen.compiled.target), primary_of(seen.compiled, self._store.get)
         primary = None if isinstance(found, Problem) else found
         said = part(part(target or {}, "metadata"), "annotations").get(CHANGE_CAUSE)
-        cause = f"{spec.cause}: {said}" if isinstance(said, str) and said else spec.cause
+        own = spec.revision == seen.derived.revision
+        cause = f"{spec.cause}: {said}" if own and isinstance(said, str) and said else spec.cause
         images = changed_images(pod_of(primary), pod_of(target), IMAGES_MAX)
         changes = self._changes(seen, target, primary)[:CHANGES_MAX]
-        more = {"images": images, "changes": changes} if spec.revision == seen.derived.revision else {}
+        more = {"images": images, "changes": changes} if own else {}
         return spec.model_copy(update={**more, "cause": cause[:CAUSE_MAX]})
 
     def _changes(self, seen: Seen, target: Obj | None, primary: Obj | None) -> tuple[str, ...]:
