@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from unittest.mock import Mock
+from urllib.parse import urlencode
 
 from aiohttp import web
+from aiohttp.streams import StreamReader
 from aiohttp.test_utils import make_mocked_request
 
 from pyflagger.dashboard.guard import cookie
@@ -16,7 +19,9 @@ from pyflagger.dashboard.server import Server
 from pyflagger.dashboard.watching import Canaries, Fleet
 from pyflagger.dashboard.who import Who
 from pyflagger.kube.client import Client
+from pyflagger.kube.protocol import ApiAnswer, ApiRequest
 from pyflagger.operator.options import Options
+from pyflagger_sandbox.apiserver.transport import InProcess
 from seeing.test_single import Denies, Scene
 from seeing.test_waiting import Person
 
@@ -46,14 +51,25 @@ class Browser:
         self._app.freeze()
         self.cookies = dict[str, str]()
 
-    async def get(self, path: str, method: str = "GET", **headers: str) -> Answer:
+    async def post(self, path: str, form: Mapping[str, str] | str = "", **headers: str) -> Answer:
+        """Send a form, or a text, from a page of the dashboard."""
+        given = {"Origin": f"http://{HOST}", "Content-Type": "application/x-www-form-urlencoded"} | headers
+        body = form if isinstance(form, str) else urlencode(form)
+        return await self.get(path, "POST", body.encode(), **given)
+
+    async def get(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> Answer:
         """The answer to a request. Underscores in names of headers are dashes."""
         given = {"Host": HOST} | {name.replace("_", "-"): value for name, value in headers.items()}
         if self.cookies and "Cookie" not in given:
             given["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         transport = Mock()
         transport.get_extra_info = lambda name, default=None: ("127.0.0.1", PORT) if name == "sockname" else default
-        request = make_mocked_request(method, path, headers=given, transport=transport, app=self._app)
+        payload = StreamReader(Mock(), 2**16, loop=asyncio.get_running_loop())
+        payload.feed_data(body)
+        payload.feed_eof()
+        request = make_mocked_request(
+            method, path, headers=given, transport=transport, app=self._app, payload=payload, client_max_size=2**16
+        )
         answer = await self._app._handle(request)
         assert isinstance(answer, web.Response) and not isinstance(answer, web.HTTPException)
         self.cookies |= {name: morsel.value for name, morsel in answer.cookies.items()}
@@ -66,6 +82,18 @@ class Browser:
         assert answer.status == 303 and cookie(PORT) in self.cookies
 
 
+class Steering(Person):
+    """May create requests, too."""
+
+    async def call(self, request: ApiRequest) -> ApiAnswer:
+        if request.method == "POST" and request.path.endswith("/canaryactions"):
+            self.asked.append(request.path)
+            if self._denies(request):
+                return ApiAnswer(403, {}, b'{"reason": "Forbidden", "message": "no <b>role</b>"}')
+            return await InProcess.call(self, request)
+        return await super().call(request)
+
+
 class Shown(NamedTuple):
     """A dashboard over a scene."""
 
@@ -76,14 +104,16 @@ class Shown(NamedTuple):
 
 
 @asynccontextmanager
-async def dashboard(scene: Scene, denies: Denies = lambda request: False, namespace: str = "") -> AsyncIterator[Shown]:
-    """A dashboard with the rights of a person, and a browser with a session."""
-    person, clock = Person(scene.stage, denies), scene.stage.clock
+async def dashboard(
+    scene: Scene, denies: Denies = lambda request: False, namespace: str = "", *, acting: bool = False
+) -> AsyncIterator[Shown]:
+    """A dashboard with the rights of a person, and a browser with a session. `acting`: it has act pages."""
+    person, clock = (Steering if acting else Person)(scene.stage, denies), scene.stage.clock
     client = Client(person, clock)
     fleet, canaries = Fleet(client, clock, namespace), Canaries(client, clock, Options(mesh_provider=""))
     await fleet.begin()
     canaries.begin()
-    browser = Browser(Server(fleet, canaries, clock, Who("ann", ("dev",)), "prod"))
+    browser = Browser(Server(fleet, canaries, clock, Who("ann", ("dev",)), "prod", client if acting else None))
     await browser.login()
     try:
         yield Shown(browser, fleet, canaries, person)

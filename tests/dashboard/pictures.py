@@ -165,6 +165,9 @@ UNDER_WAY = (
     Shot("canary", FAR, height=1500),
     Shot("canary-dark", FAR, height=1500, scheme="dark"),
     Shot("canary-narrow", FAR, 360, 1900),
+    Shot("act", f"{FAR}/act/abort", height=760),
+    Shot("act-dark", f"{FAR}/act/abort", height=760, scheme="dark"),
+    Shot("act-narrow", f"{FAR}/act/abort", 360, 1000),
 )
 ENDED = (
     Shot("failed", FAR, height=1500),

@@ -15,6 +15,7 @@ EVERY = (
     "/api/v1/whoami", "/api/v1/canaries", "/api/v1/namespaces/test/canaries/shop",
     "/api/v1/namespaces/test/canaries/shop/explain", "/api/v1/namespaces/test/canaries/shop/events",
     "/api/v1/stream/fleet", "/api/v1/stream/canaries/test/shop", "/c/test/shop/releases/1", "/c/test/shop/compare",
+    "/api/v1/namespaces/test/canaries/shop/actions",
     "/api/v1/namespaces/test/canaries/shop/releases", "/api/v1/namespaces/test/canaries/shop/releases/1",
 )  # fmt: skip
 """Every route, and one that does not exist."""

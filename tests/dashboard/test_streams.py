@@ -15,7 +15,7 @@ import pytest
 from dashboard.browsing import Shown, dashboard
 from dashboard.test_pages import moving
 from pyflagger.dashboard.chosen import Chosen
-from pyflagger.dashboard.pages import CANARY_REGIONS, FleetRegions, canary_regions
+from pyflagger.dashboard.pages import CANARY_REGIONS, FleetRegions, Site, canary_regions
 from pyflagger.dashboard.streams import BEAT_SECONDS, messages
 from pyflagger.kube.protocol import ApiRequest
 from pyflagger.objects import Key
@@ -25,11 +25,14 @@ pytestmark = pytest.mark.looptime
 TARGET = re.compile(r"""<hx-partial hx-target='\[id="([^"]*)"\]' hx-swap="outerMorph">""")
 
 
+SITE = Site("prod", "ann", "0", acting=False)
+
+
 async def canary_stream(shown: Shown, scene: Scene) -> AsyncIterator[str]:
     """The stream of the canary."""
     opened = await shown.canaries.open(Key("test", "shop"))
     opened.viewers += 1
-    return messages(lambda: canary_regions(opened), opened.bell, scene.stage.clock)
+    return messages(lambda: canary_regions(SITE, opened), opened.bell, scene.stage.clock)
 
 
 def swapped(event: str) -> set[str]:

@@ -17,6 +17,7 @@ import pytest
 from dashboard.fast import hastened
 from pyflagger.dashboard.local import Running, running
 from pyflagger.kube.client import Client
+from pyflagger.kube.resources import ACTIONS
 from pyflagger.operator.options import Options
 from pyflagger_sandbox.apiserver.transport import InProcess
 from seeing.test_single import Scene
@@ -177,6 +178,7 @@ PATHS = (
     "/c/test/shop",
     "/c/test/shop/releases/2",
     "/c/test/shop/compare?from=1&to=2",
+    "/c/test/shop/act/weight",
     "/c/test/shop/objects/Canary/shop",
     "/c/test/none",
 )
@@ -223,3 +225,19 @@ async def test_a_dashboard_that_ended(ui: Ui) -> None:
     await page.evaluate("(real => { Date.now = () => real() + 40000 })(Date.now.bind(Date))")
     await page.locator("#stale", has_text="Stale since").wait_for(timeout=LONG)
     ui.complaints.clear()
+
+
+@pytest.mark.parametrize("script", [True, False])
+async def test_steering(ui: Ui, script: bool) -> None:
+    """From the page of the canary over the form to the request, with and without script."""
+    await release(ui.scene, "2")
+    await ui.scene.until("Progressing")
+    page = await ui.page("/c/test/shop", java_script_enabled=script)
+    await page.locator(".acts a", has_text="Abort").click()
+    await page.locator("#verdict", has_text="The API server accepts this request from you.").wait_for()
+    await page.locator("#reason").fill("looks wrong")
+    await page.locator("button.go").click()
+    await page.wait_for_url("**/requests/**")
+    assert "looks wrong" in await page.locator("main").inner_text()
+    (made,) = (await ui.scene.stage.client.call("GET", ACTIONS.path("test")))["items"]
+    assert made["spec"]["action"] == "abort" and made["spec"]["via"] == "dashboard"

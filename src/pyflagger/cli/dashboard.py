@@ -22,14 +22,22 @@ PORT = 8490
 
 
 async def serve(
-    cluster: Cluster, namespace: str, port: int, mesh_provider: str, ready: Callable[[Running], Any]
+    cluster: Cluster,
+    namespace: str,
+    port: int,
+    mesh_provider: str,
+    ready: Callable[[Running], Any],
+    *,
+    read_only: bool = False,
 ) -> None:
     """Serve until cancelled. Raises Wrong, ApiError."""
     from pyflagger.dashboard.local import running
 
     options = options_of(mesh_provider)
     try:
-        async with running(cluster.client, cluster.clock, namespace, options, cluster.context, ADDRESS, port) as found:
+        client, clock, context = cluster.client, cluster.clock, cluster.context
+        served = running(client, clock, namespace, options, context, ADDRESS, port, read_only=read_only)
+        async with served as found:
             ready(found)
             await asyncio.Event().wait()
     except OSError as error:
@@ -39,10 +47,11 @@ async def serve(
 @click.command("dashboard", context_settings=SETTINGS)
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, help="port on 127.0.0.1; 0: any free one")
 @click.option("--no-open", is_flag=True, help="print the address, and open no browser")
+@click.option("--read-only", is_flag=True, help="show no pages that steer a release")
 @provider_option
 @on_cluster
-async def command(cluster: Cluster, port: int, no_open: bool, mesh_provider: str) -> int:
-    """Show the canaries of this cluster in a browser, until Ctrl-C. It only reads, with your own rights.
+async def command(cluster: Cluster, port: int, no_open: bool, read_only: bool, mesh_provider: str) -> int:
+    """Show and steer the canaries of this cluster in a browser, with your own rights, until Ctrl-C.
 
     It listens on 127.0.0.1 alone. The printed address holds a key; without it, other users of this machine see nothing.
     """
@@ -52,5 +61,6 @@ async def command(cluster: Cluster, port: int, no_open: bool, mesh_provider: str
         if not no_open and not webbrowser.open(found.url):
             print("No browser could be opened. Open the address yourself.", file=sys.stderr)
 
-    await serve(cluster, click.get_current_context().params["namespace"], port, mesh_provider, ready)
+    namespace = click.get_current_context().params["namespace"]
+    await serve(cluster, namespace, port, mesh_provider, ready, read_only=read_only)
     return 0

@@ -1,4 +1,5 @@
 """The dashboard: pages, a JSON API and streams over the read model. `flagger dashboard` runs it.
 
-It only reads. Every page is complete without script; streams replace the parts that changed.
+It reads, and creates requests to steer releases, with the rights of its user. Every page is complete without script;
+streams replace the parts that changed.
 """

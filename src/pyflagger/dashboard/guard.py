@@ -32,28 +32,33 @@ HEADERS: Mapping[str, str] = {
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 READING = ("GET", "HEAD")
+WRITING = "POST"
 OWN = ("", "same-origin", "none")
 """Values of Sec-Fetch-Site that other sites cannot cause. Old browsers and scripts send none."""
 
 
 class Guard:
-    """The session of one person on this machine. `key` is printed with the address, and becomes a cookie."""
+    """The session of one person on this machine. `key` is printed with the address, and becomes a cookie.
 
-    def __init__(self) -> None:
-        self.key, self._session = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    `token` is in every form: a page of another site cannot read it. `acting`: whether anything but reading is allowed.
+    """
+
+    def __init__(self, *, acting: bool) -> None:
+        self.key, self.token, self._session = (secrets.token_urlsafe(32) for _ in range(3))
+        self._acting = acting
 
     def admit(self, request: web.Request) -> web.Response | None:
         """Let a request pass, or answer it where a key becomes the cookie. Raises Refused."""
         port = _port(request)
         _check_host(request.headers.getall("Host", []), port)
-        _check_origin(request, port)
-        if request.method not in READING:
+        if request.method not in READING and not (self._acting and request.method == WRITING):
             text = f"the dashboard answers no {request.method}: it only reads"
             raise Refused(405, Problem(Fault.MANIFEST, text, "Use the command line to change something."))
+        _check_origin(request, port)
         given = request.query.get("key")
-        if given is not None and _equal(given, self.key):
+        if given is not None and same(given, self.key):
             return self._begun(request, port)
-        if not _equal(request.cookies.get(cookie(port), ""), self._session):
+        if not same(request.cookies.get(cookie(port), ""), self._session):
             todo = "Open the address that `flagger dashboard` printed. It holds the key."
             raise Refused(401, Problem(Fault.MANIFEST, "this browser has no session here", todo))
         return None
@@ -94,12 +99,17 @@ def _check_host(hosts: list[str], port: int) -> None:
 def _check_origin(request: web.Request, port: int) -> None:
     origins = {f"http://{name}:{port}" for name in LOOPBACK}
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "")
+    if request.method == WRITING and origin not in origins and site != "same-origin":
+        todo = "Send the Origin of the dashboard with it."
+        raise Refused(403, Problem(Fault.MANIFEST, "a request that changes something says no origin", todo))
+    if origin == "null" and site == "same-origin":
+        origin = None  # What a form of ours sends: no page says where it comes from (Referrer-Policy).
     followed = request.headers.get("Sec-Fetch-Mode") == "navigate" and request.method == "GET"
     if (origin is not None and origin not in origins) or (site not in OWN and not followed):
         todo = "Open the dashboard in a tab of its own."
         raise Refused(403, Problem(Fault.MANIFEST, "a page of another site asked for this", todo))
 
 
-def _equal(one: str, other: str) -> bool:
+def same(one: str, other: str) -> bool:
     """Whether two secrets are the same, in constant time."""
     return hmac.compare_digest(one.encode(), other.encode())

@@ -24,7 +24,15 @@ class Running(NamedTuple):
 
 @asynccontextmanager
 async def running(
-    client: Client, clock: Clock, namespace: str, options: Options, context: str, address: str, port: int
+    client: Client,
+    clock: Clock,
+    namespace: str,
+    options: Options,
+    context: str,
+    address: str,
+    port: int,
+    *,
+    read_only: bool = False,
 ) -> AsyncIterator[Running]:
     """Serve while the block runs. `namespace`: empty for all. Raises ApiError, and OSError if the port is in use."""
     async with AsyncExitStack() as stack:
@@ -33,7 +41,7 @@ async def running(
         await fleet.begin()
         canaries.begin()
         stack.push_async_callback(canaries.stop)
-        server = Server(fleet, canaries, clock, await whoami(client), context)
+        server = Server(fleet, canaries, clock, await whoami(client), context, None if read_only else client)
         runner = await listen(server.application(), clock, address, port, shutdown_timeout=0.5)
         stack.push_async_callback(runner.cleanup)
         host, found, *_ = runner.addresses[0]

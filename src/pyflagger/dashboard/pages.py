@@ -7,26 +7,32 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pyflagger.dashboard.chosen import Chosen, Shown, shown
+from pyflagger.dashboard.forms import FORMS, offered
 from pyflagger.dashboard.rendering import region_id, rendered
 from pyflagger.dashboard.rounds import drawn, last_round, overlaid, table
 from pyflagger.dashboard.watching import Fleet, Opened, Sight
 from pyflagger.objects import Key
 from pyflagger.seeing.history import difference
 from pyflagger.seeing.model import RecordView
+from pyflagger.seeing.requests import gates
 
 
 class Site(NamedTuple):
-    """What every page says: the context of the kubeconfig, the user, and the version of this program."""
+    """What every page says: the context of the kubeconfig, the user, and the version of this program.
+
+    `acting`: whether there are act pages.
+    """
 
     context: str
     user: str
     version: str
+    acting: bool
 
 
 Regions = Mapping[str, str]
 """Markup by the id of the element that it replaces."""
 
-CANARY_REGIONS = ("trouble", "head", "traffic", "progress", "releases", "why", "timeline", "objects")
+CANARY_REGIONS = ("trouble", "head", "traffic", "progress", "releases", "requests", "why", "timeline", "objects")
 
 
 def fleet_page(site: Site, fleet: Fleet, chosen: Chosen) -> str:
@@ -73,11 +79,13 @@ def canary_page(site: Site, opened: Opened, sight: Sight) -> str:
     """The page of a canary."""
     row = sight.view.canary
     stream = f"/api/v1/stream/canaries/{row.namespace}/{row.name}"
-    return rendered("canary.html", site=site, stream=stream, **_canary(opened, sight))
+    return rendered("canary.html", site=site, stream=stream, **_canary(site, opened, sight))
 
 
-def _canary(opened: Opened, sight: Sight) -> dict[str, Any]:
+def _canary(site: Site, opened: Opened, sight: Sight) -> dict[str, Any]:
+    verbs = offered(sight.view, gates(sight.look.canary)) if site.acting else ()
     context = {"view": sight.view, "why": sight.why, "now": opened.now, "trouble": opened.trouble}
+    context |= {"requests": sight.requests, "acts": [(verb, FORMS[verb].title) for verb in verbs]}
     newest = max(sight.records, default=None)
     if newest is None:
         return context | {"charts": {}, "charted": None}
@@ -103,9 +111,9 @@ def _past(opened: Opened, sight: Sight) -> dict[str, Any]:
     return {"view": sight.view, "now": opened.now}
 
 
-def canary_regions(opened: Opened) -> Regions:
+def canary_regions(site: Site, opened: Opened) -> Regions:
     """The regions of a canary as they are now."""
     if opened.sight is None:
         return {"head": rendered("regions/gone.html", refusal=opened.refusal)}
-    context = _canary(opened, opened.sight) | {"live": True}
+    context = _canary(site, opened, opened.sight) | {"live": True}
     return {name: rendered(f"regions/{name}.html", **context) for name in CANARY_REGIONS}

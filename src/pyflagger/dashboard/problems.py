@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from pyflagger.api.facts import Fault, Problem
-from pyflagger.kube.errors import ApiError, Forbidden, NotFound
+from pyflagger.kube.errors import ApiError, Forbidden, Invalid, NotFound
 from pyflagger.seeing.cleaning import clean
 
 
@@ -24,6 +24,8 @@ def refused(error: ApiError) -> Refused:
         return Refused(404, error.problem)
     if isinstance(error, Forbidden):
         return Refused(403, Problem(Fault.CLUSTER, error.problem.text, "Ask for the right."))
+    if isinstance(error, Invalid):
+        return Refused(422, Problem(Fault.MANIFEST, error.problem.text, "Go back and correct it."))
     todo = "Check that the API server is reachable, then reload."
     return Refused(503, Problem(Fault.CLUSTER, error.problem.text, todo))
 

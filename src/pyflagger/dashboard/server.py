@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from aiohttp import web
 from pyflagger import __version__
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
+from pyflagger.dashboard.acting import Acting
 from pyflagger.dashboard.chosen import chosen_of, shown
 from pyflagger.dashboard.guard import Guard, protected
 from pyflagger.dashboard.objects import found_object
@@ -30,7 +32,7 @@ from pyflagger.dashboard.rendering import TYPES, asset, rendered
 from pyflagger.dashboard.streams import STREAMS_MAX, messages, stream
 from pyflagger.dashboard.watching import Canaries, Fleet, Opened, Sight
 from pyflagger.dashboard.who import Who
-from pyflagger.kube.client import ApiError
+from pyflagger.kube.client import ApiError, Client
 from pyflagger.objects import Key
 from pyflagger.seeing import documents
 from pyflagger.seeing.model import CanaryView, RecordView
@@ -43,13 +45,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Server:
-    """The handlers. `context` is that of the kubeconfig."""
+    """The handlers. `context` is that of the kubeconfig. `acting` creates requests; None: this dashboard only reads."""
 
-    def __init__(self, fleet: Fleet, canaries: Canaries, clock: Clock, who: Who, context: str) -> None:
+    def __init__(
+        self, fleet: Fleet, canaries: Canaries, clock: Clock, who: Who, context: str, acting: Client | None = None
+    ) -> None:
         self._fleet, self._canaries, self._clock, self._who = fleet, canaries, clock, who
-        self._site = Site(context, who.user or "", __version__)
+        self._site = Site(context, who.user or "", __version__, acting is not None)
         self._streams = 0
-        self.guard = Guard()
+        self.guard = Guard(acting=acting is not None)
+        self._acting = acting and Acting(acting, clock, who, self._site, self._opened, self.guard.token)
 
     def application(self) -> web.Application:
         """The application."""
@@ -68,12 +73,15 @@ class Server:
                 web.get(one, self._one(lambda sight: documents.canary(sight.view))),
                 web.get(one + "/explain", self._one(lambda sight: documents.explanation(sight.why))),
                 web.get(one + "/events", self._one(lambda sight: _events(sight.view))),
+                web.get(one + "/actions", self._one(_requests)),
                 web.get(one + "/releases", self._one(lambda sight: _releases(sight.view))),
                 web.get(one + "/releases/{number}", self._release),
                 web.get("/api/v1/stream/fleet", self._fleet_stream),
                 web.get("/api/v1/stream/canaries/{ns}/{name}", self._canary_stream),
             ]
         )
+        if self._acting:
+            app.add_routes(self._acting.routes())
         return app
 
     # What every answer has in common ------------------------------------------------------------------------------
@@ -166,7 +174,8 @@ class Server:
     # Documents ------------------------------------------------------------------------------------------------------
 
     async def _whoami(self, _: web.Request) -> web.Response:
-        return _json(documents.document("Who", {**self._who._asdict(), "mode": "local", "context": self._site.context}))
+        told = {**self._who._asdict(), "mode": "local", "context": self._site.context}
+        return _json(documents.document("Who", {**told, "token": self.guard.token if self._acting else None}))
 
     async def _canaries_document(self, request: web.Request) -> web.Response:
         """All canaries that the filters choose. It has no pages."""
@@ -196,7 +205,8 @@ class Server:
         opened.viewers += 1
         try:
             with self._counted():
-                return await stream(request, messages(lambda: canary_regions(opened), opened.bell, self._clock))
+                regions = partial(canary_regions, self._site, opened)
+                return await stream(request, messages(regions, opened.bell, self._clock))
         finally:
             opened.viewers -= 1
             opened.used = self._clock.monotonic()
@@ -219,6 +229,10 @@ def _page(text: str) -> web.Response:
 
 def _json(value: Any) -> web.Response:
     return web.Response(body=orjson.dumps(value), content_type="application/json")
+
+
+def _requests(sight: Sight) -> dict[str, Any]:
+    return documents.document("ActionList", {"items": sight.requests})
 
 
 def _releases(view: CanaryView) -> dict[str, Any]:

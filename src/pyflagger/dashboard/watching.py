@@ -15,7 +15,7 @@ from pyflagger.clock import Clock
 from pyflagger.dashboard.bell import Bell
 from pyflagger.kube.client import ApiError, Client
 from pyflagger.kube.errors import Forbidden, NotFound
-from pyflagger.kube.resources import CANARIES, NAMESPACES
+from pyflagger.kube.resources import ACTIONS, CANARIES, NAMESPACES
 from pyflagger.objects import Key, Obj
 from pyflagger.operator.options import Options
 from pyflagger.seeing.cleaning import clean
@@ -24,9 +24,10 @@ from pyflagger.seeing.fleet import row
 from pyflagger.seeing.follow import Follower, Selected, Whole
 from pyflagger.seeing.history import record_of
 from pyflagger.seeing.look import Look
-from pyflagger.seeing.model import CanaryView, Explanation, FleetRow, RecordView
+from pyflagger.seeing.model import ActionView, CanaryView, Explanation, FleetRow, RecordView
 from pyflagger.seeing.picture import picture
-from pyflagger.seeing.read import Reader
+from pyflagger.seeing.read import CANARY_UID, Reader
+from pyflagger.seeing.requests import requests
 
 TICK_SECONDS = 5.0
 """How often views are computed again without a change: a canary becomes silent by time alone."""
@@ -139,12 +140,16 @@ def troubled(before: Trouble | None, text: str, now: float) -> Trouble | None:
 
 
 class Sight(NamedTuple):
-    """What a page shows of a canary. `records`: by number. All but `look` hold no control characters."""
+    """What a page shows of a canary. `records`: by number. `requests`: to steer it, those that wait first.
+
+    All but `look` hold no control characters.
+    """
 
     look: Look
     view: CanaryView
     why: Explanation
     records: Mapping[int, RecordView]
+    requests: Sequence[ActionView] = ()
 
 
 class Opened:
@@ -188,8 +193,18 @@ class Opened:
             found, self.refusal = await self._whole.look(), None
         except ApiError as error:
             found, self.refusal = None, error
-        self.sight = seen(found) if found else None
+        self.sight = seen(found)._replace(requests=await self._requests(found)) if found else None
         self.trouble = troubled(self.trouble, self._whole.trouble, self.now)
+
+    async def _requests(self, found: Look) -> Sequence[ActionView]:
+        """The requests to steer it; none if the person may not list them, or the cluster does not know them."""
+        meta = found.canary["metadata"]
+        try:
+            what = Selected(ACTIONS, meta["namespace"], labels=f"{CANARY_UID}={meta['uid']}")
+            shown: Sequence[ActionView] = clean(requests(await self._whole.more(what)))
+        except (Forbidden, NotFound):
+            return ()
+        return shown
 
 
 def seen(look: Look) -> Sight:
