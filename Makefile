@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 INSTALL := $(BIN)/uv sync --inexact --compile-bytecode --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox test test-long test-real test-ui image-test e2e e2e-cluster e2e-parts e2e-planes e2e-faults e2e-istio e2e-oracle e2e-swap lint bench mutate fuzz docs charts schemas hooks clean soak site recording
+.PHONY: help install demo sandbox test test-long test-real test-ui image-test e2e e2e-cluster e2e-parts e2e-planes e2e-faults e2e-istio e2e-oracle e2e-swap lint bench mutate fuzz docs charts schemas hooks clean soak site recording pictures
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ $(VENV)/.site: $(READY)
 site: $(VENV)/.site ## build the documentation as a site into build/site, and check its links
 	PYTHONPATH=tests NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	PYTHONPATH=tests $(BIN)/python -m docs.built
+
+pictures: $(VENV)/.ui ## take the pictures of the dashboard for docs/how-to/dashboard.md (half a minute; needs Chromium)
+	PYTHONPATH=tests $(BIN)/python -m dashboard.pictures
 
 recording: $(READY) ## play the demo and write it as the moving picture of the front page (a minute)
 	PYTHONPATH=tests $(BIN)/python -m docs.recording

@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus
 
 from playwright.async_api import async_playwright
 
-from dashboard.fast import hastened
+from dashboard.fast import Pace, hastened
 from dashboard.test_ui import CHROMIUM
 from pyflagger.dashboard.local import running
 from pyflagger.kube.client import Client
@@ -102,22 +102,23 @@ class Shop:
             await self.clock.sleep(1)
 
 
-async def played(shop: Shop) -> None:
-    """A good release of each, then: one is rolled back, one fails, one waits, one moves."""
+async def played(shop: Shop, pace: Pace) -> None:
+    """A good release of two, then: one waits for its gate, one is suspended, one moves, and one fails its checks."""
     await shop.begin()
     for name in ("cart", "checkout"):
         await shop.release("shop", name, "2.0.9")
     for name in ("cart", "checkout"):
         await shop.until("shop", name, phase="Succeeded")
-    await shop.release("shop", "web", "2.1.0")
-    await shop.until("shop", "web", phase="WaitingPromotion")
     await shop.stage.patch("Canary", "search", {"spec": {"suspend": True}}, "shop")
-    await shop.release("shop", "checkout", "2.1.0")
-    await shop.until("shop", "checkout", canaryWeight=20)
+    await shop.release("shop", "web", "2.1.0")
+    await shop.until("shop", "web", canaryWeight=40)
+    pace.scale = 10.0
     await shop.release("shop", "cart", "2.1.0")
     await shop.until("shop", "cart", canaryWeight=20)
     shop.bad = True
+    await shop.release("shop", "checkout", "2.1.0")
     await shop.until("shop", "cart", failedChecks=2)
+    pace.scale = 1.0
 
 
 async def shoot(browser: Any, url: str, shot: Shot, directory: Path) -> None:
@@ -139,14 +140,13 @@ async def main(directory: Path) -> None:
     async with AsyncExitStack() as stack:
         pace = stack.enter_context(hastened(60.0))
         stack.push_async_callback(shop.stage.stop)
-        await played(shop)
+        await played(shop, pace)
         client = Client(InProcess(shop.stage.server, "ann@example.com"), shop.clock)
         served = running(client, shop.clock, "", Options(mesh_provider=""), "prod", "127.0.0.1", 0)
         dashboard = await stack.enter_async_context(served)
         driver = await stack.enter_async_context(async_playwright())
         browser = await driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         stack.push_async_callback(browser.close)
-        pace.scale = 1.0
         for shot in UNDER_WAY:
             await shoot(browser, dashboard.url, shot, directory)
         pace.scale = 60.0
@@ -159,23 +159,17 @@ async def main(directory: Path) -> None:
 
 FAR = "/c/shop/cart"
 UNDER_WAY = (
-    Shot("fleet", "/", height=620),
-    Shot("fleet-dark", "/", height=620, scheme="dark"),
-    Shot("fleet-narrow", "/", 360, 740),
-    Shot("canary", FAR, height=1500),
-    Shot("canary-dark", FAR, height=1500, scheme="dark"),
-    Shot("canary-narrow", FAR, 360, 1900),
-    Shot("act", f"{FAR}/act/abort", height=760),
-    Shot("act-dark", f"{FAR}/act/abort", height=760, scheme="dark"),
-    Shot("act-narrow", f"{FAR}/act/abort", 360, 1000),
+    Shot("fleet", "/", height=600),
+    Shot("fleet-dark", "/", height=600, scheme="dark"),
+    Shot("canary", FAR, height=1000),
+    Shot("canary-dark", FAR, height=1000, scheme="dark"),
+    Shot("canary-narrow", FAR, 360, 1400),
+    Shot("act", f"{FAR}/act/abort", height=720),
 )
 ENDED = (
-    Shot("failed", FAR, height=1500),
-    Shot("release", f"{FAR}/releases/3", height=900),
-    Shot("release-dark", f"{FAR}/releases/3", height=900, scheme="dark"),
-    Shot("release-narrow", f"{FAR}/releases/3", 360, 1500),
-    Shot("compare", f"{FAR}/compare?from=2&to=3", height=1300),
-    Shot("compare-narrow", f"{FAR}/compare?from=2&to=3", 360, 1700),
+    Shot("failed", FAR, height=1000),
+    Shot("release", f"{FAR}/releases/3", height=1000),
+    Shot("compare", f"{FAR}/compare?from=2&to=3", height=1000),
 )
 
 if __name__ == "__main__":
