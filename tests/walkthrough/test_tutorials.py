@@ -20,7 +20,7 @@ PROVIDERS = (
     "tutorials/session-affinity.md",
 )
 HOW_TO = (
-    *("how-to/why-is-it-stuck.md", "how-to/pause.md", "how-to/uninstall.md"),
+    *("how-to/why-is-it-stuck.md", "how-to/pause.md", "how-to/steer.md", "how-to/uninstall.md"),
     *("how-to/hpa.md", "how-to/keda.md"),
 )
 
