@@ -9,7 +9,7 @@ import pytest
 from core.world import MESH, World, hook, ready_world
 from pyflagger.api.canary import Phase
 from pyflagger.api.facts import Fault, Problem, Route
-from pyflagger.core.situation import NoData, QueryFailed
+from pyflagger.core.situation import NoData, QueryFailed, Value
 
 STEPS = {"stepWeight": 20, "maxWeight": 40}
 RATE = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
@@ -282,3 +282,17 @@ def test_not_ready_pods_hold_without_failing_checks(phase: str) -> None:
     world.fresh_record().run(60)
     assert world.texts == ["canary deployment web.test not ready: scaling"]
     assert world.calls == [] and world.status.failed_checks == 0
+
+
+@pytest.mark.parametrize(("primary", "told"), [(99.98765432, 99.9877), (None, None), (float("nan"), None)])
+def test_the_primary_stands_beside_a_check_that_fails(primary: float | None, told: float | None) -> None:
+    """With six digits, as the value; the round that passes says nothing of it."""
+    rate = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
+    steps = {"stepWeight": 20, "maxWeight": 40, "threshold": 3, "metrics": [rate]}
+    world = ready_world(steps, metrics={rate["name"]: [Value(50, None, primary), Value(100)]}).change("v1:r2")
+    while world.status.round is None:
+        world.run(1)
+    (check,) = world.status.round.checks
+    assert (check.verdict, check.value, check.primary) == ("bad", 50, told)
+    world.until(Phase.SUCCEEDED)
+    assert world.status.round is not None and world.status.round.checks[0].primary is None

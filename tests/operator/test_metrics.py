@@ -167,7 +167,7 @@ def text_of(result: Result) -> str:
     ("source", "metric", "number", "gauge"),
     [
         ("builtin", SUCCESS, 99.5, 99.5),
-        ("builtin", DURATION, 1515.0, 1.515),
+        ("builtin", DURATION, 415.5, 0.4155),
         ("query", INLINE, 7.126, 7.126),
         ("template", TEMPLATE, 7.126, 7.126),
     ],
@@ -183,12 +183,12 @@ async def test_a_value_costs_one_request(source: str, metric: dict[str, Any], nu
 
 async def test_fractions_of_milliseconds_are_kept() -> None:
     """A duration just above a bound stays above it."""
-    assert await Bench(value("500.4")).metric("builtin", DURATION) == Value(500.4)
+    assert await Bench(value("500.4")).metric("builtin", DURATION) == Value(500.4, None, 500.4)
 
 
 async def test_which_prometheus_is_asked() -> None:
     """The canary's metrics server wins over the operator's; templates have their own."""
-    bench = Bench(value("1"))
+    bench = Bench(value("100"))
     bench.cluster.add()
     await bench.metric("builtin", SUCCESS)
     await bench.metric("query", INLINE, metricsServer="http://mine/prom/")
@@ -200,7 +200,7 @@ async def test_which_prometheus_is_asked() -> None:
 
 async def test_the_query_is_of_the_provider() -> None:
     """The canary's provider decides which series are asked; a suffix for Services is of no account."""
-    bench = Bench(value("1"))
+    bench = Bench(value("100"))
     await bench.metric("builtin", SUCCESS, provider="kubernetes")
     await bench.metric("builtin", SUCCESS, provider="istio")
     await bench.metric("builtin", SUCCESS)
@@ -236,6 +236,71 @@ async def test_others_read_no_revision() -> None:
     bench = Bench(value("1"))
     await bench.metric("builtin", SUCCESS)
     assert bench.cluster.read == []
+
+
+# Beside the primary --------------------------------------------------------------------------------------------------
+
+BESIDE: dict[str, tuple[str, str]] = {
+    "istio": ('destination_workload=~"cart"', 'destination_workload=~"cart-primary"'),
+    "linkerd": ('deployment=~"cart"', 'deployment=~"cart-primary"'),
+    "kubernetes": ('kubernetes_pod_name=~"cart-[', 'kubernetes_pod_name=~"cart-primary-['),
+    "appmesh": ('kubernetes_pod_name=~"cart-[', 'kubernetes_pod_name=~"cart-primary-['),
+    "osm": ('destination_name="cart"', 'destination_name="cart-primary"'),
+    "contour": ('envoy_cluster_name=~"shop_cart-canary_', 'envoy_cluster_name=~"shop_cart-primary_'),
+    "gloo": ("shop-cart-canaryupstream-", "shop-cart-primaryupstream-"),
+    "kuma": ("cart-canary_shop_svc", "cart-primary_shop_svc"),
+    "traefik": ("shop-cart-canary-", "shop-cart-primary-"),
+    "nginx": ('canary!="", canary=~"shop-cart-canary-.+"', 'ingress="cart", canary=""'),
+}
+"""How the queries of each provider name the canary, and the primary."""
+
+
+@pytest.mark.parametrize("metric", [SUCCESS, DURATION], ids=["success", "duration"])
+@pytest.mark.parametrize("provider", BESIDE)
+async def test_the_primary_is_asked_beside_a_value_that_fails(provider: str, metric: dict[str, Any]) -> None:
+    """One query more about the same window, and none of it in the gauge or the counter of queries."""
+    ours, theirs = BESIDE[provider]
+    bad = {"request-success-rate": "50", "request-duration": "9"}[metric["name"]]
+    scale = 1000.0 if provider == "kubernetes" and metric is DURATION else 1.0
+    bench = Bench(value(bad), value("7"))
+    wanted = {**metric, "thresholdRange": {"min": 99} if metric is SUCCESS else {"max": 5}}
+    assert await bench.metric("builtin", wanted, provider=provider) == Value(float(bad) * scale, None, 7.0 * scale)
+    first, second = bench.network.queries
+    assert ours in first and theirs not in first and theirs in second
+    assert first.replace(ours, theirs).count(theirs) == second.count(theirs) and ours not in second
+    assert len(bench.gauge) == len(bench.counted) == 1
+
+
+@pytest.mark.parametrize("provider", ["apisix", "skipper", "knative"])
+async def test_series_that_do_not_name_the_primary(provider: str) -> None:
+    """Nothing more is asked."""
+    bench = Bench(value("50"))
+    assert await bench.metric("builtin", SUCCESS, provider=provider) == Value(50)
+    assert len(bench.network.requests) == 1
+
+
+@pytest.mark.parametrize("reply", [NOTHING, DOWN, HttpFailure("timeout", "slow"), value("NaN")])
+async def test_a_primary_without_a_value(reply: Reply) -> None:
+    """Is not told, and is no error of the check."""
+    bench = Bench(value("50"), reply)
+    found = await bench.metric("builtin", SUCCESS)
+    assert isinstance(found, Value) and (found.value, found.primary) == (50, None)
+
+
+async def test_the_primary_is_not_awaited_for_long() -> None:
+    """Five seconds at most."""
+
+    class Slow(Network):
+        async def send(self, request: HttpRequest) -> HttpAnswer:
+            answer = await super().send(request)
+            await asyncio.sleep(0 if len(self.requests) == 1 else 3600)
+            return answer
+
+    bench = Bench()
+    bench.checks._http = Slow(value("50"))
+    began = bench.clock.monotonic()
+    assert await bench.metric("builtin", SUCCESS) == Value(50)
+    assert bench.clock.monotonic() - began <= 6
 
 
 # No data ------------------------------------------------------------------------------------------------------------
@@ -317,7 +382,7 @@ async def test_no_data_of_a_users_query(source: str, metric: dict[str, Any], rep
 async def test_every_request_failing_is_zero() -> None:
     """0 %, told to the gauge, not "no values"."""
     bench = Bench(lambda query: value("4") if "!~" not in query else NOTHING)
-    assert await bench.metric("builtin", SUCCESS, provider="istio") == Value(0)
+    assert await bench.metric("builtin", SUCCESS, provider="istio") == Value(0, None, 0)
     assert bench.gauge == [("cart", "request-success-rate", 0)]
 
 

@@ -44,12 +44,16 @@ class ReleaseStatus:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The result of a metric check: `pass`, `bad`, `no-data`, `error` or `unknown`. `value`: None without one."""
+    """The result of a metric check: `pass`, `bad`, `no-data`, `error` or `unknown`. `value`: None without one.
+
+    `primary`: the primary's value of the same window, beside a built-in check that does not pass.
+    """
 
     name: str = ""
     value: float | None = None
     verdict: str = ""
     text: str = ""
+    primary: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,12 +44,13 @@ class Outcome:
     reason: Reason | None = None
     lapse: Lapse = _NONE
     value: float | None = None
+    primary: float | None = None
 
     @property
     def published(self) -> CheckResult:
         """The outcome for the status."""
         name, text = self.check.metric.name, self.reason.text[:TEXT_MAX] if self.reason else ""
-        return CheckResult(name=name, value=self.value, verdict=self._verdict, text=text)
+        return CheckResult(name=name, value=self.value, verdict=self._verdict, text=text, primary=self.primary)
 
     @property
     def _verdict(self) -> str:
@@ -117,14 +118,21 @@ def measure(view: View) -> Decision | Results:
     missing = tuple(need for need in due if need not in view.situation.evidence)
     if missing:
         return Decision(needs=missing, reasons=(reasons.ASKING,))
-    return Results(tuple(replace(_outcome(view, check), value=_value(view, check)) for check in every))
+    return Results(tuple(_with_numbers(view, _outcome(view, check)) for check in every))
 
 
-def _value(view: View, check: Check) -> float | None:
-    """The number that the provider returned, with six digits."""
-    result = view.situation.evidence.get(check.need) if check.need else None
-    found = result.value if isinstance(result, Value) and math.isfinite(result.value) else None
-    return None if found is None else float(f"{found:.6g}")
+def _with_numbers(view: View, outcome: Outcome) -> Outcome:
+    """The outcome with the numbers that the provider returned."""
+    need = outcome.check.need
+    result = view.situation.evidence.get(need) if need else None
+    if not isinstance(result, Value):
+        return outcome
+    return replace(outcome, value=_digits(result.value), primary=_digits(result.primary))
+
+
+def _digits(number: float | None) -> float | None:
+    """A finite number with six digits."""
+    return None if number is None or not math.isfinite(number) else float(f"{number:.6g}")
 
 
 def delayed(view: View, metric: Metric) -> bool:

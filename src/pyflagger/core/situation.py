@@ -202,11 +202,13 @@ class Refused:
 class Value:
     """A finite number: percent for success rate, milliseconds for duration, unchanged for other metrics.
 
-    `samples`: how many samples it is about; None if the metric has no minimum.
+    `samples`: how many samples it is about; None if the metric has no minimum. `primary`: the primary's value of the
+    same window, if this one does not pass and the provider tells them apart.
     """
 
     value: float
     samples: float | None = None
+    primary: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

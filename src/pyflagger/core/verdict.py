@@ -135,6 +135,12 @@ def _bounds(canary: Canary, metric: Metric, source: Source, value: float) -> Rea
     return None
 
 
+def passes(metric: Metric, source: Source, value: float) -> bool:
+    """Whether a value is within the accepted range."""
+    low, high = accepted(metric, source)
+    return math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
+
+
 def accepted(metric: Metric, source: Source) -> tuple[float | None, float | None]:
     """The accepted range. The older `threshold` is a minimum for the success rate and a maximum for other metrics."""
     if metric.threshold_range is not None:

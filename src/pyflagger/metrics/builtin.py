@@ -9,7 +9,7 @@ from typing import Any
 
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.metrics.dialect import Clue, Dialect, mean, p99, row
-from pyflagger.metrics.nginx import NGINX
+from pyflagger.metrics.nginx import NGINX, OF_PRIMARY
 from pyflagger.metrics.template import Variables
 
 SUCCESS_RATE = "request-success-rate"
@@ -130,7 +130,19 @@ _ROWS = (
     ),
 )
 
-DIALECTS: Mapping[str, Dialect] = {row.name: row for row in _ROWS}
+_BY_TARGET = frozenset({"istio", "linkerd", "http", "appmesh", "osm"})
+_OF_PRIMARY: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "contour": (("-canary_", "-primary_"),),
+    "gloo": (("-canaryupstream", "-primaryupstream"),),
+    "kuma": (("-canary_", "-primary_"),),
+    "traefik": (("-canary-", "-primary-"),),
+    "nginx": OF_PRIMARY,
+}
+"""What names the primary in the queries of a row, in place of the canary."""
+
+DIALECTS: Mapping[str, Dialect] = {
+    row.name: replace(row, by_target=row.name in _BY_TARGET, primary=_OF_PRIMARY.get(row.name, ())) for row in _ROWS
+}
 
 _PREFIXES = {"appmesh": "appmesh", "gloo": "gloo", "gatewayapi": "http", "smi": "istio"}
 _ALIASES = {"kubernetes": "http"}
@@ -168,3 +180,20 @@ def named_for(dialect: Dialect, variables: Variables, port_name: str) -> Variabl
     names = ("name", "namespace", "target", "service", "ingress")
     clean: dict[str, Any] = {name: re.sub(r"[^0-9A-Za-z_]", "_", getattr(own, name)) for name in names}
     return replace(own, **clean)
+
+
+def of_primary(dialect: Dialect, variables: Variables, primary: str) -> tuple[Dialect, Variables] | None:
+    """The queries about the primary, a workload of this name. None if the dialect cannot name it."""
+    if dialect.by_target:
+        return dialect, replace(variables, target=primary)
+    if not dialect.primary:
+        return None
+    texts = (dialect.success, dialect.duration, dialect.total)
+    success, duration, total = (_renamed(text, dialect.primary) for text in texts)
+    return replace(dialect, success=success, duration=duration, total=total), variables
+
+
+def _renamed(query: str, words: tuple[tuple[str, str], ...]) -> str:
+    for old, new in words:
+        query = query.replace(old, new)
+    return query

@@ -21,7 +21,9 @@ class Dialect:
     rate of all requests per second. `total` is the same: if it is above zero while `success` finds nothing, every
     request failed. It is empty if `success` covers this case. `clues` explain missing data: they run in order, and the
     first that finds nothing names the cause.
-    `ascii_names`: replace the characters that the provider replaces by underscores in names.
+    `ascii_names`: replace the characters that the provider replaces by underscores in names. `by_target`: the queries
+    name the canary by its workload alone. Otherwise `primary` has the words that name it, each with the word for the
+    primary; it is empty if there is none.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Dialect:
     milliseconds: float = 1.0
     clues: tuple[Clue, ...] = ()
     ascii_names: bool = False
+    primary: tuple[tuple[str, str], ...] = ()
+    by_target: bool = False
 
 
 # Shapes of queries --------------------------------------------------------------------------------------------------

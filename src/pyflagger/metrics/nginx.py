@@ -64,3 +64,6 @@ NGINX = Dialect(
         ),
     ),
 )
+
+OF_PRIMARY = ((_OWN, 'canary=""'), ("-canary@kubernetesingressnginx", "@kubernetesingressnginx"))
+"""What the series of the main Ingress have instead, which carry the traffic of the primary."""

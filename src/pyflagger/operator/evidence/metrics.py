@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
+from pyflagger.api import names
 from pyflagger.api.canary import Analysis, Canary, Metric
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
@@ -27,8 +28,9 @@ from pyflagger.core.situation import (
     Result,
     Value,
 )
+from pyflagger.core.verdict import passes
 from pyflagger.metrics.base import Exchange, MetricError, NoValues, Provider, ProviderError, Question
-from pyflagger.metrics.builtin import BUILTIN, DURATION, dialect_for, named_for
+from pyflagger.metrics.builtin import BUILTIN, DURATION, dialect_for, named_for, of_primary
 from pyflagger.metrics.dialect import Dialect
 from pyflagger.metrics.evaluate import builtin, cause_of_silence, requests, seconds, variables_for
 from pyflagger.metrics.template import TemplateError, Variables, render
@@ -205,7 +207,22 @@ class Checks:
         except MetricError as error:
             return QueryFailed(prefixed("running query failed: ", error.problem))
         self._gauge(canary, metric.name, value / 1000 if metric.name == DURATION else value)
-        return Value(value, samples)
+        if passes(metric, "builtin", value):
+            return Value(value, samples)
+        return Value(value, samples, await self._beside(canary, metric, provider, dialect, named))
+
+    async def _beside(
+        self, canary: Canary, metric: Metric, provider: Provider, dialect: Dialect, named: Variables
+    ) -> float | None:
+        """The primary's value of the same window, for people. None if the dialect or the provider does not tell it."""
+        asked = of_primary(dialect, named, names.primary(canary))
+        if asked is None:
+            return None
+        try:
+            async with asyncio.timeout(CAUSE_SECONDS_MAX):
+                return await self._drive(builtin(provider, asked[0], metric.name, asked[1], self._clock.now()))
+        except (MetricError, HttpFailure, TimeoutError):
+            return None
 
     async def _cause(self, provider: Provider, dialect: Dialect, named: Variables) -> str:
         try:
