@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("promql_parser")
 
-from pyflagger.metrics.builtin import DIALECTS, named_for
+from pyflagger.metrics.builtin import DIALECTS, named_for, of_primary
 from pyflagger.metrics.template import Variables, render
 from pyflagger_sandbox.metrics import Engine, Store, Vector, labels_of
 
@@ -93,6 +93,22 @@ def test_traffic_of_others_is_not_judged(service: str) -> None:
 def test_ports_by_number_or_by_the_name_of_the_service(port: str) -> None:
     """An Ingress may name its port either way, dashes included."""
     assert ask(ROW.success, [traefik("200", 1, f"my-shop-edge-cart-web-{port}-canary")], "http-web") == 100.0
+
+
+@pytest.mark.parametrize(
+    ("series", "want"),
+    [
+        ([nginx("200", 9, canary=""), nginx("500", 1, canary=""), nginx("500", 9)], 90.0),
+        ([traefik("200", 8, "my-shop-edge-cart-web-80"), traefik("500", 2, "my-shop-edge-cart-web-80")], 80.0),
+        ([traefik("200", 8, "my-shop-edge-cart-web-80"), traefik("500", 2)], 100.0),
+        ([nginx("200", 9), traefik("200", 9)], None),
+    ],
+)
+def test_the_primary_is_the_main_ingress(series: list[Series], want: float | None) -> None:
+    """What is asked beside a value that fails: the same without the series of the canary."""
+    asked = of_primary(ROW, WHO, "cart-primary")
+    assert asked is not None
+    assert ask(asked[0].success, series) == (None if want is None else pytest.approx(want))
 
 
 def test_other_namespaces_on_nginx_are_not_judged() -> None:
