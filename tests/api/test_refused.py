@@ -129,6 +129,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.analysis.webhooks[0].url",
         "starts with http:// or https://",
     ),
+    "a gate of people that is no gate": (
+        analysed(webhooks=[{"name": "gate", "type": "rollout", "url": "flagger://gate"}]),
+        "spec.analysis.webhooks[0].url",
+        "starts with http://",
+    ),
     "a hook without scheme": (hooked("loadtester.test/gate"), "spec.analysis.webhooks[0].url", "starts with http://"),
     "a hook's port": (
         hooked("http://loadtester:99999/"),

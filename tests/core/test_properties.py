@@ -92,6 +92,14 @@ EVENTS: dict[str, Callable[[World], Any]] = {
     "death": die_soon,
     "suspend": lambda w: w.spec(suspend=True),
     "resume": lambda w: w.spec(suspend=False),
+    "pause": lambda w: w.ask("pause"),
+    "pause that counts": lambda w: w.ask("pause", onFailure="hold"),
+    "go on": lambda w: w.ask("resume"),
+    "abort": lambda w: w.ask("abort"),
+    "promote": lambda w: w.ask("promote"),
+    "retry": lambda w: w.ask("retry"),
+    "begin again": lambda w: w.ask("restart"),
+    "weight": lambda w: w.ask("weight", weight=15),
     "configs": lambda w: setattr(w, "configs", {"configmap/a": str(w.now)}),
 }
 histories = st.lists(st.tuples(st.sampled_from(sorted(EVENTS)), st.floats(0, 40)), max_size=8)
@@ -122,6 +130,7 @@ def test_any_history_obeys_the_rules_and_ends(world: World, history: list[tuple[
         world.run(wait)
         obeys(world)
     world.spec(suspend=False)
+    world.ask("resume")
     if world.primary is not None:
         world.primary.failing = ""
     world.fate.clear()

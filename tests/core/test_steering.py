@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from core.world import KUBERNETES, MESH, START, Killed, World, asked, hook, read
 from pyflagger.api.actions import FULL, Action
 from pyflagger.api.canary import Phase
 from pyflagger.api.durations import stamp
-from pyflagger.api.facts import ALL_PRIMARY, Fault, Problem, Route
+from pyflagger.api.facts import ALL_PRIMARY, Fault, Managed, Problem, Route
 from pyflagger.core.decision import Promote, SetRoute
 from pyflagger.core.effects import Column, column
+from pyflagger.core.memory import Conflict, Time
 from pyflagger.core.steering import TABLE
 from pyflagger.core.view import View
 
@@ -563,6 +565,26 @@ def test_gates_of_people() -> None:
     assert "confirm-promotion" not in [name for name, *_ in world.calls]
     world.ask("open-gate", gate="confirm-promotion").until(Phase.SUCCEEDED)
     assert world.status.gates is None
+
+
+def test_a_gate_that_asks_nobody() -> None:
+    """It is closed until an action opens it."""
+    gate = {**hook("confirm-promotion", "approve"), "url": "flagger://gate"}
+    world = ready_world({"stepWeight": 20, "maxWeight": 40, "webhooks": [gate]}).change("v1:r2")
+    world.until(Phase.WAITING_PROMOTION).run(100)
+    assert world.calls == [] and world.status.phase is Phase.WAITING_PROMOTION
+    told = next(each.message for each in world.status.conditions if each.type == "Promoted")
+    assert told.endswith("To open it: flagger gate open shop approve -n test")
+    world.ask("open-gate", gate="approve").until(Phase.SUCCEEDED)
+
+
+@pytest.mark.parametrize("action", ["promote", "weight"])
+def test_a_route_that_another_controller_resets(action: str) -> None:
+    """Neither a promotion nor a weight."""
+    world = running()
+    fought = Conflict(times=9, at=Time(world.now), by=Managed("argocd", "ingress web"))
+    world.memory = replace(world.memory, conflicts={"routing": fought})
+    assert answered(world, action) == ("Refused", "contested")
 
 
 # Crashes ------------------------------------------------------------------------------------------------------------

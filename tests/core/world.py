@@ -580,6 +580,8 @@ class World:
         if route == ALL_CANARY:
             self.taken = self.now
         assert route.primary + route.canary == 100
+        held = self.status.hold is not None and not self.requests
+        assert not held or route == ALL_CANARY or route.canary <= (self.route or ALL_PRIMARY).canary, "a held step"
         assert route.canary == 0 or self.target.replicas > 0, "traffic to a canary without pods"
         before = self.route or ALL_PRIMARY
         ready = self.primary is not None and self.primary.replicas > 0 and not self.primary.failing

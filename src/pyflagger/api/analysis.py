@@ -111,6 +111,10 @@ class AlertRule(Model):
     provider_ref: Named
 
 
+GATE_URL = "flagger://gate"
+"""The URL of a gate that only people open, by an action."""
+
+
 class Webhook(Model):
     """One webhook."""
 
@@ -122,6 +126,11 @@ class Webhook(Model):
     metadata: Strings = Field(default_factory=dict)
     retries: int = Field(default=0, ge=0)
     disable_tls: bool = Field(default=False, alias="disableTLS")
+
+    @property
+    def asks_nobody(self) -> bool:
+        """Whether only an action opens this gate."""
+        return self.url == GATE_URL
 
     @property
     def timeout_seconds(self) -> float:

@@ -21,8 +21,13 @@ def _addresses(context: Context) -> Iterator[Problem]:
     """Reject addresses that no request can reach: they would look like a closed gate or a failing check."""
     fields = {"spec.metricsServer": context.canary.spec.metrics_server}
     fields |= {f"spec.analysis.webhooks[{at}].url": hook.url for at, hook in enumerate(_analysis(context).webhooks)}
+    gates = {
+        f"spec.analysis.webhooks[{at}].url"
+        for at, hook in enumerate(_analysis(context).webhooks)
+        if hook.asks_nobody and hook.type.startswith("confirm-")
+    }
     for path, text in fields.items():
-        if text and (what := shapes.url(text)):
+        if text and path not in gates and (what := shapes.url(text)):
             yield wrong(path, what, f"Write {path} like http://host:port/path.")
 
 

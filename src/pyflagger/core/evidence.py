@@ -90,13 +90,15 @@ def agrees(result: Result) -> bool:
 
 
 def steered(view: View, hook: Webhook) -> Result | None:
-    """The answer of a gate that a person opened or closed; None if its URL is asked."""
+    """The answer of a gate that people open or close; None if its URL is asked."""
     if hook.type not in GATES:
         return None
     gate = (view.status.gates or {}).get(hook.name)
     if gate is not None and gate.state and gate.revision == view.pending:
         return Refused(f"closed by {gate.by}") if gate.state == "closed" else Passed()
-    return Passed() if view.full else None
+    if view.full:
+        return Passed()
+    return Refused("closed until an action opens it") if hook.asks_nobody else None
 
 
 def call(

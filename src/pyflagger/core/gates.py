@@ -38,13 +38,18 @@ def told(view: View, gate: Hooks, phase: Phase, checksum: str = "") -> tuple[Act
 def waits(view: View, gate: Hooks, hook: Webhook) -> Waits:
     """The gate's state, and how to open it."""
     state = "gave no usable answer" if gate.erred else "is closed"
-    return Waits(f"Gate {hook.name} {state}", _way(view.canary, hook))
+    steered = hook.asks_nobody or hook.name in (view.status.gates or {})
+    return Waits(f"Gate {hook.name} {state}", _by_action(view.canary, hook) if steered else _way(view.canary, hook))
 
 
 def stays(view: View, gate: Hooks, hook: Webhook) -> tuple[WriteStatus, ...]:
     """The status of a release that keeps waiting; none if the status does not change."""
     written = write(view, halted=fault(view, gate), waits=waits(view, gate, hook))
     return (written,) if written.status != view.status else ()
+
+
+def _by_action(canary: Canary, hook: Webhook) -> str:
+    return f"To open it: flagger gate open {canary.metadata.name} {hook.name} -n {canary.metadata.namespace}"
 
 
 def _way(canary: Canary, hook: Webhook) -> str:
