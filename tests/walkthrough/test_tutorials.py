@@ -14,7 +14,10 @@ from walkthrough.guided import follow, plays
 
 pytestmark = pytest.mark.real
 
-STRATEGIES = ("tutorials/first-release.md", "tutorials/ab-testing.md", "tutorials/blue-green.md", "tutorials/gates.md")
+STRATEGIES = (
+    *("tutorials/first-release.md", "tutorials/ab-testing.md", "tutorials/blue-green.md", "tutorials/gates.md"),
+    "tutorials/steering.md",
+)
 PROVIDERS = (
     *("tutorials/traefik.md", "tutorials/gateway-api.md", "tutorials/linkerd.md"),
     "tutorials/session-affinity.md",
