@@ -11,6 +11,7 @@ from core.test_waiting import standing
 from core.world import INTERVAL, START, World, hook, ready_world
 from pyflagger.api.canary import Phase
 from pyflagger.api.durations import stamp
+from pyflagger.api.steered import Hold
 from pyflagger.core.conditions import STANDS_SECONDS, WAITING, WHOLE_SECOND
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import WriteStatus
@@ -244,3 +245,48 @@ def test_an_undisturbed_release_never_has_it() -> None:
     world = ready_world({**STEPS, "metrics": [RATE], "webhooks": webhooks}).change("v1:r2").until(Phase.SUCCEEDED)
     writes = [action for action in world.actions if isinstance(action, WriteStatus)]
     assert not any(each.type == WAITING for write in writes for each in write.status.conditions)
+
+
+def paused(world: World, **more: str) -> World:
+    """The release is held by a person from now on."""
+    hold = Hold(by="ann@example.com", reason="checking logs", since=stamp(world.now), **more)  # type: ignore[arg-type]
+    world.canary = world.canary.model_copy(update={"status": world.status.but(hold=hold)})
+    return world
+
+
+def test_a_pause_stands_in_the_status_after_ten_seconds() -> None:
+    """By one write, with who holds the release and why; it goes with the hold."""
+    world = ready_world({**STEPS, "metrics": [RATE]}).change("v1:r2")
+    while not world.weights:
+        world.run(1)
+    paused(world).fresh_record().run(STANDS_SECONDS - 1)
+    assert told(world) == ("", "")
+    world.run(3)
+    reason, message = told(world)
+    assert reason == "Paused" and "is paused by ann@example.com since " in message and "checking logs" in message
+    found = standing(world)
+    assert found and found.last_transition_time and found.last_transition_time <= world.now - STANDS_SECONDS
+    writes = len(world.statuses)
+    world.run(4 * INTERVAL)
+    assert told(world)[0] == "Paused" and len(world.statuses) <= writes + 1
+    world.canary = world.canary.model_copy(update={"status": world.status.but(hold=None)})
+    world.run(1)
+    assert told(world) == ("", "")
+    world.until(Phase.SUCCEEDED)
+
+
+def test_a_pause_outranks_a_gate() -> None:
+    """The gate stands again when the release is resumed."""
+    world = gated("confirm-rollout", "no")
+    world.run(SOON + 1)
+    paused(world).run(SOON + INTERVAL)
+    assert told(world)[0] == "Paused"
+    world.canary = world.canary.model_copy(update={"status": world.status.but(hold=None)})
+    world.run(1)
+    assert told(world)[0] == "GateClosed"
+
+
+def test_an_idle_canary_that_is_held_does_not_wait() -> None:
+    """Nothing stands still that is not there."""
+    world = paused(ready_world()).run(100)
+    assert told(world) == ("", "")

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from pyflagger.api.canary import CanaryStatus, Condition, Phase
-from pyflagger.api.durations import second, stamp
+from pyflagger.api.durations import epoch_or_none, second, stamp
 from pyflagger.api.facts import Fault
 from pyflagger.api.status import ROLLING_BACK
 from pyflagger.core.decision import Reason
@@ -64,6 +64,9 @@ CONDITIONS: Mapping[Phase, tuple[str, str]] = {
     Phase.FAILED: ("False", "Canary analysis failed, {kind} scaled to zero."),
     Phase.TERMINATING: ("Unknown", "Canary is being deleted, handing traffic back to the {kind}."),
 }
+
+HELD = (Phase.WAITING, Phase.PROGRESSING, Phase.WAITING_PROMOTION)
+"""Phases of a release that a pause holds."""
 
 
 class Cause(StrEnum):
@@ -137,28 +140,33 @@ def explain(status: CanaryStatus, waits: Waits | None, now: float) -> CanaryStat
     return status.but(conditions=tuple(promoted if c is old else c for c in status.conditions))
 
 
-def at_gate(status: CanaryStatus, now: float) -> CanaryStatus:
-    """The status with the condition of a gate that it has named for ten seconds; else without any of a wait."""
-    stands, gate = gate_stands(status), _gate(status)
-    if stands is None or gate is None or now < stands:
+def standing(status: CanaryStatus, held: Reason | None, now: float) -> CanaryStatus:
+    """The status with the condition of a pause or a gate that it has named for ten seconds; else without any of a wait.
+
+    `held`: the reason of its pause, if a person holds the release.
+    """
+    stands, known = stands_at(status, held), _named(status, held)
+    if stands is None or known is None or now < stands:
         return stand(status, WAITING, (), now)
-    text, since = gate
-    return waits_for(status, Reason(GATE_CLOSED, text), now if since is None else since, now)
+    reason, since = known
+    return waits_for(status, reason, now if since is None else since, now)
 
 
-def gate_stands(status: CanaryStatus) -> float | None:
-    """When the gate that a status names gets a condition, None without one."""
-    gate = _gate(status)
-    return None if gate is None else (gate[1] or 0.0) + STANDS_SECONDS + WHOLE_SECOND
+def stands_at(status: CanaryStatus, held: Reason | None) -> float | None:
+    """When the pause or the gate that a status names gets a condition, None without one."""
+    known = _named(status, held)
+    return None if known is None else (known[1] or 0.0) + STANDS_SECONDS + WHOLE_SECOND
 
 
-def _gate(status: CanaryStatus) -> tuple[str, float | None] | None:
-    """The gate that a status waits for, as `explain` tells it, and since when. None without one."""
+def _named(status: CanaryStatus, held: Reason | None) -> tuple[Reason, float | None] | None:
+    """The pause, or else the gate that `explain` told, and since when. None without one."""
+    if held is not None and status.hold is not None and status.phase in HELD and status.rollback is None:
+        return held, epoch_or_none(status.hold.since)
     old = next((c for c in status.conditions if c.type == PROMOTED), None)
     usual = f"{CONDITIONS[status.phase][1]} " if status.phase in CONDITIONS else ""
     if old is None or not usual or not old.message.startswith(f"{usual}Gate "):
         return None
-    return old.message.removeprefix(usual), old.last_update_time
+    return Reason(GATE_CLOSED, old.message.removeprefix(usual)), old.last_update_time
 
 
 def waits_for(status: CanaryStatus, reason: Reason, since: float, now: float) -> CanaryStatus:

@@ -4,8 +4,8 @@ flagger reports the first reason immediately, and changes once an interval, so t
 create fifty events. It also reports an exceeded deadline immediately. After ten seconds it sets a condition and lists
 the pods to find their trouble. An undisturbed release reads and writes nothing here.
 
-`stands` adds the condition to every other decision that waits: at a closed gate, for a check without an answer, and by
-one of the reasons in `HOLDS`.
+`stands` adds the condition to every other decision that waits: in a pause, at a closed gate, for a check without an
+answer, and by one of the reasons in `HOLDS`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pyflagger.api.facts import Readiness
-from pyflagger.core import absent, reasons, rollback
+from pyflagger.core import absent, answers, reasons, rollback
 from pyflagger.core.actions import act, say
 from pyflagger.core.clocks import until_heard
-from pyflagger.core.conditions import STANDS_SECONDS, WAITING, at_gate, camel, gate_stands, waits_for
+from pyflagger.core.conditions import STANDS_SECONDS, WAITING, camel, standing, stands_at, waits_for
 from pyflagger.core.decision import Action, Alert, Decision, Reason, WriteStatus
 from pyflagger.core.memory import AT_WRITE, Memory, Role, Time, Wait
 from pyflagger.core.situation import CallHook, CheckMetric, FindManager, FindTrouble, Need, Trouble
@@ -94,17 +94,24 @@ def stands(view: View, decision: Decision) -> Decision:
     memory = decision.memory or view.memory
     waits = {code: replace(wait, since=None) for code, wait in memory.waits.items()}
     decision = replace(decision, memory=replace(memory, waits=waits)) if waits else decision
-    return _at_gate(view, decision)
+    return _standing(view, decision)
 
 
-def _at_gate(view: View, decision: Decision) -> Decision:
-    """Set the condition of a closed gate once it is closed for ten seconds, and remove that of a wait that is over."""
+def _standing(view: View, decision: Decision) -> Decision:
+    """Set the condition of a pause or a closed gate after ten seconds, and remove that of a wait that is over."""
+    last = decision.actions[-1] if decision.actions else None
+    written = last.status if isinstance(last, WriteStatus) else view.status
+    held = answers.held(view.canary, written.hold) if written.hold else None
+    status = standing(written, held, view.now)
+    if isinstance(last, WriteStatus):
+        return (
+            decision if status == written else replace(decision, actions=(*decision.actions[:-1], WriteStatus(status)))
+        )
     if decision.actions:
         return decision
-    status = at_gate(view.status, view.now)
     if status != view.status:
         return replace(decision, actions=(WriteStatus(status),))
-    stands = gate_stands(status)
+    stands = stands_at(status, held)
     return decision if stands is None or stands <= view.now else replace(decision, wake=_earlier(decision.wake, stands))
 
 
@@ -132,13 +139,9 @@ def _earlier(wake: float | None, moment: float) -> float:
 def _asking(view: View, decision: Decision) -> Decision:
     """Set the condition of checks that have not been answered for ten seconds, unless the release waits already."""
     since, asked = view.situation.asking, decision.together
-    standing = any(each.type == WAITING for each in view.status.conditions)
-    if (
-        since is None
-        or view.now < since + STANDS_SECONDS
-        or standing
-        or isinstance(asked[0], FindManager | FindTrouble)
-    ):
+    if since is None or view.now < since + STANDS_SECONDS or isinstance(asked[0], FindManager | FindTrouble):
+        return decision
+    if any(each.type == WAITING for each in view.status.conditions):
         return decision
     reason = _unanswered(view, asked, since)
     return replace(decision, meanwhile=WriteStatus(waits_for(view.status, reason, since, view.now)))

@@ -13,18 +13,18 @@ from pyflagger.api import cookies
 from pyflagger.api.canary import CanaryStatus, Phase
 from pyflagger.api.durations import second
 from pyflagger.api.hashes import SameRevision
-from pyflagger.core import reasons
+from pyflagger.core import answers, reasons
 from pyflagger.core.actions import awake
 from pyflagger.core.conditions import (
     HALTED,
     SCALING_DOWN,
     Rollback,
     Waits,
-    at_gate,
     enter,
     explain,
     roll_back,
     stand,
+    standing,
 )
 from pyflagger.core.decision import Reason, WriteStatus
 from pyflagger.core.releases import BEGINS, IDLE, numbered
@@ -79,7 +79,8 @@ def write(
         status = stand(status, SCALING_DOWN, (), view.now)
     if waits or status.phase is Phase.PROGRESSING:
         status = explain(status, waits, view.now)
-    return WriteStatus(_remembered(at_gate(status, view.now)))
+    held = answers.held(view.canary, status.hold) if status.hold else None
+    return WriteStatus(_remembered(standing(status, held, view.now)))
 
 
 def _remembered(status: CanaryStatus) -> CanaryStatus:
