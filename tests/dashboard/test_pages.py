@@ -50,8 +50,9 @@ async def test_a_fleet_that_changes() -> None:
     await scene.begin()
     async with dashboard(scene) as shown:
         (first,) = shown.fleet.rows
+        rung = shown.fleet.bell.rung
         await scene.stage.clock.sleep(60)
-        assert shown.fleet.rows[0] is first
+        assert shown.fleet.rows[0] is first and shown.fleet.bell.rung == rung
         await release(scene, "2")
         await scene.until("Progressing")
         await scene.stage.clock.sleep(2)

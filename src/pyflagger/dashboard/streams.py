@@ -24,10 +24,11 @@ STREAMS_MAX = 200
 async def messages(regions: Callable[[], Regions], bell: Bell, clock: Clock) -> AsyncIterator[str]:
     """The events of one page, for ever. The first has every region, so a page that connects again is complete."""
     sent: dict[str, bytes] = {}
-    number, beat = 0, clock.monotonic()
+    number, beat, shown = 0, clock.monotonic(), -1
     while True:
         rung = bell.rung
-        changed = unsent(regions(), sent)
+        changed = unsent(regions(), sent) if rung != shown else {}
+        shown = rung
         if changed:
             number += 1
             yield event(partials(changed), number)

@@ -113,8 +113,10 @@ class Fleet:
     async def _run(self) -> None:
         while True:
             await self._follower.change(TICK_SECONDS)
+            before = self.rows, self.trouble
             self._take()
-            self.bell.ring()
+            if (self.rows, self.trouble) != before:
+                self.bell.ring()
             await self._clock.sleep(SETTLE_SECONDS)
 
     def _take(self) -> None:
