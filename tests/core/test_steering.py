@@ -324,6 +324,12 @@ def test_a_changed_pause() -> None:
     assert world.codes == [("Done", ""), ("Done", "")] and world.status.hold and world.status.hold.on_failure == "hold"
 
 
+def test_a_pause_twice() -> None:
+    """The second one changes nothing, not even who holds the release."""
+    world = running().ask("pause").ask("pause", by="bob")
+    assert world.codes == [("Done", ""), ("Done", "already-so")] and world.status.hold and world.status.hold.by == "ann"
+
+
 def test_a_new_revision_of_a_paused_release() -> None:
     """It restarts at weight 0 and stays held."""
     world = running().ask("pause").change("v1:r3").run(60)
