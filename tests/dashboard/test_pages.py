@@ -151,6 +151,10 @@ async def test_documents() -> None:
         assert found["/api/v1/canaries"].json["items"][0]["name"] == "shop"
         assert found[one].json["traffic"]["canary"] == 25
         assert (await shown.browser.get("/api/v1/canaries?verdict=idle")).json["items"] == []
+        shown.fleet.rows = [*shown.fleet.rows] * 3
+        pages = [(await shown.browser.get(f"/api/v1/canaries?limit=2&continue={at}")).json for at in (0, 2)]
+        assert [(len(each["items"]), each["continue"]) for each in pages] == [(2, "2"), (1, "")]
+        assert (await shown.browser.get("/api/v1/canaries?limit=x")).status == 400
 
 
 async def test_nothing_there() -> None:

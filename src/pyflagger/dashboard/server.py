@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -178,9 +178,11 @@ class Server:
         return _json(documents.document("Who", {**told, "token": self.guard.token if self._acting else None}))
 
     async def _canaries_document(self, request: web.Request) -> web.Response:
-        """All canaries that the filters choose. It has no pages."""
-        found = shown(self._fleet.rows, chosen_of(request.query), most=len(self._fleet.rows) or 1)
-        return _json(documents.fleet(found.rows))
+        """The canaries that the filters choose: all, or `limit` of them from `continue` on."""
+        limit, start = (_count(request.query, name) for name in ("limit", "continue"))
+        found = shown(self._fleet.rows, chosen_of(request.query), most=len(self._fleet.rows) or 1).rows
+        end = start + (limit or len(found))
+        return _json({**documents.fleet(found[start:end]), "continue": str(end) if end < len(found) else ""})
 
     def _one(self, part: Callable[[Any], Any]) -> Handler:
         async def handle(request: web.Request) -> web.Response:
@@ -233,6 +235,14 @@ def _json(value: Any) -> web.Response:
 
 def _requests(sight: Sight) -> dict[str, Any]:
     return documents.document("ActionList", {"items": sight.requests})
+
+
+def _count(query: Mapping[str, str], name: str) -> int:
+    """A whole number of a query, 0 without one. Raises Refused."""
+    text = query.get(name, "") or "0"
+    if not (text.isascii() and text.isdigit() and len(text) < 7):
+        raise Refused(400, Problem(Fault.MANIFEST, f"{name}={text[:20]} is no whole number", "Correct the query."))
+    return int(text)
 
 
 def _releases(view: CanaryView) -> dict[str, Any]:
