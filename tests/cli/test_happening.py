@@ -205,10 +205,11 @@ async def test_what_an_operator_publishes() -> None:
     await scene.begin()
     cluster, _ = cluster_of(scene)
     for home in ("", "test"):
-        _, settings, records, status, *_ = await served(cluster, "test", home)
+        _, settings, actions, records, status, *_ = await served(cluster, "test", home)
         assert settings.startswith("Settings     enable-config-tracking true, identity ")
         assert "ingress-class x" in settings and "mesh-provider nginx" in settings and "prometheus" in settings
-        assert (records, status) == ("Feature      records: on", "Feature      status: on")
+        features = tuple(f"Feature      {name}: on" for name in ("actions", "records", "status"))
+        assert (actions, records, status) == features
     assert "Settings     not visible to you in namespace shop" in await served(cluster, "test", "shop")
 
 
