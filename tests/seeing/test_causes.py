@@ -69,7 +69,7 @@ CLUES: dict[str, tuple[Scene, str, str]] = {
         "crash-loop",
         "exits with 2",
     ),
-    "a pod that is not ready": (seen(pod(RUNNING), events=[UNHEALTHY]), "unready", "runs, but is not ready"),
+    "a pod that is not ready": (seen(pod(RUNNING), events=[UNHEALTHY]), "unready", "readiness probe fails: HTTP 503"),
     "an init container that runs": (seen(pod(init=RUNNING)), "init-waiting", "migrate"),
     "a missing ConfigMap": (
         seen(pod(waiting("CreateContainerConfigError", 'configmap "web" not found'))),
@@ -102,9 +102,12 @@ def test_a_clue(case: tuple[Scene, str, str]) -> None:
 
 
 def test_what_a_probe_said() -> None:
-    """The last message of the kubelet is the evidence."""
-    first = next(causes_of(CLUES["a pod that is not ready"][0]))
-    assert first.evidence == ("Readiness probe failed: HTTP 503",)
+    """The last message of the kubelet is the cause, and what the probe asks for is the evidence."""
+    probe = {"httpGet": {"port": 9898, "path": "/readyz"}}
+    asked = {**pod(RUNNING), "spec": {"containers": [{"name": "app", "readinessProbe": probe}]}}
+    first = next(causes_of(seen(asked, events=[UNHEALTHY])))
+    assert "its readiness probe fails: HTTP 503" in first.text
+    assert first.evidence == ("its readiness probe asks :9898/readyz",)
     assert first.commands == ("kubectl logs web-1 -c app -n shop",)
 
 

@@ -15,6 +15,7 @@ from pyflagger.seeing import raw
 from pyflagger.seeing.look import Look
 from pyflagger.seeing.model import Cause
 from pyflagger.seeing.pods import is_current, is_owned
+from pyflagger.seeing.words import age
 
 PULLING = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 CONFIG = "CreateContainerConfigError"
@@ -22,13 +23,15 @@ TEXT_MAX = 300
 
 
 class Scene(NamedTuple):
-    """A workload with its pods of the current revision, its ReplicaSets and the Events of all of them."""
+    """A workload with its pods of the current revision, its ReplicaSets and the Events of all of them. `now`: the
+    server's time."""
 
     obj: Obj
     autoscaler: Obj | None
     sets: tuple[Obj, ...]
     pods: tuple[Obj, ...]
     events: tuple[Obj, ...]
+    now: float = 0.0
 
     @property
     def name(self) -> str:
@@ -51,7 +54,7 @@ def scene(look: Look, ref: Ref, autoscaler: Ref | None) -> Scene | None:
     pods = tuple(each for each in look.pods if (controller_of(each) or {}).get("uid") in owners)
     uids = owners | {each["metadata"]["uid"] for each in pods}
     events = tuple(each for each in look.events if part(each, "involvedObject").get("uid") in uids)
-    return Scene(obj, look.get(autoscaler), sets, pods, events)
+    return Scene(obj, look.get(autoscaler), sets, pods, events, look.now)
 
 
 def causes_of(where: Scene) -> Iterator[Cause]:
@@ -139,10 +142,16 @@ def _unscheduled(where: Scene) -> Iterator[Cause]:
                     f"pod {_name(pod)} cannot be scheduled: {words}",
                     Fault.CLUSTER,
                     (),
-                    "Correct the pod's labels, requests or claims, or add nodes.",
+                    UNSCHEDULED[code],
                     (f"kubectl describe pod {_name(pod)} -n {where.namespace}",),
                 )
                 return
+
+
+UNSCHEDULED: Mapping[str, str] = {
+    "config-missing": "Create the PersistentVolumeClaim, or correct its name in the pod template.",
+    "unschedulable": "Correct the pod's node selector, affinity, tolerations or requests, or add nodes.",
+}
 
 
 def _containers(where: Scene, key: str = "containerStatuses") -> Iterator[tuple[Obj, Mapping[str, Any]]]:
@@ -185,34 +194,60 @@ def _unconfigured(where: Scene) -> Iterator[Cause]:
 
 def _crashing(where: Scene) -> Iterator[Cause]:
     for pod, container in (*_containers(where, "initContainerStatuses"), *_containers(where)):
-        state, restarts = part(container, "state"), raw.number(container, "restartCount")
-        ended = part(state, "terminated") or part(part(container, "lastState"), "terminated")
-        looping = raw.text(part(state, "waiting"), "reason") == "CrashLoopBackOff"
-        if not ended.get("exitCode") or not (looping or part(state, "terminated") or restarts):
+        ended = _end(container)
+        if ended is None:
             continue
-        why = raw.text(ended, "reason")
-        code = ended["exitCode"]
-        what = "ran out of memory (OOMKilled)" if why == "OOMKilled" else f"exits with {code}"
-        words = raw.text(ended, "message")[:TEXT_MAX]
-        name = raw.text(container, "name")
+        name, restarts = raw.text(container, "name"), raw.number(container, "restartCount")
+        what, todo = _crash(where, pod, name, ended)
         yield Cause(
             "crash-loop",
             f"container {name} of pod {_name(pod)} {what}, {restarts} restarts",
             Fault.MANIFEST,
-            (*filter(None, (words,)), *_probes(where, pod)),
-            "Release a corrected revision.",
+            (*filter(None, (raw.text(ended, "message")[:TEXT_MAX],)), *_probes(where, pod)),
+            todo,
             (f"kubectl logs {_name(pod)} -c {name} --previous -n {where.namespace}",),
         )
         return
 
 
+def _end(container: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """How a container that is not ready ended; None if it did not, or if a container that may end ended well."""
+    state, restarts = part(container, "state"), raw.number(container, "restartCount")
+    ended = part(state, "terminated") or part(part(container, "lastState"), "terminated")
+    looping = raw.text(part(state, "waiting"), "reason") == "CrashLoopBackOff"
+    failed = bool(ended.get("exitCode")) and bool(part(state, "terminated") or restarts)
+    return ended if ended and container.get("ready") is not True and (looping or failed) else None
+
+
+def _crash(where: Scene, pod: Obj, name: str, ended: Mapping[str, Any]) -> tuple[str, str]:
+    """How a container ended, and what to do about it."""
+    why, code = raw.text(ended, "reason"), raw.number(ended, "exitCode")
+    if why == "OOMKilled":
+        limit = raw.text(part(part(_spec_of(pod, name), "resources"), "limits"), "memory")
+        return f"ran out of memory (OOMKilled){f', its limit is {limit}' if limit else ''}", "Raise its memory limit."
+    if why in ("StartError", "ContainerCannotRun"):
+        words = raw.text(ended, "message").removesuffix(": unknown").rpartition("process: ")[2][:TEXT_MAX]
+        return f"cannot start: {words}", "Correct its command, or the image."
+    if _killed(where, pod, name):
+        return "is killed by its liveness probe", "Correct the liveness probe, or release a corrected revision."
+    return f"exits with {code}", "Release a corrected revision."
+
+
+def _killed(where: Scene, pod: Obj, name: str) -> bool:
+    """Whether the kubelet said that it kills a container for its liveness probe."""
+    told = (raw.text(each, "message") for each in _events(where, pod) if raw.text(each, "reason") == "Killing")
+    return any(f"Container {name} failed liveness probe" in each for each in told)
+
+
 def _initializing(where: Scene) -> Iterator[Cause]:
     for pod, container in _containers(where, "initContainerStatuses"):
-        if part(part(container, "state"), "running"):
-            name = raw.text(container, "name")
+        running = part(part(container, "state"), "running")
+        if running:
+            name, since = raw.text(container, "name"), raw.time(running, "startedAt")
+            lasted = f"has run for {age(where.now - since)}" if since is not None else "runs"
             yield Cause(
                 "init-waiting",
-                f"init container {name} of pod {_name(pod)} is still running",
+                f"init container {name} of pod {_name(pod)} {lasted} and has not ended",
                 Fault.MANIFEST,
                 (),
                 "Look at its log.",
@@ -225,22 +260,46 @@ def _unready(where: Scene) -> Iterator[Cause]:
     for pod, container in _containers(where):
         if part(part(container, "state"), "running") and container.get("ready") is False:
             name = raw.text(container, "name")
+            said = next((each for each in _probes(where, pod) if each.startswith(READINESS)), "")
+            asked = _probe(part(_spec_of(pod, name), "readinessProbe"))
+            failed = f"its readiness probe fails: {said.removeprefix(READINESS)}" if said else "it is not ready"
             yield Cause(
                 "unready",
-                f"container {name} of pod {_name(pod)} runs, but is not ready",
+                f"container {name} of pod {_name(pod)} runs, but {failed}",
                 Fault.MANIFEST,
-                _probes(where, pod),
+                (f"its readiness probe asks {asked}",) if asked else (),
                 "Check its readiness probe and its log.",
                 (f"kubectl logs {_name(pod)} -c {name} -n {where.namespace}",),
             )
             return
 
 
-def _probes(where: Scene, pod: Obj) -> tuple[str, ...]:
-    """What the kubelet said about failed probes of a pod."""
+READINESS = "Readiness probe failed: "
+
+
+def _probe(probe: Mapping[str, Any]) -> str:
+    """What a probe asks for, such as `:9898/readyz`."""
+    get, tcp = part(probe, "httpGet"), part(probe, "tcpSocket")
+    if get:
+        return f":{get.get('port')}{raw.text(get, 'path') or '/'}"
+    return f"port {tcp.get('port')}" if tcp else ""
+
+
+def _spec_of(pod: Obj, name: str) -> Mapping[str, Any]:
+    """The spec of a container."""
+    found = (each for each in raw.items(part(pod, "spec"), "containers") if raw.text(each, "name") == name)
+    return next(found, {})
+
+
+def _events(where: Scene, pod: Obj) -> Iterator[Obj]:
     uid = pod["metadata"].get("uid")
-    told = (each for each in where.events if part(each, "involvedObject").get("uid") == uid)
-    return tuple(raw.text(each, "message")[:TEXT_MAX] for each in told if raw.text(each, "reason") == "Unhealthy")[-1:]
+    return (each for each in where.events if part(each, "involvedObject").get("uid") == uid)
+
+
+def _probes(where: Scene, pod: Obj) -> tuple[str, ...]:
+    """What the kubelet said last about failed probes of a pod."""
+    told = (each for each in _events(where, pod) if raw.text(each, "reason") == "Unhealthy")
+    return tuple(raw.text(each, "message")[:TEXT_MAX] for each in told)[-1:]
 
 
 def _name(pod: Obj) -> str:

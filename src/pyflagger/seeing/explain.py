@@ -6,19 +6,26 @@ last round), what it would decide now on the live objects, and what these object
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.core.decision import Reason
-from pyflagger.core.situation import Situation
+from pyflagger.core.situation import Situation, Target
 from pyflagger.kube.errors import NotFound
 from pyflagger.seeing import raw
 from pyflagger.seeing.causes import causes_of, scene
+from pyflagger.seeing.judged import TOLD_BY_THE_OPERATOR, code_of, judged, stated
 from pyflagger.seeing.look import Look
-from pyflagger.seeing.model import HEALTHY, CanaryView, Cause, Check, Explanation, Verdict
-from pyflagger.seeing.words import next_text, summary
+from pyflagger.seeing.model import HEALTHY, CanaryView, Cause, Explanation, Verdict
+from pyflagger.seeing.words import age, next_text, summary
 
-WAITS = {"CanaryNotReady": "canary", "PrimaryNotReady": "primary", "RollbackHolds": "primary"}
+WAITS = {
+    "CanaryNotReady": "canary",
+    "PrimaryNotReady": "primary",
+    "RollbackHolds": "primary",
+    "HandingBackHolds": "canary",
+}
 """The reasons of the condition Waiting that a workload causes, and its role."""
 
 CODES = {
@@ -29,6 +36,13 @@ CODES = {
     "handing-back-holds": "canary",
 }
 """The same for the codes of decisions."""
+
+FIRST = ("primary-not-ready", "rollback-holds", "handing-back-holds")
+"""Waits that come before the causes of the pods: another workload than the new revision is to be mended."""
+
+BEGINNING = ("canary-not-ready", "primary-not-ready", "route-not-ready")
+PASSING = ("unready", "init-waiting")
+"""Causes that most pods have while they start."""
 
 RESUMED = '{"spec":{"suspend":false}}'
 
@@ -45,7 +59,7 @@ def explain(look: Look, view: CanaryView) -> Explanation:
         headline=_headline(view),
         causes=found,
         since=view.canary.wait.since if view.canary.wait else None,
-        next=next_text(view, look.now),
+        next=_next(look, view),
         agreement=_agreement(look, view),
     )
 
@@ -67,8 +81,9 @@ def _causes(look: Look, view: CanaryView) -> Iterator[Cause]:
         return
     yield from _held(view)
     yield from _not_ready(look, view)
-    yield from _halted(view)
+    yield from judged(look, view)
     yield from _gate(view)
+    yield from _moved(view)
 
 
 # No operator, or it may not act ---------------------------------------------------------------------------------------
@@ -94,28 +109,32 @@ def _silent(look: Look, view: CanaryView) -> Cause:
 
 
 def _blocking(look: Look, view: CanaryView) -> Iterator[Cause]:
-    """What keeps flagger from acting at all: live problems first, then what the operator said."""
-    situation = look.seen.situation
-    for code, problem in _problems(look, situation):
-        yield Cause(code, problem.text, problem.fault, (problem.path,) if problem.path else (), problem.todo)
-    if view.canary.verdict is Verdict.BLOCKED and view.canary.wait is not None:
-        yield Cause("blocked", view.canary.wait.text, view.wait.fault if view.wait else None)
+    """What keeps flagger from acting at all: what only the operator knows, live problems, then what it said."""
+    situation, wait = look.seen.situation, view.canary.wait
+    said = stated(wait, "blocked") if view.canary.verdict is Verdict.BLOCKED and wait is not None else None
+    found = [
+        Cause(code, problem.text, problem.fault, (problem.path,) if problem.path else (), problem.todo)
+        for code, problem in _problems(look, situation)
+    ]
+    if said is not None and not any(said.text.startswith(cause.text.rstrip(". ")) for cause in found):
+        found.insert(0 if said.code in TOLD_BY_THE_OPERATOR else len(found), said)
+    yield from found
 
 
 def _problems(look: Look, situation: Situation) -> Iterator[tuple[str, Problem]]:
     """The problems of a situation by code. What the person may not read is no problem of the canary."""
     seen = {each.text for each in look.missing}
     for problem in situation.problems:
-        yield ("rival" if situation.rivalled else "manifest"), problem
+        yield code_of(problem.text) or ("rival" if situation.rivalled else "manifest"), problem
+    yield from ((_unread_code(look, problem), problem) for problem in situation.unread if problem.text not in seen)
     for code, found in (("target-missing", situation.target), ("primary-missing", situation.primary)):
         if isinstance(found, Problem):
             yield code, found
     if isinstance(situation.route, Problem) and not isinstance(situation.target, Problem):
-        yield "route-missing", situation.route
+        yield code_of(situation.route.text) or "route-missing", situation.route
     yield from (("foreign", problem) for problem in situation.foreign)
-    yield from ((_unread_code(look, problem), problem) for problem in situation.unread if problem.text not in seen)
-    yield from (("template-missing", problem) for problem in situation.unjudged)
-    yield from (("primary-missing", problem) for problem in situation.generated.degraded)
+    yield from ((code_of(problem.text) or "template-missing", problem) for problem in situation.unjudged)
+    yield from (("degraded", problem) for problem in situation.generated.degraded)
 
 
 def _unread_code(look: Look, problem: Problem) -> str:
@@ -141,70 +160,79 @@ def _held(view: CanaryView) -> Iterator[Cause]:
 
 
 def _not_ready(look: Look, view: CanaryView) -> Iterator[Cause]:
-    """Why the pods that the release waits for are not ready; the wait itself last."""
-    reason = look.decision.reasons[0]
-    role = WAITS.get(view.canary.wait.code if view.canary.wait else "") or CODES.get(reason.code)
-    if role is not None:
-        compiled = look.compiled
-        refs = {
-            "canary": (compiled.target, compiled.autoscaler),
-            "primary": (compiled.primary, compiled.primary_autoscaler),
-        }
-        found = scene(look, *refs[role])
-        yield from causes_of(found) if found else ()
+    """What the release waits for. For the canary the cause of its pods comes first, for the others the wait does.
+
+    A wait that the operator has not named yet is normal, unless the pods have a cause that no time ends.
+    """
+    reason, said = look.decision.reasons[0], view.canary.wait.code if view.canary.wait else ""
+    role = WAITS.get(said) or CODES.get(reason.code)
+    found = tuple(_pods(look, role)) if role is not None else ()
+    if said not in (*WAITS, "RouteNotReady") and reason.code in BEGINNING:
+        found = tuple(cause for cause in found if cause.code not in PASSING)
+        if not found:
+            return
+    wait = _wait(view, reason, said)
+    if wait is not None and wait.code in FIRST:
+        yield _because(wait, found)
+        yield from found
+        return
+    yield from found
+    if wait is not None:
+        yield wait
+
+
+def _pods(look: Look, role: str) -> Iterator[Cause]:
+    """Why the pods of a workload are not ready."""
+    compiled = look.compiled
+    refs = {
+        "canary": (compiled.target, compiled.autoscaler),
+        "primary": (compiled.primary, compiled.primary_autoscaler),
+    }
+    found = scene(look, *refs[role])
+    yield from causes_of(found) if found else ()
+
+
+def _wait(view: CanaryView, reason: Reason, said: str) -> Cause | None:
+    """The wait itself: as it would be decided now, or else as the operator said."""
     if reason.code in CODES or reason.code == "route-not-ready":
-        yield _of(reason)
+        return _of(reason)
+    return stated(view.canary.wait, kebab(said)) if said in WAITS and view.canary.wait is not None else None
+
+
+def _because(wait: Cause, pods: tuple[Cause, ...]) -> Cause:
+    """A wait with the cause of its pods as evidence."""
+    if not pods:
+        return wait
+    first = pods[0]
+    return wait._replace(evidence=(first.text, *first.evidence), todo=first.todo or wait.todo, commands=first.commands)
 
 
 def _of(reason: Reason) -> Cause:
     return Cause(reason.code, reason.text, reason.fault, (), reason.todo)
 
 
-def _halted(view: CanaryView) -> Iterator[Cause]:
-    """Why checks fail: those of the last round, or the operator's words about it."""
-    wait = view.canary.wait
-    if wait is None or wait.code in WAITS or view.canary.verdict in (Verdict.BLOCKED, Verdict.IDLE):
-        return
-    bad = [check for check in view.checks if check.verdict in CHECK_CODES and not check.dry_run]
-    if view.canary.verdict is Verdict.FAILED:
-        yield Cause("rolled-back", wait.text, HALTED_FAULTS.get(wait.code))
-    for check in bad:
-        yield _of_check(check, wait.text)
-    if not bad and wait.code != "GateClosed" and view.canary.verdict is not Verdict.FAILED:
-        yield Cause(HALTED_CODES.get(wait.code, "halted"), wait.text, HALTED_FAULTS.get(wait.code))
-
-
-CHECK_CODES: Mapping[str, str] = {"bad": "metric-bad", "no-data": "no-data", "error": "provider-error"}
-HALTED_CODES: Mapping[str, str] = {"Revision": "metric-bad", "MetricProvider": "provider-error", "Hook": "hook-failed"}
-HALTED_FAULTS: Mapping[str, str] = {
-    "MetricProvider": Fault.PROVIDER,
-    "Hook": Fault.HOOK,
-    "Cluster": Fault.CLUSTER,
-    "Manifest": Fault.MANIFEST,
-    "Flagger": Fault.US,
-}
-
-
-def _of_check(check: Check, said: str) -> Cause:
-    limit = (
-        f"at least {check.min:g}"
-        if check.min is not None
-        else f"at most {check.max:g}"
-        if check.max is not None
-        else ""
-    )
-    value = "no value" if check.value is None else f"{check.value:g}{check.unit}"
-    text = f"{check.name} is {value}, {limit} is asked for" if check.verdict == "bad" else check.text or said
-    beside = () if check.primary is None else (f"the primary had {check.primary:g}{check.unit} in the same window",)
-    return Cause(
-        CHECK_CODES[str(check.verdict)], text, None, beside, "Correct the new version, or the metric's limits."
-    )
-
-
 def _gate(view: CanaryView) -> Iterator[Cause]:
     wait = view.canary.wait
     if wait is not None and wait.code == "GateClosed":
         yield Cause("gate-closed", wait.text, Fault.HOOK, (), "Open the gate.")
+
+
+def _moved(view: CanaryView) -> Iterator[Cause]:
+    """Another client set the weight that the release has now, as an Event says."""
+    weight = view.canary.weight
+    found = re.compile(rf"{MOVED}\S+ to {weight.canary}: ") if weight is not None else None
+    told = next((each for each in reversed(view.events) if found and found.match(each.text)), None)
+    if told is not None and view.canary.phase in raw.JUDGING:
+        yield Cause("route-moved", told.text, Fault.CLUSTER, (), MOVED_TODO)
+
+
+MOVED = "Another client set the canary weight of "
+MOVED_TODO = "Let the release set the weights, or change its steps."
+
+
+def kebab(name: str) -> str:
+    """The code of a condition's reason: `canary-not-ready` of `CanaryNotReady`."""
+    return re.sub("(?<!^)(?=[A-Z])", "-", name).lower()
 
 
 # Words ----------------------------------------------------------------------------------------------------------------
@@ -232,11 +260,23 @@ def _headline(view: CanaryView) -> str:
     return f"{name} is {view.canary.verdict}: {state}."
 
 
+def _next(look: Look, view: CanaryView) -> str:
+    """What happens next by itself: the next round, or the end of a deadline."""
+    target = look.seen.situation.target
+    waits = view.canary.wait is not None and view.canary.wait.code == "CanaryNotReady"
+    if waits and isinstance(target, Target) and view.canary.phase in raw.JUDGING:
+        expires = target.readiness.look_again
+        if expires is not None and expires > look.now:
+            return f"rolled back in {age(expires - look.now)} unless its pods are ready"
+    return next_text(view, look.now)
+
+
 def _agreement(look: Look, view: CanaryView) -> str:
     if view.operator.foreign:
         return "foreign"
     if view.missing:
         return "partly-seen"
     said = raw.text(raw.holding(look.canary.get("status") or {}).get("Blocked", {}), "message")
-    behind = (look.decision.reasons[0].code == "blocked") != bool(said)
+    blocked = look.decision.reasons[0].code == "blocked"
+    behind = blocked != bool(said) and code_of(said) not in TOLD_BY_THE_OPERATOR
     return "operator-behind" if behind else "same"

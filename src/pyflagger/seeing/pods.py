@@ -64,3 +64,8 @@ def is_current(replica_set: Obj, workload: Obj) -> bool:
     """Whether a ReplicaSet has the pods of the workload's template as it is now."""
     of_both = (raw.texts(each["metadata"], "annotations").get(ROLLOUTS) for each in (replica_set, workload))
     return len(set(of_both)) == 1
+
+
+def is_ready(obj: Obj) -> bool:
+    """Whether the condition Ready of a pod is True."""
+    return "Ready" in raw.holding(part(obj, "status"))

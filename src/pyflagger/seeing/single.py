@@ -22,6 +22,7 @@ from pyflagger.seeing import raw
 from pyflagger.seeing.fleet import ASSUMED
 from pyflagger.seeing.look import Eyes, Look, looked
 from pyflagger.seeing.model import Missing
+from pyflagger.seeing.pods import is_ready
 from pyflagger.seeing.read import Reader
 from pyflagger.seeing.settings import home_of, published, told
 from pyflagger.workloads.pods import label_selector
@@ -31,6 +32,9 @@ ROUNDS_MAX = 3
 
 PODS_MAX = 200
 """Pods of a workload. In a larger one the first are representative."""
+
+STUCK_MAX = 3
+"""Pods that are not ready and whose Events are read. The words of the first ones say why."""
 
 EVENTS_MAX = 100
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
@@ -167,7 +171,8 @@ async def _around(reader: Reader, found: Look, missing: list[Missing]) -> Look:
         _all(listed(REPLICA_SETS, selector) for selector in selectors),
         _all(listed(PODS, selector, most=PODS_MAX) for selector in selectors),
     )
-    uids = [obj["metadata"]["uid"] for obj in (found.canary, *workloads)]
+    stuck = [pod for pod in pods if not is_ready(pod)][:STUCK_MAX]
+    uids = [obj["metadata"]["uid"] for obj in (found.canary, *workloads, *stuck)]
     events = await _all(listed(EVENTS, fields=f"involvedObject.uid={uid}", most=EVENTS_MAX) for uid in uids)
     return replace(found, sets=sets, pods=pods, events=events, missing=tuple(dict.fromkeys(missing)))
 
