@@ -24,7 +24,7 @@ from pyflagger_sandbox.apiserver.transport import InProcess
 from pyflagger_sandbox.controllers.manager import Controller
 from pyflagger_sandbox.controllers.registry import CONTROLLERS
 from pyflagger_sandbox.kubelet.cluster import Workers, start
-from pyflagger_sandbox.kubelet.runtime import InstantRuntime
+from pyflagger_sandbox.kubelet.runtime import InstantRuntime, Runtime
 from stage.meter import Meter, Unmetered
 
 MERGE = "application/merge-patch+json"
@@ -152,6 +152,8 @@ class Stage(Executor):
         """The namespace of the operator, in which it publishes its settings; empty: nowhere."""
         self.pods_take = 0.0
         """Seconds until a pod is ready."""
+        self.runtime: Runtime | None = None
+        """What runs the pods in place of an InstantRuntime."""
         self.spectator = Spectator()
         self.over = asyncio.Event()
         """Never set. What waits for it belongs to the stage, so it is cancelled with it and not lost as garbage before.
@@ -167,7 +169,7 @@ class Stage(Executor):
         RUNNING.append(self)
         for definition in (*self.crds, *definitions):
             await self.client.call("POST", path_of("CustomResourceDefinition"), definition)
-        pods = InstantRuntime(self.clock, broken, takes=self.pods_take)
+        pods = self.runtime or InstantRuntime(self.clock, broken, takes=self.pods_take)
         self.workers = await start(self.transport, self.clock, pods, controllers=(*CONTROLLERS, *controllers))
         if operator:
             await self.start_operator()
