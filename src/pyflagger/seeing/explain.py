@@ -44,6 +44,7 @@ BEGINNING = ("canary-not-ready", "primary-not-ready", "route-not-ready")
 PASSING = ("unready", "init-waiting")
 """Causes that most pods have while they start."""
 
+SUSPEND = "spec.suspend"
 RESUMED = '{"spec":{"suspend":false}}'
 
 
@@ -79,9 +80,12 @@ def _causes(look: Look, view: CanaryView) -> Iterator[Cause]:
     yield from _blocking(look, view)
     if view.canary.verdict is Verdict.BLOCKED:
         return
-    yield from _held(view)
+    failed = tuple(judged(look, view))
+    held = tuple(_held(view))
+    steered = view.canary.hold is not None and view.canary.hold.by != SUSPEND
+    yield from (*failed, *held) if steered and failed else held
     yield from _not_ready(look, view)
-    yield from judged(look, view)
+    yield from failed
     yield from _gate(view)
     yield from _moved(view)
 
@@ -150,7 +154,7 @@ def _held(view: CanaryView) -> Iterator[Cause]:
     hold, where = view.canary.hold, f"-n {view.canary.namespace}"
     if hold is None:
         return
-    if hold.by == "spec.suspend":
+    if hold.by == SUSPEND:
         command = f"kubectl patch canary {view.canary.name} {where} --type merge -p '{RESUMED}'"
         text = "spec.suspend is true in its manifest"
         yield Cause("suspended", text, Fault.MANIFEST, (), "Set spec.suspend to false.", (command,))

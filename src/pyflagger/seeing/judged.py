@@ -76,7 +76,7 @@ def judged(look: Look, view: CanaryView) -> Iterator[Cause]:
     bad = [check for check in view.checks if check.verdict in CHECK_CODES and not check.dry_run]
     found = [_of_check(check, wait) for check in bad]
     yield from sorted(found, key=lambda cause: cause.code != "metric-bad")
-    if not bad and not ended:
+    if not bad and not ended and wait.code != "Paused":
         yield stated(wait, HALTED_CODES.get(wait.code, "halted"))
 
 
