@@ -57,7 +57,7 @@ TOLD_BY_THE_OPERATOR = (
     "contested",
     "rival",
 )
-"""Causes that only the operator knows: nobody else reads the data of ConfigMaps and Secrets, or has its rights."""
+"""Causes that only the operator knows: a reader never reads data of Secrets, and has other rights."""
 
 
 def code_of(text: str) -> str:
