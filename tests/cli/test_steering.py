@@ -490,6 +490,7 @@ async def test_the_gates_of_a_canary(capsys: pytest.CaptureFixture[str]) -> None
     hooks = [
         {"name": "approve", "type": "confirm-promotion", "url": "http://gate/"},
         {"name": "load", "url": "http://x/"},
+        {"name": "qa", "type": "confirm-rollout", "url": "flagger://gate"},
     ]
     desk = await Desk().begin()
     assert await listed(desk, gates.command.commands["list"]) == 0
@@ -498,17 +499,13 @@ async def test_the_gates_of_a_canary(capsys: pytest.CaptureFixture[str]) -> None
         Patch(CANARIES.ref("test", "shop"), {"spec": {"analysis": {"webhooks": hooks}}})
     )
     assert await listed(desk, gates.command.commands["list"]) == 0
-    assert capsys.readouterr().out.splitlines()[1].split() == [
-        "approve",
-        "confirm-promotion",
-        "by",
-        "its",
-        "URL",
-        "-",
-        "-",
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert rows == [
+        ["approve", "confirm-promotion", "by", "its", "URL", "-", "-"],
+        ["qa", "confirm-rollout", "closed", "-", "-"],
     ]
     assert await listed(desk, gates.command.commands["list"], output="name") == 0
-    assert capsys.readouterr().out == "approve\n"
+    assert capsys.readouterr().out == "approve\nqa\n"
 
 
 def test_a_gate_that_a_request_decided() -> None:

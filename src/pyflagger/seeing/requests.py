@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pyflagger.api.actions import EXPIRES_DEFAULT, EXPIRES_MAX, FULL, Action, ActionSpec, OnFailure, verb
+from pyflagger.api.analysis import GATE_URL
 from pyflagger.objects import Obj, part
 from pyflagger.seeing import raw
 from pyflagger.seeing.model import ActionView, CanaryView, GateView, Time
@@ -75,7 +76,7 @@ def _gates(analysis: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[G
             yield GateView(
                 name=name,
                 type=raw.text(hook, "type"),
-                state=raw.text(ours, "state") or None,
+                state=raw.text(ours, "state") or ("closed" if raw.text(hook, "url") == GATE_URL else None),
                 by=raw.text(ours, "by"),
                 verdict=raw.text(told, "verdict") or None,
                 text=raw.text(told, "text"),
