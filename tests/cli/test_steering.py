@@ -57,9 +57,12 @@ class Desk:
         self.status: Obj | None = None
         self.task: asyncio.Task[None] | None = None
 
-    async def begin(self, status: Obj | None = None, after: float = 1.0, **canary: Any) -> Desk:
-        """To Initialized. Then each request gets this status after so many seconds."""
-        await self.scene.begin(**canary)
+    async def begin(self, status: Obj | None = None, after: float = 1.0, *, weight: int = 0) -> Desk:
+        """To Initialized, or to a weight of a release. Then the operator stops, and a request gets this status."""
+        await self.scene.begin()
+        if weight:
+            await self.scene.release_until("canaryWeight", weight)
+        await self.scene.stage.stop_operator()
         self.status = status
         if status is not None:
             self.task = asyncio.create_task(self._answer(status, after))
@@ -265,8 +268,7 @@ async def test_a_wrong_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_confirmation(monkeypatch: pytest.MonkeyPatch) -> None:
     """It names the cluster, the images, the weight and what will happen. No is no."""
-    desk = await Desk().begin()
-    await desk.scene.release_until("canaryWeight", 25)
+    desk = await Desk().begin(weight=25)
     asked, said = list[str](), iter((False, True))
     monkeypatch.setattr(asking, "terminal", lambda: True)
     monkeypatch.setattr(asking, "confirmed", lambda question: (asked.append(question), next(said))[1])
@@ -354,7 +356,6 @@ async def test_a_cluster_without_the_kind(command: str) -> None:
 async def test_a_canary_of_flagger() -> None:
     """Its operator takes no requests: none is created."""
     desk = await Desk().begin()
-    await desk.scene.stage.stop_operator()
     status: Obj = {"status": {"lastAppliedSpec": "5d4f6c7b8", "lastPromotedSpec": "5d4f6c7b8"}}
     await desk.scene.stage.client.patch(Patch(CANARIES.ref("test", "shop"), status, subresource="status"))
     with pytest.raises(Wrong, match=r"shop\.test is run by Flagger, which takes no requests\. By hand: ") as refused:
@@ -365,7 +366,6 @@ async def test_a_canary_of_flagger() -> None:
 async def test_an_operator_that_takes_no_actions() -> None:
     """As it publishes it: the text says why, and what a person can do."""
     desk = await Desk().begin()
-    await desk.scene.stage.stop_operator()
     status: Obj = {"status": {"operator": {"settings": "flagger-system"}}}
     await desk.scene.stage.client.patch(Patch(CANARIES.ref("test", "shop"), status, subresource="status"))
     meta = {"name": settings.NAME, "namespace": "flagger-system", "labels": dict(settings.LABELS)}
