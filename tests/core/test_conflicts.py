@@ -182,6 +182,7 @@ def test_how_long_a_bad_version_keeps_visitors(phase: Phase, least: float, most:
     assert least < max(gaps) <= most
 
 
+@pytest.mark.long
 def test_weights_that_are_reset_each_time_are_no_hot_loop() -> None:
     """The steps are taken again, ever more seldom, and it is told who takes them back."""
     world = released()

@@ -94,7 +94,13 @@ def monotone(world: World, story: str) -> None:
         assert after == 0 or after > before or after == 100
 
 
-@pytest.mark.parametrize("story", STORIES)
+QUICK = ("bootstrap", "good", "rolled back", "failed promotion", "deleted", "reverted")
+"""Those that are not left to the long tests."""
+
+
+@pytest.mark.parametrize(
+    "story", [each if each in QUICK else pytest.param(each, marks=pytest.mark.long) for each in STORIES]
+)
 def test_killed_after_every_action(story: str) -> None:
     """Every prefix of every decision's writes converges: same end, weights in order, every check made again or kept."""
     calm = STORIES[story]()

@@ -82,7 +82,7 @@ def scale_down(world: World) -> None:
         world.primary.replicas = 0
 
 
-@pytest.mark.parametrize("restarts", [False, True], ids=["", "restarted"])
+@pytest.mark.parametrize("restarts", [False, pytest.param(True, marks=pytest.mark.long)], ids=["", "restarted"])
 @pytest.mark.parametrize("harm", [delete, scale_down])
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.__name__)
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -106,6 +108,18 @@ PLACES: Mapping[str, Callable[[], World]] = {
     "initializing": initializing,
     "deleting": deleting,
 }
+
+
+@cache
+def _made(place: str) -> World:
+    return PLACES[place]()
+
+
+def at(place: str) -> World:
+    """A canary in a state of the table. Each is played once."""
+    return deepcopy(_made(place))
+
+
 COLUMNS = {"last gate": Column.JUDGING, "deleting": Column.DELETING}
 
 ASKED: Mapping[str, dict[str, Any]] = {
@@ -163,7 +177,7 @@ def answered(world: World, action: str, **more: Any) -> tuple[str, str]:
 @pytest.mark.parametrize(("action", "place", "code"), cells())
 def test_the_table(action: str, place: str, code: str) -> None:
     """Each action in each state: done, already so, or refused, and then nothing is pending."""
-    world = PLACES[place]()
+    world = at(place)
     assert column(View.of(world.situation())) is COLUMNS.get(place, Column(place) if place in set(Column) else None)
     before = world.status
     state, got = answered(world, action)
@@ -178,7 +192,7 @@ def test_the_table(action: str, place: str, code: str) -> None:
 @pytest.mark.parametrize("action", ASKED)
 def test_guards(action: str, place: str) -> None:
     """Another revision and a time that is over, in each state."""
-    world = PLACES[place]()
+    world = at(place)
     gone = place in ("initializing", "deleting")
     wrong = answered(world, action, revision="v1:other")
     assert wrong == ("Refused", place if gone else "other-revision")
@@ -190,9 +204,9 @@ def test_guards(action: str, place: str) -> None:
 @pytest.mark.parametrize("action", ASKED)
 def test_a_blocked_canary(action: str, place: str) -> None:
     """Only what changes nothing but the status; what is refused anyway is refused for that reason."""
-    world = PLACES[place]()
+    world = at(place)
     world.problems = (BROKEN,)
-    calm = PLACES[place]()
+    calm = at(place)
     usual = answered(calm, action)
     found = answered(world, action)
     harmless = action in ("pause", "resume", "close-gate") or (action, place) == ("abort", "judging")
@@ -610,6 +624,7 @@ STORIES: Mapping[str, tuple[Callable[[], World], dict[str, Any], Phase]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("story", STORIES)
 def test_killed_after_every_write(story: str) -> None:
     """The effect is there once, one result, one record closed, and nothing is pending."""

@@ -429,6 +429,7 @@ def test_what_old_definitions_admit(situation: Situation, stored: Obj, answers: 
     holds(situation, stored, answers)
 
 
+@pytest.mark.long
 @settings(max_examples=600)
 @given(situations(), PLAUSIBLE, st.lists(ANSWERS, min_size=1, max_size=6))
 def test_what_a_release_writes(situation: Situation, stored: Obj, answers: list[Result]) -> None:

@@ -34,7 +34,7 @@ def is_undone(world: World, revision: str = "v1:r1", number: int = 1) -> None:
     assert not [a for a in world.actions if isinstance(a, Count)], "an undo counts as no failed release"
 
 
-@pytest.mark.parametrize("kill", [None, 0, 1, 2, 3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("kill", [None, *(pytest.param(point, marks=pytest.mark.long) for point in range(9))])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_release_before_runs_again(strategy: str, kill: int | None) -> None:
     """Whenever the operator dies: one record, one result. The refused revision is not released again by itself."""

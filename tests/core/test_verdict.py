@@ -13,7 +13,7 @@ from core.world import canary
 from pyflagger.api.canary import Metric
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.core.situation import CheckMetric, NoData, Passed, QueryFailed, Result, Value
-from pyflagger.core.verdict import Source, checks, judge, shortest
+from pyflagger.core.verdict import Source, checks, judge, passes, shortest
 
 HALT = "Halt shop.test advancement"
 NO_VALUES = "Halt advancement no values found for"
@@ -177,3 +177,13 @@ def test_only_a_provider_without_advice_gets_the_usual_one(fault: Fault) -> None
     assert reason is not None
     assert reason.fault is fault
     assert bool(reason.todo) is (fault is Fault.PROVIDER)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(99.0, True), (98.9, False), (math.nan, False), (math.inf, False), (100.0, True), (101.0, False)],
+)
+def test_values_that_pass(value: float, expected: bool) -> None:
+    """Both bounds count, and what is no number never passes."""
+    metric = Metric.model_validate({"name": "request-success-rate", "thresholdRange": {"min": 99, "max": 100}})
+    assert passes(metric, "builtin", value) is expected

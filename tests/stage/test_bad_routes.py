@@ -164,6 +164,7 @@ async def test_weights_that_somebody_sets(provider: str) -> None:
 FIGHTS = {"shape": elsewhere, "weights": weigh(100, 0), "nonsense": weigh(1, 0)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("provider", "sort"), [*(("gatewayapi:v1", sort) for sort in FIGHTS), ("istio", "weights")])
 async def test_a_second_controller_that_fights_for_a_route(provider: str, sort: str) -> None:
     """It is named in an event and a condition; a few writes a minute, fewer later; over when the other one stops."""

@@ -42,6 +42,8 @@ OURS = (
 )
 RESTING = ("Initialized", "Succeeded", "Failed")
 MOMENTS = ("Progressing", "Promoting", *RESTING)
+OFTEN = ("Progressing", *(pytest.param(each, marks=pytest.mark.long) for each in MOMENTS[1:]))
+"""The moments, of which all but one are left to the long tests."""
 
 
 async def begun(moment: str) -> Pair:
@@ -99,7 +101,7 @@ async def ends_well(pair: Pair, moment: str) -> None:
     assert pair.operator.controller.wedged() is None
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", OFTEN)
 @pytest.mark.parametrize("kind, name", THEIRS)
 async def test_what_people_made(kind: str, name: str, moment: str) -> None:
     """It is missed for a while and put back."""
@@ -115,7 +117,7 @@ async def test_what_people_made(kind: str, name: str, moment: str) -> None:
     await ends_well(pair, moment)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", OFTEN)
 @pytest.mark.parametrize("kind, name", OURS)
 async def test_what_is_ours(kind: str, name: str, moment: str) -> None:
     """It comes back by itself, but for a primary of which nothing but an unproved template is left.

@@ -42,6 +42,11 @@ async def scale_down(stage: Stage) -> None:
     await stage.patch("Deployment", "shop-primary", {"spec": {"replicas": 0}})
 
 
+def unrecorded(stage: Stage) -> None:
+    """Without records of releases, from which the primary would come back by itself."""
+    stage.options = Stage(release_history=0).options
+
+
 Harm = Callable[[Stage], Awaitable[None]]
 HARMS: tuple[Harm, ...] = (delete, delete_both, scale_down)
 
@@ -72,6 +77,7 @@ async def serving(stage: Stage) -> None:
 async def test_a_good_version_ends_the_outage(provider: str, harm: Harm) -> None:
     """Until then nothing is made of the version that failed, and a condition says what to do."""
     play = Play(None, True, **SPECS[provider])
+    unrecorded(play.stage)
     await ended(play, harm)
     await serving(play.stage)
     assert [int(seen.what) for seen in play.witness.weights][-2:] == ([100, 0] if provider == "nginx" else [])
@@ -82,6 +88,7 @@ async def test_a_good_version_ends_the_outage(provider: str, harm: Harm) -> None
 async def test_a_good_version_ends_the_outage_in_a_mesh(provider: str) -> None:
     """All traffic goes to the canary as soon as it is ready, and home after the promotion."""
     story = Story(provider)
+    unrecorded(story.stage)
     await story.begin()
     await delete_both(story.stage)
     await story.change("broken")
@@ -115,6 +122,7 @@ async def test_deleted_in_the_middle_of_a_release(weight: int) -> None:
 async def test_what_the_condition_says_before() -> None:
     """Whose it is, and both ways out; putting the promoted version back is one."""
     play = Play(None, True)
+    unrecorded(play.stage)
     await play.begin()
     await play.stage.set_image("shop", "shop", BROKEN)
     await play.phase("Progressing")
@@ -151,6 +159,7 @@ async def test_killed_after_every_write(provider: str) -> None:
 
     async def played(fatal: int | None) -> tuple[Play, Any]:
         play = Play(fatal, False, **SPECS[provider])
+        unrecorded(play.stage)
         await ended(play, delete)
         await serving(play.stage)
         return play, await play.end()

@@ -218,8 +218,8 @@ def was_judged(witness: Witness, weight: Seen, before: int) -> bool:
 
 
 def marks(story: Story) -> tuple[pytest.MarkDecorator, ...]:
-    """Three stories have so many writes that they are left to the long tests."""
-    return (pytest.mark.long,) if story in (stuck, restarted, bad) else ()
+    """Stories with many writes are left to the long tests."""
+    return () if story in (first, deleted) else (pytest.mark.long,)
 
 
 async def played(story: Story, fatal: int | None, heard: bool) -> tuple[Play, Obj]:
