@@ -94,7 +94,7 @@ def monotone(world: World, story: str) -> None:
         assert after == 0 or after > before or after == 100
 
 
-QUICK = ("bootstrap", "good", "rolled back", "failed promotion", "deleted", "reverted")
+QUICK = ("bootstrap", "good", "rolled back", "failed promotion", "deleted", "reverted", "mirrored blue/green")
 """Those that are not left to the long tests."""
 
 
