@@ -38,8 +38,8 @@ class Size:
 
 
 async def soak(canaries: int, rounds: int) -> AsyncIterator[Size]:
-    """Release so many canaries so many times; the sizes after each round."""
-    stage = Stage()
+    """Release so many canaries so many times; the sizes after each round. Records are deleted from the third one on."""
+    stage = Stage(release_history=2)
     await stage.start()
     fleet = Fleet(canaries, stage, every=2.0)
     await fleet.begin()

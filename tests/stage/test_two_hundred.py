@@ -18,7 +18,9 @@ from stage.stage import MERGE, Stage, healthy, path_of, vector
 pytestmark = pytest.mark.looptime
 
 MANY = 200
-REQUESTS_A_RELEASE = 25
+REQUESTS_A_RELEASE = 27
+"""Two of them create and close its record."""
+
 WRITES_A_STEP = 3
 LATE_SECONDS = 1.0
 TICKS = len(STEPS) + 1
