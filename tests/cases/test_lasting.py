@@ -88,7 +88,10 @@ def test_two_canaries_share_a_config_and_one_goes(place: Cluster) -> None:
 
 
 def test_a_good_version_ends_the_outage_of_a_lost_primary(place: Cluster) -> None:
-    """By itself; nobody fails from the first answer on, and the version is promoted."""
+    """By itself; nobody fails from the first answer on, and the version is promoted.
+
+    With the record of the promoted release, the primary comes back without a new version.
+    """
     begin(place, "lost-primary.yaml", "lost", "web")
     place.serves("lost.local")
     with place.visited("lost.local") as before:
@@ -96,6 +99,7 @@ def test_a_good_version_ends_the_outage_of_a_lost_primary(place: Cluster) -> Non
         phase = place.phase("lost", "web", "Failed", "Succeeded")
     assert phase == "Failed", (before["lost.local"].versions, before["lost.local"].failed, place.events("lost"))
     assert failed(before["lost.local"]) == []
+    place.kubectl("-n", "lost", "delete", "canaryreleases", "--all")
     place.kubectl("-n", "lost", "delete", "deployment", "web-primary")
     text = place.blocked("lost", "web")
     assert "web-primary.lost does not exist" in text and "Change the pod template of web" in text
@@ -110,6 +114,12 @@ def test_a_good_version_ends_the_outage_of_a_lost_primary(place: Cluster) -> Non
     assert place.condition("lost", "web", "Blocked") == ""
     told = place.events("lost")
     assert [text for text in told if "web.lost gets all traffic as soon as it is ready" in text]
+    place.release("lost", "web", BAD)
+    place.phase("lost", "web", "Progressing")
+    place.phase("lost", "web", "Failed")
+    place.kubectl("-n", "lost", "delete", "deployment", "web-primary")
+    place.until(lambda: "from the record of release 3" in " ".join(place.events("lost")), lambda: place.events("lost"))
+    place.serves("lost.local")
 
 
 # Services that lead elsewhere ----------------------------------------------------------------------------------------

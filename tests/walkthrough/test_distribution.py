@@ -81,7 +81,7 @@ def test_what_needs_no_extra_works(bare: Path) -> None:
     """The operator's version, definitions, the linter, the list of demos, the load tester's flags."""
     assert run(bare, "run", "-version").stdout.startswith("Flagger version")
     kinds = [each["spec"]["names"]["kind"] for each in yaml.safe_load_all(run(bare, "crds").stdout)]
-    assert kinds == ["Canary", "MetricTemplate", "AlertProvider"]
+    assert kinds == ["Canary", "MetricTemplate", "AlertProvider", "CanaryRelease", "CanaryAction"]
     assert run(bare, "lint", str(ROOT / "examples/nginx/canary.yaml")).returncode == 0
     assert "nginx-canary" in run(bare, "demo", "--list").stdout
     assert "-port" in run(bare, "loadtester", "--help").stdout
@@ -90,12 +90,13 @@ def test_what_needs_no_extra_works(bare: Path) -> None:
 def test_the_definitions_are_what_kubectl_takes(bare: Path) -> None:
     """Applied to a cluster that lacks them, applied again, by either way, and compared: no difference."""
     made = run(bare, "crds").stdout
-    names = [f"{plural}.flagger.app" for plural in ("alertproviders", "canaries", "metrictemplates")]
+    plurals = ("alertproviders", "canaries", "canaryactions", "canaryreleases", "metrictemplates")
+    names = [f"{plural}.flagger.app" for plural in plurals]
     with sandbox("--no-operator") as place:
         place.kubectl("delete", "crd", *names)
-        assert place.kubectl("apply", "-f", "-", said=made).count("created") == 3
-        assert place.kubectl("apply", "-f", "-", said=made).count("unchanged") == 3
-        assert place.kubectl("apply", "--server-side", "-f", "-", said=made).count("serverside-applied") == 3
+        assert place.kubectl("apply", "-f", "-", said=made).count("created") == 5
+        assert place.kubectl("apply", "-f", "-", said=made).count("unchanged") == 5
+        assert place.kubectl("apply", "--server-side", "-f", "-", said=made).count("serverside-applied") == 5
         assert place.kubectl("diff", "-f", "-", said=made) == ""
         place.kubectl("wait", "--for=condition=established", *(f"crd/{name}" for name in names), "--timeout=10s")
         assert "No resources found" in place.kubectl("get", "canaries", "-A")
