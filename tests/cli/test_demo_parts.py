@@ -124,7 +124,7 @@ def test_a_family_is_read_from_the_same_server_with_the_same_token() -> None:
 
 
 def test_the_address_of_a_dashboard() -> None:
-    """It is told at the beginning, and again when the sandbox only waits."""
+    """The output has it at the beginning, and again when the sandbox only waits."""
     url = "http://127.0.0.1:1/?key=x"
     assert line({"kind": "dashboard", "address": url}).endswith(f": {url}")
     assert "until Ctrl-C" in line({"kind": "open", "address": url})

@@ -74,7 +74,7 @@ async def test_a_person_names_the_namespace() -> None:
 
 
 async def test_an_operator_of_another_namespace() -> None:
-    """A silent canary is told that the operator does not watch it."""
+    """For a silent canary, the text says that the operator does not watch it."""
     scene = await playing()
     await scene.release_until("canaryWeight", 25)
     await scene.stage.stop_operator()

@@ -5,6 +5,7 @@ Times are seconds since the epoch. Called by the phases of `core`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pyflagger.api import defaults
@@ -47,6 +48,14 @@ def until_heard(view: View, since: float, reason: Reason) -> Decision | None:
 def until_settled(view: View, since: float, reason: Reason) -> Decision | None:
     """Wait until proxies know pods that became available at `since`."""
     return _pause(view, since, defaults.SETTLE_SECONDS, reason)
+
+
+def waking(view: View, decision: Decision, *moments: float | None) -> Decision:
+    """The decision, with a wake-up at the first of these moments too, if it is not over. Needs have no wake-up."""
+    if decision.needs:
+        return decision
+    ahead = [each for each in (decision.wake, *moments) if each is not None and each > view.now]
+    return replace(decision, wake=min(ahead, default=None))
 
 
 def _pause(view: View, since: float, seconds: float, reason: Reason) -> Decision | None:

@@ -112,7 +112,7 @@ def _done(
 
 def _already(view: View, action: CanaryAction) -> Decision:
     """The state that the action asks for."""
-    return _done(view, action, act(answers.TAKEN, WriteStatus(view.status)), answers.ALREADY, "already-so")
+    return _done(view, action, act(answers.TAKEN, WriteStatus(view.status)), answers.ALREADY, answers.SO)
 
 
 def _told(view: View, action: CanaryAction, reason: Reason, *, warn: bool = False, **changes: Any) -> Decision:

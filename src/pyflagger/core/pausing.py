@@ -6,14 +6,12 @@ Deadlines of pods, repairs and deletion go on. Called by `transitions`, and by t
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pyflagger.api.canary import Phase
 from pyflagger.api.defaults import threshold
 from pyflagger.api.durations import epoch_or_none
 from pyflagger.core import answers, rollback
 from pyflagger.core.actions import act, announce, say
-from pyflagger.core.clocks import ticked
+from pyflagger.core.clocks import ticked, waking
 from pyflagger.core.decision import Action, Alert, Decision, WriteStatus
 from pyflagger.core.memory import Memory
 from pyflagger.core.view import View
@@ -98,9 +96,7 @@ def _days(view: View) -> int:
 def timed(view: View, decision: Decision) -> Decision:
     """The decision, with a wake-up when the hold ends or has lasted another day."""
     hold = view.status.hold
-    if hold is None or decision.needs:
+    if hold is None:
         return decision
     until, since = epoch_or_none(hold.until), epoch_or_none(hold.since)
-    reminder = None if since is None else since + (_days(view) + 1) * DAY_SECONDS
-    moments = [each for each in (decision.wake, until, reminder) if each is not None and each > view.now]
-    return replace(decision, wake=min(moments, default=None))
+    return waking(view, decision, until, None if since is None else since + (_days(view) + 1) * DAY_SECONDS)

@@ -8,7 +8,6 @@ write repeats the effect, and a crash after it never does. Run by `transitions`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from pyflagger.api import actions
 from pyflagger.api.actions import FULL, Action, CanaryAction, State
@@ -16,8 +15,9 @@ from pyflagger.api.canary import HookType
 from pyflagger.core import analysis, answers, effects, preconditions
 from pyflagger.core.actions import act, say
 from pyflagger.core.answers import Refusal
+from pyflagger.core.clocks import waking
 from pyflagger.core.decision import Decision, MarkAction, WriteStatus
-from pyflagger.core.effects import EFFECTS, LATE, NEED_PODS, Column, column, last
+from pyflagger.core.effects import EFFECTS, LATE, NEED_PODS, Answer, Column, column, last
 from pyflagger.core.view import View
 
 UNHINDERED = (Action.PAUSE, Action.RESUME, Action.CLOSE_GATE, Action.ABORT)
@@ -37,8 +37,7 @@ def asked(view: View) -> Decision | None:
         if answered is not None:
             return act(answers.TAKEN, MarkAction(answered, before))
     action = _first(view)
-    answer = _checked(view, action) or EFFECTS[actions.verb(action.spec)](view, action)
-    return _refused(view, action, answer) if isinstance(answer, Refusal) else answer
+    return _decided(view, action, _checked(view, action) or EFFECTS[actions.verb(action.spec)](view, action))
 
 
 def _first(view: View) -> CanaryAction:
@@ -55,8 +54,7 @@ def late(view: View) -> Decision | None:
     effect = LATE.get(actions.verb(pending[0].spec)) if pending else None
     if effect is None or analysis.fails(view):
         return None
-    answer = effect(view, pending[0])
-    return _refused(view, pending[0], answer) if isinstance(answer, Refusal) else answer
+    return _decided(view, pending[0], effect(view, pending[0]))
 
 
 def undone(view: View) -> Decision | None:
@@ -64,17 +62,13 @@ def undone(view: View) -> Decision | None:
     pending = view.situation.requests
     if not pending or pending[0].spec.action != Action.UNDO:
         return None
-    answer = effects.undone(view, pending[0])
-    return _refused(view, pending[0], answer) if isinstance(answer, Refusal) else answer
+    return _decided(view, pending[0], effects.undone(view, pending[0]))
 
 
 def timed(view: View, decision: Decision) -> Decision:
     """The decision, with a wake-up when a pending action expires."""
-    if decision.needs or not view.situation.requests:
-        return decision
-    ends = [actions.expiry(each) for each in view.situation.requests]
-    moments = [each for each in (decision.wake, *ends) if each is not None and each > view.now]
-    return replace(decision, wake=min(moments, default=None))
+    pending = view.situation.requests
+    return waking(view, decision, *map(actions.expiry, pending)) if pending else decision
 
 
 def _checked(view: View, action: CanaryAction) -> Refusal | None:
@@ -97,6 +91,11 @@ def _checked(view: View, action: CanaryAction) -> Refusal | None:
         return None
     problem = preconditions.hindrance(view)
     return answers.blocked(problem) if problem else None
+
+
+def _decided(view: View, action: CanaryAction, answer: Answer) -> Decision | None:
+    """The decision of an answer."""
+    return _refused(view, action, answer) if isinstance(answer, Refusal) else answer
 
 
 def _refused(view: View, action: CanaryAction, why: Refusal) -> Decision:

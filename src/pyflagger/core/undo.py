@@ -11,11 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pyflagger.api.canary import Phase
-from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.api.published import ReleaseStatus
 from pyflagger.api.steered import Undo
 from pyflagger.core import answers, promotion, reasons
-from pyflagger.core.actions import act, route_to, say, sleep
+from pyflagger.core.actions import act, say, sleep
 from pyflagger.core.answers import Refusal
 from pyflagger.core.decision import Alert, Decision, Promote, Reason
 from pyflagger.core.memory import AT_WRITE
@@ -84,10 +83,14 @@ def carry_on(view: View) -> Decision | None:
         return _copy(view, undo)
     readiness = view.primary_readiness
     if readiness.ready:
-        return promotion.settled(view) or _leave(view) or sleep(view, _over(view, undo), led=view.leads) or finish(view)
+        return promotion.settled(view) or promotion.leave(view) or _asleep(view, undo)
     if readiness.retriable:
         return hold_for_primary(view)
     return _give_up(view, undo, readiness.text)
+
+
+def _asleep(view: View, undo: Undo) -> Decision:
+    return sleep(view, _over(view, undo), led=view.leads) or finish(view)
 
 
 def _copy(view: View, undo: Undo) -> Decision:
@@ -97,10 +100,9 @@ def _copy(view: View, undo: Undo) -> Decision:
         return _ask(undo.to)
     if found.code:
         return finish(view) if undo.failed else _give_up(view, undo, found.text)
-    reason = reasons.REPAIRING
     written = write(view, undo=replace(undo, revision=found.revision))
     changed = (written,) if undo.revision != found.revision else ()
-    return act(reason, Promote(found.revision, undo.to), *changed)
+    return act(reasons.REPAIRING, Promote(found.revision, undo.to), *changed)
 
 
 def _give_up(view: View, undo: Undo, why: str) -> Decision:
@@ -115,10 +117,6 @@ def _give_up(view: View, undo: Undo, why: str) -> Decision:
         Alert("error", reason.text),
         write(view, undo=replace(back, failed=why[:WHY_MAX])),
     )
-
-
-def _leave(view: View) -> Decision | None:
-    return act(reasons.ROUTING_TO_PRIMARY, *route_to(view, ALL_PRIMARY)) if view.exposed else None
 
 
 def _over(view: View, undo: Undo) -> Reason:
