@@ -29,6 +29,8 @@ from pyflagger.core.situation import (
     Passed,
     Primary,
     QueryFailed,
+    ReadRecord,
+    Recorded,
     Refused,
     Result,
     Situation,
@@ -89,6 +91,9 @@ PLAUSIBLE = st.fixed_dictionaries(
         "trackedConfigs": st.sampled_from([{}, {"configmap/a": "1"}]),
         "hold": st.sampled_from([PAUSE, {**PAUSE, "onFailure": "hold"}, {**PAUSE, "until": TOMORROW, "then": "abort"}]),
         "again": st.sampled_from([checksum("v1:r1", None), checksum("v1:r2", None)]),
+        "undo": st.sampled_from(
+            [{}, {"to": 1, "revision": "v1:r1"}, {"to": 2, "origin": 3, "failed": "web not ready"}]
+        ),
         "promote": st.just({"by": "ann", "full": True, "revision": checksum("v1:r2", None)}),
         "conditions": st.lists(
             st.fixed_dictionaries(
@@ -338,12 +343,18 @@ ANSWERS = st.sampled_from(
 )
 
 
+RECORDED = Recorded(revision="v1:r1")
+NO_LONGER_RECORDED = Recorded(code="gone", text="there is no record of release 1")
+
+
 def answer(need: Need, drawn: Result) -> Result:
     """An answer of the sort that the need asks for, or of the wrong sort."""
     if isinstance(need, FindManager):
         return Managed("argocd", "service shop") if isinstance(drawn, Passed) else Managed()
     if isinstance(need, FindTrouble):
         return Trouble("2 pods: container app is in CrashLoopBackOff") if isinstance(drawn, Passed) else Trouble()
+    if isinstance(need, ReadRecord):
+        return RECORDED if isinstance(drawn, Passed) else NO_LONGER_RECORDED
     return drawn
 
 
@@ -416,6 +427,8 @@ LOST = Situation(
 @example(LOST, {"phase": "Progressing", "lastTickTime": "yesterday"}, REFUSING)
 @example(LOST, {"phase": "Terminated"}, REFUSING)
 @example(LOST, {"phase": "Terminating"}, REFUSING)
+@example(LOST, {"phase": "Promoting", "undo": {}}, [Passed()])
+@example(LOST, {"phase": "Promoting", "undo": {}}, REFUSING)
 def test_what_the_schema_admits(situation: Situation, stored: Obj, answers: list[Result]) -> None:
     """Any status that our definition of Canary lets in."""
     holds(situation, stored, answers)
