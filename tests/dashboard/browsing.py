@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.streams import StreamReader
 from aiohttp.test_utils import make_mocked_request
 
-from pyflagger.dashboard.guard import cookie
+from pyflagger.dashboard.local import LocalDoor, cookie
 from pyflagger.dashboard.server import Server
 from pyflagger.dashboard.watching import Canaries, Fleet
 from pyflagger.dashboard.who import Who
@@ -46,7 +46,6 @@ class Browser:
     """Asks one server. It has the session's cookie once it opened the address with the key."""
 
     def __init__(self, server: Server) -> None:
-        self.server = server
         self._app = server.application()
         self._app.freeze()
         self.cookies = dict[str, str]()
@@ -76,9 +75,9 @@ class Browser:
         body = answer.body if isinstance(answer.body, bytes) else b""
         return Answer(answer.status, answer.headers, body.decode())
 
-    async def login(self) -> None:
+    async def login(self, key: str) -> None:
         """Open the address with the key."""
-        answer = await self.get(f"/?key={self.server.guard.key}")
+        answer = await self.get(f"/?key={key}")
         assert answer.status == 303 and cookie(PORT) in self.cookies
 
 
@@ -101,6 +100,7 @@ class Shown(NamedTuple):
     fleet: Fleet
     canaries: Canaries
     person: Person
+    door: LocalDoor
 
 
 @asynccontextmanager
@@ -113,10 +113,11 @@ async def dashboard(
     fleet, canaries = Fleet(client, clock, namespace), Canaries(client, clock, Options(mesh_provider=""))
     await fleet.begin()
     canaries.begin()
-    browser = Browser(Server(fleet, canaries, clock, Who("ann", ("dev",)), "prod", client if acting else None))
-    await browser.login()
+    door = LocalDoor(fleet, canaries, clock, Who("ann", ("dev",)), "prod", client if acting else None)
+    browser = Browser(Server(door, clock))
+    await browser.login(door.key)
     try:
-        yield Shown(browser, fleet, canaries, person)
+        yield Shown(browser, fleet, canaries, person, door)
     finally:
         await canaries.stop()
         await fleet.stop()

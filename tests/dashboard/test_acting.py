@@ -9,8 +9,8 @@ import pytest
 
 from dashboard.browsing import HOST, Browser, dashboard
 from dashboard.test_pages import EVIL, moving, words
-from pyflagger.dashboard.acting import ACTIONS_A_MINUTE
 from pyflagger.dashboard.forms import FORMS
+from pyflagger.dashboard.visit import ACTIONS_A_MINUTE
 from pyflagger.kube.protocol import ApiRequest
 from pyflagger.kube.resources import ACTIONS
 from pyflagger.objects import Obj

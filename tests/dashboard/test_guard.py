@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dashboard.browsing import HOST, PORT, dashboard
-from pyflagger.dashboard.guard import HEADERS, cookie
+from pyflagger.dashboard.guard import HEADERS
+from pyflagger.dashboard.local import cookie
 from seeing.test_single import Scene
 
 pytestmark = pytest.mark.looptime
@@ -51,10 +52,10 @@ async def test_without_a_session() -> None:
 async def test_the_key_becomes_a_cookie() -> None:
     """The address loses the key and keeps the rest; scripts and other sites cannot read the cookie."""
     async with dashboard(await scene()) as shown:
-        answer = await shown.browser.get(f"/?q=shop&key={shown.browser.server.guard.key}")
+        answer = await shown.browser.get(f"/?q=shop&key={shown.door.key}")
         assert (answer.status, answer.headers["Location"]) == (303, "/?q=shop")
-        assert shown.browser.server.guard.key not in shown.browser.cookies.values()
-        for path in (f"//evil.example/?key={shown.browser.server.guard.key}",):
+        assert shown.door.key not in shown.browser.cookies.values()
+        for path in (f"//evil.example/?key={shown.door.key}",):
             assert not (await shown.browser.get(path)).headers["Location"].startswith("//")
 
 

@@ -15,8 +15,9 @@ import pytest
 from dashboard.browsing import Shown, dashboard
 from dashboard.test_pages import moving
 from pyflagger.dashboard.chosen import Chosen
-from pyflagger.dashboard.pages import CANARY_REGIONS, FleetRegions, Site, canary_regions
+from pyflagger.dashboard.pages import CANARY_REGIONS, FleetRegions, canary_regions
 from pyflagger.dashboard.streams import BEAT_SECONDS, messages
+from pyflagger.dashboard.visit import Site
 from pyflagger.kube.protocol import ApiRequest
 from pyflagger.objects import Key
 from seeing.test_single import Scene

@@ -6,7 +6,6 @@ may. Each page asks it first, by a dry run.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -20,11 +19,10 @@ from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
 from pyflagger.dashboard.forms import FORMS, checked, spec_of, wrong
 from pyflagger.dashboard.guard import same
-from pyflagger.dashboard.pages import Site
 from pyflagger.dashboard.problems import Refused, refused
 from pyflagger.dashboard.rendering import rendered
+from pyflagger.dashboard.visit import Visit, visit_of
 from pyflagger.dashboard.watching import Opened, Sight
-from pyflagger.dashboard.who import Who
 from pyflagger.kube.client import ApiError, Client
 from pyflagger.kube.errors import Forbidden, NotFound
 from pyflagger.kube.resources import ACTIONS
@@ -34,7 +32,6 @@ from pyflagger.seeing.cleaning import clean
 from pyflagger.seeing.requests import gates, meaning, request_of, weight
 
 FIELD_MANAGER = "flagger-dashboard"
-ACTIONS_A_MINUTE = 30
 WAIT_SECONDS_MAX = 30.0
 POLL_SECONDS = 0.5
 NO_KIND = "this cluster has no CanaryAction definition, so it takes no requests"
@@ -43,12 +40,10 @@ Open = Callable[[web.Request], Awaitable[Opened]]
 
 
 class Acting:
-    """The handlers. `opened` finds the canary of a path. `token` is in every form of the session."""
+    """The handlers. `opened` finds the canary of a path."""
 
-    def __init__(self, client: Client, clock: Clock, who: Who, site: Site, opened: Open, token: str) -> None:
-        self._client, self._clock, self._who, self._site = client, clock, who, site
-        self._opened, self.token = opened, token
-        self._asked = deque[float]()
+    def __init__(self, clock: Clock, opened: Open) -> None:
+        self._clock, self._opened = clock, opened
 
     def routes(self) -> list[web.RouteDef]:
         """Their paths."""
@@ -64,28 +59,38 @@ class Acting:
 
     async def _page(self, request: web.Request) -> web.Response:
         """What will happen, and whether the API server lets the user ask for it."""
-        opened, verb = await self._opened(request), _verb(request)
+        opened, verb, visit = await self._opened(request), _verb(request), visit_of(request)
         sight = _sight(opened)
-        allowed, text = await self._verdict(verb, request.query, sight, opened.now)
-        return self._form(sight, verb, request.query, allowed=allowed, verdict=text)
+        allowed, text = await self._verdict(visit, verb, request.query, sight, opened.now)
+        return self._form(visit, sight, verb, request.query, allowed=allowed, verdict=text)
 
     def _form(
-        self, sight: Sight, verb: str, given: Mapping[str, str], *, allowed: bool, verdict: str, status: int = 200
+        self,
+        visit: Visit,
+        sight: Sight,
+        verb: str,
+        given: Mapping[str, str],
+        *,
+        allowed: bool,
+        verdict: str,
+        status: int = 200,
     ) -> web.Response:
         shown = {"verb": verb, "form": FORMS[verb], "view": sight.view, "weight": weight(sight.view)}
-        more = {"gates": clean(gates(sight.look.canary)), "token": self.token, "given": given, "by": self._who.user}
+        more = {"gates": clean(gates(sight.look.canary)), "token": visit.token, "given": given, "by": visit.who.user}
         told = {"effect": clean(_effect(verb, sight, given)), "allowed": allowed, "verdict": clean(verdict)}
-        page = rendered("act.html", site=self._site, stream="", **told, **shown, **more)
+        page = rendered("act.html", site=visit.site, stream="", **told, **shown, **more)
         return web.Response(status=status, text=page, content_type="text/html")
 
-    async def _verdict(self, verb: str, given: Mapping[str, str], sight: Sight, now: float) -> tuple[bool, str]:
+    async def _verdict(
+        self, visit: Visit, verb: str, given: Mapping[str, str], sight: Sight, now: float
+    ) -> tuple[bool, str]:
         """The API server's answer to a dry run of the request."""
         if sight.view.operator.foreign:
             return False, "Flagger runs this canary, and takes no requests."
         try:
             filled = {"reason": "dry run", "weight": "0", "gate": "-", **{k: v for k, v in given.items() if v}}
-            spec = spec_of(verb, filled, sight.view, self._user(), now)
-            await self._post(sight, spec, dry_run=True)
+            spec = spec_of(verb, filled, sight.view, _user(visit), now)
+            await self._post(visit, sight, spec, dry_run=True)
         except Refused as error:
             return False, error.problem.text
         return True, "The API server accepts this request from you."
@@ -93,33 +98,34 @@ class Acting:
     async def _act(self, request: web.Request) -> web.Response:
         """Create the request, then show what becomes of it."""
         given = {name: str(value) for name, value in (await request.post()).items()}
-        _check_token(given.get("token", ""), self.token)
+        visit = visit_of(request)
+        _check_token(given.get("token", ""), visit.token)
         opened, verb = await self._opened(request), _verb(request)
         sight = _sight(opened)
         try:
-            spec = spec_of(verb, given, sight.view, self._user(), opened.now)
-            made = await self._post(sight, spec, dry_run=False)
+            spec = spec_of(verb, given, sight.view, _user(visit), opened.now)
+            made = await self._post(visit, sight, spec, dry_run=False)
         except Refused as error:
-            return self._form(sight, verb, given, allowed=True, verdict=error.problem.text, status=error.status)
+            return self._form(visit, sight, verb, given, allowed=True, verdict=error.problem.text, status=error.status)
         row = sight.view.canary
         where = f"/c/{row.namespace}/{row.name}/requests/{made['metadata']['name']}"
         return web.Response(status=303, headers={"Location": where})
 
     async def _request(self, request: web.Request) -> web.Response:
         """What became of a request. The page loads itself again until the operator has decided."""
-        sight = _sight(await self._opened(request))
-        found = await self._read(sight, request.match_info["request"])
+        visit, sight = visit_of(request), _sight(await self._opened(request))
+        found = await self._read(visit, sight, request.match_info["request"])
         shown = clean(request_of(found))
         return web.Response(
-            text=rendered("request.html", site=self._site, stream="", view=sight.view, asked=shown),
+            text=rendered("request.html", site=visit.site, stream="", view=sight.view, asked=shown),
             content_type="text/html",
         )
 
-    async def _read(self, sight: Sight, name: str) -> Obj:
+    async def _read(self, visit: Visit, sight: Sight, name: str) -> Obj:
         """A request of this canary. Raises Refused."""
         row = sight.view.canary
         try:
-            found = await self._client.call("GET", ACTIONS.path(row.namespace, name))
+            found = await _client(visit).call("GET", ACTIONS.path(row.namespace, name))
         except ApiError as error:
             raise refused(error) from error
         if raw.text(part(found, "spec"), "canary") != row.name:
@@ -131,14 +137,18 @@ class Acting:
 
     async def _create(self, request: web.Request) -> web.Response:
         """`spec` without canary and by. `?dryRun=All`: only ask the API server. `?wait=10s`: for the operator."""
-        _check_token(request.headers.get("X-Flagger-Token", ""), self.token)
+        visit = visit_of(request)
+        if visit.formed:
+            _check_token(request.headers.get("X-Flagger-Token", ""), visit.token)
+        if request.content_type != "application/json":
+            raise Refused(415, Problem(Fault.MANIFEST, "the body is not of the type application/json"))
         sight = _sight(await self._opened(request))
         dry_run, wait = request.query.get("dryRun") == "All", _wait(request.query.get("wait", ""))
         body = await _body(request)
-        fields = {"via": "api", **body, "canary": sight.view.canary.name, "by": self._user()}
-        made = await self._post(sight, checked(fields), dry_run=dry_run)
+        fields = {"via": "api", **body, "canary": sight.view.canary.name, "by": _user(visit)}
+        made = await self._post(visit, sight, checked(fields), dry_run=dry_run)
         if wait and not dry_run:
-            made = await self._decided(sight, made, wait)
+            made = await self._decided(visit, sight, made, wait)
         state = raw.text(part(made, "status"), "state")
         if state in ("Refused", "Expired"):
             text = raw.text(part(made, "status"), "text")
@@ -146,32 +156,26 @@ class Acting:
             raise Refused(409, Problem(Fault.MANIFEST, f"{code}: {text}" if code else text))
         return web.Response(status=201, body=orjson.dumps(documents.plain(made)), content_type="application/json")
 
-    async def _decided(self, sight: Sight, made: Obj, seconds: float) -> Obj:
+    async def _decided(self, visit: Visit, sight: Sight, made: Obj, seconds: float) -> Obj:
         """The request once the operator has decided, or as it is when the time is over."""
         end = self._clock.monotonic() + seconds
         while not part(made, "status").get("state") and self._clock.monotonic() < end:
             await self._clock.sleep(POLL_SECONDS)
-            made = await self._read(sight, made["metadata"]["name"])
+            made = await self._read(visit, sight, made["metadata"]["name"])
         return made
 
     # The request ----------------------------------------------------------------------------------------------------
 
-    def _user(self) -> str:
-        if not self._who.user:
-            text = "the API server does not say who you are, so nothing can be asked for"
-            raise Refused(403, Problem(Fault.CLUSTER, text, "Use the command line with --by."))
-        return self._who.user
-
-    async def _post(self, sight: Sight, spec: ActionSpec, *, dry_run: bool) -> Obj:
+    async def _post(self, visit: Visit, sight: Sight, spec: ActionSpec, *, dry_run: bool) -> Obj:
         """Create the request with the user's rights. Raises Refused."""
         row = sight.view.canary
         if sight.view.operator.foreign:
             raise Refused(409, Problem(Fault.CLUSTER, "Flagger runs this canary, and takes no requests"))
-        self._count()
+        visit.allowance.take()
         obj = actions.rendered(row.name, row.namespace, row.uid, written(spec))
         query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
         try:
-            return await self._client.call("POST", ACTIONS.path(row.namespace), obj, query=query)
+            return await _client(visit).call("POST", ACTIONS.path(row.namespace), obj, query=query)
         except NotFound as error:
             todo = "Install it: kubectl apply -k kustomize/crds"
             raise Refused(409, Problem(Fault.CLUSTER, NO_KIND, todo)) from error
@@ -181,15 +185,18 @@ class Acting:
         except ApiError as error:
             raise refused(error) from error
 
-    def _count(self) -> None:
-        """At most ACTIONS_A_MINUTE, dry runs included. Raises Refused."""
-        now = self._clock.monotonic()
-        while self._asked and self._asked[0] <= now - 60.0:
-            self._asked.popleft()
-        if len(self._asked) >= ACTIONS_A_MINUTE:
-            text = f"more than {ACTIONS_A_MINUTE} requests in a minute"
-            raise Refused(429, Problem(Fault.MANIFEST, text, "Wait a moment."))
-        self._asked.append(now)
+
+def _client(visit: Visit) -> Client:
+    """The connection with the user's rights. Without one, there are no such routes."""
+    assert visit.client is not None
+    return visit.client
+
+
+def _user(visit: Visit) -> str:
+    if not visit.who.user:
+        text = "the API server does not say who you are, so nothing can be asked for"
+        raise Refused(403, Problem(Fault.CLUSTER, text, "Use the command line with --by."))
+    return visit.who.user
 
 
 def _verb(request: web.Request) -> str:

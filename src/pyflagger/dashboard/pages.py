@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from pyflagger.dashboard.chosen import Chosen, Shown, shown
 from pyflagger.dashboard.forms import FORMS, offered
 from pyflagger.dashboard.rendering import region_id, rendered
 from pyflagger.dashboard.rounds import drawn, last_round, overlaid, table
-from pyflagger.dashboard.watching import Fleet, Opened, Sight
+from pyflagger.dashboard.visit import Rows, Site
+from pyflagger.dashboard.watching import Opened, Sight
 from pyflagger.objects import Key
 from pyflagger.seeing.history import difference
 from pyflagger.seeing.model import RecordView
 from pyflagger.seeing.requests import gates
-
-
-class Site(NamedTuple):
-    """What every page says: the context of the kubeconfig, the user, and the version of this program.
-
-    `acting`: whether there are act pages.
-    """
-
-    context: str
-    user: str
-    version: str
-    acting: bool
-
 
 Regions = Mapping[str, str]
 """Markup by the id of the element that it replaces."""
@@ -35,7 +23,7 @@ Regions = Mapping[str, str]
 CANARY_REGIONS = ("trouble", "head", "traffic", "progress", "releases", "requests", "why", "timeline", "objects")
 
 
-def fleet_page(site: Site, fleet: Fleet, chosen: Chosen) -> str:
+def fleet_page(site: Site, fleet: Rows, chosen: Chosen) -> str:
     """The page of the fleet."""
     found = shown(fleet.rows, chosen)
     return rendered(
@@ -43,14 +31,14 @@ def fleet_page(site: Site, fleet: Fleet, chosen: Chosen) -> str:
     )
 
 
-def _fleet(fleet: Fleet, chosen: Chosen, found: Shown) -> dict[str, Any]:
+def _fleet(fleet: Rows, chosen: Chosen, found: Shown) -> dict[str, Any]:
     return {"chosen": chosen, "shown": found, "now": fleet.now, "trouble": fleet.trouble, "hidden": fleet.hidden}
 
 
 class FleetRegions:
     """The regions of one fleet page over time. A row is rendered again only when it changed."""
 
-    def __init__(self, fleet: Fleet, chosen: Chosen) -> None:
+    def __init__(self, fleet: Rows, chosen: Chosen) -> None:
         self._fleet, self._chosen = fleet, chosen
         self._rows: dict[Key, tuple[Any, str]] = {}
         self._order: tuple[Key, ...] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -11,16 +12,16 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from pyflagger import __version__
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
 from pyflagger.dashboard.acting import Acting
+from pyflagger.dashboard.bell import Bell
 from pyflagger.dashboard.chosen import chosen_of, shown
-from pyflagger.dashboard.guard import Guard, protected
+from pyflagger.dashboard.guard import protected
 from pyflagger.dashboard.objects import found_object
 from pyflagger.dashboard.pages import (
     FleetRegions,
-    Site,
+    Regions,
     canary_page,
     canary_regions,
     compare_page,
@@ -29,10 +30,11 @@ from pyflagger.dashboard.pages import (
 )
 from pyflagger.dashboard.problems import Refused, document, refused, title
 from pyflagger.dashboard.rendering import TYPES, asset, rendered
-from pyflagger.dashboard.streams import STREAMS_MAX, messages, stream
-from pyflagger.dashboard.watching import Canaries, Fleet, Opened, Sight
-from pyflagger.dashboard.who import Who
-from pyflagger.kube.client import ApiError, Client
+from pyflagger.dashboard.streams import STREAMS_MAX, messages, stream, while_true
+from pyflagger.dashboard.visit import VISIT, Door, Visit, visit_of
+from pyflagger.dashboard.watching import Opened, Sight, missing
+from pyflagger.kube.client import ApiError
+from pyflagger.kube.errors import NotFound
 from pyflagger.objects import Key
 from pyflagger.seeing import documents
 from pyflagger.seeing.model import CanaryView, RecordView
@@ -40,25 +42,27 @@ from pyflagger.seeing.model import CanaryView, RecordView
 ANSWER_SECONDS = 20.0
 """The longest that a page waits for the API server."""
 
+NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+"""A name of Kubernetes. Others would lead to other paths of the API server."""
+
+TOO_LARGE_STATUS, BODY_MAX = 413, 64 * 1024
+TOO_LARGE = f"the body is larger than {BODY_MAX} bytes"
+ELSEWHERE = ("cross-site", "same-site")
 YEAR = "public, max-age=31536000, immutable"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Server:
-    """The handlers. `context` is that of the kubeconfig. `acting` creates requests; None: this dashboard only reads."""
+    """The handlers. `door` says whose request it is, and what that user sees and may do."""
 
-    def __init__(
-        self, fleet: Fleet, canaries: Canaries, clock: Clock, who: Who, context: str, acting: Client | None = None
-    ) -> None:
-        self._fleet, self._canaries, self._clock, self._who = fleet, canaries, clock, who
-        self._site = Site(context, who.user or "", __version__, acting is not None)
+    def __init__(self, door: Door, clock: Clock) -> None:
+        self._door, self._clock = door, clock
         self._streams = 0
-        self.guard = Guard(acting=acting is not None)
-        self._acting = acting and Acting(acting, clock, who, self._site, self._opened, self.guard.token)
+        self._acting = Acting(clock, self._opened) if door.acting else None
 
     def application(self) -> web.Application:
         """The application."""
-        app = web.Application(middlewares=[self._answered], client_max_size=64 * 1024)
+        app = web.Application(middlewares=[self._answered], client_max_size=BODY_MAX)
         canary, one = "/c/{ns}/{name}", "/api/v1/namespaces/{ns}/canaries/{name}"
         app.add_routes(
             [
@@ -80,6 +84,7 @@ class Server:
                 web.get("/api/v1/stream/canaries/{ns}/{name}", self._canary_stream),
             ]
         )
+        app.add_routes(self._door.routes())
         if self._acting:
             app.add_routes(self._acting.routes())
         return app
@@ -90,8 +95,7 @@ class Server:
     async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Check the request and answer it. An error is a page, or a problem document below /api/."""
         try:
-            begun = self.guard.admit(request)
-            answer = await self._handled(request, handler) if begun is None else begun
+            answer = await self._handled(request, handler)
         except Refused as error:
             answer = self._problem(request, error)
         if not answer.prepared:
@@ -100,6 +104,12 @@ class Server:
 
     async def _handled(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                found = await self._door.admit(request)
+            if isinstance(found, web.StreamResponse):
+                return found
+            if found is not None:
+                request[VISIT] = found
             return await handler(request)
         except ApiError as error:
             raise refused(error) from error
@@ -109,32 +119,41 @@ class Server:
         except web.HTTPException as error:
             if error.status < 400:
                 raise
-            raise Refused(
-                error.status, Problem(Fault.MANIFEST, "this address leads nowhere", "Go to the fleet.")
-            ) from error
+            text = TOO_LARGE if error.status == TOO_LARGE_STATUS else "this address leads nowhere"
+            raise Refused(error.status, Problem(Fault.MANIFEST, text, "Go to the fleet.")) from error
 
     def _problem(self, request: web.Request, error: Refused) -> web.Response:
+        """The answer to an error.
+
+        A browser that follows a link of another site sends no cookie with SameSite=Strict. The page without a session
+        therefore loads itself once more, this time from here.
+        """
+        visit = request.get(VISIT)
+        site = visit.site if visit else self._door.site
         if request.path.startswith("/api/"):
             body = orjson.dumps(document(error))
             return web.Response(status=error.status, body=body, content_type="application/problem+json")
-        page = rendered("problem.html", site=self._site, problem=document(error), title=title(error.status), stream="")
+        again = bool(site.login) and error.status == 401 and request.headers.get("Sec-Fetch-Site") in ELSEWHERE
+        shown = {"problem": document(error), "title": title(error.status), "path": request.path_qs, "again": again}
+        page = rendered("problem.html", site=site, stream="", **shown)
         return web.Response(status=error.status, text=page, content_type="text/html")
 
     # Pages ----------------------------------------------------------------------------------------------------------
 
     async def _fleet_page(self, request: web.Request) -> web.Response:
-        return _page(fleet_page(self._site, self._fleet, chosen_of(request.query)))
+        visit = visit_of(request)
+        return _page(fleet_page(visit.site, visit.fleet, chosen_of(request.query)))
 
     async def _canary_page(self, request: web.Request) -> web.Response:
         opened = await self._opened(request)
         assert opened.sight is not None
-        return _page(canary_page(self._site, opened, opened.sight))
+        return _page(canary_page(visit_of(request).site, opened, opened.sight))
 
     async def _release_page(self, request: web.Request) -> web.Response:
         opened = await self._opened(request)
         assert opened.sight is not None
         record = _chosen(opened.sight, request.match_info["number"])
-        return _page(release_page(self._site, opened, opened.sight, record))
+        return _page(release_page(visit_of(request).site, opened, opened.sight, record))
 
     async def _compare_page(self, request: web.Request) -> web.Response:
         """Two releases. The smaller number comes first."""
@@ -142,7 +161,7 @@ class Server:
         assert opened.sight is not None
         both = [_chosen(opened.sight, request.query.get(name, "")) for name in ("from", "to")]
         old, new = sorted(both, key=lambda each: each.release.number)
-        return _page(compare_page(self._site, opened, opened.sight, old, new))
+        return _page(compare_page(visit_of(request).site, opened, opened.sight, old, new))
 
     async def _object(self, request: web.Request) -> web.Response:
         """An object of the canary as YAML."""
@@ -153,7 +172,7 @@ class Server:
             text = f"the canary has no {names['kind']} {names['object']} that you may see"
             raise Refused(404, Problem(Fault.MANIFEST, text, "Go back to the canary."))
         row = opened.sight.view.canary
-        return _page(rendered("object.html", site=self._site, stream="", row=row, object=found))
+        return _page(rendered("object.html", site=visit_of(request).site, stream="", row=row, object=found))
 
     async def _static(self, request: web.Request) -> web.Response:
         name = request.match_info["file"]
@@ -168,19 +187,23 @@ class Server:
     async def _opened(self, request: web.Request) -> Opened:
         """The canary of a path. Raises ApiError, and TimeoutError if the API server does not answer."""
         key = Key(request.match_info["ns"], request.match_info["name"])
+        if not all(map(NAME.fullmatch, key)):
+            raise NotFound(missing(key))
         async with asyncio.timeout(ANSWER_SECONDS):
-            return await self._canaries.open(key)
+            return await visit_of(request).open(key)
 
     # Documents ------------------------------------------------------------------------------------------------------
 
-    async def _whoami(self, _: web.Request) -> web.Response:
-        told = {**self._who._asdict(), "mode": "local", "context": self._site.context}
-        return _json(documents.document("Who", {**told, "token": self.guard.token if self._acting else None}))
+    async def _whoami(self, request: web.Request) -> web.Response:
+        visit = visit_of(request)
+        told = {**visit.who._asdict(), "mode": visit.mode, "context": visit.site.context}
+        return _json(documents.document("Who", {**told, "token": visit.token if visit.client else None}))
 
     async def _canaries_document(self, request: web.Request) -> web.Response:
         """The canaries that the filters choose: all, or `limit` of them from `continue` on."""
         limit, start = (_count(request.query, name) for name in ("limit", "continue"))
-        found = shown(self._fleet.rows, chosen_of(request.query), most=len(self._fleet.rows) or 1).rows
+        rows = visit_of(request).fleet.rows
+        found = shown(rows, chosen_of(request.query), most=len(rows) or 1).rows
         end = start + (limit or len(found))
         return _json({**documents.fleet(found[start:end]), "continue": str(end) if end < len(found) else ""})
 
@@ -198,20 +221,23 @@ class Server:
     # Streams --------------------------------------------------------------------------------------------------------
 
     async def _fleet_stream(self, request: web.Request) -> web.StreamResponse:
-        regions = FleetRegions(self._fleet, chosen_of(request.query))
-        with self._counted():
-            return await stream(request, messages(regions, self._fleet.bell, self._clock))
+        fleet = visit_of(request).fleet
+        return await self._stream(request, FleetRegions(fleet, chosen_of(request.query)), fleet.bell)
 
     async def _canary_stream(self, request: web.Request) -> web.StreamResponse:
         opened = await self._opened(request)
         opened.viewers += 1
         try:
-            with self._counted():
-                regions = partial(canary_regions, self._site, opened)
-                return await stream(request, messages(regions, opened.bell, self._clock))
+            return await self._stream(request, partial(canary_regions, visit_of(request).site, opened), opened.bell)
         finally:
             opened.viewers -= 1
             opened.used = self._clock.monotonic()
+
+    async def _stream(self, request: web.Request, regions: Callable[[], Regions], bell: Bell) -> web.StreamResponse:
+        """Send what changes, as long as the user may go on."""
+        visit = visit_of(request)
+        with self._counted(), visit.watching():
+            return await stream(request, while_true(visit.lives, messages(regions, bell, self._clock)))
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

@@ -39,6 +39,14 @@ async def messages(regions: Callable[[], Regions], bell: Bell, clock: Clock) -> 
         await bell.heard(rung, beat + BEAT_SECONDS - clock.monotonic())
 
 
+async def while_true(lives: Callable[[], bool], events: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Events as long as something holds. It is asked before each, so at least each BEAT_SECONDS."""
+    async for each in events:
+        if not lives():
+            return
+        yield each
+
+
 def unsent(regions: Regions, sent: dict[str, bytes]) -> Mapping[str, str]:
     """The regions whose digest changed. Notes them as sent."""
     digests = {name: hashlib.blake2b(text.encode(), digest_size=16).digest() for name, text in regions.items()}

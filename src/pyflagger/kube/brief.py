@@ -36,7 +36,7 @@ class BriefTransport:
         headers.update(await self._endpoint.headers())
         if request.body is not None:
             headers["Content-Type"] = request.content_type
-        for name, value in self._endpoint.impersonated:
+        for name, value in (*self._endpoint.impersonated, *request.headers):
             headers.add(name, value)
         seconds = self._limit or request.timeout
         try:

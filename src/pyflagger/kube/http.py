@@ -56,7 +56,7 @@ class AiohttpTransport:
         headers = {"Accept": request.accept, **await self._endpoint.headers()}
         if request.body is not None:
             headers["Content-Type"] = request.content_type
-        return [*headers.items(), *self._endpoint.impersonated]
+        return [*headers.items(), *self._endpoint.impersonated, *request.headers]
 
     async def _ask(self, request: ApiRequest, headers: Sequence[tuple[str, str]]) -> aiohttp.ClientResponse:
         """Send a request. The caller reads the body and releases the answer."""

@@ -6,7 +6,7 @@ sandbox's embedded server implements it in process. Client, cache, Lease and Eve
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,7 +16,8 @@ from typing import Protocol
 class ApiRequest:
     """One call. `path` is absolute (`/apis/apps/v1/...`), `query` unencoded.
 
-    `timeout` in seconds covers the whole call, or the start of a watch.
+    `timeout` in seconds covers the whole call, or the start of a watch. `headers` are sent besides those of the
+    transport: credentials of a user, where one connection serves many users.
     """
 
     method: str
@@ -26,6 +27,7 @@ class ApiRequest:
     content_type: str = "application/json"
     accept: str = "application/json"
     timeout: float = 30.0
+    headers: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,12 @@ def _in_pod() -> bool:
     return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and (ACCOUNT / "token").exists()
 
 
+def own(clock: Clock) -> tuple[Endpoint, Endpoint]:
+    """The API server of the pod's own cluster: with the pod's account, and with no credentials. Raises NoCluster."""
+    found = _in_cluster(clock)
+    return found, replace(found, headers=_anonymous)
+
+
 def _in_cluster(clock: Clock) -> Endpoint:
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not _in_pod():

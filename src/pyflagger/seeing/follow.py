@@ -109,6 +109,8 @@ class _Following:
         """The objects as they are now."""
         if self._denied.is_set():
             return [self._read] if self._read else []
+        if isinstance(self.refusal, Forbidden):
+            return []  # What was read before a right was revoked.
         return [*self._reflector.store.values()]
 
     @property
