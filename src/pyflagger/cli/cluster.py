@@ -110,6 +110,11 @@ def _on_cluster(work: Callable[..., Awaitable[int]], watches: Callable[[dict[str
 
         return finished(main())
 
+    return reaching(run)
+
+
+def reaching(run: Callable[..., int]) -> Callable[..., int]:
+    """A command's callback with kubectl's flags."""
     for option in reversed(OPTIONS):
         run = option(run)
     return run

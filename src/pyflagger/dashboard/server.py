@@ -31,7 +31,7 @@ from pyflagger.dashboard.pages import (
 from pyflagger.dashboard.problems import Refused, document, refused, title
 from pyflagger.dashboard.rendering import TYPES, asset, rendered
 from pyflagger.dashboard.streams import STREAMS_MAX, messages, stream, while_true
-from pyflagger.dashboard.visit import VISIT, Door, Visit, visit_of
+from pyflagger.dashboard.visit import VISIT, Door, visit_of
 from pyflagger.dashboard.watching import Opened, Sight, missing
 from pyflagger.kube.client import ApiError
 from pyflagger.kube.errors import NotFound
@@ -98,6 +98,8 @@ class Server:
             answer = await self._handled(request, handler)
         except Refused as error:
             answer = self._problem(request, error)
+            if error.status == 401 and self._door.site.login:
+                answer.headers["WWW-Authenticate"] = "Bearer"
         if not answer.prepared:
             protected(answer)
         return answer
@@ -131,8 +133,8 @@ class Server:
         visit = request.get(VISIT)
         site = visit.site if visit else self._door.site
         if request.path.startswith("/api/"):
-            body = orjson.dumps(document(error))
-            return web.Response(status=error.status, body=body, content_type="application/problem+json")
+            kind = "application/problem+json"
+            return web.Response(status=error.status, body=orjson.dumps(document(error)), content_type=kind)
         again = bool(site.login) and error.status == 401 and request.headers.get("Sec-Fetch-Site") in ELSEWHERE
         shown = {"problem": document(error), "title": title(error.status), "path": request.path_qs, "again": again}
         page = rendered("problem.html", site=site, stream="", **shown)
