@@ -16,6 +16,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from pyflagger.dashboard.local import LocalDoor, cookie
 from pyflagger.dashboard.server import Server
+from pyflagger.dashboard.visit import Door, Visit
 from pyflagger.dashboard.watching import Canaries, Fleet
 from pyflagger.dashboard.who import Who
 from pyflagger.kube.client import Client
@@ -45,35 +46,49 @@ class Answer(NamedTuple):
 class Browser:
     """Asks one server. It has the session's cookie once it opened the address with the key."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, host: str = HOST, origin: str = f"http://{HOST}") -> None:
         self._app = server.application()
         self._app.freeze()
+        self._host, self._origin, self.peer = host, origin, "127.0.0.1"
         self.cookies = dict[str, str]()
 
     async def post(self, path: str, form: Mapping[str, str] | str = "", **headers: str) -> Answer:
         """Send a form, or a text, from a page of the dashboard."""
-        given = {"Origin": f"http://{HOST}", "Content-Type": "application/x-www-form-urlencoded"} | headers
+        given = {"Origin": self._origin, "Content-Type": "application/x-www-form-urlencoded"} | headers
         body = form if isinstance(form, str) else urlencode(form)
         return await self.get(path, "POST", body.encode(), **given)
 
     async def get(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> Answer:
         """The answer to a request. Underscores in names of headers are dashes."""
-        given = {"Host": HOST} | {name.replace("_", "-"): value for name, value in headers.items()}
-        if self.cookies and "Cookie" not in given:
-            given["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        transport = Mock()
-        transport.get_extra_info = lambda name, default=None: ("127.0.0.1", PORT) if name == "sockname" else default
-        payload = StreamReader(Mock(), 2**16, loop=asyncio.get_running_loop())
-        payload.feed_data(body)
-        payload.feed_eof()
-        request = make_mocked_request(
-            method, path, headers=given, transport=transport, app=self._app, payload=payload, client_max_size=2**16
-        )
+        request = self.request(path, method, body, **headers)
         answer = await self._app._handle(request)
         assert isinstance(answer, web.Response) and not isinstance(answer, web.HTTPException)
         self.cookies |= {name: morsel.value for name, morsel in answer.cookies.items()}
-        body = answer.body if isinstance(answer.body, bytes) else b""
-        return Answer(answer.status, answer.headers, body.decode())
+        text = answer.body if isinstance(answer.body, bytes) else b""
+        return Answer(answer.status, answer.headers, text.decode())
+
+    def request(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> web.Request:
+        """A request as the server gets it."""
+        given = {"Host": self._host} | {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.cookies and "Cookie" not in given:
+            given["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        names = {"sockname": ("127.0.0.1", PORT), "peername": (self.peer, 1)}
+        transport = Mock()
+        transport.get_extra_info = names.get
+        payload = StreamReader(Mock(), 2**16, loop=asyncio.get_running_loop())
+        payload.feed_data(body)
+        payload.feed_eof()
+        return make_mocked_request(
+            method, path, headers=given, transport=transport, app=self._app, payload=payload, client_max_size=2**16
+        )
+
+    async def visited(self, door: Door, path: str, **headers: str) -> Visit:
+        """The visit of a request that the door lets in."""
+        request = self.request(path, **headers)
+        request._match_info = await self._app.router.resolve(request)
+        found = await door.admit(request)
+        assert isinstance(found, Visit)
+        return found
 
     async def login(self, key: str) -> None:
         """Open the address with the key."""

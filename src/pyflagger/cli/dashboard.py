@@ -6,6 +6,7 @@ import asyncio
 import sys
 import webbrowser
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -152,8 +153,6 @@ async def _local(cluster: Cluster, port: int, no_open: bool, read_only: bool, me
 
 
 async def _in_pod(settings: Settings, mesh_provider: str) -> int:
-    try:
+    with suppress(Interrupted):
         await interruptible(serve_cluster(settings, mesh_provider))
-    except Interrupted:
-        pass
     return 0

@@ -142,6 +142,7 @@ class Person:
         except (ApiError, Refused) as error:
             found = _refused(error)
             self._failure = None if self.begun else found
+            self.ended = self.ended or found.status == UNAUTHORIZED
             raise found from error
 
     async def _renew(self) -> None:

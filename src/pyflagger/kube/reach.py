@@ -153,6 +153,8 @@ def _in_pod() -> bool:
 
 def own(clock: Clock) -> tuple[Endpoint, Endpoint]:
     """The API server of the pod's own cluster: with the pod's account, and with no credentials. Raises NoCluster."""
+    if not _in_pod():
+        raise NoCluster("--in-cluster: this is no pod with a service account")
     found = _in_cluster(clock)
     return found, replace(found, headers=_anonymous)
 
