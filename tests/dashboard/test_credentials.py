@@ -102,7 +102,7 @@ async def test_a_user_that_a_proxy_names() -> None:
      ("10.1.2.3", {"X_Forwarded_User": "ann", "Host": "evil.example"}, 421)],
 )  # fmt: skip
 async def test_forged_headers(peer: str, given: dict[str, str], status: int) -> None:
-    """From others than the proxy, beside other proofs, and names that belong to Kubernetes: nothing is asked for them."""
+    """From others than the proxy, beside other proofs, and names of Kubernetes itself: nothing is asked for them."""
     async with in_cluster(await two(), PROXY, **{ACCOUNT: ACCOUNT_OF_A_PROXY}) as shown:
         shown.browser.peer = peer
         for path in ("/", "/api/v1/canaries", CANARY):

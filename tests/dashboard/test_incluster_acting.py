@@ -99,8 +99,17 @@ async def test_reading_changes_nothing() -> None:
         await shown.login("t-ann")
         for route in shown.browser._app.router.routes():
             if route.resource and "stream" not in route.resource.canonical:
-                path = route.resource.canonical.format(ns="test", name="shop", verb="pause", kind="Canary", object="shop",
-                                                       number="1", digest="x", file="x", request="x")  # fmt: skip
+                path = route.resource.canonical.format(
+                    ns="test",
+                    name="shop",
+                    verb="pause",
+                    kind="Canary",
+                    object="shop",
+                    number=1,
+                    digest="x",
+                    file="x",
+                    request="x",
+                )
                 await shown.browser.get(path)
         assert await asked(scene) == []
 
