@@ -36,6 +36,8 @@ COPIES = {
     "components/action-policy/policy.yaml": "flagger/files/action-policy.yaml",
     "base/election.yaml": "flagger/files/election.yaml",
     "components/network/policy.yaml": "flagger/files/policy.yaml",
+    "dashboard/rules.yaml": "flagger/files/dashboard.yaml",
+    "dashboard/policy.yaml": "flagger/files/dashboard-policy.yaml",
     "prometheus/prometheus.yml": "flagger/files/prometheus.yml",
     "prometheus/rules.yaml": "flagger/files/prometheus-rules.yaml",
     "tester-auth/review.yaml": "loadtester/files/review.yaml",

@@ -14,6 +14,9 @@ import yaml
 
 from docs.write import COPIES
 from pyflagger.api.actions import FULL, Action
+from pyflagger.cli.dashboard import check_options, settings_of
+from pyflagger.cli.dashboard import command as dashboard_command
+from pyflagger.dashboard.incluster import Settings
 from pyflagger.goflags import Flag
 from pyflagger.loadtester.options import FLAGS as LOADTESTER
 from pyflagger.loadtester.options import read_options
@@ -33,6 +36,13 @@ EVERYTHING: Mapping[str, Mapping[str, Any]] = {
         "leaderElection": {"enabled": True, "replicaCount": 2},
         "podDisruptionBudget": {"enabled": True},
         "networkPolicy": {"enabled": True},
+        "dashboard": {
+            "enabled": True,
+            "publicUrl": "https://flagger.example.com",
+            "readOnly": True,
+            "trustUserHeaders": ["X-User", "X-Groups"],
+            "trustedProxies": ["10.0.0.0/8"],
+        },
         "podMonitor": {"enabled": True, "namespace": "monitoring", "additionalLabels": {"release": "x"}},
         "serviceMonitor": {"enabled": True, "namespace": "monitoring", "labels": {"release": "x"}},
         "linkerdAuthPolicy": {"create": True},
@@ -371,6 +381,57 @@ def test_the_load_tester_is_that_of_kustomize() -> None:
     assert {**ours, **own} == {**theirs, **own}
 
 
+DASHBOARD: Mapping[str, Any] = {"enabled": True, "publicUrl": "https://flagger.example.com"}
+
+
+def dashboard(given: Mapping[str, Any]) -> list[Obj]:
+    """The objects of the chart's dashboard."""
+    return [obj for obj in templated("flagger", given) if "-dashboard" in obj["metadata"]["name"]]
+
+
+def settings(objects: list[Obj]) -> Settings:
+    """How the container of a dashboard starts it, read as the command reads it."""
+    args = [str(each) for each in container(objects)["args"]]
+    assert args[:2] == ["dashboard", "--in-cluster"]
+    context = dashboard_command.make_context("dashboard", args[1:])
+    given = context.params
+    check_options(context, in_cluster=True)
+    return settings_of(given["public_url"], given["trust_user_headers"], given["trusted_proxies"], given)
+
+
+def test_the_dashboard_is_that_of_kustomize() -> None:
+    """The same container, and an account that may read canaries and nothing else, in one namespace if asked."""
+    ours, theirs = kustomized("dashboard"), dashboard({"dashboard": DASHBOARD, "networkPolicy": {"enabled": True}})
+    assert container(ours) == container(theirs) and settings(ours) == settings(theirs)
+    for objects in (ours, theirs, dashboard({"dashboard": DASHBOARD, "namespace": "test"})):
+        (role,) = [obj for obj in objects if obj["kind"].endswith("Role")]
+        assert role["rules"] == [
+            {"apiGroups": ["flagger.app"], "resources": ["canaries"], "verbs": ["get", "list", "watch"]}
+        ]
+        (binding,) = [obj for obj in objects if obj["kind"].endswith("Binding")]
+        account = {"kind": "ServiceAccount", "name": "flagger-dashboard", "namespace": "flagger-system"}
+        assert binding["subjects"] == [account] and binding["roleRef"]["kind"] == role["kind"]
+        assert one(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == account["name"]
+    for kind in ("NetworkPolicy", "Service", "Deployment"):
+        found = [one(objects, kind)["spec"] for objects in (ours, theirs)]
+        labels = one(theirs, "Deployment")["spec"]["template"]["metadata"]["labels"]
+        chosen = found[1].get("selector", found[1].get("podSelector"))
+        assert (chosen.get("matchLabels") or chosen).items() <= labels.items(), kind
+    assert one(ours, "NetworkPolicy")["spec"]["egress"] == one(theirs, "NetworkPolicy")["spec"]["egress"]
+
+
+def test_the_flags_of_the_dashboard() -> None:
+    """As its values say. The right to ask about users comes with headers alone, and none to impersonate them."""
+    objects = dashboard({**EVERYTHING["flagger"], "meshProvider": "nginx"})
+    found = settings(objects)
+    assert found.place.url == "https://flagger.example.com/" and found.read_only and found.namespace == "test"
+    assert found.trusted and (found.trusted.user, found.trusted.groups) == ("X-User", "X-Groups")
+    assert one(objects, "ClusterRole")["rules"] == [
+        {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]}
+    ]
+    assert dashboard({}) == [] and "impersonate" not in json.dumps(objects)
+
+
 REFUSED: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     ("flagger", {"meshprovider": "nginx"}, "Additional property meshprovider is not allowed"),
     ("flagger", {"slack": {"chanel": "x"}}, "Additional property chanel is not allowed"),
@@ -381,6 +442,10 @@ REFUSED: tuple[tuple[str, Mapping[str, Any], str], ...] = (
     ("flagger", {"controlplane": {"kubeconfig": {"secretName": "x"}}}, "to no second one"),
     ("flagger", {"istio": {"kubeconfig": {"secretName": "x"}}}, "istio.kubeconfig.secretName: flagger writes"),
     ("flagger", {"rbac": {"pspEnabled": True}}, "removed PodSecurityPolicies"),
+    ("flagger", {"dashboard": {"enabled": True}}, "dashboard.enabled needs dashboard.publicUrl"),
+    ("flagger", {"dashboard": {"publicUrl": "http://flagger.example.com"}}, "dashboard.publicUrl"),
+    ("flagger", {"dashboard": {**DASHBOARD, "trustUserHeaders": ["X-User"]}}, "need each other"),
+    ("flagger", {"dashboard": {**DASHBOARD, "trustedProxies": ["10.0.0.0/8"]}}, "need each other"),
     ("loadtester", {"cmd": {"timeout": "soon"}}, "cmd.timeout"),
     ("loadtester", {"auth": {"kubernetes": True}}, "auth.kubernetes lets nobody in"),
     ("loadtester", {"auth": {"allowedAccounts": ["flagger"]}}, "auth.allowedAccounts"),

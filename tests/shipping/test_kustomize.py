@@ -33,7 +33,7 @@ MESHES = {
 }
 """Overlays of one provider: their namespace, the provider's name, and the host of the metrics server."""
 
-OTHERS = ("crds", "operator", "prometheus", "podinfo")
+OTHERS = ("crds", "operator", "prometheus", "podinfo", "dashboard")
 ALL = (*OPERATORS, *TESTERS, *MESHES, *OTHERS)
 
 

@@ -174,6 +174,31 @@ http://{{ include "flagger.prometheus" . }}:9090
 {{- end }}
 {{- end }}
 
+{{- define "flagger.dashboard" -}}
+{{ include "flagger.fullname" . | trunc 53 | trimSuffix "-" }}-dashboard
+{{- end }}
+
+{{- define "flagger.dashboard.selector" -}}
+app.kubernetes.io/name: {{ include "flagger.name" . }}-dashboard
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "flagger.dashboard.labels" -}}
+{{ include "flagger.dashboard.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ include "flagger.chart" . }}
+{{- end }}
+
+{{- define "flagger.dashboard.refuse" -}}
+{{- if not .Values.dashboard.publicUrl }}
+{{- fail "dashboard.enabled needs dashboard.publicUrl, the address that browsers open: it fixes host, origin and cookie. Set it." }}
+{{- end }}
+{{- if ne (empty .Values.dashboard.trustUserHeaders) (empty .Values.dashboard.trustedProxies) }}
+{{- fail "dashboard.trustUserHeaders and dashboard.trustedProxies need each other: without the addresses of the proxies everybody could send these headers. Set both." }}
+{{- end }}
+{{- end }}
+
 {{/* Labels that the Prometheus objects of Flagger's chart select by: they never change either. */}}
 {{- define "flagger.prometheus.labels" -}}
 app.kubernetes.io/name: {{ include "flagger.name" . }}-prometheus
