@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from pyflagger.cli.cluster import Cluster, Wrong
 from pyflagger.cli.dashboard import ADDRESS, command, serve
+from pyflagger.cli.people import call
 from pyflagger.clock import SystemClock
 from pyflagger.dashboard.local import Running
 from pyflagger.kube.client import Client
@@ -53,6 +54,37 @@ async def test_a_port_that_is_taken() -> None:
         taken.listen()
         with pytest.raises(Wrong, match=r"port \d+ of 127.0.0.1 is not free: .* Choose another with --port"):
             await serve(await cluster(), "", taken.getsockname()[1], "", print)
+
+
+IN_CLUSTER = ("--in-cluster", "--public-url", "https://flagger.example.com")
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (["--in-cluster"], "needs --public-url"),
+        (["--in-cluster", "--public-url", "http://flagger.example.com"], "in the clear"),
+        ([*IN_CLUSTER, "--trust-user-headers", "X-User"], "need each other"),
+        ([*IN_CLUSTER, "--trusted-proxies", "10.0.0.0/8"], "need each other"),
+        ([*IN_CLUSTER, "--trust-user-headers", "X-User", "--trusted-proxies", "0.0.0.0/0"], "trust everybody"),
+        ([*IN_CLUSTER, "--context", "prod"], "--context cannot be used with --in-cluster"),
+        ([*IN_CLUSTER, "--as", "root"], "--as cannot be used with --in-cluster"),
+        ([*IN_CLUSTER, "--no-open"], "--no-open cannot be used with --in-cluster"),
+        (["--public-url", "https://flagger.example.com"], "--public-url cannot be used without --in-cluster"),
+        (["--trusted-proxies", "10.0.0.0/8"], "--trusted-proxies cannot be used without --in-cluster"),
+    ],
+)
+def test_options_of_the_other_kind(given: list[str], text: str) -> None:
+    """Before anything is asked, and with the option's name."""
+    found = CliRunner().invoke(command, given)
+    assert found.exit_code == 2 and text in found.output
+
+
+def test_outside_of_a_pod(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kubeconfig is not used: its client certificate would prove the same user for everybody."""
+    monkeypatch.setenv("KUBECONFIG", "/dev/null")
+    assert call(command, IN_CLUSTER, "flagger dashboard") == 1
+    assert "this is no pod with a service account" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("given", [["--address", "0.0.0.0"], ["--port", "99999"], ["--port", "-1"]])

@@ -16,10 +16,11 @@ import pytest
 from aiohttp import web
 
 from pyflagger.clock import LoopClock, SystemClock
+from pyflagger.kube.brief import BriefTransport
 from pyflagger.kube.http import AiohttpTransport
 from pyflagger.kube.kubeconfig import RENEWED_SECONDS_MIN, Access, Choice, Login, NoCluster, access, read
 from pyflagger.kube.protocol import ApiRequest, TransportError
-from pyflagger.kube.reach import Endpoint, Person, configured, find, reach
+from pyflagger.kube.reach import Endpoint, Person, configured, find, own, reach
 
 FIRST = Access("https://api.example", True, "", "", "", "Bearer first")
 
@@ -360,3 +361,38 @@ async def test_a_person_acts_as_another(tmp_path: Path, monkeypatch: pytest.Monk
         finally:
             await transport.close()
     assert seen == [[("Impersonate-User", "ann"), ("Impersonate-Group", "a"), ("Impersonate-Group", "b")]]
+
+
+async def test_the_account_of_a_pod_and_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One endpoint proves the account, the other nothing; a kubeconfig is not used in place of a pod."""
+    monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(NoCluster, match="no pod with a service account"):
+        own(SystemClock())
+    certificate(tmp_path)
+    (tmp_path / "cert.pem").rename(tmp_path / "ca.crt")
+    (tmp_path / "token").write_text("mine")
+    monkeypatch.setattr("pyflagger.kube.reach.ACCOUNT", tmp_path)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    account, nobody = own(SystemClock())
+    assert await account.headers() == {"Authorization": "Bearer mine"} and await nobody.headers() == {}
+    assert account.url == nobody.url == "https://10.0.0.1:443" and nobody.tls is account.tls
+    assert nobody.tls and nobody.tls.verify_mode is ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize("kind", [AiohttpTransport, BriefTransport])
+async def test_credentials_of_a_request(kind: type[AiohttpTransport | BriefTransport]) -> None:
+    """They go with that request and with no other of the same connection."""
+    seen: list[list[str]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append([*request.headers.getall("Authorization", []), *request.headers.getall("Impersonate-Group", [])])
+        return web.json_response({})
+
+    async with served(answer) as port:
+        transport = kind(Endpoint(f"http://127.0.0.1:{port}"))
+        given = (("Authorization", "Bearer a"), ("Impersonate-Group", "b"), ("Impersonate-Group", "c"))
+        for headers in (given, (), (("Authorization", "Bearer d"),)):
+            await transport.call(ApiRequest("GET", "/api", headers=headers))
+        await transport.close()
+    assert seen == [["Bearer a", "b", "c"], [], ["Bearer d"]]

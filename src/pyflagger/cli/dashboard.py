@@ -98,7 +98,9 @@ def check_options(context: click.Context, *, in_cluster: bool) -> None:
 
 
 @click.command("dashboard", context_settings=SETTINGS)
-@click.option("--port", type=click.IntRange(0, 65535), default=PORT, help="port on 127.0.0.1; 0: any free one")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=PORT, help="port on 127.0.0.1, or of the pod; 0: any free one"
+)
 @click.option("--no-open", is_flag=True, help="print the address, and open no browser")
 @click.option("--read-only", is_flag=True, help="show no pages that steer a release")
 @click.option("--in-cluster", is_flag=True, help="serve the users of this pod's cluster, each with its own rights")
