@@ -66,7 +66,7 @@ IN_CLUSTER = ("--in-cluster", "--public-url", "https://flagger.example.com")
         (["--in-cluster", "--public-url", "http://flagger.example.com"], "in the clear"),
         ([*IN_CLUSTER, "--trust-user-headers", "X-User"], "need each other"),
         ([*IN_CLUSTER, "--trusted-proxies", "10.0.0.0/8"], "need each other"),
-        ([*IN_CLUSTER, "--trust-user-headers", "X-User", "--trusted-proxies", "0.0.0.0/0"], "trust everybody"),
+        ([*IN_CLUSTER, "--trust-user-headers", "X-User", "--trusted-proxies", "0.0.0.0/0"], "trust every address"),
         ([*IN_CLUSTER, "--context", "prod"], "--context cannot be used with --in-cluster"),
         ([*IN_CLUSTER, "--as", "root"], "--as cannot be used with --in-cluster"),
         ([*IN_CLUSTER, "--no-open"], "--no-open cannot be used with --in-cluster"),

@@ -23,14 +23,14 @@ def headers(**given: str) -> CIMultiDictProxy[str]:
 
 @pytest.mark.parametrize(
     ("names", "networks", "wrong"),
-    [("X-User", "", "need each other"), ("", "10.0.0.0/8", "need each other"), ("X-User", "0.0.0.0/0", "everybody"),
-     ("X-User", "::/0", "everybody"), ("X-User", "10.0.0.1/8", "host bits"), ("X-User", "proxy", "IPv4"),
+    [("X-User", "", "need each other"), ("", "10.0.0.0/8", "need each other"), ("X-User", "0.0.0.0/0", "every address"),
+     ("X-User", "::/0", "every address"), ("X-User", "10.0.0.1/8", "host bits"), ("X-User", "proxy", "IPv4"),
      ("X User", "10.0.0.0/8", "cannot name"), (",X-Groups", "10.0.0.0/8", "cannot name"),
      ("Authorization", "10.0.0.0/8", "cannot name"), ("Cookie", "10.0.0.0/8", "cannot name"),
      ("X-User,x-user", "10.0.0.0/8", "one header"), ("X-User", "10.0.0.0/8,", "IPv4")],
 )  # fmt: skip
 def test_flags(names: str, networks: str, wrong: str) -> None:
-    """Both or none, and no network that is everybody."""
+    """Both or none, and no network of all addresses."""
     with pytest.raises(ValueError, match=wrong):
         proxied(names, networks)
     assert proxied("", "") is None
@@ -38,7 +38,7 @@ def test_flags(names: str, networks: str, wrong: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(NAMING) + [f"{each}scopes" for each in EXTRA])
 def test_headers_that_nobody_trusts(name: str) -> None:
-    """400 for each header by which proxies name users, in any case, with a text that names it."""
+    """400 for each header with which proxies name users, in any case, with a text that names it."""
     for given in (name, name.upper()):
         with pytest.raises(Refused, match=name) as error:
             check_unasked(headers(**{given: "root"}), None, "10.1.2.3")

@@ -386,8 +386,11 @@ async def test_credentials_of_a_request(kind: type[AiohttpTransport | BriefTrans
     seen: list[list[str]] = []
 
     async def answer(request: web.Request) -> web.Response:
-        seen.append([*request.headers.getall("Authorization", []), *request.headers.getall("Impersonate-Group", [])])
-        return web.json_response({})
+        names = ("Authorization", "Impersonate-Group", "Cookie")
+        seen.append([value for name in names for value in request.headers.getall(name, [])])
+        found = web.json_response({})
+        found.set_cookie("who", "a")
+        return found
 
     async with served(answer) as port:
         transport = kind(Endpoint(f"http://127.0.0.1:{port}"))

@@ -37,7 +37,7 @@ NAMING = frozenset(
         "impersonate-user", "impersonate-group", "impersonate-uid",
     }
 )  # fmt: skip
-"""Headers by which proxies name a user."""
+"""Headers with which proxies name a user."""
 
 EXTRA = ("impersonate-extra-", "x-remote-extra-")
 
@@ -83,7 +83,7 @@ def _network(text: str) -> Network:
     except ValueError as error:
         raise ValueError(f"--trusted-proxies: {error}") from error
     if found.prefixlen == 0:
-        raise ValueError(f"--trusted-proxies: {text} would trust everybody")
+        raise ValueError(f"--trusted-proxies: {text} would trust every address")
     return found
 
 

@@ -34,7 +34,7 @@ NEXT = re.compile(r"/(?!/)[\w.~/?=&%+,:-]*", re.ASCII)
 
 
 class Entrance:
-    """The door. `trusted`: headers of proxies name the user, and nobody can log in. `acting`: there are act pages."""
+    """The door. `trusted`: headers of proxies name the user, and there is no login. `acting`: there are act pages."""
 
     def __init__(self, place: Place, people: People, trusted: Proxied | None, clock: Clock, *, acting: bool) -> None:
         self._place, self._people, self._trusted, self._clock = place, people, trusted, clock
@@ -103,7 +103,7 @@ class Entrance:
         )
 
     async def _person(self, session: Session) -> Person:
-        """The user of a session, which ends if the API server does not know the token any more. Raises Refused."""
+        """The user of a session, which ends if the API server no longer knows the token. Raises Refused."""
         try:
             return await self._people.bearer(session.token)
         except Refused as error:

@@ -1,4 +1,4 @@
-"""What every request is checked for, whoever sends it: Host, method and Origin; and the headers of each answer.
+"""The checks of every request: Host, method and Origin; and the headers of each answer.
 
 The dashboard acts with the rights of its user, so every other program and page is kept out. A page of another site
 cannot read it (Origin, Sec-Fetch-Site, CORP). A name that was pointed at its address after its page was loaded (DNS

@@ -63,6 +63,6 @@ async def check_server(own: Client) -> None:
     try:
         await identified(own)
     except NotFound as error:
-        text = "the API server has no SelfSubjectReview in authentication.k8s.io/v1, so nobody can be identified"
+        text = "the API server has no SelfSubjectReview in authentication.k8s.io/v1, so it identifies no user"
         todo = "Use Kubernetes 1.28 or newer."
         raise NotFound(Problem(Fault.CLUSTER, f"{text}: use Kubernetes 1.28 or newer", todo)) from error

@@ -46,7 +46,7 @@ class Ways(NamedTuple):
     """Connections to the API server.
 
     `own`: with the dashboard's account. `users`: with the credentials of each request. `strangers`: the same for tokens
-    that nobody has verified yet, so that a flood of these holds up no user.
+    that are not verified yet, so that a flood of these holds up no user.
     """
 
     own: Transport

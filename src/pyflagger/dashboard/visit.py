@@ -1,4 +1,4 @@
-"""Who asks, and what that user sees and may do: each request of `server` has a Visit. A Door tells it.
+"""The user of a request, and what that user sees and may do: each request of `server` has a Visit. A Door tells it.
 
 `local` has one visit for all requests. In a cluster, `entrance` makes one for each user.
 """
@@ -83,7 +83,7 @@ class Allowance:
 
 @contextmanager
 def unwatched() -> Iterator[None]:
-    """A stream that nobody counts."""
+    """A stream that is not counted."""
     yield
 
 
@@ -116,7 +116,7 @@ def visit_of(request: web.Request) -> Visit:
 
 
 class Door(Protocol):
-    """Lets requests in. `acting`: whether there are act pages. `site`: what pages show to nobody in particular."""
+    """Lets requests in. `acting`: whether there are act pages. `site`: what pages show without a user."""
 
     acting: bool
     site: Site

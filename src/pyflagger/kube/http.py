@@ -41,6 +41,7 @@ class AiohttpTransport:
                 timeout=aiohttp.ClientTimeout(total=None, connect=10),
                 headers={"User-Agent": self._agent},
                 proxy=self._endpoint.proxy,
+                cookie_jar=aiohttp.DummyCookieJar(),  # One connection may serve many users.
                 read_bufsize=1 << 18,
                 max_line_size=LINE_MAX,
             )
