@@ -16,7 +16,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from pyflagger.dashboard.local import LocalDoor, cookie
 from pyflagger.dashboard.server import Server
-from pyflagger.dashboard.visit import Door, Visit
+from pyflagger.dashboard.visit import Visit, visit_of
 from pyflagger.dashboard.watching import Canaries, Fleet
 from pyflagger.dashboard.who import Who
 from pyflagger.kube.client import Client
@@ -82,13 +82,12 @@ class Browser:
             method, path, headers=given, transport=transport, app=self._app, payload=payload, client_max_size=2**16
         )
 
-    async def visited(self, door: Door, path: str, **headers: str) -> Visit:
-        """The visit of a request that the door lets in."""
+    async def visited(self, path: str, **headers: str) -> Visit:
+        """The visit of a request that is let in."""
         request = self.request(path, **headers)
-        request._match_info = await self._app.router.resolve(request)
-        found = await door.admit(request)
-        assert isinstance(found, Visit)
-        return found
+        answer = await self._app._handle(request)
+        assert answer.status == 200
+        return visit_of(request)
 
     async def login(self, key: str) -> None:
         """Open the address with the key."""

@@ -11,7 +11,6 @@ import orjson
 
 from dashboard.browsing import Answer, Browser
 from pyflagger.dashboard.credentials import Proxied
-from pyflagger.dashboard.entrance import Entrance
 from pyflagger.dashboard.guard import public
 from pyflagger.dashboard.incluster import Settings, entered
 from pyflagger.dashboard.people import Ways
@@ -130,13 +129,6 @@ class Open(NamedTuple):
     cluster: Cluster
     server: Server
     browser: Browser
-
-    @property
-    def door(self) -> Entrance:
-        """Its door."""
-        found = self.server.door
-        assert isinstance(found, Entrance)
-        return found
 
     async def get(self, path: str, token: str = "", **headers: str) -> Answer:
         """The answer to a program that sends a token."""

@@ -38,7 +38,7 @@ def test_flags(names: str, networks: str, wrong: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(NAMING) + [f"{each}scopes" for each in EXTRA])
 def test_headers_that_nobody_trusts(name: str) -> None:
-    """400 for each header with which proxies name users, in any case, with a text that names it."""
+    """400 for each header in which proxies name users, in any case, with a text that names it."""
     for given in (name, name.upper()):
         with pytest.raises(Refused, match=name) as error:
             check_unasked(headers(**{given: "root"}), None, "10.1.2.3")

@@ -208,7 +208,7 @@ async def test_the_fleet_of_a_user(token: str, names: set[str]) -> None:
         page = (await shown.get("/", token)).text
         assert {name for name in ("shop", "cart") if f"/{name}" in page} == names
         assert ("other" in page) == ("cart" in names)
-        visit = await shown.browser.visited(shown.door, "/", **bearing(token))
+        visit = await shown.browser.visited("/", **bearing(token))
         regions = FleetRegions(visit.fleet, Chosen())()
         assert {name for name in ("shop", "cart") if f"/{name}" in "".join(regions.values())} == names
 
@@ -289,7 +289,7 @@ async def test_a_logout() -> None:
         await other.post("/login", {"bearer": "t-ann"})
         await shown.login("t-ann")
         page, kept = (await shown.browser.get("/")).text, dict(shown.browser.cookies)
-        visit = await shown.browser.visited(shown.door, "/")
+        visit = await shown.browser.visited("/")
         (token,) = re.findall(r'name="token" value="(\w+)"', page)
         for bad in ("", "x", re.findall(r'name="token" value="(\w+)"', (await other.get("/")).text)[0]):
             assert (await shown.browser.post("/logout", {"token": bad})).status == 403
@@ -316,7 +316,7 @@ async def test_a_token_that_expires() -> None:
     scene = await two()
     async with in_cluster(scene) as shown:
         await shown.login("t-ann")
-        visit = await shown.browser.visited(shown.door, "/")
+        visit = await shown.browser.visited("/")
         with visit.watching():
             del shown.cluster.users["t-ann"]
             await scene.stage.clock.sleep(60)
@@ -334,7 +334,7 @@ async def test_a_right_that_is_revoked_in_a_stream_of_the_fleet() -> None:
     """Within a minute the row is gone, and it comes back with the right."""
     scene = await two()
     async with in_cluster(scene) as shown:
-        visit = await shown.browser.visited(shown.door, "/", **bearing("t-view"))
+        visit = await shown.browser.visited("/", **bearing("t-view"))
         with visit.watching():
             stream = await fleet_stream(visit, scene)
             assert "/shop" in await anext(stream)
@@ -349,7 +349,7 @@ async def test_a_right_that_is_revoked_in_a_stream_of_a_canary() -> None:
     """Within a minute the page shows nothing more, without a change and although the watches were allowed."""
     scene = await two()
     async with in_cluster(scene) as shown:
-        visit = await shown.browser.visited(shown.door, CANARY, **bearing("t-view"))
+        visit = await shown.browser.visited(CANARY, **bearing("t-view"))
         opened = await visit.open(Key("test", "shop"))
         opened.viewers += 1
         with visit.watching():
@@ -366,7 +366,7 @@ async def test_a_right_to_read_pods_that_is_revoked() -> None:
     """Within a minute the pods that were read before are gone, while the canary stays."""
     scene = await two()
     async with in_cluster(scene) as shown:
-        visit = await shown.browser.visited(shown.door, CANARY, **bearing("t-view"))
+        visit = await shown.browser.visited(CANARY, **bearing("t-view"))
         opened = await visit.open(Key("test", "shop"))
         opened.viewers += 1
         assert opened.sight and opened.sight.look.pods
@@ -388,7 +388,7 @@ async def test_a_namespace_that_is_new() -> None:
     """The user is asked about as soon as it has a canary."""
     scene = await two()
     async with in_cluster(scene, viv=VIEW | {(verb, "*", "new") for verb in ("get", "list", "watch")}) as shown:
-        visit = await shown.browser.visited(shown.door, "/", **bearing("t-view"))
+        visit = await shown.browser.visited("/", **bearing("t-view"))
         with visit.watching():
             stream = await fleet_stream(visit, scene)
             await anext(stream)
@@ -401,7 +401,7 @@ async def test_an_api_server_that_is_away() -> None:
     """503; what was known of rights counts for a minute and no longer."""
     scene = await two()
     async with in_cluster(scene) as shown:
-        visit = await shown.browser.visited(shown.door, "/", **bearing("t-view"))
+        visit = await shown.browser.visited("/", **bearing("t-view"))
         shown.cluster.away = True
         assert (await shown.get("/", "t-view")).status == 200
         assert (await shown.get("/", "t-all")).status == 503

@@ -116,7 +116,7 @@ def check_options(context: click.Context, *, in_cluster: bool) -> None:
     default="",
     show_default=False,
     metavar="USER,GROUPS",
-    help="with --in-cluster: headers with which a proxy names the user and its groups",
+    help="with --in-cluster: headers in which a proxy names the user and its groups",
 )
 @click.option(
     "--trusted-proxies",

@@ -37,7 +37,7 @@ NAMING = frozenset(
         "impersonate-user", "impersonate-group", "impersonate-uid",
     }
 )  # fmt: skip
-"""Headers with which proxies name a user."""
+"""Headers in which proxies name a user."""
 
 EXTRA = ("impersonate-extra-", "x-remote-extra-")
 

@@ -56,7 +56,7 @@ class Server:
     """The handlers. `door` says whose request it is, and what that user sees and may do."""
 
     def __init__(self, door: Door, clock: Clock) -> None:
-        self.door, self._clock = door, clock
+        self._door, self._clock = door, clock
         self._streams = 0
         self._acting = Acting(clock, self._opened) if door.acting else None
 
@@ -84,7 +84,7 @@ class Server:
                 web.get("/api/v1/stream/canaries/{ns}/{name}", self._canary_stream),
             ]
         )
-        app.add_routes(self.door.routes())
+        app.add_routes(self._door.routes())
         if self._acting:
             app.add_routes(self._acting.routes())
         return app
@@ -98,7 +98,7 @@ class Server:
             answer = await self._handled(request, handler)
         except Refused as error:
             answer = self._problem(request, error)
-            if error.status == 401 and self.door.site.login:
+            if error.status == 401 and self._door.site.login:
                 answer.headers["WWW-Authenticate"] = "Bearer"
         if not answer.prepared:
             protected(answer)
@@ -107,7 +107,7 @@ class Server:
     async def _handled(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                found = await self.door.admit(request)
+                found = await self._door.admit(request)
             if isinstance(found, web.StreamResponse):
                 return found
             if found is not None:
@@ -131,7 +131,7 @@ class Server:
         therefore loads itself once more, this time from here.
         """
         visit = request.get(VISIT)
-        site = visit.site if visit else self.door.site
+        site = visit.site if visit else self._door.site
         if request.path.startswith("/api/"):
             kind = "application/problem+json"
             return web.Response(status=error.status, body=orjson.dumps(document(error)), content_type=kind)
