@@ -155,6 +155,10 @@ async def test_documents() -> None:
         pages = [(await shown.browser.get(f"/api/v1/canaries?limit=2&continue={at}")).json for at in (0, 2)]
         assert [(len(each["items"]), each["continue"]) for each in pages] == [(2, "2"), (1, "")]
         assert (await shown.browser.get("/api/v1/canaries?limit=x")).status == 400
+        for selector, count in (("!team", 3), ("team", 0), ("team%20notin%20(a,b)", 3)):
+            chosen = await shown.browser.get(f"/api/v1/canaries?selector={selector}")
+            assert len(chosen.json["items"]) == count
+        assert (await shown.browser.get("/api/v1/canaries?selector=%3D")).status == 400
 
 
 async def test_nothing_there() -> None:

@@ -30,6 +30,7 @@ from pyflagger.dashboard.pages import (
 )
 from pyflagger.dashboard.problems import Refused, document, refused, title
 from pyflagger.dashboard.rendering import TYPES, asset, rendered
+from pyflagger.dashboard.selectors import selector
 from pyflagger.dashboard.streams import STREAMS_MAX, messages, stream, while_true
 from pyflagger.dashboard.visit import VISIT, Door, visit_of
 from pyflagger.dashboard.watching import Opened, Sight, missing
@@ -205,6 +206,8 @@ class Server:
         """The canaries that the filters choose: all, or `limit` of them from `continue` on."""
         limit, start = (_count(request.query, name) for name in ("limit", "continue"))
         rows = visit_of(request).fleet.rows
+        matches = selector(request.query.get("selector", ""))
+        rows = [each for each in rows if matches(each.labels)]
         found = shown(rows, chosen_of(request.query), most=len(rows) or 1).rows
         end = start + (limit or len(found))
         return _json({**documents.fleet(found[start:end]), "continue": str(end) if end < len(found) else ""})
