@@ -13,7 +13,7 @@ pytestmark = pytest.mark.looptime
 
 EVERY = (
     "/", "/c/test/shop", "/c/test/shop/objects/Canary/shop", "/static/x/dashboard.css", "/nowhere",
-    "/api/v1/whoami", "/api/v1/canaries", "/api/v1/namespaces/test/canaries/shop",
+    "/api/v1/whoami", "/api/v1/openapi.json", "/api/v1/canaries", "/api/v1/namespaces/test/canaries/shop",
     "/api/v1/namespaces/test/canaries/shop/explain", "/api/v1/namespaces/test/canaries/shop/events",
     "/api/v1/stream/fleet", "/api/v1/stream/canaries/test/shop", "/c/test/shop/releases/1", "/c/test/shop/compare",
     "/api/v1/namespaces/test/canaries/shop/actions",

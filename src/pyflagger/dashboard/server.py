@@ -19,6 +19,7 @@ from pyflagger.dashboard.bell import Bell
 from pyflagger.dashboard.chosen import chosen_of, shown
 from pyflagger.dashboard.guard import protected
 from pyflagger.dashboard.objects import found_object
+from pyflagger.dashboard.openapi import description
 from pyflagger.dashboard.pages import (
     FleetRegions,
     Regions,
@@ -74,6 +75,7 @@ class Server:
                 web.get(canary + "/compare", self._compare_page),
                 web.get("/static/{digest}/{file}", self._static),
                 web.get("/api/v1/whoami", self._whoami),
+                web.get("/api/v1/openapi.json", self._description),
                 web.get("/api/v1/canaries", self._canaries_document),
                 web.get(one, self._one(lambda sight: documents.canary(sight.view))),
                 web.get(one + "/explain", self._one(lambda sight: documents.explanation(sight.why))),
@@ -201,6 +203,9 @@ class Server:
         visit = visit_of(request)
         told = {**visit.who._asdict(), "mode": visit.mode, "context": visit.site.context}
         return _json(documents.document("Who", {**told, "token": visit.token if visit.client else None}))
+
+    async def _description(self, _: web.Request) -> web.Response:
+        return _json(description())
 
     async def _canaries_document(self, request: web.Request) -> web.Response:
         """The canaries that the filters choose: all, or `limit` of them from `continue` on."""

@@ -39,7 +39,7 @@ def record(found: RecordView) -> dict[str, Any]:
 
 def _fields(value: Any) -> dict[str, Any]:
     """The fields of a dataclass by their names in JSON."""
-    return {written: getattr(value, name) for name, written in _names(value.__class__)}
+    return {written: getattr(value, name) for name, written in names(value.__class__)}
 
 
 def document(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,17 +55,17 @@ def plain(value: Any) -> Any:
         return value.value
     if isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()}
-    names = _names(value.__class__)
-    if names:
-        return {written: plain(getattr(value, name)) for name, written in names}
+    fields_of = names(value.__class__)
+    if fields_of:
+        return {written: plain(getattr(value, name)) for name, written in fields_of}
     return [plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 @cache
-def _names(kind: Any) -> tuple[tuple[str, str], ...]:
+def names(kind: Any) -> tuple[tuple[str, str], ...]:
     """The fields of a dataclass or NamedTuple and their names in JSON; none for other types."""
-    names = tuple(field.name for field in fields(kind)) if is_dataclass(kind) else getattr(kind, "_fields", ())
-    return tuple((name, _camel(name)) for name in names)
+    found = tuple(field.name for field in fields(kind)) if is_dataclass(kind) else getattr(kind, "_fields", ())
+    return tuple((name, _camel(name)) for name in found)
 
 
 def _camel(name: str) -> str:
