@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -366,6 +367,38 @@ async def test_documents_of_releases() -> None:
         listed, found = await shown.browser.get(one), await shown.browser.get(f"{one}/2")
         assert listed.json["kind"] == "ReleaseList" and [each["number"] for each in listed.json["items"]] == [3, 2, 1]
         assert found.json["kind"] == "ReleaseRecord" and found.json["release"]["outcome"] == "Promoted"
+
+
+async def test_the_timeline_without_events() -> None:
+    """The record of the newest release tells it: begin, rounds and end, and the page says so."""
+    scene = Scene()
+    await moving(scene)
+    await scene.until("Succeeded")
+    async with dashboard(scene, lambda request: request.path.endswith("/events")) as shown:
+        told = words((await shown.browser.get("/c/test/shop")).text)
+        assert "began" in told and "round at weight 25: all passed Release 2" in told
+        assert "From the record of the release" in told
+    async with dashboard(scene) as shown:
+        assert "From the record of the release" not in (await shown.browser.get("/c/test/shop")).text
+
+
+async def test_what_users_did_stands_in_the_charts() -> None:
+    """A flag at its time, with who and why, on the pages of the canary and of the release."""
+    scene = Scene()
+    await moving(scene)
+    async with dashboard(scene, acting=True) as shown:
+        token = (await shown.browser.get("/api/v1/whoami")).json["token"]
+        headers = {"Content-Type": "application/json", "X-Flagger-Token": token}
+        await scene.stage.clock.sleep(15)
+        path = "/api/v1/namespaces/test/canaries/shop/actions"
+        for action in ("pause", "resume"):
+            body = json.dumps({"action": action, "reason": "to <look>"})
+            assert (await shown.browser.post(path, body, **headers)).status == 201
+            await scene.stage.clock.sleep(60)
+        await scene.until("Succeeded")
+        for page in ("/c/test/shop", "/c/test/shop/releases/2"):
+            text = (await shown.browser.get(page)).text
+            assert 'class="flagged"' in text and "pause by ann: to &lt;look&gt;</title>" in text
 
 
 async def test_records_that_the_user_may_not_see() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pyflagger.api.records import Outcome
-from pyflagger.dashboard.chart import BOTTOM, LEFT, RIGHT, TOP, Chart, Point, Series, chart
+from pyflagger.dashboard.chart import BOTTOM, LEFT, RIGHT, TOP, Chart, Flag, Point, Series, chart
 from pyflagger.dashboard.chosen import PAGE_ROWS, Chosen, chosen_of, shown
 from pyflagger.dashboard.gauge import WIDTH, gauge
 from pyflagger.dashboard.rendering import STATIC, asset, number, rendered
@@ -281,6 +281,18 @@ def test_charts_of_hardly_anything() -> None:
 def test_weights_share_the_axis_of_time() -> None:
     """They stay until the next round."""
     assert drawn_of([(1.0, "pass"), (1.0, "pass")], None, None).lines[0].weights == "M40 119H312V106H312"
+
+
+def test_flags_stand_at_their_time() -> None:
+    """Those before the first round and after the last are left out."""
+    points = tuple(Point(at, 1.0, "pass", "", 10) for at in (100.0, 200.0))
+    flags = [Flag(at, f"at {at:.0f}") for at in (99.0, 100.0, 150.0, 200.0, 201.0)]
+    found = chart([Series("x", points)], None, None, "", lambda *_: "", flags)
+    assert found and [(each.at, each.text) for each in found.flags] == [
+        (LEFT, "at 100"),
+        ((LEFT + RIGHT) / 2, "at 150"),
+        (RIGHT, "at 200"),
+    ]
 
 
 def test_many_rounds_are_small_points() -> None:

@@ -55,6 +55,13 @@ class Line(NamedTuple):
     weights: str
 
 
+class Flag(NamedTuple):
+    """Something that a user did at a time, in words. `at` becomes its place in a chart."""
+
+    at: float
+    text: str
+
+
 class Limit(NamedTuple):
     """A limit, and the forbidden side of it, from `top` for `height`."""
 
@@ -74,6 +81,7 @@ class Chart(NamedTuple):
     end: float
     radius: float
     heaviest: int
+    flags: tuple[Flag, ...] = ()
 
 
 class Scale(NamedTuple):
@@ -101,9 +109,17 @@ class Scale(NamedTuple):
 
 
 def chart(
-    series: Sequence[Series], least: float | None, most: float | None, unit: str, told: Callable[[Series, Point], str]
+    series: Sequence[Series],
+    least: float | None,
+    most: float | None,
+    unit: str,
+    told: Callable[[Series, Point], str],
+    flags: Sequence[Flag] = (),
 ) -> Chart | None:
-    """The chart of a check with its limits. `told`: a point in words. None without a point."""
+    """The chart of a check with its limits. `told`: a point in words. None without a point.
+
+    Flags before the first round and after the last are left out.
+    """
     points = [each for one in series for each in one.points]
     if not points:
         return None
@@ -120,6 +136,7 @@ def chart(
         end=scale.end,
         radius=LARGE if max(len(each.points) for each in series) <= FEW else SMALL,
         heaviest=scale.heaviest,
+        flags=tuple(Flag(scale.x(each.at), each.text) for each in flags if scale.start <= each.at <= scale.end),
     )
 
 

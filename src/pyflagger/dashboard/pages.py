@@ -13,6 +13,7 @@ from pyflagger.dashboard.rounds import drawn, last_round, overlaid, table
 from pyflagger.dashboard.visit import Rows, Site
 from pyflagger.dashboard.watching import Opened, Sight
 from pyflagger.objects import Key
+from pyflagger.seeing.happened import timeline
 from pyflagger.seeing.history import difference
 from pyflagger.seeing.model import RecordView
 from pyflagger.seeing.requests import gates
@@ -73,19 +74,20 @@ def canary_page(site: Site, opened: Opened, sight: Sight) -> str:
 def _canary(site: Site, opened: Opened, sight: Sight) -> dict[str, Any]:
     verbs = offered(sight.view, gates(sight.look.canary)) if site.acting else ()
     context = {"view": sight.view, "why": sight.why, "now": opened.now, "trouble": opened.trouble}
+    context |= {"timeline": timeline(sight.view, sight.records.values())}
     context |= {"requests": sight.requests, "acts": [(verb, FORMS[verb].title) for verb in verbs]}
     newest = max(sight.records, default=None)
     if newest is None:
         return context | {"charts": {}, "charted": None}
     record = sight.records[newest]
     record = replace(record, rounds=(*record.rounds, *last_round(sight.look.canary, record)))
-    charts = {each.name: each.chart for each in drawn(record) if each.chart}
+    charts = {each.name: each.chart for each in drawn(record, sight.requests) if each.chart}
     return context | {"charts": charts, "charted": newest if charts else None}
 
 
 def release_page(site: Site, opened: Opened, sight: Sight, record: RecordView) -> str:
     """The page of a release."""
-    parts = {"record": record, "checks": drawn(record), "table": table(record)}
+    parts = {"record": record, "checks": drawn(record, sight.requests), "table": table(record)}
     return rendered("release.html", site=site, stream="", **_past(opened, sight), **parts)
 
 

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from pyflagger.api.durations import epoch_or_none
 from pyflagger.core.verdict import UNITS
-from pyflagger.dashboard.chart import Chart, Point, Series, chart
+from pyflagger.dashboard.chart import Chart, Flag, Point, Series, chart
 from pyflagger.dashboard.words import clock_text, number
 from pyflagger.objects import part
 from pyflagger.seeing import raw
-from pyflagger.seeing.model import RecordView
+from pyflagger.seeing.model import ActionView, RecordView
 from pyflagger.seeing.words import age
 
 
@@ -62,9 +62,15 @@ def last_round(canary: Mapping[str, Any], record: RecordView) -> tuple[Mapping[s
     return ({**found, "at": at},) if mine and found and at > known else ()
 
 
-def drawn(record: RecordView) -> tuple[Drawn, ...]:
-    """The checks of a release with their charts, on one axis of time."""
-    return tuple(_drawn(each, [record], said_at) for each in record.checks)
+def drawn(record: RecordView, requests: Sequence[ActionView] = ()) -> tuple[Drawn, ...]:
+    """The checks of a release with their charts, on one axis of time. Requests that were carried out are flags."""
+    flags = [Flag(each.decided, _asked(each)) for each in requests if each.state == "Done" and each.decided is not None]
+    return tuple(_drawn(each, [record], said_at, flags) for each in record.checks)
+
+
+def _asked(request: ActionView) -> str:
+    reason = f": {request.reason}" if request.reason else ""
+    return f"{clock_text(request.decided or 0.0)}, {request.action} by {request.by}{reason}"
 
 
 def overlaid(old: RecordView, new: RecordView) -> tuple[Drawn, ...]:
@@ -88,7 +94,12 @@ def _said(point: Point) -> str:
     return f"{value}{point.verdict}{f', {point.text}' if point.text and point.verdict != 'pass' else ''}"
 
 
-def _drawn(check: Mapping[str, Any], records: Sequence[RecordView], told: Callable[[Series, Point], str]) -> Drawn:
+def _drawn(
+    check: Mapping[str, Any],
+    records: Sequence[RecordView],
+    told: Callable[[Series, Point], str],
+    flags: Sequence[Flag] = (),
+) -> Drawn:
     name, source = raw.text(check, "name"), raw.text(check, "source")
     unit = UNITS.get(name, "") if source == "builtin" else ""
     low, high = _limit(check, "min"), _limit(check, "max")
@@ -97,7 +108,7 @@ def _drawn(check: Mapping[str, Any], records: Sequence[RecordView], told: Callab
         Series(f"release {each.release.number}", tuple(_points(each, name, begin)))
         for each, begin in zip(records, begins, strict=True)
     ]
-    return Drawn(name, unit, low, high, chart(series, low, high, unit, told))
+    return Drawn(name, unit, low, high, chart(series, low, high, unit, told, flags))
 
 
 def _limit(check: Mapping[str, Any], key: str) -> float | None:
