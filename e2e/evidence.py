@@ -15,7 +15,7 @@ from e2e.planted import leaks
 
 RECEIVED = "requestReceivedTimestamp"
 DECISION = "authorization.k8s.io/decision"
-ACCOUNTS = (":flagger", ":flagger-loadtester")
+ACCOUNTS = (":flagger", ":flagger-loadtester", ":flagger-dashboard")
 """Our service accounts, in whatever namespace."""
 
 
