@@ -17,6 +17,7 @@ import pytest
 
 from e2e.apps import whole
 from e2e.environment import Environment
+from e2e.stage import manifests
 from pyflagger.clock import SystemClock
 from pyflagger.dashboard.credentials import Proxied
 from pyflagger.dashboard.guard import loopback
@@ -36,8 +37,8 @@ ONE = "/api/v1/namespaces/{ns}/canaries/shop"
 PAGES = ("/", "/whoami", "/api/v1/whoami", "/api/v1/canaries", "/api/v1/openapi.json", "/api/v1/stream/fleet")
 OF_A_CANARY = (
     "/c/{ns}/shop", "/c/{ns}/shop/objects/Canary/shop", "/c/{ns}/shop/releases/1",
-    "/c/{ns}/shop/compare?from=1&to=1", "/c/{ns}/shop/act/pause", ONE, ONE + "/explain", ONE + "/events", ONE + "/actions",
-    ONE + "/releases", ONE + "/releases/1", "/api/v1/stream/canaries/{ns}/shop",
+    "/c/{ns}/shop/compare?from=1&to=1", "/c/{ns}/shop/act/pause", ONE, ONE + "/explain", ONE + "/events",
+    ONE + "/actions", ONE + "/releases", ONE + "/releases/1", "/api/v1/stream/canaries/{ns}/shop",
 )  # fmt: skip
 ANYBODY = ("/login", "/healthz")
 ACT = ONE + "/actions?dryRun=All"
@@ -62,6 +63,8 @@ class Asking(NamedTuple):
 @pytest.fixture
 def tokens(env: Environment) -> Iterator[dict[str, str]]:
     """A canary that is initialized, accounts with their roles, and a token of each."""
+    roles = [obj for obj in manifests("operator") if obj["metadata"]["name"] in ("flagger-view", "flagger-act")]
+    env.stage.apply(*roles)
     env.operator(*FAST)
     env.apply(*whole("shop"))
     env.wait("shop", "Initialized")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from urllib.parse import urlencode
 
 import pytest
 
@@ -64,7 +65,12 @@ async def test_a_program() -> None:
             assert (await sent(shown, "t-ann", {"action": "pause"}, **forged)).status == 403
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
             assert (await sent(shown, "t-ann", {"action": "pause"}, Content_Type=kind)).status == 415
-        assert (await shown.browser.get(PAUSE, "POST", b"reason=x", **bearing("t-ann"))).status == 403
+        good = await form(shown.browser, **bearing("t-ann"))
+        kind = {"Content_Type": "application/x-www-form-urlencoded"}
+        silent = await shown.browser.get(PAUSE, "POST", urlencode(good).encode(), **bearing("t-ann"), **kind)
+        assert silent.status == 403, "a form without an Origin"
+        for origin, bad in ((URL, {**good, "token": "x"}), ("https://evil.example", good)):
+            assert (await shown.browser.post(PAUSE, bad, Origin=origin, **bearing("t-ann"))).status == 403
         assert await asked(scene) == []
         answer = await sent(shown, "t-ann", {"action": "pause", "by": "somebody"})
         assert answer.status == 201 and answer.json["spec"]["by"] == "ann" and len(await asked(scene)) == 1
