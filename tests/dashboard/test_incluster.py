@@ -7,6 +7,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -14,9 +15,9 @@ from dashboard.clustering import ACCOUNT, ALL, HOST, URL, VIEW, bearing, in_clus
 from dashboard.test_pages import moving, words
 from pyflagger.dashboard.chosen import Chosen
 from pyflagger.dashboard.entrance import COOKIE
-from pyflagger.dashboard.guard import HEADERS, public
+from pyflagger.dashboard.guard import HEADERS, Place, public
 from pyflagger.dashboard.pages import FleetRegions, canary_regions
-from pyflagger.dashboard.people import KEPT_SECONDS
+from pyflagger.dashboard.people import KEPT_SECONDS, STREAMS_MAX
 from pyflagger.dashboard.sessions import IDLE_SECONDS, LIFE_SECONDS, PER_USER
 from pyflagger.dashboard.streams import messages, while_true
 from pyflagger.dashboard.visit import Visit
@@ -184,6 +185,10 @@ def test_public_urls(url: str, wrong: str) -> None:
         public(url)
     assert public("http://localhost:8490").hosts == {"localhost:8490"}
     assert public("https://X.example/").origins == {"https://x.example"}
+    for given in ("https://x.example", "https://x.example:443"):
+        assert public(given) == Place(
+            "https://x.example/", frozenset({"x.example", "x.example:443"}), frozenset({"https://x.example"})
+        )
 
 
 async def test_headers_of_answers() -> None:
@@ -412,6 +417,18 @@ async def test_an_api_server_that_is_away() -> None:
         assert (await shown.get("/", "t-view")).status == 503
         shown.cluster.away = False
         assert (await shown.get("/", "t-view")).status == 200
+
+
+async def test_streams_of_one_user() -> None:
+    """One user does not take all of them."""
+    async with in_cluster(await two()) as shown:
+        visit = await shown.browser.visited("/", **bearing("t-ann"))
+        with ExitStack() as stack:
+            for _ in range(STREAMS_MAX):
+                stack.enter_context(visit.watching())
+            answer = await shown.get("/api/v1/stream/fleet", "t-ann")
+            assert answer.status == 429 and answer.headers["Content-Type"] == "application/problem+json"
+        assert visit.lives()
 
 
 async def test_users_are_forgotten() -> None:

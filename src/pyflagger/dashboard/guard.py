@@ -65,8 +65,8 @@ def public(text: str) -> Place:
         raise ValueError(f"{text} has more than a scheme, a host and a port")
     origin = str(url.origin())
     host = origin.partition("://")[2]
-    ported = host if url.explicit_port else f"{host}:{url.port}"
-    return Place(f"{origin}/", frozenset({host, ported}), frozenset({origin}))
+    ported = {f"{host}:{url.port}"} if url.is_default_port() else set[str]()
+    return Place(f"{origin}/", frozenset({host, *ported}), frozenset({origin}))
 
 
 def _is_loopback(host: str) -> bool:

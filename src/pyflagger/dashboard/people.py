@@ -36,6 +36,9 @@ TEND_SECONDS = 2.0
 KEPT_SECONDS = 120.0
 """How long a user without open pages is remembered."""
 
+STREAMS_MAX = 40
+"""Open pages of one user, of `streams.STREAMS_MAX` of all."""
+
 PEOPLE_MAX = 500
 """Users who are remembered at once. One more is refused."""
 
@@ -114,7 +117,10 @@ class Person:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """A page of the user is open."""
+        """A page of the user is open. Raises Refused beyond STREAMS_MAX."""
+        if self.streams >= STREAMS_MAX:
+            text = f"more than {STREAMS_MAX} of your pages are open"
+            raise Refused(429, Problem(Fault.MANIFEST, text, "Close some of them."))
         self.streams += 1
         try:
             yield
