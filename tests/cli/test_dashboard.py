@@ -11,11 +11,15 @@ import pytest
 from click.testing import CliRunner
 
 from pyflagger.cli.cluster import Cluster, Wrong
-from pyflagger.cli.dashboard import ADDRESS, command, serve
+from pyflagger.cli.dashboard import ADDRESS, command, serve, serve_cluster
 from pyflagger.cli.people import call
 from pyflagger.clock import SystemClock
+from pyflagger.dashboard.guard import public
+from pyflagger.dashboard.incluster import Settings
 from pyflagger.dashboard.local import Running
 from pyflagger.kube.client import Client
+from pyflagger.kube.reach import Endpoint
+from pyflagger_sandbox.apiserver import HttpFront
 from pyflagger_sandbox.apiserver.server import ApiServer
 from pyflagger_sandbox.apiserver.transport import InProcess
 from stage.stage import OURS, path_of
@@ -78,6 +82,42 @@ def test_options_of_the_other_kind(given: list[str], text: str) -> None:
     """Before anything is asked, and with the option's name."""
     found = CliRunner().invoke(command, given)
     assert found.exit_code == 2 and text in found.output
+
+
+async def test_a_pod(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Over sockets: it listens, takes the API server's tokens and no others, streams, and frees its port at the end."""
+    server = ApiServer(SystemClock())
+    client = Client(InProcess(server, "ann"), SystemClock())
+    for definition in OURS:
+        await client.call("POST", path_of("CustomResourceDefinition"), definition)
+    with socket.socket() as free:
+        free.bind((ADDRESS, 0))
+        port = free.getsockname()[1]
+    settings = Settings(public(f"http://localhost:{port}"), None, "", port, ADDRESS)
+    async with HttpFront(server, token="planted") as front, aiohttp.ClientSession() as browser:
+
+        async def account() -> dict[str, str]:
+            return {"Authorization": "Bearer planted"}
+
+        both = Endpoint(front.base, headers=account), Endpoint(front.base)
+        monkeypatch.setattr("pyflagger.kube.reach.own", lambda clock: both)
+        task = asyncio.create_task(serve_cluster(settings, ""))
+        while "ready" not in (said := capsys.readouterr().out):
+            assert not task.done()
+            await asyncio.sleep(0)
+        assert said == f"The dashboard is ready: http://localhost:{port}/, on port {port} of this pod.\n"
+        url, host = f"http://{ADDRESS}:{port}", {"Host": f"localhost:{port}"}
+        good = host | await account()
+        assert (await browser.get(f"{url}/healthz")).status == 200
+        assert (await browser.get(url, headers=host)).status == 401
+        assert (await browser.get(url, headers=host | {"Authorization": "Bearer other"})).status == 401
+        assert (await browser.get(url, headers=good)).status == 200
+        stream = await browser.get(f"{url}/api/v1/stream/fleet", headers=good)
+        assert (await stream.content.readline()).startswith(b"id: 1")
+        with pytest.raises(Wrong, match=rf"port {port} is not free: .* Choose another with --port"):
+            await serve_cluster(settings, "")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def test_outside_of_a_pod(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
