@@ -19,7 +19,7 @@ from pyflagger.clock import Clock
 from pyflagger.dashboard.credentials import Named
 from pyflagger.dashboard.lent import UNAUTHORIZED, Lent
 from pyflagger.dashboard.problems import Refused
-from pyflagger.dashboard.rights import Asks, Rights, Seen, namespaces_of, own_review, review_of
+from pyflagger.dashboard.rights import Asks, Rights, Seen, own_review, review_of
 from pyflagger.dashboard.visit import Allowance
 from pyflagger.dashboard.watching import Canaries, Fleet, Opened, missing
 from pyflagger.dashboard.who import Who, identified
@@ -93,13 +93,13 @@ class Person:
             if self.rights.age >= RENEW_SECONDS:
                 await self._asked(self._renew)
             else:
-                await self._asked(partial(self.rights.learn, namespaces_of(self._fleet)))
+                await self._asked(partial(self.rights.learn, self._fleet.namespaces))
 
     async def tended(self) -> None:
         """Keep the rights fresh while pages are open. Wakes them when the rights change."""
         before = self._sight()
         try:
-            if self.rights.age >= RENEW_SECONDS or self.rights.unknown(namespaces_of(self._fleet)):
+            if self.rights.age >= RENEW_SECONDS or self.rights.unknown(self._fleet.namespaces):
                 await self.fresh()
         except (Refused, ApiError):
             pass  # The rights count for nothing soon.
@@ -134,8 +134,8 @@ class Person:
         await self._canaries.stop()
 
     def _sight(self) -> tuple[bool, bool, frozenset[str]]:
-        seen = frozenset(filter(self.rights.sees, namespaces_of(self._fleet)))
-        return self.ended, self.rights.everywhere, seen
+        everywhere = self.rights.everywhere
+        return self.ended, everywhere, frozenset(() if everywhere else filter(self.rights.sees, self._fleet.namespaces))
 
     async def _asked(self, question: Callable[[], Awaitable[None]]) -> None:
         """Ask the API server. Requests that waited for the first answer get the same error."""
@@ -155,7 +155,7 @@ class Person:
         self.who = await self._proof.who()
         if not self.who.user or self.who.user == ANONYMOUS:
             raise expired()
-        await self.rights.renew(namespaces_of(self._fleet))
+        await self.rights.renew(self._fleet.namespaces)
         if not self.begun:
             self.begun = True
             self._canaries.begin()

@@ -130,7 +130,7 @@ class Seen:
         """The rows."""
         if self._rights.everywhere:
             return self._fleet.rows
-        seen = {name for name in namespaces_of(self._fleet) if self._rights.sees(name)}
+        seen = {name for name in self._fleet.namespaces if self._rights.sees(name)}
         return [each for each in self._fleet.rows if each.namespace in seen]
 
     @property
@@ -142,8 +142,3 @@ class Seen:
     def trouble(self) -> Trouble | None:
         """What is wrong with the connection of the dashboard."""
         return self._fleet.trouble
-
-
-def namespaces_of(fleet: Fleet) -> set[str]:
-    """The namespaces that have canaries."""
-    return {each.namespace for each in fleet.rows}

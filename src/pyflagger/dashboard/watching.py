@@ -47,7 +47,10 @@ class Trouble(NamedTuple):
 
 
 class Fleet:
-    """The rows of all canaries that the person may list. `hidden`: namespaces whose canaries the person may not."""
+    """The rows of all canaries that the person may list, and their namespaces.
+
+    `hidden`: namespaces whose canaries the person may not list.
+    """
 
     def __init__(self, client: Client, clock: Clock, namespace: str) -> None:
         self._client, self._clock, self._namespace = client, clock, namespace
@@ -58,6 +61,7 @@ class Fleet:
         self._task: asyncio.Task[None] | None = None
         self.bell, self.hidden = Bell(), 0
         self.rows: Sequence[FleetRow] = ()
+        self.namespaces: frozenset[str] = frozenset()
         self.trouble: Trouble | None = None
 
     @property
@@ -124,6 +128,7 @@ class Fleet:
         objects = [obj for what in self._selected for obj in self._follower.objects(what)]
         self._known = {id(obj): (obj, self._row(obj)) for obj in objects}
         self.rows = sorted((each for _, each in self._known.values()), key=lambda each: each.order)
+        self.namespaces = frozenset(each.namespace for each in self.rows)
         text = next(filter(None, map(self._follower.trouble, self._selected)), "")
         self.trouble = troubled(self.trouble, text, self.now)
 
