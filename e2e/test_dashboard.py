@@ -130,7 +130,7 @@ def test_four_users_by_every_path(env: Environment, tokens: dict[str, str], figu
     wanted = {path: {**dict.fromkeys(USERS, 200), "": 401} for path in PAGES}
     wanted |= {path: {"view": 200, "act": 200, "other": 404, "none": 404, "": 401} for path in OF_A_CANARY}
     wanted |= {path: dict.fromkeys(USERS, 200) for path in ANYBODY}
-    wanted |= {ACT: {"view": 403, "act": 201, "other": 404, "none": 404, "": 401}}
+    wanted |= {ACT: {"view": 403, "act": 201, "other": 404, "none": 404, "": 403}}  # Without an Origin, too.
     table = asyncio.run(asked())
     assert shown(table) == shown({path.format(ns=env.namespace): row for path, row in wanted.items()})
     figure(f"dashboard: {len(table)} paths by {len(USERS)} users, as in the table")
