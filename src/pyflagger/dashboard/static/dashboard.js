@@ -56,7 +56,7 @@
 
     // The stream.
     const stream = $("stream");
-    let heard = Date.now(), last = "", saidAt = 0;
+    let heard = Date.now(), last = "", saidAt = 0, ended = false;
     const say = () => {
       const head = $("head"), text = head?.dataset.say || "";
       if (head?.dataset.title && document.title !== head.dataset.title) document.title = head.dataset.title;
@@ -66,10 +66,11 @@
     };
     const hear = () => { heard = Date.now(); tick(); say(); };
     const look = () => {
-      const late = stream && !document.hidden && Date.now() - heard > STALE_SECONDS * 1000;
+      const late = stream && !ended && !document.hidden && Date.now() - heard > STALE_SECONDS * 1000;
       $("live").hidden = !stream;
-      $("live").classList.toggle("off", Boolean(late));
-      $("live").lastElementChild.textContent = late ? "stale" : "live";
+      $("live").classList.toggle("off", Boolean(late || ended));
+      $("live").lastElementChild.textContent = ended ? "ended" : late ? "stale" : "live";
+      $("ended").hidden = !ended;
       $("stale").hidden = !late;
       if (late) $("stale").textContent = `Stale since ${new Date(heard + ahead * 1000).toISOString().slice(11, 19)}: nothing came from flagger dashboard. Reload the page, or start it again.`;
       tick();
@@ -78,6 +79,7 @@
       last = $("head")?.dataset.say || "";
       stream.addEventListener("beat", hear);
       document.addEventListener("htmx:sse:after:message", hear);
+      document.addEventListener("htmx:sse:error", (event) => { ended = event.detail.status === 401; look(); });
       document.addEventListener("visibilitychange", () => { if (!document.hidden) heard = Date.now(); });
     }
     look();
