@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 import pytest
 
 from dashboard.browsing import dashboard
+from pyflagger.api.settings import NAME
 from pyflagger.dashboard.objects import found_object
 from pyflagger.kube.protocol import ApiRequest
 from pyflagger.kube.resources import CONFIG_MAPS, SECRETS
 from pyflagger.objects import Key
+from pyflagger.seeing.settings import AGAIN_SECONDS
 from seeing.test_single import Scene
 from seeing.test_waiting import release
 from stage import manifests
@@ -108,6 +111,37 @@ async def test_a_failing_release() -> None:
         told = words(page.text)
         assert "▼ failing" in told and "Why it stands" in told and "✖ request-success-rate : bad 50 %" in told
         assert "check c-bad" in page.text
+
+
+async def test_the_settings_of_the_operator() -> None:
+    """They stand on the page as published, and the document says that they are known. Without the right: assumed.
+
+    While the page is open, the ConfigMap is read once in AGAIN_SECONDS. Users may not watch it.
+    """
+    scene = Scene(ingress_annotations_prefix="custom.example")
+    scene.stage.home = "flagger-system"
+    await scene.stage.namespace("flagger-system")
+    await moving(scene)
+    async with dashboard(scene) as shown:
+        page = words((await shown.browser.get("/c/test/shop")).text)
+        assert "ingress-annotations-prefix custom.example" in page and "mesh-provider nginx" in page
+        assert "assumes the defaults" not in page
+        document = (await shown.browser.get("/api/v1/namespaces/test/canaries/shop")).json
+        assert document["operator"]["settings"] == "known" and document["traffic"]["source"] == "route"
+        opened = await shown.canaries.open(Key("test", "shop"))
+        opened.viewers += 1
+        await scene.stage.clock.sleep(AGAIN_SECONDS / 2)
+        assert len(asked_for(shown.person.asked, NAME)) == 1
+        await scene.stage.patch("ConfigMap", NAME, {"data": {"ingress-class": "other"}}, "flagger-system")
+        await scene.stage.clock.sleep(AGAIN_SECONDS)
+        assert opened.sight is not None and opened.sight.settings["ingress-class"] == "other"
+    async with dashboard(scene, lambda request: "/configmaps/" in request.path) as shown:
+        assert "this page assumes the defaults" in words((await shown.browser.get("/c/test/shop")).text)
+
+
+def asked_for(paths: Sequence[str], name: str) -> list[str]:
+    """The paths that end with a name."""
+    return [path for path in paths if path.endswith(f"/{name}")]
 
 
 async def test_objects_as_yaml() -> None:

@@ -75,6 +75,7 @@ def _canary(site: Site, opened: Opened, sight: Sight) -> dict[str, Any]:
     verbs = offered(sight.view, gates(sight.look.canary)) if site.acting else ()
     context = {"view": sight.view, "why": sight.why, "now": opened.now, "trouble": opened.trouble}
     context |= {"timeline": timeline(sight.view, sight.records.values())}
+    context |= {"settings": sight.settings}
     context |= {"requests": sight.requests, "acts": [(verb, FORMS[verb].title) for verb in verbs]}
     newest = max(sight.records, default=None)
     if newest is None:

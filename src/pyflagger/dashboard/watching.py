@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pyflagger.api.facts import Fault, Problem
@@ -149,6 +150,8 @@ def troubled(before: Trouble | None, text: str, now: float) -> Trouble | None:
 class Sight(NamedTuple):
     """What a page shows of a canary. `records`: by number. `requests`: to steer it, those that wait first.
 
+    `settings`: those that the operator publishes, by name; empty if they are not known.
+
     All but `look` hold no control characters.
     """
 
@@ -157,6 +160,7 @@ class Sight(NamedTuple):
     why: Explanation
     records: Mapping[int, RecordView]
     requests: Sequence[ActionView] = ()
+    settings: Mapping[str, str] = MappingProxyType({})
 
 
 class Opened:
@@ -218,7 +222,8 @@ def seen(look: Look) -> Sight:
     """A look as a page shows it."""
     view = picture(look)
     records: Sequence[RecordView] = [clean(record_of(each)) for each in look.records]
-    return Sight(look, clean(view), clean(explain(look, view)), {each.release.number: each for each in records})
+    by_number = {each.release.number: each for each in records}
+    return Sight(look, clean(view), clean(explain(look, view)), by_number, settings=clean(look.settings))
 
 
 class Canaries:

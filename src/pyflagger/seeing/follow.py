@@ -21,6 +21,7 @@ from pyflagger.seeing.happened import Owns, event_of
 from pyflagger.seeing.look import Eyes, Look, looked
 from pyflagger.seeing.model import Missing
 from pyflagger.seeing.read import CANARY_UID, Reader
+from pyflagger.seeing.settings import Settings, told
 from pyflagger.seeing.single import EVENTS_MAX, REPLICA_SETS, ROUNDS_MAX, Shifted, eyes_of, missing_of
 from pyflagger.workloads.pods import label_selector
 
@@ -166,6 +167,7 @@ class Watched:
         self._canary = Selected(CANARIES, *key)
         self._clock = Shifted(0.0, clock)
         self._follower = Follower(client, clock)
+        self._settings = Settings(Reader(client, clock), clock)
 
     @property
     def now(self) -> float:
@@ -191,8 +193,10 @@ class Watched:
         canary = next(iter(self._follower.objects(self._canary)), None)
         if canary is None:
             return None
-        eyes = eyes_of(self._client, self._clock, canary, self._options)
-        return await self._completed(eyes)
+        settings = await self._settings.of(canary)
+        eyes = eyes_of(self._client, self._clock, canary, told(self._options, settings))
+        found = await self._completed(eyes)
+        return replace(found, settings=settings) if found else None
 
     async def _completed(self, eyes: Eyes) -> Look | None:
         """The look with target and primary."""

@@ -1,22 +1,27 @@
 """The settings that an operator publishes, as a look uses them. Without them it assumes the defaults.
 
-`single` reads the ConfigMap, `picture` and `explain` use what it says, and `flagger version` shows it.
+`single` and `follow` read the ConfigMap, `picture` and `explain` use what it says, and `flagger version` shows it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any
 
 from pyflagger.api import durations
 from pyflagger.api.settings import NAME, SEPARATOR, is_ours
-from pyflagger.kube.errors import Forbidden, NotFound
+from pyflagger.clock import Clock
+from pyflagger.kube.errors import ApiError, Forbidden, NotFound
 from pyflagger.kube.resources import CONFIG_MAPS
 from pyflagger.objects import Obj, part
 from pyflagger.operator.options import Options
 from pyflagger.seeing import raw
 from pyflagger.seeing.read import Reader
+
+AGAIN_SECONDS = 300.0
+"""After this time settings are read again. They change only when an operator starts, which the status tells."""
 
 USED = (
     "mesh_provider",
@@ -46,6 +51,28 @@ async def published(reader: Reader, namespace: str) -> Mapping[str, str]:
     except (NotFound, Forbidden):
         return {}
     return raw.texts(found, "data") if is_ours(found) else {}
+
+
+class Settings:
+    """The settings of the operator of one canary, for views that stay open.
+
+    Users may get the ConfigMap, not watch it. It is read again when the status names another operator.
+    """
+
+    def __init__(self, reader: Reader, clock: Clock) -> None:
+        self._reader, self._clock = reader, clock
+        self._of: Mapping[str, Any] | None = None
+        self._due = 0.0
+        self._found: Mapping[str, str] = {}
+
+    async def of(self, canary: Obj) -> Mapping[str, str]:
+        """Those of a Canary's operator; the last known ones if the API server does not answer."""
+        operator = part(part(canary, "status"), "operator")
+        if operator != self._of or self._clock.monotonic() >= self._due:
+            self._of, self._due = operator, self._clock.monotonic() + AGAIN_SECONDS
+            with suppress(ApiError):
+                self._found = await published(self._reader, home_of(canary))
+        return self._found
 
 
 def told(options: Options, settings: Mapping[str, str]) -> Options:
