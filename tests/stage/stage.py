@@ -1,34 +1,25 @@
-"""The stage: embedded API server, controllers, a pretending kubelet, scripted HTTP, and the real operator.
-
-Everything runs on the clock of the event loop, so with looptime an hour takes a second and each run is the same.
-"""
+"""The stage of the tests: the sandbox's, with what people do with kubectl, a meter, and a list of what runs."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from pyflagger.api.crds import crds
-from pyflagger.clock import Clock, LoopClock
+from pyflagger.clock import Clock
 from pyflagger.kube.client import Client
 from pyflagger.kube.protocol import Transport
 from pyflagger.objects import Obj
 from pyflagger.operator.options import Options
 from pyflagger.operator.run import Operator
-from pyflagger.operator.spectator import Spectator
 from pyflagger.wire import HttpAnswer, HttpRequest
-from pyflagger_sandbox.apiserver.server import ApiServer, Audited
-from pyflagger_sandbox.apiserver.transport import InProcess
 from pyflagger_sandbox.controllers.manager import Controller
-from pyflagger_sandbox.controllers.registry import CONTROLLERS
-from pyflagger_sandbox.kubelet.cluster import Workers, start
-from pyflagger_sandbox.kubelet.runtime import InstantRuntime, Runtime
+from pyflagger_sandbox.rehearsal import stage as product
+from pyflagger_sandbox.rehearsal.stage import OURS, Script, vector
 from stage.meter import Meter, Unmetered
 
+__all__ = ["OURS", "Script", "vector"]
+
 MERGE = "application/merge-patch+json"
-OURS = crds()
 PLURALS = {"KnativeService": "services", "Ingress": "ingresses", "Canary": "canaries"}
 GROUPS = {
     "Deployment": "/apis/apps/v1",
@@ -63,28 +54,12 @@ RUNNING: list[Stage] = []
 """The stages that were started and not stopped. A fixture stops them after each test."""
 
 
-class Script:
-    """An `Http` whose answers come from a function."""
-
-    def __init__(self, answer: Callable[[HttpRequest], Awaitable[HttpAnswer]]) -> None:
-        self._answer = answer
-
-    async def send(self, request: HttpRequest) -> HttpAnswer:
-        return await self._answer(request)
-
-
 async def healthy(request: HttpRequest) -> HttpAnswer:
     """Every hook says yes, every query is answered 100 (`vector(1)`: 1)."""
     if "/api/v1/query" not in request.url:
         return HttpAnswer(200, b"ok")
     value = "1" if "vector" in request.url else "100"
     return HttpAnswer(200, vector(value))
-
-
-def vector(*values: str) -> bytes:
-    """An instant vector as Prometheus writes it."""
-    result = [{"metric": {}, "value": [0, value]} for value in values]
-    return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
 
 
 class Executor:
@@ -126,7 +101,7 @@ class Executor:
         return (await self.get("Canary", name, namespace)).get("status") or {}
 
 
-class Stage(Executor):
+class Stage(product.Stage, Executor):
     """A cluster to play on. `await start()` first. A test that ends, or fails, leaves `stop()` to its fixture."""
 
     def __init__(
@@ -138,68 +113,26 @@ class Stage(Executor):
         meter: Meter | None = None,
         **options: Any,
     ) -> None:
+        asked = Options(**{"mesh_provider": "nginx", "metrics_server": "http://prometheus", **options})
+        super().__init__(answer, asked, seed=seed, clock=clock, broken=broken)
         self._meter = meter
-        self.clock = clock or LoopClock(seed=seed)
-        self.audit: list[Audited] = []
-        self.server = ApiServer(self.clock, audit=self.audit.append)
-        self.transport = InProcess(self.server, "test")
-        self.client = Client(self.transport, self.clock)
-        self.http = Script(answer)
-        self.crds: Sequence[Obj] = OURS
-        """The definitions of our kinds that the cluster has."""
-        self.options = Options(**{"mesh_provider": "nginx", "metrics_server": "http://prometheus", **options})
-        self.home = ""
-        """The namespace of the operator, in which it publishes its settings; empty: nowhere."""
-        self.pods_take = 0.0
-        """Seconds until a pod is ready."""
-        self.runtime: Runtime | None = None
-        """What runs the pods in place of an InstantRuntime."""
-        self.spectator = Spectator()
-        self.over = asyncio.Event()
-        """Never set. What waits for it belongs to the stage, so it is cancelled with it and not lost as garbage before.
-        """
-        self._beside: list[asyncio.Task[None]] = []
-        self.workers: Workers
-        self.operator: Operator | None = None
 
     async def start(
         self, *, operator: bool = True, definitions: Sequence[Obj] = (), controllers: Sequence[Controller] = ()
     ) -> None:
         """Bring everything up, with more kinds and those who look after them."""
         RUNNING.append(self)
-        for definition in (*self.crds, *definitions):
-            await self.client.call("POST", path_of("CustomResourceDefinition"), definition)
-        pods = self.runtime or InstantRuntime(self.clock, broken, takes=self.pods_take)
-        self.workers = await start(self.transport, self.clock, pods, controllers=(*CONTROLLERS, *controllers))
-        if operator:
-            await self.start_operator()
+        await super().start(operator=operator, definitions=definitions, controllers=controllers)
 
-    async def start_operator(self) -> Operator:
-        """A fresh operator, as after a crash: it remembers nothing."""
-        way: Transport = InProcess(self.server, "flagger")
-        if self._meter is not None:
-            way = Unmetered(way, self._meter)
-        self.operator = Operator(self.options, way, self.http, self.clock, None, self.spectator, self.home)
-        begun = self.operator.start()
-        await (self._meter.run(begun) if self._meter is not None else begun)
-        return self.operator
+    def way(self) -> Transport:
+        """Around the meter."""
+        return super().way() if self._meter is None else Unmetered(super().way(), self._meter)
 
-    def beside(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something until the stage stops."""
-        self._beside.append(asyncio.create_task(work))
-
-    async def stop_operator(self) -> None:
-        """An orderly end."""
-        operator, self.operator = self.operator, None
-        if operator:
-            await operator.stop()
+    async def begin(self, operator: Operator) -> None:
+        """Within the meter."""
+        await (super().begin(operator) if self._meter is None else self._meter.run(operator.start()))
 
     async def stop(self) -> None:
         """Leave nothing running."""
         RUNNING.remove(self)
-        await self.stop_operator()
-        await self.workers.stop()
-        rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        await super().stop()
