@@ -1,4 +1,4 @@
-"""The command line where `pyflagger_sandbox` is not installed, as in the image: all but two commands work."""
+"""The command line where `pyflagger_sandbox` is not installed, as in the image: all but three commands work."""
 
 from __future__ import annotations
 
@@ -38,11 +38,13 @@ def test_the_product_works(words: tuple[str, ...], said: str) -> None:
     assert said in done.stdout
 
 
-@pytest.mark.parametrize("words", [("sandbox",), ("demo",), ("demo", "nginx-canary", "--json"), ("help", "sandbox")])
+@pytest.mark.parametrize(
+    "words", [("sandbox",), ("demo",), ("demo", "nginx-canary", "--json"), ("help", "sandbox"), ("rehearse", "x.yaml")]
+)
 def test_a_command_of_the_sandbox_says_what_to_install(words: tuple[str, ...]) -> None:
     """In one line, and fails."""
     done = flagger(*words)
-    name = "sandbox" if "sandbox" in words else "demo"
+    name = next(name for name in ("sandbox", "demo", "rehearse") if name in words)
     line = f"flagger {name}: the sandbox is not installed: pip install 'pyflagger[sandbox]'\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
 

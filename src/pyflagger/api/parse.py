@@ -18,7 +18,7 @@ from pyflagger.api.canary import AlertProvider, Canary, CanaryStatus, Meta, Metr
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.api.validate import validate
 
-__all__ = ["Invalid", "parse_alert_provider", "parse_canary", "parse_metric_template", "validate"]
+__all__ = ["Invalid", "parse", "parse_alert_provider", "parse_canary", "parse_metric_template", "validate"]
 
 Kind = TypeVar("Kind", bound=Model)
 Part = TypeVar("Part", bound=Model | None)
@@ -47,7 +47,7 @@ class Invalid(ValueError):
 
 def parse_canary(obj: Mapping[str, Any]) -> Canary:
     """A Canary. Raises Invalid."""
-    canary = _parse(Canary, obj, "Canary")
+    canary = parse(Canary, obj, "Canary")
     held = {"analysis": _held_once(canary.spec.analysis), "service": _held_once(canary.spec.service)}
     return canary.model_copy(update={"spec": canary.spec.model_copy(update=held)})
 
@@ -81,15 +81,16 @@ def unchanged_spec(obj: Mapping[str, Any], before: Canary) -> Canary | None:
 
 def parse_metric_template(obj: Mapping[str, Any]) -> MetricTemplate:
     """A MetricTemplate. Raises Invalid."""
-    return _parse(MetricTemplate, obj, "MetricTemplate")
+    return parse(MetricTemplate, obj, "MetricTemplate")
 
 
 def parse_alert_provider(obj: Mapping[str, Any]) -> AlertProvider:
     """An AlertProvider. Raises Invalid."""
-    return _parse(AlertProvider, obj, "AlertProvider")
+    return parse(AlertProvider, obj, "AlertProvider")
 
 
-def _parse(model: type[Kind], obj: Mapping[str, Any], kind: str) -> Kind:
+def parse(model: type[Kind], obj: Mapping[str, Any], kind: str) -> Kind:
+    """An object as this model; `kind` names it in texts. Raises Invalid."""
     try:
         return model.model_validate(obj)
     except ValidationError as error:

@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "crds": ("pyflagger.cli.crds", "print the CustomResourceDefinitions as YAML"),
     "alerts": ("pyflagger.cli.alerts", "send a sample to the receiver of an AlertProvider"),
     "lint": ("pyflagger.cli.lint", "check manifests before they reach a cluster"),
+    "rehearse": ("pyflagger.cli.rehearse", "play a release on virtual time, against scripted metrics"),
     "sandbox": ("pyflagger.cli.sandbox", "run a small cluster on this machine, until Ctrl-C"),
     "migrate": (
         "pyflagger.cli.migrate",

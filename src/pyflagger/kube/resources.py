@@ -62,3 +62,11 @@ def resource_of(ref: Ref) -> Resource:
         return _TABLE[ref.api_version, ref.kind]
     except KeyError:
         raise UnknownKind(f"{ref.api_version} {ref.kind} is not a kind that flagger supports") from None
+
+
+def resource_named(kind: str) -> Resource:
+    """The resource of a kind in any case, in the first version of the table. Raises UnknownKind."""
+    found = next((resource for (_, name), resource in _TABLE.items() if name.lower() == kind.lower()), None)
+    if found is None:
+        raise UnknownKind(f"{kind} is not a kind that flagger supports")
+    return found
