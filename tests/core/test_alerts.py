@@ -72,7 +72,7 @@ def functions() -> list[tuple[str, ast.FunctionDef]]:
 def test_no_rollback_begins_in_silence() -> None:
     """Whatever records the cause of a rollback alerts in the same decision, or is given the alert."""
     begins = [(where, code) for where, code in functions() if calls(code, "Rollback") and calls(code, "write")]
-    assert {code.name for _, code in begins} == {"aborted", "before_start", "_begin", "primary_ready"}
+    assert {code.name for _, code in begins} == {"aborted", "before_start", "by_comparison", "_begin", "primary_ready"}
     for _, code in begins:
         given = {arg.arg for arg in code.args.args}
         assert calls(code, "Alert") or "alert" in given

@@ -14,12 +14,14 @@ from typing import Any
 from pyflagger.api import actions
 from pyflagger.api.actions import CanaryAction
 from pyflagger.api.canary import Canary, CanaryStatus, Phase
+from pyflagger.api.compared import Counted
 from pyflagger.api.defaults import HEARD_SECONDS, SETTLE_SECONDS
 from pyflagger.api.durations import stamp
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Capabilities, Managed, Problem, Readiness, Route
 from pyflagger.api.published import ReleaseImage
 from pyflagger.api.records import Outcome, ReleaseRecord, fitted, grown, may_end, written
 from pyflagger.api.status import PUBLISHED, STEERED
+from pyflagger.core.betting import Unit
 from pyflagger.core.decide import decide
 from pyflagger.core.decision import (
     Action,
@@ -48,6 +50,8 @@ from pyflagger.core.remember import carried_out
 from pyflagger.core.revision import checksum
 from pyflagger.core.situation import (
     CallHook,
+    CompareMetric,
+    Counts,
     FindManager,
     FindTrouble,
     Generated,
@@ -163,6 +167,8 @@ class World:
     """Answers by hook name: True, an error text, a Refused, or a list used up one a call with the last repeated."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """Answers by metric name: a number, a Result, or a list of these."""
+    traffic: dict[str, Any] = field(default_factory=dict)
+    """Requests since the last round by metric name: bad and all of the canary, then of the primary; or as above."""
     probe: str = ""
     manager: Managed = field(default_factory=Managed)
     """Who else wrote last to the routes."""
@@ -439,9 +445,22 @@ class World:
             answer = self._next(script, name, True)
             return Passed() if answer is True else answer if isinstance(answer, Refused) else Refused(str(answer))
         name = analysis.metrics[need.index].name
+        if isinstance(need, CompareMetric):
+            return self._counted(name, need)
         self.calls.append((name, need.source, ""))
         answer = self._next(self.metrics, name, 100.0 if name == "request-success-rate" else 0.0)
         return answer if isinstance(answer, Value | NoData | QueryFailed | Passed) else Value(float(answer))
+
+    def _counted(self, name: str, need: CompareMetric) -> Result:
+        """The requests of one unit since the last round."""
+        self.calls.append((name, "compare", ""))
+        answer = self._next(self.traffic, name, (0, 100, 0, 100))
+        if not isinstance(answer, tuple):
+            return answer  # type: ignore[no-any-return]
+        bad, requests, primary_bad, primary_requests = answer
+        assert need.since < self.now
+        unit = Unit(self.now, Counted(bad, requests), Counted(primary_bad, primary_requests))
+        return Counts((unit,), need.bound or ("0.5" if name == "request-duration" else ""), 0.5)
 
     def _recorded(self, number: int) -> Recorded:
         """The template in a record. Templates of this world are revisions."""

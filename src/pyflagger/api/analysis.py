@@ -81,10 +81,44 @@ class ThresholdRange(Model):
     max: float | None = None
 
 
+COMPARE_UNIT = COMPARE_WARM_UP = "30s"
+
+
+class MetricComparison(Model):
+    """`compare` of a metric: judge the canary by the primary's requests of the same time, not by a fixed limit.
+
+    `margin`: how many times the primary's odds of a bad request are still accepted. `unit`: errors of one unit of time
+    are one draw. `min_errors`: bad requests of the canary without which it is never rolled back. `warm_up`: how long
+    after the first weight no request counts.
+    """
+
+    margin: float = Field(default=1.25, ge=1.0, le=100.0)
+    unit: str = ""
+    min_errors: int = Field(default=2, ge=0)
+    warm_up: str = ""
+
+    @property
+    def unit_seconds(self) -> float:
+        """The unit in seconds. Raises ValueError."""
+        return durations.parse(self.unit or COMPARE_UNIT)
+
+    @property
+    def warm_up_seconds(self) -> float:
+        """The warm-up in seconds. Raises ValueError."""
+        return durations.parse(self.warm_up or COMPARE_WARM_UP)
+
+
+class Comparisons(Model):
+    """`compare` of an analysis: the highest probability that all compared metrics together roll a good version back."""
+
+    alpha: float = Field(default=0.01, ge=1e-6, le=0.5)
+
+
 class Metric(Model):
     """One metric check: a built-in metric, an inline query, a MetricTemplate, or several of these.
 
-    The fields from `no_data` on are its policy. Their defaults behave as Flagger, which does not have them.
+    The fields from `no_data` to `initial_delay` are its policy. Their defaults behave as Flagger, which does not have
+    them, nor `compare`.
     """
 
     name: str = Field(min_length=1)
@@ -101,6 +135,7 @@ class Metric(Model):
     error_limit: int = Field(default=0, ge=0)
     dry_run: bool = False
     initial_delay: str = ""
+    compare: MetricComparison | None = None
 
 
 class AlertRule(Model):
@@ -173,3 +208,4 @@ class Analysis(Model):
     alerts: Annotated[tuple[AlertRule, ...], NullableList] = ()
     webhooks: Annotated[tuple[Webhook, ...], NullableList] = ()
     session_affinity: SessionAffinity | None = None
+    compare: Comparisons | None = None

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from pyflagger.api import durations, shapes
+from pyflagger.api.analysis import MetricComparison
 from pyflagger.api.canary import Analysis, Match, StringMatch
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.api.rule import Context, wrong
+
+BUILTIN = ("request-success-rate", "request-duration")
+"""The metrics that need no query."""
 
 WAYS = ("exact", "prefix", "suffix", "regex")
 TIMES = {"spec.service.timeout": "timeout", "spec.service.backendTimeout": "backend_timeout"}
@@ -91,11 +95,10 @@ def _is_time(text: str) -> bool:
 
 def _metrics(context: Context) -> Iterator[Problem]:
     """Reject a metric without a query: it would fail every check."""
-    builtin = ("request-success-rate", "request-duration")
     for at, metric in enumerate(_analysis(context).metrics):
-        if metric.name not in builtin and not metric.query and metric.template_ref is None:
+        if metric.name not in BUILTIN and not metric.query and metric.template_ref is None:
             text = f"spec.analysis.metrics[{at}] ({metric.name}) has no query"
-            todo = f"Add a query or a templateRef, or use one of the built-in metrics: {', '.join(builtin)}."
+            todo = f"Add a query or a templateRef, or use one of the built-in metrics: {', '.join(BUILTIN)}."
             yield Problem(Fault.MANIFEST, text, todo, f"spec.analysis.metrics[{at}]")
 
 
@@ -117,6 +120,34 @@ def _policies(context: Context) -> Iterator[Problem]:
             yield wrong(f"{path}.samplesQuery", text, "Remove it.")
 
 
+def _comparisons(context: Context) -> Iterator[Problem]:
+    """Reject comparisons that no release can make."""
+    analysis = _analysis(context)
+    compared = [(f"spec.analysis.metrics[{at}]", each) for at, each in enumerate(analysis.metrics) if each.compare]
+    for path, metric in compared:
+        if metric.name not in BUILTIN:
+            todo = f"Use {' or '.join(BUILTIN)}, or remove compare."
+            yield wrong(f"{path}.compare", "is only possible for a built-in metric", todo)
+        yield from _units(f"{path}.compare", metric.compare)
+    names = [metric.name for _, metric in compared]
+    for path, metric in compared:
+        if names.count(metric.name) > 1:
+            yield wrong(f"{path}.compare", f"is set twice for {metric.name}", "Remove one of them.")
+    if compared and (analysis.iterations > 0 or analysis.match):
+        text = "needs visitors on both versions by lot: a release by weights, without match and iterations"
+        yield wrong(f"{compared[0][0]}.compare", text, "Use stepWeight or stepWeights, or remove compare.")
+    if analysis.compare and not compared:
+        yield wrong("spec.analysis.compare", "has no effect, because no metric has compare", "Remove it.")
+
+
+def _units(path: str, compare: MetricComparison | None) -> Iterator[Problem]:
+    fields = (("unit", compare.unit, 1.0), ("warmUp", compare.warm_up, 0.0)) if compare else ()
+    for field, text, least in fields:
+        if text and not (_is_time(text) and durations.parse(text) >= least):
+            shortest = f" of {durations.show(least)} or more" if least else ""
+            yield wrong(f"{path}.{field}", f"is {text!r}, which is not a duration{shortest} such as 30s")
+
+
 RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     _addresses,
     _matches,
@@ -124,4 +155,5 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     _times,
     _metrics,
     _policies,
+    _comparisons,
 )

@@ -162,6 +162,25 @@ CANARY: Mapping[str, str] = {
     ),
     "spec.analysis.metrics[].dryRun": "ask for, judge and show the metric, but let the release continue in any case",
     "spec.analysis.metrics[].initialDelay": "do not ask for the metric before a run has lasted this long",
+    "spec.analysis.metrics[].compare": (
+        "judge a built-in metric by the requests of the primary in the same time (docs/how-to/compare.md); the limits "
+        "of the metric then only judge rounds in which one side has no data"
+    ),
+    "spec.analysis.metrics[].compare.margin": (
+        "how many times the primary's odds of a bad request the canary may have (default: 1.25)"
+    ),
+    "spec.analysis.metrics[].compare.unit": (
+        "errors of one unit of time count as one draw, so it must outlast a burst of errors (default: 30s)"
+    ),
+    "spec.analysis.metrics[].compare.minErrors": (
+        "bad requests of the canary below which the comparison never rolls back (default: 2)"
+    ),
+    "spec.analysis.metrics[].compare.warmUp": "requests so soon after the first weight do not count (default: 30s)",
+    "spec.analysis.compare": "settings of all comparisons of a release",
+    "spec.analysis.compare.alpha": (
+        "highest probability that the comparisons of a release together roll back a canary within the margin "
+        "(default: 0.01)"
+    ),
     "spec.analysis.alerts": "receivers of alerts; they replace the one of the flags (docs/alerts.md)",
     "spec.analysis.alerts[].name": "name of the alert",
     "spec.analysis.alerts[].severity": "lowest severity to send: info, warn or error (default: info)",
@@ -216,7 +235,8 @@ CANARY: Mapping[str, str] = {
     "status.conditions[].status": "True, False or Unknown",
     "status.conditions[].reason": (
         "Promoted: the phase; Blocked, Degraded and Halted: whose problem it is; RollingBack: the cause, which is "
-        "FailedChecks, RollbackHook, DeadlineExceeded or PromotionFailed; Alerted: Sending, Sent or Dropped"
+        "FailedChecks, WorseThanPrimary, RollbackHook, DeadlineExceeded or PromotionFailed; Alerted: Sending, Sent or "
+        "Dropped"
     ),
     "status.conditions[].message": (
         "a description; for Blocked, Degraded and Halted with advice; for Alerted the alerts"
@@ -240,6 +260,23 @@ CANARY: Mapping[str, str] = {
     "status.round.checks[].verdict": "pass, bad, no-data, error, or unknown for a metric that was not due",
     "status.round.checks[].text": "why it does not pass",
     "status.round.checks[].primary": "the primary's value, beside a built-in metric that does not pass",
+    "status.round.checks[].evidence": "evidence of a comparison that the canary is worse: 34 means 34:1",
+    "status.comparisons": "the comparisons of canary and primary in this release",
+    "status.comparisons[].name": "name of the metric",
+    "status.comparisons[].until": "end of the last counted unit, in seconds since the epoch",
+    "status.comparisons[].wealth": "logarithm of the money on each alternative",
+    "status.comparisons[].reserve": "logarithm of the money that is not bet yet",
+    "status.comparisons[].canary": "requests of the canary in all counted units",
+    "status.comparisons[].canary.bad": "how many of them were bad",
+    "status.comparisons[].canary.requests": "how many there were",
+    "status.comparisons[].primary": "requests of the primary in all counted units",
+    "status.comparisons[].primary.bad": "how many of them were bad",
+    "status.comparisons[].primary.requests": "how many there were",
+    "status.comparisons[].odds": "two sums whose ratio estimates the odds ratio of canary to primary",
+    "status.comparisons[].units": "number of counted units",
+    "status.comparisons[].blind": "units in a row without requests on one side",
+    "status.comparisons[].bound": "bound of the bucket above which a request is slow, as its label le has it",
+    "status.comparisons[].limit": "the same bound in seconds",
     "status.round.hooks": "the results of the hooks, in order",
     "status.round.hooks[].name": "name of the hook",
     "status.round.hooks[].verdict": "pass or refused",

@@ -46,7 +46,8 @@ class ReleaseStatus:
 class CheckResult:
     """The result of a metric check: `pass`, `bad`, `no-data`, `error` or `unknown`. `value`: None without one.
 
-    `primary`: the primary's value of the same window, beside a built-in check that does not pass.
+    `primary`: the primary's value of the same window, beside a built-in check that does not pass. `evidence`: that of
+    a comparison; 34.0 means 34:1.
     """
 
     name: str = ""
@@ -54,6 +55,7 @@ class CheckResult:
     verdict: str = ""
     text: str = ""
     primary: float | None = None
+    evidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from pyflagger.api.base import Model
+from pyflagger.api.compared import Comparison
 from pyflagger.api.durations import precise_stamp, stamp
 from pyflagger.api.hashes import SameRevision, is_same_revision, same_revision
 from pyflagger.api.phase import STORED, Phase
@@ -24,8 +25,8 @@ JUDGED = "Judged"
 ROLLING_BACK = "RollingBack"
 """The condition that is True during a rollback. Its reason is the cause of the rollback."""
 
-PUBLISHED = ("release", "round", "operator")
-"""The fields for people, which the reference's CRD does not have."""
+PUBLISHED = ("release", "round", "operator", "comparisons")
+"""The fields for people and the evidence of comparisons, which the reference's CRD does not have."""
 
 STEERED = {
     "hold": "hold",
@@ -73,6 +74,7 @@ class CanaryStatus(Model):
     `SameRevision`. `release`, `round` and `operator` are for people. Only `operator.act` knows the last one, and it is
     never read. `hold`, `gates`, `again`, `promote` and `last_action` are what people asked for (`api.steered`). Without
     them no action is taken.
+    `comparisons` has the evidence of metrics with `compare`, which that CRD does not have either.
     `results` has the result of each metric of that round, in words; the message of `Judged` ends with it.
 
     `unread` names the stored values that cannot be read. They count as absent. An unreadable phase is Phase.UNKNOWN.
@@ -102,6 +104,7 @@ class CanaryStatus(Model):
     promote: Promotion | None = None
     undo: Undo | None = None
     last_action: LastAction | None = None
+    comparisons: tuple[Comparison, ...] | None = None
     unread: SkipJsonSchema[tuple[Unread, ...]] = Field(default=(), exclude=True)
 
     @model_validator(mode="before")
@@ -162,6 +165,7 @@ class CanaryStatus(Model):
             "promote": _published(self.promote),
             "undo": _published(self.undo),
             "lastAction": _published(self.last_action),
+            "comparisons": [written(each) for each in self.comparisons or ()] or None,
         }
         return {key: value for key, value in (wire | optional).items() if value is not None}
 

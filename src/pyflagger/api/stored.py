@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from pyflagger.api import published
 from pyflagger.api.base import Model
+from pyflagger.api.compared import Comparison
 from pyflagger.api.durations import epoch_or_none
 from pyflagger.api.phase import STORED, Phase
 from pyflagger.api.published import ReleaseStatus, RoundStatus
@@ -119,6 +120,13 @@ class Reader:
         found: Undo | None = self._published(path, value, Undo)
         return found
 
+    def comparisons(self, path: str, value: Any) -> tuple[Comparison, ...]:
+        """The comparisons of canary and primary."""
+        if not isinstance(value, list | tuple):
+            return self._not(path, value, ())
+        found = (self._published(f"{path}[{at}]", each, Comparison) for at, each in enumerate(value))
+        return tuple(each for each in found if each is not None)
+
     def last_action(self, path: str, value: Any) -> LastAction | None:
         """The last action."""
         found: LastAction | None = self._published(path, value, LastAction)
@@ -194,4 +202,5 @@ STATUS: Readers = {
     ("promote", "promote"): Reader.promotion,
     ("undo", "undo"): Reader.undo,
     ("last_action", "lastAction"): Reader.last_action,
+    ("comparisons", "comparisons"): Reader.comparisons,
 }

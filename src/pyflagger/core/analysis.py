@@ -16,7 +16,7 @@ from pyflagger.api.defaults import SEEN_SETTLE_SECONDS, threshold
 from pyflagger.api.durations import second
 from pyflagger.api.facts import ALL_PRIMARY
 from pyflagger.api.published import HookResult, RoundStatus
-from pyflagger.core import absent, handover, pausing, promotion, reasons, rollback, strategy
+from pyflagger.core import absent, comparison, handover, pausing, promotion, reasons, rollback, strategy
 from pyflagger.core.actions import act, once, route_to, say, sleep, wake_up
 from pyflagger.core.clocks import due, last_tick, ticked, until_settled
 from pyflagger.core.decision import Action, Alert, Decision, Reason, WriteStatus
@@ -251,7 +251,7 @@ def judged_now(view: View) -> Decision | Reason | None:
     found = measure(view)
     if isinstance(found, Decision):
         return found
-    return found.first("failed") or found.first("waiting")
+    return comparison.worse(view, found.compared) or found.first("failed") or found.first("waiting")
 
 
 def _again(view: View, said: tuple[Action, ...]) -> Decision:
@@ -268,11 +268,24 @@ def _again(view: View, said: tuple[Action, ...]) -> Decision:
         return found
     view = view.remembering(replace(view.memory, lapses=found.lapses))
     said += found.told(view)
+    if reason := comparison.worse(view, found.compared):
+        return _refute(view, said, reason, found, hooks.published)
     if reason := found.first("failed"):
         return _fail(view, said, reason, found, hooks.published)
     if reason := found.first("waiting"):
         return _wait(view, said, reason, found, hooks.published)
     return _recorded(view, strategy.advance(view, said), found, hooks.published)
+
+
+def _refute(
+    view: View, said: tuple[Action, ...], reason: Reason, found: Results, hooks: tuple[HookResult, ...]
+) -> Decision:
+    """Roll back on evidence that the canary is worse. A pause may hold the step instead, as it holds failed checks."""
+    if pausing.shielded(view):
+        return _wait(view, said, reason, found, hooks)
+    results = _judged(view, found, hooks)
+    decision = rollback.by_comparison(view, reason, *said, **ticked(view, **results))
+    return replace(decision, judged=results["round"], memory=view.memory.round_ended())
 
 
 def _wait(
@@ -288,7 +301,8 @@ def _judged(view: View, found: Results, hooks: tuple[HookResult, ...] = ()) -> d
     """The results of a round, as a status has them."""
     weight, iteration = view.route.canary, max(view.status.iterations, 0)
     told = RoundStatus(weight=weight, iteration=iteration, checks=found.published, hooks=hooks)
-    return {"results": found.text, "round": told}
+    compared = {"comparisons": found.comparisons} if found.comparisons else {}
+    return {"results": found.text, "round": told, **compared}
 
 
 def _recorded(view: View, decision: Decision, found: Results, hooks: tuple[HookResult, ...]) -> Decision:

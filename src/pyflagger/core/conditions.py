@@ -73,6 +73,7 @@ class Cause(StrEnum):
     """Why flagger rolls back: the reason of the condition."""
 
     CHECKS = "FailedChecks"
+    COMPARISON = "WorseThanPrimary"
     HOOK = "RollbackHook"
     ABORT = "Aborted"
     DEADLINE = "DeadlineExceeded"

@@ -12,14 +12,15 @@ from typing import Literal, TypeAlias
 
 from pyflagger.api import durations
 from pyflagger.api.canary import Metric, Phase
+from pyflagger.api.compared import Comparison
 from pyflagger.api.durations import stamp
 from pyflagger.api.facts import Fault
 from pyflagger.api.published import CHECKS_MAX, TEXT_MAX, CheckResult
-from pyflagger.core import reasons
+from pyflagger.core import comparison, reasons
 from pyflagger.core.actions import once
 from pyflagger.core.decision import Action, Decision, Reason
 from pyflagger.core.memory import Lapse, Time
-from pyflagger.core.situation import Value
+from pyflagger.core.situation import NoData, Value
 from pyflagger.core.verdict import Check, checks, judge, lacks_data, measured, unusable
 from pyflagger.core.view import View
 
@@ -36,7 +37,10 @@ _NONE = Lapse()
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of one check. `reason`: why it does not pass, or passes without data. `lapse`: what to remember."""
+    """The outcome of one check. `reason`: why it does not pass, or passes without data. `lapse`: what to remember.
+
+    `comparison`: what the comparison with the primary has shown so far. `unable`: why it did not judge this round.
+    """
 
     check: Check
     state: State
@@ -45,12 +49,15 @@ class Outcome:
     lapse: Lapse = _NONE
     value: float | None = None
     primary: float | None = None
+    comparison: Comparison | None = None
+    unable: Reason | None = None
 
     @property
     def published(self) -> CheckResult:
         """The outcome for the status."""
         name, text = self.check.metric.name, self.reason.text[:TEXT_MAX] if self.reason else ""
-        return CheckResult(name=name, value=self.value, verdict=self._verdict, text=text, primary=self.primary)
+        seen = None if self.comparison is None else comparison.shown(self.comparison)
+        return CheckResult(name, self.value, self._verdict, text, self.primary, seen)
 
     @property
     def _verdict(self) -> str:
@@ -67,6 +74,8 @@ class Outcome:
     def text(self) -> str:
         """The outcome in words: `request-success-rate 98.69%: failed`."""
         about = f"{self.check.metric.name} {self.shown}".rstrip()
+        if self.comparison is not None:
+            about += f" (evidence {comparison.odds(comparison.shown(self.comparison))})"
         return f"{about}: {self.state}{' (dry run)' if self.check.metric.dry_run else ''}"
 
     def decides(self, state: State) -> bool:
@@ -95,6 +104,20 @@ class Results:
         return tuple(outcome.published for outcome in self.outcomes[:CHECKS_MAX])
 
     @property
+    def compared(self) -> tuple[tuple[Metric, Comparison], ...]:
+        """The comparisons of the metrics that decide."""
+        return tuple(
+            (one.check.metric, one.comparison)
+            for one in self.outcomes
+            if one.comparison is not None and not one.check.metric.dry_run
+        )
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """All comparisons, for the status."""
+        return tuple(one.comparison for one in self.outcomes if one.comparison is not None)
+
+    @property
     def lapses(self) -> Mapping[tuple[int, str], Lapse]:
         """What to remember of the checks."""
         return {outcome.check.key: outcome.lapse for outcome in self.outcomes if outcome.lapse != _NONE}
@@ -103,6 +126,8 @@ class Results:
         """The events about checks that do not pass and do not fail the round: dry runs, waits, passes without data."""
         said: tuple[Action, ...] = ()
         for outcome in self.outcomes:
+            if outcome.unable is not None:
+                said += once(view, outcome.unable, warn=True, item=outcome.check.metric.name)
             if outcome.reason is None or outcome.decides("failed"):
                 continue
             dry = outcome.check.metric.dry_run
@@ -114,11 +139,23 @@ class Results:
 def measure(view: View) -> Decision | Results:
     """The decision to ask for all metrics of a round at once, or their outcomes."""
     every = tuple(checks(view.analysis))
-    due = [check.need for check in every if check.need is not None and not delayed(view, check.metric)]
-    missing = tuple(need for need in due if need not in view.situation.evidence)
+    due = [check for check in every if check.need is not None and not delayed(view, check.metric)]
+    needs = [need for check in due for need in (check.need, comparison.need(view, check))]
+    missing = tuple(need for need in needs if need is not None and need not in view.situation.evidence)
     if missing:
         return Decision(needs=missing, reasons=(reasons.ASKING,))
-    return Results(tuple(_with_numbers(view, _outcome(view, check)) for check in every))
+    return Results(tuple(_with_numbers(view, _compared(view, check)) for check in every))
+
+
+def _compared(view: View, check: Check) -> Outcome:
+    """The outcome of a check. While its comparison has data, the limits of the metric do not judge it."""
+    after = comparison.state(view, check)
+    if after is None:
+        return _outcome(view, check)
+    if not comparison.judges(view, check, after):
+        return replace(_outcome(view, check), comparison=after, unable=comparison.unable(view, check))
+    result = view.situation.evidence[check.need] if check.need else NoData()
+    return Outcome(check, "passed", measured(check.metric, "builtin", result), comparison=after)
 
 
 def _with_numbers(view: View, outcome: Outcome) -> Outcome:

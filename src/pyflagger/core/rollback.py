@@ -6,6 +6,8 @@ waits. If the primary is past its deadline, the run fails, and traffic stays whe
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyflagger.api.canary import HookType, Phase
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY
 from pyflagger.core import absent, reasons
@@ -26,6 +28,12 @@ def by_checks(view: View) -> Decision:
     reason = reasons.threshold_reached(view.canary, failed)
     alert = Alert("error", reasons.alert_threshold(failed))
     return _begin(view, Cause.CHECKS, (), reason, alert, None)
+
+
+def by_comparison(view: View, reason: Reason, *before: Action, **round_: Any) -> Decision:
+    """The canary is worse than the primary. `round_`: the changes of the status by the round that showed it."""
+    written = write(view, halted=reason, rollback=Rollback(Cause.COMPARISON, reason), **round_)
+    return act(reason, *before, say(view, reason, warn=True), Alert("error", reason.text), written)
 
 
 def by_hook(view: View, hook: str, *before: Action) -> Decision:

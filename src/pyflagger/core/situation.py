@@ -14,6 +14,7 @@ from pyflagger.api.actions import CanaryAction
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities, Managed, Problem, Readiness, Route
 from pyflagger.api.published import ReleaseImage
+from pyflagger.core.betting import Unit
 from pyflagger.core.memory import Memory, Role
 
 Sync: TypeAlias = Literal["ok", "untidy", "drift", "announced", "missing"] | Problem
@@ -161,6 +162,18 @@ class CheckMetric:
 
 
 @dataclass(frozen=True, slots=True)
+class CompareMetric:
+    """Count the requests of both sides for `analysis.metrics[index]`, from `since` (seconds since the epoch) until now.
+
+    `bound`: the bound of the bucket above which a request is slow; empty before it is chosen, and for success rates.
+    """
+
+    index: int
+    since: float
+    bound: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FindManager:
     """Ask the API server for the last foreign writer of the canary's routes and Services."""
 
@@ -179,7 +192,7 @@ class ReadRecord:
     number: int
 
 
-Need: TypeAlias = ProbeProviders | CallHook | CheckMetric | FindManager | FindTrouble | ReadRecord
+Need: TypeAlias = ProbeProviders | CallHook | CheckMetric | CompareMetric | FindManager | FindTrouble | ReadRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +222,15 @@ class Value:
     value: float
     samples: float | None = None
     primary: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The requests of both sides, in units of time. `bound`: as in CompareMetric; `limit`: the same in seconds."""
+
+    units: tuple[Unit, ...] = ()
+    bound: str = ""
+    limit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +271,7 @@ class Recorded:
     text: str = ""
 
 
-Result: TypeAlias = Passed | Refused | Value | NoData | QueryFailed | Managed | Trouble | Recorded
+Result: TypeAlias = Passed | Refused | Value | Counts | NoData | QueryFailed | Managed | Trouble | Recorded
 
 
 # The whole ----------------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def write(
     if changes.get("last_tick_time", view.status.last_tick_time) is None:
         changes["results"] = ""
         if to in BEGINS:
-            changes["round"] = None
+            changes |= {"round": None, "comparisons": None}
     status = view.status.but(**changes)
     if to is not None:
         status = enter(view.status, to, now=view.now, kind=view.kind, message=message, **changes)

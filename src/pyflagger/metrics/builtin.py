@@ -39,6 +39,7 @@ def _envoy(name: str, what: str, labels: str, more: tuple[Clue, ...] = ()) -> Di
         labels,
         'envoy_response_code!~"5.*"',
         p99("envoy_cluster_upstream_rq_time_bucket", labels),
+        buckets="envoy_cluster_upstream_rq_time_bucket",
         more=more,
     )
 
@@ -60,6 +61,7 @@ _ROWS = (
         _ISTIO,
         'response_code!~"5.*"',
         p99("istio_request_duration_milliseconds_bucket", _ISTIO),
+        buckets="istio_request_duration_milliseconds_bucket",
     ),
     row(
         "linkerd",
@@ -68,6 +70,7 @@ _ROWS = (
         _LINKERD,
         'classification!="failure"',
         p99("response_latency_ms_bucket", _LINKERD),
+        buckets="response_latency_ms_bucket",
     ),
     replace(
         row(
@@ -77,9 +80,11 @@ _ROWS = (
             _PODS,
             'status!~"5.*"',
             p99("http_request_duration_seconds_bucket", _PODS),
+            buckets="http_request_duration_seconds_bucket",
             more=(_pod_labels("http_request_duration_seconds_count"),),
         ),
         milliseconds=1000.0,
+        bucket_unit=1.0,
     ),
     _envoy("appmesh", "the Envoy sidecars", _PODS, (_pod_labels("envoy_cluster_upstream_rq"),)),
     _envoy("contour", "Contour's Envoy", 'envoy_cluster_name=~"{{ namespace }}_{{ service }}-canary_[0-9a-zA-Z-]+"'),
@@ -97,6 +102,7 @@ _ROWS = (
         _OSM,
         'response_code!~"5.*"',
         p99("osm_request_duration_ms_bucket", _OSM),
+        buckets="osm_request_duration_ms_bucket",
     ),
     NGINX,
     row(
@@ -106,15 +112,20 @@ _ROWS = (
         _APISIX,
         'code!~"5.."',
         p99("apisix_http_latency_bucket", f'{_APISIX}, type=~"request"'),
+        buckets="apisix_http_latency_bucket",
     ),
-    row(
-        "traefik",
-        "Traefik",
-        f"{_SECONDS}_bucket",
-        _TRAEFIK,
-        'code!~"5.."',
-        f"{p99(f'{_SECONDS}_bucket', _TRAEFIK)} * 1000",
-        extra='le="+Inf"',
+    replace(
+        row(
+            "traefik",
+            "Traefik",
+            f"{_SECONDS}_bucket",
+            _TRAEFIK,
+            'code!~"5.."',
+            f"{p99(f'{_SECONDS}_bucket', _TRAEFIK)} * 1000",
+            buckets=f"{_SECONDS}_bucket",
+            extra='le="+Inf"',
+        ),
+        bucket_unit=1.0,
     ),
     replace(
         row(
@@ -124,9 +135,11 @@ _ROWS = (
             _SKIPPER,
             'code!~"5.."',
             mean("skipper_serve_route_duration_seconds", _SKIPPER),
+            buckets="skipper_serve_route_duration_seconds_bucket",
             extra='le="+Inf"',
         ),
         ascii_names=True,
+        bucket_unit=1.0,
     ),
 )
 
@@ -190,7 +203,10 @@ def of_primary(dialect: Dialect, variables: Variables, primary: str) -> tuple[Di
         return None
     texts = (dialect.success, dialect.duration, dialect.total)
     success, duration, total = (_renamed(text, dialect.primary) for text in texts)
-    return replace(dialect, success=success, duration=duration, total=total), variables
+    counters = tuple(each._replace(labels=_renamed(each.labels, dialect.primary)) for each in dialect.counters)
+    buckets = tuple((name, _renamed(labels, dialect.primary)) for name, labels in dialect.buckets)
+    found = replace(dialect, success=success, duration=duration, total=total, counters=counters, buckets=buckets)
+    return found, variables
 
 
 def _renamed(query: str, words: tuple[tuple[str, str], ...]) -> str:

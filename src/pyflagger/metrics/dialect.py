@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +12,14 @@ class Clue:
 
     query: str
     cause: str
+
+
+class Counter(NamedTuple):
+    """A counter of requests: its name, the labels of a side, and the further labels of its good requests."""
+
+    name: str
+    labels: str
+    good: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +33,10 @@ class Dialect:
     `ascii_names`: replace the characters that the provider replaces by underscores in names. `by_target`: the queries
     name the canary by its workload alone. Otherwise `primary` has the words that name it, each with the word for the
     primary; it is empty if there is none.
+
+    `counters`: the series that count requests, each with the labels of all requests and the further labels of good
+    ones. `buckets`: the series of the histogram of durations, each with its labels; `bucket_unit` is the length of the
+    unit of their bounds in seconds. Comparisons with the primary count by these.
     """
 
     name: str
@@ -36,6 +49,9 @@ class Dialect:
     ascii_names: bool = False
     primary: tuple[tuple[str, str], ...] = ()
     by_target: bool = False
+    counters: tuple[Counter, ...] = ()
+    buckets: tuple[tuple[str, str], ...] = ()
+    bucket_unit: float = 0.001
 
 
 # Shapes of queries --------------------------------------------------------------------------------------------------
@@ -94,10 +110,11 @@ def row(
     good: str,
     duration: str,
     *,
+    buckets: str,
     extra: str = "",
     more: tuple[Clue, ...] = (),
 ) -> Dialect:
-    """A dialect of the common shape. `extra` are matchers for the counter only."""
+    """A dialect of the common shape. `extra` are matchers for the counter only. `buckets`: the durations."""
     counted = f"{labels}, {extra}" if extra else labels
     requests = rate(f"{counter}{{{counted}}}")
     return Dialect(
@@ -107,4 +124,6 @@ def row(
         requests=requests,
         total=requests,
         clues=(scraped(what, counter), *more, _own(counter, counted)),
+        counters=(Counter(counter, counted, good),),
+        buckets=((buckets, labels),),
     )

@@ -6,7 +6,7 @@ measured by all of its traffic. Imported only by `builtin`.
 
 from __future__ import annotations
 
-from pyflagger.metrics.dialect import Clue, Dialect, rate, scraped
+from pyflagger.metrics.dialect import Clue, Counter, Dialect, rate, scraped
 
 _REQUESTS, _SECONDS = "nginx_ingress_controller_requests", "nginx_ingress_controller_response_duration_seconds"
 _REQUESTS_T, _SECONDS_T = "traefik_service_requests_total", "traefik_service_request_duration_seconds"
@@ -44,6 +44,9 @@ NGINX = Dialect(
     duration=(
         f"{_both(f'{_SECONDS}_sum', f'{_SECONDS_T}_sum')} / {_both(f'{_SECONDS}_count', f'{_SECONDS_T}_count')} * 1000"
     ),
+    counters=(Counter(_REQUESTS, _CANARY, 'status!~"5.*"'), Counter(_REQUESTS_T, _CANARY_T, 'code!~"5.."')),
+    buckets=((f"{_SECONDS}_bucket", _CANARY), (f"{_SECONDS_T}_bucket", _CANARY_T)),
+    bucket_unit=1.0,
     clues=(
         scraped("the ingress controller", _REQUESTS, _REQUESTS_T),
         Clue(

@@ -1,4 +1,4 @@
-"""Prometheus and compatible systems: instant queries by GET, long ones by POST.
+"""Prometheus and compatible systems: instant queries and range queries, by GET, long ones by POST.
 
 For the built-in checks, in-line queries and MetricTemplates of type `prometheus`.
 """
@@ -6,6 +6,8 @@ For the built-in checks, in-line queries and MetricTemplates of type `prometheus
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Mapping
+from typing import NamedTuple
 from urllib.parse import quote_plus
 
 from pyflagger.metrics.address import parse_address
@@ -20,11 +22,19 @@ from pyflagger.metrics.base import (
     credential,
 )
 from pyflagger.metrics.headers import with_authorization
-from pyflagger.metrics.promql import number
+from pyflagger.metrics.promql import number, ranges
 from pyflagger.wire import HttpRequest
 
 GET_MAX = 4096
 """Encoded characters of a query that still go into the URL."""
+
+
+class Times(NamedTuple):
+    """The times of a range query, in seconds since the epoch; `step` in seconds."""
+
+    start: float
+    end: float
+    step: float
 
 
 class Prometheus:
@@ -37,8 +47,14 @@ class Prometheus:
 
     def query(self, question: Question) -> Exchange[float]:
         """The query's number: a scalar, one series, or several series with the same value."""
-        answer = yield from ask(self._request(question.text.strip()))
+        answer = yield from ask(self._request("/api/v1/query", f"query={quote_plus(question.text.strip())}"))
         return number(answer, _NOT_PROMETHEUS)
+
+    def range(self, text: str, times: Times) -> Exchange[Mapping[str, Mapping[float, float]]]:
+        """The numbers of a query at several times, by the label `WHAT` of its series and by time."""
+        about = f"query={quote_plus(text)}&start={times.start:.3f}&end={times.end:.3f}&step={times.step:.3f}"
+        answer = yield from ask(self._request("/api/v1/query_range", about))
+        return ranges(answer, _NOT_PROMETHEUS)
 
     def online(self) -> Exchange[None]:
         """`vector(1)` must be 1."""
@@ -49,8 +65,8 @@ class Prometheus:
         if value != 1:
             raise ProviderError(f"vector(1) returned {value}", _NOT_PROMETHEUS)
 
-    def _request(self, text: str) -> HttpRequest:
-        url, encoded = self._address.join("/api/v1/query"), f"query={quote_plus(text)}"
+    def _request(self, path: str, encoded: str) -> HttpRequest:
+        url = self._address.join(path)
         if len(encoded) <= GET_MAX:
             return HttpRequest("GET", f"{url}?{encoded}", self._headers, verify=self._verify)
         headers = (*self._headers, ("Content-Type", "application/x-www-form-urlencoded"))

@@ -10,6 +10,9 @@ from pyflagger.metrics.base import TEXT_MAX, MultipleValues, NoValues, ProviderE
 from pyflagger.wire import HttpAnswer
 
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|Inf|NaN)", re.ASCII)
+WHAT = "what"
+"""The label that tells the series of a range query apart."""
+
 _AGGREGATE = "Aggregate the query to one number, for example with sum()."
 
 
@@ -23,6 +26,29 @@ def number(answer: HttpAnswer, todo: str) -> float:
         return only(_values(_data(body, todo), todo))
     except NoValues:
         raise nothing(body.get("warnings")) from None
+
+
+def ranges(answer: HttpAnswer, todo: str) -> dict[str, dict[float, float]]:
+    """The numbers of a range query, by the label `WHAT` and by time (seconds since the epoch). Raises ProviderError."""
+    data = _data(json_object(answer, todo), todo)
+    result = data.get("result")
+    if data.get("resultType") != "matrix" or not isinstance(result, list):
+        raise ProviderError("answer has no ranges of samples", todo)
+    return {name: samples for series in result for name, samples in [_range(series, todo)]}
+
+
+def _range(series: Any, todo: str) -> tuple[str, dict[float, float]]:
+    labels, values = (series.get("metric"), series.get("values")) if isinstance(series, dict) else (None, None)
+    if not isinstance(labels, dict) or not isinstance(values, list):
+        raise ProviderError("a result of the answer is not a range of samples", todo)
+    return str(labels.get(WHAT, "")), {_time(sample, todo): _number(sample, todo) for sample in values}
+
+
+def _time(sample: Any, todo: str) -> float:
+    time = sample[0] if isinstance(sample, list) and sample else None
+    if isinstance(time, bool) or not isinstance(time, int | float):
+        raise ProviderError("a sample of the answer has no time", todo)
+    return float(time)
 
 
 def _data(body: dict[str, Any], todo: str) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class Sources:
         """The metrics server's address."""
         return canary.spec.metrics_server or self._options.metrics_server
 
-    def metrics_server(self, canary: Canary) -> Provider:
+    def metrics_server(self, canary: Canary) -> Prometheus:
         """The provider of built-in checks and inline queries."""
         address = self.address(canary)
         try:

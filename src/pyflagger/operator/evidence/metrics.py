@@ -14,11 +14,15 @@ from typing import Any, TypeVar
 
 from pyflagger.api import names
 from pyflagger.api.canary import Analysis, Canary, Metric
+from pyflagger.api.compared import Counted
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.clock import Clock
+from pyflagger.core.betting import Unit
 from pyflagger.core.situation import (
     CallHook,
     CheckMetric,
+    CompareMetric,
+    Counts,
     Need,
     NoData,
     Passed,
@@ -31,6 +35,7 @@ from pyflagger.core.situation import (
 from pyflagger.core.verdict import passes
 from pyflagger.metrics.base import Exchange, MetricError, NoValues, Provider, ProviderError, Question
 from pyflagger.metrics.builtin import BUILTIN, DURATION, dialect_for, named_for, of_primary
+from pyflagger.metrics.counts import Tally, bound_for, comparable, failures, slow, units_between
 from pyflagger.metrics.dialect import Dialect
 from pyflagger.metrics.evaluate import builtin, cause_of_silence, requests, seconds, variables_for
 from pyflagger.metrics.template import TemplateError, Variables, render
@@ -112,6 +117,8 @@ class Checks:
                     return await self._probe(canary)
                 case CheckMetric():
                     return await self._metric(need, canary)
+                case CompareMetric():
+                    return await self._compare(need, canary)
             raise TypeError(f"{need} is not asked here")
         except (Failed, PluginFailed) as failed:
             return _failed(need, failed.problem)
@@ -192,11 +199,7 @@ class Checks:
             return 0.0
 
     async def _builtin(self, canary: Canary, metric: Metric, provider: Provider) -> Result:
-        dialect = dialect_for(canary.spec.provider, self._mesh_provider)
-        if isinstance(dialect, Problem):
-            raise Failed(dialect)
-        port = canary.spec.service.port_name if canary.spec.service else ""
-        named = named_for(dialect, await self._variables(canary, metric), port or "http")
+        dialect, named = await self._dialect(canary, metric)
         try:
             exchange = builtin(provider, dialect, metric.name, named, self._clock.now())
             value = await self._counted(PROMETHEUS, exchange)
@@ -210,6 +213,36 @@ class Checks:
         if passes(metric, "builtin", value):
             return Value(value, samples)
         return Value(value, samples, await self._beside(canary, metric, provider, dialect, named))
+
+    async def _dialect(self, canary: Canary, metric: Metric) -> tuple[Dialect, Variables]:
+        """The queries of a canary's provider, and the names in them."""
+        dialect = dialect_for(canary.spec.provider, self._mesh_provider)
+        if isinstance(dialect, Problem):
+            raise Failed(dialect)
+        port = canary.spec.service.port_name if canary.spec.service else ""
+        return dialect, named_for(dialect, await self._variables(canary, metric), port or "http")
+
+    async def _compare(self, need: CompareMetric, canary: Canary) -> Result:
+        metric = _analysis(canary).metrics[need.index]
+        provider, ours = self._sources.metrics_server(canary), await self._dialect(canary, metric)
+        theirs = of_primary(*ours, names.primary(canary))
+        if theirs is None or not comparable(canary, ours[0]):
+            text = f"the series of provider {ours[0].name} do not tell this canary's requests from the primary's"
+            raise Failed(Problem(Fault.MANIFEST, text, "Remove compare from the metric."))
+        unit = metric.compare.unit_seconds if metric.compare else 0.0
+        times = units_between(need.since, self._clock.now(), unit)
+        try:
+            bound = need.bound
+            if metric.name == DURATION and not bound:
+                bound = await self._drive(bound_for(provider, theirs, _limit(metric), times.end))
+            sides = (ours, theirs)
+            asked = slow(provider, sides, bound, times) if bound else failures(provider, sides, times)
+            tallies = await self._drive(asked)
+        except NoValues as error:
+            return NoData(error.problem.text)
+        except MetricError as error:
+            return QueryFailed(prefixed("comparing with the primary failed: ", error.problem))
+        return Counts(tuple(map(_unit, tallies)), bound, float(bound) * ours[0].bucket_unit if bound else 0.0)
 
     async def _beside(
         self, canary: Canary, metric: Metric, provider: Provider, dialect: Dialect, named: Variables
@@ -316,6 +349,17 @@ def _analysis(canary: Canary) -> Analysis:
     return canary.spec.analysis
 
 
+def _limit(metric: Metric) -> float:
+    """The largest accepted duration, in seconds."""
+    most = metric.threshold_range.max if metric.threshold_range else metric.threshold
+    return (most or 0.0) / 1000
+
+
+def _unit(tally: Tally) -> Unit:
+    ours, theirs = Counted(tally.bad, tally.requests), Counted(tally.primary_bad, tally.primary_requests)
+    return Unit(tally.until, ours, theirs)
+
+
 def _check_interval(metric: Metric) -> None:
     try:
         seconds(metric)
@@ -336,4 +380,4 @@ def _with_hint(problem: Problem) -> str:
 
 
 def _failed(need: Need, problem: Problem) -> Result:
-    return QueryFailed(problem) if isinstance(need, CheckMetric) else Refused(_with_hint(problem))
+    return QueryFailed(problem) if isinstance(need, CheckMetric | CompareMetric) else Refused(_with_hint(problem))

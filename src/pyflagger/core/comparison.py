@@ -1,0 +1,140 @@
+"""Metrics that compare the canary with the primary: what a round counts, what it shows, and when it rolls back.
+
+A compared metric whose two sides have requests does not fail a round. It ends the run when the evidence of all of them
+together reaches 1/alpha (`betting`). While a side has no requests, the limits of the metric judge it. Called by
+`policy` and by `analysis`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pyflagger.api.analysis import Comparisons, Metric
+from pyflagger.api.compared import BLIND_MAX, Comparison, Counted
+from pyflagger.api.durations import show
+from pyflagger.api.facts import Fault
+from pyflagger.core import betting, reasons
+from pyflagger.core.clocks import last_tick
+from pyflagger.core.decision import Reason
+from pyflagger.core.situation import CompareMetric, Counts, NoData, QueryFailed
+from pyflagger.core.verdict import Check, shortest
+from pyflagger.core.view import View
+
+SECONDS_MIN = 1.0
+"""A shorter time is no unit."""
+
+SHOWN_MAX = 1e9
+"""The largest evidence that is shown as a number."""
+
+
+def need(view: View, check: Check) -> CompareMetric | None:
+    """What a check must count. None without a comparison, during its warm-up, and while traffic is not split."""
+    asked = check.need
+    if check.metric.compare is None or asked is None or asked.source != "builtin" or not _splits(view):
+        return None
+    state = _known(view, check.metric)
+    since = max(state.until, last_tick(view) or 0.0)
+    return CompareMetric(asked.index, since, state.bound) if since + SECONDS_MIN <= view.now else None
+
+
+def _splits(view: View) -> bool:
+    """Whether visitors are on both sides at the same time, by lot."""
+    shares = view.strategy == "canary" and not view.rescued
+    return shares and not view.route.mirrored and 0 < view.route.canary < 100
+
+
+def _known(view: View, metric: Metric) -> Comparison:
+    """The stored state, or a new one that begins after the warm-up."""
+    stored = next((each for each in view.status.comparisons or () if each.name == metric.name), None)
+    if stored is not None and betting.sound(stored):
+        return stored
+    warm_up = metric.compare.warm_up_seconds if metric.compare else 0.0
+    return betting.begun(metric.name, (last_tick(view) or view.now) + warm_up)
+
+
+def state(view: View, check: Check) -> Comparison | None:
+    """The state after this round. None without a comparison."""
+    if check.metric.compare is None or not _splits(view):
+        return None
+    known = _known(view, check.metric)
+    asked = need(view, check)
+    found = view.situation.evidence.get(asked) if asked else None
+    if not isinstance(found, Counts):
+        return known
+    after = known if known.bound else replace(known, bound=found.bound, limit=found.limit)
+    for unit in found.units:
+        after = betting.counted(after, unit, check.metric.compare.margin)
+    return after
+
+
+def judges(view: View, check: Check, after: Comparison | None) -> bool:
+    """Whether the comparison judges this round, in place of the limits of the metric."""
+    asked = need(view, check)
+    found = view.situation.evidence.get(asked) if asked else None
+    return after is not None and isinstance(found, Counts) and bool(found.units) and after.blind < BLIND_MAX
+
+
+def unable(view: View, check: Check) -> Reason | None:
+    """Why the limits of the metric judge it in place of a comparison, for people. None during the warm-up."""
+    asked = need(view, check)
+    found = view.situation.evidence.get(asked) if asked else None
+    if isinstance(found, QueryFailed):
+        return _unable(check, found.problem.text, found.problem.todo, found.problem.fault)
+    if isinstance(found, Counts | NoData):
+        what = found.text if isinstance(found, NoData) else "the canary or the primary had no requests"
+        return _unable(check, what, NO_REQUESTS)
+    return None
+
+
+def _unable(check: Check, why: str, todo: str, fault: Fault = Fault.PROVIDER) -> Reason:
+    text = f"Not comparing {check.metric.name} with the primary, its limits judge this round: {why}"
+    return Reason("not-compared", text, todo, fault)
+
+
+NO_REQUESTS = "Send traffic to both versions, and check that the metrics server scrapes both."
+
+
+def worse(view: View, states: Sequence[tuple[Metric, Comparison]]) -> Reason | None:
+    """Why to roll back: the canary is worse than the primary. `states`: those of the metrics that decide."""
+    analysis = view.analysis
+    alpha = (analysis.compare or Comparisons()).alpha
+    if not states or betting.merged([each for _, each in states]) < -math.log(alpha):
+        return None
+    metric, leading = max(states, key=lambda each: betting.evidence(each[1]))
+    if metric.compare is None or leading.canary.bad < metric.compare.min_errors:
+        return None
+    text = f"Rolling back {reasons.whose(view.canary)} {told(metric, leading)}; flagger rolls back at {odds(1 / alpha)}"
+    return Reason("rolling-back", text, TODO)
+
+
+TODO = "Fix the new version. If it may be that much worse than the primary, raise compare.margin of the metric."
+
+
+def told(metric: Metric, known: Comparison) -> str:
+    """The evidence in words, with the counts behind it."""
+    margin = shortest(metric.compare.margin) if metric.compare else "1"
+    what = f"took over {show(known.limit)}" if known.bound else "failed"
+    seen = odds(shown(known))
+    ours, theirs = _share(known.canary), _share(known.primary)
+    return (
+        f"evidence {seen} that {metric.name} is worse than {margin} times the primary's"
+        f" ({ours} requests {what}, {theirs} of the primary)"
+    )
+
+
+def _share(side: Counted) -> str:
+    return f"{side.bad:,.0f} of {side.requests:,.0f}"
+
+
+def odds(ratio: float) -> str:
+    """Evidence as people read it: `34:1`."""
+    if ratio >= SHOWN_MAX:
+        return f"over {SHOWN_MAX:,.0f}:1"
+    return f"{ratio:,.0f}:1" if ratio >= 10 else f"{ratio:.1f}:1"
+
+
+def shown(known: Comparison) -> float:
+    """The evidence as a number, with three digits."""
+    return float(f"{min(math.exp(min(betting.evidence(known), 700.0)), SHOWN_MAX):.3g}")
