@@ -32,7 +32,33 @@ def hooked(url: str) -> dict[str, Any]:
 
 RATE = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
 
+
+def compared(*metrics: Any, **more: Any) -> dict[str, Any]:
+    """An analysis with comparisons: settings of `compare`, or whole metrics."""
+    return analysed(metrics=[each if "name" in each else {**RATE, "compare": each} for each in metrics], **more)
+
+
+COMPARE = "spec.analysis.metrics[0].compare"
+
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a comparison of a query": (
+        compared({"name": "lag", "query": "q", "compare": {}}),
+        COMPARE,
+        "is only possible for a built-in metric",
+    ),
+    "a comparison twice": (compared({}, {}), COMPARE.replace("[0]", "[1]"), "is set twice for request-success-rate"),
+    "a comparison in an A/B test": (
+        compared({}, stepWeight=None, iterations=2, match=[{"headers": {"x": {"exact": "y"}}}]),
+        COMPARE,
+        "needs visitors on both versions by lot",
+    ),
+    "a comparison in units of nothing": (compared({"unit": "0s"}), f"{COMPARE}.unit", "of 1s or more"),
+    "a warm-up in words": (compared({"warmUp": "1 hour"}), f"{COMPARE}.warmUp", "not a duration such as 30s"),
+    "alpha without a comparison": (
+        analysed(compare={"alpha": 0.05}),
+        "spec.analysis.compare",
+        "has no effect, because no metric has compare",
+    ),
     "a target with a dot": (good(targetRef={"name": "web.v2"}), "spec.targetRef.name", "name 'web.v2-primary'"),
     "a target that begins with a digit": (
         good(targetRef={"name": "2048"}),

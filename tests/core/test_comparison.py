@@ -8,7 +8,7 @@ import pytest
 
 from core.world import EVERYTHING, World, asked, ready_world
 from pyflagger.api.canary import Phase
-from pyflagger.api.compared import Comparison, Counted
+from pyflagger.api.compared import Comparison, Counted, odds
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.core import betting, comparison
 from pyflagger.core.situation import NoData, QueryFailed
@@ -56,7 +56,7 @@ def test_a_worse_canary_is_rolled_back_at_once() -> None:
     assert "that request-success-rate is worse than 1.25 times the primary's (" in text
     assert text.endswith(" of the primary); flagger rolls back at 100:1")
     assert ("error", text) in world.alerts
-    assert comparison.TODO in next(one.message for one in world.status.conditions if one.type == "Halted")
+    assert comparison.FIX in next(one.message for one in world.status.conditions if one.type == "Halted")
 
 
 def test_the_cause_is_known_until_the_end() -> None:
@@ -206,7 +206,7 @@ def test_killed_after_every_write() -> None:
 
 def test_large_evidence_is_shown_short() -> None:
     """Beyond a billion, and below ten."""
-    assert [comparison.odds(each) for each in (0.52, 34.4, 1234.0, 2e9)] == [
+    assert [odds(each) for each in (0.52, 34.4, 1234.0, 2e9)] == [
         "0.5:1",
         "34:1",
         "1,234:1",

@@ -130,8 +130,8 @@ def _comparisons(context: Context) -> Iterator[Problem]:
             yield wrong(f"{path}.compare", "is only possible for a built-in metric", todo)
         yield from _units(f"{path}.compare", metric.compare)
     names = [metric.name for _, metric in compared]
-    for path, metric in compared:
-        if names.count(metric.name) > 1:
+    for at, (path, metric) in enumerate(compared):
+        if metric.name in names[:at]:
             yield wrong(f"{path}.compare", f"is set twice for {metric.name}", "Remove one of them.")
     if compared and (analysis.iterations > 0 or analysis.match):
         text = "needs visitors on both versions by lot: a release by weights, without match and iterations"

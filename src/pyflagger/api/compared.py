@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 BLIND_MAX = 5
 """Units in a row without requests on one side, after which the limits of the metric judge it."""
 
+SHOWN_MAX = 1e9
+"""The largest evidence that is shown as a number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:
@@ -43,3 +46,10 @@ class Comparison:
     blind: int = BLIND_MAX
     bound: str = ""
     limit: float = 0.0
+
+
+def odds(ratio: float) -> str:
+    """Evidence as people read it: `34:1`."""
+    if ratio >= SHOWN_MAX:
+        return f"over {SHOWN_MAX:,.0f}:1"
+    return f"{ratio:,.0f}:1" if ratio >= 10 else f"{ratio:.1f}:1"

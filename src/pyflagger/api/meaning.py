@@ -402,6 +402,7 @@ CANARY_RELEASE: Mapping[str, str] = {
     "status.rounds[].checks[].value": "the value, in the unit of the metric; missing without a value",
     "status.rounds[].checks[].verdict": "pass, bad, no-data, error, or unknown for a metric that was not due",
     "status.rounds[].checks[].text": "why it does not pass",
+    "status.rounds[].checks[].evidence": "evidence of a comparison that the canary is worse: 34 means 34:1",
     "status.rounds[].checks[].primary": "the primary's value, beside a built-in metric that does not pass",
     "status.rounds[].hooks": "the results of the hooks, in order",
     "status.rounds[].hooks[].name": "name of the hook",

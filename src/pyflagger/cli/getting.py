@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import click
 
+from pyflagger.api.compared import odds
 from pyflagger.cli.cluster import Cluster, Wrong, on_cluster
 from pyflagger.cli.listing import rendered
 from pyflagger.cli.people import SETTINGS
@@ -81,7 +82,7 @@ def _checks(view: CanaryView, on: Screen) -> Iterator[str]:
     if not view.checks:
         return
     columns = [Column("", flexible=False), Column(""), Column("", right=True), Column("")]
-    cells = [[_mark(each, on), each.name, _value(each), _limit(each)] for each in view.checks]
+    cells = [[_mark(each, on), each.name, _value(each), _evidence(each) or _limit(each)] for each in view.checks]
     title = "Checks      "
     for line in table(columns, cells, Screen(unicode=on.unicode))[1:]:
         yield f"{title}{'  '.join(line).rstrip()}"
@@ -96,6 +97,10 @@ def _value(check: Check) -> str:
     if check.value is None:
         return "no data" if check.verdict == "no-data" else "-"
     return f"{check.value:g} {check.unit}".rstrip()
+
+
+def _evidence(check: Check) -> str:
+    return f"evidence {odds(check.evidence)} that it is worse than the primary" if check.evidence is not None else ""
 
 
 def _limit(check: Check) -> str:

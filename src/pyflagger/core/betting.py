@@ -1,10 +1,10 @@
 """The evidence that a canary fails more often than its primary: one bet for each unit of time.
 
-H0: in odds, the canary fails at most `margin` times as often as the primary. Of all bad requests of a unit, a canary
-at exactly that margin has a fair share. For each unit, part of the money is bet on a larger share than that. Under H0 a
-bet gains nothing on average, whatever the correlation of errors in the unit. So the probability that the money ever
-multiplies by 1/alpha is at most alpha, at any number of looks (Ville's inequality). The bet may depend on the number of
-requests and of bad requests in the unit, but not on the side that has them.
+H0: in odds, the canary fails at most `margin` times as often as the primary. A canary
+at exactly that margin has a fair share of the bad requests of a unit. For each unit, part of the money is bet on a
+larger share than that. Under H0 a bet gains nothing on average, whatever the correlation of errors in the unit. So the
+probability that the money ever multiplies by 1/alpha is at most alpha, at any number of looks (Ville's inequality). The
+bet may depend on the number of requests and of bad requests in the unit, but not on the side that has them.
 
 The money is the evidence: 1 at the start, 100 when the canary looks 100:1 worse. A part of it is held back for faults
 that appear late. Logarithms are natural. Called by `comparison` and by the tests of its error rates.
@@ -105,7 +105,7 @@ def _odds(before: Sequence[float], ours: Counted, theirs: Counted) -> tuple[floa
 
 
 def _bet(state: Comparison, ours: Counted, theirs: Counted, margin: float) -> Comparison:
-    """The state after a unit with bad requests. Part of the reserve is added before the unit is looked at."""
+    """The state after a unit with bad requests. The part of the reserve does not depend on the unit."""
     more = state.reserve + math.log(RELEASED / len(RATIOS))
     gains = factors(ours, theirs, margin)
     wealth = tuple(total((old, more)) + gain for old, gain in zip(state.wealth, gains, strict=True))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pyflagger.api.analysis import Comparisons, Metric
-from pyflagger.api.compared import BLIND_MAX, Comparison, Counted
+from pyflagger.api.compared import BLIND_MAX, SHOWN_MAX, Comparison, Counted, odds
 from pyflagger.api.durations import show
 from pyflagger.api.facts import Fault
 from pyflagger.core import betting, reasons
@@ -24,9 +24,6 @@ from pyflagger.core.view import View
 
 SECONDS_MIN = 1.0
 """A shorter time is no unit."""
-
-SHOWN_MAX = 1e9
-"""The largest evidence that is shown as a number."""
 
 
 def need(view: View, check: Check) -> CompareMetric | None:
@@ -106,10 +103,10 @@ def worse(view: View, states: Sequence[tuple[Metric, Comparison]]) -> Reason | N
     if metric.compare is None or leading.canary.bad < metric.compare.min_errors:
         return None
     text = f"Rolling back {reasons.whose(view.canary)} {told(metric, leading)}; flagger rolls back at {odds(1 / alpha)}"
-    return Reason("rolling-back", text, TODO)
+    return Reason("rolling-back", text, FIX)
 
 
-TODO = "Fix the new version. If it may be that much worse than the primary, raise compare.margin of the metric."
+FIX = "Fix the new version. If it may be that much worse than the primary, raise compare.margin of the metric."
 
 
 def told(metric: Metric, known: Comparison) -> str:
@@ -126,13 +123,6 @@ def told(metric: Metric, known: Comparison) -> str:
 
 def _share(side: Counted) -> str:
     return f"{side.bad:,.0f} of {side.requests:,.0f}"
-
-
-def odds(ratio: float) -> str:
-    """Evidence as people read it: `34:1`."""
-    if ratio >= SHOWN_MAX:
-        return f"over {SHOWN_MAX:,.0f}:1"
-    return f"{ratio:,.0f}:1" if ratio >= 10 else f"{ratio:.1f}:1"
 
 
 def shown(known: Comparison) -> float:

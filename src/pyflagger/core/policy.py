@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from pyflagger.api import durations
 from pyflagger.api.canary import Metric, Phase
-from pyflagger.api.compared import Comparison
+from pyflagger.api.compared import Comparison, odds
 from pyflagger.api.durations import stamp
 from pyflagger.api.facts import Fault
 from pyflagger.api.published import CHECKS_MAX, TEXT_MAX, CheckResult
@@ -75,7 +75,7 @@ class Outcome:
         """The outcome in words: `request-success-rate 98.69%: failed`."""
         about = f"{self.check.metric.name} {self.shown}".rstrip()
         if self.comparison is not None:
-            about += f" (evidence {comparison.odds(comparison.shown(self.comparison))})"
+            about += f" (evidence {odds(comparison.shown(self.comparison))})"
         return f"{about}: {self.state}{' (dry run)' if self.check.metric.dry_run else ''}"
 
     def decides(self, state: State) -> bool:

@@ -240,7 +240,8 @@ class StepView(NamedTuple):
 class Check(NamedTuple):
     """A metric check with its limits, and its result in the last round. `verdict` is None before the first round.
 
-    `primary`: the value of the primary in the same window.
+    `primary`: the value of the primary in the same window. `evidence`: that of a comparison with the primary, which
+    then judges in place of the limits; 34.0 means 34:1.
     """
 
     name: str
@@ -255,6 +256,7 @@ class Check(NamedTuple):
     verdict: str | None
     dry_run: bool
     text: str
+    evidence: float | None = None
 
 
 class Hook(NamedTuple):

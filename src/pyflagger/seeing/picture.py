@@ -219,6 +219,7 @@ def _check(metric: Metric, round_: Mapping[str, Any]) -> Check:
         verdict=raw.text(found, "verdict") or None,
         dry_run=metric.dry_run,
         text=raw.text(found, "text"),
+        evidence=_value(found, "evidence"),
     )
 
 
