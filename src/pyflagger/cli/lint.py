@@ -21,11 +21,15 @@ from pyflagger.api.parse import Invalid, parse_alert_provider, parse_canary, par
 from pyflagger.api.selectors import Selector
 from pyflagger.api.validate import validate
 from pyflagger.api.verbatim import misshapen
+from pyflagger.cli import foreseeing
 from pyflagger.cli.admission import refused
 from pyflagger.cli.manifests import Found, Unreadable, read
 from pyflagger.cli.people import Words, call
 from pyflagger.cli.providers import Provider
+from pyflagger.cli.text import say, screen
 from pyflagger.core.lint import lint
+from pyflagger.foresight.judges import Traffic
+from pyflagger.foresight.outlook import Outlook
 from pyflagger.metrics.manifest import metric_problems, template_problems
 from pyflagger.objects import Key, Obj, Ref, ref_of
 from pyflagger.operator.observe.compiled import settings_of
@@ -273,6 +277,20 @@ def _load_misses_the_ingress(canary: Canary) -> Iterator[Problem]:
             yield Problem(Fault.MANIFEST, text, "Call the ingress instead, with the host as a header.")
 
 
+def outlooks(
+    found: Iterable[Found], said: Iterable[Finding], provider: str, traffic: Traffic
+) -> Iterator[tuple[Found, Outlook]]:
+    """The releases of the Canaries without errors, at this traffic."""
+    broken = {(each.file, each.object) for each in said if each.level == ERROR}
+    for one in found:
+        canary = _parsed(one.obj)
+        if not isinstance(canary, Canary) or (one.file, one.name) in broken:
+            continue
+        outlook = foreseeing.foreseen(canary, traffic, _provider(canary, provider))
+        if outlook:
+            yield one, outlook
+
+
 # Output -------------------------------------------------------------------------------------------------------------
 
 
@@ -309,23 +327,33 @@ FORMS: Mapping[str, Callable[[Iterable[Finding]], Iterator[str]]] = {"text": _te
     default=DEFAULT_PROVIDER,
     help="traffic provider of Canaries that name none, as the operator's -mesh-provider",
 )
-def command(files: tuple[str, ...], form: str, mesh_provider: str) -> int:
+@foreseeing.options
+def command(files: tuple[str, ...], form: str, mesh_provider: str, **given: float | None) -> int:
     """Check manifests before they reach a cluster.
 
     FILES are files, directories (all .yaml, .yml and .json below them) or `-` for standard input.
 
+    With --traffic it also foresees the releases of each Canary: how long a good one takes, how likely a healthy one is
+    rolled back, and a bad one promoted.
+
     Exit status: 0 if there are no errors (warnings do not count), 1 if there are errors or unreadable files, 2 if the
     command line is invalid.
     """
+    traffic = foreseeing.traffic(given)
     entries = list(read(files))
     told = [Finding(ERROR, one.file, one.line, "", "", one.text) for one in entries if isinstance(one, Unreadable)]
     if form == "text":
         for each in told:
             click.echo(f"flagger lint: {each.file}: {each.message}", err=True)
-    said = list(findings([one for one in entries if isinstance(one, Found)], mesh_provider))
+    objects = [one for one in entries if isinstance(one, Found)]
+    said = list(findings(objects, mesh_provider))
     shown = said if form == "text" else [*told, *said]
     for line in FORMS[form](sorted(shown, key=lambda each: each.level)):
         click.echo(line)
+    if traffic:
+        on = screen()
+        for one, outlook in outlooks(objects, said, mesh_provider, traffic):
+            say("\n".join(foreseeing.lines(one.name, outlook, unicode=on.unicode)), on)
     return 1 if any(each.level == ERROR for each in (*told, *said)) else 0
 
 

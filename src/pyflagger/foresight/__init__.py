@@ -1,0 +1,1 @@
+"""What a Canary will do with its visitors, before it meets them: steps, durations, probabilities. Pure."""
