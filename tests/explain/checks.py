@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from explain.corpus import Act, State
 from explain.shop import Shop, promoted
@@ -66,6 +67,16 @@ def silent(*, passing: int) -> Answer:
     return answer
 
 
+def sick(canary: str, primary: str) -> Answer:
+    """Other values for the canary than for the primary, whose series have no `canary` label."""
+
+    async def answer(request: HttpRequest) -> HttpAnswer | None:
+        of_primary = quote('canary=""') in request.url
+        return await value(primary if of_primary else canary)(request)
+
+    return answer
+
+
 async def refused(request: HttpRequest) -> HttpAnswer | None:
     """No metric server runs."""
     if "/api/v1/query" not in request.url:
@@ -77,7 +88,7 @@ async def shut(request: HttpRequest) -> HttpAnswer | None:
     """The gate is closed, and the checks are bad."""
     if "gate.test" in request.url:
         return HttpAnswer(403, b"no")
-    return await value("50")(request)
+    return await sick("50", "100")(request)
 
 
 async def unusable(shop: Shop) -> None:
@@ -130,10 +141,12 @@ def template(**provider: Any) -> Obj:
 
 
 STATES = (
-    State(27, failing(value("93.1")), "metric-bad", "is 93.1%, at least 99%", "Correct the new version", recovered,
-          "success rate 93.10% < 99%", quick=True),
-    State(28, failing(value("612"), SLOW), "metric-bad", "is 612ms, at most 500ms", "Correct the new version",
+    State(27, failing(sick("93.1", "99.98")), "metric-bad", "the primary had 99.98% in the same window, so it is the",
+          "Correct the new version", recovered, "success rate 93.10% < 99%", quick=True),
+    State(28, failing(sick("612", "90"), SLOW), "metric-bad", "is 612ms, at most 500ms", "Correct the new version",
           recovered, "request duration 612ms > 500ms"),
+    State(29, failing(sick("93.1", "94")), "metric-bad", "the primary had 94% in the same window, so it is not only",
+          "Check what both versions use", recovered, "success rate 93.10% < 99%"),
     State(30, closed, "metric-bad", "is 50%", "Correct the new version", recovered,
           "success rate 50.00% < 99%"),
     State(32, failing(silent(passing=1)), "no-data", "not receiving traffic", "received no requests", recovered,

@@ -1,4 +1,4 @@
-"""States 50 to 56: the last release was rolled back, or somebody suspended the canary."""
+"""States 50, 51, 53 and 56: the last release was rolled back, or somebody suspended the canary."""
 
 from __future__ import annotations
 
@@ -32,6 +32,24 @@ async def by_threshold(shop: Shop) -> None:
     await shop.until("Failed")
 
 
+async def again(shop: Shop) -> None:
+    """The revision that failed is applied again while the next one waits for its gate."""
+    await by_threshold(shop)
+    gate = {"name": "ask", "type": "confirm-rollout", "url": "flagger://gate"}
+    await shop.stage.patch("Canary", "shop", {"spec": {"analysis": {"webhooks": [gate]}}})
+    await shop.release("3")
+    await shop.until("Waiting")
+    await shop.release("2")
+    await shop.until("Failed")
+    await shop.passes(20)
+
+
+async def without_gate(shop: Shop) -> None:
+    """A new revision, without the gate."""
+    await shop.stage.patch("Canary", "shop", {"spec": {"analysis": {"webhooks": None}}})
+    await good_version(shop)
+
+
 async def good_version(shop: Shop) -> None:
     """A new revision passes its checks."""
     shop.answers = nothing
@@ -57,6 +75,8 @@ STATES = (
           "manual webhook invoked"),
     State(51, by_threshold, "rolled-back", "success rate 50.00% < 99%", "Release a corrected revision", good_version,
           "failed checks threshold reached 2", quick=True),
+    State(53, again, "refused", "a revision that failed before", "flagger retry shop -n test", without_gate,
+          "failed checks threshold reached 2"),
     State(56, suspended, "suspended", "spec.suspend is true", "kubectl patch canary shop", resumed,
           "skipping canary run as object is suspended"),
 )  # fmt: skip

@@ -46,6 +46,55 @@ async def primary_mended(shop: Shop) -> None:
     await promoted(shop)
 
 
+async def deleted(shop: Shop) -> None:
+    """Somebody deletes the primary between two releases. Its new pods take a while."""
+    await shop.begin()
+    await _delete_primary(shop)
+
+
+async def deleted_after_failure(shop: Shop) -> None:
+    """A release failed, and somebody deletes the primary. The record of the first release has its template."""
+    await shop.begin()
+    shop.answers = value("50")
+    await shop.release("2")
+    await shop.until("Progressing")
+    await shop.until("Failed")
+    await shop.passes(5)
+    await _delete_primary(shop)
+
+
+async def _delete_primary(shop: Shop) -> None:
+    shop.kubelet.takes = 20
+    await shop.stage.delete("Deployment", "shop-primary")
+    await shop.passes(5)
+
+
+async def down(shop: Shop) -> None:
+    """The primary's pods crash between two releases."""
+    await shop.begin()
+    await shop.passes(30)
+    await _break(shop)
+    await shop.passes(5)
+
+
+async def up_again(shop: Shop) -> None:
+    """The primary's pods start again, and a new revision is promoted."""
+    shop.kubelet.sick.clear()
+    await shop.restart("-primary-")
+    await shop.passes(30)
+    await shop.release("2")
+    await promoted(shop)
+
+
+async def there_again(shop: Shop) -> None:
+    """Its pods get ready by themselves, and the next release is promoted."""
+    await shop.passes(30)
+    assert "repairing" not in [cause.code for cause in (await shop.look())[2].causes]
+    shop.answers = nothing
+    await shop.release("3")
+    await promoted(shop)
+
+
 async def failed_without_primary(shop: Shop) -> None:
     """A release failed, and somebody deletes the primary."""
     await shop.begin()
@@ -131,6 +180,10 @@ STATES = (
           "Waiting CanaryNotReady", quick=True),
     State(20, broken_primary, "primary-not-ready", "exits with 1", "--previous", primary_mended, "shop-primary",
           quick=True),
+    State(21, deleted, "repairing", "flagger created shop-primary.test again", "Find the client that deleted it",
+          there_again, ""),
+    State(22, deleted_after_failure, "repairing", "from the record of release 1", "Find the client that deleted it",
+          there_again, "flagger creates it again from the record of release 1"),
     State(23, failed_without_primary, "primary-missing", "shop.test is not the promoted revision",
           "restore the promoted revision", put_back, "Blocked",
           options={"release_history": 0}),
@@ -140,3 +193,5 @@ STATES = (
           "Promotion of shop.test failed"),
     State(26, held_rollback, "rollback-holds", "exits with 1", "--previous", rolled_back, "", quick=True),
 )  # fmt: skip
+MORE = (State(20, down, "primary-not-ready", "exits with 1", "--previous", up_again),)
+"""The same between releases."""

@@ -139,7 +139,7 @@ async def test_refusals(kind: str, status: int, outcome: str) -> None:
         (page, "unreadable", "an HTML page, 'Sign in'"),
         (moved, "rejected", "Status 302 Found"),
         (cut_off, "unreachable", "the connection was closed without an answer"),
-        (None, "unreachable", "Connect"),
+        (None, "unreachable", "connection refused"),
     ],
 )
 async def test_a_receiver_that_misbehaves(kind: str, handler: Handler | None, outcome: str, text: str) -> None:

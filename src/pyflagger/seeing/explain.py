@@ -10,14 +10,16 @@ import re
 from collections.abc import Iterator, Mapping
 
 from pyflagger.api.facts import Fault, Problem
+from pyflagger.core import reasons
 from pyflagger.core.decision import Reason
-from pyflagger.core.situation import Situation, Target
+from pyflagger.core.situation import Primary, Situation, Target
 from pyflagger.kube.errors import NotFound
+from pyflagger.objects import part
 from pyflagger.seeing import raw
 from pyflagger.seeing.causes import causes_of, scene
-from pyflagger.seeing.judged import TOLD_BY_THE_OPERATOR, code_of, judged, stated
+from pyflagger.seeing.judged import TOLD_BY_THE_OPERATOR, asked, code_of, judged, stated, undone
 from pyflagger.seeing.look import Look
-from pyflagger.seeing.model import HEALTHY, CanaryView, Cause, Explanation, Verdict
+from pyflagger.seeing.model import HEALTHY, CanaryView, Cause, Explanation, Verdict, Wait
 from pyflagger.seeing.words import age, next_text, summary
 
 WAITS = {
@@ -44,20 +46,21 @@ BEGINNING = ("canary-not-ready", "primary-not-ready", "route-not-ready")
 PASSING = ("unready", "init-waiting")
 """Causes that most pods have while they start."""
 
+IDLE = ("Initialized", "Succeeded", "Failed")
 SUSPEND = "spec.suspend"
 RESUMED = '{"spec":{"suspend":false}}'
 
 
 def explain(look: Look, view: CanaryView) -> Explanation:
     """The explanation of a view."""
-    found = tuple(_unique(_causes(look, view)))
+    found = _with_action(look, tuple(_unique(_causes(look, view))))
     healthy = view.canary.verdict in HEALTHY and not found
     return Explanation(
         name=view.canary.name,
         namespace=view.canary.namespace,
         verdict=view.canary.verdict,
         healthy=healthy,
-        headline=_headline(view),
+        headline=_headline(look, view),
         causes=found,
         since=view.canary.wait.since if view.canary.wait else None,
         next=_next(look, view),
@@ -73,6 +76,18 @@ def _unique(causes: Iterator[Cause]) -> Iterator[Cause]:
             yield cause
 
 
+def _with_action(look: Look, causes: tuple[Cause, ...]) -> tuple[Cause, ...]:
+    """The causes, and with the first one the last action if flagger did not carry it out in this phase."""
+    status = look.canary.get("status") or {}
+    last, since = part(status, "lastAction"), raw.time(status, "lastTransitionTime")
+    at = raw.time(last, "at")
+    if not causes or raw.text(last, "result") not in ("Refused", "Expired") or at is None or at < (since or 0.0):
+        return causes
+    verb = " was refused: " if last["result"] == "Refused" else " "
+    told = f"{raw.text(last, 'action')} by {raw.text(last, 'by')}{verb}{raw.text(last, 'text')}"
+    return (causes[0]._replace(evidence=(*causes[0].evidence, told)), *causes[1:])
+
+
 def _causes(look: Look, view: CanaryView) -> Iterator[Cause]:
     """All causes, the first to remove first."""
     if view.canary.verdict is Verdict.SILENT:
@@ -80,13 +95,14 @@ def _causes(look: Look, view: CanaryView) -> Iterator[Cause]:
     yield from _blocking(look, view)
     if view.canary.verdict is Verdict.BLOCKED:
         return
+    yield from _down(look, view)
     failed = tuple(judged(look, view))
     held = tuple(_held(view))
     steered = view.canary.hold is not None and view.canary.hold.by != SUSPEND
     yield from (*failed, *held) if steered and failed else held
     yield from _not_ready(look, view)
     yield from failed
-    yield from _gate(view)
+    yield from _gate(look, view)
     yield from _moved(view)
 
 
@@ -146,6 +162,26 @@ def _unread_code(look: Look, problem: Problem) -> str:
     gone = any(isinstance(each, NotFound) and each.problem == problem for each in refusals)
     return "kind-missing" if gone else "forbidden"
 
+
+def _down(look: Look, view: CanaryView) -> Iterator[Cause]:
+    """Between releases: a primary without available pods."""
+    primary, obj = look.seen.situation.primary, look.get(look.compiled.primary)
+    if view.canary.phase not in IDLE or not isinstance(primary, Primary) or not primary.empty or obj is None:
+        return
+    if primary.at_zero or primary.readiness.ready or (view.traffic is not None and view.traffic.canary == 100):
+        return
+    pods, reason = tuple(_pods(look, "primary")), reasons.primary_not_ready(primary.readiness.text)
+    created, since = raw.time(obj["metadata"], "creationTimestamp"), view.canary.last_transition
+    if created is None or since is None or created <= since or any(cause.code not in PASSING for cause in pods):
+        yield _because(_of(reason), pods)
+        return
+    origin = next((found[0] for each in reversed(view.events) if (found := re.search(RECORD, each.text))), "")
+    name = f"{look.compiled.primary.name}.{view.canary.namespace}"
+    text = f"flagger created {name} again{origin}, and its pods are not available yet"
+    yield Cause("repairing", text, Fault.CLUSTER, (reason.text,), "Wait for its pods. Find the client that deleted it.")
+
+
+RECORD = r"(?<=creates it again) from the record of release \d+$"
 
 # What a release waits for ---------------------------------------------------------------------------------------------
 
@@ -215,10 +251,22 @@ def _of(reason: Reason) -> Cause:
     return Cause(reason.code, reason.text, reason.fault, (), reason.todo)
 
 
-def _gate(view: CanaryView) -> Iterator[Cause]:
+def _gate(look: Look, view: CanaryView) -> Iterator[Cause]:
+    """A closed gate, and before it why a gate gives no usable answer."""
     wait = view.canary.wait
-    if wait is not None and wait.code == "GateClosed":
-        yield Cause("gate-closed", wait.text, Fault.HOOK, (), "Open the gate.")
+    if wait is None or wait.code != "GateClosed":
+        return
+    halted = raw.holding(look.canary.get("status") or {}).get("Halted", {})
+    if raw.text(halted, "reason") == "Hook" and UNUSABLE in wait.text:
+        yield asked(view, Wait("Hook", raw.text(halted, "message"), None))
+    named = (hook.name for hook in view.hooks if wait.text.startswith(f"Gate {hook.name} "))
+    commands = tuple(f"flagger gate open {view.canary.name} {name} -n {view.canary.namespace}" for name in named)
+    text, _, way = wait.text.partition(". ")
+    opens = () if not way or way.startswith(f"{BY_ACTION}flagger ") else (way.removeprefix(BY_ACTION),)
+    yield Cause("gate-closed", text, Fault.HOOK, opens, "Open the gate.", commands)
+
+
+UNUSABLE, BY_ACTION = " gave no usable answer since ", "To open it: "
 
 
 def _moved(view: CanaryView) -> Iterator[Cause]:
@@ -257,9 +305,12 @@ PHASES: Mapping[str, str] = {
 }
 
 
-def _headline(view: CanaryView) -> str:
+def _headline(look: Look, view: CanaryView) -> str:
     """One sentence: what is the matter with it."""
     name = f"{view.canary.name}.{view.canary.namespace}"
+    ended = view.canary.phase == "Failed" and undone(look)
+    if ended:
+        return f"{name} is {view.canary.verdict}: {ended[0].lower()}{ended[1:]}."
     state = PHASES.get(view.canary.phase, f"it is in phase {view.canary.phase}").format(release=summary(view))
     return f"{name} is {view.canary.verdict}: {state}."
 

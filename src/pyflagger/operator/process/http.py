@@ -236,6 +236,9 @@ def _explained(error: Exception) -> tuple[FailureKind, str]:
 
 
 def _reason(error: OSError) -> str:
+    """The words of the system. asyncio replaces those of a refused connection by its own."""
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
     return error.strerror or str(error) or type(error).__name__
 
 
