@@ -190,9 +190,9 @@ class Answers(Spectator):
         cast, now = self._casts[key], self._journal.since(key)
         if query.kind == "clue":
             return COUNTED
-        if query.kind == "requests":
-            return self._requests(key, query)
         series = cast.series.get(query.metric)
+        if query.kind == "requests":
+            return self._requests(key, query, series)
         if series is None and query.metric in cast.recorded:
             found, said = cast.recorded[query.metric](text, now)
             cast.missing.update({said: None} if said else {})
@@ -219,10 +219,15 @@ class Answers(Spectator):
             cast.missing[f"metric {query.metric} has no answers: the script has no {what}"] = None
         return "none"
 
-    def _requests(self, key: Key, query: Query) -> Reading:
+    def _requests(self, key: Key, query: Query, series: Series | None) -> Reading:
+        """The rate of the canary's requests. None, where the series says that it has no values now."""
         cast, weight = self._casts[key], self._journal.tracks[key].weight
+        nth = max(0, cast.asked.get(f"{query.metric}/canary/value", 0) - 1)
+        moment = Moment(self._journal.since(key), cast.images.get("canary", ()), nth)
+        if series is None or value(series, query.metric, moment, noisy=False) == "none":
+            return "none"
         if cast.traffic is None:
-            cast.missing[f"metric {query.metric} has minSamples, and the script no traffic"] = None
+            cast.missing[f"metric {query.metric} has minSamples: the script has no traffic"] = None
             return "none"
         return cast.traffic * weight / 100
 

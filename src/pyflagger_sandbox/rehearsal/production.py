@@ -25,10 +25,13 @@ def options(flags: Sequence[str]) -> Options:
         raise Miscast(f"operator: {error}") from None
 
 
-def production(asked: Rehearsal, objects: Sequence[Obj]) -> Play:
-    """A play of a script on a cluster with these objects. Raises Miscast, Invalid."""
+def production(asked: Rehearsal, objects: Sequence[Obj], *, complete: bool = True) -> Play:
+    """A play of a script on a cluster with these objects; `complete`: with those that are missing.
+
+    Raises Miscast, Invalid.
+    """
     chosen = options(asked.operator)
-    made = casting.cluster(objects, chosen)
+    made = casting.cluster(objects, chosen, complete=complete)
     parts: dict[Key, Part] = {}
     for at, part in enumerate(asked.canaries):
         key = _key(part.canary, made.canaries)
