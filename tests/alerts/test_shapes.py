@@ -48,6 +48,7 @@ ATTACHMENTS = {
     "attachments": Rule(list, required=True),
     "attachments[].color": TEXT,
     "attachments[].author_name": TEXT,
+    "attachments[].author_link": TEXT,
     "attachments[].text": TEXT,
     "attachments[].mrkdwn_in": Rule(list),
     "attachments[].mrkdwn_in[]": TEXT,
@@ -57,7 +58,7 @@ ATTACHMENTS = {
     "attachments[].fields[].short": Rule(bool),
 }
 COLORS = ("default", "dark", "light", "accent", "good", "warning", "attention")
-CARD = "attachments[].content"
+CARD, BUTTON = "attachments[].content", "cards[].sections[].widgets[].button"
 SHAPES: dict[str, dict[str, Rule]] = {
     "slack": ATTACHMENTS,
     "discord": ATTACHMENTS
@@ -79,6 +80,10 @@ SHAPES: dict[str, dict[str, Rule]] = {
         f"{CARD}.version": Rule(str, one_of=("1.4",)),
         f"{CARD}.msteams": Rule(dict),
         f"{CARD}.msteams.width": Rule(str, one_of=("Full",)),
+        f"{CARD}.actions": Rule(list),
+        f"{CARD}.actions[].type": Rule(str, required=True, one_of=("Action.OpenUrl",)),
+        f"{CARD}.actions[].title": TEXT,
+        f"{CARD}.actions[].url": NEEDED,
         f"{CARD}.body": Rule(list),
         f"{CARD}.body[].type": Rule(str, required=True, one_of=("TextBlock", "FactSet")),
         f"{CARD}.body[].text": TEXT,
@@ -98,6 +103,12 @@ SHAPES: dict[str, dict[str, Rule]] = {
         "cards[].header.imageUrl": TEXT,
         "cards[].sections": Rule(list),
         "cards[].sections[].widgets": Rule(list),
+        f"{BUTTON}s": Rule(list),
+        f"{BUTTON}s[].textButton": Rule(dict),
+        f"{BUTTON}s[].textButton.text": TEXT,
+        f"{BUTTON}s[].textButton.onClick": Rule(dict),
+        f"{BUTTON}s[].textButton.onClick.openLink": Rule(dict),
+        f"{BUTTON}s[].textButton.onClick.openLink.url": TEXT,
         "cards[].sections[].widgets[].textParagraph": Rule(dict),
         "cards[].sections[].widgets[].textParagraph.text": TEXT,
     },
@@ -106,7 +117,7 @@ SHAPES: dict[str, dict[str, Rule]] = {
         **dict.fromkeys(("id", "source", "type"), NEEDED),
         **dict.fromkeys(("subject", "time", "datacontenttype", "severity"), TEXT),
         "data": Rule(dict),
-        **{f"data.{name}": TEXT for name in ("name", "namespace", "cluster", "severity", "message")},
+        **{f"data.{name}": TEXT for name in ("name", "namespace", "cluster", "severity", "message", "link")},
         "data.fields": Rule(dict),
         "data.fields.*": TEXT,
     },
@@ -114,6 +125,9 @@ SHAPES: dict[str, dict[str, Rule]] = {
         "routing_key": NEEDED,
         "event_action": Rule(str, required=True, one_of=("trigger", "acknowledge", "resolve")),
         "dedup_key": Rule(str, limit=255),
+        "links": Rule(list),
+        "links[].href": NEEDED,
+        "links[].text": TEXT,
         "payload": Rule(dict, required=True),
         "payload.summary": Rule(str, required=True, limit=1024),
         "payload.source": NEEDED,

@@ -20,7 +20,12 @@ from pyflagger.gotemplate.errors import TemplateError
 from pyflagger.objects import Obj
 
 ABOUT = About(
-    "Deployment/shop", "shop:1", "shop:2", "Halt: error rate 5 > 1. Fix it.", {"example.com/commit": "4f1c9a"}
+    "Deployment/shop",
+    "shop:1",
+    "shop:2",
+    "Halt: error rate 5 > 1. Fix it.",
+    {"example.com/commit": "4f1c9a"},
+    "https://flagger.example.com/c/test/shop",
 )
 ALERT = alert(about=ABOUT)
 TEMPLATE = """\
@@ -55,11 +60,12 @@ def test_the_words_of_a_template() -> None:
         ("newImage", "shop:2"),
         ("reason", "Halt: error rate 5 > 1. Fix it."),
         ("annotations", "map[example.com/commit:4f1c9a]"),
+        ("link", "https://flagger.example.com/c/test/shop"),
     ],
 )
 def test_names(name: str, value: str) -> None:
     """Each has its value; there are no others."""
-    assert worded(ALERT, f"{{{{ {name} }}}}")[0].text == value and len(NAMES) == 10
+    assert worded(ALERT, f"{{{{ {name} }}}}")[0].text == value and len(NAMES) == 11
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,8 +42,11 @@ def raw() -> Obj:
 class Around:
     """What a manager uses: the cache, the API server, the receiver, Events and log."""
 
-    def __init__(self, status: int = 200, errors: tuple[Exception, ...] = (), synced: bool = True) -> None:
+    def __init__(
+        self, status: int = 200, errors: tuple[Exception, ...] = (), synced: bool = True, dashboard: str = ""
+    ) -> None:
         self.status, self.errors, self.is_synced = status, list(errors), synced
+        self.sent: list[HttpRequest] = []
         self.live: dict[str, Obj] = {"p": PROVIDER, "shop": raw()}
         self.patches: list[Patch] = []
         self.events: list[str] = []
@@ -51,7 +55,7 @@ class Around:
         here: Any = self
         store: Any = SimpleNamespace(get=lambda ref: self.live.get(ref.name), learn=self.learn, cache=self)
         reports = Reports(here, self.telemetry, self)
-        self.manager = AlertManager(Options(), here, store, here, LoopClock(), here, reports)
+        self.manager = AlertManager(Options(dashboard_url=dashboard), here, store, here, LoopClock(), here, reports)
 
     def synced(self, resource: object) -> bool:
         """Whether AlertProviders are listed."""
@@ -59,6 +63,7 @@ class Around:
 
     async def send(self, request: HttpRequest) -> HttpAnswer:
         """The receiver."""
+        self.sent.append(request)
         return HttpAnswer(self.status, b"x")
 
     async def patch(self, patch: Patch) -> Obj:
@@ -106,6 +111,15 @@ async def test_an_alert_that_is_sent() -> None:
     (condition,) = patch.body["status"]["conditions"]
     assert (patch.resource_version, patch.subresource) == ("5", "status")
     assert (condition["status"], condition["reason"]) == ("True", "Sent") and not around.events
+
+
+async def test_an_alert_with_a_link() -> None:
+    """To the Canary's page on the dashboard of the flag; without the flag, to nowhere."""
+    for url, link in (("https://flagger.example.com", "https://flagger.example.com/c/test/shop"), ("", None)):
+        around = Around(dashboard=url)
+        await around.alert()
+        (request,) = around.sent
+        assert json.loads(request.body or b"")["data"].get("link") == link
 
 
 async def test_an_alert_that_is_dropped() -> None:

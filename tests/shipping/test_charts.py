@@ -134,6 +134,7 @@ FLAG_OF: Mapping[str, tuple[tuple[str, Any, str], ...]] = {
         ("leaderElection.enabled", True, "-leader-election-namespace=flagger-system"),
         ("leaderElection.enabled", True, "-enable-leader-election=true"),
         ("clusterName", "east", "-cluster-name=east"),
+        ("dashboard", {"enabled": True, "publicUrl": "https://f.example"}, "-dashboard-url=https://f.example"),
         ("slack.user", "bot", "-slack-user=bot"),
         ("slack.channel", "on-call", "-slack-channel=on-call"),
         ("hookToken.urls", ["http://a/", "https://b/"], "-hook-token-urls=http://a/,https://b/"),

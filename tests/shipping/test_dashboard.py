@@ -12,6 +12,7 @@ from pyflagger.cli.dashboard import check_options, settings_of
 from pyflagger.cli.dashboard import command as dashboard_command
 from pyflagger.dashboard.incluster import Settings
 from pyflagger.objects import Obj
+from pyflagger.operator.options import parse
 from shipping.rendering import container, kustomized, one, templated
 from shipping.test_charts import DASHBOARD, EVERYTHING
 
@@ -31,6 +32,23 @@ def settings(objects: list[Obj]) -> Settings:
     given = context.params
     check_options(context, in_cluster=True)
     return settings_of(given["public_url"], given["trust_user_headers"], given["trusted_proxies"], given)
+
+
+@pytest.mark.parametrize(
+    ("given", "linked"),
+    [
+        (DASHBOARD, ["-dashboard-url=https://flagger.example.com"]),
+        ({**DASHBOARD, "enabled": False}, []),
+        ({**DASHBOARD, "publicUrl": "http://localhost:8490"}, []),
+    ],
+)
+def test_alerts_link_to_a_dashboard_that_others_can_open(given: Mapping[str, Any], linked: list[str]) -> None:
+    """Not to one that is off, or that is reached from one machine only. The operator takes the flag."""
+    rendered = templated("flagger", {"dashboard": given})
+    operator = [obj for obj in rendered if obj["kind"] == "Deployment" and "-dashboard" not in obj["metadata"]["name"]]
+    args = [str(each) for each in container(operator)["args"]]
+    assert [each for each in args if each.startswith("-dashboard-url")] == linked
+    assert parse(linked, {}).dashboard_url == "".join(linked).removeprefix("-dashboard-url=")
 
 
 def test_the_dashboard_is_that_of_kustomize() -> None:

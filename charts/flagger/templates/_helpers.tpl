@@ -146,6 +146,9 @@ http://{{ include "flagger.prometheus" . }}:9090
 {{- if eq (toString (.Values.actions).enabled) "false" }}
 - "-actions=false"
 {{- end }}
+{{- if and (.Values.dashboard).enabled (hasPrefix "https://" (toString (.Values.dashboard).publicUrl)) }}
+- {{ printf "-dashboard-url=%s" .Values.dashboard.publicUrl | quote }}
+{{- end }}
 {{- if (.Values.leaderElection).enabled }}
 - -enable-leader-election=true
 - -leader-election-namespace={{ include "flagger.leaseNamespace" . }}

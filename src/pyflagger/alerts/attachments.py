@@ -20,6 +20,7 @@ def message(settings: Settings, alert: Alert, colors: Mapping[Severity, str], es
             {
                 "color": colors[alert.severity],
                 "author_name": alert.author,
+                **({"author_link": alert.about.link} if alert.about.link else {}),
                 "text": alert.marked(escape),
                 "mrkdwn_in": ["text"],
                 "fields": [{"title": name, "value": escape(value), "short": False} for name, value in alert.fields],

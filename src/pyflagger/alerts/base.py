@@ -37,12 +37,16 @@ ANSWER_BYTES_MAX = 64 << 10
 EXCERPT_MAX = 300
 """Maximum number of characters of an answer in a text."""
 
+LINK = "Open the dashboard"
+"""The text of the link of an alert."""
+
 
 @dataclass(frozen=True, slots=True)
 class About:
     """What a template may say besides. Images of several containers are joined by commas.
 
     `old_image` is the primary's, `new_image` the target's. `reason` says why the release is in its state, with advice.
+    `link` is the address of the Canary's page on the dashboard, empty without a dashboard. It needs no escape in HTML.
     """
 
     target: str = ""
@@ -50,6 +54,7 @@ class About:
     new_image: str = ""
     reason: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+    link: str = ""
 
 
 class Words(NamedTuple):
@@ -88,6 +93,11 @@ class Alert:
         """The text in the markup of a receiver. `escape` takes the parts that others may have written."""
         parts = self.words or (Words(self.text, trusted=False),)
         return "".join(each.text if each.trusted else escape(each.text) for each in parts)
+
+    @property
+    def details(self) -> dict[str, str]:
+        """The fields and the link, for receivers that show names with their values."""
+        return dict(self.fields) | ({"Dashboard": self.about.link} if self.about.link else {})
 
     @property
     def author(self) -> str:

@@ -66,6 +66,14 @@ def about(canary: Obj, target: Obj | None, primary: Obj | None) -> About:
     )
 
 
+def link_of(dashboard: str, namespace: str, name: str) -> str:
+    """The address of the Canary's page on a dashboard, which has its release under way; empty without a dashboard.
+
+    It is not the page of a release: the record of that may not be written, and is deleted some releases later.
+    """
+    return f"{dashboard}/c/{namespace}/{name}" if dashboard else ""
+
+
 def _at(obj: Obj | None, *path: str) -> Obj:
     """The nested object at a path; empty when it is missing."""
     return reduce(part, path, obj or {})

@@ -55,7 +55,8 @@ class Email:
         message["Date"] = format_datetime(datetime.fromtimestamp(alert.time, UTC))
         message["Message-ID"] = f"<{alert.id}@{self._sender.partition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"
-        lines = (alert.text, "", f"Canary: {alert.author}", *(f"{name}: {value}" for name, value in alert.fields))
+        details = (f"{name}: {value}" for name, value in alert.details.items())
+        lines = (alert.text, "", f"Canary: {alert.author}", *details)
         message.set_content(_encodable("\n".join(lines)), cte="base64")
         return SmtpRequest(
             self._host,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyflagger.alerts import markup
-from pyflagger.alerts.base import Alert, Exchange, Settings, json_object, parsed, post
+from pyflagger.alerts.base import LINK, Alert, Exchange, Settings, json_object, parsed, post
 
 _IMAGE = "https://flagger.app/favicon.png"
 
@@ -24,8 +24,14 @@ class GoogleChat:
         for name, value in alert.fields:
             shown = f"<font color=#848484><strong>{_html(value)}</strong></font>"
             sections.append(_section(f"{_html(name)}<br>{shown}"))
+        if alert.about.link:
+            sections.append({"widgets": [{"buttons": [_button(alert.about.link)]}]})
         answer = yield from post(self._url, {"cards": [{"header": header, "sections": sections}]})
         json_object(answer)
+
+
+def _button(link: str) -> dict[str, Any]:
+    return {"textButton": {"text": LINK, "onClick": {"openLink": {"url": link}}}}
 
 
 def _section(text: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlunsplit
 
 from pyflagger.alerts import markup
-from pyflagger.alerts.base import Alert, Exchange, Settings, bearer, json_object, needed, parsed, post
+from pyflagger.alerts.base import LINK, Alert, Exchange, Settings, bearer, json_object, needed, parsed, post
 
 _PATH = "/api/annotations"
 
@@ -23,6 +23,8 @@ class Grafana:
         """Add an annotation at the time of the alert, in milliseconds. Dashboards show its text as HTML."""
         tags = ["flagger", f"canary:{alert.author}", f"severity:{alert.severity}"]
         fields = (f"{name}: {markup.untagged(value)}" for name, value in alert.fields)
-        lines = (f"{alert.author}: {alert.marked(markup.untagged)}", *fields)
+        link = alert.about.link
+        linked = [f'<a href="{link}">{LINK}</a>'] if link else []
+        lines = (f"{alert.author}: {alert.marked(markup.untagged)}", *fields, *linked)
         body = {"time": int(alert.time * 1000), "tags": tags, "text": "\n".join(lines)}
         json_object((yield from post(self._url, body, self._headers)))

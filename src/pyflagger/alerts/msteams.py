@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from pyflagger.alerts import markup
-from pyflagger.alerts.base import EXCERPT_MAX, Alert, AlertError, Exchange, Settings, Severity, parsed, post
+from pyflagger.alerts.base import EXCERPT_MAX, LINK, Alert, AlertError, Exchange, Settings, Severity, parsed, post
 
 COLORS: dict[Severity, str] = {"info": "0076D7", "warn": "0076D7", "error": "FF0000"}
 _STYLES: dict[Severity, str] = {"info": "default", "warn": "warning", "error": "attention"}
@@ -46,7 +46,13 @@ def message_card(alert: Alert) -> dict[str, Any]:
                 "facts": [{"name": name, "value": escape(value)} for name, value in alert.fields],
             }
         ],
+        **({"potentialAction": [_open(alert.about.link)]} if alert.about.link else {}),
     }
+
+
+def _open(link: str) -> dict[str, Any]:
+    """The button of a MessageCard. It has one address for each kind of device."""
+    return {"@type": "OpenUri", "name": LINK, "targets": [{"os": "default", "uri": link}]}
 
 
 def adaptive_card(alert: Alert) -> dict[str, Any]:
@@ -62,6 +68,8 @@ def adaptive_card(alert: Alert) -> dict[str, Any]:
         "body": [title, text, *([{"type": "FactSet", "facts": facts}] if facts else [])],
         "msteams": {"width": "Full"},
     }
+    if alert.about.link:
+        card["actions"] = [{"type": "Action.OpenUrl", "title": LINK, "url": alert.about.link}]
     kind = "application/vnd.microsoft.card.adaptive"
     return {"type": "message", "attachments": [{"contentType": kind, "content": card}]}
 

@@ -29,6 +29,6 @@ class Opsgenie:
             "entity": alert.author,
             "priority": _PRIORITIES[alert.severity],
             "tags": ["flagger", alert.severity],
-            "details": dict(alert.fields),
+            "details": alert.details,
         }
         json_object((yield from post(self._url, body, self._headers)))

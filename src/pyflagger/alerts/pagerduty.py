@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyflagger.alerts import markup
 from pyflagger.alerts.base import (
+    LINK,
     Alert,
     AlertError,
     Exchange,
@@ -31,6 +32,7 @@ class PagerDuty:
 
     def send(self, alert: Alert) -> Exchange[None]:
         """Trigger an event. PagerDuty merges two events with the same `dedup_key`."""
+        link = alert.about.link
         event = {
             "routing_key": self._key,
             "event_action": "trigger",
@@ -45,6 +47,7 @@ class PagerDuty:
                 "class": "canary",
                 "custom_details": dict(alert.fields),
             },
+            **({"links": [{"href": link, "text": LINK}]} if link else {}),
         }
         body = json_object((yield from post(self._url, event)))
         if body.get("status") != "success":

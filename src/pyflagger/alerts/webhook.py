@@ -36,6 +36,7 @@ class Webhook:
                 "severity": alert.severity,
                 "message": alert.text,
                 "fields": dict(alert.fields),
+                **({"link": alert.about.link} if alert.about.link else {}),
             },
         }
         headers = bearer(self._settings.token)

@@ -75,6 +75,7 @@ def values(alert: Alert) -> Mapping[str, Value]:
         "newImage": about.new_image,
         "reason": about.reason,
         "annotations": about.annotations,
+        "link": about.link,
     }
 
 

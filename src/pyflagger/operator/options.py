@@ -6,6 +6,7 @@ secrets, so options are never logged as a whole.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -45,6 +46,16 @@ def _url(text: str) -> str:
     return text
 
 
+def _dashboard(text: str) -> str:
+    """An address that people can open: as `--public-url` of the dashboard, and not of their own machine."""
+    parts = urlsplit(text)
+    if text and (parts.scheme != "https" or not HOST.fullmatch(parts.netloc) or parts.path.strip("/")):
+        raise ValueError("is not the address of a dashboard such as https://flagger.example.com")
+    if text and (parts.query or parts.fragment):
+        raise ValueError("has more than a scheme, a host and a port")
+    return text.rstrip("/")
+
+
 def _provider(text: str) -> str:
     found = router_for(resolve_provider(text))
     if isinstance(found, Problem):
@@ -53,6 +64,8 @@ def _provider(text: str) -> str:
 
 
 HISTORY_MAX = 50
+HOST = re.compile(r"[\w.-]+(:\d+)?|\[[0-9a-fA-F:]+\](:\d+)?", re.ASCII)
+"""A host, perhaps with a port, that needs no escape anywhere."""
 
 
 def _history(text: str) -> int:
@@ -109,6 +122,7 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag("enable-config-tracking", True, "watch ConfigMaps and Secrets of targets", boolean),
     Flag("cluster-name", "", "name of this cluster in alerts"),
+    Flag("dashboard-url", "", "address of flagger dashboard --in-cluster; alerts link to its pages", _dashboard),
     Flag("no-cross-namespace-refs", False, "reject references to other namespaces", boolean),
     Flag("hook-token-file", "", "file with a token for the webhooks of -hook-token-urls, read again when it rotates"),
     Flag("hook-token-urls", (), "URL prefixes of the webhooks that get the token, comma separated", _urls),
@@ -173,6 +187,7 @@ class Options:
     leader_election_namespace: str = ""
     enable_config_tracking: bool = True
     cluster_name: str = ""
+    dashboard_url: str = ""
     no_cross_namespace_refs: bool = False
     hook_token_file: str = ""
     hook_token_urls: tuple[str, ...] = ()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyflagger.alerts.base import About, AlertError
-from pyflagger.alerts.compose import about
+from pyflagger.alerts.compose import about, link_of
 from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.clock import Clock
@@ -87,7 +87,8 @@ class AlertManager:
             for name in (ref.name, names.primary(canary))
         )
         live: Obj | None = self._store.get(CANARIES.ref(namespace, canary.metadata.name))
-        return about(live or {}, target, primary)
+        link = link_of(self._options.dashboard_url, namespace, canary.metadata.name)
+        return replace(about(live or {}, target, primary), link=link)
 
     async def close(self) -> None:
         """Wait a few seconds for queued alerts. The rest stays in the statuses, for the next leader."""
