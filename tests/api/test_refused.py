@@ -54,6 +54,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a comparison in units of nothing": (compared({"unit": "0s"}), f"{COMPARE}.unit", "of 1s or more"),
     "a warm-up in words": (compared({"warmUp": "1 hour"}), f"{COMPARE}.warmUp", "not a duration such as 30s"),
+    "a bake in words": (
+        analysed(bake={"duration": "long"}, metrics=[RATE]),
+        "spec.analysis.bake.duration",
+        "not a duration such as 30s",
+    ),
+    "a bake without metrics": (
+        analysed(bake={"duration": "5m"}, metrics=[]),
+        "spec.analysis.bake",
+        "has nothing to judge by",
+    ),
     "alpha without a comparison": (
         analysed(compare={"alpha": 0.05}),
         "spec.analysis.compare",

@@ -71,13 +71,9 @@ class Traffic:
         manifest = canary("shop", analysis=analysis(**{**STEPS, "metrics": [RATE], **more}))
         for obj in (settings("shop"), deployment("shop"), ingress("shop"), manifest):
             await self.stage.create(obj)
-        visits = asyncio.ensure_future(self._visits())
-        try:
-            await self._until("Initialized")
-            await self.stage.set_image("shop", "shop", image("shop", "2"))
-            await self._until("Succeeded", "Failed")
-        finally:
-            visits.cancel()
+        await self.until("Initialized")
+        await self.stage.set_image("shop", "shop", image("shop", "2"))
+        await self.until("Succeeded", "Failed")
         assert self.statuses[-1]["phase"] == phase, self.statuses[-1]
         return self.statuses[-1]
 
@@ -86,7 +82,19 @@ class Traffic:
             await self.stage.clock.sleep(SCRAPE)
             self._visit(float(self.statuses[-1].get("canaryWeight", 0)) if self.statuses else 0.0)
 
-    async def _until(self, *phases: str) -> None:
+    async def until(self, *phases: str) -> None:
+        """Let visitors come until the canary is in one of these phases."""
+        visits = asyncio.ensure_future(self._visits())
+        try:
+            await self._seen(*phases)
+        finally:
+            visits.cancel()
+
+    def fail_primary(self, share: float) -> None:
+        """Let this share of the primary's requests fail from now on."""
+        self._shares[False] = share
+
+    async def _seen(self, *phases: str) -> None:
         end = self.stage.clock.now() + 400
         while not self.statuses or self.statuses[-1].get("phase") not in phases:
             await self.stage.clock.sleep(0.5)
@@ -127,3 +135,17 @@ async def test_a_primary_that_is_not_scraped() -> None:
     await play.ends("Failed")
     (text,) = await play.events("Not comparing")
     assert text.endswith("the canary or the primary had no requests")
+
+
+async def test_a_version_that_fails_after_its_promotion() -> None:
+    """The bake asks about the primary, and undoes the release: the primary gets the image before."""
+    play = Traffic(0.0, 0.0)
+    await play.ends("Succeeded", bake={"duration": "5m", "threshold": 2})
+    assert any(each["type"] == "Baking" for each in (await play.stage.status("shop"))["conditions"])
+    play.fail_primary(0.2)
+    await play.until("Failed")
+    primary = await play.stage.get("Deployment", "shop-primary")
+    (container,) = primary["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == image("shop", "1")
+    (text,) = await play.events("Undoing")
+    assert "failed checks in a row after the promotion" in text

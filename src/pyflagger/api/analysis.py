@@ -114,6 +114,13 @@ class Comparisons(Model):
     alpha: float = Field(default=0.01, ge=1e-6, le=0.5)
 
 
+class Baking(Model):
+    """`bake`: judge the primary for `duration` after a promotion. `threshold` failed checks in a row undo it."""
+
+    duration: str
+    threshold: int = Field(default=3, ge=1)
+
+
 class Metric(Model):
     """One metric check: a built-in metric, an inline query, a MetricTemplate, or several of these.
 
@@ -209,3 +216,4 @@ class Analysis(Model):
     webhooks: Annotated[tuple[Webhook, ...], NullableList] = ()
     session_affinity: SessionAffinity | None = None
     compare: Comparisons | None = None
+    bake: Baking | None = None

@@ -140,6 +140,20 @@ def _comparisons(context: Context) -> Iterator[Problem]:
         yield wrong("spec.analysis.compare", "has no effect, because no metric has compare", "Remove it.")
 
 
+def _bake(context: Context) -> Iterator[Problem]:
+    """Reject a bake that can judge or undo nothing."""
+    analysis, kind = _analysis(context), context.canary.spec.target_ref.kind
+    if analysis.bake is None:
+        return
+    text, path = analysis.bake.duration, "spec.analysis.bake"
+    if not (_is_time(text) and durations.parse(text) > 0):
+        yield wrong(f"{path}.duration", f"is {text!r}, which is not a duration such as 30s or 5m")
+    if not analysis.metrics:
+        yield wrong(path, "has nothing to judge by", "Add metrics, or remove bake.")
+    if kind not in ("Deployment", "DaemonSet"):
+        yield wrong(path, f"cannot undo a release of a {kind}", "Remove bake, or use a Deployment or a DaemonSet.")
+
+
 def _units(path: str, compare: MetricComparison | None) -> Iterator[Problem]:
     fields = (("unit", compare.unit, 1.0), ("warmUp", compare.warm_up, 0.0)) if compare else ()
     for field, text, least in fields:
@@ -156,4 +170,5 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     _metrics,
     _policies,
     _comparisons,
+    _bake,
 )

@@ -37,6 +37,7 @@ _CANARY: Mapping[str, Schema] = {
     "spec.analysis.metrics[].noData": {"enum": ["", "fail", "wait", "pass"]},
     "spec.analysis.metrics[].noDataAfter": {"pattern": _DURATION},
     "spec.analysis.metrics[].initialDelay": {"pattern": _DURATION},
+    "spec.analysis.bake.duration": {"pattern": _DURATION},
     "spec.analysis.metrics[].compare.unit": {"pattern": _DURATION},
     "spec.analysis.metrics[].compare.warmUp": {"pattern": _DURATION},
     "spec.analysis.webhooks[].timeout": {"pattern": _DURATION},

@@ -176,6 +176,11 @@ CANARY: Mapping[str, str] = {
         "bad requests of the canary below which the comparison never rolls back (default: 2)"
     ),
     "spec.analysis.metrics[].compare.warmUp": "requests so soon after the first weight do not count (default: 30s)",
+    "spec.analysis.bake": (
+        "judge the primary for some time after a promotion, and undo a release that fails there (docs/how-to/bake.md)"
+    ),
+    "spec.analysis.bake.duration": "how long",
+    "spec.analysis.bake.threshold": "number of failed checks in a row that undo the release (default: 3)",
     "spec.analysis.compare": "settings of all comparisons of a release",
     "spec.analysis.compare.alpha": (
         "highest probability that the comparisons of a release together roll back a canary within the margin "
@@ -261,6 +266,9 @@ CANARY: Mapping[str, str] = {
     "status.round.checks[].text": "why it does not pass",
     "status.round.checks[].primary": "the primary's value, beside a built-in metric that does not pass",
     "status.round.checks[].evidence": "evidence of a comparison that the canary is worse: 34 means 34:1",
+    "status.bake": "the time after the last promotion in which flagger judges the primary",
+    "status.bake.until": "its end",
+    "status.bake.failed": "failed checks in a row so far",
     "status.comparisons": "the comparisons of canary and primary in this release",
     "status.comparisons[].name": "name of the metric",
     "status.comparisons[].until": "end of the last counted unit, in seconds since the epoch",

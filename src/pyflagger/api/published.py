@@ -78,6 +78,15 @@ class RoundStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Bake:
+    """The time after a promotion in which flagger judges the primary. `until`: in RFC 3339. `failed`: the number of
+    failed checks in a row."""
+
+    until: str = ""
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorStatus:
     """The operator that wrote the status. `settings`: the namespace in which it publishes its settings."""
 

@@ -13,7 +13,7 @@ from pyflagger.api.compared import Comparison
 from pyflagger.api.durations import precise_stamp, stamp
 from pyflagger.api.hashes import SameRevision, is_same_revision, same_revision
 from pyflagger.api.phase import STORED, Phase
-from pyflagger.api.published import OperatorStatus, ReleaseStatus, RoundStatus, written
+from pyflagger.api.published import Bake, OperatorStatus, ReleaseStatus, RoundStatus, written
 from pyflagger.api.steered import Gate, Hold, LastAction, Promotion, Undo
 from pyflagger.api.stored import STATUS, Reader, Unread
 
@@ -25,8 +25,8 @@ JUDGED = "Judged"
 ROLLING_BACK = "RollingBack"
 """The condition that is True during a rollback. Its reason is the cause of the rollback."""
 
-PUBLISHED = ("release", "round", "operator", "comparisons")
-"""The fields for people and the evidence of comparisons, which the reference's CRD does not have."""
+PUBLISHED = ("release", "round", "operator", "comparisons", "bake")
+"""The fields for people, the evidence of comparisons and the bake, which the reference's CRD does not have."""
 
 STEERED = {
     "hold": "hold",
@@ -74,7 +74,8 @@ class CanaryStatus(Model):
     `SameRevision`. `release`, `round` and `operator` are for people. Only `operator.act` knows the last one, and it is
     never read. `hold`, `gates`, `again`, `promote` and `last_action` are what people asked for (`api.steered`). Without
     them no action is taken.
-    `comparisons` has the evidence of metrics with `compare`, which that CRD does not have either.
+    `comparisons` has the evidence of metrics with `compare`, and `bake` the time after a promotion in which flagger
+    judges the primary. That CRD does not have their settings either.
     `results` has the result of each metric of that round, in words; the message of `Judged` ends with it.
 
     `unread` names the stored values that cannot be read. They count as absent. An unreadable phase is Phase.UNKNOWN.
@@ -105,6 +106,7 @@ class CanaryStatus(Model):
     undo: Undo | None = None
     last_action: LastAction | None = None
     comparisons: tuple[Comparison, ...] | None = None
+    bake: Bake | None = None
     unread: SkipJsonSchema[tuple[Unread, ...]] = Field(default=(), exclude=True)
 
     @model_validator(mode="before")
@@ -165,6 +167,7 @@ class CanaryStatus(Model):
             "promote": _published(self.promote),
             "undo": _published(self.undo),
             "lastAction": _published(self.last_action),
+            "bake": _published(self.bake),
             "comparisons": [written(each) for each in self.comparisons or ()] or None,
         }
         return {key: value for key, value in (wire | optional).items() if value is not None}

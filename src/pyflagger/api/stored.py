@@ -18,7 +18,7 @@ from pyflagger.api.base import Model
 from pyflagger.api.compared import Comparison
 from pyflagger.api.durations import epoch_or_none
 from pyflagger.api.phase import STORED, Phase
-from pyflagger.api.published import ReleaseStatus, RoundStatus
+from pyflagger.api.published import Bake, ReleaseStatus, RoundStatus
 from pyflagger.api.steered import Gate, Hold, LastAction, Promotion, Undo
 
 COUNT_MAX = 2**31
@@ -120,6 +120,11 @@ class Reader:
         found: Undo | None = self._published(path, value, Undo)
         return found
 
+    def bake(self, path: str, value: Any) -> Bake | None:
+        """The time after a promotion in which flagger judges the primary."""
+        found: Bake | None = self._published(path, value, Bake)
+        return found
+
     def comparisons(self, path: str, value: Any) -> tuple[Comparison, ...]:
         """The comparisons of canary and primary."""
         if not isinstance(value, list | tuple):
@@ -202,5 +207,6 @@ STATUS: Readers = {
     ("promote", "promote"): Reader.promotion,
     ("undo", "undo"): Reader.undo,
     ("last_action", "lastAction"): Reader.last_action,
+    ("bake", "bake"): Reader.bake,
     ("comparisons", "comparisons"): Reader.comparisons,
 }

@@ -38,6 +38,9 @@ STANDS_SECONDS = 10.0
 WHOLE_SECOND = 1.0
 """A status keeps times in whole seconds, so a gate that it names may be younger by that."""
 
+BAKING = "Baking"
+"""True while flagger judges the primary after a release that succeeded."""
+
 SCALING_DOWN = "ScalingDown"
 """True from the end of a release until its target is scaled to zero. It outlives a restart of the operator."""
 
@@ -199,7 +202,7 @@ def stand(
     standing = Condition(
         type=kind,
         status="True",
-        reason=camel(told[0].code) if kind in (WAITING, SCALING_DOWN) else WHOSE[told[0].fault],
+        reason=camel(told[0].code) if kind in (WAITING, SCALING_DOWN, BAKING) else WHOSE[told[0].fault],
         message=text,
         last_update_time=time,
         last_transition_time=since,

@@ -230,12 +230,12 @@ def _erred(failed: Outcome) -> Outcome:
 
 
 def _awaits(reason: Reason, until: str, ends: str) -> Reason:
-    text = f"Waiting for data until {until}, then the check {ends}: {_bare(reason)}"
+    text = f"Waiting for data until {until}, then the check {ends}: {bare(reason)}"
     return Reason("waiting-for-data", text, reason.todo, reason.fault)
 
 
 def _passes_unseen(name: str, reason: Reason) -> Reason:
-    text = f"Metric {name} passes without data, because noData is pass: {_bare(reason)}"
+    text = f"Metric {name} passes without data, because noData is pass: {bare(reason)}"
     return Reason("passed-without-data", text, reason.todo, reason.fault)
 
 
@@ -245,10 +245,10 @@ def _tolerated(reason: Reason, errors: int, most: int) -> Reason:
 
 
 def _dry_run(name: str, reason: Reason) -> Reason:
-    return Reason("dry-run", f"Dry run of metric {name}, which does not decide: {_bare(reason)}", reason.todo)
+    return Reason("dry-run", f"Dry run of metric {name}, which does not decide: {bare(reason)}", reason.todo)
 
 
-def _bare(reason: Reason) -> str:
-    """The text of a failed check without the words that say that the release halts."""
+def bare(reason: Reason) -> str:
+    """The text of a failed check without the words that say that the release halts. `baking` uses it too."""
     halts = reason.text.startswith("Halt ")
     return reason.text.partition(" advancement ")[2] if halts else reason.text

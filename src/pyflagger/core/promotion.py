@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pyflagger.api import durations
 from pyflagger.api.canary import Phase
+from pyflagger.api.durations import stamp
 from pyflagger.api.facts import ALL_CANARY, ALL_PRIMARY, Route
+from pyflagger.api.published import Bake
 from pyflagger.core import reasons, rollback
 from pyflagger.core.actions import act, once, route_to, say
 from pyflagger.core.clocks import due, last_tick, ticked, until_settled
@@ -185,6 +188,15 @@ def finish(view: View) -> Decision:
             Phase.SUCCEEDED,
             **no_progress(),
             last_promoted_spec=view.status.last_applied_spec,
+            bake=_bake(view),
         ),
         memory=clean_slate(view, AT_WRITE),
     )
+
+
+def _bake(view: View) -> Bake | None:
+    """The time in which flagger judges the primary from now on. A release without an analysis has none."""
+    spec = view.analysis.bake
+    if spec is None or view.skip:
+        return None
+    return Bake(until=stamp(view.now + durations.parse(spec.duration)))

@@ -155,10 +155,14 @@ class CallHook:
 
 @dataclass(frozen=True, slots=True)
 class CheckMetric:
-    """Query `analysis.metrics[index]` with its built-in query, its inline query, or its template."""
+    """Query `analysis.metrics[index]` with its built-in query, its inline query, or its template.
+
+    `primary`: about the primary in place of the canary.
+    """
 
     index: int
     source: Literal["builtin", "query", "template"]
+    primary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

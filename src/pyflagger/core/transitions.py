@@ -29,6 +29,7 @@ from typing import Generic, TypeAlias, TypeVar
 from pyflagger.api.canary import Phase
 from pyflagger.core import (
     analysis,
+    baking,
     bootstrap,
     finalizer,
     handover,
@@ -141,6 +142,7 @@ IDLE = Rows(
         Row("the status has hashes of another version", start.rebase),
         Row("traffic, pods or configs are left over", start.tidy),
         Row("the primary's release has no record", record.adopt),
+        Row("the promoted version bakes", baking.carry_on, {Phase.PROMOTING: "bake failed"}),
         Row("there is no new revision", start.rest),
         UNJUDGED,
         UNSERVED,

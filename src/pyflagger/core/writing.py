@@ -16,6 +16,7 @@ from pyflagger.api.hashes import SameRevision
 from pyflagger.core import answers, reasons
 from pyflagger.core.actions import awake
 from pyflagger.core.conditions import (
+    BAKING,
     HALTED,
     SCALING_DOWN,
     Rollback,
@@ -33,10 +34,10 @@ from pyflagger.core.view import View
 
 _ENDS: Mapping[Phase | None, tuple[str, ...]] = {
     Phase.PROGRESSING: ("again",),
-    Phase.PROMOTING: ("promote",),
+    Phase.PROMOTING: ("promote", "bake"),
     **dict.fromkeys(IDLE, ("again", "gates", "promote")),
 }
-"""What people asked for that ends with a phase."""
+"""What people asked for, and the bake, which end with a phase."""
 
 
 def write(
@@ -63,7 +64,7 @@ def write(
     if changes.get("last_tick_time", view.status.last_tick_time) is None:
         changes["results"] = ""
         if to in BEGINS:
-            changes |= {"round": None, "comparisons": None}
+            changes |= {"round": None, "comparisons": None, "bake": None}
     status = view.status.but(**changes)
     if to is not None:
         status = enter(view.status, to, now=view.now, kind=view.kind, message=message, **changes)
@@ -77,10 +78,21 @@ def write(
         status = stand(status, SCALING_DOWN, (reasons.SCALING_DOWN,), view.now)
     elif to not in (None, Phase.WAITING):
         status = stand(status, SCALING_DOWN, (), view.now)
+    status = bakes(view, status)
     if waits or status.phase is Phase.PROGRESSING:
         status = explain(status, waits, view.now)
     held = answers.held(view.canary, status.hold) if status.hold else None
     return WriteStatus(_remembered(standing(status, held, view.now)))
+
+
+def bakes(view: View, status: CanaryStatus) -> CanaryStatus:
+    """The status with the condition of its bake, or without one."""
+    bake, spec = status.bake, view.analysis.bake
+    if bake is None or spec is None:
+        return stand(status, BAKING, (), view.now)
+    done = f"Failed checks in a row: {bake.failed} of {spec.threshold}"
+    told = Reason("baking", f"flagger judges the promoted version until {bake.until}. {done}")
+    return stand(status, BAKING, (told,), view.now)
 
 
 def _remembered(status: CanaryStatus) -> CanaryStatus:

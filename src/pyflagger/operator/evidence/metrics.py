@@ -157,19 +157,19 @@ class Checks:
         metric = _analysis(canary).metrics[need.index]
         _check_interval(metric)
         if need.source == "template":
-            return await self._template(canary, metric)
+            return await self._template(canary, metric, need.primary)
         provider = self._sources.metrics_server(canary)
         if need.source == "builtin":
-            return await self._builtin(canary, metric, provider)
-        named = await self._variables(canary, metric)
+            return await self._builtin(canary, metric, provider, need.primary)
+        named = await self._variables(canary, metric, need.primary)
         text = _rendered(metric.query, named, "query render error")
         asked = Asked(provider, text, self._sources.address(canary))
         return await self._ask(canary, metric, asked, named)
 
-    async def _template(self, canary: Canary, metric: Metric) -> Result:
+    async def _template(self, canary: Canary, metric: Metric, primary: bool) -> Result:
         template = await self._sources.template(canary, metric)
         provider = await self._sources.provider(template)
-        named = await self._variables(canary, metric)
+        named = await self._variables(canary, metric, primary)
         text = _rendered(template.spec.query, named, f"{title(template)} query render error")
         spec = template.spec.provider
         return await self._ask(canary, metric, Asked(provider, text, spec.address, spec.type), named)
@@ -198,8 +198,10 @@ class Checks:
         except NoValues:
             return 0.0
 
-    async def _builtin(self, canary: Canary, metric: Metric, provider: Provider) -> Result:
+    async def _builtin(self, canary: Canary, metric: Metric, provider: Provider, primary: bool) -> Result:
         dialect, named = await self._dialect(canary, metric)
+        if primary:
+            dialect, named = _of_primary(canary, dialect, named)
         try:
             exchange = builtin(provider, dialect, metric.name, named, self._clock.now())
             value = await self._counted(PROMETHEUS, exchange)
@@ -210,7 +212,7 @@ class Checks:
         except MetricError as error:
             return QueryFailed(prefixed("running query failed: ", error.problem))
         self._gauge(canary, metric.name, value / 1000 if metric.name == DURATION else value)
-        if passes(metric, "builtin", value):
+        if primary or passes(metric, "builtin", value):
             return Value(value, samples)
         return Value(value, samples, await self._beside(canary, metric, provider, dialect, named))
 
@@ -225,10 +227,7 @@ class Checks:
     async def _compare(self, need: CompareMetric, canary: Canary) -> Result:
         metric = _analysis(canary).metrics[need.index]
         provider, ours = self._sources.metrics_server(canary), await self._dialect(canary, metric)
-        theirs = of_primary(*ours, names.primary(canary))
-        if theirs is None or not comparable(canary, ours[0]):
-            text = f"the series of provider {ours[0].name} do not tell this canary's requests from the primary's"
-            raise Failed(Problem(Fault.MANIFEST, text, "Remove compare from the metric."))
+        theirs = _of_primary(canary, *ours)
         unit = metric.compare.unit_seconds if metric.compare else 0.0
         times = units_between(need.since, self._clock.now(), unit)
         try:
@@ -264,8 +263,9 @@ class Checks:
         except (MetricError, TimeoutError):
             return ""
 
-    async def _variables(self, canary: Canary, metric: Metric) -> Variables:
-        return variables_for(canary, metric, await self._sources.revision(canary))
+    async def _variables(self, canary: Canary, metric: Metric, primary: bool = False) -> Variables:
+        named = variables_for(canary, metric, await self._sources.revision(canary))
+        return replace(named, target=names.primary(canary)) if primary else named
 
     # The wire --------------------------------------------------------------------------------------------------------
 
@@ -347,6 +347,15 @@ def _analysis(canary: Canary) -> Analysis:
     if canary.spec.analysis is None:
         raise Failed(Problem(Fault.MANIFEST, "there is no analysis", "Add spec.analysis to the canary."))
     return canary.spec.analysis
+
+
+def _of_primary(canary: Canary, dialect: Dialect, named: Variables) -> tuple[Dialect, Variables]:
+    """The queries about the primary. Raises Failed if its series are not told from the canary's."""
+    found = of_primary(dialect, named, names.primary(canary))
+    if found is None or not comparable(canary, dialect):
+        text = f"the series of provider {dialect.name} do not tell this canary's requests from the primary's"
+        raise Failed(Problem(Fault.MANIFEST, text, "Remove compare or bake, or use a MetricTemplate."))
+    return found
 
 
 def _limit(metric: Metric) -> float:
