@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ def told(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, *object
 def test_the_figures_of_a_canary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Plan, requests, both probabilities, and the steps."""
     text = told(tmp_path, capsys, "--traffic 5/s", canary({**RAMP, "metrics": [RATE, DURATION]}))
-    lines = text.splitlines()
+    note, *lines = text.splitlines()
+    assert "note: spec.analysis.metrics[0].interval: At weight 10 a window of metric" in note
     assert lines[0] == "Canary shop/web at 5 requests a second: 0.5% of them fail, and 1% in a bad release"
     assert "promoted after 5 checks and 5m0s" in lines[1]
     assert "450 requests of visitors" in lines[2]
@@ -57,7 +59,7 @@ def test_a_long_plan_shows_some_steps(tmp_path: Path, capsys: pytest.CaptureFixt
     "analysis, said",
     [
         ({"stepWeight": 50, "metrics": []}, "no metric of this Canary can be foreseen"),
-        ({"stepWeight": 50, "metrics": [{**RATE, "interval": "5m"}]}, "simulated)"),
+        ({"stepWeight": 100, "metrics": [{**RATE, "interval": "5m"}]}, "simulated)"),
         ({"iterations": 2, "mirror": True, "metrics": [RATE]}, "mirror"),
     ],
 )
@@ -78,7 +80,7 @@ def test_only_canaries_without_errors_are_foreseen(tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize(
     "words, said",
     [
-        ("--base 1%", "--base needs --traffic"),
+        ("--base 1%", "--base has no effect without --traffic"),
         ("--traffic fast", "'fast' is not a rate such as 50/s"),
         ("--traffic 5/s --base 1", "'1' is not a percentage such as 0.5%"),
         ("--traffic 5/s --base 101%", "'101%' is not a percentage"),
@@ -94,3 +96,54 @@ def test_figures_never_round_to_certainty() -> None:
     shown = {0: "0%", 0.0001: "<0.1%", 0.005: "0.5%", 0.76: "76%", 0.9999: ">99.9%", 1: "100%"}
     assert [percent(each) for each in shown] == [*shown.values()]
     assert [count(each) for each in (0, 0.012, 3.14, 9.97, 12345.6)] == ["0", "0.012", "3.1", "10", "12,346"]
+
+
+def test_the_wanted_rates_decide_about_the_advice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Change nothing, change fields, or compare."""
+    words = "--traffic 5/s --harm 4"
+    assert (
+        "advice         set threshold 6, analysis.interval 2m0s, interval 2m0s of request-success-rate: 0.4%"
+        in told(tmp_path, capsys, words, canary(RAMP))
+    )
+    assert "change nothing" in told(tmp_path, capsys, f"{words} --false-alarms 5% --missed-faults 20%", canary(RAMP))
+    assert "compare with the primary" in told(tmp_path, capsys, "--traffic 5/s --harm 1.5", canary(RAMP))
+
+
+def test_figures_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the findings, which include the warnings about this traffic."""
+    document = json.loads(told(tmp_path, capsys, "-o json --traffic 5/s", canary(RAMP)))
+    assert [each["path"] for each in document["findings"]] == ["spec.analysis.metrics[0].interval"]
+    (outlook,) = document["outlooks"]
+    assert outlook["object"] == "Canary shop/web"
+    assert (outlook["seconds"], outlook["checks"], outlook["requestsServed"]) == (300, 5, 450)
+    assert outlook["falseAlarms"] == pytest.approx(0.031, abs=0.001)
+    assert [step["weight"] for step in outlook["steps"]] == [10, 20, 30, 40, 50]
+
+
+def test_figures_as_annotations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A notice at the Canary."""
+    text = told(tmp_path, capsys, "-o github --traffic 5/s", canary(RAMP))
+    assert "::notice file=" in text
+    assert "3.1%25 of healthy releases are rolled back, 71.3%25 of bad ones promoted" in text
+
+
+def test_load_tests_count_where_metrics_see_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Pods and sidecars count them, an ingress does not, and an option knows better."""
+    hook = {"name": "load", "url": "http://t/", "metadata": {"cmd": "hey -z 1m -q 10 -c 2 http://web-canary.shop/"}}
+    analysis = {**RAMP, "webhooks": [hook]}
+    assert "and 20 of load tests" in told(tmp_path, capsys, "--traffic 5/s", canary(analysis))
+    assert "and 7 of load tests" in told(tmp_path, capsys, "--traffic 5/s --load 7/s", canary(analysis))
+    contour = canary(analysis, provider="contour")
+    assert "of load tests" not in told(tmp_path, capsys, "--traffic 5/s", contour)
+
+
+def test_several_metrics_have_a_range(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their failures may coincide or not."""
+    words = "--traffic 2/s --slow 0.5%"
+    text = told(tmp_path, capsys, words, canary({**RAMP, "metrics": [RATE, DURATION]}))
+    assert "by how its metrics depend on each other" in text
+
+
+def test_without_traffic_lint_stays_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No figures, and none of their warnings."""
+    assert told(tmp_path, capsys, "", canary({**RAMP, "stepWeight": 30})) == ""

@@ -10,7 +10,7 @@ from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Capabilities
 from pyflagger.api.parse import parse_canary
 from pyflagger.foresight.judges import Traffic
-from pyflagger.foresight.outlook import Outlook, outlook
+from pyflagger.foresight.outlook import Outlook, bounds, outlook
 from pyflagger.foresight.plan import Plan, plan
 
 EVERYTHING = Capabilities(weights=True, ab=True, mirror=True, mirror_steps=True, affinity=True)
@@ -170,3 +170,15 @@ def test_windows_decide_which_law_applies() -> None:
     errors = [foreseen(each, Traffic(100, base=0.0001)).healthy.error for each in (few, long, policy, longer)]
     assert errors[:2] == [0, 0]
     assert all(error > 0 for error in errors[2:])
+
+
+def test_bounds_hold_whatever_metrics_have_in_common() -> None:
+    """The figure for independent metrics lies between; a policy or overlapping windows have no bounds."""
+    two = {**RAMP, "metrics": [RATE, DURATION]}
+    found = foreseen(two, Traffic(2, slow=0.005))
+    low, high = bounds(found.setting, found.traffic, "healthy") or (1.0, 0.0)
+    assert low < found.healthy.rolled_back < high
+    assert low == pytest.approx(foreseen(RAMP, Traffic(2)).healthy.rolled_back)
+    for other in ({"noData": "wait"}, {"interval": "2m"}):
+        setting = foreseen({**RAMP, "metrics": [{**RATE, **other}]}, Traffic(2)).setting
+        assert bounds(setting, Traffic(2), "bad") is None

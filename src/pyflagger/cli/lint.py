@@ -26,10 +26,10 @@ from pyflagger.cli.admission import refused
 from pyflagger.cli.manifests import Found, Unreadable, read
 from pyflagger.cli.people import Words, call
 from pyflagger.cli.providers import Provider
-from pyflagger.cli.text import say, screen
 from pyflagger.core.lint import lint
 from pyflagger.foresight.judges import Traffic
 from pyflagger.foresight.outlook import Outlook
+from pyflagger.foresight.remarks import remarks
 from pyflagger.metrics.manifest import metric_problems, template_problems
 from pyflagger.objects import Key, Obj, Ref, ref_of
 from pyflagger.operator.observe.compiled import settings_of
@@ -279,16 +279,15 @@ def _load_misses_the_ingress(canary: Canary) -> Iterator[Problem]:
 
 def outlooks(
     found: Iterable[Found], said: Iterable[Finding], provider: str, traffic: Traffic
-) -> Iterator[tuple[Found, Outlook]]:
+) -> Iterator[tuple[Found, Canary, Outlook]]:
     """The releases of the Canaries without errors, at this traffic."""
     broken = {(each.file, each.object) for each in said if each.level == ERROR}
     for one in found:
         canary = _parsed(one.obj)
-        if not isinstance(canary, Canary) or (one.file, one.name) in broken:
-            continue
-        outlook = foreseeing.foreseen(canary, traffic, _provider(canary, provider))
-        if outlook:
-            yield one, outlook
+        if isinstance(canary, Canary) and (one.file, one.name) not in broken:
+            outlook = foreseeing.foreseen(canary, traffic, _provider(canary, provider))
+            if outlook:
+                yield one, canary, outlook
 
 
 # Output -------------------------------------------------------------------------------------------------------------
@@ -339,7 +338,7 @@ def command(files: tuple[str, ...], form: str, mesh_provider: str, **given: floa
     Exit status: 0 if there are no errors (warnings do not count), 1 if there are errors or unreadable files, 2 if the
     command line is invalid.
     """
-    traffic = foreseeing.traffic(given)
+    stated = foreseeing.stated(given)
     entries = list(read(files))
     told = [Finding(ERROR, one.file, one.line, "", "", one.text) for one in entries if isinstance(one, Unreadable)]
     if form == "text":
@@ -347,13 +346,16 @@ def command(files: tuple[str, ...], form: str, mesh_provider: str, **given: floa
             click.echo(f"flagger lint: {each.file}: {each.message}", err=True)
     objects = [one for one in entries if isinstance(one, Found)]
     said = list(findings(objects, mesh_provider))
+    seen = list(outlooks(objects, said, mesh_provider, stated[0])) if stated else []
+    for one, canary, outlook in seen:
+        said += [_finding(WARNING, one, problem) for problem in remarks(canary, outlook)]
     shown = said if form == "text" else [*told, *said]
-    for line in FORMS[form](sorted(shown, key=lambda each: each.level)):
+    lines = [*FORMS[form](sorted(shown, key=lambda each: each.level))]
+    if stated:
+        figures = [foreseeing.Shown(one.file, one.line(""), one.name, outlook) for one, _, outlook in seen]
+        lines = [*foreseeing.FORMS[form](lines, figures, stated[1])]
+    for line in lines:
         click.echo(line)
-    if traffic:
-        on = screen()
-        for one, outlook in outlooks(objects, said, mesh_provider, traffic):
-            say("\n".join(foreseeing.lines(one.name, outlook, unicode=on.unicode)), on)
     return 1 if any(each.level == ERROR for each in (*told, *said)) else 0
 
 

@@ -93,13 +93,17 @@ def judges(canary: Canary, traffic: Traffic, interval: float, *, mean: bool) -> 
 
 
 def _kind(metric: Metric, traffic: Traffic, mean: bool) -> Kind | None:
+    if metric.compare is not None:
+        return None
     if metric.name == SUCCESS_RATE:
         return "failed"
     return "slow" if metric.name == DURATION and not mean and traffic.slow is not None else None
 
 
 def _unknown(metric: Metric, traffic: Traffic, mean: bool) -> Iterator[str]:
-    if metric.name == DURATION and mean:
+    if metric.compare is not None:
+        yield "it is compared with the primary, which rolls few healthy releases back at any traffic"
+    elif metric.name == DURATION and mean:
         yield "the built-in duration of this provider is a mean, which has no known law"
     elif metric.name == DURATION and traffic.slow is None:
         yield "give the share of requests over its limit with --slow"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 from pyflagger.api import defaults
@@ -27,6 +28,11 @@ class Setting:
     judges: tuple[Judge, ...]
     threshold: int
     consecutive: bool = False
+
+    @property
+    def apart(self) -> bool:
+        """Whether no request is in the windows of two checks."""
+        return all(judge.seen <= self.plan.interval for judge in self.judges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +88,43 @@ def _exposed(plan_: Plan) -> list[float]:
 
 
 def end(of: Setting, traffic: Traffic, health: Health) -> Ending:
-    """How a release ends: exact, unless windows overlap in a way that has only a simulation."""
+    """How a release ends."""
+    return law(of, traffic, health)(of.threshold)
+
+
+def law(of: Setting, traffic: Traffic, health: Health) -> Callable[[int], Ending]:
+    """How a release ends, by its threshold: exact, unless windows overlap in a way that has only a simulation."""
     interval, shares = of.plan.interval, [share(judge, of, traffic, health) for judge in of.judges]
     rates = [rate(step, traffic) for step in of.plan.steps]
-    if all(judge.seen <= interval for judge in of.judges):
+    if of.apart:
         table = [[check(judge, step, of, traffic, health) for judge in of.judges] for step in of.plan.steps]
         rounds = Rounds(table, [judge.policy for judge in of.judges])
-        return chain.ending(rounds, of.threshold, consecutive=of.consecutive)
+        return partial(chain.ending, rounds, consecutive=of.consecutive)
     if len(of.judges) == 1 and _plain(judge := of.judges[0], interval, traffic):
         windows = overlap.Windows(rates, interval, judge.seen, shares[0], judge.limit)
-        return overlap.ending(windows, of.threshold, consecutive=of.consecutive)
+        return partial(overlap.ending, windows, consecutive=of.consecutive)
     scene = chance.Scene(rates, of.judges, shares, interval, traffic.errors)
-    return chance.ending(scene, of.threshold, consecutive=of.consecutive)
+    return partial(chance.ending, scene, consecutive=of.consecutive)
+
+
+def bounds(of: Setting, traffic: Traffic, health: Health) -> tuple[float, float] | None:
+    """The lowest and the highest probability of a rollback, whatever several metrics have in common, and whether a
+    share of exactly the limit passes. None if that is not known: with policies, or with windows that overlap."""
+    if not of.apart or any(judge.policy != Policy() for judge in of.judges):
+        return None
+    low, high = [], []
+    for step in of.plan.steps:
+        odds = [check(judge, step, of, traffic, health) for judge in of.judges]
+        low.append(max((1 - each.passed for each in odds), default=0.0))
+        high.append(min(1.0, sum(1 - each.passed + each.edge for each in odds)))
+    ends = [_fixed(of, fails).rolled_back for fails in (low, high)]
+    return ends[0], ends[1]
+
+
+def _fixed(of: Setting, fails: Sequence[float]) -> Ending:
+    """The end of a run with these probabilities of a failed check."""
+    rounds = Rounds([[Odds(fail)] for fail in fails], [Policy()])
+    return chain.ending(rounds, of.threshold, consecutive=of.consecutive)
 
 
 def _plain(judge: Judge, interval: float, traffic: Traffic) -> bool:
