@@ -31,6 +31,7 @@ def hooked(url: str) -> dict[str, Any]:
 
 
 RATE = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
+GATE = {"type": "confirm-promotion", "name": "qa", "url": "http://gates/qa"}
 
 
 def compared(*metrics: Any, **more: Any) -> dict[str, Any]:
@@ -235,6 +236,31 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.analysis.metrics[0]",
         "(errors) has no query",
     ),
+    "a deadline that is no time": (
+        analysed(webhooks=[{**GATE, "metadata": {"deadline": "tomorrow", "default": "abort"}}]),
+        "spec.analysis.webhooks[0].metadata.deadline",
+        "is 'tomorrow', which is not a duration",
+    ),
+    "a deadline of no time": (
+        analysed(webhooks=[{**GATE, "metadata": {"deadline": "0s", "default": "abort"}}]),
+        "spec.analysis.webhooks[0].metadata.deadline",
+        "is '0s', which is not a duration",
+    ),
+    "a deadline without a default": (
+        analysed(webhooks=[{**GATE, "metadata": {"deadline": "2h"}}]),
+        "spec.analysis.webhooks[0].metadata.default",
+        "is missing, but a gate with a deadline needs abort or open",
+    ),
+    "a deadline with an unknown default": (
+        analysed(webhooks=[{**GATE, "metadata": {"deadline": "2h", "default": "hold"}}]),
+        "spec.analysis.webhooks[0].metadata.default",
+        "is 'hold', but a gate with a deadline needs abort or open",
+    ),
+    "a default without a deadline": (
+        analysed(webhooks=[{**GATE, "metadata": {"default": "open"}}]),
+        "spec.analysis.webhooks[0].metadata.default",
+        "has no effect without deadline",
+    ),
     "a silence that is no time": (
         analysed(metrics=[{**RATE, "noData": "wait", "noDataAfter": "soon"}]),
         "spec.analysis.metrics[0].noDataAfter",
@@ -294,8 +320,11 @@ def test_what_would_be_refused_later_is_refused_now(manifest: dict[str, Any], pa
         matching(headers={"user-agent": {"regex": r"(?i).*Firefox(?P<n>\d+)++"}, "x": {"prefix": "a"}}),
         matching(headers={"x-insider": {"regex": r"a(?i)b"}}),
         analysed(metrics=[{"name": "request-duration"}, {"name": "m", "query": "q"}]),
+        analysed(webhooks=[{**GATE, "metadata": {"deadline": "1h30m", "default": "open"}}]),
+        analysed(webhooks=[{**GATE, "metadata": {"default": "theirs"}}]),
+        analysed(webhooks=[{**GATE, "type": "rollout", "metadata": {"deadline": "soon", "default": "open"}}]),
     ],
-    ids=range(15),
+    ids=range(18),
 )
 def test_what_works_is_left_alone(manifest: dict[str, Any]) -> None:
     """The edges of every rule are inside; patterns of other dialects are not ours to judge."""

@@ -501,8 +501,8 @@ async def test_the_gates_of_a_canary(capsys: pytest.CaptureFixture[str]) -> None
     assert await listed(desk, gates.command.commands["list"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
     assert rows == [
-        ["approve", "confirm-promotion", "by", "its", "URL", "-", "-"],
-        ["qa", "confirm-rollout", "closed", "-", "-"],
+        ["approve", "confirm-promotion", "by", "its", "URL", "-", "-", "-"],
+        ["qa", "confirm-rollout", "closed", "-", "-", "-"],
     ]
     assert await listed(desk, gates.command.commands["list"], output="name") == 0
     assert capsys.readouterr().out == "approve\nqa\n"
@@ -522,9 +522,27 @@ def test_a_gate_that_a_request_decided() -> None:
         "confirm-rollout",
         "open",
         "ann",
+        "-",
         "refused:",
         "no",
     ]
+
+
+def test_the_deadline_of_a_gate() -> None:
+    """How long it may hold a revision; when that ends, once it has held it; nothing after a decision."""
+    hooks = {"name": "approve", "type": "confirm-rollout", "metadata": {"deadline": "2h", "default": "abort"}}
+    canary: Obj = {"spec": {"analysis": {"webhooks": [hooks]}}, "status": {}}
+
+    def shown(**gate: str) -> str:
+        canary["status"] = {"gates": {"approve": gate}} if gate else {}
+        return " ".join(gates.lines(gates_of(canary), Screen())[1].split()[2:])
+
+    since = "2026-11-30T10:00:00Z"
+    assert shown() == "by its URL - abort after 2h -"
+    assert shown(since=since) == "by its URL - abort at 2026-11-30T12:00:00Z -"
+    assert shown(since=since, state="open", by="its deadline") == "open its deadline - -"
+    hooks["metadata"] = {"default": "abort"}
+    assert shown() == "by its URL - - -"
 
 
 def test_every_command_is_in_the_table() -> None:

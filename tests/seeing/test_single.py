@@ -212,3 +212,22 @@ async def test_flaggers_hashes() -> None:
                                   "application/merge-patch+json")  # fmt: skip
     _, view, why = await scene.look()
     assert view.operator.foreign and why.agreement == "foreign"
+
+
+@pytest.mark.parametrize("default, then", [("abort", "ends the release"), ("open", "opens by itself")])
+async def test_a_gate_with_a_deadline(default: str, then: str) -> None:
+    """The command that opens it, what happens by itself, and when."""
+    ends = {"deadline": "2h", "default": default}
+    gate = {"type": "confirm-rollout", "name": "approve", "url": "flagger://gate", "metadata": ends}
+    scene = Scene()
+    await scene.begin(analysis=manifests.analysis(webhooks=[gate]))
+    await scene.stage.set_image("shop", "shop", manifests.image("shop", "2"))
+    await scene.until("Waiting")
+    await scene.stage.clock.sleep(30)
+    _, _, why = await scene.look()
+    assert why.causes[0].code == "gate-closed" and "Gate approve is closed since" in why.causes[0].text
+    assert why.causes[0].commands == ("flagger gate open shop approve -n test",)
+    assert why.causes[0].evidence[0].startswith("At 20") and why.next == f"the gate approve {then} in 1h"
+    await scene.stage.patch("Canary", "shop", {"spec": {"analysis": {"webhooks": [{**gate, "metadata": {}}]}}})
+    _, _, why = await scene.look()
+    assert "the gate" not in why.next

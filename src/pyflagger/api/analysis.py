@@ -156,6 +156,13 @@ class AlertRule(Model):
 GATE_URL = "flagger://gate"
 """The URL of a gate that only people open, by an action."""
 
+DEADLINE, DEFAULT = "deadline", "default"
+"""Entries of a gate's metadata: how long it may hold a revision, and what it does then."""
+
+OPENS, ABORTS = "open", "abort"
+DEFAULTS = (ABORTS, OPENS)
+"""The defaults of a gate."""
+
 
 class Webhook(Model):
     """One webhook."""
@@ -173,6 +180,17 @@ class Webhook(Model):
     def asks_nobody(self) -> bool:
         """Whether only an action opens this gate."""
         return self.url == GATE_URL
+
+    @property
+    def deadline_seconds(self) -> float | None:
+        """How long this gate may hold a revision. None without a deadline. Raises ValueError."""
+        text = self.metadata.get(DEADLINE, "") if self.type in GATES else ""
+        return durations.parse(text) if text else None
+
+    @property
+    def opens_at_deadline(self) -> bool:
+        """Whether this gate opens at its deadline. Otherwise flagger then aborts the release."""
+        return self.metadata.get(DEFAULT) == OPENS
 
     @property
     def timeout_seconds(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from pyflagger.api import durations, shapes
-from pyflagger.api.analysis import MetricComparison
+from pyflagger.api.analysis import ABORTS, DEADLINE, DEFAULT, DEFAULTS, GATES, OPENS, MetricComparison
 from pyflagger.api.canary import Analysis, Match, StringMatch
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.api.rule import Context, wrong
@@ -162,6 +162,27 @@ def _units(path: str, compare: MetricComparison | None) -> Iterator[Problem]:
             yield wrong(f"{path}.{field}", f"is {text!r}, which is not a duration{shortest} such as 30s")
 
 
+def _deadlines(context: Context) -> Iterator[Problem]:
+    """Reject a deadline of a gate that has no default, and a default without a deadline.
+
+    Other hooks may have entries of these names, which flagger only sends. So may a gate: a `default` of another value.
+    """
+    for at, hook in enumerate(_analysis(context).webhooks):
+        path, given = f"spec.analysis.webhooks[{at}].metadata", hook.metadata
+        if hook.type not in GATES:
+            continue
+        if DEADLINE not in given:
+            if given.get(DEFAULT) in DEFAULTS:
+                yield wrong(f"{path}.{DEFAULT}", f"has no effect without {DEADLINE}", f"Add {DEADLINE}, or remove it.")
+            continue
+        if not _is_time(given[DEADLINE]) or not durations.parse(given[DEADLINE]):
+            yield wrong(f"{path}.{DEADLINE}", f"is {given[DEADLINE]!r}, which is not a duration such as 30m or 2h")
+        if given.get(DEFAULT) not in DEFAULTS:
+            what = f"is {given[DEFAULT]!r}, but" if DEFAULT in given else "is missing, but"
+            todo = f"Write {ABORTS} to end the release at the deadline, or {OPENS} to let it go on."
+            yield wrong(f"{path}.{DEFAULT}", f"{what} a gate with a {DEADLINE} needs {' or '.join(DEFAULTS)}", todo)
+
+
 RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     _addresses,
     _matches,
@@ -171,4 +192,5 @@ RULES: tuple[Callable[[Context], Iterator[Problem]], ...] = (
     _policies,
     _comparisons,
     _bake,
+    _deadlines,
 )

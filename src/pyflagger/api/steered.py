@@ -30,11 +30,15 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A gate that a person opened or closed. `revision`: the checksum of its only revision."""
+    """A gate that a person or its deadline opened, or a person closed. `revision`: the checksum of its only revision.
+
+    `since`: when a gate with a deadline first held this revision, in RFC 3339.
+    """
 
     state: Literal["", "open", "closed"] = ""
     by: str = ""
     revision: str = ""
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from pyflagger.api.durations import stamp
 from pyflagger.cli.asking import Ask, Manner, ask, asking, named
 from pyflagger.cli.cluster import Cluster, on_cluster
 from pyflagger.cli.completing import gates as known
@@ -20,7 +21,14 @@ from pyflagger.seeing import documents
 from pyflagger.seeing.cleaning import clean
 from pyflagger.seeing.model import GateView
 
-COLUMNS = (Column("GATE"), Column("TYPE"), Column("STATE"), Column("BY"), Column("LAST ANSWER", flexible=True))
+COLUMNS = (
+    Column("GATE"),
+    Column("TYPE"),
+    Column("STATE"),
+    Column("BY"),
+    Column("DEADLINE"),
+    Column("LAST ANSWER", flexible=True),
+)
 NONE = "This canary has no gate: no webhook of the type confirm-rollout, confirm-traffic-increase or confirm-promotion."
 
 
@@ -82,4 +90,12 @@ def lines(found: Sequence[GateView], on: Screen) -> list[str]:
 
 def _cells(gate: GateView) -> list[str]:
     answer = f"{gate.verdict}: {gate.text}" if gate.verdict and gate.text else gate.verdict
-    return [gate.name, gate.type, gate.state or "by its URL", gate.by or "-", answer or "-"]
+    state = gate.state or "by its URL"
+    return [gate.name, gate.type, state, gate.by or "-", _deadline(gate) or "-", answer or "-"]
+
+
+def _deadline(gate: GateView) -> str:
+    """What happens by itself, and when: `abort at TIME`, or `abort after 2h` before the gate has held the revision."""
+    if gate.until is not None:
+        return f"{gate.default} at {stamp(gate.until)}"
+    return f"{gate.default} after {gate.deadline}" if gate.deadline and not gate.state else ""

@@ -1,6 +1,6 @@
-"""The texts of actions: their events, and why one is refused. Codes of refusals are stable.
+"""The texts of actions and of deadlines: their events, and why an action is refused. Codes of refusals are stable.
 
-Called by `steering` and `pausing`.
+Called by `steering`, `pausing` and `gates`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pyflagger.api.actions import Action, CanaryAction
+from pyflagger.api.analysis import DEADLINE
 from pyflagger.api.canary import Canary, Webhook
 from pyflagger.api.durations import stamp
 from pyflagger.api.facts import Fault, Problem
@@ -213,6 +214,36 @@ def still_held(canary: Canary, hold: Hold, hours: int) -> Reason:
     name, namespace = canary.metadata.name, canary.metadata.namespace
     todo = f"To continue: flagger resume {name} -n {namespace}"
     return Reason("paused-long", f"{whose(canary)} has been paused by {hold.by} for {hours} hours{why}", todo)
+
+
+# Deadlines of gates --------------------------------------------------------------------------------------------------
+
+
+DEADLINE_BY = "its deadline"
+"""Who opened a gate at its deadline."""
+
+
+def gate_then(hook: Webhook, at: str) -> str:
+    """What happens at the deadline of a gate."""
+    return f"At {at} {'flagger opens it' if hook.opens_at_deadline else 'flagger aborts the release'}"
+
+
+def gate_ends(canary: Canary, hook: Webhook, at: str) -> Reason:
+    """The deadline of a gate comes soon."""
+    text = f"Gate {hook.name} of {whose(canary)} still holds the release. {gate_then(hook, at)}"
+    return Reason("gate-ends", text, "Open the gate, close it, or abort the release.", Fault.HOOK)
+
+
+def gate_opened(canary: Canary, hook: Webhook) -> Reason:
+    """A gate opens at its deadline."""
+    within = f"no decision within {hook.metadata[DEADLINE]}"
+    return Reason("gate-opened", f"Gate {hook.name} of {whose(canary)} opens at its deadline: {within}")
+
+
+def gate_aborts(canary: Canary, hook: Webhook) -> Reason:
+    """The deadline of a gate ends the release."""
+    within = hook.metadata[DEADLINE]
+    return Reason("rolling-back", f"Rolling back {whose(canary)}: gate {hook.name} was not opened within {within}")
 
 
 # Undo ---------------------------------------------------------------------------------------------------------------

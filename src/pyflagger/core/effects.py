@@ -188,8 +188,9 @@ def _gate(view: View, action: CanaryAction) -> Answer:
     name, gates = action.spec.gate, tuple(hook for _, hook in view.hooks(*GATES))
     if name not in {hook.name for hook in gates}:
         return answers.no_such_gate(name, gates)
-    state = Gate("open" if action.spec.action == Action.OPEN_GATE else "closed", action.spec.by, view.pending)
     old = (view.status.gates or {}).get(name, Gate())
+    since = old.since if old.revision == view.pending else ""
+    state = Gate("open" if action.spec.action == Action.OPEN_GATE else "closed", action.spec.by, view.pending, since)
     if (old.state, old.revision) == (state.state, state.revision):
         return _already(view, action)
     told = _told(view, action, answers.gates(view.canary, action), gates={**(view.status.gates or {}), name: state})

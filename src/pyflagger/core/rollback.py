@@ -55,11 +55,15 @@ def before_start(view: View, hook: str) -> Decision:
     )
 
 
-def aborted(view: View, reason: Reason) -> Decision:
-    """A person requested it, or a pause ended in it. A revision that waits for approval is refused without a run."""
+def aborted(view: View, reason: Reason, *before: Action) -> Decision:
+    """A person requested it, or the deadline of a gate, or the end of a pause.
+
+    A revision that waits for approval is refused without a run.
+    """
     taken = take_revision(view) if view.status.phase is Phase.WAITING else {}
     return act(
         reason,
+        *before,
         say(view, reason, warn=True, checksum=view.pending),
         Alert("warn", reason.text),
         write(view, halted=reason, rollback=Rollback(Cause.ABORT, reason), hold=None, **taken),

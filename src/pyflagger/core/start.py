@@ -12,7 +12,7 @@ from pyflagger.core import gates, handover, reasons, rollback
 from pyflagger.core.actions import act, awake, route_to, say, sleep, wake_up
 from pyflagger.core.clocks import due, last_tick, ticked
 from pyflagger.core.conditions import SCALING_DOWN, stand
-from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, Say, WriteStatus
+from pyflagger.core.decision import Action, Alert, Decision, Ensure, Part, WriteStatus
 from pyflagger.core.evidence import agrees, call
 from pyflagger.core.memory import AT_WRITE, DUE
 from pyflagger.core.remember import clean_slate
@@ -159,32 +159,34 @@ def unserved(view: View) -> Decision | None:
     )
 
 
-def start(view: View) -> Decision:
+def start(view: View, said: tuple[Action, ...] = ()) -> Decision:
     """Ask the confirm-rollout gate, and start."""
     gate = call(view, HookType.CONFIRM_ROLLOUT, view.status.phase, checksum=view.pending)
     if gate.ask:
         return gate.ask
     passed = gate.passed(view, "Confirm-rollout", checksum=view.pending)
     if gate.stopped is None:
-        return _go(view, passed)
+        return _go(view, (*said, *passed))
     hook = gate.stopped[0]
     reason = reasons.waiting(view.canary, "", hook.name)
+    told = gates.told(view, gate, hook, Phase.WAITING, view.pending)
     if view.status.phase is Phase.WAITING:
-        told = gates.told(view, gate, Phase.WAITING, view.pending)
-        return act(reason, *told, *gates.stays(view, gate, hook), memory=view.memory.round_ended())
+        if gates.over(view, hook):
+            return gates.defaults(view, hook, said, start)
+        return act(reason, *said, *told, *gates.stays(view, gate, hook), memory=view.memory.round_ended())
     alert = () if hook.mute_alert else (Alert("warn", reasons.ALERT_WAITING),)
     return act(
         reason,
         *passed,
         say(view, reason, warn=True, checksum=view.pending),
         *alert,
-        *gates.told(view, gate, Phase.WAITING, view.pending),
-        write(view, Phase.WAITING, halted=gates.fault(view, gate), waits=gates.waits(view, gate, hook), **ticked(view)),
+        *told,
+        write(view, Phase.WAITING, **gates.stands(view, gate, hook), **ticked(view)),
         memory=clean_slate(view, AT_WRITE),
     )
 
 
-def _go(view: View, passed: tuple[Say, ...]) -> Decision:
+def _go(view: View, passed: tuple[Action, ...]) -> Decision:
     """Scale up and record the revision. While the primary is broken, the canary keeps all traffic."""
     rescued = view.rescued and not view.primary_readiness.ready
     home: tuple[Action, ...] = () if rescued or not view.primary_readiness.ready else route_to(view, ALL_PRIMARY)

@@ -6,7 +6,7 @@ events of the round so far. The last action of a step is its status write. If it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from pyflagger.api.canary import Analysis, HookType, Phase
 from pyflagger.api.defaults import max_weight
@@ -16,13 +16,12 @@ from pyflagger.core.actions import act, once, route_to, say
 from pyflagger.core.clocks import last_tick, ticked
 from pyflagger.core.decision import Action, Alert, Decision, Reason
 from pyflagger.core.evidence import call
+from pyflagger.core.gates import Advance
 from pyflagger.core.lint import can_mirror
 from pyflagger.core.view import View
 from pyflagger.core.writing import write
 
 MIRROR = Route(100, 0, mirrored=True)
-
-Advance = Callable[[View, tuple[Action, ...]], Decision]
 
 
 def advance(view: View, said: tuple[Action, ...]) -> Decision:
@@ -166,12 +165,14 @@ def _increase(view: View, said: tuple[Action, ...], then: Advance) -> Decision:
     if gate.stopped is None:
         return then(view, (*said, *passed))
     hook = gate.stopped[0]
+    if gates.over(view, hook):
+        return gates.defaults(view, hook, said, lambda v, s: _increase(v, s, then))
     reason = reasons.waiting(view.canary, "traffic increase ", hook.name)
     told: tuple[Action, ...] = once(view, reason, warn=True, route=view.route)
     if told:
         alert = () if hook.mute_alert else (Alert("warn", reasons.ALERT_WAITING_INCREASE),)
         told = (*passed, *told, *alert)
-    told += gates.told(view, gate, Phase.PROGRESSING)
+    told += gates.told(view, gate, hook, Phase.PROGRESSING)
     return act(reason, *said, *told, *gates.stays(view, gate, hook), memory=view.memory.round_ended())
 
 
@@ -188,8 +189,10 @@ def _confirm(view: View, said: tuple[Action, ...], then: Advance) -> Decision:
     if gate.stopped is None:
         return then(view, (*said, *passed))
     hook = gate.stopped[0]
+    if gates.over(view, hook):
+        return gates.defaults(view, hook, said, lambda v, s: _confirm(v, s, then))
     reason = reasons.waiting(view.canary, "promotion ", hook.name)
-    told = gates.told(view, gate, Phase.WAITING_PROMOTION)
+    told = gates.told(view, gate, hook, Phase.WAITING_PROMOTION)
     if view.status.phase is Phase.WAITING_PROMOTION:
         return act(reason, *said, *told, *gates.stays(view, gate, hook), memory=view.memory.round_ended())
     alert = () if hook.mute_alert else (Alert("warn", reasons.ALERT_WAITING_PROMOTION),)
@@ -200,13 +203,7 @@ def _confirm(view: View, said: tuple[Action, ...], then: Advance) -> Decision:
         say(view, reason, warn=True),
         *alert,
         *told,
-        write(
-            view,
-            Phase.WAITING_PROMOTION,
-            halted=gates.fault(view, gate),
-            waits=gates.waits(view, gate, hook),
-            **ticked(view),
-        ),
+        write(view, Phase.WAITING_PROMOTION, **gates.stands(view, gate, hook), **ticked(view)),
         memory=view.memory.round_ended(),
     )
 

@@ -209,6 +209,11 @@ class View:
         """The view with another memory."""
         return replace(self, situation=replace(self.situation, memory=memory))
 
+    def having(self, status: CanaryStatus) -> View:
+        """The view with another status."""
+        canary = self.canary.model_copy(update={"status": status})
+        return replace(self, situation=replace(self.situation, canary=canary))
+
 
 def _route(situation: Situation) -> Route:
     """The split; all on the primary before routes exist.

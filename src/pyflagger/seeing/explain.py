@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from pyflagger.api.analysis import OPENS
 from pyflagger.api.facts import Fault, Problem
 from pyflagger.core import reasons
 from pyflagger.core.decision import Reason
@@ -20,6 +21,7 @@ from pyflagger.seeing.causes import causes_of, scene
 from pyflagger.seeing.judged import TOLD_BY_THE_OPERATOR, asked, code_of, judged, stated, undone
 from pyflagger.seeing.look import Look
 from pyflagger.seeing.model import HEALTHY, CanaryView, Cause, Explanation, Verdict, Wait
+from pyflagger.seeing.requests import gates
 from pyflagger.seeing.words import age, next_text, summary
 
 WAITS = {
@@ -262,11 +264,13 @@ def _gate(look: Look, view: CanaryView) -> Iterator[Cause]:
     named = (hook.name for hook in view.hooks if wait.text.startswith(f"Gate {hook.name} "))
     commands = tuple(f"flagger gate open {view.canary.name} {name} -n {view.canary.namespace}" for name in named)
     text, _, way = wait.text.partition(". ")
+    then, _, way = way.partition(". ") if way.startswith(AT_DEADLINE) else ("", "", way)
     opens = () if not way or way.startswith(f"{BY_ACTION}flagger ") else (way.removeprefix(BY_ACTION),)
-    yield Cause("gate-closed", text, Fault.HOOK, opens, "Open the gate.", commands)
+    yield Cause("gate-closed", text, Fault.HOOK, ((then,) if then else ()) + opens, "Open the gate.", commands)
 
 
 UNUSABLE, BY_ACTION = " gave no usable answer since ", "To open it: "
+AT_DEADLINE = ("At ", "Its deadline ")
 
 
 def _moved(view: CanaryView) -> Iterator[Cause]:
@@ -323,7 +327,17 @@ def _next(look: Look, view: CanaryView) -> str:
         expires = target.readiness.look_again
         if expires is not None and expires > look.now:
             return f"rolled back in {age(expires - look.now)} unless its pods are ready"
-    return next_text(view, look.now)
+    return _default(look, view) or next_text(view, look.now)
+
+
+def _default(look: Look, view: CanaryView) -> str:
+    """What the gate that holds it does at its deadline, and when. Empty without one."""
+    wait = view.canary.wait
+    for gate in gates(look.canary):
+        if gate.until is not None and wait is not None and f"Gate {gate.name} " in wait.text:
+            then = "opens by itself" if gate.default == OPENS else "ends the release"
+            return f"the gate {gate.name} {then} in {age(gate.until - look.now)}"
+    return ""
 
 
 def _agreement(look: Look, view: CanaryView) -> str:

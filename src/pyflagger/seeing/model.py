@@ -272,7 +272,8 @@ class Hook(NamedTuple):
 class GateView(NamedTuple):
     """A webhook that holds a release. `state`: open or closed by a request, and `by` whom; None if its URL decides.
 
-    `verdict` and `text`: its answer in the last round.
+    `verdict` and `text`: its answer in the last round. `deadline`: how long it may hold a revision, and `default` what
+    then follows: open or abort; empty without one. `until`: when, once it has held this revision.
     """
 
     name: str
@@ -281,6 +282,9 @@ class GateView(NamedTuple):
     by: str
     verdict: str | None
     text: str
+    deadline: str = ""
+    default: str = ""
+    until: Time | None = None
 
 
 class ActionView(NamedTuple):

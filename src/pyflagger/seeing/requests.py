@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pyflagger.api.actions import EXPIRES_DEFAULT, EXPIRES_MAX, FULL, Action, ActionSpec, OnFailure, verb
-from pyflagger.api.analysis import GATE_URL
+from pyflagger.api.analysis import DEADLINE, DEFAULT, GATE_URL
 from pyflagger.objects import Obj, part
 from pyflagger.seeing import raw
 from pyflagger.seeing.model import ActionView, CanaryView, GateView, Time
@@ -71,7 +71,8 @@ def _gates(analysis: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[G
     for hook in raw.items(analysis, "webhooks"):
         if raw.text(hook, "type") in GATES:
             name = raw.text(hook, "name")
-            ours = part(decided, name)
+            ours, ends = part(decided, name), raw.texts(hook, "metadata")
+            deadline = ends.get(DEADLINE, "")
             told = next((each for each in _told(status) if raw.text(each, "name") == name), {})
             yield GateView(
                 name=name,
@@ -80,7 +81,16 @@ def _gates(analysis: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[G
                 by=raw.text(ours, "by"),
                 verdict=raw.text(told, "verdict") or None,
                 text=raw.text(told, "text"),
+                deadline=deadline,
+                default=ends.get(DEFAULT, "") if deadline else "",
+                until=None if raw.text(ours, "state") else _end(raw.time(ours, "since"), deadline),
             )
+
+
+def _end(since: Time | None, deadline: str) -> Time | None:
+    """When a gate that has held a revision since then gets its default."""
+    seconds = raw.seconds({DEADLINE: deadline}, DEADLINE, 0.0)
+    return Time(since + seconds) if since is not None and seconds else None
 
 
 def _told(status: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
