@@ -76,13 +76,25 @@ def test_the_round_shows_the_evidence() -> None:
     assert world.status.results == f"request-success-rate 98.00% (evidence {check.evidence:.1f}:1): passed"
 
 
+def test_no_step_while_in_doubt() -> None:
+    """The weight is held while the numbers speak against the canary. They decide with time, in either direction."""
+    doubtful = (4, 100, 9, 900)
+    world = rounds(compared(doubtful, doubtful, doubtful, doubtful, SAME), 4)
+    assert comparison.DOUBT <= comparison.shown(state(world)) < 100
+    held = world.weights[-1]
+    rounds(world, 2)
+    assert world.weights[-1] == held and world.status.failed_checks == 0
+    (text,) = {text.split(": ")[0] for text in world.texts if text.startswith("Holding")}
+    assert text == "Holding shop.test until there is more evidence"
+    world.until(Phase.SUCCEEDED, limit=2000)
+
+
 def test_alpha_decides() -> None:
     """A smaller one needs more evidence."""
     slightly = (4, 100, 9, 900)
-    assert compared(slightly, compare={"alpha": 0.4}).until(Phase.FAILED, Phase.SUCCEEDED).status.phase is Phase.FAILED
-    assert (
-        compared(slightly, compare={"alpha": 1e-6}).until(Phase.FAILED, Phase.SUCCEEDED).status.phase is Phase.SUCCEEDED
-    )
+    soon, late = (compared(slightly, compare={"alpha": alpha}).until(Phase.FAILED, limit=2000) for alpha in (0.4, 1e-6))
+    assert state(soon).units < state(late).units
+    assert comparison.shown(state(soon)) >= 2.5 and comparison.shown(state(late)) >= 1e6
 
 
 def test_few_errors_never_roll_back() -> None:

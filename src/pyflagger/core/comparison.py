@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pyflagger.api.analysis import Comparisons, Metric
+from pyflagger.api.analysis import Comparisons, Metric, MetricComparison
 from pyflagger.api.compared import BLIND_MAX, SHOWN_MAX, Comparison, Counted, odds
 from pyflagger.api.durations import show
 from pyflagger.api.facts import Fault
@@ -91,6 +91,25 @@ def _unable(check: Check, why: str, todo: str, fault: Fault = Fault.PROVIDER) ->
 
 
 NO_REQUESTS = "Send traffic to both versions, and check that the metrics server scrapes both."
+
+
+def doubt(view: View, metric: Metric, after: Comparison) -> Reason | None:
+    """Why to hold the step: the numbers speak against the canary, and are not evidence enough for a rollback.
+
+    A short release would otherwise be promoted before they are. To hold costs nothing of alpha.
+    """
+    if shown(after) < DOUBT or after.canary.bad < (metric.compare or MetricComparison()).min_errors:
+        return None
+    text = f"Holding {reasons.whose(view.canary)} until there is more evidence: {told(metric, after)}"
+    return Reason("inconclusive", text, DOUBT_FIX)
+
+
+DOUBT = 2.0
+"""The evidence against the canary at which no step is taken."""
+
+DOUBT_FIX = (
+    "Wait: each interval adds evidence for or against it. To decide yourself, use flagger promote or flagger abort."
+)
 
 
 def worse(view: View, states: Sequence[tuple[Metric, Comparison]]) -> Reason | None:

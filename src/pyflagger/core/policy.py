@@ -155,7 +155,9 @@ def _compared(view: View, check: Check) -> Outcome:
     if not comparison.judges(view, check, after):
         return replace(_outcome(view, check), comparison=after, unable=comparison.unable(view, check))
     result = view.situation.evidence[check.need] if check.need else NoData()
-    return Outcome(check, "passed", measured(check.metric, "builtin", result), comparison=after)
+    doubt = comparison.doubt(view, check.metric, after)
+    state: State = "waiting" if doubt else "passed"
+    return Outcome(check, state, measured(check.metric, "builtin", result), doubt, comparison=after)
 
 
 def _with_numbers(view: View, outcome: Outcome) -> Outcome:
