@@ -9,7 +9,7 @@ from dashboard.clustering import ACCOUNT, ACT, OWN, URL, bearing, in_cluster
 from dashboard.test_acting import asked
 from dashboard.test_incluster import CANARY, jwt, two
 from dashboard.test_incluster_acting import PAUSE, form
-from pyflagger.dashboard.credentials import EXTRA, NAMING, check_unasked, end_of, is_proxy, proxied
+from pyflagger.dashboard.credentials import BESIDE, EXTRA, NAMING, check_unasked, end_of, is_proxy, named, proxied
 from pyflagger.dashboard.problems import Refused
 
 PROXY = proxied("X-Forwarded-User,X-Forwarded-Groups", "10.1.0.0/16, fd00::/8")
@@ -64,6 +64,21 @@ def test_proxies(peer: str, proxy: bool) -> None:
 def test_the_end_of_a_token(token: str, end: float | None) -> None:
     """As the token says, if it says so."""
     assert end_of(token) == end
+
+
+@pytest.mark.parametrize("name", sorted(BESIDE))
+def test_headers_that_come_with_the_user(name: str) -> None:
+    """A trusted proxy may send them, and they count for nothing. From elsewhere they are refused."""
+    given = headers(**{"X-Forwarded-User": "ann", name: "root@example.com"})
+    assert PROXY
+    check_unasked(given, PROXY, "10.1.2.3")
+    assert named(given, PROXY, "10.1.2.3").user == "ann"
+    for trusted, peer in ((PROXY, "10.2.0.1"), (None, "10.1.2.3")):
+        with pytest.raises(Refused) as error:
+            check_unasked(given, trusted, peer)
+        assert error.value.status == 400
+    with pytest.raises(Refused):
+        check_unasked(headers(**{"X-Forwarded-User": "ann", "Impersonate-User": "root"}), PROXY, "10.1.2.3")
 
 
 @pytest.mark.looptime

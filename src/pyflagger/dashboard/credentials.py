@@ -39,6 +39,9 @@ NAMING = frozenset(
 )  # fmt: skip
 """Headers in which proxies name a user."""
 
+BESIDE = frozenset({"x-forwarded-email", "x-forwarded-preferred-username"})
+"""Headers that proxies send together with those that name the user. From a trusted proxy they are ignored."""
+
 EXTRA = ("impersonate-extra-", "x-remote-extra-")
 
 
@@ -89,7 +92,7 @@ def _network(text: str) -> Network:
 
 def check_unasked(headers: Headers, trusted: Proxied | None, peer: str) -> None:
     """Refuse headers that name a user, except those that are trusted, from a proxy that is trusted. Raises Refused."""
-    allowed = trusted.names if trusted and is_proxy(peer, trusted) else frozenset[str]()
+    allowed = trusted.names | BESIDE if trusted and is_proxy(peer, trusted) else frozenset[str]()
     for name in {name.lower() for name in headers}:
         naming = name in NAMING or name.startswith(EXTRA) or bool(trusted and name in trusted.names)
         if naming and name not in allowed:
