@@ -87,6 +87,12 @@ CLUES: dict[str, tuple[Scene, str, str]] = {
     "a quota": (seen(sets=[REPLICA_SET]), "pods-refused", "exceeded quota: mem"),
     "a paused target": (seen(obj=workload(paused=True)), "target-paused", "is paused"),
     "an autoscaler at its maximum": (seen(scaler=scaler(2, None, LIMITED)), "autoscaler-max", "its maximum of 2"),
+    "a client that scales to zero": (
+        seen(obj={**workload(), "spec": {"replicas": 0}, "metadata": {**workload()["metadata"], "managedFields": [
+            {"manager": "night-saver", "time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+        ]}}),
+        "scaled-by-other", "scaled to 0 by night-saver",
+    ),
     "a paused autoscaler": (
         seen(scaler=scaler(9, {"autoscaling.keda.sh/paused-replicas": "0"})), "autoscaler-paused", "paused-replicas=0",
     ),

@@ -82,14 +82,15 @@ def hold_for_backends(view: View, announced: bool) -> Decision | None:
 def stands(view: View, decision: Decision) -> Decision:
     """The decision with the condition of a wait, or without it. Memory learns the beginning and the end of each wait.
 
-    Actions carry the condition along if they write the status. Otherwise a write of its own sets or removes it.
+    Actions carry the condition along if they write the status. Otherwise a write of its own sets or removes it. While
+    another client scales the target down again and again, it is one wait for its pods.
     """
     if decision.needs:
         return _asking(view, decision)
     reason = decision.reasons[0]
     if reason.code in HOLDS:
         return _held(view, decision, reason)
-    if any(each.code in WAITS for each in decision.reasons):
+    if reason is reasons.SCALING_UP or any(each.code in WAITS for each in decision.reasons):
         return decision
     memory = decision.memory or view.memory
     waits = {code: replace(wait, since=None) for code, wait in memory.waits.items()}

@@ -6,7 +6,7 @@ cause to remove first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pyflagger.api.facts import Fault
@@ -23,8 +23,10 @@ TEXT_MAX = 300
 
 
 class Scene(NamedTuple):
-    """A workload with its pods of the current revision, its ReplicaSets and the Events of all of them. `now`: the
-    server's time."""
+    """A workload with its pods of the current revision, its ReplicaSets and the Events of all of them.
+
+    `now`: the server's time. `since`: when the phase of the Canary began.
+    """
 
     obj: Obj
     autoscaler: Obj | None
@@ -32,6 +34,7 @@ class Scene(NamedTuple):
     pods: tuple[Obj, ...]
     events: tuple[Obj, ...]
     now: float = 0.0
+    since: float = 0.0
 
     @property
     def name(self) -> str:
@@ -54,7 +57,8 @@ def scene(look: Look, ref: Ref, autoscaler: Ref | None) -> Scene | None:
     pods = tuple(each for each in look.pods if (controller_of(each) or {}).get("uid") in owners)
     uids = owners | {each["metadata"]["uid"] for each in pods}
     events = tuple(each for each in look.events if part(each, "involvedObject").get("uid") in uids)
-    return Scene(obj, look.get(autoscaler), sets, pods, events, look.now)
+    since = raw.time(part(look.canary, "status"), "lastTransitionTime") or 0.0
+    return Scene(obj, look.get(autoscaler), sets, pods, events, look.now, since)
 
 
 def causes_of(where: Scene) -> Iterator[Cause]:
@@ -125,7 +129,47 @@ def _held_by_autoscaler(where: Scene) -> Iterator[Cause]:
             Fault.CLUSTER,
             (raw.text(limited, "message"),),
             "Raise its maximum.",
+            (f"kubectl edit {name} -n {where.namespace}",),
         )
+
+
+def _scaled(where: Scene) -> Iterator[Cause]:
+    """Another client scales the workload to zero, by its managed fields or the Events of its controller."""
+    current = [each["metadata"]["name"] for each in where.sets if is_current(each, where.obj)]
+    downs = [each for each in where.events if _scales_down(each, current) and (_at(each) or 0.0) >= where.since]
+    by = _scaler(where.obj) if part(where.obj, "spec").get("replicas") == 0 else ""
+    if not by and not downs:
+        return
+    times = sum(raw.number(each, "count") or 1 for each in downs)
+    yield Cause(
+        "scaled-by-other",
+        f"{where.name} is scaled to 0 by {by or 'another client'}",
+        Fault.CLUSTER,
+        (f"its controller scaled it to 0 {times} times in this phase",) if downs else (),
+        f"Stop {by or 'this client'}: the release needs its pods.",
+        (f"kubectl get {where.name} -n {where.namespace} -o yaml --show-managed-fields",),
+    )
+
+
+def _scales_down(event: Obj, names: Sequence[str]) -> bool:
+    words = raw.text(event, "message")
+    return any(words.startswith(f"Scaled down replica set {name} to 0") for name in names)
+
+
+def _at(event: Obj) -> float | None:
+    return raw.time(event, "lastTimestamp") or raw.time(event, "eventTime")
+
+
+def _scaler(obj: Obj) -> str:
+    """The last client other than flagger that set the replicas; empty if there is none."""
+    entries = [each for each in raw.items(obj["metadata"], "managedFields") if _sets_replicas(each)]
+    last = max(entries, key=lambda each: raw.text(each, "time"), default={})
+    by = raw.text(last, "manager")
+    return "" if by == "flagger" else by
+
+
+def _sets_replicas(entry: Mapping[str, Any]) -> bool:
+    return "f:replicas" in part(part(entry, "fieldsV1"), "f:spec")
 
 
 # Pods ---------------------------------------------------------------------------------------------------------------
@@ -310,6 +354,7 @@ CLUES: tuple[Callable[[Scene], Iterator[Cause]], ...] = (
     _paused,
     _refused,
     _held_by_autoscaler,
+    _scaled,
     _unscheduled,
     _unpulled,
     _unconfigured,
