@@ -18,6 +18,7 @@ from e2e.planes.proxies import NAMESPACE as GATEWAYS
 from e2e.swap.turns import INTERVAL, Held, Turns, held, turn_over
 from e2e.swap.watch import Watch
 from e2e.visitors import Visitors
+from pyflagger.api import actions
 from pyflagger.objects import Obj
 
 OLD, NEW = "6.0.0", "6.0.1"
@@ -183,9 +184,9 @@ def every_phase_that_lasts(scene: Scene) -> None:
     scene.figure(f"swapped six times in {told}: {total} visits, 0 failed")
 
 
-def back(env: Environment) -> str:
-    """What `flagger migrate back --write` says."""
-    words = ["migrate", "back", "--write", "--kubeconfig", str(env.stage.kubeconfig)]
+def back(env: Environment, *, write: bool = True) -> str:
+    """What `flagger migrate back` says, with `--write` or without."""
+    words = ["migrate", "back", *(["--write"] if write else []), "--kubeconfig", str(env.stage.kubeconfig)]
     done = subprocess.run([sys.executable, "-m", "pyflagger.cli.main", *words], capture_output=True, text=True)
     return done.stdout + done.stderr
 
@@ -301,6 +302,63 @@ def one_lease_for_both(scene: Scene) -> None:
     until(lambda: "flagger_leader 1.0" in ours.page("/metrics"), ours.tail, 90)
 
 
+def paused(scene: Scene) -> None:
+    """Two releases of Flagger that a user pauses at ours: Flagger goes on with one, and holds the suspended one.
+
+    Flagger drops the pause from the status, so ours goes on, too.
+    """
+    env, names, turns = scene.env, (scene.name, f"{scene.name}-held"), Turns(scene.env)
+    goes_on, held_one = names
+    turns.theirs()
+    for name in names:
+        env.apply(*app(name))
+        env.wait(name, "Initialized")
+    with visited(env.stage.urls["ingress"], *(f"{name}.local" for name in names)) as visitors, Watch(env) as watch:
+        release(env, *names)
+        for name in names:
+            until(partial(at, env, name, 20), partial(env.said, name), 120)
+        turns.ours()
+        for name in names:
+            env.apply(pause(env, name))
+            until(partial(is_held, env, name), partial(env.said, name))
+        turn_over()
+        assert phases(env, *names) == dict.fromkeys(names, ("Progressing", 20))
+        turns.nobody()
+        told = back(env, write=False)
+        assert all(f"{name}.{env.namespace}: paused by ann: Flagger knows no pause" in told for name in names), told
+        env.kubectl("patch", "canary", held_one, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+        turns.theirs()
+        until(partial(at, env, goes_on, 40), partial(env.said, goes_on), 120)
+        assert phases(env, held_one) == {held_one: ("Progressing", 20)}
+        turns.ours()
+        env.wait(goes_on, "Succeeded", 120)
+        env.kubectl("patch", "canary", held_one, "--type=merge", "-p", '{"spec":{"suspend":false}}')
+        env.wait(held_one, "Succeeded", 120)
+    assert [each.failed for each in visitors] == [[], []]
+    assert all(watch.weights[name] == WEIGHTS for name in names)
+    scene.figure(
+        f"paused: weights {watch.weights[held_one]}, {sum(v.count().total() for v in visitors)} visits, 0 failed"
+    )
+
+
+def at(env: Environment, name: str, weight: int) -> bool:
+    """Whether a canary has a weight."""
+    return bool(env.status(name).get("canaryWeight") == weight)
+
+
+def is_held(env: Environment, name: str) -> bool:
+    """Whether a canary is paused."""
+    return "hold" in env.status(name)
+
+
+def pause(env: Environment, name: str) -> Obj:
+    """What `flagger pause` creates."""
+    uid = env.get("canary", name)["metadata"]["uid"]
+    made = actions.rendered(name, env.namespace, uid, {"canary": name, "action": "pause", "by": "ann"})
+    made["metadata"]["name"] = f"{name}-pause"
+    return made
+
+
 SCENARIOS: Mapping[str, Callable[[Scene], None]] = {
     "phases": every_phase_that_lasts,
     "promoting-of-theirs": partial(promotion, first="theirs"),
@@ -313,6 +371,7 @@ SCENARIOS: Mapping[str, Callable[[Scene], None]] = {
     "gateway-of-ours": partial(promotion, first="ours", made=on_gateway),
     "initializing-of-theirs": partial(initializing, first="theirs"),
     "initializing-of-ours": partial(initializing, first="ours"),
+    "paused": paused,
     "lease": one_lease_for_both,
 }
 """By name; those that take longest come first."""

@@ -214,6 +214,22 @@ async def test_what_cannot_be_prepared(status: Obj, text: str) -> None:
     assert (await stage.status("shop"))["phase"] == status["phase"]
 
 
+GATE = {"name": "ask", "type": "confirm-promotion", "url": "flagger://gate"}
+
+
+async def test_what_users_asked_for_and_flagger_does_not_know() -> None:
+    """A pause, which spec.suspend replaces, a closed gate, and a gate that only an action opens."""
+    asked = {"hold": {"by": "ann"}, "gates": {"smoke": {"state": "closed", "by": "ann"}}}
+    stage = await stage_with(status={"phase": "Progressing", "lastAppliedSpec": THEIRS, **asked})
+    told = about(await back(stage, write=False), "shop.test")
+    assert any(fate is Fate.RELEASED and "paused by ann: Flagger knows no pause" in text for fate, text in told)
+    assert any(fate is Fate.CHANGED and text.startswith("gate smoke, closed by ann") for fate, text in told)
+    await stage.patch("Canary", "shop", {"spec": {"suspend": True, "analysis": {"webhooks": [GATE]}}})
+    told = about(await back(stage, write=False), "shop.test")
+    assert not [text for _, text in told if "paused by" in text or "closed by" in text]
+    assert [text for _, text in told if "Flagger cannot call flagger://gate" in text]
+
+
 async def test_no_canary_is_prepared_while_an_operator_runs() -> None:
     """It would undo it."""
     stage = await stage_with(operator(*ARGS, image="registry.example/pyflagger:1"))

@@ -14,7 +14,7 @@ class Fate(StrEnum):
     REFUSED = "refused"
     """flagger does not accept it. You must change it."""
     RELEASED = "released"
-    """A release starts, or starts again from weight 0."""
+    """A release starts, starts again from weight 0, or goes on that a user paused."""
     UNKNOWN = "unknown"
     """It could not be read, so nothing can be said."""
     CHANGED = "changed"

@@ -123,6 +123,25 @@ def back(seen: Mapping[Key, Seen | None]) -> Iterator[tuple[Finding, Key | None]
             continue
         fate, text, prepare = _back(each.situation)
         yield Finding(fate, str(key), text), key if prepare else None
+        yield from ((Finding(fate, str(key), text), None) for fate, text in _asked(each.situation))
+
+
+def _asked(situation: Situation) -> Iterator[tuple[Fate, str]]:
+    """What users asked for, which Flagger does not know."""
+    canary = situation.canary
+    hold, suspended = canary.status.hold, canary.spec.suspend
+    if hold is not None and not suspended:
+        yield Fate.RELEASED, f"paused by {hold.by}: {RESUMES}"
+    for name, gate in sorted((canary.status.gates or {}).items()):
+        if gate.state == "closed" and not suspended:
+            yield Fate.CHANGED, f"gate {name}, closed by {gate.by}, opens when its url answers 200"
+    hooks = canary.spec.analysis.webhooks if canary.spec.analysis else ()
+    for hook in hooks:
+        if hook.asks_nobody:
+            yield Fate.CHANGED, f"gate {hook.name} stays closed: Flagger cannot call {hook.url}. Give it another url"
+
+
+RESUMES = "Flagger knows no pause, and goes on. To hold the release, set spec.suspend to true before you start Flagger"
 
 
 def _back(situation: Situation) -> tuple[Fate, str, bool]:
