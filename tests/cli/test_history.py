@@ -127,9 +127,15 @@ def test_texts_of_others_move_no_cursor() -> None:
             "outcome": "x\ny",
             "rounds": [{"at": 3, "checks": ["x", {"name": "\x1b", "value": "9"}]}, {"gap": ["a\x1b", 2]}],
             "waits": [{"text": "\x9b"}],
+            "actions": [
+                {"by": "a\x1bnn", "action": "pause", "via": "cli", "reason": "logs", "at": "12:00"},
+                {"by": 3},
+                "x",
+            ],
             "skipped": 3,
         },
     }
     text = "\n".join((*history.whole(record_of(odd)), *history.lines(releases([odd, {}]), 0.0, Screen())))
     assert text.replace("\n", "").isprintable() and "3 more rounds are not kept." in text
+    assert "12:00  pause by a?nn via cli: logs" in text
     assert difference(record_of(odd), record_of({})) != ()

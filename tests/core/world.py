@@ -563,6 +563,7 @@ class World:
             self.last_record = max(self.records)
             return False
         status = written(action.ended or RUNNING) | ({"template": action.template} if action.template else {})
+        status |= {"actions": [written(each) for each in action.actions]} if action.actions else {}
         self.records[number] = {"spec": written(action.spec), "status": fitted({}, status)}
         return True
 
@@ -573,7 +574,7 @@ class World:
         assert action.rounds or action.waits or action.spec or ended, "a write that adds nothing"
         if action.spec:
             record["spec"] = written(action.spec)
-        status = {**grown(record, action.rounds, action.waits, action.pause), **ended}
+        status = {**grown(record, action.rounds, action.waits, action.pause, action.actions), **ended}
         record["status"] = fitted(record["spec"], status)
 
     def _close_record(self, action: CloseRecord) -> None:

@@ -102,7 +102,6 @@ async def test_pause_and_resume() -> None:
     play = await Play().begin()
     await play.change(2)
     await play.weight(STEP)
-    before = len(play.stage.audit)
     name = await play.ask("pause", reason="checking logs")
     assert await play.answer(name) == ("Done", "")
     await play.rest(8)
@@ -111,8 +110,6 @@ async def test_pause_and_resume() -> None:
     assert (status["hold"]["by"], status["hold"]["reason"]) == ("ann", "checking logs")
     assert f"Paused shop.test at canary weight {STEP} by ann: checking logs" in await play.events()
     await play.done("resume")
-    cost = [each for each in play.stage.audit[before:] if each.agent == "flagger" and each.verb != "watch"]
-    print([(each.verb, each.path) for each in cost])
     assert (await play.status())["canaryWeight"] == STEP and "hold" not in await play.status()
     await play.until("Succeeded")
     marked = (await play.stage.get("CanaryAction", name))["status"]
@@ -276,3 +273,17 @@ async def test_an_older_definition_of_canary() -> None:
     await play.change(2)
     await play.until("Succeeded")
     assert not (await play.stage.get("CanaryAction", name)).get("status")
+
+
+async def test_what_a_pause_and_a_resume_cost() -> None:
+    """A status write, a mark and an Event each: six requests in all."""
+    play = await Play().begin()
+    await play.change(2)
+    await play.weight(STEP)
+    before = len(play.stage.audit)
+    await play.done("pause")
+    await play.stage.clock.sleep(1)
+    await play.done("resume")
+    await play.stage.clock.sleep(1)
+    cost = [(each.verb, each.path) for each in play.stage.audit[before:] if each.agent == "flagger"]
+    assert len([verb for verb, _ in cost if verb != "watch"]) == 6, cost

@@ -17,7 +17,7 @@ from pyflagger.api.canary import AlertProvider, Canary, HookType, MetricTemplate
 from pyflagger.api.meaning import MEANING
 from pyflagger.api.names import GROUP, VERSION
 from pyflagger.api.phase import STORED
-from pyflagger.api.records import FIRST_ROUNDS, LAST_ROUNDS, WAITS_MAX, CanaryRelease, Outcome
+from pyflagger.api.records import ACTIONS_MAX, FIRST_ROUNDS, LAST_ROUNDS, WAITS_MAX, CanaryRelease, Outcome
 
 Schema = dict[str, Any]
 
@@ -57,6 +57,7 @@ _RECORD: Mapping[str, Schema] = {
     "status.outcome": {"enum": [outcome.value for outcome in Outcome]},
     "status.rounds": {"maxItems": FIRST_ROUNDS + LAST_ROUNDS},
     "status.waits": {"maxItems": WAITS_MAX},
+    "status.actions": {"maxItems": ACTIONS_MAX},
 }
 
 

@@ -28,7 +28,7 @@ UID = f"{names.GROUP}/canary-uid"
 OUTCOME = f"{names.GROUP}/outcome"
 NUMBER = f"{names.GROUP}/number"
 
-FIRST_ROUNDS, LAST_ROUNDS, WAITS_MAX = 20, 180, 50
+FIRST_ROUNDS, LAST_ROUNDS, WAITS_MAX, ACTIONS_MAX = 20, 180, 50, 50
 CHANGES_MAX, IMAGES_MAX, PARTS_MAX = 40, 32, 32
 CAUSE_MAX, QUERY_MAX, TEXT_MAX = 256, 1024, 1024
 TEMPLATE_MAX = 128 * 1024
@@ -134,6 +134,18 @@ class Waited(Model):
     until: str = Field(default="", alias="to")
 
 
+class Acted(Model):
+    """An action on a release: who asked for it, and its result."""
+
+    action: str = ""
+    by: str = ""
+    reason: str = ""
+    via: str = ""
+    at: str = ""
+    result: str = ""
+    text: str = ""
+
+
 class ReleaseRecord(Model):
     """What became of a release."""
 
@@ -146,6 +158,7 @@ class ReleaseRecord(Model):
     rounds: tuple[Judged, ...] = ()
     skipped: int = 0
     waits: tuple[Waited, ...] = ()
+    actions: tuple[Acted, ...] = ()
     replicas: int = 0
     template: dict[str, Any] | None = None
     template_omitted: str = ""
@@ -207,8 +220,9 @@ def fitted(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Obj:
     if _size(found.get("template")) > TEMPLATE_MAX:
         found = _without_template(found, f"it is larger than {TEMPLATE_MAX // 1024} KiB")
     found = _shortened(found, FIRST_ROUNDS + LAST_ROUNDS)
-    if waits := found.get("waits"):
-        found["waits"] = list(waits)[-WAITS_MAX:]
+    for name, most in (("waits", WAITS_MAX), ("actions", ACTIONS_MAX)):
+        if found.get(name):
+            found[name] = list(found[name])[-most:]
     most = len(found.get("rounds") or ())
     while most > 1 and _size(spec) + _size(found) > SIZE_MAX:
         most //= 2
@@ -235,8 +249,14 @@ def _size(value: Any) -> int:
     return len(orjson.dumps(value))
 
 
-def grown(record: Mapping[str, Any], rounds: tuple[Judged, ...], waits: tuple[Waited, ...], pause: float) -> Obj:
-    """The status of a stored record with more rounds and waits. It omits those that it has already.
+def grown(
+    record: Mapping[str, Any],
+    rounds: tuple[Judged, ...],
+    waits: tuple[Waited, ...],
+    pause: float,
+    actions: tuple[Acted, ...] = (),
+) -> Obj:
+    """The status of a stored record with more rounds, waits and actions. It omits those that it has already.
 
     `pause`: the seconds between rounds after which some must be missing; the record then names that time.
     """
@@ -249,8 +269,25 @@ def grown(record: Mapping[str, Any], rounds: tuple[Judged, ...], waits: tuple[Wa
     started = {(each.get("code"), each.get("from")) for each in before}
     more = [written(each) for each in waits if (each.code, each.since) not in started]
     weight = max([int(status.get("weight") or 0), *(each.weight for each in rounds)])
-    changes = {"rounds": [*known, *gap, *news], "waits": [*before, *more], "weight": weight}
+    changes = {
+        "rounds": [*known, *gap, *news],
+        "waits": [*before, *more],
+        "actions": _acted(record, actions),
+        "weight": weight,
+    }
     return {**status, **{key: value for key, value in changes.items() if value}}
+
+
+def _acted(record: Mapping[str, Any], actions: tuple[Acted, ...]) -> list[Obj]:
+    """The actions of a record, with those that it lacks. One from before the release belongs to another one."""
+    known = [each for each in part(record, "status").get("actions") or () if isinstance(each, dict)]
+    began = str(part(record, "spec").get("startedAt") or "")
+    found = [{**each} for each in known]
+    for each in actions:
+        new = written(each)
+        if each.at >= began and not any({**new, "via": ""} == {**old, "via": ""} for old in found):
+            found.append(new)
+    return found
 
 
 def _gap(last: str, news: list[Obj], pause: float) -> list[Obj]:

@@ -67,9 +67,20 @@ def whole(record: RecordView) -> Iterator[str]:
     if shown.rounds:
         yield ""
         yield from _rounds(shown)
+    for action in shown.actions:
+        yield ""
+        yield from _action(action)
     for wait in shown.waits:
         yield ""
         yield f"Waited      {_word(wait, 'from')} to {_word(wait, 'to')}: {_word(wait, 'text')}"
+
+
+def _action(action: Mapping[str, Any]) -> Iterator[str]:
+    """Who did what, when, and the result."""
+    via = f" via {_word(action, 'via')}" if _word(action, "via") else ""
+    why = f": {_word(action, 'reason')}" if _word(action, "reason") else ""
+    yield f"Action      {_word(action, 'at')}  {_word(action, 'action')} by {_word(action, 'by')}{via}{why}"
+    yield f"            {_word(action, 'result')}: {_word(action, 'text')}"
 
 
 def _facts(record: RecordView) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pyflagger.api.actions import CanaryAction
 from pyflagger.api.canary import CanaryStatus
 from pyflagger.api.facts import Fault, Route
 from pyflagger.api.published import RoundStatus
-from pyflagger.api.records import Judged, ReleaseRecord, ReleaseSpec, Waited
+from pyflagger.api.records import Acted, Judged, ReleaseRecord, ReleaseSpec, Waited
 from pyflagger.api.steered import LastAction
 from pyflagger.core.memory import Memory, Subject, Told
 from pyflagger.core.situation import CheckMetric, Need
@@ -142,19 +142,22 @@ class Count:
 class OpenRecord:
     """Create the record of a release, before the status write that begins it.
 
-    `ended`: how it ended, for a release that ends with the same status write. `template`: as in CloseRecord.
+    `ended`: how it ended, for a release that ends with the same status write. `template`: as in CloseRecord. `actions`:
+    those that began it.
     """
 
     spec: ReleaseSpec
     ended: ReleaseRecord | None = None
     template: str = ""
+    actions: tuple[Acted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NoteRounds:
-    """Add rounds and waits to the record of a release under way. `spec`: what it is about now, if that changed.
+    """Add rounds, waits and actions to the record of a release under way.
 
-    `pause`: the seconds between two rounds after which some must be missing.
+    `spec`: what it is about now, if that changed. `pause`: the seconds between two rounds after which some must be
+    missing.
     """
 
     number: int
@@ -162,6 +165,7 @@ class NoteRounds:
     waits: tuple[Waited, ...]
     pause: float
     spec: ReleaseSpec | None = None
+    actions: tuple[Acted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

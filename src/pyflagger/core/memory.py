@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, cast, get_args, get_type_hints
 
 from pyflagger.api.facts import Managed, Route
-from pyflagger.api.records import Judged, Waited
+from pyflagger.api.records import Acted, Judged, Waited
 
 T = TypeVar("T")
 
@@ -109,13 +109,14 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """Rounds and waits of the release under way that its record lacks.
+    """Rounds, waits and actions of the release under way that its record lacks.
 
     `revision`: the one that the record names, empty if unknown. `at`: the last write to the record.
     """
 
     rounds: tuple[Judged, ...] = ()
     waits: tuple[Waited, ...] = ()
+    actions: tuple[Acted, ...] = ()
     revision: str = ""
     at: Time | None = None
 

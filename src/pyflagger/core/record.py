@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pyflagger.api import defaults, names
+from pyflagger.api import actions, defaults, names
+from pyflagger.api.actions import State
 from pyflagger.api.canary import Analysis, CanaryStatus, Phase
 from pyflagger.api.durations import show, stamp
 from pyflagger.api.published import ReleaseStatus, RoundStatus
 from pyflagger.api.records import (
+    ACTIONS_MAX,
     CAUSE_MAX,
     PARTS_MAX,
     QUERY_MAX,
     TEXT_MAX,
+    Acted,
     Ending,
     Judged,
     Origin,
@@ -29,8 +32,8 @@ from pyflagger.api.records import (
     ReleaseSpec,
     Waited,
 )
-from pyflagger.api.steered import Undo
-from pyflagger.core import reasons
+from pyflagger.api.steered import LastAction, Undo
+from pyflagger.core import answers, reasons
 from pyflagger.core.actions import act
 from pyflagger.core.conditions import GATE_CLOSED, HALTED, WAITING
 from pyflagger.core.decision import (
@@ -123,7 +126,8 @@ def _opened(view: View, decision: Decision, after: CanaryStatus, notes: Notes) -
     cause = "initial" if done else _cause(view)
     spec = _spec(view, after, cause) if after.undo is None else _undoing(view, after, after.undo)
     ended = _ended(view, after, decision.reasons[0], Outcome.INITIALIZED) if done else None
-    opened = OpenRecord(spec, ended, view.target.revision if done and view.matches else "")
+    begun = () if superseded else (*_retried(view, cause), *_acted(view, view.status, after))
+    opened = OpenRecord(spec, ended, view.target.revision if done and view.matches else "", begun)
     fresh = Notes() if done else Notes(revision=spec.revision, at=AT_WRITE)
     return _with(view, decision, fresh, (*superseded, opened, *decision.actions))
 
@@ -219,7 +223,10 @@ def _noted(view: View, decision: Decision, after: CanaryStatus) -> Notes:
     """The notes with what this decision adds."""
     notes, before = view.memory.notes, view.status
     if notes.at is None and before.phase in UNDER_WAY:
-        notes = replace(notes, rounds=_recalled(before))
+        last = before.last_action
+        notes = replace(notes, rounds=_recalled(before), actions=(_action(view, last),) if last else ())
+    if acted := _acted(view, before, after):
+        notes = replace(notes, actions=(*notes.actions, *acted)[-ACTIONS_MAX:])
     if decision.judged is not None:
         end = _end(view, decision, after)
         notes = replace(notes, rounds=(*notes.rounds, _round(decision.judged, view.now, end)))
@@ -257,6 +264,44 @@ def _end(view: View, decision: Decision, after: CanaryStatus) -> str:
     return "advanced" if moved or after.iterations > view.status.iterations else "held"
 
 
+def _acted(view: View, before: CanaryStatus, after: CanaryStatus) -> tuple[Acted, ...]:
+    """The gates that their deadlines open, and the action that this decision answers. None between releases."""
+    if before.phase not in UNDER_WAY and after.phase not in UNDER_WAY:
+        return ()
+    known, gates = before.gates or {}, (after.gates or {}).items()
+    opened = (name for name, gate in gates if gate.by == answers.DEADLINE_BY and known.get(name) != gate)
+    told = tuple(_defaulted(view, name) for name in opened)
+    last, old = after.last_action, before.last_action
+    return told if last is None or (old is not None and old.uid == last.uid) else (*told, _action(view, last))
+
+
+def _defaulted(view: View, gate: str) -> Acted:
+    text = f"Gate {gate} opened at its deadline"
+    by, done = answers.DEADLINE_BY, State.DONE.value
+    return Acted(action=actions.Action.OPEN_GATE.value, by=by, at=stamp(view.now), result=done, text=text)
+
+
+def _action(view: View, last: LastAction) -> Acted:
+    """An action with its result. Only a pending one names the client that was used."""
+    via = next((each.spec.via for each in view.situation.requests if each.metadata.uid == last.uid), "")
+    return Acted(
+        action=last.action,
+        by=last.by,
+        reason=last.reason,
+        via=via,
+        at=last.at,
+        result=last.result,
+        text=last.text[:TEXT_MAX],
+    )
+
+
+def _retried(view: View, cause: str) -> tuple[Acted, ...]:
+    """The action that made a release of a failed revision possible."""
+    last = view.status.last_action
+    retried = cause == "retry" and last is not None and last.action == actions.Action.RETRY
+    return (_action(view, last),) if last is not None and retried else ()
+
+
 def _waited(view: View, before: CanaryStatus, after: CanaryStatus) -> tuple[Waited, ...]:
     """A wait that is over, or now is for something else."""
     old, new = (next((c for c in status.conditions if c.type == WAITING), None) for status in (before, after))
@@ -276,7 +321,10 @@ def _noting(view: View, decision: Decision, after: CanaryStatus, notes: Notes) -
     other = begun and notes.revision != view.target.revision
     fresh = notes.rounds != view.memory.notes.rounds or notes.waits != view.memory.notes.waits
     if not other and not fresh:
-        return decision
+        if notes.actions == view.memory.notes.actions:
+            return decision
+        kept = replace(notes, at=AT_WRITE) if notes.at is None else notes
+        return _with(view, decision, kept, decision.actions)
     if notes.at is None:
         notes = replace(notes, at=AT_WRITE)
     elif view.now >= notes.at + WRITES_SECONDS:
@@ -290,7 +338,8 @@ def _noting(view: View, decision: Decision, after: CanaryStatus, notes: Notes) -
 
 
 def _rounds(view: View, number: int, notes: Notes, spec: ReleaseSpec | None = None) -> NoteRounds:
-    return NoteRounds(number, notes.rounds, notes.waits, GAP_INTERVALS * view.situation.interval, spec)
+    pause = GAP_INTERVALS * view.situation.interval
+    return NoteRounds(number, notes.rounds, notes.waits, pause, spec, notes.actions)
 
 
 # Closing -------------------------------------------------------------------------------------------------------------

@@ -57,6 +57,7 @@ def record_of(record: Obj) -> RecordView:
         rounds=raw.items(status, "rounds"),
         skipped=raw.number(status, "skipped"),
         waits=raw.items(status, "waits"),
+        actions=raw.items(status, "actions"),
         template=part(status, "template") or None,
         template_omitted=raw.text(status, "templateOmitted"),
     )

@@ -359,6 +359,7 @@ class RecordView:
     rounds: tuple[Mapping[str, Any], ...]
     skipped: int
     waits: tuple[Mapping[str, Any], ...]
+    actions: tuple[Mapping[str, Any], ...]
     template: Mapping[str, Any] | None
     template_omitted: str
 

@@ -64,7 +64,7 @@ class Archivist:
         return await self._unless_off(canary, self._create(canary, action, known, template))
 
     async def note(self, canary: Canary, action: NoteRounds, known: ReleaseSpec | None) -> int:
-        """Add rounds and waits."""
+        """Add rounds, waits and actions."""
         return await self._unless_off(canary, self._note(canary, action, known))
 
     async def close(self, canary: Canary, action: CloseRecord, template: Obj) -> int:
@@ -94,6 +94,7 @@ class Archivist:
 
     async def _create(self, canary: Canary, action: OpenRecord, known: ReleaseSpec, template: Obj) -> int:
         status = written(action.ended) if action.ended else {"outcome": str(Outcome.RUNNING)}
+        status |= {"actions": [written(each) for each in action.actions]} if action.actions else {}
         obj = records.rendered(canary, written(known), {**status, **template})
         try:
             made = await self._client.create(obj, RELEASES)
@@ -147,7 +148,7 @@ class Archivist:
             return 0
         spec = part(live, "spec") if known is None else {**part(live, "spec"), **written(known)}
         spec["startedAt"] = part(live, "spec").get("startedAt", "")
-        status = records.grown(live, action.rounds, action.waits, action.pause)
+        status = records.grown(live, action.rounds, action.waits, action.pause, action.actions)
         return await self._patch(canary, live, {"spec": spec, "status": records.fitted(spec, status)})
 
     async def _close(self, canary: Canary, action: CloseRecord, template: Obj) -> int:
@@ -155,7 +156,7 @@ class Archivist:
         live = await self._read(canary, more.number)
         if live is None or not records.may_end(part(live, "status").get("outcome"), ended):
             return 0
-        status = records.grown(live, more.rounds, more.waits, more.pause)
+        status = records.grown(live, more.rounds, more.waits, more.pause, more.actions)
         took = _took(live, ended)
         weight = max(int(status.get("weight") or 0), ended.weight)
         return await self._end(canary, live, {**status, **written(ended), **template, "weight": weight, **took})
