@@ -85,8 +85,15 @@ def route(kind: str, name: str, version: str = "traefik.io/v1alpha1") -> Obj:
 
 GATEWAY = {"gatewayRefs": [{"name": "gate"}]}
 ADMIN = {"port": 80, **GATEWAY, "ports": [{"name": "admin", "port": 81}]}
+JUDGED = {
+    "interval": "10s",
+    "threshold": 1,
+    "stepWeights": [50],
+    "metrics": [{"name": "errors", "templateRef": {"name": "errors"}, "thresholdRange": {"max": 1}}],
+}
 MEET: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "one Ingress": ({}, {}, ""),
+    "one MetricTemplate": ({"analysis": JUDGED}, {"analysis": JUDGED}, ""),
     "one Service": (
         {"service": {"name": "shop", "port": 80}},
         {"service": {"name": "shop", "port": 80}},

@@ -12,7 +12,7 @@ from pyflagger.api.facts import Problem
 from pyflagger.core import rivals
 from pyflagger.core.rivals import HOSTS, Born, Claim, Claimed, claimed
 from pyflagger.objects import Create, Key, Obj, Ref
-from pyflagger.operator.observe.compiled import CompiledCanary, Settings, compile_canary, settings_of
+from pyflagger.operator.observe.compiled import CompiledCanary, Settings, compile_canary, settings_of, templates_of
 from pyflagger.operator.options import Options
 from pyflagger.plugins import PluginFailed
 from pyflagger.routing.entrances import entrances
@@ -91,9 +91,13 @@ def _entrances(compiled: CompiledCanary, settings: Settings) -> Iterator[Claimed
 
 
 def _only_read(compiled: CompiledCanary) -> set[Ref]:
-    """The objects that several canaries may read: an Upstream and a copied route. A Knative target has no Services."""
+    """The objects that several canaries may read: MetricTemplates, an Upstream and a copied route.
+
+    A Knative target has no Services.
+    """
     upstream = compiled.canary.spec.upstream_ref
-    read = {ref for ref in compiled.others if upstream and (ref.kind, ref.name) == ("Upstream", upstream.name)}
+    read = {ref for _, ref in templates_of(compiled.canary) if ref}
+    read |= {ref for ref in compiled.others if upstream and (ref.kind, ref.name) == ("Upstream", upstream.name)}
     if not compiled.capabilities.adopt:
         read |= {ref for ref in compiled.others if _is_named(compiled, ref)}
     if compiled.target.kind == "Service" and compiled.target.api_version != "v1":
