@@ -36,7 +36,7 @@ def test_the_examples_end_as_they_expect(capsys: pytest.CaptureFixture[str], tmp
     xml = tmp_path / "junit.xml"
     assert main([str(EXAMPLES / "rehearse"), "--junit", str(xml)]) == 0, capsys.readouterr().out
     cases = Xml.parse(xml).getroot().findall("./testsuite/testcase")
-    assert len(cases) == len(list((EXAMPLES / "rehearse").glob("*.yaml")))
+    assert len(cases) == len(list((EXAMPLES / "rehearse").glob("*.yaml"))) + 1  # one of them has two canaries
     assert not [case for case in cases if case.find("failure") is not None]
 
 
@@ -110,7 +110,7 @@ def test_a_release_that_never_ends_is_given_up(tmp_path: Path, capsys: pytest.Ca
         ({**GOOD, "series": {"success": 99}}, "series.success: the Canary has no metric of this name; it has request-"),
         ({**GOOD, "hooks": {"gate": "open"}}, "hooks.gate: the Canary has no webhook of this name; it has acceptance-"),
         ({**GOOD, "hooks": {"load-test": "ajar"}}, "hooks.load-test must be open, closed, a status"),
-        ({**GOOD, "traffic": "50"}, "traffic must be a rate such as 50/s or 300/m"),
+        ({**GOOD, "traffic": "50"}, "traffic must be a rate such as 50/s, 300/m or 20/h"),
         ({**GOOD, "expect": {"harmed": 3}}, "expects harmed visitors without traffic"),
         ({**GOOD, "canary": "shop"}, "canary: no Canary is named shop; the files have test/podinfo"),
         ({**GOOD, "operator": ["-mesh-povider=nginx"]}, "operator: "),
@@ -125,6 +125,44 @@ def test_a_bad_script_is_refused(
     status, out, err = rehearse(tmp_path, capsys, **script)
     assert (status, out) == (2, "")
     assert said in err
+
+
+def test_a_release_that_waits_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A Canary that the operator rejects never begins; the output has the operator's reason."""
+    canary = yaml.safe_load(CANARY.read_text())
+    canary["spec"]["analysis"]["webhooks"][0]["url"] = "${SLACK_WEBHOOK}"
+    (tmp_path / "canary.yaml").write_text(yaml.safe_dump(canary))
+    file = tmp_path / "script.yaml"
+    file.write_text(yaml.safe_dump({"kind": "Rehearsal", "name": "x", **GOOD, "limit": "5m", "files": ["canary.yaml"]}))
+    assert main([str(file)]) == 1
+    said = capsys.readouterr().out
+    assert "not ended: no phase after 5:00, the limit" in said
+    assert "note: it waits: spec.analysis.webhooks[0].url is not a URL" in said
+
+
+def test_an_object_that_the_api_server_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line, with the object."""
+    canary = yaml.safe_load(CANARY.read_text())
+    canary["spec"]["analysis"] |= {"iterations": 5, "stepWeight": 0, "maxWeight": 0}
+    (tmp_path / "canary.yaml").write_text(yaml.safe_dump(canary))
+    file = tmp_path / "script.yaml"
+    file.write_text(yaml.safe_dump({"kind": "Rehearsal", "name": "x", **GOOD, "files": ["canary.yaml"]}))
+    assert main([str(file)]) == 2
+    assert "Rehearsal x: Canary test/podinfo: the API server refuses it: " in capsys.readouterr().err
+
+
+def test_a_webhook_of_type_rollback_answers_403(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A 200 would roll the release back; the output notes it."""
+    canary = yaml.safe_load(CANARY.read_text())
+    canary["spec"]["analysis"]["webhooks"].append({"name": "panic", "type": "rollback", "url": "http://tester/panic"})
+    (tmp_path / "canary.yaml").write_text(yaml.safe_dump(canary))
+    file = tmp_path / "script.yaml"
+    for hooks, phase in (({}, "Succeeded"), ({"panic": "open"}, "Failed")):
+        script = {"kind": "Rehearsal", "name": "x", **GOOD, "files": ["canary.yaml"], "hooks": hooks}
+        file.write_text(yaml.safe_dump({**script, "expect": {"phase": phase}}))
+        assert main([str(file)]) == 0
+        said = capsys.readouterr().out
+        assert ("that always answer 403 (a 200 of theirs rolls the release back): panic" in said) is not bool(hooks)
 
 
 def test_files_without_a_script_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

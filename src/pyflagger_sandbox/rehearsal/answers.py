@@ -7,7 +7,7 @@ check that its task announced last.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,7 @@ from pyflagger.metrics.template import Variables, render
 from pyflagger.objects import Key, part
 from pyflagger.operator.spectator import Spectator
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest, shown_url
+from pyflagger_sandbox.rehearsal.recordings import Recording
 from pyflagger_sandbox.rehearsal.script import Hook, Reading, Series
 from pyflagger_sandbox.rehearsal.series import Moment, value
 from pyflagger_sandbox.rehearsal.stage import vector
@@ -39,8 +40,7 @@ COUNTED = 1.0
 class Cast:
     """What one canary's requests are answered. `images`: side → the images that it runs now.
 
-    `recorded`: answers of a past time, by metric: a query and the time since the first step → the answer, and a text
-    where it cannot be given.
+    `recorded`: answers of a past time, for metrics without a series.
     """
 
     series: dict[str, Series]
@@ -53,7 +53,7 @@ class Cast:
     asked: dict[str, int] = field(default_factory=dict)
     missing: dict[str, None] = field(default_factory=dict)
     """Texts about what the script does not answer, in order."""
-    recorded: Mapping[str, Callable[[str, float], tuple[Reading, str]]] = field(default_factory=dict)
+    recorded: Recording | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class Answers(Spectator):
         name = canary.spec.analysis.webhooks[need.index].name if canary.spec.analysis else ""
         if key not in self._casts:
             return HttpAnswer(200, b"ok")
-        hook, called = self._casts[key].hooks.get(name, Hook()), self._journal.tracks[key].called
+        hook, called = self._casts[key].hooks[name], self._journal.tracks[key].called
         status = hook_status(hook, self._journal.since(key), called.get(name, 0))
         called[name] = called.get(name, 0) + 1
         self._journal.wake()
@@ -184,21 +184,26 @@ class Answers(Spectator):
         if key not in self._casts:
             return HttpAnswer(200, vector("100"))
         query = asked_for(canary, asked[1], self._mesh_provider, text)
-        return _answered(self._reading(key, query, text), query)
+        cast = self._casts[key]
+        if cast.recorded is not None and query.metric not in cast.series and query.kind != "clue":
+            return self._replayed(cast, cast.recorded, text, self._journal.since(key))
+        return _answered(self._reading(key, query), query)
 
-    def _reading(self, key: Key, query: Query, text: str) -> Reading:
+    def _replayed(self, cast: Cast, recorded: Recording, text: str, now: float) -> HttpAnswer:
+        if said := recorded.lacks(text, now):
+            cast.missing[said] = None
+        found = recorded.answer(text, now)
+        return HttpAnswer(200, vector() if found is None else vector(found))
+
+    def _reading(self, key: Key, query: Query) -> Reading:
         cast, now = self._casts[key], self._journal.since(key)
         if query.kind == "clue":
             return COUNTED
         series = cast.series.get(query.metric)
         if query.kind == "requests":
             return self._requests(key, query, series)
-        if series is None and query.metric in cast.recorded:
-            found, said = cast.recorded[query.metric](text, now)
-            cast.missing.update({said: None} if said else {})
-            return found
         if series is not None and query.side == "primary":
-            series = series.primary
+            series = series.primary or (series if series.versions else None)
         if series is not None and query.kind == "samples":
             series = series.samples
         if series is None:

@@ -12,7 +12,7 @@ from typing import Any
 from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.api.facts import Problem
-from pyflagger.api.parse import Invalid, parse_canary
+from pyflagger.api.parse import parse_canary
 from pyflagger.kube.resources import DAEMON_SETS, DEPLOYMENTS, UnknownKind, learn, resource_of
 from pyflagger.objects import Key, Obj, Ref, Resource, part, ref_of
 from pyflagger.operator.options import Options
@@ -48,7 +48,9 @@ class Cluster:
 def cluster(objects: Sequence[Obj], options: Options, *, complete: bool = True) -> Cluster:
     """A cluster with these objects; `complete`: with those that are missing. Raises Miscast, Invalid."""
     made = Cluster([], {}, [])
-    placed = [_placed(each, _place(objects)) for each in objects]
+    placed = list[Obj]()
+    for obj in (_placed(each, _place(objects)) for each in objects):
+        placed += [obj] if obj not in placed else []
     for obj in placed:
         if obj["kind"] == "Canary":
             made.canaries[Key(obj["metadata"]["namespace"], obj["metadata"]["name"])] = parse_canary(obj)
@@ -83,7 +85,7 @@ def _placed(obj: Obj, place: str) -> Obj:
 
 def _take(made: Cluster, obj: Obj) -> None:
     """Add an object of the files, if flagger or the pretended cluster reads its kind."""
-    name = f"{obj['kind']} {obj['metadata']['namespace']}/{obj['metadata']['name']}"
+    name = title(obj)
     if obj["kind"] == "Namespace":
         return
     try:
@@ -215,9 +217,11 @@ def _ingress(canary: Canary, ref: Ref) -> Obj:
     )
 
 
+def title(obj: Obj) -> str:
+    """`Kind namespace/name`."""
+    return f"{obj['kind']} {obj['metadata']['namespace']}/{obj['metadata']['name']}"
+
+
 def resource(obj: Obj) -> Resource:
     """The resource of an object. Raises UnknownKind."""
     return resource_of(ref_of(obj))
-
-
-__all__ = ["Cluster", "Invalid", "Miscast", "cluster", "resource"]

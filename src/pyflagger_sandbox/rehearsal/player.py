@@ -12,6 +12,7 @@ from pyflagger.api import names
 from pyflagger.api.canary import Canary
 from pyflagger.clock import LoopClock
 from pyflagger.kube.cache import Cache, ObjectChange
+from pyflagger.kube.errors import ApiError
 from pyflagger.kube.resources import CANARIES, DAEMON_SETS, DEPLOYMENTS, resource_named
 from pyflagger.objects import Key, Obj
 from pyflagger.operator.options import Options
@@ -93,7 +94,10 @@ async def _fill(stage: Stage, cluster: Cluster) -> None:
         if name != casting.PLACE:
             await stage.client.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     for obj in cluster.objects:
-        await stage.client.call("POST", casting.resource(obj).path(obj["metadata"]["namespace"]), obj)
+        try:
+            await stage.client.call("POST", casting.resource(obj).path(obj["metadata"]["namespace"]), obj)
+        except ApiError as error:
+            raise casting.Miscast(f"{casting.title(obj)}: the API server refuses it: {error}") from None
 
 
 class Watched:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pyflagger import goflags
-from pyflagger.api.canary import Canary
+from pyflagger.api.canary import Canary, HookType
 from pyflagger.objects import Key, Obj
 from pyflagger.operator.options import Options, parse
 from pyflagger_sandbox.rehearsal import casting
 from pyflagger_sandbox.rehearsal.answers import Cast
 from pyflagger_sandbox.rehearsal.casting import Cluster, Miscast
 from pyflagger_sandbox.rehearsal.player import Play
-from pyflagger_sandbox.rehearsal.script import Part, Rehearsal
+from pyflagger_sandbox.rehearsal.recordings import Recording
+from pyflagger_sandbox.rehearsal.script import Hook, Part, Rehearsal
 
 OURS = ("-metrics-server=http://metrics.rehearsal.invalid", "-event-webhook=http://events.rehearsal.invalid")
 
@@ -25,10 +26,16 @@ def options(flags: Sequence[str]) -> Options:
         raise Miscast(f"operator: {error}") from None
 
 
-def production(asked: Rehearsal, objects: Sequence[Obj], *, complete: bool = True) -> Play:
+def production(
+    asked: Rehearsal,
+    objects: Sequence[Obj],
+    recordings: Mapping[str, Recording] | None = None,
+    *,
+    complete: bool = True,
+) -> Play:
     """A play of a script on a cluster with these objects; `complete`: with those that are missing.
 
-    Raises Miscast, Invalid.
+    `recordings`: those that the script names. Raises Miscast, Invalid.
     """
     chosen = options(asked.operator)
     made = casting.cluster(objects, chosen, complete=complete)
@@ -39,13 +46,15 @@ def production(asked: Rehearsal, objects: Sequence[Obj], *, complete: bool = Tru
             raise Miscast(f"canaries[{at}].canary: Canary {_name(key)} has a part already")
         _check_names(part, made.canaries[key], f"canaries[{at}]." if len(asked.canaries) > 1 else "")
         parts[key] = part
-    casts = {key: _cast(part, f"{asked.seed}/{key}") for key, part in parts.items()}
-    _say_open_hooks(made, parts)
+    casts = {key: _cast(part, f"{asked.seed}/{key}", recordings or {}) for key, part in parts.items()}
+    for key, part in parts.items():
+        _unscripted(made, key, casts[key], part)
     return Play(made, chosen, parts, casts, asked.pods, asked.seed, asked.limit)
 
 
-def _cast(part: Part, seed: str) -> Cast:
-    return Cast(dict(part.series), dict(part.hooks), seed, part.traffic)
+def _cast(part: Part, seed: str, recordings: Mapping[str, Recording]) -> Cast:
+    recorded = recordings[part.recorded] if part.recorded else None
+    return Cast(dict(part.series), dict(part.hooks), seed, part.traffic, recorded=recorded)
 
 
 def _name(key: Key) -> str:
@@ -79,10 +88,14 @@ def _check_names(part: Part, canary: Canary, prefix: str) -> None:
                 raise Miscast(f"{prefix}{what}.{name}: the Canary has no {kind} of this name; it has {named}")
 
 
-def _say_open_hooks(made: Cluster, parts: Mapping[Key, Part]) -> None:
-    for key, part in parts.items():
-        analysis = made.canaries[key].spec.analysis
-        scripted = {*part.hooks, *(name for step in part.steps for name in step.hooks)}
-        named: Iterable[str] = (hook.name for hook in analysis.webhooks) if analysis else ()
+def _unscripted(made: Cluster, key: Key, cast: Cast, part: Part) -> None:
+    """Answer webhooks that the script does not name: 200, which passes, or 403 for those whose 200 rolls back."""
+    analysis = made.canaries[key].spec.analysis
+    scripted = {*part.hooks, *(name for step in part.steps for name in step.hooks)}
+    for status, rolls_back, why in ((200, False, ""), (403, True, " (a 200 of theirs rolls the release back)")):
+        hooks = analysis.webhooks if analysis else ()
+        named = [hook.name for hook in hooks if (hook.type is HookType.ROLLBACK) is rolls_back]
+        for name in named:
+            cast.hooks.setdefault(name, Hook(answers=(status,)))
         if silent := [name for name in dict.fromkeys(named) if name not in scripted]:
-            made.notes.append(f"hooks of {_name(key)} that always answer 200: {', '.join(silent)}")
+            made.notes.append(f"hooks of {_name(key)} that always answer {status}{why}: {', '.join(silent)}")

@@ -5,6 +5,7 @@ docs/how-to/rehearse.md explains the fields.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
@@ -20,6 +21,7 @@ from pyflagger.objects import Obj
 
 KIND = "Rehearsal"
 LIMIT_SECONDS = 7200.0
+_RATE, _SHARE = re.compile(r"([0-9]*\.?[0-9]+)/(s|m|h)"), re.compile(r"([0-9]*\.?[0-9]+)%")
 
 
 def _seconds(value: Any) -> Any:
@@ -33,17 +35,18 @@ def _seconds(value: Any) -> Any:
 
 def _percent(value: Any) -> Any:
     """A share as text (`5%`), in percent."""
-    if isinstance(value, str) and value.endswith("%"):
-        return float(value[:-1])
-    raise ValueError("must be a share such as 5%")
+    found = _SHARE.fullmatch(value) if isinstance(value, str) else None
+    if found is None or float(found[1]) > 100:
+        raise ValueError("must be a share such as 5%")
+    return float(found[1])
 
 
 def _rate(value: Any) -> Any:
-    """Requests per second, from `50/s` or `300/m`."""
-    number, _, unit = value.partition("/") if isinstance(value, str) else ("", "", "")
-    if unit not in ("s", "m"):
-        raise ValueError("must be a rate such as 50/s or 300/m")
-    return float(number) / (60 if unit == "m" else 1)
+    """Requests per second, from `50/s`, `300/m` or `20/h`."""
+    found = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("must be a rate such as 50/s, 300/m or 20/h")
+    return float(found[1]) / {"s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
 
 
 def _several(value: Any) -> Any:

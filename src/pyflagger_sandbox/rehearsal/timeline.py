@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from pyflagger.objects import Key, Obj
@@ -42,6 +42,8 @@ class Track:
     """The canary's weight by the time at which it was set."""
     running: bool = False
     """Whether a release is running since the last step."""
+    waits: str = ""
+    """Why the operator waits or refuses, by the conditions of the Canary."""
     stopped: float | None = None
     """When its last phase began."""
 
@@ -56,6 +58,12 @@ class Track:
             not when.hook or self.called.get(when.hook, 0) > 0,
         )
         return all(wanted)
+
+
+def _waits(conditions: Iterable[Obj]) -> str:
+    """The message of the condition Blocked, else of Waiting, if it is true."""
+    told = {each.get("type"): each.get("message", "") for each in conditions if each.get("status") == "True"}
+    return str(told.get("Blocked") or told.get("Waiting") or "")
 
 
 class Journal:
@@ -97,6 +105,7 @@ class Journal:
         phase, weight = "gone" if obj is None else status.get("phase", ""), status.get("canaryWeight", 0)
         iterations, failed = status.get("iterations", 0), status.get("failedChecks", 0)
         track.failed_in_all += max(0, failed - track.failed) if track.began is not None else 0
+        track.waits = _waits(status.get("conditions") or ())
         before, track.phase, track.failed = track.phase, phase, failed
         weighed, track.weight = track.weight, weight
         iterated, track.iterations = track.iterations, iterations

@@ -56,6 +56,7 @@ def outcome(key: Key, play: Play, played: Played) -> Outcome:
     weights = tuple(weight for _, weight in track.weights if weight)
     harmed = _harmed(track, cast, played.duration)
     findings = tuple(_findings(part.expect, played, weights, harmed)) if part.expect else ()
+    waits = [f"it waits: {track.waits}"] if track.waits and not played.ended else []
     return Outcome(
         f"{key.namespace}/{key.name}",
         track.phase,
@@ -65,7 +66,7 @@ def outcome(key: Key, play: Play, played: Played) -> Outcome:
         track.checks,
         track.failed_in_all,
         harmed,
-        tuple(cast.missing),
+        (*waits, *cast.missing),
         findings,
         tuple(track.entries),
     )
