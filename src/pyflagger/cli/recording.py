@@ -31,14 +31,14 @@ class Past:
     file: Path
 
 
-def past(clock: Clock, prometheus: str, begin: str, end: str, file: Path | None) -> Past | None:
+def past(clock: Clock, prometheus: str | None, begin: str | None, end: str | None, file: Path | None) -> Past | None:
     """The options of a recording, which belong together; None without any. Raises click.UsageError."""
     given = {"--prometheus": prometheus, "--from": begin, "--to": end, "--record": file}
     if not any(given.values()):
         return None
     if lost := [name for name, value in given.items() if not value]:
         raise click.UsageError(f"a recording needs {' and '.join(lost)} as well")
-    assert file is not None
+    assert prometheus and begin and end and file
     found = Past(prometheus, round(_time(clock, "--from", begin)), round(_time(clock, "--to", end)), file)
     if not found.start < found.end <= clock.now():
         raise click.UsageError("--from must be before --to, and both in the past")

@@ -118,9 +118,9 @@ def reports(files: Sequence[str]) -> Iterator[Report]:
 @click.argument("files", nargs=-1, required=True)
 @click.option("-o", "--output", "form", type=click.Choice(tuple(FORMS)), default="text", help="output format")
 @click.option("--junit", "xml", type=click.Path(path_type=Path, dir_okay=False), help="also write JUnit XML to a file")
-@click.option("--prometheus", default="", help="instead of playing, record what this Prometheus has; a base URL")
-@click.option("--from", "begin", default="", help="beginning of the recording: an RFC 3339 time, or an age such as 90m")
-@click.option("--to", "end", default="", help="its end, in the same forms")
+@click.option("--prometheus", help="instead of playing, record what this Prometheus has; a base URL")
+@click.option("--from", "begin", help="beginning of the recording: an RFC 3339 time, or an age such as 90m")
+@click.option("--to", "end", help="its end, in the same forms")
 @click.option(
     "--record", "file", type=click.Path(path_type=Path, dir_okay=False), help="file to write the recording to"
 )
@@ -131,9 +131,9 @@ def command(
     files: tuple[str, ...],
     form: str,
     xml: Path | None,
-    prometheus: str,
-    begin: str,
-    end: str,
+    prometheus: str | None,
+    begin: str | None,
+    end: str | None,
     file: Path | None,
     log_level: str,
 ) -> int:
