@@ -165,6 +165,26 @@ def test_a_webhook_of_type_rollback_answers_403(tmp_path: Path, capsys: pytest.C
         assert ("that always answer 403 (a 200 of theirs rolls the release back): panic" in said) is not bool(hooks)
 
 
+@pytest.mark.parametrize("errors, phase", [("0.5%", "Succeeded"), ("20%", "Failed")])
+def test_a_comparison_counts_both_sides(
+    errors: str, phase: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the versions that they run: a base of 0.5 % on both sides is no evidence, and 20 % is."""
+    canary = yaml.safe_load(CANARY.read_text())
+    canary["spec"]["analysis"]["metrics"][0] |= {"compare": {}, "thresholdRange": {"min": 50}}
+    canary["spec"]["analysis"]["interval"] = "1m"
+    (tmp_path / "canary.yaml").write_text(yaml.safe_dump(canary))
+    series = {"request-success-rate": {"versions": {"2": {"errors": errors}, "*": {"errors": "0.5%"}}}}
+    script = {"kind": "Rehearsal", "name": "x", "steps": RELEASE, "files": ["canary.yaml"], "series": series}
+    file = tmp_path / "script.yaml"
+    file.write_text(yaml.safe_dump({**script, "traffic": "100/s", "expect": {"phase": phase}}))
+    assert main([str(file)]) == 0, capsys.readouterr().out
+    assert "compare" in capsys.readouterr().out
+    file.write_text(yaml.safe_dump(script))
+    assert main([str(file)]) == 0
+    assert "note: metric request-success-rate has compare, which needs traffic" in capsys.readouterr().out
+
+
 def test_files_without_a_script_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """The text says what is missing."""
     assert main([str(CANARY)]) == 2

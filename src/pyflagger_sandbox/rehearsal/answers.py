@@ -16,15 +16,16 @@ from urllib.parse import parse_qs, urlsplit
 from pyflagger.api import names
 from pyflagger.api.canary import Canary, Metric
 from pyflagger.clock import Clock
-from pyflagger.core.situation import CallHook, CheckMetric, Need, Refused, Result
+from pyflagger.core.situation import CallHook, CheckMetric, CompareMetric, Counts, Need, Refused, Result
 from pyflagger.core.verdict import judge, measured
-from pyflagger.metrics.builtin import DURATION, dialect_for, named_for, of_primary
+from pyflagger.metrics.builtin import DURATION, SUCCESS_RATE, dialect_for, named_for, of_primary
 from pyflagger.metrics.dialect import Dialect
 from pyflagger.metrics.evaluate import variables_for
 from pyflagger.metrics.template import Variables, render
 from pyflagger.objects import Key, part
 from pyflagger.operator.spectator import Spectator
 from pyflagger.wire import HttpAnswer, HttpFailure, HttpRequest, shown_url
+from pyflagger_sandbox.rehearsal.counting import matrix, step_of, times_of
 from pyflagger_sandbox.rehearsal.recordings import Recording
 from pyflagger_sandbox.rehearsal.script import Hook, Reading, Series
 from pyflagger_sandbox.rehearsal.series import Moment, value
@@ -129,6 +130,9 @@ class Answers(Spectator):
             failure = judge(canary, provider, metric, need.source, result)
             self._journal.tracks[key].checks += 1
             self._journal.note(key, "check", f"{metric.name} {measured(metric, need.source, result)}", failure is None)
+        elif isinstance(need, CompareMetric):
+            name = canary.spec.analysis.metrics[need.index].name
+            self._journal.note(key, "compare", f"{name} {_summed(result)}")
         elif isinstance(need, CallHook):
             hook = canary.spec.analysis.webhooks[need.index]
             refusal = f": {result.text}" if isinstance(result, Refused) else ""
@@ -140,6 +144,8 @@ class Answers(Spectator):
         """Answer any request. Raises HttpFailure for a hook that is too late."""
         if text := text_of(request):
             return self._query(text)
+        if times := times_of(request):
+            return self._counted(times, step_of(request))
         body = _json(request.body)
         meta = part(body, "metadata")
         if "eventMessage" in meta and "eventType" in meta:
@@ -195,6 +201,33 @@ class Answers(Spectator):
         found = recorded.answer(text, now)
         return HttpAnswer(200, vector() if found is None else vector(found))
 
+    def _counted(self, times: tuple[float, ...], step: float) -> HttpAnswer:
+        """The requests of both sides, for a comparison of success rates."""
+        asked = _ASKED.get()
+        none = HttpAnswer(200, matrix((), step, 0.0, lambda time, side: (0.0, 1.0)))
+        if asked is None or not isinstance(asked[1], CompareMetric) or asked[0].spec.analysis is None:
+            return none
+        key = Key(asked[0].metadata.namespace, asked[0].metadata.name)
+        metric, cast = asked[0].spec.analysis.metrics[asked[1].index], self._casts.get(key)
+        if cast is None:
+            return none
+        series = cast.series.get(metric.name)
+        primary = series and (series.primary or (series if series.versions else None))
+        if metric.name != SUCCESS_RATE or cast.traffic is None or series is None or primary is None:
+            needs = "traffic, and a series for canary and primary: versions, or primary in it"
+            only = "" if metric.name == SUCCESS_RATE else " (rehearsals compare success rates only)"
+            cast.missing[f"metric {metric.name} has compare, which needs {needs}{only}"] = None
+            return none
+        began = self._journal.tracks[key].began or 0.0
+        whole, weight = cast.traffic, self._journal.tracks[key].weight / 100
+
+        def rates(time: float, side: str) -> tuple[float, float]:
+            each, share = (series, weight) if side == "canary" else (primary, 1 - weight)
+            good = value(each, metric.name, Moment(time - began, cast.images.get(side, ())), noisy=False)
+            return (whole * share, good / 100) if isinstance(good, float) else (0.0, 1.0)
+
+        return HttpAnswer(200, matrix(times, step, began, rates))
+
     def _reading(self, key: Key, query: Query) -> Reading:
         cast, now = self._casts[key], self._journal.since(key)
         if query.kind == "clue":
@@ -235,6 +268,15 @@ class Answers(Spectator):
             cast.missing[f"metric {query.metric} has minSamples: the script has no traffic"] = None
             return "none"
         return cast.traffic * weight / 100
+
+
+def _summed(result: Result) -> str:
+    """The requests of both sides in a result."""
+    if not isinstance(result, Counts):
+        return "no counts"
+    canary, primary = ([getattr(each, side) for each in result.units] for side in ("canary", "primary"))
+    sums = [(sum(each.bad for each in side), sum(each.requests for each in side)) for side in (canary, primary)]
+    return "canary {:g} bad of {:g}, primary {:g} of {:g}".format(*sums[0], *sums[1])
 
 
 def _answered(reading: Reading, query: Query) -> HttpAnswer:

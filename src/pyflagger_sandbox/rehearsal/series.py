@@ -57,8 +57,9 @@ def _base(series: Series, metric: str, moment: Moment, noisy: bool) -> Reading:
         return series.answers[min(moment.nth, len(series.answers) - 1)]
     if series.points is not None:
         return _last(series.points, moment.now)
-    for pattern, each in (series.versions or {}).items():
-        if any(fnmatchcase(text, pattern) for image in moment.images for text in (image, version(image))):
+    texts = [text for image in moment.images for text in (image, version(image))]
+    for pattern, each in sorted((series.versions or {}).items(), key=lambda pair: pair[0] not in texts):
+        if any(fnmatchcase(text, pattern) for text in texts):
             return value(each, metric, moment, noisy=noisy)
     return "none"
 
