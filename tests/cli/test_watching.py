@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pyflagger.cli.cluster import Cluster
+from pyflagger.cli import waiting
+from pyflagger.cli.cluster import Cluster, Wrong
 from pyflagger.cli.explaining import all_of, lines_of
 from pyflagger.cli.listing import Choice, shown
 from pyflagger.cli.listing_live import Fleet
@@ -16,6 +17,7 @@ from pyflagger.cli.text import Screen
 from pyflagger.cli.watching import Watch
 from pyflagger.kube.client import Client
 from pyflagger.kube.errors import Forbidden
+from pyflagger.objects import Key
 from pyflagger.seeing.read import Reader
 from pyflagger.seeing.waiting import Asked, Ending, Status
 from seeing.conftest import stages_stop
@@ -186,3 +188,11 @@ async def test_sorting(sort: str, first: str) -> None:
     chosen = Choice("test", "", (), sort)
     table = shown(chosen.rows(found.objects, found.now), found.now, Screen(), chosen, wide=False)
     assert table.splitlines()[1].startswith(first)
+
+
+async def test_wait_without_the_right_to_read_the_target() -> None:
+    """It names the right at once, and does not run into its limit."""
+    scene = await playing()
+    cluster, _ = cluster_of(scene, lambda request: "/deployments" in request.path)
+    with pytest.raises(Wrong, match=r"Ask for the right to get deployments\.apps in namespace test"):
+        await within(waiting.in_time(cluster, Key("test", "shop"), Asked(), "istio", lambda now, line: None, 60))

@@ -15,9 +15,12 @@ from pyflagger.cli.people import SETTINGS, Duration
 from pyflagger.cli.single import key_of, missing, provider_option, seen, watched
 from pyflagger.cli.text import say, screen
 from pyflagger.kube.client import NotFound
+from pyflagger.kube.errors import Forbidden
+from pyflagger.kube.resources import UnknownKind, resource_of
 from pyflagger.objects import Key
 from pyflagger.seeing.cleaning import clean
 from pyflagger.seeing.fleet import row
+from pyflagger.seeing.look import Look
 from pyflagger.seeing.waiting import Asked, Ending, Goal, Status, Waiting, sight
 
 TICK_SECONDS = 5.0
@@ -32,7 +35,8 @@ async def ended(
 ) -> Ending:
     """Wait for the end. With `stays`, only the end of the canary ends it.
 
-    Raises ApiError if the canary cannot be read, but not while the API server is away.
+    Raises ApiError if the canary cannot be read, but not while the API server is away. Raises Wrong if the target
+    cannot be read.
     """
     found_by = watched(cluster, key, mesh_provider)
     state, said, trouble = Waiting(asked), "", ""
@@ -42,6 +46,8 @@ async def ended(
             found = await found_by.look()
             if found is None:
                 return Ending(Status.ERROR, f"canary {key} was deleted")
+            if not stays and asked.goal is not Goal.IDLE:
+                _may_read(found)
             state, ending = state.step(sight(found), found_by.now)
             line = progress(clean(row(found.canary, found_by.now)))
             line = f"the target does not have the image {state.late} yet; {line}" if state.late else line
@@ -56,6 +62,20 @@ async def ended(
                 tell(found_by.now, f"{trouble}; trying again" if trouble else "the API server answers again")
     finally:
         await found_by.stop()
+
+
+def _may_read(found: Look) -> None:
+    """Raises Wrong if the person may not read the target: its revision names the release to wait for."""
+    target = found.compiled.target
+    try:
+        resource = resource_of(target)
+    except UnknownKind:
+        return
+    refusal = found.cache.refusal(resource)
+    if isinstance(refusal, Forbidden):
+        right = f"get {resource.full_name} in namespace {target.namespace}"
+        text = refusal.problem.text.rstrip(". ")
+        raise Wrong(f"cannot see the revision of the target: {text}. Ask for the right to {right}")
 
 
 async def in_time(cluster: Cluster, key: Key, asked: Asked, mesh_provider: str, tell: Tell, limit: float) -> Ending:
