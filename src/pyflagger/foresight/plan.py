@@ -71,7 +71,7 @@ class Plan:
 
 def plan(canary: Canary, *, provider: str, capabilities: Capabilities, interval: float) -> Plan:
     """The plan of a valid Canary with an analysis."""
-    first = _start(canary, provider, capabilities, interval)
+    first = begun(canary, provider, capabilities, interval)
     views = list(_walk(first))
     last = views[-1]
     steps = tuple(_step(view) for view in views[1:] if view.status.phase is Phase.PROGRESSING)
@@ -79,7 +79,7 @@ def plan(canary: Canary, *, provider: str, capabilities: Capabilities, interval:
     return Plan(steps, interval, first.strategy, home)
 
 
-def _start(canary: Canary, provider: str, capabilities: Capabilities, interval: float) -> View:
+def begun(canary: Canary, provider: str, capabilities: Capabilities, interval: float) -> View:
     """The run of a new revision whose pods are ready. Its hooks are left out: they pass."""
     analysis = canary.spec.analysis
     open_ = analysis.model_copy(update={"webhooks": ()}) if analysis else None
