@@ -305,7 +305,7 @@ def one_lease_for_both(scene: Scene) -> None:
 def paused(scene: Scene) -> None:
     """Two releases of Flagger that a user pauses at ours: Flagger goes on with one, and holds the suspended one.
 
-    Flagger drops the pause from the status, so ours goes on, too.
+    Of the first it drops the pause from the status, so ours goes on, too. The other one keeps it.
     """
     env, names, turns = scene.env, (scene.name, f"{scene.name}-held"), Turns(scene.env)
     goes_on, held_one = names
@@ -319,7 +319,7 @@ def paused(scene: Scene) -> None:
             until(partial(at, env, name, 20), partial(env.said, name), 120)
         turns.ours()
         for name in names:
-            env.apply(pause(env, name))
+            env.apply(asked(env, name, "pause"))
             until(partial(is_held, env, name), partial(env.said, name))
         turn_over()
         assert phases(env, *names) == dict.fromkeys(names, ("Progressing", 20))
@@ -333,6 +333,8 @@ def paused(scene: Scene) -> None:
         turns.ours()
         env.wait(goes_on, "Succeeded", 120)
         env.kubectl("patch", "canary", held_one, "--type=merge", "-p", '{"spec":{"suspend":false}}')
+        assert is_held(env, held_one) and not is_held(env, goes_on)
+        env.apply(asked(env, held_one, "resume"))
         env.wait(held_one, "Succeeded", 120)
     assert [each.failed for each in visitors] == [[], []]
     assert all(watch.weights[name] == WEIGHTS for name in names)
@@ -351,11 +353,11 @@ def is_held(env: Environment, name: str) -> bool:
     return "hold" in env.status(name)
 
 
-def pause(env: Environment, name: str) -> Obj:
-    """What `flagger pause` creates."""
+def asked(env: Environment, name: str, action: str) -> Obj:
+    """What a command such as `flagger pause` creates."""
     uid = env.get("canary", name)["metadata"]["uid"]
-    made = actions.rendered(name, env.namespace, uid, {"canary": name, "action": "pause", "by": "ann"})
-    made["metadata"]["name"] = f"{name}-pause"
+    made = actions.rendered(name, env.namespace, uid, {"canary": name, "action": action, "by": "ann"})
+    made["metadata"]["name"] = f"{name}-{action}"
     return made
 
 
