@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 INSTALL := $(BIN)/uv sync --inexact --compile-bytecode --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox test test-long test-real test-ui image-test e2e e2e-cluster e2e-parts e2e-planes e2e-faults e2e-istio e2e-oracle e2e-swap lint bench mutate fuzz docs charts schemas hooks clean soak site recording pictures
+.PHONY: help install demo sandbox test test-long test-real test-ui image-test e2e e2e-cluster e2e-parts e2e-planes e2e-faults e2e-istio e2e-oracle e2e-swap lint bench bench-judging mutate fuzz docs charts schemas hooks clean soak site recording pictures
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ lint: $(READY) ## style, types, layers, unused code, commit subjects, and the ti
 bench: $(VENV)/.e2e ## what a release costs on a real control plane: requests, CPU a tick, memory, lag (20 minutes; COUNTS="20 --idle 0")
 	$(BIN)/python -m compileall -q src
 	$(BIN)/python -m bench $(COUNTS) --out build/bench.md
+
+bench-judging: $(READY) ## how often comparisons are wrong: releases with known errors, judged by the operator's decisions (10 minutes; RUNS=1000)
+	$(BIN)/python -m bench.judging --runs $(or $(RUNS),1000)
 
 soak: $(READY) ## ten thousand releases on virtual time: memory and series stay as they are (15 minutes)
 	$(BIN)/python -m bench.soak
