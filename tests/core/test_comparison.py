@@ -206,14 +206,25 @@ def test_a_broken_state_starts_anew() -> None:
     assert betting.sound(state(world))
 
 
-def test_killed_after_every_write() -> None:
-    """A healthy release succeeds and a bad one fails, and no unit counts twice."""
-    for counts, end in ((SAME, Phase.SUCCEEDED), (WORSE, Phase.FAILED)):
-        for at in range(40):
-            world = compared(counts)
+def ends_all_the_same(moments: range) -> None:
+    """A healthy release succeeds and a bad one fails, and no unit counts twice, killed after so many writes."""
+    for traffic, end in ((SAME, Phase.SUCCEEDED), (WORSE, Phase.FAILED)):
+        for at in moments:
+            world = compared(traffic)
             world.kill_after = at
             world.until(end)
             assert state(world).canary.requests <= 100 * 6
+
+
+def test_killed_after_some_writes() -> None:
+    """One of eight."""
+    ends_all_the_same(range(3, 40, 8))
+
+
+@pytest.mark.long
+def test_killed_after_every_write() -> None:
+    """All of them."""
+    ends_all_the_same(range(40))
 
 
 def test_large_evidence_is_shown_short() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,8 +21,10 @@ from pyflagger.kube.resources import UnknownKind, resource_of
 from pyflagger.objects import Key
 from pyflagger.seeing.cleaning import clean
 from pyflagger.seeing.fleet import row
-from pyflagger.seeing.look import Look
 from pyflagger.seeing.waiting import Asked, Ending, Goal, Status, Waiting, sight
+
+if TYPE_CHECKING:
+    from pyflagger.seeing.look import Look
 
 TICK_SECONDS = 5.0
 """How long a look lasts without a change: an operator that stops writing is noticed by time alone."""
