@@ -84,6 +84,7 @@ def test_no_step_while_in_doubt() -> None:
     held = world.weights[-1]
     rounds(world, 2)
     assert world.weights[-1] == held and world.status.failed_checks == 0
+    assert world.status.round is not None and world.status.round.checks[0].verdict == "unknown"
     (text,) = {text.split(": ")[0] for text in world.texts if text.startswith("Holding")}
     assert text == "Holding shop.test until there is more evidence"
     world.until(Phase.SUCCEEDED, limit=2000)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 from explain.corpus import Act, State
 from explain.shop import Shop, promoted
@@ -13,6 +14,7 @@ from stage import manifests
 from stage.stage import vector
 from stage.trouble import Answer, body, nothing, value
 
+RATE = {"name": "request-success-rate", "interval": "1m", "thresholdRange": {"min": 99}}
 SLOW = {"name": "request-duration", "interval": "1m", "thresholdRange": {"max": 500}}
 TYPO = {"name": "errors", "interval": "1m", "thresholdRange": {"max": 1000}, "query": "rate(htpp_errors[1m])"}
 BARE = {"name": "errors", "interval": "1m", "thresholdRange": {"max": 1}}
@@ -169,3 +171,37 @@ STATES = (
     State(42, without_secret, "secret-missing", 'secrets "token" not found', "Create the Secret", with_secret,
           "not found"),
 )  # fmt: skip
+
+
+# Comparisons --------------------------------------------------------------------------------------------------------
+
+COMPARED = {**RATE, "compare": {"warmUp": "1s"}}
+
+
+def counts(bad: int) -> Answer:
+    """So many failures in 100 requests of the canary, beside 9 in 900 of the primary, in each unit."""
+    rows = {"canary all": 100, "canary good": 100 - bad, "primary all": 900, "primary good": 891}
+
+    async def answer(request: HttpRequest) -> HttpAnswer | None:
+        if "/api/v1/query_range" not in request.url and not request.body:
+            return None
+        asked = parse_qs(request.body.decode() if request.body else urlsplit(request.url).query)
+        end = float(asked["end"][0])
+        result = [{"metric": {"what": name}, "values": [[end, str(number)]]} for name, number in rows.items()]
+        data = {"resultType": "matrix", "result": result}
+        return HttpAnswer(200, json.dumps({"status": "success", "data": data}).encode())
+
+    return answer
+
+
+async def more_evidence(shop: Shop) -> None:
+    """The next units speak for the canary."""
+    shop.answers = counts(0)
+    await promoted(shop)
+
+
+MORE = (
+    State(27, failing(counts(6), COMPARED), "inconclusive", "until there is more evidence", "flagger promote",
+          more_evidence, "is worse than 1.25 times the primary's"),
+)  # fmt: skip
+"""A check of another kind."""

@@ -44,7 +44,7 @@ def each(states: tuple[State, ...]) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("state", each((*STATES, *gates.MORE, *primaries.MORE)))
+@pytest.mark.parametrize("state", each((*STATES, *checks.MORE, *gates.MORE, *primaries.MORE)))
 async def test_a_state(state: State) -> None:
     """Its first cause is the right one in each form, and the advice brings the release to its end."""
     shop = Shop(**state.options)

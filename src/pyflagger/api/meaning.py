@@ -264,7 +264,9 @@ CANARY: Mapping[str, str] = {
     "status.round.checks": "the results of the metrics, in order",
     "status.round.checks[].name": "name of the metric",
     "status.round.checks[].value": "the value, in the unit of the metric; missing without a value",
-    "status.round.checks[].verdict": "pass, bad, no-data, error, or unknown for a metric that was not due",
+    "status.round.checks[].verdict": (
+        "pass, bad, no-data, error, or unknown: a metric that was not due, or a comparison that needs more evidence"
+    ),
     "status.round.checks[].text": "why it does not pass",
     "status.round.checks[].primary": "the primary's value, beside a built-in metric that does not pass",
     "status.round.checks[].evidence": "evidence of a comparison that the canary is worse: 34 means 34:1",
@@ -411,7 +413,9 @@ CANARY_RELEASE: Mapping[str, str] = {
     "status.rounds[].checks": "the results of the metrics, in order",
     "status.rounds[].checks[].name": "name of the metric",
     "status.rounds[].checks[].value": "the value, in the unit of the metric; missing without a value",
-    "status.rounds[].checks[].verdict": "pass, bad, no-data, error, or unknown for a metric that was not due",
+    "status.rounds[].checks[].verdict": (
+        "pass, bad, no-data, error, or unknown: a metric that was not due, or a comparison that needs more evidence"
+    ),
     "status.rounds[].checks[].text": "why it does not pass",
     "status.rounds[].checks[].evidence": "evidence of a comparison that the canary is worse: 34 means 34:1",
     "status.rounds[].checks[].primary": "the primary's value, beside a built-in metric that does not pass",

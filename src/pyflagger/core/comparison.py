@@ -101,9 +101,10 @@ def doubt(view: View, metric: Metric, after: Comparison) -> Reason | None:
     if shown(after) < DOUBT or after.canary.bad < (metric.compare or MetricComparison()).min_errors:
         return None
     text = f"Holding {reasons.whose(view.canary)} until there is more evidence: {told(metric, after)}"
-    return Reason("inconclusive", text, DOUBT_FIX)
+    return Reason(DOUBTFUL, text, DOUBT_FIX)
 
 
+DOUBTFUL = "inconclusive"
 DOUBT = 2.0
 """The evidence against the canary at which no step is taken."""
 

@@ -60,9 +60,14 @@ class Outcome:
         return CheckResult(name, self.value, self._verdict, text, self.primary, seen)
 
     @property
+    def doubtful(self) -> bool:
+        """Whether a comparison waits for more evidence."""
+        return self.reason is not None and self.reason.code == comparison.DOUBTFUL
+
+    @property
     def _verdict(self) -> str:
         """What the result means, whatever the policy makes of it."""
-        if self.state == "not due":
+        if self.state == "not due" or self.doubtful:
             return "unknown"
         if self.reason is None:
             return "pass"

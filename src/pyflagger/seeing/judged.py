@@ -11,7 +11,7 @@ from pyflagger.seeing import raw
 from pyflagger.seeing.look import Look
 from pyflagger.seeing.model import CanaryView, Cause, Check, Verdict, Wait
 
-ENDS = ("FailedChecks", "RollbackHook", "DeadlineExceeded")
+ENDS = ("FailedChecks", "WorseThanPrimary", "RollbackHook", "DeadlineExceeded")
 """The reasons of a rollback that has begun."""
 
 WAITING = ("CanaryNotReady", "PrimaryNotReady", "RouteNotReady", "RollbackHolds", "HandingBackHolds", "GateClosed")
@@ -42,6 +42,7 @@ WORDS: Mapping[str, str] = {
     r"^(Configmap|Secret) .* not found": "config-missing",
     r"no usable metrics template|^spec\.analysis\.metrics\[\d+\] .* has no query": "metric-unusable",
     r"-primary\S* does not exist and ": "primary-missing",
+    "until there is more evidence": "inconclusive",
     "which is older, already releases": "rival",
     r"^ingress \S+ get query error: .* not found|^backend \S+ not found in ingress": "route-missing",
     AWAY: "provider-away",
