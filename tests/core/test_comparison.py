@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.world import EVERYTHING, World, asked, ready_world
+from core.world import EVERYTHING, World, asked, hook, ready_world
 from pyflagger.api.canary import Phase
 from pyflagger.api.compared import Comparison, Counted, odds
 from pyflagger.api.facts import Fault, Problem
@@ -76,18 +76,55 @@ def test_the_round_shows_the_evidence() -> None:
     assert world.status.results == f"request-success-rate 98.00% (evidence {check.evidence:.1f}:1): passed"
 
 
-def test_no_step_while_in_doubt() -> None:
-    """The weight is held while the numbers speak against the canary. They decide with time, in either direction."""
+def test_back_to_the_first_weight_while_in_doubt() -> None:
+    """While the numbers speak against the canary. They decide with time, in either direction."""
     doubtful = (4, 100, 9, 900)
     world = rounds(compared(doubtful, doubtful, doubtful, doubtful, SAME), 4)
     assert comparison.DOUBT <= comparison.shown(state(world)) < 100
-    held = world.weights[-1]
     rounds(world, 2)
-    assert world.weights[-1] == held and world.status.failed_checks == 0
+    assert (world.weights[-1], world.status.canary_weight, world.status.failed_checks) == (10, 10, 0)
     assert world.status.round is not None and world.status.round.checks[0].verdict == "unknown"
-    (text,) = {text.split(": ")[0] for text in world.texts if text.startswith("Holding")}
-    assert text == "Holding shop.test until there is more evidence"
+    said = [text.split(": ")[0] for text in world.texts if "until there is more evidence" in text]
+    assert said[0] == "Returning shop.test to weight 10 until there is more evidence"
+    assert set(said[1:]) == {"Holding shop.test until there is more evidence"}
     world.until(Phase.SUCCEEDED, limit=2000)
+    assert world.weights[-6:] == [10, 20, 30, 40, 50, 0]
+
+
+def test_a_pause_keeps_its_weight_in_doubt() -> None:
+    """A person who holds a release decides about its weight."""
+    doubtful = (4, 100, 9, 900)
+    world = rounds(compared(SAME, SAME, doubtful), 2)
+    world.requests = [asked("1", action="pause")]
+    held = world.weights[-1]
+    rounds(world, 4)
+    assert world.weights[-1] == held and comparison.shown(state(world)) >= comparison.DOUBT
+
+
+@pytest.mark.parametrize("held", ["pause", "gate"])
+def test_evidence_grows_while_the_weight_is_held(held: str) -> None:
+    """Every interval is stored, and a bad version is rolled back from there."""
+    world = compared(SAME, WORSE, webhooks=[hook("confirm-traffic-increase")] if held == "gate" else [])
+    if held == "gate":
+        world.hooks = {"confirm-traffic-increase": "no"}
+    else:
+        world.requests = [asked("1", action="pause")]
+    rounds(world, 2)
+    known = state(world).units
+    rounds(world, 2)
+    assert state(world).units == known + 2
+    world.until(Phase.FAILED)
+
+
+@pytest.mark.long
+def test_killed_on_the_way_back() -> None:
+    """No event says that another client moved the weight."""
+    doubtful = (4, 100, 9, 900)
+    for at in range(40):
+        world = compared(doubtful, doubtful, doubtful, doubtful, SAME)
+        world.kill_after = at
+        rounds(world, 8)
+        assert not [text for text in world.texts if "moved" in text or "another client" in text]
 
 
 def test_alpha_decides() -> None:
@@ -218,8 +255,8 @@ def ends_all_the_same(moments: range) -> None:
 
 
 def test_killed_after_some_writes() -> None:
-    """One of eight."""
-    ends_all_the_same(range(3, 40, 8))
+    """One of sixteen."""
+    ends_all_the_same(range(5, 40, 16))
 
 
 @pytest.mark.long

@@ -291,8 +291,11 @@ def _refute(
 def _wait(
     view: View, said: tuple[Action, ...], reason: Reason, found: Results, hooks: tuple[HookResult, ...]
 ) -> Decision:
-    """Hold the step for an interval without a failed check."""
+    """Hold the step for an interval without a failed check. A comparison in doubt returns to the first weight."""
     results = _judged(view, found, hooks)
+    back = comparison.retreat(view) if reason.code == comparison.DOUBTFUL else None
+    if back is not None:
+        said, results = (*said, *route_to(view, back)), {**results, "canary_weight": back.canary}
     written = write(view, halted=reason, **ticked(view, **results))
     return replace(act(reason, *said, written, memory=view.memory.round_ended()), judged=results["round"])
 
@@ -306,17 +309,22 @@ def _judged(view: View, found: Results, hooks: tuple[HookResult, ...] = ()) -> d
 
 
 def _recorded(view: View, decision: Decision, found: Results, hooks: tuple[HookResult, ...]) -> Decision:
-    """The decision after a passed round, whose status also has the results, and with `consecutive` no failed checks."""
+    """The decision after a passed round, whose status also has the results, and with `consecutive` no failed checks.
+
+    The evidence of a comparison is stored after each round, also while a pause or a gate holds the weight.
+    """
     if decision.needs:
         return decision
     cleared = view.analysis.counting == "consecutive" and view.status.failed_checks > 0
+    learned = found.comparisons not in ((), view.status.comparisons)
 
     def passed(status: CanaryStatus) -> WriteStatus:
         shown = {} if status.last_tick_time is None else _judged(view, found, hooks)
         return WriteStatus(status.but(**shown, failed_checks=0 if cleared else status.failed_checks))
 
     writes = any(isinstance(action, WriteStatus) for action in decision.actions)
-    actions = decision.actions if writes or not cleared else (*decision.actions, WriteStatus(view.status))
+    more = () if writes or not (cleared or learned) else (WriteStatus(view.status),)
+    actions = (*decision.actions, *more)
     done = (passed(action.status) if isinstance(action, WriteStatus) else action for action in actions)
     return replace(decision, actions=tuple(done), judged=_judged(view, found, hooks)["round"])
 

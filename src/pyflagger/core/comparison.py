@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pyflagger.api.analysis import Comparisons, Metric, MetricComparison
+from pyflagger.api.canary import Phase
 from pyflagger.api.compared import BLIND_MAX, SHOWN_MAX, Comparison, Counted, odds
 from pyflagger.api.durations import show
-from pyflagger.api.facts import Fault
+from pyflagger.api.facts import Fault, Route
 from pyflagger.core import betting, reasons
 from pyflagger.core.clocks import last_tick
 from pyflagger.core.decision import Reason
 from pyflagger.core.situation import CompareMetric, Counts, NoData, QueryFailed
+from pyflagger.core.strategy import next_weight
 from pyflagger.core.verdict import Check, shortest
 from pyflagger.core.view import View
 
@@ -94,14 +96,28 @@ NO_REQUESTS = "Send traffic to both versions, and check that the metrics server 
 
 
 def doubt(view: View, metric: Metric, after: Comparison) -> Reason | None:
-    """Why to hold the step: the numbers speak against the canary, and are not evidence enough for a rollback.
+    """Why to take no step: the numbers speak against the canary, and are not evidence enough for a rollback.
 
-    A short release would otherwise be promoted before they are. To hold costs nothing of alpha.
+    A short release would otherwise be promoted before they are. To wait costs nothing of alpha. At the first weight,
+    a bad version harms the fewest visitors, and each of its errors says the most.
     """
     if shown(after) < DOUBT or after.canary.bad < (metric.compare or MetricComparison()).min_errors:
         return None
-    text = f"Holding {reasons.whose(view.canary)} until there is more evidence: {told(metric, after)}"
+    back = retreat(view)
+    does = f"Returning {reasons.whose(view.canary)} to weight {back.canary}" if back else _holding(view)
+    text = f"{does} until there is more evidence: {told(metric, after)}"
     return Reason(DOUBTFUL, text, DOUBT_FIX)
+
+
+def _holding(view: View) -> str:
+    return f"Holding {reasons.whose(view.canary)}"
+
+
+def retreat(view: View) -> Route | None:
+    """The split of the first weight, if the canary has more, and no person holds it."""
+    first = next_weight(view.analysis, 0)
+    moves = view.status.phase is Phase.PROGRESSING and view.status.hold is None and 0 < first < view.route.canary
+    return Route(100 - first, first) if moves else None
 
 
 DOUBTFUL = "inconclusive"

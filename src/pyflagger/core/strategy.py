@@ -69,7 +69,7 @@ def _unrecorded(view: View) -> tuple[Reason, dict[str, int]] | None:
             return reasons.weight(view.canary, 0), {"canary_weight": 0}
         if route.canary == status.canary_weight:
             return None
-        due = route.canary == next_weight(view.analysis, status.canary_weight)
+        due = route.canary in (next_weight(view.analysis, status.canary_weight), _retreated(view))
         reason = (reasons.weight if due else reasons.moved)(view.canary, route.canary)
         return reason, {"canary_weight": route.canary}
     if view.strategy == "ab-testing" and route == ALL_CANARY and not done:
@@ -79,6 +79,12 @@ def _unrecorded(view: View) -> tuple[Reason, dict[str, int]] | None:
     if view.strategy == "blue-green" and route == ALL_CANARY and done <= view.iterations:
         return reasons.ROUTING_TO_CANARY, {"iterations": view.iterations + 1}
     return None
+
+
+def _retreated(view: View) -> int | None:
+    """The weight to which a comparison in doubt returns. None without a comparison."""
+    compares = any(metric.compare for metric in view.analysis.metrics)
+    return next_weight(view.analysis, 0) if compares else None
 
 
 # Strategies ---------------------------------------------------------------------------------------------------------
