@@ -165,6 +165,8 @@ UNDER_WAY = (
     Shot("canary-dark", FAR, height=1000, scheme="dark"),
     Shot("canary-narrow", FAR, 360, 1400),
     Shot("act", f"{FAR}/act/abort", height=720),
+    Shot("act-dark", f"{FAR}/act/abort", height=720, scheme="dark"),
+    Shot("act-narrow", f"{FAR}/act/abort", 360, 900),
 )
 ENDED = (
     Shot("failed", FAR, height=1000),
