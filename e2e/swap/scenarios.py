@@ -336,8 +336,9 @@ def paused(scene: Scene) -> None:
         assert is_held(env, held_one) and not is_held(env, goes_on)
         env.apply(asked(env, held_one, "resume"))
         env.wait(held_one, "Succeeded", 120)
+        until(lambda: watch.weights[held_one][-1] == 0, partial(env.said, held_one))
     assert [each.failed for each in visitors] == [[], []]
-    assert all(watch.weights[name] == WEIGHTS for name in names)
+    assert {name: watch.weights[name] for name in names} == dict.fromkeys(names, WEIGHTS)
     scene.figure(
         f"paused: weights {watch.weights[held_one]}, {sum(v.count().total() for v in visitors)} visits, 0 failed"
     )
