@@ -66,7 +66,7 @@ def test_a_long_plan_shows_some_steps(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_other_canaries(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], analysis: dict[str, Any], said: str
 ) -> None:
-    """Each is told as it is."""
+    """The output names each one."""
     assert said in told(tmp_path, capsys, "--traffic 1/s", canary(analysis))
 
 

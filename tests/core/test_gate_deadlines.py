@@ -1,4 +1,4 @@
-"""Deadlines of gates: when they begin, what comes at their end, what is told, and what takes their place."""
+"""Deadlines of gates: their start, their default, their Events and alerts, and the decision of a person."""
 
 from __future__ import annotations
 
