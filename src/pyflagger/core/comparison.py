@@ -19,7 +19,7 @@ from pyflagger.api.facts import Fault, Route
 from pyflagger.core import betting, reasons
 from pyflagger.core.clocks import last_tick
 from pyflagger.core.decision import Reason
-from pyflagger.core.situation import CompareMetric, Counts, NoData, QueryFailed
+from pyflagger.core.situation import CompareMetric, Counts, NoData, QueryFailed, Result
 from pyflagger.core.strategy import next_weight
 from pyflagger.core.verdict import Check, shortest
 from pyflagger.core.view import View
@@ -36,6 +36,12 @@ def need(view: View, check: Check) -> CompareMetric | None:
     state = _known(view, check.metric)
     since = max(state.until, last_tick(view) or 0.0)
     return CompareMetric(asked.index, since, state.bound) if since + SECONDS_MIN <= view.now else None
+
+
+def _answer(view: View, check: Check) -> Result | None:
+    """The answer to what a check must count. None if it need not count, or has no answer yet."""
+    asked = need(view, check)
+    return view.situation.evidence.get(asked) if asked else None
 
 
 def _splits(view: View) -> bool:
@@ -57,9 +63,7 @@ def state(view: View, check: Check) -> Comparison | None:
     """The state after this round. None without a comparison."""
     if check.metric.compare is None or not _splits(view):
         return None
-    known = _known(view, check.metric)
-    asked = need(view, check)
-    found = view.situation.evidence.get(asked) if asked else None
+    known, found = _known(view, check.metric), _answer(view, check)
     if not isinstance(found, Counts):
         return known
     after = known if known.bound else replace(known, bound=found.bound, limit=found.limit)
@@ -68,17 +72,15 @@ def state(view: View, check: Check) -> Comparison | None:
     return after
 
 
-def judges(view: View, check: Check, after: Comparison | None) -> bool:
+def judges(view: View, check: Check, after: Comparison) -> bool:
     """Whether the comparison judges this round, in place of the limits of the metric."""
-    asked = need(view, check)
-    found = view.situation.evidence.get(asked) if asked else None
-    return after is not None and isinstance(found, Counts) and bool(found.units) and after.blind < BLIND_MAX
+    found = _answer(view, check)
+    return isinstance(found, Counts) and bool(found.units) and after.blind < BLIND_MAX
 
 
 def unable(view: View, check: Check) -> Reason | None:
     """Why the limits of the metric judge it in place of a comparison, for people. None during the warm-up."""
-    asked = need(view, check)
-    found = view.situation.evidence.get(asked) if asked else None
+    found = _answer(view, check)
     if isinstance(found, QueryFailed):
         return _unable(check, found.problem.text, found.problem.todo, found.problem.fault)
     if isinstance(found, Counts | NoData):
@@ -131,8 +133,7 @@ DOUBT_FIX = (
 
 def worse(view: View, states: Sequence[tuple[Metric, Comparison]]) -> Reason | None:
     """Why to roll back: the canary is worse than the primary. `states`: those of the metrics that decide."""
-    analysis = view.analysis
-    alpha = (analysis.compare or Comparisons()).alpha
+    alpha = (view.analysis.compare or Comparisons()).alpha
     if not states or betting.merged([each for _, each in states]) < -math.log(alpha):
         return None
     metric, leading = max(states, key=lambda each: betting.evidence(each[1]))

@@ -9,7 +9,7 @@ sample is lost if the series is older. Called by `operator.evidence`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pyflagger.api.canary import Canary
@@ -27,6 +27,8 @@ UNITS_MAX = 240
 
 SIDES = ("canary", "primary")
 Named = tuple[Dialect, Variables]
+Pair = tuple[list[str], list[str]]
+"""Templates of the series of all requests, and of the good ones."""
 
 
 class Tally(NamedTuple):
@@ -58,22 +60,22 @@ def units_between(since: float, now: float, unit: float) -> Times:
 
 def failures(provider: Prometheus, sides: Sequence[Named], times: Times) -> Exchange[tuple[Tally, ...]]:
     """The requests, and those with a 5xx. Raises the errors of a query."""
-    pairs = []
-    for dialect, named in sides:
+
+    def series(dialect: Dialect) -> Pair:
         every = [f"{each.name}{{{each.labels}}}" for each in dialect.counters]
-        good = [f"{each.name}{{{each.labels}, {each.good}}}" for each in dialect.counters]
-        pairs.append((_rendered(every, named), _rendered(good, named)))
-    return _tallied(provider, pairs, times)
+        return every, [f"{each.name}{{{each.labels}, {each.good}}}" for each in dialect.counters]
+
+    return _tallied(provider, sides, series, times)
 
 
 def slow(provider: Prometheus, sides: Sequence[Named], bound: str, times: Times) -> Exchange[tuple[Tally, ...]]:
     """The requests, and those above a bound of the histogram. Raises the errors of a query."""
-    pairs = []
-    for dialect, named in sides:
+
+    def series(dialect: Dialect) -> Pair:
         every = [f'{name}{{{labels}, le="+Inf"}}' for name, labels in dialect.buckets]
-        good = [f'{name}{{{labels}, le="{bound}"}}' for name, labels in dialect.buckets]
-        pairs.append((_rendered(every, named), _rendered(good, named)))
-    return _tallied(provider, pairs, times)
+        return every, [f'{name}{{{labels}, le="{bound}"}}' for name, labels in dialect.buckets]
+
+    return _tallied(provider, sides, series, times)
 
 
 def bound_for(provider: Prometheus, primary: Named, limit: float, now: float) -> Exchange[str]:
@@ -97,20 +99,16 @@ def _is_finite(label: str) -> bool:
         return False
 
 
-def _rendered(series: Sequence[str], named: Variables) -> list[str]:
-    return [render(each, named) for each in series]
-
-
 def _tallied(
-    provider: Prometheus, pairs: Sequence[tuple[list[str], list[str]]], times: Times
+    provider: Prometheus, sides: Sequence[Named], series: Callable[[Dialect], Pair], times: Times
 ) -> Exchange[tuple[Tally, ...]]:
     """Count all and good requests of both sides, in one query."""
-    named = {
-        f"{side} {kind}": _counted(series, times.step)
-        for side, pair in zip(SIDES, pairs, strict=True)
-        for kind, series in zip(("all", "good"), pair, strict=True)
+    queries = {
+        f"{side} {kind}": _counted([render(each, named) for each in found], times.step)
+        for side, (dialect, named) in zip(SIDES, sides, strict=True)
+        for kind, found in zip(("all", "good"), series(dialect), strict=True)
     }
-    text = " or ".join(f'label_replace({query}, "{WHAT}", "{what}", "", "")' for what, query in named.items())
+    text = " or ".join(f'label_replace({query}, "{WHAT}", "{what}", "", "")' for what, query in queries.items())
     found = yield from provider.range(text, times)
     return _read(found)
 
