@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from explain.corpus import State
+from explain.ends import by_threshold
 from explain.shop import STANDS_SECONDS, Shop, promoted
 from pyflagger_sandbox.apiserver.faults import server_error
 from pyflagger_sandbox.apiserver.messages import Request
@@ -54,11 +55,7 @@ async def deleted(shop: Shop) -> None:
 
 async def deleted_after_failure(shop: Shop) -> None:
     """A release failed, and somebody deletes the primary. The record of the first release has its template."""
-    await shop.begin()
-    shop.answers = value("50")
-    await shop.release("2")
-    await shop.until("Progressing")
-    await shop.until("Failed")
+    await by_threshold(shop)
     await shop.passes(5)
     await _delete_primary(shop)
 
@@ -97,11 +94,7 @@ async def there_again(shop: Shop) -> None:
 
 async def failed_without_primary(shop: Shop) -> None:
     """A release failed, and somebody deletes the primary."""
-    await shop.begin()
-    shop.answers = value("50")
-    await shop.release("2")
-    await shop.until("Progressing")
-    await shop.until("Failed")
+    await by_threshold(shop)
     await shop.stage.delete("Deployment", "shop-primary")
     await shop.passes(5)
 
